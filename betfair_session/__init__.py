@@ -1,0 +1,1 @@
+"""One live Betfair session token, shared by any number of functions and bots."""

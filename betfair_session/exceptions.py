@@ -1,0 +1,210 @@
+"""Every error that leaves the library.
+
+    BetfairSessionError
+    ├── ConfigurationError          what the caller gave cannot work (also a ValueError)
+    │   ├── CertificateError        the client certificate or its key
+    │   └── NotATokenError          the object holds somebody's data, not a token
+    ├── IdentityError               what Betfair said, or could not say
+    │   ├── LoginRefused            a login was answered with a status other than success
+    │   └── IdentityUnavailable     "cannot tell": no verdict on the token or the login
+    │       └── Blocked             an HTTP 403 page: this address is not let through
+    ├── StoreError                  the place where the token is kept
+    │   ├── StoreUnavailable        it could not be asked
+    │   ├── StoreWriteError         it would not take the write
+    │   └── PublishUncertain        a new token was sent to it; nobody knows if it arrived
+    ├── LoginTimeout                another process is logging in, longer than the caller waits
+    └── LoginBrake                  too many logins in a minute for one token
+
+None of them holds a request, a response, a token or a password: those objects carry secrets.
+All can be pickled, so that they survive a process pool.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = [
+    "BetfairSessionError",
+    "Blocked",
+    "CertificateError",
+    "ConfigurationError",
+    "IdentityError",
+    "IdentityUnavailable",
+    "LoginBrake",
+    "LoginRefused",
+    "LoginTimeout",
+    "NotATokenError",
+    "PublishUncertain",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreWriteError",
+]
+
+
+class BetfairSessionError(Exception):
+    """The base of every error that this library raises."""
+
+
+class ConfigurationError(BetfairSessionError, ValueError):
+    """An argument, a URL, an option or an environment variable that cannot work."""
+
+
+class CertificateError(ConfigurationError):
+    """The client certificate or its key is missing, unreadable or unfit."""
+
+
+class NotATokenError(ConfigurationError):
+    """The object is too large to be a token: most likely a mistyped key. It is left untouched."""
+
+
+class IdentityError(BetfairSessionError):
+    """Betfair's identity service refused, or could not be asked.
+
+    Attributes:
+        endpoint: what was called: "certlogin", "login", "keepAlive" or "logout".
+        host: the host that was called, or None.
+        status_code: the HTTP status of the answer, or None when there was no answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        endpoint: str | None = None,
+        host: str | None = None,
+        status_code: int | None = None,
+    ) -> None:
+        """Keep the message and where it happened."""
+        super().__init__(message)
+        self.endpoint = endpoint
+        self.host = host
+        self.status_code = status_code
+
+
+class LoginRefused(IdentityError):
+    """Betfair answered the login with a status that is not a success.
+
+    Attributes:
+        status: Betfair's code, exactly as answered, such as "INVALID_USERNAME_OR_PASSWORD".
+        login_class: what kind of action it calls for: "credentials", "account", "action",
+            "certificate", "location", "jurisdiction", "ban", "temporary", "request" or
+            "unknown".
+        not_before: when another login may be tried (timezone-aware, UTC), or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: str = "",
+        login_class: str = "unknown",
+        not_before: datetime | None = None,
+        endpoint: str | None = None,
+        host: str | None = None,
+        status_code: int | None = None,
+    ) -> None:
+        """Keep the message, Betfair's code and what it means."""
+        super().__init__(message, endpoint=endpoint, host=host, status_code=status_code)
+        self.status = status
+        self.login_class = login_class
+        self.not_before = not_before
+
+
+class IdentityUnavailable(IdentityError):
+    """Betfair gave no verdict: the stored token stays and no login is made.
+
+    Attributes:
+        not_before: when another login may be tried (timezone-aware, UTC), or None. Set when an
+            earlier login of the fleet ended without an answer.
+    """
+
+    not_before: datetime | None = None
+
+
+class Blocked(IdentityUnavailable):
+    """An HTTP 403 page instead of an answer: this address or location is not let through."""
+
+
+class StoreError(BetfairSessionError):
+    """The store could not be used.
+
+    Attributes:
+        store: the store's URL, without credentials or query.
+        key: the object's name, or None.
+        reason: one word for programs: "unreachable", "timeout", "forbidden", "no-bucket",
+            "read-only", "throttled", "busy", "full", "server", "conflict" or "other".
+        landed: False when the request certainly changed nothing, True when it may have.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        store: str = "",
+        key: str | None = None,
+        reason: str = "other",
+        landed: bool = False,
+    ) -> None:
+        """Keep the message and what was asked of which store."""
+        super().__init__(message)
+        self.store = store
+        self.key = key
+        self.reason = reason
+        self.landed = landed
+
+
+class StoreUnavailable(StoreError):
+    """The store could not be asked: unreachable, forbidden, throttled, or no such bucket."""
+
+
+class StoreWriteError(StoreError):
+    """The store would not take a write.
+
+    When a login had been made for it, that session has been logged out again (unless
+    `__notes__` or `logout_error` say that the logout failed too).
+
+    Attributes:
+        logout_error: what went wrong when the new session was logged out, or None.
+    """
+
+    logout_error: BetfairSessionError | None = None
+
+
+class PublishUncertain(StoreError):
+    """A new token was sent to the store and no answer came: it may still appear there.
+
+    The session is therefore not logged out. The next call finds out.
+    """
+
+
+class LoginTimeout(BetfairSessionError):
+    """The time to wait ran out while another process was logging in.
+
+    Attributes:
+        owner: who holds the login, as it named itself, or None.
+        since: when it took the login (timezone-aware, UTC), or None.
+    """
+
+    def __init__(
+        self, message: str, *, owner: str | None = None, since: datetime | None = None
+    ) -> None:
+        """Keep the message and who is logging in."""
+        super().__init__(message)
+        self.owner = owner
+        self.since = since
+
+
+class LoginBrake(BetfairSessionError):
+    """Too many logins in the last minute for one token: something keeps killing it.
+
+    Attributes:
+        not_before: when another login is allowed (timezone-aware, UTC), or None.
+    """
+
+    def __init__(self, message: str, *, not_before: datetime | None = None) -> None:
+        """Keep the message and the time."""
+        super().__init__(message)
+        self.not_before = not_before

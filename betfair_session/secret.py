@@ -1,0 +1,53 @@
+"""The wrapper that every username, password, key and token travels in."""
+
+from __future__ import annotations
+
+import hmac
+from typing import NoReturn
+
+
+class Secret:
+    """A text that never shows itself: not in repr, str, format, a pickle or a traceback.
+
+    Two secrets are equal when their texts are. `reveal()` is the only way to the text, so that
+    a search for it lists every place where a secret leaves its wrapper.
+    """
+
+    __slots__ = ("__text",)
+
+    def __init__(self, text: str | Secret) -> None:
+        """Wrap `text`; a Secret is wrapped once."""
+        self.__text: str = text.reveal() if isinstance(text, Secret) else text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self.__text
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str, /) -> str:
+        return format(repr(self), spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.__text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.__text.encode(), other.reveal().encode())
+
+    def __hash__(self) -> int:
+        return hash(self.__text)
+
+    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
+        message = "a secret cannot be pickled: create the client in the process that uses it"
+        raise TypeError(message)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object, /) -> Secret:
+        return self

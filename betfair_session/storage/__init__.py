@@ -1,0 +1,1 @@
+"""The places a token may be kept in, behind one contract."""

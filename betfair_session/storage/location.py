@@ -1,0 +1,56 @@
+"""Where a token is kept: the store as the caller wrote it, and the key below it."""
+
+from __future__ import annotations
+
+import re
+
+from betfair_session.exceptions import ConfigurationError
+
+LOCK_SUFFIX = ".login"
+"""What the shared login's lock object adds to the token's key."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_USERINFO = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
+
+
+def scheme_of(url: str) -> str | None:
+    """Return a URL's scheme in lower case, or None for a local path."""
+    found = _SCHEME.match(url)
+    return found.group(1).lower() if found else None
+
+
+def redact(url: str) -> str:
+    """Return `url` without the password and the query that it may carry, for people to read."""
+    return _USERINFO.sub("", url).split("?", 1)[0]
+
+
+def check_key(key: str) -> str:
+    """Check an object's name below a store.
+
+    Args:
+        key: the name; `/` separates folders.
+
+    Returns:
+        The key itself.
+
+    Raises:
+        ConfigurationError: it is empty, absolute, climbs out of the store, or names a folder or a
+            lock object.
+    """
+    problem = None
+    if not isinstance(key, str):
+        problem = "must be a text"
+    elif not key:
+        problem = "is empty"
+    elif key.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", key):
+        problem = "is absolute; it must be a name below the store"
+    elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in key):  # noqa: PLR2004
+        problem = "holds a control character"
+    elif {"", ".", ".."} & set(re.split(r"[/\\]", key)):
+        problem = "has an empty, '.' or '..' part; it must be a plain name below the store"
+    elif key.endswith(LOCK_SUFFIX):
+        problem = f"ends with {LOCK_SUFFIX!r}, the name of another token's lock object"
+    if problem:
+        message = f"the key {key!r} {problem}"
+        raise ConfigurationError(message)
+    return key
