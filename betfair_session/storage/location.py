@@ -24,7 +24,7 @@ def redact(url: str) -> str:
     return _USERINFO.sub("", url).split("?", 1)[0]
 
 
-def check_key(key: str) -> str:
+def check_key(key: object) -> str:
     """Check an object's name below a store.
 
     Args:
@@ -37,10 +37,11 @@ def check_key(key: str) -> str:
         ConfigurationError: it is empty, absolute, climbs out of the store, or names a folder or a
             lock object.
     """
-    problem = None
     if not isinstance(key, str):
-        problem = "must be a text"
-    elif not key:
+        message = f"the key must be a text, not {type(key).__name__}"
+        raise ConfigurationError(message)
+    problem = None
+    if not key:
         problem = "is empty"
     elif key.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", key):
         problem = "is absolute; it must be a name below the store"
