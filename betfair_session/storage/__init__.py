@@ -1,1 +1,150 @@
 """The places a token may be kept in, behind one contract."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from betfair_session.exceptions import ConfigurationError
+
+from .location import redact, scheme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fsspec import AbstractFileSystem
+
+    from .contract import TokenStore
+
+    Store: TypeAlias = (
+        "str | os.PathLike[str] | AbstractFileSystem | tuple[AbstractFileSystem, str]"
+    )
+
+_LOCAL = frozenset({"file", "local"})
+_S3 = frozenset({"s3", "s3a"})
+_GCS = frozenset({"gs", "gcs"})
+_AZURE = frozenset({"abfs", "abfss", "az"})
+_CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})
+
+
+def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -> TokenStore:
+    """Open the place that a caller named, without touching it.
+
+    Args:
+        store: an fsspec URL, a local path, an fsspec filesystem, or a pair of a filesystem and
+            the root on it, as `fsspec.core.url_to_fs` returns it.
+        storage_options: what fsspec takes for that URL; not with a filesystem of the caller's.
+
+    Returns:
+        The store.
+
+    Raises:
+        ConfigurationError: no such scheme, no driver for it, or one that cannot keep a token.
+    """
+    if isinstance(store, os.PathLike):
+        store = os.fspath(store)
+    if isinstance(store, str):
+        return _from_url(store, dict(storage_options or {}))
+    filesystem, root = store if isinstance(store, tuple) else (store, "")
+    if not hasattr(filesystem, "cat_file"):
+        message = (
+            "the store must be a URL, a path, an fsspec filesystem, or a pair of such a filesystem "
+            f"and its root, not {type(store).__name__}"
+        )
+        raise ConfigurationError(message)
+    if storage_options:
+        message = "storage_options cannot be given for a filesystem that is open already"
+        raise ConfigurationError(message)
+    return _from_filesystem(filesystem, root)
+
+
+def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
+    scheme = scheme_of(url)
+    if "::" in url:
+        return _generic(url, options)
+    if scheme is None or scheme in _LOCAL:
+        from .local import LocalStore
+
+        return LocalStore(_local_path(url), options)
+    if scheme.startswith("obstore+"):
+        from .obstore import ObstoreStore
+
+        return ObstoreStore(url, options)
+    backend = _object_store({scheme})
+    return backend(url, options) if backend else _generic(url, options)
+
+
+def _object_store(schemes: set[str]) -> type[Any] | None:
+    """Return the class that speaks to a cloud's object store, importing only that one."""
+    if schemes & _S3:
+        from .s3 import S3Store
+
+        return S3Store
+    if schemes & _GCS:
+        from .gcs import GCSStore
+
+        return GCSStore
+    if schemes & _AZURE:
+        from .azure import AzureStore
+
+        return AzureStore
+    return None
+
+
+def _local_path(url: str) -> str:
+    path = url.split("://", 1)[-1]
+    if not path:
+        message = "the store names no directory"
+        raise ConfigurationError(message)
+    # file:///C:/tokens names C:/tokens.
+    return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
+
+
+def _generic(url: str, options: dict[str, Any]) -> TokenStore:
+    label = redact(url)
+    if _CACHES & {part.split("://")[0] for part in url.split("::")}:
+        raise _cached(label)
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url, **options)
+    except ImportError as error:
+        problem = f"the driver for {label!r} is not installed (no module {error.name!r})"
+    except ValueError:
+        known = ", ".join(sorted(fsspec.available_protocols()))
+        problem = f"fsspec cannot open {label!r}; the schemes that it knows are {known}"
+    except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
+        problem = f"{label!r} cannot be opened: {type(error).__name__}"
+    else:
+        return _from_filesystem(filesystem, root, label)
+    raise ConfigurationError(problem)
+
+
+def _from_filesystem(filesystem: Any, root: str, label: str = "") -> TokenStore:  # noqa: ANN401 - fsspec is untyped
+    """Find the store for a filesystem by its protocol, looking through a DirFileSystem."""
+    protocol = filesystem.protocol
+    names = {protocol} if isinstance(protocol, str) else set(protocol)
+    label = label or redact(f"{min(names)}://{root.lstrip('/')}")
+    if "dir" in names:
+        return _from_filesystem(filesystem.fs, filesystem._join(root))  # noqa: SLF001 - it has no public name
+    if names & _CACHES or hasattr(filesystem, "_cache_mapper"):
+        raise _cached(label)
+    if names & _LOCAL:
+        from .local import LocalStore
+
+        return LocalStore(root)
+    backend = _object_store(names)
+    if backend:
+        store: TokenStore = backend(label, filesystem=filesystem, root=root)
+        return store
+    from .generic import GenericStore, MemoryStore
+
+    kind = MemoryStore if "memory" in names else GenericStore
+    return kind(filesystem, root, label=label)
+
+
+def _cached(label: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{label!r} reads through a cache, which would go on serving a dead token; "
+        "name the store itself"
+    )

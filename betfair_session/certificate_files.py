@@ -1,0 +1,196 @@
+"""Making a client certificate as Betfair wants it, and writing it to files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .certificate_fitness import MIN_BITS
+from .exceptions import CertificateError, ConfigurationError
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.x509 import CertificateBuilder
+
+UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
+"""Where on Betfair's website the .crt is uploaded."""
+
+MAX_BITS = 8192
+MAX_DAYS = 3650
+
+_MAX_NAME = 64  # X.520's limit for a common name
+_CLOCK_SKEW = timedelta(hours=1)
+_NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
+_SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
+
+
+def create(common_name: str, days: int = 365, bits: int = MIN_BITS) -> tuple[str, Secret]:
+    """Make a private key and the self-signed certificate to upload to Betfair.
+
+    The extensions are those of Betfair's guide to the non-interactive login.
+
+    Args:
+        common_name: whom the certificate is for, 1 to 64 printable characters; Betfair gives it no
+            meaning.
+        days: how long it is valid from now, 1 to 3650.
+        bits: the size of the RSA key, 2048 to 8192.
+
+    Returns:
+        The certificate and the unencrypted key, both as PEM text.
+
+    Raises:
+        ConfigurationError: an argument is out of range.
+    """
+    if not (0 < len(common_name) <= _MAX_NAME and common_name.isprintable()):
+        message = f"the common name must be 1 to {_MAX_NAME} printable characters"
+        raise ConfigurationError(message)
+    if not 1 <= days <= MAX_DAYS:
+        message = f"a certificate is valid for 1 to {MAX_DAYS} days, not {days}"
+        raise ConfigurationError(message)
+    if not MIN_BITS <= bits <= MAX_BITS:
+        message = f"the key must have {MIN_BITS} to {MAX_BITS} bits, not {bits}"
+        raise ConfigurationError(message)
+
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    builder = _builder(common_name, timedelta(days=days)).public_key(key.public_key())
+    certificate = builder.sign(key, hashes.SHA256())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM).decode(), Secret(pem.decode())
+
+
+def _builder(common_name: str, lifetime: timedelta) -> CertificateBuilder:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    usages = dict.fromkeys(
+        (
+            "content_commitment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    extensions = (
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.KeyUsage(digital_signature=True, key_encipherment=True, **usages),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]),
+        x509.UnrecognizedExtension(ObjectIdentifier(_NETSCAPE_CERT_TYPE), _SSL_CLIENT),
+    )
+    now = datetime.now(timezone.utc)
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - _CLOCK_SKEW,
+        not_valid_after=now + lifetime,
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder
+
+
+def write_files(
+    directory: str | os.PathLike[str],
+    name: str,
+    crt_pem: str,
+    key_pem: str | Secret,
+    *,
+    p12_passphrase: str | Secret | None = None,
+) -> list[Path]:
+    """Write a certificate and its key as files; all of them or none, and never over another.
+
+    Args:
+        directory: an existing directory.
+        name: what the files are called before their ending, such as "client-2048".
+        crt_pem: the certificate, from `create`.
+        key_pem: the key, from `create`.
+        p12_passphrase: also writes a .p12 that opens with it; None for no .p12.
+
+    Returns:
+        The paths: .crt (to upload), .key, .pem (both in one), and .p12 if asked for. All but the
+        .crt can be read by this user only.
+
+    Raises:
+        CertificateError: one of the files exists already, or cannot be written.
+        ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
+    """
+    if not name or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:"'):
+        message = f"{name!r} is not a plain file name"
+        raise ConfigurationError(message)
+    key_pem = Secret(key_pem)
+    contents = {
+        ".crt": Secret(crt_pem),
+        ".key": key_pem,
+        ".pem": Secret(crt_pem + key_pem.reveal()),
+    }
+    if p12_passphrase is not None:
+        contents[".p12"] = _pkcs12(name, crt_pem, key_pem, Secret(p12_passphrase))
+    files = {Path(directory, name + ending): content for ending, content in contents.items()}
+    problem = _write_new(files)
+    if problem:
+        raise CertificateError(problem)
+    return list(files)
+
+
+def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Secret:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        load_pem_private_key,
+        pkcs12,
+    )
+
+    if not passphrase:
+        message = "the .p12 file needs a passphrase that is not empty"
+        raise ConfigurationError(message)
+    key = load_pem_private_key(key_pem.reveal().encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        message = "the .p12 file needs an RSA key"
+        raise ConfigurationError(message)
+    certificate = x509.load_pem_x509_certificate(crt_pem.encode())
+    encryption = BestAvailableEncryption(passphrase.reveal().encode())
+    bundle = pkcs12.serialize_key_and_certificates(
+        name.encode(), key, certificate, None, encryption
+    )
+    return Secret(bundle.decode("latin-1"))
+
+
+def _write_new(files: Mapping[Path, Secret]) -> str | None:
+    """Write all files, or none; return what went wrong."""
+    existing = [str(path) for path in files if os.path.lexists(path)]
+    if existing:
+        return f"{', '.join(existing)} exists already and is left alone; take another name"
+    written: list[Path] = []
+    try:
+        for path, content in files.items():
+            mode = 0o644 if path.suffix == ".crt" else 0o600
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
+            written.append(path)
+            with open(descriptor, "wb") as file:
+                file.write(content.reveal().encode("latin-1"))
+    except BaseException as error:
+        for path in written:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if not isinstance(error, OSError):
+            raise
+        return f"the certificate's files cannot be written: {error.strerror} ({error.filename})"
+    return None
+
+
+_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over otherwise

@@ -1,0 +1,173 @@
+"""Explaining to people what a certificate file is, and whether Betfair would take it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .certificate_fitness import belongs, day, fitness, public_key
+from .certificate_reading import Contents, look
+from .certificate_source import of_path
+from .exceptions import CertificateError
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cryptography.x509 import Certificate
+
+    from .certificate_source import StrPath
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What one file is.
+
+    Attributes:
+        path: the file.
+        kind: what it is, in words, such as "PEM: certificate, private key".
+        facts: subject, dates, key sizes and fingerprint, one line each; no secrets.
+        problems: why Betfair would not take it, or why it cannot be used; whole sentences.
+        warnings: what will be or may become a problem.
+    """
+
+    path: str
+    kind: str
+    facts: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What some files are, each and together; `str()` is the text for people.
+
+    Attributes:
+        files: one report per file.
+        verdict: one sentence on what the files are good for together.
+    """
+
+    files: tuple[FileReport, ...]
+    verdict: str
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems of all files."""
+        return tuple(problem for file in self.files for problem in file.problems)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem; a lone certificate or a lone key is none."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        lines = []
+        for file in self.files:
+            lines.append(f"{file.path}: {file.kind}")
+            lines += [f"    {fact}" for fact in file.facts]
+            lines += [f"    problem: {problem}" for problem in file.problems]
+            lines += [f"    warning: {warning}" for warning in file.warnings]
+        return "\n".join([*lines, self.verdict])
+
+
+def explain(
+    *paths: StrPath, passphrase: str | Secret | None = None, now: datetime | None = None
+) -> Report:
+    """Say what files are, and whether Betfair would take them for a certificate login.
+
+    Args:
+        paths: the files, of whatever kind, existing or not.
+        passphrase: opens encrypted keys and PKCS#12 files.
+        now: the time to judge the dates by, timezone-aware; None for the clock's.
+
+    Returns:
+        The report; a file's faults are in it and not raised.
+    """
+    secret = None if passphrase is None else Secret(passphrase)
+    found = [_read(path, secret) for path in paths]
+    readable = [contents for contents in found if isinstance(contents, Contents)]
+    certificates = [certificate for contents in readable for certificate in contents.certificates]
+    keys = [key for contents in readable for key in contents.keys]
+    files = tuple(
+        _report(contents, certificates, now) if isinstance(contents, Contents) else contents
+        for contents in found
+    )
+    if any(file.problems for file in files):
+        verdict = "Not fit for Betfair's certificate login: see the problems above."
+    elif certificates and keys:
+        verdict = "Fit for Betfair's certificate login, once the certificate is uploaded."
+    elif certificates:
+        verdict = "Fit to upload to Betfair; to log in, its private key is needed as well."
+    elif keys:
+        verdict = "A private key; to log in, its certificate is needed as well."
+    else:
+        verdict = "Of no use for Betfair's certificate login: no certificate and no private key."
+    return Report(files, verdict)
+
+
+def _read(path: StrPath, passphrase: Secret | None) -> Contents | FileReport:
+    try:
+        source = of_path(path)
+        return look(source.read(), source.name, passphrase)
+    except CertificateError as error:
+        return FileReport(_printable(str(path))[:80], "not readable", problems=(str(error),))
+
+
+def _report(
+    contents: Contents, certificates: Sequence[Certificate], now: datetime | None
+) -> FileReport:
+    facts: list[str] = []
+    problems = [contents.problem] if contents.problem else []
+    warnings: list[str] = []
+    for certificate in contents.certificates:
+        facts += _certificate_facts(certificate)
+        unfit, soon = fitness(certificate, now)
+        problems += unfit
+        warnings += soon
+    for key in contents.keys:
+        facts.append(f"private key: {_key_text(key.public_key())}")
+        if certificates and not any(belongs(key, certificate) for certificate in certificates):
+            problems.append("holds a key that belongs to none of the certificates given")
+    protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
+    if contents.keys and not protected and _open_to_others(contents.name):
+        warnings.append("holds a private key that other users can get at: chmod 600 it")
+    name = contents.name
+    return FileReport(
+        name,
+        contents.kind,
+        tuple(facts),
+        tuple(f"{name} {problem}" for problem in problems),
+        tuple(f"{name} {warning}" for warning in warnings),
+    )
+
+
+def _certificate_facts(certificate: Certificate) -> list[str]:
+    from cryptography.hazmat.primitives import hashes
+
+    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    issuer = certificate.issuer.rfc4514_string()
+    subject = certificate.subject.rfc4514_string()
+    return [
+        f"certificate for {_printable(subject) or '(no name)'}",
+        f"issued by {'itself' if issuer == subject else _printable(issuer)}",
+        f"valid from {day(starts)} to {day(ends)}",
+        f"key: {_key_text(public_key(certificate))}",
+        f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
+    ]
+
+
+def _key_text(public: object) -> str:
+    kind = type(public).__name__.removesuffix("PublicKey") if public else "unknown kind"
+    size = getattr(public, "key_size", None)
+    return f"{kind}, {size} bits" if size else kind
+
+
+def _open_to_others(path: str) -> bool:
+    return os.name == "posix" and bool(Path(path).stat().st_mode & 0o077)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,134 @@
+"""Where the parts of a certificate come from: files, or what the caller holds in memory."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .exceptions import CertificateError
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    StrPath: TypeAlias = str | os.PathLike[str]
+
+MAX_FILE = 256 * 1024
+"""The largest certificate file that is read, in bytes; a chain of certificates takes a few KiB."""
+
+_MAX_PATH = 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """One part of a certificate: a file, or what the caller holds in memory.
+
+    Attributes:
+        name: the path, or what to call the piece of memory.
+        content: the piece itself, its bytes as Latin-1 text; None for a file.
+    """
+
+    name: str
+    content: Secret | None = None
+
+    def read(self) -> bytes:
+        """Return the bytes, read anew each time.
+
+        Raises:
+            CertificateError: the file is missing, unreadable or far too large.
+        """
+        if self.content is not None:
+            return self.content.reveal().encode("latin-1")
+        try:
+            with Path(self.name).open("rb") as file:
+                content = file.read(MAX_FILE + 1)
+        except (OSError, ValueError) as error:
+            problem = _why_unreadable(self.name, error)
+        else:
+            problem = f"{self.name} is too large for a certificate file"
+            if len(content) <= MAX_FILE:
+                return content
+        raise CertificateError(problem)
+
+    def plain_pem_key(self) -> bool | None:
+        """Tell whether this is a PEM file that holds an unencrypted key.
+
+        Returns:
+            True or False; None when it is no PEM file or the key in it is encrypted.
+
+        Raises:
+            CertificateError: as `read`.
+        """
+        content = b"" if self.content else self.read()
+        if b"-----BEGIN " not in content or b"ENCRYPTED" in content:
+            return None
+        return b"PRIVATE KEY-----" in content
+
+
+def of_path(value: object) -> Source:
+    """Take a file by its path.
+
+    Raises:
+        CertificateError: `value` cannot be a path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        message = f"a certificate file is given by its path, not by {type(value).__name__}"
+        raise CertificateError(message)
+    path = os.fsdecode(value)
+    # Somebody's key pasted where its path belongs must not come back in "no such file: …".
+    if not path or len(path) > _MAX_PATH or "-----BEGIN" in path or not path.isprintable():
+        message = (
+            f"a text of {len(path)} characters was given where the path of a certificate file "
+            "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
+        )
+        raise CertificateError(message)
+    return Source(path)
+
+
+def of_bytes(name: str, content: bytes) -> Source:
+    """Take what the caller holds in memory."""
+    return Source(name, Secret(content.decode("latin-1")))
+
+
+def of_pem_text(name: str, value: str | bytes | Secret) -> Source:
+    r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else Secret(value).reveal()
+    # PEM is ASCII; whatever else came along may not break the encoding of `Source.read`.
+    text = text.encode("ascii", "replace").decode("ascii")
+    return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
+
+
+def decode_base64(text: str | Secret) -> bytes:
+    """Decode base64 text, whatever spaces and line ends are in it.
+
+    Raises:
+        CertificateError: it is not base64.
+    """
+    content = _decoded(Secret(text))
+    if content is None:
+        message = "the PKCS#12 text is not base64; encode the .p12 file itself, whole"
+        raise CertificateError(message)
+    return content
+
+
+def _decoded(text: Secret) -> bytes | None:
+    joined = "".join(text.reveal().replace("\\n", "").split())
+    try:
+        return base64.b64decode(joined, validate=True)
+    except ValueError:  # binascii.Error is one
+        return None
+
+
+def _why_unreadable(name: str, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        start = "" if Path(name).is_absolute() else ", seen from the working directory"
+        return f"there is no certificate file {name}{start}"
+    if Path(name).is_dir():
+        return f"{name} is a directory; give the path of the certificate file itself"
+    if isinstance(error, PermissionError):
+        return f"{name} may not be read by this user; look at its permissions and its directory's"
+    reason = error.strerror if isinstance(error, OSError) else "not a valid path"
+    return f"{name} cannot be read: {reason}"

@@ -1,0 +1,239 @@
+"""The client certificate of the certificate login, in every form that people have it.
+
+A `Certificate` only remembers where its parts are; they are read, checked and decrypted when a
+login needs them. Resuming a stored session needs neither the files nor the cryptography package.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .certificate_source import Source, decode_base64, of_bytes, of_path, of_pem_text
+from .exceptions import CertificateError
+from .secret import Secret
+
+if TYPE_CHECKING:
+    import ssl
+    from datetime import datetime
+
+    from .certificate_fitness import Material
+    from .certificate_source import StrPath
+
+
+@dataclass(frozen=True, repr=False)
+class Certificate:
+    """A client certificate and its key, from files or from memory; made by one of the `from_…`.
+
+    Making one reads no file. Its repr tells the files' names and nothing else.
+
+    Example:
+        >>> Certificate.from_files("client.crt", "client.key")
+        <Certificate from client.crt, client.key>
+
+    Attributes:
+        sources: where the parts are.
+        passphrase: what opens an encrypted key or a PKCS#12 file.
+    """
+
+    sources: tuple[Source, ...]
+    passphrase: Secret | None = None
+
+    @classmethod
+    def of(cls, value: Certificate | StrPath | tuple[StrPath, StrPath] | bytes) -> Certificate:
+        """Take a certificate in any form that needs no passphrase.
+
+        Args:
+            value: a Certificate; the path of a .pem or .p12 file; a pair of paths, certificate and
+                key; or the bytes (or PEM text) of such a file, recognised by what they hold.
+
+        Returns:
+            The certificate, not yet read or checked.
+
+        Raises:
+            CertificateError: `value` is none of these.
+        """
+        if isinstance(value, Certificate):
+            return value
+        if isinstance(value, bytes):
+            return cls((of_bytes("the certificate's bytes", value),))
+        if isinstance(value, str) and "-----BEGIN " in value:
+            return cls.from_pem(value)
+        if isinstance(value, str | os.PathLike):
+            return cls.from_files(value)
+        try:
+            crt, key = value
+        except (TypeError, ValueError):
+            message = (
+                "a certificate is given as a path, a (certificate, key) pair of paths, bytes or a "
+                f"Certificate, not as {type(value).__name__}"
+            )
+        else:
+            return cls.from_files(crt, key)
+        raise CertificateError(message)
+
+    @classmethod
+    def from_files(
+        cls, crt: StrPath, key: StrPath | None = None, passphrase: str | Secret | None = None
+    ) -> Certificate:
+        """Take a certificate from a .crt and a .key file, or from one file that holds both.
+
+        Args:
+            crt: the path of the certificate, or of one .pem or .p12 with everything.
+            key: the path of the private key. Which of the two files holds what does not matter.
+            passphrase: opens an encrypted key.
+
+        Returns:
+            The certificate, not yet read or checked.
+
+        Raises:
+            CertificateError: an argument cannot be a path.
+        """
+        paths = (crt,) if key is None else (crt, key)
+        return cls(tuple(of_path(path) for path in paths), _secret(passphrase))
+
+    @classmethod
+    def from_pem(
+        cls,
+        cert_pem: str | bytes | Secret,
+        key_pem: str | bytes | Secret | None = None,
+        passphrase: str | Secret | None = None,
+    ) -> Certificate:
+        r"""Take a certificate from PEM text, as environment variables and secret managers hold it.
+
+        Args:
+            cert_pem: the certificate, or certificate and key. A line end may also be written as
+                the two characters `\n`, or have become a space.
+            key_pem: the private key, likewise.
+            passphrase: opens an encrypted key.
+
+        Returns:
+            The certificate, not yet checked.
+        """
+        sources = [of_pem_text("the certificate's text", cert_pem)]
+        if key_pem is not None:
+            sources.append(of_pem_text("the key's text", key_pem))
+        return cls(tuple(sources), _secret(passphrase))
+
+    @classmethod
+    def from_pkcs12(
+        cls, source: StrPath | bytes, passphrase: str | Secret | None = None
+    ) -> Certificate:
+        """Take a certificate from PKCS#12, that is a .p12 or .pfx file.
+
+        Args:
+            source: the file's path, or its bytes.
+            passphrase: what opens it; None if it has none.
+
+        Returns:
+            The certificate, not yet read or checked.
+
+        Raises:
+            CertificateError: `source` is neither bytes nor a path.
+        """
+        if isinstance(source, bytes):
+            return cls((of_bytes("the PKCS#12 data", source),), _secret(passphrase))
+        return cls.from_files(source, passphrase=passphrase)
+
+    @classmethod
+    def from_pkcs12_base64(
+        cls, text: str | Secret, passphrase: str | Secret | None = None
+    ) -> Certificate:
+        """Take a certificate from base64 text of a PKCS#12 file, as secret managers hold it.
+
+        Args:
+            text: the base64 text; spaces and line ends in it do not matter.
+            passphrase: what opens the file; None if it has none.
+
+        Returns:
+            The certificate, not yet checked.
+
+        Raises:
+            CertificateError: `text` is not base64.
+        """
+        return cls.from_pkcs12(decode_base64(text), passphrase)
+
+    def check(self, now: datetime | None = None) -> list[str]:
+        """Read the certificate and see that Betfair would take it.
+
+        Checked are: it and its key can be read and belong together, RSA of at least 2048 bits,
+        the dates, and that it allows client authentication. Whether it was uploaded to the
+        account, only a login can tell.
+
+        Args:
+            now: the time to judge the dates by, timezone-aware; None for the clock's.
+
+        Returns:
+            Warnings: a sentence when it expires within 30 days.
+
+        Raises:
+            CertificateError: it is missing, unreadable or unfit; the message says what to do.
+        """
+        return self._checked(now)[1]
+
+    def load_into(self, context: ssl.SSLContext, now: datetime | None = None) -> list[str]:
+        """Check the certificate and give it to a TLS context.
+
+        The key is decrypted in memory only. Where Python's TLS needs a file, on Linux that is an
+        anonymous one in memory; elsewhere a temporary file, private to the user, with the key
+        encrypted by a password that exists in this process only, and removed at once.
+
+        Args:
+            context: will present the certificate to servers that ask for one.
+            now: as in `check`.
+
+        Returns:
+            Warnings, as `check`.
+
+        Raises:
+            CertificateError: as `check`, or the TLS library refuses the certificate.
+        """
+        from .certificate_handover import hand_over
+
+        material, warnings = self._checked(now)
+        hand_over(material, context)
+        return warnings
+
+    def requests_cert(self) -> str | tuple[str, str]:
+        """Return what requests takes as `cert`, for a session that the caller brings along.
+
+        Returns:
+            The path of one PEM file, or the paths of certificate and key.
+
+        Raises:
+            CertificateError: it is not in PEM files, or its key is encrypted; requests can neither
+                take those nor ask for a passphrase.
+        """
+        holds_key = [source.plain_pem_key() for source in self.sources]
+        if None in holds_key:
+            message = (
+                "with a requests session of your own, the certificate has to be in PEM files with "
+                f"an unencrypted key, which {self!r} is not"
+            )
+            raise CertificateError(message)
+        # The certificate first, also when the two files were given the other way round.
+        order = sorted(range(len(holds_key)), key=lambda index: holds_key[index] is True)
+        names = [self.sources[index].name for index in order]
+        return names[0] if len(names) == 1 else (names[0], names[1])
+
+    def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:
+        from .certificate_fitness import assemble, fitness
+        from .certificate_reading import look
+
+        found = [look(part.read(), part.name, self.passphrase) for part in self.sources]
+        material = assemble(found)
+        if isinstance(material, str):
+            raise CertificateError(material)
+        problems, warnings = fitness(material.certificate, now)
+        if problems:
+            message = "; ".join(f"the certificate in {material.name} {each}" for each in problems)
+            raise CertificateError(message)
+        return material, [f"the certificate in {material.name} {each}" for each in warnings]
+
+    def __repr__(self) -> str:
+        return f"<Certificate from {', '.join(source.name for source in self.sources)}>"
+
+
+def _secret(passphrase: str | Secret | None) -> Secret | None:
+    return None if passphrase is None else Secret(passphrase)

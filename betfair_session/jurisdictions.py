@@ -1,0 +1,142 @@
+"""Betfair's identity hosts and session lengths, by jurisdiction.
+
+The hosts come from the tables on Betfair's login and Keep Alive pages. What could not be checked
+against the live service says so in `Jurisdiction.unsure`; a client's `identity_url` and
+`identity_cert_url` replace any host that turns out differently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from .exceptions import ConfigurationError
+
+__all__ = ["JURISDICTIONS", "Jurisdiction", "jurisdiction"]
+
+
+@dataclass(frozen=True)
+class Jurisdiction:
+    """Where the accounts of one jurisdiction log in.
+
+    Attributes:
+        name: the name to give to `jurisdiction`, in lower case.
+        identity_host: answers login, keepAlive and logout.
+        identity_cert_host: answers certlogin, which presents the client certificate.
+        api_host: the betting API.
+        session_length: how long a session lives without a keepAlive, or None where Betfair does
+            not say. A default: for international accounts it is 12 hours, but 24 in the UK and
+            Ireland, and the account holder can change it.
+        unsure: what nobody could check against the live service, or "".
+    """
+
+    name: str
+    identity_host: str
+    identity_cert_host: str
+    api_host: str = "api.betfair.com"
+    session_length: timedelta | None = None
+    unsure: str = ""
+
+    @property
+    def identity_url(self) -> str:
+        """The base of login, keepAlive and logout, ending in a slash."""
+        return f"https://{self.identity_host}/api/"
+
+    @property
+    def identity_cert_url(self) -> str:
+        """The base of certlogin, ending in a slash."""
+        return f"https://{self.identity_cert_host}/api/"
+
+
+JURISDICTIONS = {
+    place.name: place
+    for place in (
+        Jurisdiction(
+            "international",
+            "identitysso.betfair.com",
+            "identitysso-cert.betfair.com",
+            session_length=timedelta(hours=12),
+        ),
+        Jurisdiction(
+            "australia",
+            "identitysso.betfair.au",
+            "identitysso-cert.betfair.com.au",
+            api_host="api.betfair.com.au",
+            unsure="the keepAlive host: other sources have identitysso.betfair.com.au",
+        ),
+        Jurisdiction(
+            "italy",
+            "identitysso.betfair.it",
+            "identitysso-cert.betfair.it",
+            session_length=timedelta(minutes=20),
+        ),
+        Jurisdiction(
+            "spain",
+            "identitysso.betfair.es",
+            "identitysso-cert.betfair.es",
+            session_length=timedelta(minutes=20),
+        ),
+        Jurisdiction("romania", "identitysso.betfair.ro", "identitysso-cert.betfair.ro"),
+        Jurisdiction(
+            "sweden",
+            "identitysso.betfair.se",
+            "identitysso-cert.betfair.se",
+            unsure="both hosts: only older tables of Betfair's list them",
+        ),
+        Jurisdiction(
+            "brazil",
+            "identitysso.betfair.com",
+            "identitysso-cert.betfair.com",
+            unsure=(
+                "both hosts: the .com host was seen to accept Brazilian tokens, and hosts under "
+                "bet.br exist without documentation"
+            ),
+        ),
+    )
+}
+"""Every jurisdiction by its name."""
+
+# New Zealand shares Australia's hosts; the rest are country codes and the domain's ending.
+_ALIASES = {
+    "com": "international",
+    "au": "australia",
+    "nz": "australia",
+    "new-zealand": "australia",
+    "it": "italy",
+    "es": "spain",
+    "ro": "romania",
+    "se": "sweden",
+    "br": "brazil",
+}
+_DENMARK = frozenset({"denmark", "dk"})
+
+
+def jurisdiction(name: str) -> Jurisdiction:
+    """Look up a jurisdiction; a name that is not known is never taken for another.
+
+    Args:
+        name: one of `JURISDICTIONS`, a country code such as "it" or "nz", or "com"; upper or
+            lower case.
+
+    Returns:
+        Its hosts and session length.
+
+    Raises:
+        ConfigurationError: the name is not known (the message lists those that are), or it is
+            Denmark, whose residents cannot log in with a certificate.
+    """
+    lower = name.lower() if isinstance(name, str) else ""
+    if lower in _DENMARK:
+        message = (
+            "Betfair does not offer the certificate login to residents of Denmark, and no other "
+            "jurisdiction's host will let a Danish account in"
+        )
+        raise ConfigurationError(message)
+    found = JURISDICTIONS.get(_ALIASES.get(lower, lower))
+    if found is None:
+        message = (
+            f"unknown jurisdiction {name!r}; known are {', '.join(JURISDICTIONS)} "
+            f"(or {', '.join(_ALIASES)})"
+        )
+        raise ConfigurationError(message)
+    return found

@@ -1,0 +1,1 @@
+"""One login for the whole fleet."""

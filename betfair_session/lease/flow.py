@@ -1,0 +1,238 @@
+"""The loop that runs the machine over a store, up to each point where Betfair is needed.
+
+It knows a TokenStore and nothing of Betfair: `start` and `tell` return what has to be asked of
+Betfair next, or the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from betfair_session.exceptions import NotATokenError, StoreError
+from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.location import LOCK_SUFFIX
+from betfair_session.tokens import parse_token
+
+from . import lock as locks
+from . import messages as m
+from .machine import begin, step
+
+if TYPE_CHECKING:
+    from betfair_session.secret import Secret
+    from betfair_session.storage.contract import StoredObject, TokenStore
+
+    from .state import LeaseSettings
+
+    Ask: TypeAlias = m.Validate | m.Login | m.Logout | m.Done | m.Failed
+
+_log = logging.getLogger("betfair_session.lease")
+
+_PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "conflict"})
+_LAST_MINUTE = 1.0  # seconds that a call of the store gets although the caller's time is up
+
+
+class Clock:
+    """Time and randomness as the system gives them."""
+
+    def mono(self) -> float:
+        """Return the monotonic time, seconds."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Return the machine's time, seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def jitter(self) -> float:
+        """Return a random number from 0 to 1, another one in every forked process."""
+        return secrets.randbelow(1_000_000) / 1_000_000
+
+    def nonce(self) -> str:
+        """Return a random name, another one in every forked process."""
+        return secrets.token_hex(8)
+
+
+SYSTEM_CLOCK = Clock()
+
+
+def fingerprint(token: Secret | None) -> str:
+    """Return a short text that tells tokens apart and does not give them away; "" for none."""
+    if token is None:
+        return ""
+    return hashlib.sha256(b"betfair-session " + token.reveal().encode()).hexdigest()[:24]
+
+
+def owner_name() -> str:
+    """Return this process's name for people: host and process number."""
+    host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
+    return f"{host} process {os.getpid()}"
+
+
+class Flow:
+    """One call's way to a token."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        key: str,
+        settings: LeaseSettings,
+        *,
+        deadline: float,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Prepare a call.
+
+        Args:
+            store: where the token and its lock are kept.
+            key: the token's name.
+            settings: the shared login's times.
+            deadline: the time, by `clock.mono`, at which waiting ends.
+            clock: time and randomness.
+        """
+        self._store = store
+        self._key = key
+        self._settings = settings
+        self._deadline = deadline
+        self._clock = clock
+        self._offset: float | None = None
+        self._state, self._first = begin(
+            settings,
+            owner=owner_name(),
+            deadline=deadline,
+            nonce=clock.nonce(),
+            shared=store.atomic,
+        )
+
+    @property
+    def rejected_young(self) -> bool:
+        """Whether Betfair rejected a token that was stored less than a minute ago."""
+        return self._state.young
+
+    def start(self) -> Ask:
+        """Begin; return what to ask of Betfair, or the end."""
+        return self._run(self._first)
+
+    def tell(self, event: m.Event) -> Ask:
+        """Go on with Betfair's answer; return what to ask next, or the end."""
+        return self._run(self._step(event))
+
+    def _run(self, effect: m.Effect) -> Ask:
+        while not isinstance(effect, m.Validate | m.Login | m.Logout | m.Done | m.Failed):
+            effect = self._step(self._perform(effect))
+        return effect
+
+    def _step(self, event: m.Event) -> m.Effect:
+        clock = self._clock
+        tick = m.Tick(
+            clock.mono(), clock.wall(), self._server_time(), clock.jitter(), clock.nonce()
+        )
+        self._state, effect = step(self._state, event, tick)
+        return effect
+
+    def _perform(
+        self, effect: m.ReadToken | m.ReadLock | m.WriteLock | m.Publish | m.Wait
+    ) -> m.Event:
+        if isinstance(effect, m.Wait):
+            self._clock.sleep(effect.seconds)
+            return m.Woke()
+        try:
+            return self._call_store(effect)
+        except VersionConflict as error:
+            return m.Conflict(error)
+        except StoreError as error:
+            return m.StoreFailed(error, error.landed, error.reason in _PASSING)
+        except NotATokenError as error:
+            return m.StoreFailed(error)
+
+    def _call_store(
+        self, effect: m.ReadToken | m.ReadLock | m.WriteLock | m.Publish
+    ) -> m.TokenRead | m.LockRead | m.Written:
+        if isinstance(effect, m.ReadToken):
+            return self._read_token()
+        if isinstance(effect, m.ReadLock):
+            return self._read_lock()
+        if isinstance(effect, m.WriteLock):
+            return self._write_lock(effect)
+        content = effect.token.reveal().encode()
+        return m.Written(self._write(self._key, content, effect.version))
+
+    def _read_token(self) -> m.TokenRead:
+        stored = self._read(self._key)
+        if stored is None:
+            return m.TokenRead()
+        token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
+        return m.TokenRead(token, stored.version, fingerprint(token))
+
+    def _read_lock(self) -> m.LockRead:
+        stored = self._read(self._key + LOCK_SUFFIX)
+        if stored is None:
+            return m.LockRead()
+        if self._offset is None:
+            # Only now does the store's clock matter, and the driver hides it.
+            now = self._store.server_now(timeout=self._timeout())
+            self._note(now)
+        age = None
+        if stored.modified is not None and self._offset is not None:
+            age = self._server_time() - stored.modified
+        return m.LockRead(locks.decode(stored.content), stored.version, age)
+
+    def _read(self, key: str) -> StoredObject | None:
+        stored = self._store.read(key, timeout=self._timeout())
+        if stored is not None:
+            self._note(stored.now)
+        return stored
+
+    def _note(self, now: float | None) -> None:
+        """Remember how the store's clock relates to the monotonic one."""
+        if now is not None:
+            self._offset = now - self._clock.mono()
+
+    def _server_time(self) -> float:
+        if self._offset is None:
+            return self._clock.wall()
+        return self._clock.mono() + self._offset
+
+    def _write_lock(self, effect: m.WriteLock) -> m.Written:
+        key, content = self._key + LOCK_SUFFIX, locks.encode(effect.lock)
+        if not effect.shared:
+            return m.Written(self._store.replace(key, content, timeout=self._timeout()))
+        version = self._write(key, content, effect.version)
+        if effect.best_effort or not self._store.probe:
+            return m.Written(version)
+        return self._prove(key, content, effect.version, version)
+
+    def _prove(self, key: str, content: bytes, before: str | None, version: str) -> m.Written:
+        """Make the same conditional write again: a store that takes it ignores conditions."""
+        try:
+            version = self._write(key, content, before)
+        except VersionConflict:
+            self._store.probe = False
+            return m.Written(version)
+        except StoreError as error:
+            _log.debug("%s could not be probed: %s", self._store.label, error)
+            return m.Written(version)
+        _log.warning(
+            "%s ignores the conditions of writes, so each process logs in by itself; see "
+            "backends.md for stores that share one login",
+            self._store.label,
+        )
+        self._store.atomic = False
+        return m.Written(version, honest=False)
+
+    def _write(self, key: str, content: bytes, version: str | None) -> str:
+        timeout = self._timeout()
+        if version is None:
+            return self._store.create(key, content, timeout=timeout)
+        return self._store.replace_if_version(key, content, version, timeout=timeout)
+
+    def _timeout(self) -> float:
+        left = self._deadline - self._clock.mono()
+        return min(self._settings.store_deadline, max(left, _LAST_MINUTE))

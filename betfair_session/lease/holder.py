@@ -1,0 +1,197 @@
+"""The part of the machine that holds the lock: take it, log in, publish, release it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from . import lock as locks
+from . import messages as m
+from .state import SENDS, SHORT, State, recent, trouble, useless, with_token
+
+if TYPE_CHECKING:
+    from .lock import Lock
+    from .state import Next
+
+
+def take(state: State, tick: m.Tick) -> Next:
+    """Try to take the lock in the version that was read, with this call's name in it."""
+    if tick.mono >= state.deadline:
+        return state, m.Failed("timeout", lock=state.lock)
+    settings = state.settings
+    lock = replace(
+        state.lock or locks.Lock(locks.HELD),
+        state=locks.HELD,
+        nonce=state.nonce,
+        owner=state.owner,
+        ttl=settings.ttl,
+        since=tick.server,
+        # Counted before it is made, so that a crash cannot hide it.
+        logins=(*recent(state.lock, tick), tick.server)[-settings.logins_per_minute :],
+    )
+    version = state.lock_version
+    # An earlier attempt without an answer may be the one that lands: its start counts.
+    started = state.started or (tick.mono, tick.wall)
+    state = replace(state, phase="take", started=started, mine=lock)
+    return state, m.WriteLock(lock, version, shared=state.shared)
+
+
+def taken(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """Take in the answer to that write."""
+    if isinstance(event, m.Written):
+        shared = state.shared and event.honest
+        return confirm(
+            replace(state, shared=shared, lock=state.mine, lock_version=event.version, troubles=0)
+        )
+    if isinstance(event, m.StoreFailed):
+        waiting = replace(state, phase="lock")
+        return trouble(waiting, event, tick) or (state, m.Failed("error", event.error))
+    return replace(state, phase="lock"), m.ReadLock()
+
+
+def confirm(state: State) -> Next:
+    """With the lock in hand, read the token again: somebody may have been faster."""
+    return replace(state, phase="confirm", mine=state.lock or locks.JUNK), m.ReadToken()
+
+
+def confirmed(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """Go on to the login if the token is still the useless one and there is time."""
+    if isinstance(event, m.StoreFailed):
+        failed = m.Failed("error", event.error)
+        return trouble(state, event, tick) or _release(state, _untouched(state), failed)
+    assert isinstance(event, m.TokenRead)
+    state = replace(with_token(state, event), base=event.version)
+    if not useless(state):
+        return _release(state, _untouched(state))
+    assert state.started is not None
+    elapsed = max(tick.mono - state.started[0], tick.wall - state.started[1])
+    settings = state.settings
+    if elapsed + settings.login_deadline + settings.store_deadline > settings.ttl:
+        # Frozen since the lock was taken: it may be another's by now.
+        return _release(state, _untouched(state))
+    left = state.deadline - tick.mono
+    if left <= 0:
+        return _release(state, _untouched(state), m.Failed("timeout"))
+    # Whoever waits only so long wants the token stored by then, too.
+    seconds = min(settings.login_deadline, left * 0.75)
+    return replace(state, phase="login"), m.Login(seconds)
+
+
+# --- logging in and publishing -------------------------------------------------------------------
+
+
+def logged_in(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """Take in what Betfair said to the login."""
+    if isinstance(event, m.LoggedIn):
+        state = replace(state, new=event.token, new_fingerprint=event.fingerprint, troubles=0)
+        return _send(state)
+    if isinstance(event, m.Refused):
+        refusals = state.mine.refusals + 1
+        wait = event.waits[min(refusals, len(event.waits)) - 1]
+        lock = _failure(state, tick, wait, event.login_class)
+        lock = replace(lock, refusals=refusals, status=event.status)
+        return _release(state, lock, m.Failed("error", event.error, not_before=lock.not_before))
+    assert isinstance(event, m.Unclear)
+    if not event.sent:
+        return _release(state, _untouched(state), m.Failed("error", event.error))
+    lock = _failure(state, tick, SHORT, "unknown")
+    return _release(state, lock, m.Failed("error", event.error, not_before=lock.not_before))
+
+
+def _send(state: State) -> Next:
+    state = replace(state, phase="publish", sends=state.sends + 1)
+    return state, m.Publish(state.new, state.base)
+
+
+def published(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """Take in the answer to the publication."""
+    del tick
+    if isinstance(event, m.Written):
+        return _success(state)
+    assert isinstance(event, m.StoreFailed | m.Conflict)
+    landed = isinstance(event, m.StoreFailed) and event.landed
+    state = replace(
+        state, phase="readback", failure=event.error, maybe=state.maybe or landed, troubles=0
+    )
+    return state, m.ReadToken()
+
+
+def _success(state: State) -> Next:
+    lock = replace(
+        state.mine,
+        state=locks.DONE,
+        published=state.new_fingerprint,
+        refusals=0,
+        status="",
+        login_class="",
+        not_before=0.0,
+    )
+    return _release(state, lock, m.Done(state.new, "logged in"))
+
+
+def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """After a publication without a good answer: what is there now?"""
+    uncertain = m.Failed("uncertain", state.failure)
+    if isinstance(event, m.StoreFailed):
+        return trouble(state, event, tick) or _give_up(state, tick, uncertain)
+    assert isinstance(event, m.TokenRead)
+    if event.token == state.new:
+        return _success(state)
+    unchanged = event.version == state.base
+    state = with_token(state, event)
+    if not unchanged and not useless(state):
+        # Another's token is there, and mine can no longer land: its version is gone.
+        return replace(state, phase="logout", after=None), m.Logout(state.new)
+    state = replace(state, base=event.version, maybe=state.maybe and unchanged)
+    if state.sends < SENDS:
+        return _send(state)
+    if state.maybe:
+        return _give_up(state, tick, uncertain)
+    unwritten = m.Failed("unwritten", state.failure)
+    return replace(state, phase="logout", after=unwritten), m.Logout(state.new)
+
+
+def logged_out(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """Go on after ending a session that could not be published."""
+    assert isinstance(event, m.LoggedOut)
+    if isinstance(state.after, m.Failed):
+        return _give_up(state, tick, replace(state.after, also=event.error))
+    return _release(state, replace(state.mine, state=locks.DONE))
+
+
+def _give_up(state: State, tick: m.Tick, failed: m.Failed) -> Next:
+    lock = _failure(state, tick, SHORT, "store")
+    return _release(state, lock, replace(failed, not_before=lock.not_before))
+
+
+# --- releasing the lock --------------------------------------------------------------------------
+
+
+def _untouched(state: State) -> Lock:
+    """Return the lock of a holder that made no login."""
+    return replace(state.mine, state=locks.DONE, logins=state.mine.logins[:-1])
+
+
+def _failure(state: State, tick: m.Tick, wait: float, login_class: str) -> Lock:
+    return replace(
+        state.mine,
+        state=locks.FAILED,
+        status="",
+        login_class=login_class,
+        not_before=tick.server + wait,
+    )
+
+
+def _release(state: State, lock: Lock, after: m.Effect | None = None) -> Next:
+    """Write the lock, if it is still mine; what follows does not depend on it."""
+    state = replace(state, phase="release", after=after)
+    return state, m.WriteLock(lock, state.lock_version, best_effort=True, shared=state.shared)
+
+
+def released(state: State, event: m.Event, tick: m.Tick) -> Next:
+    """Return what was decided, or begin anew."""
+    del event  # if it failed, others wait for one time to live
+    if state.after is not None:
+        return state, state.after
+    fresh = State(state.settings, state.owner, state.deadline, tick.nonce, state.shared)
+    return replace(fresh, dead=state.dead, polls=state.polls), m.ReadToken()

@@ -1,0 +1,164 @@
+"""What one call of the shared login knows, and the few things that all its phases do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from betfair_session.exceptions import ConfigurationError
+
+from . import lock as locks
+from . import messages as m
+
+if TYPE_CHECKING:
+    from .lock import Lock
+
+    Next: TypeAlias = "tuple[State, m.Effect]"
+
+MARGIN = 1.0
+"""Seconds added to a time to live before a lock counts as expired: HTTP dates are whole seconds."""
+
+BRAKE_WINDOW = 60.0
+"""Seconds in which logins are counted."""
+
+BAN = 1200.0
+"""Seconds that Betfair bans logins for; no failure is remembered for longer."""
+
+SHORT = 15.0
+"""Seconds without a login after one that ended without an answer, or could not be stored."""
+
+FRESH = 60.0
+"""Seconds for which a waiter believes the lock's word that a token was just published."""
+
+TROUBLES = 2
+"""How many passing store failures in a row are tried again."""
+
+SENDS = 3
+"""How often a new token is sent to the store at most."""
+
+
+@dataclass(frozen=True)
+class LeaseSettings:
+    """The shared login's times; rarely touched. All processes that share a token may differ.
+
+    Attributes:
+        ttl: seconds after which others may take the login over from a process that died.
+        login_deadline: seconds that one login may take.
+        store_deadline: seconds that one call of the store may take.
+        logins_per_minute: how many logins one token may need in a minute before LoginBrake.
+
+    Raises:
+        ConfigurationError: a number that is not positive, or a ttl that leaves a login no time.
+    """
+
+    ttl: float = 30.0
+    login_deadline: float = 10.0
+    store_deadline: float = 5.0
+    logins_per_minute: int = 4
+
+    def __post_init__(self) -> None:
+        if not min(self.login_deadline, self.store_deadline, self.logins_per_minute) > 0:
+            message = "the lease's times and its number of logins must be above 0"
+            raise ConfigurationError(message)
+        if not self.login_deadline + 2 * self.store_deadline <= self.ttl <= locks.MAX_TTL:
+            message = (
+                "the lease's ttl must leave time for one login and two calls of the store, and be "
+                f"at most {locks.MAX_TTL:.0f} s"
+            )
+            raise ConfigurationError(message)
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that one call knows.
+
+    Attributes:
+        phase: what the next event answers.
+        settings: the times.
+        owner: this process's name for people.
+        deadline: the monotonic time at which waiting ends.
+        nonce: this call's name in the lock.
+        shared: whether the store's conditions are to be relied on.
+        token, version, fingerprint: the token object as last read.
+        dead: the token that Betfair said is dead.
+        lock, lock_version, lock_age: the lock object as last read.
+        lock_since: when (monotonic) it was first seen in this version.
+        reread: the lock version for which the token was read once more.
+        polls: how often this call has waited for another.
+        troubles: passing store failures in a row.
+        mine: the lock that this call holds, as it wrote it.
+        started: monotonic and wall time of the first unanswered attempt to take the lock.
+        base: the version that the new token replaces.
+        new, new_fingerprint: the token of this call's own login.
+        sends: how often the new token was sent to the store.
+        maybe: whether one of these may still land.
+        failure: the last error of a publication.
+        after: what follows a pause, a logout or the release of the lock; None to look at the token
+            anew.
+        resume: the phase after a pause.
+        young: whether Betfair rejected a token that the lock says is less than a minute old.
+    """
+
+    settings: LeaseSettings
+    owner: str
+    deadline: float
+    nonce: str
+    shared: bool = True
+    phase: str = "look"
+    token: m.Token = None
+    version: str | None = None
+    fingerprint: str = ""
+    dead: m.Token = None
+    lock: Lock | None = None
+    lock_version: str | None = None
+    lock_age: float | None = None
+    lock_since: float = 0.0
+    reread: str | None = None
+    polls: int = 0
+    troubles: int = 0
+    mine: Lock = locks.JUNK
+    started: tuple[float, float] | None = None
+    base: str | None = None
+    new: m.Token = None
+    new_fingerprint: str = ""
+    sends: int = 0
+    maybe: bool = False
+    failure: m.Error = None
+    after: m.Effect | None = None
+    resume: str = ""
+    young: bool = False
+
+
+def with_token(state: State, event: m.TokenRead) -> State:
+    """Take in what was read of the token object."""
+    return replace(
+        state,
+        token=event.token,
+        version=event.version,
+        fingerprint=event.fingerprint,
+        troubles=0,
+    )
+
+
+def useless(state: State) -> bool:
+    """Tell whether there is no token, or only one that Betfair called dead."""
+    return state.token is None or state.token == state.dead
+
+
+def trouble(state: State, event: m.StoreFailed, tick: m.Tick) -> Next | None:
+    """Pause, then read again, after a failure that may pass by itself; None for any other."""
+    left = state.deadline - tick.mono
+    if not event.passing or state.troubles >= TROUBLES or left <= 0:
+        return None
+    again: m.Effect = m.ReadLock() if state.phase == "lock" else m.ReadToken()
+    pause = min(0.25 * 2**state.troubles * (0.5 + tick.jitter / 2), left)
+    state = replace(
+        state, phase="pause", troubles=state.troubles + 1, resume=state.phase, after=again
+    )
+    return state, m.Wait(pause)
+
+
+def recent(lock: Lock | None, tick: m.Tick) -> tuple[float, ...]:
+    """Return the times of the logins in the last minute; a time in the future is junk."""
+    logins = lock.logins if lock else ()
+    return tuple(time for time in logins if -MARGIN <= tick.server - time < BRAKE_WINDOW)

@@ -1,0 +1,267 @@
+"""What each status of a Betfair login means: its class, and what the account holder can do.
+
+The codes are those of Betfair's login pages, and a few that were seen live. The set is open: a code
+that is not listed passes through by name with the class "unknown".
+
+Classes: `credentials` (fix username, password or code), `account` (locked, suspended or closed),
+`action` (something waits on the website), `certificate`, `location` (log in from elsewhere),
+`jurisdiction` (another Betfair domain), `ban` (20 minutes), `temporary` (may pass by itself),
+`request` (the request was malformed) and `unknown`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+__all__ = ["LoginStatus", "describe", "known_codes", "wait_after"]
+
+_BAN = timedelta(minutes=20)
+_SHORT = timedelta(seconds=15)
+_LADDER = (_SHORT, timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+
+_ENCODING = (
+    "a password with a special character that was sent without form-encoding by another tool gets "
+    "this answer too (this library encodes it)"
+)
+_UPLOAD = (
+    "upload the .crt under My Account, Security, Automated Betting Program Access, and log in with "
+    "that very file and its key"
+)
+_SITE = "log in to the Betfair website with this account"
+_TERMS = f"The latest terms have not been accepted: {_SITE} and accept them."
+_TWO_STEP = (
+    "The account has two-step login: give the code as well, or log in with a certificate, which "
+    "needs none."
+)
+
+_CLASS_HINTS = {
+    "credentials": "Check the username, the password and, with two-step login, the code.",
+    "account": "The account may not log in: contact Betfair's customer service.",
+    "action": f"Something waits for the account holder: {_SITE} and complete what it asks for.",
+    "certificate": (
+        f"Either the certificate is not this account's: {_UPLOAD}; or it is, and the password was "
+        f"the trouble: {_ENCODING}."
+    ),
+    "location": (
+        "Betfair does not serve the place this address belongs to: run where it does (look at the "
+        "cloud region, proxy or VPN)."
+    ),
+    "jurisdiction": (
+        "The account belongs to another Betfair domain than the one that was asked: set the "
+        "jurisdiction it was opened in."
+    ),
+    "ban": (
+        "Too many logins: wait 20 minutes without trying. Sessions that exist stay valid, so keep "
+        "using a stored token; then find what logs in so often."
+    ),
+    "temporary": "Betfair has a problem on its side that may pass by itself: try again later.",
+    "request": (
+        "Betfair found the login request malformed: check that the username, password and app key "
+        "are complete and hold no stray quotes or line ends."
+    ),
+    "unknown": (
+        f"This library does not know this code: {_SITE} to see what it says, and look the code up "
+        "in Betfair's login documentation."
+    ),
+}
+
+# Every code by its class, with its own hint; an empty one stands for the class's hint.
+_CODES: dict[str, dict[str, str]] = {
+    "credentials": {
+        "INVALID_USERNAME_OR_PASSWORD": (
+            "Check the username and password, and do not retry: repeated wrong passwords lock the "
+            f"account. If they are right: {_ENCODING}; and see that the certificate is this "
+            f"account's: {_UPLOAD}."
+        ),
+        "EMAIL_LOGIN_NOT_ALLOWED": "Use the account's username instead of its email address.",
+        "MULTIPLE_USERS_WITH_SAME_CREDENTIAL": (
+            "More than one account has these credentials: use the account's username, not its "
+            "email address."
+        ),
+        "STRONG_CODE_FAIL": "The two-step code was wrong or had run out: use a fresh one.",
+        "MULTI_FACTOR_AUTHENTICATION_REQUIRED": _TWO_STEP,
+        "STRONG_AUTH_CODE_REQUIRED": _TWO_STEP,
+        "INVALID_PIN": "The PIN was wrong: check it before trying again.",
+    },
+    "account": {
+        "ACCOUNT_NOW_LOCKED": (
+            "Too many wrong passwords have just locked the account: stop trying, reset the "
+            "password on the website and correct it everywhere it is stored."
+        ),
+        "ACCOUNT_ALREADY_LOCKED": (
+            "The account is locked: reset the password on the website or contact Betfair, then "
+            "correct it everywhere it is stored."
+        ),
+        "DUPLICATE_CARDS": "One payment card is on more than one account: contact Betfair.",
+        "SECURITY_QUESTION_WRONG_3X": "",
+        "KYC_SUSPEND": (
+            "The account is suspended until its holder's identity is proven: send Betfair the "
+            "documents it asks for."
+        ),
+        "SUSPENDED": "",
+        "CLOSED": "The account is closed: contact Betfair, or use another account.",
+        "SELF_EXCLUDED": (
+            "The account holder has self-excluded: there is no login until that has ended."
+        ),
+        "TRADING_MASTER": "A trading master account cannot log in here: use a sub-account.",
+        "TRADING_MASTER_SUSPENDED": "",
+        "AGENT_CLIENT_MASTER": "An agent client master cannot log in here: use a client account.",
+        "AGENT_CLIENT_MASTER_SUSPENDED": "",
+    },
+    "action": {
+        "PENDING_AUTH": f"The account is not yet confirmed: {_SITE} and finish what is pending.",
+        "TELBET_TERMS_CONDITIONS_NA": (
+            f"The telephone betting terms have not been accepted: {_SITE} and accept them."
+        ),
+        "DANISH_AUTHORIZATION_REQUIRED": (
+            f"Denmark's authorization is missing: {_SITE} and grant it. Residents of Denmark "
+            "cannot log in with a certificate at all."
+        ),
+        "SPAIN_MIGRATION_REQUIRED": f"The account has to move to betfair.es: {_SITE} to do it.",
+        "DENMARK_MIGRATION_REQUIRED": "",
+        "ITALY_MIGRATION_REQUIRED": f"The account has to move to betfair.it: {_SITE} to do it.",
+        "MIGRATION_REQUIRED": f"The account has to move to another domain: {_SITE} to do it.",
+        "SPANISH_TERMS_ACCEPTANCE_REQUIRED": (
+            "Spain's latest terms have not been accepted: log in to betfair.es and accept them."
+        ),
+        "ITALIAN_CONTRACT_ACCEPTANCE_REQUIRED": (
+            "Italy's latest contract has not been accepted: log in to betfair.it and accept it."
+        ),
+        "ITALIAN_PROFILING_ACCEPTANCE_REQUIRED": (
+            "The choice about profiling is open: log in to betfair.it and make it."
+        ),
+        "INTERNATIONAL_TERMS_ACCEPTANCE_REQUIRED": _TERMS,
+        "TERMS_AND_CONDITIONS": _TERMS,
+        "CHANGE_PASSWORD_REQUIRED": (
+            "The password has to be changed: do it on the website, then correct it everywhere it "
+            "is stored."
+        ),
+        "ACCOUNT_PENDING_PASSWORD_CHANGE": (
+            "A password reset was begun and not finished: finish it on the website, then correct "
+            "the password everywhere it is stored."
+        ),
+        "PERSONAL_MESSAGE_REQUIRED": f"A message waits to be read: {_SITE} and read it.",
+        "SWEDEN_NATIONAL_IDENTIFIER_REQUIRED": (
+            f"The Swedish personal number is missing: {_SITE} and enter it."
+        ),
+        "SWEDEN_BANK_ID_VERIFICATION_REQUIRED": (
+            f"The account has to be verified with BankID: {_SITE} and do so."
+        ),
+        "ACTIONS_REQUIRED": "",
+        "CONTACT_VERIFICATION_REQUIRED": (
+            f"The email address or telephone number is not verified: {_SITE} and verify it."
+        ),
+        "UNRECOGNIZED_DEVICE": (
+            f"Betfair does not know this machine: {_SITE} from it and confirm it, or log in with a "
+            "certificate."
+        ),
+    },
+    "certificate": {"CERT_AUTH_REQUIRED": ""},
+    "location": {
+        "NOT_AUTHORIZED_BY_REGULATOR_DK": (
+            "Denmark's regulator does not let this account bet from here: contact Betfair."
+        ),
+        "NOT_AUTHORIZED_BY_REGULATOR_IT": (
+            "Italy's regulator does not let this account bet from here: contact Betfair."
+        ),
+        "SECURITY_RESTRICTED_LOCATION": "",
+        "BETTING_RESTRICTED_LOCATION": "",
+    },
+    "jurisdiction": {
+        "AUTHORIZED_ONLY_FOR_DOMAIN": "",
+        "AUTHORIZED_ONLY_FOR_DOMAIN_ES": 'Set the jurisdiction "spain".',
+        "AUTHORIZED_ONLY_FOR_DOMAIN_RO": 'Set the jurisdiction "romania".',
+        "AUTHORIZED_ONLY_FOR_DOMAIN_SE": 'Set the jurisdiction "sweden".',
+        "NOT_AUTHORIZED_FOR_DOMAIN_COM": "",
+        "NOT_AUTHORIZED_FOR_DOMAIN_ES": "",
+        "NOT_AUTHORIZED_FOR_DOMAIN_IT": "",
+        "NOT_AUTHORIZED_FOR_DOMAIN_RO": "",
+    },
+    "ban": {"TEMPORARY_BAN_TOO_MANY_REQUESTS": ""},
+    "temporary": {
+        "INVALID_CONNECTIVITY_TO_REGULATOR_DK": (
+            "Betfair cannot reach Denmark's regulator at the moment: try again later."
+        ),
+        "INVALID_CONNECTIVITY_TO_REGULATOR_IT": (
+            "Betfair cannot reach Italy's regulator at the moment: try again later."
+        ),
+        "INTERNAL_ERROR": "",
+    },
+    "request": {
+        "INPUT_VALIDATION_ERROR": "",
+        "FORBIDDEN": (
+            "Betfair does not allow this request: check the app key, and that the login is meant "
+            "for this host and account."
+        ),
+    },
+}
+
+
+@dataclass(frozen=True)
+class LoginStatus:
+    """What a login was answered with.
+
+    Attributes:
+        code: Betfair's code, exactly as answered.
+        login_class: one of the classes in this module's description.
+        hint: what the account holder can do, one or two sentences.
+        retry_after: how long to wait, at least, before another login is sent after the first
+            refusal. Only "temporary" is worth another attempt by itself; the other classes first
+            need something to change.
+    """
+
+    code: str
+    login_class: str
+    hint: str
+    retry_after: timedelta
+
+
+def wait_after(login_class: str, refusals: int) -> timedelta:
+    """Say how long no login should be sent after one was refused.
+
+    A ban lasts 20 minutes, by Betfair's own word. The rest is this library's choice: 15 seconds
+    for "temporary" and "unknown" (and any class not listed); 15 seconds, then 1, 5 and 15 minutes
+    for the classes that need a person, since trying those again and again locks accounts.
+
+    Args:
+        login_class: the refusal's class.
+        refusals: how many logins in a row were refused, this one included; 1 or more.
+
+    Returns:
+        The time to wait, from the refusal.
+    """
+    if login_class == "ban":
+        return _BAN
+    if login_class in {"temporary", "unknown"} or login_class not in _CODES:
+        return _SHORT
+    return _LADDER[min(max(refusals, 1), len(_LADDER)) - 1]
+
+
+def describe(code: str) -> LoginStatus:
+    """Look up a login status.
+
+    Args:
+        code: the status exactly as Betfair answered it.
+
+    Returns:
+        Its meaning; for a code that is not known, the class "unknown" and a general hint.
+    """
+    return _STATUSES.get(code) or _status(code, "unknown", "")
+
+
+def known_codes() -> tuple[str, ...]:
+    """List every code this library knows."""
+    return tuple(_STATUSES)
+
+
+def _status(code: str, login_class: str, hint: str) -> LoginStatus:
+    hint = hint or _CLASS_HINTS[login_class]
+    return LoginStatus(code, login_class, hint, wait_after(login_class, 1))
+
+
+_STATUSES = {
+    code: _status(code, login_class, hint)
+    for login_class, codes in _CODES.items()
+    for code, hint in codes.items()
+}

@@ -1,0 +1,127 @@
+"""Any fsspec filesystem, and memory, through the calls that all of them have.
+
+fsspec promises no atomic operation, so the two conditional writes here check and then write, under
+a lock of this process. That is enough for memory, which no other process can see, and for nothing
+else: a store on this path is `atomic` only when it is memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from betfair_session.deadline import run_within
+
+from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
+from .errors import Operation, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+class GenericStore(TokenStore):
+    """Objects below `root` on an fsspec filesystem; no atomicity between processes."""
+
+    def __init__(self, filesystem: Any, root: str, *, label: str) -> None:  # noqa: ANN401 - fsspec is untyped
+        """Use `filesystem` as it is."""
+        self._filesystem = filesystem
+        self._root = root.rstrip("/")
+        self._lock = threading.Lock()
+        self.label = label
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """Read with one `cat_file`; see TokenStore.read."""
+        return self._run(lambda: self._read(key), "read", key, timeout)
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Look, then write: atomic in this process only; see TokenStore.create."""
+
+        def create() -> str:
+            with self._lock:
+                if self._read(key) is not None:
+                    raise self._conflict(key)
+                return self._put(key, content)
+
+        return self._run(create, "create", key, timeout)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """Compare, then write: atomic in this process only; as TokenStore.replace_if_version."""
+
+        def swap() -> str:
+            with self._lock:
+                present = self._read(key)
+                if present is None or present.version != version:
+                    raise self._conflict(key)
+                return self._put(key, content)
+
+        return self._run(swap, "replace if unchanged", key, timeout)
+
+    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Write with one `pipe_file`; whether a reader may see a part is the filesystem's affair."""
+
+        def put() -> str:
+            with self._lock:
+                return self._put(key, content)
+
+        return self._run(put, "replace", key, timeout)
+
+    def delete(self, key: str, *, timeout: float) -> None:
+        """Remove with `rm_file`, which expands no wildcards; see TokenStore.delete."""
+
+        def delete() -> None:
+            with self._lock, contextlib.suppress(FileNotFoundError):
+                self._filesystem.rm_file(self._path(key))
+
+        self._run(delete, "delete", key, timeout)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    def _read(self, key: str) -> StoredObject | None:
+        try:
+            path = self._path(key)
+            content: bytes = self._filesystem.cat_file(path, start=0, end=MAX_READ + 1)
+        except FileNotFoundError:
+            return None
+        return StoredObject(content, _version(content))
+
+    def _put(self, key: str, content: bytes) -> str:
+        path = self._path(key)
+        try:
+            self._filesystem.pipe_file(path, content)
+        except FileNotFoundError:
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._filesystem.pipe_file(path, content)
+        return _version(content)
+
+    def _conflict(self, key: str) -> VersionConflict:
+        message = f"{key!r} in {self.label} is not what it was"
+        return VersionConflict(message, store=self.label, key=key, reason="conflict")
+
+    def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
+        operation = Operation(verb, self.label, key, single=False)
+        return attempt(lambda: run_within(timeout, work), operation)
+
+
+class MemoryStore(GenericStore):
+    """fsspec's memory filesystem: one process, so its lock makes every call atomic."""
+
+    atomic = True
+    _shared = threading.Lock()  # fsspec keeps one memory for the whole process
+
+    def __init__(self, filesystem: Any, root: str, *, label: str) -> None:  # noqa: ANN401 - fsspec is untyped
+        """Use `filesystem` as it is."""
+        super().__init__(filesystem, root, label=label)
+        self._lock = self._shared
+
+    def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
+        del timeout  # nothing here waits
+        return attempt(work, Operation(verb, self.label, key))
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

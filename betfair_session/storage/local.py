@@ -1,0 +1,320 @@
+"""Local files, without fsspec.
+
+How a conditional overwrite is made atomic without a lock that a dead or frozen process could keep:
+a writer puts the new content into a temporary file of its own, removes ("fences") the temporary
+files of every other writer of the same key, then compares the present content, then renames its
+own file into place. Of two writers that compared the same version at most one renames: if the
+other's rename came first, the comparison, which follows the fencing, saw its content; if it had not
+come yet, the fencing took its file away and its rename fails. A writer that was fenced starts over.
+So a process frozen between comparing and renaming is fenced by the next one, and what a killed one
+left behind is swept away in the same step. Nothing here needs POSIX. (The directory lock, where
+there is one, only keeps the living from fencing each other over and over.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import random
+import secrets
+import stat
+import time
+from typing import TYPE_CHECKING, Any
+
+from betfair_session.exceptions import StoreError, StoreUnavailable
+
+from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
+from .errors import Operation, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_log = logging.getLogger("betfair_session.storage")
+
+_LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
+_NONCE = 16  # hexadecimal digits in a temporary file's name
+
+
+class _FencedError(Exception):
+    """Another writer took the temporary file away: start over."""
+
+
+class _ChangedError(Exception):
+    """The file is not what the condition says."""
+
+
+class LocalStore(TokenStore):
+    """A directory of files; `create` and `replace_if_version` are atomic between processes.
+
+    Files are written with mode 0600, missing directories made with mode 0700. A symbolic link is
+    followed: the file it points to is replaced, not the link. A file that everybody may write is
+    refused, since anyone could have put the token there, unless the option
+    `allow_world_writable` says that the mount cannot do better.
+    """
+
+    atomic = True
+
+    def __init__(self, root: str, options: Mapping[str, Any] | None = None) -> None:
+        """Keep objects in files below the directory `root`."""
+        self._root = os.path.abspath(os.path.expanduser(root))
+        self._allow_world_writable = bool((options or {}).get("allow_world_writable"))
+        self._warned: set[str] = set()
+        self.label = self._root
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """Read a file through one open; see TokenStore.read."""
+        del timeout  # a local read cannot be interrupted
+
+        def read() -> StoredObject | None:
+            try:
+                return self._read(self._path(key))
+            except FileNotFoundError:
+                return None
+
+        return attempt(read, Operation("read", self.label, key))
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Link a finished temporary file to its name; see TokenStore.create."""
+        return self._write("create", key, content, _link, timeout=timeout)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """Fence, compare, rename; see the module and TokenStore.replace_if_version."""
+
+        def swap(temporary: str, path: str) -> None:
+            _fence(path, but=temporary)
+            try:
+                present = self._read(path)
+            except FileNotFoundError:
+                raise _ChangedError from None
+            if present.version != version:
+                raise _ChangedError
+            _rename(temporary, path)
+
+        return self._write("replace if unchanged", key, content, swap, timeout=timeout)
+
+    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Fence and rename; see TokenStore.replace."""
+
+        def put(temporary: str, path: str) -> None:
+            _fence(path, but=temporary)
+            _rename(temporary, path)
+
+        return self._write("replace", key, content, put, timeout=timeout)
+
+    def delete(self, key: str, *, timeout: float) -> None:
+        """Remove the file and its writers' temporary files; see TokenStore.delete."""
+        path = self._path(key)
+
+        def delete() -> None:
+            with (
+                contextlib.suppress(FileNotFoundError),
+                _directory_lock(os.path.dirname(path), min(timeout, _LOCK_PATIENCE)),
+            ):
+                _fence(path)
+                os.unlink(path)
+
+        attempt(delete, Operation("delete", self.label, key))
+
+    def server_now(self, *, timeout: float) -> float | None:
+        """Take the time from a file made for it: on a network mount that is the server's."""
+        del timeout
+        try:
+            unnamed = os.open(self._root, os.O_RDWR | os.O_TMPFILE, 0o600)
+        except (OSError, AttributeError):
+            return self._time_of_named_file()
+        try:
+            return os.fstat(unnamed).st_mtime
+        finally:
+            os.close(unnamed)
+
+    def _time_of_named_file(self) -> float | None:
+        try:
+            named = _write_temporary(os.path.join(self._root, "clock"), b"")
+        except OSError:
+            return None
+        try:
+            return os.stat(named).st_mtime
+        except OSError:
+            return None
+        finally:
+            _remove(named)
+
+    def _path(self, key: str) -> str:
+        return os.path.realpath(os.path.join(self._root, *key.split("/")))
+
+    def _read(self, path: str) -> StoredObject:
+        # O_NONBLOCK: opening a named pipe would wait for its writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            self._check_mode(path, status)
+            content = file.read(MAX_READ + 1)
+        return StoredObject(content, _version(content), modified=status.st_mtime)
+
+    def _check_mode(self, path: str, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            message = "not a regular file"
+            raise OSError(message)
+        if os.name != "posix" or self._allow_world_writable:
+            return
+        if status.st_mode & stat.S_IWOTH:
+            message = (
+                f"{path} can be written by every user of this machine, so its token cannot be "
+                "trusted: chmod 600 it, or set the storage option allow_world_writable if the "
+                "mount (WSL, CIFS, Kubernetes) cannot do better"
+            )
+            raise StoreUnavailable(message, store=self.label, reason="forbidden")
+        if status.st_mode & stat.S_IROTH and path not in self._warned:
+            self._warned.add(path)
+            _log.warning("%s can be read by every user of this machine; chmod 600 it", path)
+
+    def _write(
+        self,
+        verb: str,
+        key: str,
+        content: bytes,
+        commit: Callable[[str, str], None],
+        *,
+        timeout: float,
+    ) -> str:
+        path = self._path(key)
+        give_up = time.monotonic() + timeout
+
+        def write() -> str:
+            _make_directory(os.path.dirname(path))
+            with _directory_lock(os.path.dirname(path), min(timeout, _LOCK_PATIENCE)):
+                while time.monotonic() < give_up:
+                    temporary = _write_temporary(path, content)
+                    try:
+                        commit(temporary, path)
+                    except _FencedError:
+                        time.sleep(random.uniform(0, 0.02))
+                    except _ChangedError:
+                        raise self._problem(
+                            VersionConflict, key, "is not what it was", "conflict"
+                        ) from None
+                    else:
+                        return _version(content)
+                    finally:
+                        _remove(temporary)
+            raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
+
+        return attempt(write, Operation(verb, self.label, key))
+
+    def _problem(self, kind: type[StoreError], key: str, what: str, reason: str) -> StoreError:
+        return kind(f"{key!r} in {self.label} {what}", store=self.label, key=key, reason=reason)
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory and its parents, each only for its owner."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileNotFoundError:
+        _make_directory(os.path.dirname(path))
+        _make_directory(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(20, "not a directory", path) from None
+
+
+def _write_temporary(path: str, content: bytes) -> str:
+    """Write a new file beside `path`, wholly on the disk, and return its name."""
+    directory, name = os.path.split(path)
+    nonce = secrets.token_hex(_NONCE // 2)
+    temporary = os.path.join(directory, f".{name}.{nonce}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        _remove(temporary)
+        raise
+    return temporary
+
+
+def _fence(path: str, but: str = "") -> None:
+    """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
+    directory, name = os.path.split(path)
+    prefix = f".{name}."
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            nonce, dot, suffix = entry.name[len(prefix) :].partition(".")
+            if (
+                entry.name.startswith(prefix)
+                and (len(nonce), dot, suffix) == (_NONCE, ".", "tmp")
+                and entry.path != but
+            ):
+                _remove(entry.path)
+
+
+def _rename(temporary: str, path: str) -> None:
+    try:
+        os.replace(temporary, path)
+    except FileNotFoundError:
+        raise _FencedError from None
+    except PermissionError:
+        # Windows: a reader has the file open for a moment.
+        if os.name != "nt":
+            raise
+        raise _FencedError from None
+
+
+def _link(temporary: str, path: str) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _ChangedError from None
+    except FileNotFoundError:
+        raise _FencedError from None
+    except (OSError, NotImplementedError, AttributeError):
+        # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
+        # in between sees an empty file, which is no token, and a lock that is held.
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise _ChangedError from None
+        _rename(temporary, path)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+@contextlib.contextmanager
+def _directory_lock(directory: str, patience: float) -> Iterator[None]:
+    """Queue up with the other writers of a directory for at most `patience` seconds."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows: nothing to queue at
+        yield
+        return
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        yield  # the write itself will say what is wrong
+        return
+    try:
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= give_up:
+                    break
+                time.sleep(random.uniform(0.001, 0.02))
+            except OSError:
+                break  # a mount without locks
+        yield
+    finally:
+        os.close(descriptor)
