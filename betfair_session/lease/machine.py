@@ -51,18 +51,32 @@ def _look(state: State, event: m.Event, tick: m.Tick) -> Next:
 
 def _weigh(state: State, tick: m.Tick) -> Next:
     """Decide about the token that was read."""
+    lock_just_read = state.lock is not None and state.reread == state.lock_version
     if useless(state):
-        if state.lock is not None and state.reread == state.lock_version:
-            return _consult(state, tick)  # the lock was read just before
+        if lock_just_read:
+            return _consult(state, tick)
         if state.polls:
             return _wait(state, tick)
         if state.version is None and state.lock is None:
             # Most likely nobody has logged in yet: save the look at the lock.
             return holder.take(state, tick)
         return replace(state, phase="lock"), m.ReadLock()
+    if state.polls and state.shared and not lock_just_read:
+        return replace(state, phase="vouch"), m.ReadLock()
+    return _adopt(state)
+
+
+def _adopt(state: State) -> Next:
+    """Use a token that another published a moment ago, so that a crowd makes no keepAlives."""
     if _vouched_for(state):
         return state, m.Done(state.token, "adopted")
     return replace(state, phase="validate"), m.Validate(state.token)
+
+
+def _vouch(state: State, event: m.Event, tick: m.Tick) -> Next:
+    if isinstance(event, m.LockRead):
+        state = _with_lock(state, event, tick)
+    return _adopt(state)
 
 
 def _vouched_for(state: State) -> bool:
@@ -104,8 +118,13 @@ def _look_at_lock(state: State, event: m.Event, tick: m.Tick) -> Next:
     if isinstance(event, m.StoreFailed):
         return trouble(state, event, tick) or (state, m.Failed("error", event.error))
     assert isinstance(event, m.LockRead)
+    return _consult(_with_lock(state, event, tick), tick)
+
+
+def _with_lock(state: State, event: m.LockRead, tick: m.Tick) -> State:
+    """Take in what was read of the lock object, and since when it has been so."""
     changed = event.version != state.lock_version or state.lock is None
-    state = replace(
+    return replace(
         state,
         lock=event.lock,
         lock_version=event.version,
@@ -113,7 +132,6 @@ def _look_at_lock(state: State, event: m.Event, tick: m.Tick) -> Next:
         lock_since=tick.mono if changed else state.lock_since,
         troubles=0,
     )
-    return _consult(state, tick)
 
 
 def _consult(state: State, tick: m.Tick) -> Next:
@@ -189,6 +207,7 @@ def _go_on(state: State, event: m.Event, tick: m.Tick) -> Next:
 
 _PHASES: dict[str, Callable[[State, m.Event, m.Tick], Next]] = {
     "look": _look,
+    "vouch": _vouch,
     "validate": _validate,
     "rotate": _rotate,
     "lock": _look_at_lock,
