@@ -184,12 +184,12 @@ def _write_new(files: Mapping[Path, Secret]) -> str | None:
             with open(descriptor, "wb") as file:
                 file.write(content.reveal().encode("latin-1"))
     except BaseException as error:
-        for path in written:
+        for made in written:
             with contextlib.suppress(OSError):
-                path.unlink()
+                made.unlink()
         if not isinstance(error, OSError):
             raise
-        return f"the certificate's files cannot be written: {error.strerror} ({error.filename})"
+        return f"{path} cannot be written: {error.strerror}; no file was kept"
     return None
 
 

@@ -96,7 +96,7 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
     kinds: list[str] = []
     problem = None
     for block in _BLOCK.finditer(content):
-        pem, label = block[0], block["label"].decode()
+        pem, label = _with_lines(block), block["label"].decode()
         kind = label.lower()
         if label in _CERTIFICATES:
             certificate = attempt(_sound, attempt(x509.load_pem_x509_certificate, pem))
@@ -114,6 +114,16 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
         problem = problem or "is cut short: a BEGIN line has no END line"
     kind = "PEM: " + (", ".join(kinds) or "cut short")
     return Contents(name, kind, tuple(certificates), tuple(keys), problem)
+
+
+def _with_lines(block: re.Match[bytes]) -> bytes:
+    """Return a PEM block, with the lines it lost if it went through a one-line variable."""
+    if b"\n" in block["body"]:
+        return block[0]
+    body = b"".join(block["body"].split())
+    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    label = block["label"]
+    return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 
 
 def _key_problem(encrypted: bool, password: bytes | None) -> str:  # noqa: FBT001 - a fact, no switch

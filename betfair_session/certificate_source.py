@@ -101,13 +101,13 @@ def of_pem_text(name: str, value: str | bytes | Secret) -> Source:
     return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
 
 
-def decode_base64(text: str | Secret) -> bytes:
+def decode_base64(text: Secret) -> bytes:
     """Decode base64 text, whatever spaces and line ends are in it.
 
     Raises:
         CertificateError: it is not base64.
     """
-    content = _decoded(Secret(text))
+    content = _decoded(text)
     if content is None:
         message = "the PKCS#12 text is not base64; encode the .p12 file itself, whole"
         raise CertificateError(message)
@@ -126,7 +126,7 @@ def _why_unreadable(name: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         start = "" if Path(name).is_absolute() else ", seen from the working directory"
         return f"there is no certificate file {name}{start}"
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # Path.is_dir raises below a directory that is closed to us
         return f"{name} is a directory; give the path of the certificate file itself"
     if isinstance(error, PermissionError):
         return f"{name} may not be read by this user; look at its permissions and its directory's"

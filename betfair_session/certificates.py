@@ -90,8 +90,9 @@ class Certificate:
         Raises:
             CertificateError: an argument cannot be a path.
         """
+        passphrase = _secret(passphrase)
         paths = (crt,) if key is None else (crt, key)
-        return cls(tuple(of_path(path) for path in paths), _secret(passphrase))
+        return cls(tuple(of_path(path) for path in paths), passphrase)
 
     @classmethod
     def from_pem(
@@ -152,6 +153,7 @@ class Certificate:
         Raises:
             CertificateError: `text` is not base64.
         """
+        text, passphrase = Secret(text), _secret(passphrase)  # before a traceback can show them
         return cls.from_pkcs12(decode_base64(text), passphrase)
 
     def check(self, now: datetime | None = None) -> list[str]:

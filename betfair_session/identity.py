@@ -146,6 +146,7 @@ class IdentityClient:
         Raises:
             IdentityUnavailable: anything but a clear answer; Blocked for an HTTP 403.
         """
+        token = _sendable(token, "token")
         return self._ask(Endpoint("keepAlive", self._base), token, timeout)
 
     def logout(self, token: str | Secret, *, timeout: float | None = None) -> None:
@@ -160,6 +161,7 @@ class IdentityClient:
         Raises:
             IdentityUnavailable: anything but a clear answer; the session may still live.
         """
+        token = _sendable(token, "token")
         self._ask(Endpoint("logout", self._base), token, timeout)
 
     def close(self) -> None:
@@ -180,9 +182,8 @@ class IdentityClient:
     def __repr__(self) -> str:
         return f"IdentityClient(jurisdiction={self._jurisdiction.name!r})"
 
-    def _ask(self, endpoint: Endpoint, token: str | Secret, timeout: float | None) -> Secret | None:
+    def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
         """Call keepAlive or logout, which may be repeated, up to ATTEMPTS times within the time."""
-        token = _sendable(token, "token")
         end = time.monotonic() + (timeout or self.timeout)
         headers: dict[str, Sendable] = {
             "Accept": "application/json",

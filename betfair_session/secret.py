@@ -51,3 +51,14 @@ class Secret:
 
     def __deepcopy__(self, memo: object, /) -> Secret:
         return self
+
+
+class SecretBytes(bytes):
+    """Bytes that do not show themselves in a repr: an object's content on its way."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+    __str__ = __repr__

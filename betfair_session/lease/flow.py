@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from betfair_session.exceptions import NotATokenError, StoreError
+from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import parse_token
@@ -23,7 +24,6 @@ from . import messages as m
 from .machine import begin, step
 
 if TYPE_CHECKING:
-    from betfair_session.secret import Secret
     from betfair_session.storage.contract import StoredObject, TokenStore
 
     from .state import LeaseSettings
@@ -161,7 +161,7 @@ class Flow:
             return self._read_lock()
         if isinstance(effect, m.WriteLock):
             return self._write_lock(effect)
-        content = effect.token.reveal().encode()
+        content = SecretBytes(effect.token.reveal().encode())
         return m.Written(self._write(self._key, content, effect.version))
 
     def _read_token(self) -> m.TokenRead:

@@ -109,9 +109,15 @@ def published(state: State, event: m.Event, tick: m.Tick) -> Next:
     if isinstance(event, m.Written):
         return _success(state)
     assert isinstance(event, m.StoreFailed | m.Conflict)
+    refused = isinstance(event, m.StoreFailed) and not (event.landed or event.passing)
     landed = isinstance(event, m.StoreFailed) and event.landed
     state = replace(
-        state, phase="readback", failure=event.error, maybe=state.maybe or landed, troubles=0
+        state,
+        phase="readback",
+        failure=event.error,
+        maybe=state.maybe or landed,
+        doubt=state.doubt or not refused,
+        troubles=0,
     )
     return state, m.ReadToken()
 
@@ -133,6 +139,8 @@ def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
     """After a publication without a good answer: what is there now?"""
     uncertain = m.Failed("uncertain", state.failure)
     if isinstance(event, m.StoreFailed):
+        if not state.doubt:
+            return _undo(state)
         return trouble(state, event, tick) or _give_up(state, tick, uncertain)
     assert isinstance(event, m.TokenRead)
     if event.token == state.new:
@@ -147,6 +155,11 @@ def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
         return _send(state)
     if state.maybe:
         return _give_up(state, tick, uncertain)
+    return _undo(state)
+
+
+def _undo(state: State) -> Next:
+    """End the session of a login that certainly was not stored."""
     unwritten = m.Failed("unwritten", state.failure)
     return replace(state, phase="logout", after=unwritten), m.Logout(state.new)
 

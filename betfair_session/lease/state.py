@@ -92,6 +92,7 @@ class State:
         new, new_fingerprint: the token of this call's own login.
         sends: how often the new token was sent to the store.
         maybe: whether one of these may still land.
+        doubt: whether only a look at the token can tell that none has landed.
         failure: the last error of a publication.
         after: what follows a pause, a logout or the release of the lock; None to look at the token
             anew.
@@ -123,6 +124,7 @@ class State:
     new_fingerprint: str = ""
     sends: int = 0
     maybe: bool = False
+    doubt: bool = False
     failure: m.Error = None
     after: m.Effect | None = None
     resume: str = ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import StoreError
+from betfair_session.secret import SecretBytes
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,6 +39,9 @@ class StoredObject:
     version: str
     modified: float | None = None
     now: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", SecretBytes(self.content))
 
 
 class VersionConflict(StoreError):

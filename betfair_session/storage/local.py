@@ -70,7 +70,7 @@ class LocalStore(TokenStore):
         def read() -> StoredObject | None:
             try:
                 return self._read(self._path(key))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return None
 
         return attempt(read, Operation("read", self.label, key))

@@ -1,0 +1,230 @@
+"""A manager from environment variables, with a `.env` file where there is one.
+
+For programs and the command line only: nothing else in the library reads the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .certificates import Certificate
+from .dotenv import read_dotenv
+from .exceptions import ConfigurationError
+from .identity import IdentityClient
+from .manager import SessionManager
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
+_PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
+# Each way to give a certificate: the variable that it needs, and the one that may come with it.
+_CERTIFICATES = {
+    "BETFAIR_CERT_FILE": "BETFAIR_KEY_FILE",
+    "BETFAIR_CERT_PEM": "BETFAIR_KEY_PEM",
+    "BETFAIR_PKCS12_FILE": None,
+    "BETFAIR_PKCS12_BASE64": None,
+}
+_ANY_CERTIFICATE = (
+    "a certificate (BETFAIR_CERT_FILE and BETFAIR_KEY_FILE, BETFAIR_CERT_PEM and BETFAIR_KEY_PEM, "
+    "BETFAIR_PKCS12_FILE, or BETFAIR_PKCS12_BASE64)"
+)
+
+NAMES = (
+    *_ACCOUNT,
+    *(name for pair in _CERTIFICATES.items() for name in pair if name),
+    "BETFAIR_CERT_PASSPHRASE",
+    "BETFAIR_JURISDICTION",
+    "BETFAIR_IDENTITY_URL",
+    "BETFAIR_IDENTITY_CERT_URL",
+    "BETFAIR_CA_BUNDLE",
+    *_PLACE,
+    "BETFAIR_STORAGE_OPTIONS",
+)
+"""Every variable that is read."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a token is kept.
+
+    Attributes:
+        store: as `SessionManager.get_session` takes it.
+        key: the object's name below the store.
+        storage_options: what goes with the store; they may hold credentials.
+    """
+
+    store: str = field(repr=False)
+    key: str
+    storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Environment:
+    """The variables as they were found; a blank one counts as not set."""
+
+    def __init__(
+        self,
+        env: Mapping[str, str] | None = None,
+        dotenv: str | os.PathLike[str] | None = ".env",
+    ) -> None:
+        """Read the variables.
+
+        Args:
+            env: the variables that win; None for those of the process.
+            dotenv: the file that the others come from, if it exists; None for no file.
+
+        Raises:
+            ConfigurationError: the file cannot be read; the message tells the line.
+        """
+        found = None if dotenv is None else read_dotenv(dotenv)
+        merged = {**(found or {}), **(os.environ if env is None else env)}
+        self._values = {name: merged[name] for name in NAMES if merged.get(name, "").strip()}
+        self._sources = "the environment"
+        if dotenv is not None:
+            self._sources += " and in" if found is not None else "; there is no file"
+            self._sources += f" {os.fspath(dotenv)}"
+
+    def require(self, *, account: bool = True, place: bool = False) -> None:
+        """See that nothing is missing and nothing contradicts itself.
+
+        Args:
+            account: whether Betfair has to be reached.
+            place: whether the store and the key have to be named.
+
+        Raises:
+            ConfigurationError: it names every variable that is missing.
+        """
+        needed = (*(_ACCOUNT if account else ()), *(_PLACE if place else ()))
+        missing = [name for name in needed if name not in self._values]
+        if account:
+            missing += self._missing_certificate()
+        if missing:
+            message = f"not set: {', '.join(missing)} (looked in {self._sources})"
+            raise ConfigurationError(message)
+
+    def client(self) -> IdentityClient:
+        """Make the client that speaks to Betfair for this account.
+
+        Raises:
+            ConfigurationError: a variable is missing or cannot work.
+        """
+        self.require()
+        return IdentityClient(
+            self._secret("BETFAIR_APP_KEY"),
+            certificate=self._certificate(),
+            jurisdiction=self._values.get("BETFAIR_JURISDICTION", "international"),
+            identity_url=self._values.get("BETFAIR_IDENTITY_URL"),
+            identity_cert_url=self._values.get("BETFAIR_IDENTITY_CERT_URL"),
+            verify=self._values.get("BETFAIR_CA_BUNDLE", True),
+        )
+
+    def manager(self, client: IdentityClient) -> SessionManager:
+        """Make the manager of this account; it uses `client`."""
+        return SessionManager(
+            client, self._secret("BETFAIR_USERNAME"), self._secret("BETFAIR_PASSWORD")
+        )
+
+    def place(self) -> Place:
+        """Return where the token is kept.
+
+        Raises:
+            ConfigurationError: a variable is missing or cannot work.
+        """
+        self.require(account=False, place=True)
+        store, key = (self._values[name] for name in _PLACE)
+        return Place(store, key, self.storage_options())
+
+    def storage_options(self) -> dict[str, Any]:
+        """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set.
+
+        Raises:
+            ConfigurationError: it is anything else.
+        """
+        try:
+            options = json.loads(self._values.get("BETFAIR_STORAGE_OPTIONS", "{}"))
+        except (ValueError, RecursionError):
+            options = None  # the error holds the text
+        if not isinstance(options, dict):
+            message = 'BETFAIR_STORAGE_OPTIONS must be a JSON object such as {"profile": "betting"}'
+            raise ConfigurationError(message)
+        return options
+
+    def _secret(self, name: str) -> Secret:
+        return Secret(self._values[name])
+
+    def _missing_certificate(self) -> list[str]:
+        """Return what a certificate lacks, if one of the ways to give it was begun."""
+        begun = {
+            main: other
+            for main, other in _CERTIFICATES.items()
+            if main in self._values or other in self._values
+        }
+        if len(begun) > 1:
+            names = " and ".join(
+                main if main in self._values else str(other) for main, other in begun.items()
+            )
+            message = f"{names} are set: give the certificate in one way only"
+            raise ConfigurationError(message)
+        if not begun:
+            return [_ANY_CERTIFICATE]
+        return [main for main in begun if main not in self._values]
+
+    def _certificate(self) -> Certificate:
+        values = self._values
+        phrase = values.get("BETFAIR_CERT_PASSPHRASE")
+        if "BETFAIR_CERT_FILE" in values:
+            crt, key = values["BETFAIR_CERT_FILE"], values.get("BETFAIR_KEY_FILE")
+            return Certificate.from_files(crt, key, phrase)
+        if "BETFAIR_CERT_PEM" in values:
+            crt, key = values["BETFAIR_CERT_PEM"], values.get("BETFAIR_KEY_PEM")
+            return Certificate.from_pem(crt, key, phrase)
+        if "BETFAIR_PKCS12_FILE" in values:
+            return Certificate.from_pkcs12(values["BETFAIR_PKCS12_FILE"], phrase)
+        return Certificate.from_pkcs12_base64(values["BETFAIR_PKCS12_BASE64"], phrase)
+
+
+def from_env(
+    env: Mapping[str, str] | None = None, dotenv: str | os.PathLike[str] | None = ".env"
+) -> SessionManager:
+    """Make a manager from BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY and a certificate.
+
+    The certificate is given as BETFAIR_CERT_FILE (and BETFAIR_KEY_FILE, unless one file holds
+    both), as BETFAIR_CERT_PEM (likewise with BETFAIR_KEY_PEM), BETFAIR_PKCS12_FILE or
+    BETFAIR_PKCS12_BASE64, with BETFAIR_CERT_PASSPHRASE where it is encrypted. Optional are
+    BETFAIR_JURISDICTION, BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL and BETFAIR_CA_BUNDLE.
+
+    Args:
+        env: the variables that win; None for those of the process.
+        dotenv: a file that the others come from, if it exists; None for no file.
+
+    Returns:
+        The manager; nothing has been read but the variables, and nothing sent.
+
+    Raises:
+        ConfigurationError: variables are missing (all are named), or one cannot work. No message
+            holds a value of a secret.
+    """
+    environment = Environment(env, dotenv)
+    return environment.manager(environment.client())
+
+
+def place_from_env(
+    env: Mapping[str, str] | None = None, dotenv: str | os.PathLike[str] | None = ".env"
+) -> Place:
+    """Return the place that BETFAIR_SESSION_STORE, _SESSION_KEY and _STORAGE_OPTIONS name.
+
+    Args:
+        env: as in `from_env`.
+        dotenv: as in `from_env`.
+
+    Returns:
+        Store, key and storage options, for `SessionManager.get_session`.
+
+    Raises:
+        ConfigurationError: as in `from_env`.
+    """
+    return Environment(env, dotenv).place()

@@ -1,0 +1,572 @@
+"""One token in one place, end to end: real TLS, real files."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from secrets_shown import everything_in
+
+from betfair_session import (
+    ConfigurationError,
+    IdentityClient,
+    IdentityUnavailable,
+    LeaseSettings,
+    LoginBrake,
+    LoginRefused,
+    LoginTimeout,
+    NotATokenError,
+    SessionManager,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+UNKNOWN = "A" * 43 + "="
+
+
+@pytest.fixture
+def manager(client: IdentityClient, sandbox: Sandbox) -> SessionManager:
+    """A manager for the sandbox's account that may log in as often as a test likes."""
+    lease = LeaseSettings(logins_per_minute=100)
+    return SessionManager(client, sandbox.username, sandbox.password, lease=lease)
+
+
+def another(client: IdentityClient, sandbox: Sandbox) -> SessionManager:
+    """Return a manager that shares nothing with the first but the store."""
+    return SessionManager(client, sandbox.username, sandbox.password)
+
+
+def live(sandbox: Sandbox) -> list[str]:
+    """Return the tokens that live."""
+    return [session.token for session in sandbox.sessions()]
+
+
+def opened(path: Path, work: Callable[[], object]) -> int:
+    """Count how often `path` itself is opened while `work` runs, as the interpreter sees it."""
+    counting = threading.Event()
+    counted: list[str] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if counting.is_set() and event == "open" and str(arguments[0]) == str(path):
+            counted.append(event)
+
+    sys.addaudithook(hook)
+    counting.set()
+    work()
+    counting.clear()
+    return len(counted)
+
+
+def test_a_missing_token_makes_one_login_and_is_written_raw(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Exactly one certlogin; the object is the token and nothing else, only for its owner."""
+    store = tmp_path / "not" / "there" / "yet"
+    token = manager.get_session(store, KEY)
+    assert sandbox.counts() == {"certlogin": 1}
+    assert live(sandbox) == [token]
+    assert (store / KEY).read_text() == token
+    assert stat.S_IMODE((store / KEY).stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.stat().st_mode) == 0o700
+    assert sorted(os.listdir(store)) == [KEY, KEY + ".login"]
+
+
+def test_a_live_token_costs_one_read_and_one_keepalive(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Nothing is written, and nobody logs in."""
+    token = manager.get_session(tmp_path, KEY)
+    sandbox.clear_journal()
+    reads = opened(tmp_path / KEY, lambda: manager.get_session(tmp_path, KEY))
+    assert reads == 1
+    assert sandbox.counts() == {"keepAlive": 1}
+    assert live(sandbox) == [token]
+
+
+def test_a_dead_token_is_replaced_by_one_login(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Betfair says NO_SESSION; the next token takes its place at once, again and again."""
+    old = manager.get_session(tmp_path, KEY)
+    for _ in range(5):
+        sandbox.expire_all()
+        new = manager.get_session(tmp_path, KEY)
+        assert new != old
+        assert (tmp_path / KEY).read_text() == new
+        old = new
+    assert sandbox.counts()["certlogin"] == 6
+
+
+def test_a_token_that_somebody_else_wrote_is_used(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The Go library, or an editor with its line ending, may write the object."""
+    token = sandbox.issue()
+    (tmp_path / KEY).write_text(token + "\n")
+    assert manager.get_session(tmp_path, KEY) == token
+    assert sandbox.counts() == {"keepAlive": 1}
+
+
+@pytest.mark.parametrize("content", ["", "\n", "   ", "not a token", "x" * 600, UNKNOWN])
+def test_what_is_no_live_token_is_replaced(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, content: str
+) -> None:
+    """Blank content, junk up to 1 KiB, and a token that nobody knows."""
+    (tmp_path / KEY).write_text(content)
+    token = manager.get_session(tmp_path, KEY)
+    assert (tmp_path / KEY).read_text() == token
+    assert sandbox.counts()["certlogin"] == 1
+
+
+def test_somebodys_data_is_left_alone(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """More than 1 KiB is no token: the key is mistyped."""
+    (tmp_path / KEY).write_text("x" * 1025)
+    for call in (manager.get_session, manager.logout):
+        with pytest.raises(NotATokenError, match=KEY):
+            call(tmp_path, KEY)
+    assert (tmp_path / KEY).read_text() == "x" * 1025
+    assert os.listdir(tmp_path) == [KEY]
+    assert sandbox.counts() == {}
+
+
+CANNOT_TELL = [
+    "status:503",
+    "blocked",
+    "html200",
+    "internal_error",
+    "status:500",
+    "redirect",
+    "reset",
+    "truncated",
+    "non_object",
+]
+
+
+JSON_BODY: dict[str, dict[str, Any]] = {"status:500": {"body": "json"}}
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["alive", "dead"])
+@pytest.mark.parametrize("fault", CANNOT_TELL)
+def test_when_betfair_cannot_tell_nothing_happens(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, fault: str, *, alive: bool
+) -> None:
+    """No login and no change of the store, whether the token lives or not."""
+    token = sandbox.issue() if alive else UNKNOWN
+    (tmp_path / KEY).write_text(token)
+    before = (tmp_path / KEY).stat()
+    sandbox.fault("keepAlive", fault, times=None, **JSON_BODY.get(fault, {}))
+    with pytest.raises(IdentityUnavailable) as caught:
+        manager.get_session(tmp_path, KEY)
+    assert "certlogin" not in sandbox.counts()
+    after = (tmp_path / KEY).stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert os.listdir(tmp_path) == [KEY]
+    assert token not in everything_in(caught.value)
+
+
+def test_a_store_that_cannot_be_written_is_found_out_before_a_login(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The lock is written first: no write, no login."""
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(StoreError):
+        manager.get_session(tmp_path / "file", KEY)
+    assert sandbox.counts() == {}
+
+
+def test_a_failed_write_ends_the_new_session(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The write's error comes first; no session is left behind."""
+    store = tmp_path / "store"
+    store.mkdir()
+    sandbox.break_store(str(store))
+    with pytest.raises(StoreWriteError) as caught:
+        manager.get_session(store, KEY)
+    assert sandbox.counts() == {"certlogin": 1, "logout": 1}
+    assert live(sandbox) == []
+    assert caught.value.logout_error is None
+    assert isinstance(caught.value.__cause__, StoreError)
+    shown = everything_in(caught.value)
+    assert sandbox.password not in shown
+
+
+def test_a_failed_logout_is_added_to_the_failed_write(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It does not take the write error's place."""
+    store = tmp_path / "store"
+    store.mkdir()
+    sandbox.break_store(str(store))
+    sandbox.fault("logout", "blocked", times=None)
+    with pytest.raises(StoreWriteError, match="could not be ended either") as caught:
+        manager.get_session(store, KEY)
+    assert isinstance(caught.value.logout_error, IdentityUnavailable)
+    (token,) = live(sandbox)
+    assert token not in everything_in(caught.value)
+
+
+def test_threads_share_one_login_and_one_keepalive(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """While one thread is at it the others wait for what it finds out."""
+    for endpoint, call in (("certlogin", manager.get_session), ("keepAlive", manager.get_session)):
+        sandbox.clear_journal()
+        sandbox.hold(endpoint)
+        with ThreadPoolExecutor(16) as pool:
+            futures = [pool.submit(call, tmp_path, KEY) for _ in range(16)]
+            sandbox.wait_for(endpoint)
+            while pool._work_queue.qsize():
+                pass
+            sandbox.release(endpoint)
+            tokens = {future.result() for future in futures}
+        assert len(tokens) == 1
+        assert sandbox.counts() == {endpoint: 1}
+
+
+def test_a_login_that_is_refused_is_not_repeated_by_others(
+    manager: SessionManager, client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The same typed error, with the time from which another try is allowed, and no request."""
+    sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
+    with pytest.raises(LoginRefused) as first:
+        manager.get_session(tmp_path, KEY)
+    with pytest.raises(LoginRefused) as second:
+        another(client, sandbox).get_session(tmp_path, KEY)
+    assert sandbox.counts() == {"certlogin": 1}
+    assert first.value.status == second.value.status == "INVALID_USERNAME_OR_PASSWORD"
+    assert first.value.login_class == second.value.login_class == "credentials"
+    assert first.value.not_before is not None
+    assert first.value.not_before == second.value.not_before
+    assert sandbox.password not in everything_in(second.value)
+
+
+def test_a_person_can_clear_a_refusal(
+    manager: SessionManager, client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """After mending the password nobody wants to wait."""
+    sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=1)
+    with pytest.raises(LoginRefused):
+        manager.get_session(tmp_path, KEY)
+    other = another(client, sandbox)
+    other.unlock(tmp_path, KEY)
+    assert other.get_session(tmp_path, KEY) in live(sandbox)
+    other.unlock(tmp_path / "nothing", KEY)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_valid_token_is_adopted_during_a_ban(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Sessions that exist stay valid; deleting the token does not shorten the ban."""
+    sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS", times=1)
+    for _ in range(2):
+        with pytest.raises(LoginRefused, match="TEMPORARY_BAN"):
+            manager.get_session(tmp_path, KEY)
+        (tmp_path / KEY).unlink(missing_ok=True)
+    assert sandbox.counts() == {"certlogin": 1}
+    token = sandbox.issue()
+    (tmp_path / KEY).write_text(token)
+    assert manager.get_session(tmp_path, KEY) == token
+
+
+@pytest.mark.parametrize("fault", ["reset", "lost", "html200", "status:503", "token"])
+def test_a_login_without_an_answer_is_not_repeated_at_once(
+    manager: SessionManager, client: IdentityClient, sandbox: Sandbox, tmp_path: Path, fault: str
+) -> None:
+    """Nobody knows whether there is a session now; others wait 15 seconds."""
+    sandbox.fault("certlogin", fault)
+    for each in (manager, another(client, sandbox)):
+        with pytest.raises(IdentityUnavailable) as caught:
+            each.get_session(tmp_path, KEY)
+        assert caught.value.not_before is not None
+    assert sandbox.counts() == {"certlogin": 1}
+    assert not (tmp_path / KEY).exists()
+
+
+def test_a_bad_certificate_leaves_the_login_to_others(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Nothing was sent, so nothing is remembered."""
+    client = IdentityClient(
+        sandbox.app_key,
+        certificate=str(tmp_path / "missing.pem"),
+        identity_url=sandbox.identity_url,
+        identity_cert_url=sandbox.identity_cert_url,
+        verify=sandbox.ca_bundle,
+    )
+    with pytest.raises(ConfigurationError, match=r"missing\.pem"):
+        another(client, sandbox).get_session(tmp_path, KEY)
+    assert manager.get_session(tmp_path, KEY) in live(sandbox)
+
+
+def test_too_many_logins_in_a_minute_are_stopped(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Four healings are immediate; then a typed error says what to look at."""
+    manager = another(client, sandbox)
+    for _ in range(4):
+        manager.get_session(tmp_path, KEY)
+        sandbox.expire_all()
+    with pytest.raises(LoginBrake, match="egress address") as caught:
+        manager.get_session(tmp_path, KEY)
+    assert caught.value.not_before is not None
+    assert sandbox.counts()["certlogin"] == 4
+    assert "less than a minute old" in caplog.text
+
+
+def test_a_call_does_not_wait_longer_than_it_may(
+    manager: SessionManager, client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The error says who is logging in, and since when."""
+    sandbox.hold("certlogin")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(manager.get_session, tmp_path, KEY)
+        sandbox.wait_for("certlogin")
+        with pytest.raises(LoginTimeout, match="has been logging in") as caught:
+            another(client, sandbox).get_session(tmp_path, KEY, timeout=0.5)
+        sandbox.release("certlogin")
+        token = slow.result()
+    assert caught.value.owner is not None
+    assert str(os.getpid()) in caught.value.owner
+    assert caught.value.since is not None
+    assert live(sandbox) == [token]
+
+
+def test_a_waiter_adopts_the_new_token_without_asking_betfair(
+    manager: SessionManager, client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The lock vouches for a token that was stored a moment ago."""
+    sandbox.hold("certlogin")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(manager.get_session, tmp_path, KEY)
+        sandbox.wait_for("certlogin")
+        second = pool.submit(another(client, sandbox).get_session, tmp_path, KEY)
+        reads = threading.Event()
+        sys.addaudithook(
+            lambda event, arguments: (
+                reads.set()
+                if event == "open" and str(arguments[0]) == str(tmp_path / KEY)
+                else None
+            )
+        )
+        assert reads.wait(10)
+        sandbox.release("certlogin")
+        assert first.result() == second.result()
+    assert sandbox.counts() == {"certlogin": 1}
+
+
+def test_a_foreign_token_that_appears_during_the_login_wins(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It is adopted, and the session of our own login is ended."""
+    sandbox.hold("certlogin")
+    with ThreadPoolExecutor(1) as pool:
+        ours = pool.submit(manager.get_session, tmp_path, KEY)
+        sandbox.wait_for("certlogin")
+        foreign = sandbox.issue()
+        (tmp_path / KEY).write_text(foreign)
+        sandbox.release("certlogin")
+        assert ours.result() == foreign
+    assert live(sandbox) == [foreign]
+    assert (tmp_path / KEY).read_text() == foreign
+
+
+def test_a_rotated_token_is_stored_for_the_others(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Should Betfair ever answer keepAlive with another token."""
+    old = manager.get_session(tmp_path, KEY)
+    sandbox.fault("keepAlive", "rotate")
+    new = manager.get_session(tmp_path, KEY)
+    assert new != old
+    assert (tmp_path / KEY).read_text() == new
+    assert sandbox.counts()["certlogin"] == 1
+
+
+def test_renew_adopts_anothers_token(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The betting API rejected a token that the store no longer holds."""
+    session = manager.session(tmp_path, KEY)
+    old = session.token()
+    new = sandbox.issue()
+    (tmp_path / KEY).write_text(new)
+    assert session.renew(old) == new
+    assert sandbox.counts()["certlogin"] == 1
+
+
+def test_renew_logs_in_only_when_betfair_says_dead(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The betting API's word alone is not enough."""
+    session = manager.session(tmp_path, KEY)
+    token = session.token()
+    assert session.renew(token) == token
+    assert sandbox.counts()["certlogin"] == 1
+    sandbox.expire(token)
+    assert session.renew(token) != token
+    assert sandbox.counts()["certlogin"] == 2
+
+
+def test_logout_ends_the_session_and_removes_the_object(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A call right after it heals at once; a second logout finds nothing to do."""
+    manager.get_session(tmp_path, KEY)
+    manager.logout(tmp_path, KEY)
+    manager.logout(tmp_path, KEY)
+    assert sandbox.sessions() == []
+    assert not (tmp_path / KEY).exists()
+    assert sandbox.counts() == {"certlogin": 1, "logout": 1}
+    assert manager.get_session(tmp_path, KEY) in live(sandbox)
+
+
+def test_a_logout_without_an_answer_leaves_the_object(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The session may still live, and others may go on using it."""
+    token = manager.get_session(tmp_path, KEY)
+    sandbox.fault("logout", "blocked", times=None)
+    with pytest.raises(IdentityUnavailable):
+        manager.logout(tmp_path, KEY)
+    assert (tmp_path / KEY).read_text() == token
+
+
+@pytest.mark.parametrize("key", ["", "/abs", "\\abs", "C:\\x", "..", "a/../b", "a//b", "a/", "./a"])
+def test_keys_that_leave_the_store_are_refused(
+    manager: SessionManager, tmp_path: Path, key: str
+) -> None:
+    """Empty, absolute, climbing."""
+    with pytest.raises(ConfigurationError, match="key"):
+        manager.get_session(tmp_path, key)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("key", ["x.login", "line\nbreak", "nul\x00", 7, None])
+def test_keys_that_cannot_be_names_are_refused(
+    manager: SessionManager, tmp_path: Path, key: str
+) -> None:
+    """The lock's name, control characters, and what is no text."""
+    with pytest.raises(ConfigurationError, match="key"):
+        manager.get_session(tmp_path, key)
+
+
+@pytest.mark.parametrize(
+    ("store", "what"),
+    [
+        ("", "no directory"),
+        ("nosuch://place", "nosuch"),
+        ("simplecache::s3://bucket/x", "cache"),
+        ("filecache::file:///x", "cache"),
+        ("blockcache::s3://bucket", "cache"),
+        (7, "store"),
+        ([], "store"),
+        (None, "store"),
+    ],
+)
+def test_stores_that_cannot_be_are_refused(
+    manager: SessionManager, sandbox: Sandbox, store: str, what: str
+) -> None:
+    """Each with the reason, and without a login."""
+    with pytest.raises(ConfigurationError, match=what):
+        manager.get_session(store, KEY)
+    assert sandbox.counts() == {}
+
+
+def test_a_store_that_cannot_be_reached_leads_to_no_login(
+    manager: SessionManager, sandbox: Sandbox
+) -> None:
+    """The bucket is in no known place; nobody may log in for that."""
+    options = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": "http://127.0.0.1:9"}}
+    with pytest.raises(StoreUnavailable) as caught:
+        manager.get_session("s3://bucket", KEY, options, timeout=5)
+    assert caught.value.reason == "unreachable"
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_time_that_is_none_is_refused(
+    manager: SessionManager, tmp_path: Path, timeout: float
+) -> None:
+    """Seconds above 0."""
+    with pytest.raises(ConfigurationError, match="timeout"):
+        manager.get_session(tmp_path, KEY, timeout=timeout)
+
+
+def test_memory_and_filesystem_objects_work_too(manager: SessionManager, sandbox: Sandbox) -> None:
+    """The same place may be named by a URL, a filesystem with its root, or a DirFileSystem."""
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    token = manager.get_session("memory://tokens/here", KEY)
+    assert memory.cat_file("/tokens/here/" + KEY).decode() == token
+    assert manager.get_session((memory, "/tokens/here"), KEY) == token
+    directory = fsspec.filesystem("dir", path="/tokens/here", fs=memory)
+    assert manager.get_session(directory, KEY) == token
+    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 2}
+    memory.rm("/tokens", recursive=True)
+
+
+def test_the_same_place_is_one_handle(manager: SessionManager, tmp_path: Path) -> None:
+    """So that its threads find each other."""
+    store = str(tmp_path)
+    session = manager.session(store, KEY)
+    assert manager.session(store, KEY) is session
+    assert manager.session(store, "other") is not session
+    assert manager.session(store, KEY, {"allow_world_writable": True}) is not session
+    manager.close()
+    assert session.token()
+
+
+def test_nothing_secret_is_logged_or_shown(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logs at every level, reprs, and the lock object."""
+    caplog.set_level(0)
+    session = manager.session(tmp_path, KEY)
+    token = session.token()
+    sandbox.expire_all()
+    second = session.token()
+    lock = (tmp_path / (KEY + ".login")).read_text()
+    shown = caplog.text + repr(manager) + repr(session) + repr(vars(session)) + lock
+    for secret in (token, second, sandbox.username, sandbox.password, sandbox.app_key):
+        assert secret not in shown
+
+
+def test_a_manager_needs_a_username_and_a_password(client: IdentityClient) -> None:
+    """An empty environment variable is a common mistake."""
+    for username, password in (("", "x"), ("x", "")):
+        with pytest.raises(ConfigurationError, match="must not be empty"):
+            SessionManager(client, username, password)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ttl": 5},
+        {"ttl": 500},
+        {"login_deadline": 0},
+        {"logins_per_minute": 0},
+        {"ttl": float("nan")},
+    ],
+)
+def test_lease_times_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
+    """A login must fit into the time to live."""
+    with pytest.raises(ConfigurationError):
+        LeaseSettings(**settings)
