@@ -1,0 +1,32 @@
+"""`python -m betfair_session.sandbox`: one JSON line with all that a client needs, then serving."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main() -> int:
+    """Run the sandbox until SIGTERM, Ctrl-C, or the end of standard input when asked to.
+
+    Returns:
+        The exit code: 0 fine, 1 when a part of the extra `sandbox` is missing.
+    """
+    parser = argparse.ArgumentParser(prog="python -m betfair_session.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="login, keepAlive, logout (0: any)")
+    parser.add_argument("--cert-port", type=int, default=0, help="certlogin (0: any)")
+    parser.add_argument("--api-port", type=int, help="betting API (default: shares --port)")
+    parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
+    chosen = parser.parse_args()
+    try:
+        from betfair_session.sandbox.server import Ports, run
+    except ModuleNotFoundError as missing:
+        hint = "pip install 'betfair-session[sandbox]'"
+        sys.stderr.write(f"the sandbox needs {missing.name}: {hint}\n")
+        return 1
+    run(Ports(chosen.port, chosen.cert_port, chosen.api_port), until_eof=chosen.until_eof)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

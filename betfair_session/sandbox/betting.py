@@ -1,0 +1,191 @@
+"""The betting and account APIs, as far as a session needs them: JSON-RPC, batches and REST.
+
+Error shapes are those of Betfair's pages on betting and account exceptions. ANGX-0003 is the
+number of INVALID_SESSION_INFORMATION; the numbers of the other codes are unsure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from betfair_session.sandbox.messages import Answer, Ask, html_answer, json_answer
+from betfair_session.sandbox.records import Order, Session
+
+if TYPE_CHECKING:
+    from betfair_session.sandbox.sessions import Clock, Sessions
+
+_PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
+_FAMILIES = {
+    "betting": ("SportsAPING/v1.0/", "APINGException", "ANGX-"),
+    "account": ("AccountAPING/v1.0/", "AccountAPINGException", "AANGX-"),
+}
+_NUMBERS = {
+    "INVALID_INPUT_DATA": "0002",
+    "INVALID_SESSION_INFORMATION": "0003",
+    "NO_APP_KEY": "0004",
+    "NO_SESSION": "0005",
+    "INVALID_APP_KEY": "0007",
+}
+_PROTOCOL_ERRORS = {"DSC-0008": -32700, "DSC-0009": -32602, "DSC-0021": -32601}
+_DUPLICATE_SECONDS = 60.0
+_CUSTOMER_REF = re.compile(r"[A-Za-z0-9:\-._+*;~]{1,32}")
+_RESULTS: dict[tuple[str, str], object] = {
+    ("betting", "listEventTypes"): [
+        {"eventType": {"id": "7", "name": "Horse Racing"}, "marketCount": 1}
+    ],
+    ("betting", "listMarketCatalogue"): [
+        {"marketId": "1.1", "marketName": "2m Hcap Hrd", "totalMatched": 0.0}
+    ],
+    ("account", "getAccountFunds"): {
+        "availableToBetBalance": 1000.0,
+        "exposure": 0.0,
+        "retainedCommission": 0.0,
+        "exposureLimit": -5000.0,
+        "discountRate": 0.0,
+        "pointsBalance": 0,
+        "wallet": "UK",
+    },
+    ("account", "getAccountDetails"): {
+        "currencyCode": "GBP",
+        "firstName": "Sandy",
+        "lastName": "Box",
+        "localeCode": "en",
+        "region": "GBR",
+        "timezone": "GMT",
+        "discountRate": 0.0,
+        "pointsBalance": 0,
+        "countryCode": "GB",
+    },
+}
+
+
+class _Refused(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def service_of(path: str) -> str | None:
+    """Return betting or account for a path of the betting API, or None."""
+    found = _PATH.fullmatch(path)
+    return found.group(1) if found else None
+
+
+class Exchange:
+    """What the betting API's host answers, and the orders it took."""
+
+    def __init__(self, app_key: str, clock: Clock, sessions: Sessions) -> None:
+        """Answer those who come with `app_key` and a live session."""
+        self._app_key = app_key
+        self._clock = clock
+        self._sessions = sessions
+        self.orders: list[Order] = []
+
+    def answer(self, ask: Ask, operations: list[str]) -> Answer:
+        """Carry out one request; the names of its operations are added to `operations`."""
+        found = _PATH.fullmatch(ask.path)
+        if not found or ask.method != "POST":
+            return html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
+        service, operation = found.groups()
+        try:
+            content = json.loads(ask.body)
+        except ValueError:
+            content = None
+        if operation:
+            operations.append(operation)
+            return self._rest(ask, service, operation, content)
+        calls = content if isinstance(content, list) else [content]
+        results = [self._rpc(ask, service, call, operations) for call in calls]
+        outcome = next((code for code, _ in results if code != "SUCCESS"), "SUCCESS")
+        answers = [result for _, result in results]
+        return json_answer(outcome, answers if isinstance(content, list) else answers[0])
+
+    def _rpc(
+        self, ask: Ask, service: str, call: object, operations: list[str]
+    ) -> tuple[str, dict[str, Any]]:
+        prefix, exception, numbers = _FAMILIES[service]
+        call = call if isinstance(call, dict) else {}
+        method = str(call.get("method", ""))
+        name = method[len(prefix) :] if method.startswith(prefix) else ""
+        operations.append(name or method)
+        code, result = "DSC-0008", None
+        if call:
+            code, result = self._attempt(ask, service, name, call.get("params"))
+        answer = {"jsonrpc": "2.0", "id": call.get("id")}
+        if code == "SUCCESS":
+            return code, {**answer, "result": result}
+        if code in _PROTOCOL_ERRORS:
+            return code, {**answer, "error": {"code": _PROTOCOL_ERRORS[code], "message": code}}
+        data = {exception: _details(code), "exceptionname": exception}
+        message = numbers + _NUMBERS[code]
+        return code, {**answer, "error": {"code": -32099, "message": message, "data": data}}
+
+    def _rest(self, ask: Ask, service: str, operation: str, params: object) -> Answer:
+        _, exception, numbers = _FAMILIES[service]
+        code, result = self._attempt(ask, service, operation, params)
+        if code == "SUCCESS":
+            return json_answer(code, result)
+        if code in _PROTOCOL_ERRORS:
+            fault = {"faultcode": "Client", "faultstring": code, "detail": {}}
+            return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
+        detail = {exception: _details(code), "exceptionname": exception}
+        number = numbers + _NUMBERS[code]
+        fault = {"faultcode": "Client", "faultstring": number, "detail": detail}
+        return json_answer(code, fault, 400)
+
+    def _attempt(
+        self, ask: Ask, service: str, operation: str, params: object
+    ) -> tuple[str, object]:
+        """Return SUCCESS and the operation's result, or the code of its refusal and None."""
+        try:
+            session = self._entitled(ask)
+            params = {} if params is None else params
+            if not isinstance(params, dict):
+                return "DSC-0009", None
+            if (service, operation) == ("betting", "placeOrders"):
+                return "SUCCESS", self._place_orders(session, params)
+        except _Refused as refused:
+            return refused.code, None
+        result = _RESULTS.get((service, operation))
+        return ("SUCCESS", result) if result else ("DSC-0021", None)
+
+    def _entitled(self, ask: Ask) -> Session:
+        if not ask.application:
+            raise _Refused(code="NO_APP_KEY")
+        if ask.application != self._app_key:
+            raise _Refused(code="INVALID_APP_KEY")
+        if not ask.token:
+            raise _Refused(code="NO_SESSION")
+        session = self._sessions.find(ask.token)
+        if session is None:
+            raise _Refused(code="INVALID_SESSION_INFORMATION")
+        return session
+
+    def _place_orders(self, session: Session, params: dict[str, Any]) -> dict[str, Any]:
+        reference, market = params.get("customerRef"), params.get("marketId")
+        bets = params.get("instructions")
+        fine = reference is None or _CUSTOMER_REF.fullmatch(str(reference))
+        if not (fine and isinstance(market, str) and isinstance(bets, list) and bets):
+            raise _Refused(code="INVALID_INPUT_DATA")
+        report: dict[str, Any] = {"marketId": market, "customerRef": reference}
+        now = self._clock.now()
+        if reference is not None and any(
+            order.customer_ref == reference and order.username == session.username
+            for order in self.orders
+            if now - order.at < _DUPLICATE_SECONDS
+        ):
+            return {**report, "status": "FAILURE", "errorCode": "DUPLICATE_TRANSACTION"}
+        self.orders.append(Order(session.username, market, reference, len(bets), now))
+        number = len(self.orders)
+        reports = [
+            {"status": "SUCCESS", "instruction": bet, "betId": f"{number}{index:04}"}
+            for index, bet in enumerate(bets)
+        ]
+        return {**report, "status": "SUCCESS", "instructionReports": reports}
+
+
+def _details(code: str) -> dict[str, str]:
+    return {"requestUUID": str(uuid4()), "errorCode": code, "errorDetails": ""}

@@ -1,0 +1,231 @@
+"""The control of a running sandbox, from any process that knows its control token."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from betfair_session.sandbox.records import JournalEntry, Order, Session
+
+_SECONDS = 60
+_POLL = 0.01
+
+
+class SandboxError(RuntimeError):
+    """The sandbox could not be started or reached, or would not take a command."""
+
+
+class Controls:
+    """Everything that a test may ask of the sandbox, or do to it.
+
+    Endpoints are certlogin, login, keepAlive, logout, betting, account, and other for wrong paths.
+    Safe to be used from many threads.
+    """
+
+    def __init__(self, url: str, token: str, ca_bundle: str) -> None:
+        """Control the sandbox at `url`; `token` is its control token."""
+        self._control_address = urlsplit(url).netloc
+        self._control_token = token
+        self._control_tls = ssl.create_default_context(cafile=ca_bundle)
+
+    def _call(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
+        connection = http.client.HTTPSConnection(
+            self._control_address, timeout=_SECONDS, context=self._control_tls
+        )
+        try:
+            body = json.dumps({"name": name, "arguments": arguments})
+            connection.request("POST", "/", body, {"X-Sandbox-Control": self._control_token})
+            answer = json.load(connection.getresponse())
+        except OSError as error:
+            message = f"the sandbox does not answer: {error}"
+            raise SandboxError(message) from error
+        finally:
+            connection.close()
+        if "error" in answer:
+            message = f"{name}: {answer['error']}"
+            raise SandboxError(message)
+        return answer["result"]
+
+    def reset(self) -> None:
+        """Put everything back to how it began; requests that wait are dropped."""
+        self._call("reset")
+
+    def configure(self, **settings: float) -> None:
+        """Change settings; `reset` puts them back.
+
+        Args:
+            settings: `session_seconds` a session lives (0: every new token is dead at once),
+                `logins_per_minute` before a ban, `ban_seconds` it lasts, `lock_after` that many
+                wrong passwords; and real time: `login_seconds` that a login takes, `delay` of
+                every request, in seconds.
+        """
+        self._call("configure", **settings)
+
+    def advance(self, seconds: float) -> None:
+        """Turn the virtual clock forward: sessions expire, bans end."""
+        self._call("advance", seconds=seconds)
+
+    def set_time_offset(self, seconds: float) -> None:
+        """Set how far the virtual clock is ahead of the real one."""
+        self._call("set_time_offset", seconds=seconds)
+
+    def add_account(self, username: str, password: str, two_step: str | None = None) -> None:
+        """Add an account without certificates, or replace one.
+
+        Args:
+            username: the login name.
+            password: the password.
+            two_step: the code that an interactive login has to append to the password.
+        """
+        self._call("add_account", username=username, password=password, two_step=two_step)
+
+    def set_two_step(self, code: str | None, username: str | None = None) -> None:
+        """Ask interactive logins for a two-step code (None: no longer)."""
+        self._call("set_two_step", code=code, username=username)
+
+    def make_certificate(self, name: str) -> tuple[str, str]:
+        """Make another client certificate, which no account knows until it is uploaded.
+
+        Args:
+            name: letters, digits and _. The same name is the same certificate, past a reset, too.
+
+        Returns:
+            The paths of certificate and key, in the sandbox's directory.
+        """
+        certificate, key = self._call("make_certificate", name=name)
+        return certificate, key
+
+    def upload_certificate(self, pem: str, username: str | None = None) -> None:
+        """Upload a client certificate, PEM text, to an account."""
+        self._call("upload_certificate", pem=pem, username=username)
+
+    def remove_certificates(self, username: str | None = None) -> None:
+        """Remove every certificate from an account."""
+        self._call("remove_certificates", username=username)
+
+    def sessions(self) -> list[Session]:
+        """Return the live sessions, oldest first."""
+        return [Session(**session) for session in self._call("sessions")]
+
+    def issue(self, username: str | None = None) -> str:
+        """Make a session without a login, as some other program would, and return its token."""
+        return str(self._call("issue", username=username))
+
+    def expire(self, token: str) -> bool:
+        """End one session; return whether there was one."""
+        return bool(self._call("expire", token=token))
+
+    def expire_all(self) -> int:
+        """End every session; return how many were alive."""
+        return int(self._call("expire_all"))
+
+    def journal(self, endpoint: str | None = None) -> list[JournalEntry]:
+        """Return every request so far, or those to one endpoint, in the order of arrival."""
+        entries = [JournalEntry(**entry) for entry in self._call("journal")]
+        return [entry for entry in entries if endpoint in (None, entry.endpoint)]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests each endpoint has had; an endpoint without any is missing."""
+        return {str(name): int(count) for name, count in self._call("counts").items()}
+
+    def clear_journal(self) -> None:
+        """Forget the journal."""
+        self._call("clear_journal")
+
+    def orders(self) -> list[Order]:
+        """Return the order placements that were carried out."""
+        return [Order(**order) for order in self._call("orders")]
+
+    def login_status(
+        self, code: str | None, times: int | None = None, status: str | None = None
+    ) -> None:
+        """Answer logins with a code on demand.
+
+        Args:
+            code: a login status such as SUSPENDED; None stops it.
+            times: for how many logins; None for all.
+            status: the status field of interactive answers, FAIL unless it is given or is the
+                code itself. With LIMITED_ACCESS right credentials still get a token.
+        """
+        self._call("login_status", code=code, times=times, status=status)
+
+    def fault(
+        self,
+        endpoint: str,
+        kind: str,
+        times: int | None = 1,
+        *,
+        skip: int = 0,
+        effect: bool | None = None,
+        **parameters: object,
+    ) -> None:
+        """Script a fault.
+
+        Args:
+            endpoint: whose requests it hits; "*" for all.
+            kind: reset, lost, stall, delay, drip, truncated, cut, status:<code>, blocked, html200,
+                png200, internal_error, non_object, redirect, empty, huge, rotate or token. The
+                module `faults` describes each, with its parameters.
+            times: how many requests it hits; None until `clear_faults`.
+            skip: how many requests it lets pass first.
+            effect: whether the request is carried out all the same; the kind's default if None.
+            parameters: the kind's own.
+        """
+        settings = {"times": times, "skip": skip, "effect": effect, **parameters}
+        self._call("fault", endpoint=endpoint, kind=kind, **settings)
+
+    def clear_faults(self) -> None:
+        """Drop every fault that is still to come."""
+        self._call("clear_faults")
+
+    def hold(self, endpoint: str, stage: str = "before") -> None:
+        """Park requests to an endpoint until they are released.
+
+        Args:
+            endpoint: whose requests.
+            stage: "before" they are carried out, or "after" that and before the answer. A request
+                whose client goes away while it is parked is carried out on its release.
+        """
+        self._call("hold", endpoint=endpoint, stage=stage)
+
+    def release(self, endpoint: str, times: int | None = None) -> None:
+        """Let the `times` oldest parked requests go on and keep holding; None: all, and stop."""
+        self._call("release", endpoint=endpoint, times=times)
+
+    def waiting(self, endpoint: str) -> int:
+        """Return how many requests to an endpoint are parked by `hold` or by the fault stall."""
+        return int(self._call("waiting", endpoint=endpoint))
+
+    def wait_for(self, endpoint: str, requests: int = 1, timeout: float = 30.0) -> None:
+        """Return once that many requests to an endpoint are parked.
+
+        Args:
+            endpoint: whose requests.
+            requests: how many at least.
+            timeout: seconds.
+
+        Raises:
+            SandboxError: they did not come in time.
+        """
+        deadline = time.monotonic() + timeout
+        while (waiting := self.waiting(endpoint)) < requests:
+            if time.monotonic() > deadline:
+                message = f"{waiting} requests to {endpoint} are waiting, not {requests}"
+                raise SandboxError(message)
+            time.sleep(_POLL)
+
+    def break_store(self, path: str) -> None:
+        """Make a directory unusable at the next login, before its answer is sent.
+
+        Args:
+            path: the directory; a plain file takes its place until `mend_store` or `reset`.
+        """
+        self._call("break_store", path=str(path))
+
+    def mend_store(self) -> None:
+        """Put a directory that `break_store` took away back in place."""
+        self._call("mend_store")

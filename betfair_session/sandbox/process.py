@@ -1,0 +1,133 @@
+"""The sandbox as a context manager: a process of its own, started and stopped from here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from betfair_session.sandbox.controls import Controls, SandboxError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_START_SECONDS = 60
+_STOP_SECONDS = 10
+
+
+class Sandbox(Controls):
+    """A running sandbox.
+
+        with Sandbox() as sandbox:
+            sandbox.fault("keepAlive", "status:503", times=2)
+            ...
+            assert sandbox.counts() == {"certlogin": 1, "keepAlive": 3}
+
+    It runs as a process of its own, on 127.0.0.1, and ends with this one however this one ends.
+
+    Attributes:
+        identity_url: the base of login, keepAlive and logout, such as https://localhost:1234/api/.
+        identity_cert_url: the base of certlogin.
+        api_url: the base of the betting API, such as https://localhost:1234/exchange/.
+        ca_bundle: the path of the authority that vouches for all of them.
+        username: the default account's.
+        password: the default account's; it has characters that a form must encode.
+        app_key: the application key that the betting API takes.
+        certificate: the paths of the default account's client certificate and key.
+        directory: a private directory with these files, removed at the end.
+    """
+
+    def __init__(self, *, port: int = 0, cert_port: int = 0, api_port: int | None = None) -> None:
+        """Start it and wait until it serves.
+
+        Args:
+            port: for login, keepAlive and logout; 0 is any free one.
+            cert_port: for certlogin; 0 is any free one.
+            api_port: for the betting API, which otherwise shares `port`.
+
+        Raises:
+            SandboxError: it did not start: a port is taken, or the extra `sandbox` is missing.
+        """
+        command = [sys.executable, "-m", "betfair_session.sandbox", "--until-eof"]
+        command += [f"--port={port}", f"--cert-port={cert_port}"]
+        command += [] if api_port is None else [f"--api-port={api_port}"]
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        details = self._details()
+        self.identity_url: str = details["identity_url"]
+        self.identity_cert_url: str = details["identity_cert_url"]
+        self.api_url: str = details["api_url"]
+        self.ca_bundle: str = details["ca_bundle"]
+        self.username: str = details["username"]
+        self.password: str = details["password"]
+        self.app_key: str = details["app_key"]
+        self.certificate: tuple[str, str] = (details["certificate"][0], details["certificate"][1])
+        self.directory = Path(details["directory"])
+        super().__init__(details["control_url"], details["control_token"], self.ca_bundle)
+
+    def _details(self) -> dict[str, str]:
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        too_slow = threading.Timer(_START_SECONDS, self._process.kill)
+        too_slow.start()
+        try:
+            details: dict[str, str] = json.loads(self._process.stdout.readline() or b"{}")
+        finally:
+            too_slow.cancel()
+        if not details:
+            self._stop()
+            message = "the sandbox did not start; its error output says why"
+            raise SandboxError(message)
+        return details
+
+    @property
+    def pid(self) -> int:
+        """The process id of the sandbox."""
+        return self._process.pid
+
+    def environment(self) -> dict[str, str]:
+        """Return the BETFAIR_* variables that make a client talk to this sandbox."""
+        return {
+            "BETFAIR_USERNAME": self.username,
+            "BETFAIR_PASSWORD": self.password,
+            "BETFAIR_APP_KEY": self.app_key,
+            "BETFAIR_CERT_FILE": self.certificate[0],
+            "BETFAIR_KEY_FILE": self.certificate[1],
+            "BETFAIR_IDENTITY_URL": self.identity_url,
+            "BETFAIR_IDENTITY_CERT_URL": self.identity_cert_url,
+            "BETFAIR_CA_BUNDLE": self.ca_bundle,
+        }
+
+    def close(self) -> None:
+        """Stop it and remove its directory; more than once does no harm."""
+        self._stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _stop(self) -> None:
+        # Not by the end of its input: a forked process may still hold that pipe open.
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,40 @@
+"""Fixtures: one sandbox per test process, as new for every test, and a client that talks to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session import IdentityClient
+from betfair_session.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Sandbox]:
+    """The sandbox of this test process, in whatever state the last test left it."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Sandbox) -> Sandbox:
+    """A sandbox as it was when it started: no session, no fault, an empty journal."""
+    sandbox_process.reset()
+    return sandbox_process
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[IdentityClient]:
+    """A client with the sandbox's default account and certificate."""
+    with IdentityClient(
+        sandbox.app_key,
+        certificate=sandbox.certificate,
+        identity_url=sandbox.identity_url,
+        identity_cert_url=sandbox.identity_cert_url,
+        verify=sandbox.ca_bundle,
+    ) as client:
+        yield client

@@ -1,0 +1,193 @@
+"""The sandbox as a process: its start, its end, and what it needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import betfair_session
+from betfair_session.sandbox import Sandbox, SandboxError
+
+_SECONDS = 30
+
+
+def _listens(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) == 0
+
+
+def _runs(pid: int) -> bool:
+    """Say whether a process runs; one that has ended but was not waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _until_gone(pid: int, directory: Path) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while _runs(pid) or directory.exists():
+        assert time.monotonic() < deadline, "the sandbox lives on"
+        time.sleep(0.02)
+
+
+def test_closing_leaves_no_process_no_port_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a temporary directory."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with Sandbox() as sandbox:
+        assert sandbox.directory.parent == tmp_path
+        assert _listens(sandbox.identity_url)
+        sandbox.make_certificate("another")
+    assert not _runs(sandbox.pid)
+    assert not _listens(sandbox.identity_url)
+    assert list(tmp_path.iterdir()) == []
+    sandbox.close()
+    with pytest.raises(SandboxError, match="does not answer"):
+        sandbox.counts()
+
+
+def test_it_ends_and_cleans_up_when_its_parent_is_killed() -> None:
+    """A parent that gets SIGKILL cannot stop it; the end of its input does."""
+    program = (
+        "from betfair_session.sandbox import Sandbox\n"
+        "sandbox = Sandbox()\n"
+        "print(sandbox.pid, sandbox.directory, flush=True)\n"
+        "input()\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        pid, directory = parent.stdout.readline().split()
+        assert _runs(int(pid))
+        parent.kill()
+    _until_gone(int(pid), Path(directory))
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(sign: signal.Signals) -> None:
+    """Without a parent's input to watch it serves until told to stop."""
+    command = [sys.executable, "-m", "betfair_session.sandbox"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert b'"identity_cert_url"' in process.stdout.readline()
+        process.send_signal(sign)
+        assert process.wait(_SECONDS) == 0
+        assert process.stderr.read() == b""
+
+
+def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The API has a listener of its own when asked for one."""
+    with Sandbox(api_port=0) as sandbox:
+        ports = {
+            urlsplit(url).port
+            for url in (sandbox.identity_url, sandbox.identity_cert_url, sandbox.api_url)
+        }
+        assert len(ports) == 3
+        taken = urlsplit(sandbox.identity_url).port or 0
+        with pytest.raises(SandboxError, match="did not start"):
+            Sandbox(port=taken)
+    assert "Couldn't listen on 127.0.0.1" in capfd.readouterr().err
+
+
+def test_it_listens_on_the_loopback_address_only(sandbox: Sandbox) -> None:
+    """No other machine can reach it."""
+    port = urlsplit(sandbox.identity_url).port or 0
+    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), port)}
+    for address in addresses - {"127.0.0.1", "::1"}:
+        with socket.socket() as probe:
+            assert probe.connect_ex((str(address), port)) != 0
+    if sys.platform == "linux":  # elsewhere this address has to be set up first
+        with socket.socket() as free:
+            free.bind(("127.0.0.2", port))
+
+
+def test_the_environment_leads_a_client_to_it(sandbox: Sandbox) -> None:
+    """Every variable that a client needs, and no more."""
+    environment = sandbox.environment()
+    assert environment["BETFAIR_IDENTITY_URL"].endswith("/api/")
+    assert environment["BETFAIR_IDENTITY_CERT_URL"].endswith("/api/")
+    assert environment.keys() == {
+        "BETFAIR_USERNAME",
+        "BETFAIR_PASSWORD",
+        "BETFAIR_APP_KEY",
+        "BETFAIR_CERT_FILE",
+        "BETFAIR_KEY_FILE",
+        "BETFAIR_IDENTITY_URL",
+        "BETFAIR_IDENTITY_CERT_URL",
+        "BETFAIR_CA_BUNDLE",
+    }
+
+
+def test_no_secret_is_among_its_arguments(sandbox: Sandbox) -> None:
+    """Others on the machine can read a process's arguments."""
+    arguments = Path(f"/proc/{sandbox.pid}/cmdline")
+    if not arguments.exists():
+        pytest.skip("this system has no /proc")
+    text = arguments.read_text()
+    secrets = (sandbox.password, sandbox.app_key, sandbox._control_token)
+    assert not any(secret in text for secret in secrets)
+
+
+def _modules_after(statement: str) -> set[str]:
+    """Run a statement with a package of no content, so that all it loads is the sandbox's own."""
+    program = (
+        "import sys, types\n"
+        "package = sys.modules['betfair_session'] = types.ModuleType('betfair_session')\n"
+        f"package.__path__ = {betfair_session.__path__!r}\n"
+        f"{statement}\n"
+        "print(*sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return set(found.stdout.split())
+
+
+def test_it_shares_no_code_with_the_client() -> None:
+    """Nothing of the package outside the sandbox is imported, so no mistake can be shared."""
+    modules = _modules_after(
+        "import betfair_session.sandbox.server, betfair_session.sandbox.process"
+    )
+    ours = {name for name in modules if name.startswith("betfair_session.")}
+    assert "betfair_session.sandbox.accounts" in ours
+    assert not {name for name in ours if not name.startswith("betfair_session.sandbox")}
+
+
+def test_controlling_it_needs_the_standard_library_only() -> None:
+    """The demo and the command line start quickly."""
+    modules = _modules_after("from betfair_session.sandbox import Sandbox")
+    assert not modules & {"twisted", "OpenSSL", "cryptography", "trustme", "requests", "fsspec"}
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    """One line says what to install."""
+    (tmp_path / "trustme.py").write_text("raise ModuleNotFoundError(name='trustme')\n")
+    failed = subprocess.run(
+        [sys.executable, "-m", "betfair_session.sandbox"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert failed.returncode == 1
+    hint = "the sandbox needs trustme: pip install 'betfair-session[sandbox]'\n"
+    assert failed.stderr == hint
