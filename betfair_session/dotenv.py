@@ -1,9 +1,11 @@
-"""A small reader of `.env` files: it takes what is written there and runs or expands nothing.
+r"""A small reader of `.env` files.
 
-# a comment
-NAME=value                 # a comment after a space
-export NAME='value'        # as it stands, over several lines if need be
-NAME="two\\nlines"          # with \\n, \\r, \\t, and \\ before ", $, ` and \\
+    # a comment
+    NAME=value                 # a comment after a space
+    export NAME='value'        # as it stands, over several lines if need be
+    NAME="two\nlines"          # with \n, \r, \t, and \ before ", $, ` and \
+
+It takes what is written there, and runs or expands nothing.
 """
 
 from __future__ import annotations

@@ -182,7 +182,12 @@ class Session:
                         "egress address change between calls, or does somebody log out?",
                         self,
                     )
-                event = self._login(ask.seconds)
+                try:
+                    event = self._login(ask.seconds)
+                except BaseException:
+                    # Interrupted: nobody knows what came of it. Do not let others wait for me.
+                    flow.tell(m.Unclear(None))
+                    raise
             else:
                 event = self._end(ask.token)
             ask = flow.tell(event)

@@ -137,11 +137,10 @@ def _success(state: State) -> Next:
 
 def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
     """After a publication without a good answer: what is there now?"""
-    uncertain = m.Failed("uncertain", state.failure)
     if isinstance(event, m.StoreFailed):
         if not state.doubt:
             return _undo(state)
-        return trouble(state, event, tick) or _give_up(state, tick, uncertain)
+        return trouble(state, event, tick) or _give_up(state, tick, _uncertain(state))
     assert isinstance(event, m.TokenRead)
     if event.token == state.new:
         return _success(state)
@@ -153,9 +152,11 @@ def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
     state = replace(state, base=event.version, maybe=state.maybe and unchanged)
     if state.sends < SENDS:
         return _send(state)
-    if state.maybe:
-        return _give_up(state, tick, uncertain)
-    return _undo(state)
+    return _give_up(state, tick, _uncertain(state)) if state.maybe else _undo(state)
+
+
+def _uncertain(state: State) -> m.Failed:
+    return m.Failed("uncertain", state.failure)
 
 
 def _undo(state: State) -> Next:
