@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from . import lock as locks
 from . import messages as m
-from .state import SENDS, SHORT, State, recent, trouble, useless, with_token
+from .state import (
+    RELEASES,
+    SENDS,
+    SHORT,
+    TAKES,
+    State,
+    pause,
+    recent,
+    trouble,
+    useless,
+    with_token,
+)
 
 if TYPE_CHECKING:
     from .lock import Lock
@@ -28,6 +39,8 @@ def take(state: State, tick: m.Tick) -> Next:
         since=tick.server,
         # Counted before it is made, so that a crash cannot hide it.
         logins=(*recent(state.lock, tick), tick.server)[-settings.logins_per_minute :],
+        # Else a lock that is given back without a login would vouch for an old token.
+        published="",
     )
     version = state.lock_version
     # An earlier attempt without an answer may be the one that lands: its start counts.
@@ -43,10 +56,13 @@ def taken(state: State, event: m.Event, tick: m.Tick) -> Next:
         return confirm(
             replace(state, shared=shared, lock=state.mine, lock_version=event.version, troubles=0)
         )
-    if isinstance(event, m.StoreFailed):
-        waiting = replace(state, phase="lock")
-        return trouble(waiting, event, tick) or (state, m.Failed("error", event.error))
-    return replace(state, phase="lock"), m.ReadLock()
+    if isinstance(event, m.StoreFailed) and (not event.passing or state.takes >= TAKES):
+        return state, m.Failed("error", event.error)
+    state = replace(state, takes=state.takes + 1)
+    if state.takes == 1:
+        return replace(state, phase="lock"), m.ReadLock()
+    # A store that goes on refusing is not to be asked in a tight loop.
+    return pause(state, m.ReadLock(), resume="lock", tries=state.takes, tick=tick)
 
 
 def confirm(state: State) -> Next:
@@ -147,12 +163,19 @@ def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
     unchanged = event.version == state.base
     state = with_token(state, event)
     if not unchanged and not useless(state):
-        # Another's token is there, and mine can no longer land: its version is gone.
-        return replace(state, phase="logout", after=None), m.Logout(state.new)
-    state = replace(state, base=event.version, maybe=state.maybe and unchanged)
+        return _yield(state)
+    state = replace(state, base=event.version)
     if state.sends < SENDS:
         return _send(state)
     return _give_up(state, tick, _uncertain(state)) if state.maybe else _undo(state)
+
+
+def _yield(state: State) -> Next:
+    """Make way for another's token, which is there already."""
+    if state.maybe:
+        # Mine may have been there before it, and be in use.
+        return _release(state, replace(state.mine, state=locks.DONE))
+    return replace(state, phase="logout", after=None), m.Logout(state.new)
 
 
 def _uncertain(state: State) -> m.Failed:
@@ -192,19 +215,22 @@ def _failure(state: State, tick: m.Tick, wait: float, login_class: str) -> Lock:
         state=locks.FAILED,
         status="",
         login_class=login_class,
+        since=tick.server,
         not_before=tick.server + wait,
     )
 
 
 def _release(state: State, lock: Lock, after: m.Effect | None = None) -> Next:
     """Write the lock, if it is still mine; what follows does not depend on it."""
-    state = replace(state, phase="release", after=after)
+    state = replace(state, phase="release", after=after, mine=lock, releases=state.releases + 1)
     return state, m.WriteLock(lock, state.lock_version, best_effort=True, shared=state.shared)
 
 
 def released(state: State, event: m.Event, tick: m.Tick) -> Next:
     """Return what was decided, or begin anew."""
-    del event  # if it failed, others wait for one time to live
+    if isinstance(event, m.StoreFailed) and event.passing and state.releases < RELEASES:
+        # If it fails for good, the others wait for one time to live.
+        return _release(state, state.mine, state.after)
     if state.after is not None:
         return state, state.after
     fresh = State(state.settings, state.owner, state.deadline, tick.nonce, state.shared)

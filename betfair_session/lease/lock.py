@@ -31,7 +31,7 @@ class Lock:
         nonce: names one attempt of one process.
         owner: who that is, for people.
         ttl: seconds after which a held lock may be taken over.
-        since: when it was taken.
+        since: when it was taken or, if the login failed, when that was.
         logins: the times of the last logins, four at most.
         published: the fingerprint of the token that the last login stored, or "".
         refusals: how many logins in a row Betfair refused.
@@ -94,7 +94,7 @@ def decode(content: bytes) -> Lock:
 def cleared(content: bytes) -> bytes:
     """Return a lock object's content with nobody logging in and no refusal; the counts stay."""
     lock = decode(content)
-    return encode(Lock(DONE, lock.nonce, logins=lock.logins, published=lock.published))
+    return encode(Lock(DONE, lock.nonce, logins=lock.logins))
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside

@@ -162,8 +162,10 @@ def _refusal(state: State, lock: Lock, tick: m.Tick) -> m.Failed | None:
     if lock.state == locks.FAILED:
         left = lock.not_before - tick.server
         if state.lock_age is not None:
-            left = min(left, BAN - state.lock_age)
-        if 0 < left <= BAN:
+            # How long it was to last, by its writer's clock; how long ago it was, by the store's.
+            left = min(lock.not_before - lock.since, BAN) - state.lock_age
+        # Without an age, a time far ahead is junk, and one a little ahead another's clock.
+        if 0 < left <= 2 * BAN:
             return m.Failed("refused", lock=lock, not_before=tick.server + left)
     logins = recent(lock, tick)
     most = state.settings.logins_per_minute

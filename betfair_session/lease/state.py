@@ -21,6 +21,9 @@ MARGIN = 1.0
 BRAKE_WINDOW = 60.0
 """Seconds in which logins are counted."""
 
+MOST_LOGINS = 100
+"""Logins in a minute after which Betfair bans further ones."""
+
 BAN = 1200.0
 """Seconds that Betfair bans logins for; no failure is remembered for longer."""
 
@@ -35,6 +38,12 @@ TROUBLES = 2
 
 SENDS = 3
 """How often a new token is sent to the store at most."""
+
+TAKES = 3
+"""How many failures of the store to take the lock are tried again."""
+
+RELEASES = 2
+"""How often the lock's release is sent at most."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,12 @@ class LeaseSettings:
     logins_per_minute: int = 4
 
     def __post_init__(self) -> None:
-        if not min(self.login_deadline, self.store_deadline, self.logins_per_minute) > 0:
-            message = "the lease's times and its number of logins must be above 0"
+        times = min(self.login_deadline, self.store_deadline)
+        if not (times > 0 and 1 <= self.logins_per_minute <= MOST_LOGINS):
+            message = (
+                "the lease's times must be above 0, and its logins per minute from 1 to "
+                f"{MOST_LOGINS}, where Betfair bans the account"
+            )
             raise ConfigurationError(message)
         if not self.login_deadline + 2 * self.store_deadline <= self.ttl <= locks.MAX_TTL:
             message = (
@@ -87,6 +100,7 @@ class State:
         polls: how often this call has waited for another.
         troubles: passing store failures in a row.
         mine: the lock that this call holds, as it wrote it.
+        takes: how often taking the lock has failed.
         started: monotonic and wall time of the first unanswered attempt to take the lock.
         base: the version that the new token replaces.
         new, new_fingerprint: the token of this call's own login.
@@ -94,6 +108,7 @@ class State:
         maybe: whether one of these may still land.
         doubt: whether only a look at the token can tell that none has landed.
         failure: the last error of a publication.
+        releases: how often the lock's release was sent.
         after: what follows a pause, a logout or the release of the lock; None to look at the token
             anew.
         resume: the phase after a pause.
@@ -118,6 +133,7 @@ class State:
     polls: int = 0
     troubles: int = 0
     mine: Lock = locks.JUNK
+    takes: int = 0
     started: tuple[float, float] | None = None
     base: str | None = None
     new: m.Token = None
@@ -126,6 +142,7 @@ class State:
     maybe: bool = False
     doubt: bool = False
     failure: m.Error = None
+    releases: int = 0
     after: m.Effect | None = None
     resume: str = ""
     young: bool = False
@@ -149,15 +166,18 @@ def useless(state: State) -> bool:
 
 def trouble(state: State, event: m.StoreFailed, tick: m.Tick) -> Next | None:
     """Pause, then read again, after a failure that may pass by itself; None for any other."""
-    left = state.deadline - tick.mono
-    if not event.passing or state.troubles >= TROUBLES or left <= 0:
+    if not event.passing or state.troubles >= TROUBLES or tick.mono >= state.deadline:
         return None
     again: m.Effect = m.ReadLock() if state.phase == "lock" else m.ReadToken()
-    pause = min(0.25 * 2**state.troubles * (0.5 + tick.jitter / 2), left)
-    state = replace(
-        state, phase="pause", troubles=state.troubles + 1, resume=state.phase, after=again
-    )
-    return state, m.Wait(pause)
+    state = replace(state, troubles=state.troubles + 1)
+    return pause(state, again, resume=state.phase, tries=state.troubles, tick=tick)
+
+
+def pause(state: State, then: m.Effect, *, resume: str, tries: int, tick: m.Tick) -> Next:
+    """Wait a little, longer after each try, but not beyond the deadline; then go on."""
+    seconds = min(0.25 * 2 ** (tries - 1), 2.0) * (0.5 + tick.jitter / 2)
+    seconds = min(seconds, max(state.deadline - tick.mono, 0.0))
+    return replace(state, phase="pause", resume=resume, after=then), m.Wait(seconds)
 
 
 def recent(lock: Lock | None, tick: m.Tick) -> tuple[float, ...]:

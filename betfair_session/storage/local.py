@@ -109,7 +109,7 @@ class LocalStore(TokenStore):
 
         def delete() -> None:
             with (
-                contextlib.suppress(FileNotFoundError),
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
                 _directory_lock(os.path.dirname(path), min(timeout, _LOCK_PATIENCE)),
             ):
                 _fence(path)

@@ -1,0 +1,324 @@
+"""Local files: what the conformance suite cannot ask of every store."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session.exceptions import StoreError, StoreUnavailable, StoreWriteError
+from betfair_session.storage import open_store
+from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.local import LocalStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRITER = """
+import os, signal, sys
+from betfair_session.storage import local
+from betfair_session.storage.contract import VersionConflict
+rename = local._rename
+def stop_first(temporary, path):
+    local._rename = rename
+    print("compared", flush=True)
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+    rename(temporary, path)
+local._rename = stop_first
+store = local.LocalStore(sys.argv[1])
+try:
+    store.replace_if_version("k", b"late", store.read("k", timeout=5).version, timeout=30)
+except VersionConflict:
+    print("conflict", flush=True)
+else:
+    print("written", flush=True)
+"""
+
+
+def start_writer(root: Path, signal_name: str) -> subprocess.Popen[str]:
+    """Start a process that stops between comparing and renaming, and wait until it has."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(root), signal_name], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "compared\n"
+    if signal_name == "SIGSTOP":
+        os.waitpid(process.pid, os.WUNTRACED)
+    return process
+
+
+def content(store: LocalStore, key: str = "k") -> bytes | None:
+    """Return what is stored."""
+    stored = store.read(key, timeout=5)
+    return None if stored is None else bytes(stored.content)
+
+
+def version(store: LocalStore, key: str = "k") -> str:
+    """Return the stored object's version."""
+    stored = store.read(key, timeout=5)
+    assert stored is not None
+    return stored.version
+
+
+def test_a_writer_that_thaws_after_another_wrote_does_not_overwrite(tmp_path: Path) -> None:
+    """It was frozen after comparing and before renaming, with the directory lock in its hand."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"old", timeout=5)
+    process = start_writer(tmp_path, "SIGSTOP")
+    try:
+        store.replace_if_version("k", b"new", version(store), timeout=10)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+        said, _ = process.communicate(timeout=60)
+    assert said == "conflict\n"
+    assert content(store) == b"new"
+    assert os.listdir(tmp_path) == ["k"]
+
+
+def test_a_writer_that_thaws_undisturbed_writes(tmp_path: Path) -> None:
+    """Being slow is no fault."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"old", timeout=5)
+    process = start_writer(tmp_path, "SIGSTOP")
+    os.kill(process.pid, signal.SIGCONT)
+    said, _ = process.communicate(timeout=60)
+    assert said == "written\n"
+    assert content(store) == b"late"
+
+
+def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
+    """The next write of the same key does it, and touches nobody else's files."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"old", timeout=5)
+    start_writer(tmp_path, "SIGKILL").communicate(timeout=60)
+    assert len(os.listdir(tmp_path)) == 2
+    others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.tmp")
+    for name in others:
+        (tmp_path / name).touch(0o600)
+    store.replace("k", b"new", timeout=5)
+    assert sorted(os.listdir(tmp_path)) == sorted(["k", *others])
+
+
+def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
+    """Short and long content in turn; every read is one of the two, whole."""
+    store = LocalStore(str(tmp_path))
+    values = [b"a" * 10, b"b" * 1000]
+    store.replace("k", values[0], timeout=5)
+    over = threading.Event()
+
+    def write() -> None:
+        for number in range(300):
+            store.replace("k", values[number % 2], timeout=5)
+        over.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = set()
+    while not over.is_set():
+        seen.add(content(store))
+    thread.join()
+    assert seen <= set(values)
+
+
+def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path) -> None:
+    """0600 and 0700, whatever the umask; directories that exist are left as they are."""
+    tmp_path.chmod(0o755)
+    before = os.umask(0)
+    try:
+        LocalStore(str(tmp_path / "a" / "b")).create("c/k", b"x", timeout=5)
+    finally:
+        os.umask(before)
+    for path in ("a", "a/b", "a/b/c"):
+        assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "a/b/c/k").stat().st_mode) == 0o600
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    """Anyone could have put the token there; a mount that cannot do better may be allowed."""
+    (tmp_path / "k").write_bytes(b"token")
+    (tmp_path / "k").chmod(0o666)
+    with pytest.raises(StoreUnavailable, match="allow_world_writable") as caught:
+        LocalStore(str(tmp_path)).read("k", timeout=5)
+    assert caught.value.reason == "forbidden"
+    assert content(LocalStore(str(tmp_path), {"allow_world_writable": True})) == b"token"
+
+
+def test_a_file_that_everybody_may_read_is_warned_about_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It works, but the token is no secret."""
+    (tmp_path / "k").write_bytes(b"token")
+    (tmp_path / "k").chmod(0o644)
+    store = LocalStore(str(tmp_path))
+    assert [content(store), content(store)] == [b"token", b"token"]
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "chmod 600" in record.getMessage()
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """The file that it points to is replaced, not the link."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "k").symlink_to(tmp_path / "elsewhere" / "real")
+    store = LocalStore(str(tmp_path))
+    assert content(store) is None
+    store.create("k", b"one", timeout=5)
+    store.replace_if_version("k", b"two", version(store), timeout=5)
+    assert (tmp_path / "k").is_symlink()
+    assert (tmp_path / "elsewhere" / "real").read_bytes() == b"two"
+    assert os.listdir(tmp_path / "elsewhere") == ["real"]
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe"])
+def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
+    """A directory in the token's place, or a pipe that would block its reader."""
+    if what == "directory":
+        (tmp_path / "k").mkdir()
+    else:
+        os.mkfifo(tmp_path / "k", 0o600)
+    with pytest.raises(StoreError):
+        LocalStore(str(tmp_path)).read("k", timeout=5)
+
+
+def test_a_store_below_a_file_reads_as_empty_and_cannot_be_written(tmp_path: Path) -> None:
+    """There is no such object; the write says why there cannot be one."""
+    (tmp_path / "file").write_text("x")
+    store = LocalStore(str(tmp_path / "file"))
+    assert content(store) is None
+    store.delete("k", timeout=5)
+    with pytest.raises(StoreWriteError) as caught:
+        store.create("k", b"x", timeout=5)
+    assert not caught.value.landed
+
+
+def test_without_hard_links_a_name_is_still_taken_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT and some network mounts have none."""
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"one", timeout=5)
+    with pytest.raises(VersionConflict):
+        store.create("k", b"two", timeout=5)
+    assert content(store) == b"one"
+    assert os.listdir(tmp_path) == ["k"]
+
+
+def test_without_directory_locks_writers_still_fence_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some mounts have no locks: of many threads that saw one version one succeeds."""
+    import fcntl
+
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"0", timeout=5)
+    for number in range(20):
+        seen = version(store)
+        start = threading.Barrier(8)
+        won: list[int] = []
+
+        def write(writer: int, seen: str = seen, start: threading.Barrier = start) -> None:
+            start.wait()
+            try:
+                store.replace_if_version("k", b"%d-%d" % (number, writer), seen, timeout=30)  # noqa: B023 - joined below
+            except VersionConflict:
+                return
+            won.append(writer)  # noqa: B023 - joined below
+
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert content(store) == b"%d-%d" % (number, won[0])
+    assert os.listdir(tmp_path) == ["k"]
+
+
+MOUNTED = """
+import os, sys
+from betfair_session.exceptions import StoreError
+from betfair_session.storage.local import LocalStore
+store = LocalStore(sys.argv[1])
+store.create("k", b"x" * 100, timeout=5)
+os.system(sys.argv[2])
+try:
+    store.replace("k", b"y" * 4000, timeout=5)
+except StoreError as error:
+    print(type(error).__name__, error.reason, error.landed)
+same = bytes(store.read("k", timeout=5).content) == b"x" * 100
+print(same, sorted(os.listdir(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ("dd if=/dev/zero of={0}/filler bs=4096 2>/dev/null", "full"),
+        ("mount -o remount,ro {0}", "read-only"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_disk_that_is_full_or_read_only_keeps_the_old_content(
+    tmp_path: Path, then: str, reason: str
+) -> None:
+    """A real file system of its own that says so; nothing half-written stays behind."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    command = then.format(mount)
+    script = f'mount -t tmpfs -o size=64k tmpfs {mount} && exec {sys.executable} -c "$0" "$@"'
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", script, MOUNTED, str(mount), command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"StoreWriteError {reason} False"
+    assert lines[1] in ("True ['filler', 'k']", "True ['k']")
+
+
+def test_the_time_is_the_file_systems_own(tmp_path: Path) -> None:
+    """It agrees with the time of a file just written, and leaves nothing behind."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"x", timeout=5)
+    stored = store.read("k", timeout=5)
+    now = store.server_now(timeout=5)
+    assert stored is not None
+    assert stored.modified is not None
+    assert now is not None
+    assert now >= stored.modified
+    named = store._time_of_named_file()
+    assert named is not None
+    assert named >= now
+    assert os.listdir(tmp_path) == ["k"]
+    assert LocalStore(str(tmp_path / "none")).server_now(timeout=5) is None
+
+
+def test_a_path_may_be_a_url_or_start_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them name the same directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    open_store(tmp_path / "d").create("k", b"x", timeout=5)
+    for place in (str(tmp_path / "d"), f"file://{tmp_path}/d", f"local://{tmp_path}/d/", "~/d"):
+        stored = open_store(place).read("k", timeout=5)
+        assert stored is not None
+        assert stored.content == b"x"
