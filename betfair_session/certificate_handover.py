@@ -83,5 +83,5 @@ def _memory_file() -> int | None:
     """Open a file that has no name and is closed on exec; None where the system has none."""
     if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
         with contextlib.suppress(OSError):
-            return os.memfd_create("betfair-session", os.MFD_CLOEXEC)
+            return os.memfd_create("betfair-session")
     return None
