@@ -7,6 +7,7 @@ Example:
     >>> manager.get_session("s3://bucket/betfair", "session.token")  # doctest: +SKIP
 """
 
+from .betting import session_is_invalid
 from .certificates import Certificate
 from .exceptions import (
     BetfairSessionError,
@@ -24,7 +25,7 @@ from .exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
-from .identity import IdentityClient
+from .identity import Check, IdentityClient
 from .lease.state import LeaseSettings
 from .manager import SessionManager
 from .session import Session
@@ -34,6 +35,7 @@ __all__ = [
     "Blocked",
     "Certificate",
     "CertificateError",
+    "Check",
     "ConfigurationError",
     "IdentityClient",
     "IdentityError",
@@ -49,4 +51,5 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "StoreWriteError",
+    "session_is_invalid",
 ]

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .exceptions import Blocked, IdentityUnavailable, LoginRefused
+from .exceptions import Blocked, ConfigurationError, IdentityUnavailable, LoginRefused
 from .secret import Secret
 from .tokens import is_token
 
 if TYPE_CHECKING:
-    from .transport import Answer
+    from .answer import Answer
 
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
-_OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 200, 403, 429, 500
+_OK, _FORBIDDEN, _DOWN = 200, 403, 503
+_LIMITED = "LIMITED_ACCESS"
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,31 @@ class Endpoint:
         return urlsplit(self.base).netloc
 
 
-def is_passing(answer: Answer) -> bool:
-    """Tell whether an HTTP status may be another one a moment later: 429 and 5xx."""
-    return answer.status_code == _TOO_MANY or answer.status_code >= _SERVER_ERROR
+def https_base(url: str, *, name: str) -> str:
+    """Check a base URL and return it with one trailing slash.
+
+    Args:
+        url: such as "https://localhost:8443/api/".
+        name: the argument's name, for the error.
+
+    Returns:
+        The base.
+
+    Raises:
+        ConfigurationError: it is not a plain https URL.
+    """
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme == "https" and parts.hostname and (parts.port or True)
+    except (ValueError, AttributeError, TypeError):
+        plain = False
+    if not plain or parts.query or parts.fragment or parts.username or parts.password:
+        message = f"{name} must be a plain https URL such as https://localhost:8443/api/"
+        raise ConfigurationError(message)
+    return url.rstrip("/") + "/"
 
 
-def read_login(endpoint: Endpoint, answer: Answer) -> Secret:
+def read_certlogin(endpoint: Endpoint, answer: Answer) -> Secret:
     """Read the answer of certlogin.
 
     Returns:
@@ -59,24 +79,29 @@ def read_login(endpoint: Endpoint, answer: Answer) -> Secret:
     fields = _fields(endpoint, answer, token_field="sessionToken")  # noqa: S106 - a field's name
     status = fields.get("loginStatus")
     if status == "SUCCESS":
-        token = _token(fields.get("sessionToken"))
-        if token is None:
-            raise cannot_tell(endpoint, "SUCCESS without a usable token", answer)
-        return token
-    if not isinstance(status, str) or not _CODE.fullmatch(status):
+        return _new_token(endpoint, answer, fields.get("sessionToken"))
+    if not _is_code(status):
         raise cannot_tell(endpoint, "an answer without a loginStatus", answer)
-    from .login_status import describe
+    raise _refused(endpoint, answer, str(status))
 
-    meaning = describe(status)
-    message = f"Betfair refused the login: {status}. {meaning.hint}"
-    raise LoginRefused(
-        message,
-        status=status,
-        login_class=meaning.login_class,
-        endpoint=endpoint.name,
-        host=endpoint.host,
-        status_code=answer.status_code,
-    )
+
+def read_login(endpoint: Endpoint, answer: Answer) -> tuple[Secret, bool]:
+    """Read the answer of the interactive login.
+
+    Returns:
+        The new token, and whether the account's access is limited.
+
+    Raises:
+        LoginRefused: any other status; its `status` is the answer's error where there is one.
+        IdentityUnavailable: no clear answer.
+    """
+    fields = _fields(endpoint, answer, token_field="token")  # noqa: S106 - a field's name
+    status, error = fields.get("status"), fields.get("error")
+    if status in {"SUCCESS", _LIMITED}:
+        return _new_token(endpoint, answer, fields.get("token")), status == _LIMITED
+    if not _is_code(status):
+        raise cannot_tell(endpoint, "an answer without a status", answer)
+    raise _refused(endpoint, answer, str(error if _is_code(error) else status))
 
 
 def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | None:
@@ -97,7 +122,7 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
         raise cannot_tell(endpoint, "an answer without a status", answer)
     if error in _DEAD:
         return None
-    code = error if isinstance(error, str) and _CODE.fullmatch(error) else "no known error code"
+    code = error if _is_code(error) else "no known error code"
     raise cannot_tell(endpoint, f"FAIL, {code}", answer)
 
 
@@ -117,15 +142,44 @@ def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str
     if answer.status_code == _FORBIDDEN:
         message = (
             f"{endpoint.host} answered {endpoint.name} with HTTP 403: this address is blocked, "
-            "most likely for its country or hosting provider; run where Betfair may be used from"
+            "most likely for its country or hosting provider; run where Betfair may be used from. "
+            f"The page says: {answer.excerpt() or 'nothing'}"
         )
         raise Blocked(message, endpoint=endpoint.name, host=endpoint.host, status_code=_FORBIDDEN)
+    if answer.status_code == _DOWN:
+        raise cannot_tell(endpoint, "it is down or overloaded (HTTP 503)", answer)
     if answer.status_code != _OK:
         raise cannot_tell(endpoint, f"HTTP {answer.status_code}", answer)
     fields = answer.json_object(secret=token_field)
     if fields is None:
         raise cannot_tell(endpoint, "an answer that is no JSON object", answer)
     return fields
+
+
+def _is_code(value: object) -> bool:
+    """Tell whether a value looks like one of Betfair's codes, and so may be shown."""
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None
+
+
+def _new_token(endpoint: Endpoint, answer: Answer, value: object) -> Secret:
+    token = _token(value)
+    if token is None:
+        raise cannot_tell(endpoint, "SUCCESS without a usable token", answer)
+    return token
+
+
+def _refused(endpoint: Endpoint, answer: Answer, status: str) -> LoginRefused:
+    from .login_status import describe
+
+    meaning = describe(status)
+    return LoginRefused(
+        f"Betfair refused the login: {status}. {meaning.hint}",
+        status=status,
+        login_class=meaning.login_class,
+        endpoint=endpoint.name,
+        host=endpoint.host,
+        status_code=answer.status_code,
+    )
 
 
 def _token(value: object) -> Secret | None:

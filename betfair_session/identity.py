@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import random
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .answers import Endpoint, cannot_tell, is_passing, read_login, read_session
+from .answers import (
+    Endpoint,
+    cannot_tell,
+    https_base,
+    read_certlogin,
+    read_login,
+    read_session,
+)
 from .certificates import Certificate
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
 from .secret import Secret
 from .tokens import is_token
-from .transport import NoAnswerError, Transport, https_base
+from .transport import NoAnswerError, Transport
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    import requests
     from typing_extensions import Self
 
-    from .certificate_source import StrPath
-    from .transport import Answer, Sendable
+    from .answer import Answer
+    from .certificates.source import StrPath
+    from .transport import Sendable
 
 _log = logging.getLogger("betfair_session.identity")
 
-ATTEMPTS = 3
-"""How often keepAlive and logout are sent before the answer is "cannot tell"."""
+
+@dataclass(frozen=True)
+class Check:
+    """What `IdentityClient.check` found out.
+
+    Attributes:
+        state: "alive", "dead" or "unknown" (Betfair cannot tell).
+        token: the token to use from now on when alive, else None; `reveal()` gives the text.
+        verified_at: the `time.monotonic` at which Betfair was asked, or None when unknown.
+        expires_at: the `time.monotonic` at about which the session ends unless it is kept alive,
+            by the jurisdiction's usual length; None where that is not known.
+        error: why Betfair cannot tell.
+    """
+
+    state: str
+    token: Secret | None = None
+    verified_at: float | None = None
+    expires_at: float | None = None
+    error: IdentityUnavailable | None = None
 
 
 class IdentityClient:
@@ -54,6 +81,7 @@ class IdentityClient:
         verify: bool | str | os.PathLike[str] = True,
         timeout: float = 10.0,
         proxies: Mapping[str, str] | None = None,
+        session: requests.Session | None = None,
     ) -> None:
         """Prepare a client; no file is read and no connection opened yet.
 
@@ -68,6 +96,8 @@ class IdentityClient:
             verify: True, or the path of a CA bundle to trust. It cannot be switched off.
             timeout: seconds that one operation may take, its repetitions included.
             proxies: as in requests; None takes them from the environment.
+            session: a requests.Session of the caller's, used with its adapters and never closed;
+                the certificate must then be given as paths of unencrypted PEM files.
 
         Raises:
             ConfigurationError: an argument that cannot work (it is a ValueError).
@@ -90,7 +120,8 @@ class IdentityClient:
         self._verify = verify if isinstance(verify, bool) else os.fspath(verify)
         self.timeout = float(timeout)
         self._proxies = proxies
-        self._transport = Transport(verify=self._verify, proxies=proxies)
+        self._session = session
+        self._transport = Transport(verify=self._verify, proxies=proxies, session=session)
 
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
@@ -112,23 +143,85 @@ class IdentityClient:
         """
         username, password = Secret(username), Secret(password)
         endpoint = Endpoint("certlogin", self._cert_base)
-        headers: dict[str, Sendable] = {
-            "X-Application": self._app_key,
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-        }
-        form: dict[str, Sendable] = {"username": username, "password": password}
+        if self._certificate is None:
+            message = "certlogin needs a client certificate; give IdentityClient one"
+            raise ConfigurationError(message)
+        files = None
+        if self._session is not None:
+            self._warn(self._certificate.check())
+            files = self._certificate.requests_cert()
         # Used once in hours: a connection of its own cannot be one that the server closed long ago.
         transport = Transport(
-            verify=self._verify, proxies=self._proxies, load_certificate=self._load_certificate
+            verify=self._verify,
+            proxies=self._proxies,
+            load_certificate=self._load_certificate,
+            session=self._session,
+            files=files,
         )
+        with contextlib.closing(transport):
+            answer = self._send_form(transport, endpoint, username, password, timeout)
+        return read_certlogin(endpoint, answer)
+
+    def login(
+        self,
+        username: str | Secret,
+        password: str | Secret,
+        *,
+        code: str | Secret | Callable[[], str] | None = None,
+        timeout: float | None = None,
+    ) -> Secret:
+        """Log in without a certificate, as the website does, sending the request exactly once.
+
+        Args:
+            username: the account's name.
+            password: the account's password.
+            code: the two-step code, or what returns it when it is wanted; None without two-step
+                authentication.
+            timeout: seconds in all; None for the client's own.
+
+        Returns:
+            The new session token; a warning is logged when Betfair calls its access limited.
+
+        Raises:
+            LoginRefused: Betfair answered with another status than SUCCESS or LIMITED_ACCESS.
+            IdentityUnavailable: no clear answer; whether a session was made is unknown.
+            ConfigurationError: `code` failed; nothing was sent.
+        """
+        username, password = Secret(username), Secret(password)
+        code = _two_step(code)
+        if code:
+            # Betfair's rule: the code follows the password, without anything between.
+            password = Secret(password.reveal() + code.reveal())
+        endpoint = Endpoint("login", self._base)
+        answer = self._send_form(self._transport, endpoint, username, password, timeout)
+        token, limited = read_login(endpoint, answer)
+        if limited:
+            _log.warning("Betfair calls this session's access limited")
+        return token
+
+    def check(self, token: str | Secret, *, timeout: float | None = None) -> Check:
+        """Find out whether a session lives, without raising when Betfair cannot tell.
+
+        It is a keepAlive, so it also extends the session.
+
+        Args:
+            token: the session token.
+            timeout: seconds in all; None for the client's own.
+
+        Returns:
+            What was found out, and when.
+        """
+        token = _sendable(token, "token")
+        asked = time.monotonic()
         try:
-            answer = transport.post(endpoint.url, headers, form, timeout or self.timeout)
-        except NoAnswerError as error:
-            raise cannot_tell(endpoint, error.detail) from None
-        finally:
-            transport.close()
-        return read_login(endpoint, answer)
+            alive = self.keep_alive(token, timeout=timeout)
+        except IdentityUnavailable as error:
+            return Check("unknown", error=error)
+        if alive is None:
+            return Check("dead", verified_at=asked)
+        length = self._jurisdiction.session_length
+        expires = None if length is None else asked + length.total_seconds()
+        return Check("alive", alive, verified_at=asked, expires_at=expires)
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
         """Ask whether a session lives, and extend it.
@@ -183,38 +276,57 @@ class IdentityClient:
         return f"IdentityClient(jurisdiction={self._jurisdiction.name!r})"
 
     def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
-        """Call keepAlive or logout, which may be repeated, up to ATTEMPTS times within the time."""
-        end = time.monotonic() + (timeout or self.timeout)
+        """Call keepAlive or logout, which may be repeated."""
         headers: dict[str, Sendable] = {
             "Accept": "application/json",
             "X-Application": self._app_key,
             "X-Authentication": token,
         }
-        answer: Answer | None = None
-        problem = ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                pause = 0.4 * attempt * random.uniform(0.5, 1)
-                if time.monotonic() + pause >= end:
-                    break
-                time.sleep(pause)
-            try:
-                answer = self._transport.post(endpoint.url, headers, None, end - time.monotonic())
-            except NoAnswerError as error:
-                answer, problem = None, error.detail
-            else:
-                if not is_passing(answer):
-                    break
-        if answer is None:
-            raise cannot_tell(endpoint, problem)
+        try:
+            answer = self._transport.post_again(endpoint.url, headers, timeout or self.timeout)
+        except NoAnswerError as error:
+            raise cannot_tell(endpoint, error.detail) from None
         return read_session(endpoint, answer, token)
 
+    def _send_form(
+        self,
+        transport: Transport,
+        endpoint: Endpoint,
+        username: Secret,
+        password: Secret,
+        timeout: float | None,
+    ) -> Answer:
+        """Send a login's form, once."""
+        headers: dict[str, Sendable] = {
+            "X-Application": self._app_key,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        form: dict[str, Sendable] = {"username": username, "password": password}
+        try:
+            return transport.post(endpoint.url, headers, form, timeout or self.timeout)
+        except NoAnswerError as error:
+            raise cannot_tell(endpoint, error.detail) from None
+
     def _load_certificate(self, context: ssl.SSLContext) -> None:
-        if self._certificate is None:
-            message = "a login needs a client certificate; give IdentityClient one"
-            raise ConfigurationError(message)
-        for warning in self._certificate.load_into(context):
+        assert self._certificate is not None  # noqa: S101 - certlogin has seen to it
+        self._warn(self._certificate.load_into(context))
+
+    @staticmethod
+    def _warn(warnings: list[str]) -> None:
+        for warning in warnings:
             _log.warning("%s", warning)
+
+
+def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
+    """Return the two-step code, asking for it if need be."""
+    if not callable(code):
+        return None if code is None else Secret(code)
+    try:
+        return Secret(code())
+    except Exception as error:  # noqa: BLE001 - it is the caller's code
+        message = f"the two-step code could not be had: {type(error).__name__}"
+    raise ConfigurationError(message)
 
 
 def _sendable(value: str | Secret, name: str) -> Secret:

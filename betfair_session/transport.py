@@ -6,15 +6,14 @@ this module: a failure is told in words.
 
 from __future__ import annotations
 
-import json
+import os
+import random
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from .answer import MAX_ANSWER, Answer
 from .deadline import OverrunError, run_within
-from .exceptions import ConfigurationError
 from .secret import Secret
 
 if TYPE_CHECKING:
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 3.05
 """Seconds for one connection attempt; TCP repeats a lost first packet after 3."""
 
-MAX_ANSWER = 65_536
-"""Bytes of an answer that are read; the longest that Betfair documents is under 1 KiB."""
+ATTEMPTS = 3
+"""How often a request that may be repeated is sent at most."""
 
 
 class NoAnswerError(Exception):
@@ -47,27 +46,6 @@ class NoAnswerError(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer's status code and body (at most MAX_ANSWER bytes)."""
-
-    status_code: int
-    body: bytes = field(repr=False)
-
-    def json_object(self, secret: str) -> dict[str, Any] | None:
-        """Return the body if it is a JSON object, else None; a text in field `secret` wrapped."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(value, dict):
-            return None
-        hidden = value.pop(secret, None)
-        if isinstance(hidden, str):
-            value[secret] = Secret(hidden)
-        return value
-
-
 class Transport:
     """A pooled HTTPS client that verifies the server, follows no redirect and repeats nothing."""
 
@@ -77,6 +55,8 @@ class Transport:
         verify: bool | str,
         proxies: Mapping[str, str] | None = None,
         load_certificate: Callable[[ssl.SSLContext], object] | None = None,
+        session: requests.Session | None = None,
+        files: str | tuple[str, str] | None = None,
     ) -> None:
         """Prepare; nothing is opened or imported before the first call.
 
@@ -84,11 +64,16 @@ class Transport:
             verify: True, or the path of a CA bundle to trust instead of the usual ones.
             proxies: as in requests; None takes them from the environment.
             load_certificate: gives the client certificate to a TLS context.
+            session: the caller's own, used with its adapters and never closed.
+            files: the client certificate for the caller's session, as requests takes it.
         """
         self._verify = verify
         self._proxies = proxies
         self._load_certificate = load_certificate
+        self._theirs = session
+        self._files = files
         self._session: requests.Session | None = None
+        self._process = os.getpid()
         self._lock = threading.Lock()
 
     def post(
@@ -126,6 +111,38 @@ class Transport:
             detail = _describe(error)
         raise NoAnswerError(detail)
 
+    def post_again(self, url: str, headers: Mapping[str, Sendable], seconds: float) -> Answer:
+        """Send a POST without a body that may be repeated, up to ATTEMPTS times.
+
+        It is sent again, after a moment, when no answer came, or one with status 429 or 5xx.
+
+        Args:
+            url: where to; https.
+            headers: the request's headers.
+            seconds: how long all of it may take.
+
+        Returns:
+            The last answer.
+
+        Raises:
+            NoAnswerError: the last attempt brought none.
+        """
+        end = time.monotonic() + seconds
+        attempt = 1
+        while True:
+            pause = 0.4 * attempt * random.uniform(0.5, 1)
+            last = attempt == ATTEMPTS
+            try:
+                answer = self.post(url, headers, None, end - time.monotonic())
+            except NoAnswerError:
+                if last or time.monotonic() + pause >= end:
+                    raise
+            else:
+                if last or not answer.is_passing or time.monotonic() + pause >= end:
+                    return answer
+            time.sleep(pause)
+            attempt += 1
+
     def _post(
         self,
         session: requests.Session,
@@ -143,9 +160,11 @@ class Transport:
             proxies = requests.utils.get_environ_proxies(url)
         with session.post(
             url,
-            headers=_revealed(headers),
+            headers={"Accept-Encoding": "identity", **_revealed(headers)},
             data=None if form is None else _revealed(form),
             verify=self._verify,
+            cert=self._files,
+            auth=_as_it_is,
             proxies=dict(proxies),
             timeout=(min(CONNECT_TIMEOUT, seconds), seconds),
             allow_redirects=False,
@@ -156,19 +175,25 @@ class Transport:
                 body += piece
                 if len(body) > MAX_ANSWER or time.monotonic() > end:
                     break
-            return Answer(response.status_code, body[:MAX_ANSWER])
+            values = (*headers.values(), *(form or {}).values())
+            sent = tuple(value for value in values if isinstance(value, Secret))
+            return Answer(response.status_code, body[:MAX_ANSWER], sent)
 
     def _open(self) -> requests.Session:
+        if self._theirs is not None:
+            return self._theirs
+        if self._process != os.getpid():
+            # A forked child must not speak on its parent's connections.
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self.close()
         with self._lock:
             if self._session is None:
                 import requests
 
-                session = requests.Session()
-                # Neither .netrc nor REQUESTS_CA_BUNDLE may change what is sent or trusted.
-                session.trust_env = False
-                session.headers["Accept-Encoding"] = "identity"
-                session.mount("https://", _adapter(self._load_certificate))
-                self._session = session
+                self._session = requests.Session()
+                # The environment's CA bundle may not take the place of the usual one.
+                self._session.trust_env = False
+                self._session.mount("https://", _adapter(self._load_certificate))
             return self._session
 
     def close(self) -> None:
@@ -177,6 +202,11 @@ class Transport:
             session, self._session = self._session, None
         if session is not None:
             session.close()
+
+
+def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - requests' own types
+    """Authenticate by nothing: without this, requests would send what .netrc says."""
+    return request
 
 
 def _adapter(load_certificate: Callable[[ssl.SSLContext], object] | None) -> HTTPAdapter:
@@ -229,27 +259,3 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, requests.Timeout):
         return "timed out"
     return words
-
-
-def https_base(url: str, *, name: str) -> str:
-    """Check a base URL and return it with one trailing slash.
-
-    Args:
-        url: such as "https://localhost:8443/api/".
-        name: the argument's name, for the error.
-
-    Returns:
-        The base.
-
-    Raises:
-        ConfigurationError: it is not a plain https URL.
-    """
-    try:
-        parts = urlsplit(url)
-        plain = parts.scheme == "https" and parts.hostname and (parts.port or True)
-    except (ValueError, AttributeError, TypeError):
-        plain = False
-    if not plain or parts.query or parts.fragment or parts.username or parts.password:
-        message = f"{name} must be a plain https URL such as https://localhost:8443/api/"
-        raise ConfigurationError(message)
-    return url.rstrip("/") + "/"

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import load_pem_x509_certificate
 
-from betfair_session.certificate_files import _write_new, create, write_files
-from betfair_session.certificate_report import explain
 from betfair_session.certificates import Certificate
+from betfair_session.certificates.files import _write_new, create, write_files
+from betfair_session.certificates.report import explain
 from betfair_session.exceptions import CertificateError, ConfigurationError, LoginRefused
 from betfair_session.identity import IdentityClient
 from betfair_session.secret import Secret

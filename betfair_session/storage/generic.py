@@ -61,7 +61,7 @@ class GenericStore(TokenStore):
         return self._run(swap, "replace if unchanged", key, timeout)
 
     def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Write with one `pipe_file`; whether a reader may see a part is the filesystem's affair."""
+        """Write with one `pipe_file`; the filesystem decides whether a reader may see a part."""
 
         def put() -> str:
             with self._lock:

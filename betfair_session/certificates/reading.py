@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
 
-    from .secret import Secret
+    from betfair_session.secret import Secret
 
 P = ParamSpec("P")
 T = TypeVar("T")

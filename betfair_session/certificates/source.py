@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .exceptions import CertificateError
-from .secret import Secret
+from betfair_session.exceptions import CertificateError
+from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .certificate_fitness import belongs, day, fitness, public_key
-from .certificate_reading import Contents, look
-from .certificate_source import of_path
-from .exceptions import CertificateError
-from .secret import Secret
+from betfair_session.exceptions import CertificateError
+from betfair_session.secret import Secret
+
+from .fitness import belongs, day, fitness, public_key
+from .reading import Contents, look
+from .source import of_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-    from .certificate_source import StrPath
+    from .source import StrPath
 
 
 @dataclass(frozen=True)

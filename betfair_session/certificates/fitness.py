@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from .certificate_reading import attempt
+from .reading import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from cryptography.x509 import Certificate
 
-    from .certificate_reading import Contents
+    from .reading import Contents
 
 MIN_BITS = 2048
 """The smallest RSA key Betfair's present guide makes; older text also allowed 1024."""

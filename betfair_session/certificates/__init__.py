@@ -10,16 +10,17 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .certificate_source import Source, decode_base64, of_bytes, of_path, of_pem_text
-from .exceptions import CertificateError
-from .secret import Secret
+from betfair_session.exceptions import CertificateError
+from betfair_session.secret import Secret
+
+from .source import Source, decode_base64, of_bytes, of_path, of_pem_text
 
 if TYPE_CHECKING:
     import ssl
     from datetime import datetime
 
-    from .certificate_fitness import Material
-    from .certificate_source import StrPath
+    from .fitness import Material
+    from .source import StrPath
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,7 +192,7 @@ class Certificate:
         Raises:
             CertificateError: as `check`, or the TLS library refuses the certificate.
         """
-        from .certificate_handover import hand_over
+        from .handover import hand_over
 
         material, warnings = self._checked(now)
         hand_over(material, context)
@@ -220,8 +221,8 @@ class Certificate:
         return names[0] if len(names) == 1 else (names[0], names[1])
 
     def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:
-        from .certificate_fitness import assemble, fitness
-        from .certificate_reading import look
+        from .fitness import assemble, fitness
+        from .reading import look
 
         found = [look(part.read(), part.name, self.passphrase) for part in self.sources]
         material = assemble(found)

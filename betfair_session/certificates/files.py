@@ -8,9 +8,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .certificate_fitness import MIN_BITS
-from .exceptions import CertificateError, ConfigurationError
-from .secret import Secret
+from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.secret import Secret
+
+from .fitness import MIN_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .exceptions import CertificateError
+from betfair_session.exceptions import CertificateError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from .certificate_fitness import Material
+    from .fitness import Material
 
 
 def hand_over(material: Material, context: ssl.SSLContext) -> None:

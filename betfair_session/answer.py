@@ -1,0 +1,62 @@
+"""An HTTP answer of the identity service, and what may be shown of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from .secret import Secret
+
+MAX_ANSWER = 65_536
+"""Bytes of an answer that are read; the longest that Betfair documents is under 1 KiB."""
+
+
+EXCERPT = 160
+"""Characters of a page that an error shows."""
+
+
+_TOO_MANY, _SERVER_ERROR = 429, 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer.
+
+    Attributes:
+        status_code: its status.
+        body: at most MAX_ANSWER bytes.
+        sent: the secrets of the request, which a page may echo.
+    """
+
+    status_code: int
+    body: bytes = field(repr=False)
+    sent: tuple[Secret, ...] = field(default=(), repr=False)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether another answer may come a moment later: 429 and 5xx."""
+        return self.status_code == _TOO_MANY or self.status_code >= _SERVER_ERROR
+
+    def json_object(self, secret: str) -> dict[str, Any] | None:
+        """Return the body if it is a JSON object, else None; a text in field `secret` wrapped."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            return None
+        hidden = value.pop(secret, None)
+        if isinstance(hidden, str):
+            value[secret] = Secret(hidden)
+        return value
+
+    def excerpt(self) -> str:
+        """Return the first plain words of a page, for people; no markup, numbers or secrets."""
+        page = self.body.decode("utf-8", "replace")
+        for secret in self.sent:
+            page = page.replace(secret.reveal(), " ") if secret else page
+        page = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*(>|$)", " ", page)
+        words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
+        return " ".join(words)[:EXCERPT].rstrip()

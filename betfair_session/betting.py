@@ -1,0 +1,51 @@
+"""What the betting API says about a session.
+
+The number -32099 alone says nothing: NO_APP_KEY, and every other error of the API, has it as well.
+What counts is the errorCode inside. Source: Betfair's pages on errors of the Betting, Accounts and
+Stream APIs; INVALID_SESSION_TOKEN appears in their prose only.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"})
+
+
+def session_is_invalid(answer: object) -> bool:
+    """Tell whether an answer of Betfair's says that the session is invalid.
+
+    Args:
+        answer: what came back: text, bytes, or the decoded JSON of a JSON-RPC answer (single or
+            a batch), a REST fault, or a stream's status message.
+
+    Returns:
+        True when any part of it names an invalid session; False for everything else, junk included.
+    """
+    if isinstance(answer, str | bytes | bytearray):
+        try:
+            answer = json.loads(answer)
+        except (ValueError, RecursionError):
+            return False
+    if isinstance(answer, list):
+        return any(_code(part) in _INVALID for part in answer)
+    return _code(answer) in _INVALID
+
+
+def _code(part: object) -> str:
+    """Return the errorCode of one answer, or ""."""
+    if not isinstance(part, dict):
+        return ""
+    if part.get("op") == "status":
+        return _text(part.get("errorCode"))
+    error = part.get("error")
+    detail = error.get("data") if isinstance(error, dict) else part.get("detail")
+    if not isinstance(detail, dict):
+        return ""
+    named = detail.get(_text(detail.get("exceptionname")))
+    return _text(named.get("errorCode")) if isinstance(named, dict) else ""
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside
+    return value if isinstance(value, str) else ""

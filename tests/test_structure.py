@@ -1,0 +1,123 @@
+"""Imports point one way, nothing heavy is imported early, and the public names are the promised."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import betfair_session
+
+PACKAGE = Path(betfair_session.__file__).parent
+
+# Each room may import from itself and from the rooms above it.
+ROOMS = [
+    {"exceptions", "secret", "deadline"},
+    {"answer", "betting", "tokens", "jurisdictions", "login_status", "dotenv"},
+    {
+        "certificates",
+        "storage",
+        "transport",
+        "flight",
+    },
+    {"answers", "lease"},
+    {"identity", "failures"},
+    {"session"},
+    {"manager"},
+    {"environment", "integrations"},
+    {"cli", "__main__", "__init__"},
+]
+RANK = {name: rank for rank, room in enumerate(ROOMS) for name in room}
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module's dotted name: "lease" for betfair_session.lease.flow."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports() -> list[tuple[str, str]]:
+    """Return every import between modules of the package, as dotted names."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        own = parts if parts[-1] != "__init__" or len(parts) == 2 else parts[:-1]
+        package = parts[:-1]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            targets = []
+            if isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else ()
+                stem = ".".join((*base, *([node.module] if node.module else [])))
+                targets = [stem] if node.module else [f"{stem}.{name.name}" for name in node.names]
+            elif isinstance(node, ast.Import):
+                targets = [name.name for name in node.names]
+            found += [(".".join(own), to) for to in targets if to.startswith("betfair_session")]
+    return found
+
+
+def test_the_sandbox_stands_alone() -> None:
+    """It cannot share the client's mistakes; only the command line starts it."""
+    pairs = [(room_of(source), room_of(target)) for source, target in imports()]
+    assert len(pairs) > 100
+    assert {target for source, target in pairs if source == "sandbox"} <= {"sandbox"}
+    users = {source for source, target in pairs if target == "sandbox"}
+    assert users <= {"sandbox", "cli"}
+
+
+def test_imports_point_one_way() -> None:
+    """No module is called back by the one it calls."""
+    wrong = [
+        f"{source} imports {target}"
+        for source, target in imports()
+        if "sandbox" not in (room_of(source), room_of(target))
+        and RANK[room_of(target)] > RANK[room_of(source)]
+    ]
+    assert wrong == []
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the names of all modules that a new interpreter has loaded after `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+PREPARE = """
+from betfair_session import IdentityClient, SessionManager
+SessionManager(IdentityClient("k", ("c", "k")), "u", "p").session("/nowhere", "k")
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import betfair_session",
+        PREPARE,
+    ],
+    ids=["import", "prepare"],
+)
+def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
+    """A function pays for every import of a cold start."""
+    heavy = {
+        "adlfs", "aiohttp", "asyncio", "azure", "botocore", "cryptography", "fsspec", "gcsfs",
+        "http.client", "obstore", "requests", "rich", "s3fs", "ssl", "twisted", "urllib3",
+        "betfair_session.cli", "betfair_session.sandbox",
+    }  # fmt: skip
+    assert not heavy & loaded_by(code)
+
+
+def test_the_public_names_are_there_and_no_others() -> None:
+    """People outside build on these."""
+    for name in betfair_session.__all__:
+        assert getattr(betfair_session, name).__name__ == name
+    assert sorted(betfair_session.__all__) == betfair_session.__all__
+    assert {"IdentityClient", "SessionManager", "Certificate", "LeaseSettings"} <= set(
+        betfair_session.__all__
+    )
