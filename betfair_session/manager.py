@@ -13,7 +13,7 @@ from .storage import open_store
 from .storage.location import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -33,6 +33,8 @@ class SessionManager:
         *,
         login_timeout: float = 60.0,
         lease: LeaseSettings | None = None,
+        interactive: bool = False,
+        two_step: str | Secret | Callable[[], str] | None = None,
     ) -> None:
         """Prepare a manager; nothing is opened or sent yet.
 
@@ -43,9 +45,13 @@ class SessionManager:
             login_timeout: seconds that a call waits at most for another process's login; a
                 call's own `timeout` may be shorter.
             lease: the shared login's times.
+            interactive: log in as the website does instead of with a client certificate.
+            two_step: for an interactive login: the two-step code, or what returns it within a
+                few seconds when it is wanted.
 
         Raises:
-            ConfigurationError: an empty username or password, or a time that is not above 0.
+            ConfigurationError: an empty username or password, a time that is not above 0, or a
+                two-step code without `interactive`.
         """
         username, password = Secret(username), Secret(password)
         if not username or not password:
@@ -54,8 +60,17 @@ class SessionManager:
         if not login_timeout > 0:
             message = "login_timeout must be a number of seconds above 0"
             raise ConfigurationError(message)
+        if two_step is not None and not interactive:
+            message = "a two-step code is for interactive logins only: set interactive=True"
+            raise ConfigurationError(message)
         self._account = Account(
-            client, username, password, float(login_timeout), lease or LeaseSettings()
+            client=client,
+            username=username,
+            password=password,
+            login_timeout=float(login_timeout),
+            lease=lease or LeaseSettings(),
+            interactive=interactive,
+            two_step=two_step if two_step is None or callable(two_step) else Secret(two_step),
         )
         self._sessions: dict[tuple[Any, str], list[tuple[dict[str, Any], Session]]] = {}
         self._lock = threading.Lock()

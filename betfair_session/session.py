@@ -30,6 +30,8 @@ from .storage.location import LOCK_SUFFIX
 from .tokens import parse_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .identity import IdentityClient
     from .lease.state import LeaseSettings
     from .storage.contract import TokenStore
@@ -50,6 +52,8 @@ class Account:
         password: the account's password.
         login_timeout: seconds that a call may take when it names no time of its own.
         lease: the shared login's times.
+        interactive: whether to log in without a client certificate.
+        two_step: the code for that, or what returns it.
     """
 
     client: IdentityClient
@@ -57,6 +61,16 @@ class Account:
     password: Secret
     login_timeout: float
     lease: LeaseSettings
+    interactive: bool = False
+    two_step: Secret | Callable[[], str] | None = None
+
+    def log_in(self, seconds: float) -> Secret:
+        """Make a session, sending one request; see IdentityClient.certlogin and login."""
+        if self.interactive:
+            return self.client.login(
+                self.username, self.password, code=self.two_step, timeout=seconds
+            )
+        return self.client.certlogin(self.username, self.password, timeout=seconds)
 
 
 class Session:
@@ -205,9 +219,8 @@ class Session:
         return m.Dead() if alive is None else m.Alive(alive, fingerprint(alive))
 
     def _login(self, seconds: float) -> m.LoggedIn | m.Refused | m.Unclear:
-        account = self._account
         try:
-            token = account.client.certlogin(account.username, account.password, timeout=seconds)
+            token = self._account.log_in(seconds)
         except LoginRefused as error:
             from .login_status import wait_after
 
