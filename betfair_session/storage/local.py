@@ -77,7 +77,12 @@ class LocalStore(TokenStore):
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Link a finished temporary file to its name; see TokenStore.create."""
-        return self._write("create", key, content, _link, timeout=timeout)
+
+        def create(temporary: str, path: str) -> None:
+            _link(temporary, path)
+            _fence(path)  # sweeps away what a killed process left; the living see that they lost
+
+        return self._write("create", key, content, create, timeout=timeout)
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """Fence, compare, rename; see the module and TokenStore.replace_if_version."""

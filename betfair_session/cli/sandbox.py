@@ -1,0 +1,84 @@
+"""sandbox: a local Betfair for as long as the command runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from betfair_session.sandbox import Sandbox
+
+_PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
+_LOOK_SECONDS = 1.0
+
+
+def start() -> Sandbox:
+    """Start a sandbox.
+
+    Raises:
+        ConfigurationError: a part of the extra `sandbox` is not installed.
+        BetfairSessionError: it did not start.
+    """
+    missing = [name for name in _PARTS if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f'the sandbox needs {", ".join(missing)}: pip install "betfair-session[sandbox]"'
+        raise ConfigurationError(message)
+    from betfair_session.sandbox import Sandbox, SandboxError
+
+    try:
+        return Sandbox()
+    except SandboxError as error:
+        message = str(error)
+    raise BetfairSessionError(message)
+
+
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """Return all that `betfair-session token` needs to use the sandbox, a store included."""
+    return {
+        **sandbox.environment(),
+        "BETFAIR_SESSION_STORE": str(sandbox.directory / "store"),
+        "BETFAIR_SESSION_KEY": "session.token",
+    }
+
+
+def run(chosen: Namespace) -> int:
+    """Run it until Ctrl-C."""
+    from betfair_session.sandbox import SandboxError
+
+    with start() as sandbox:
+        if chosen.session_seconds:
+            sandbox.configure(session_seconds=chosen.session_seconds)
+        values = environment(sandbox)
+        if chosen.json:
+            print(json.dumps(values), flush=True)
+        else:
+            lines = (f"export {name}={_quoted(value)}" for name, value in values.items())
+            print("\n".join(lines), flush=True)
+        sys.stderr.write(
+            "sandbox: running; paste these lines into another terminal or a .env file, then try "
+            "`betfair-session token`. Ctrl-C ends it.\n"
+        )
+        try:
+            while True:
+                time.sleep(_LOOK_SECONDS)
+                sandbox.counts()
+        except SandboxError:
+            message = "the sandbox has ended"
+    raise BetfairSessionError(message)
+
+
+def _quoted(value: str) -> str:
+    """Quote a value so that a shell and a `.env` file read the same."""
+    if re.fullmatch(r"[\w@%+=:,./-]*", value, re.ASCII):
+        return value
+    if "'" not in value:
+        return f"'{value}'"
+    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'

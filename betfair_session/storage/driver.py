@@ -1,0 +1,249 @@
+"""What the object stores have in common: opening, bounding, translating and closing a driver."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import weakref
+from abc import abstractmethod
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
+
+from betfair_session.exceptions import ConfigurationError
+
+from .contract import StoredObject, TokenStore
+from .errors import Operation, attempt
+from .location import redact
+from .loop import Once, background_loop, run
+from .verdict import dropped, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+T = TypeVar("T")
+
+Driver = Any
+"""An fsspec filesystem or what else a store sends its requests with; none of them is typed."""
+
+Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
+"""A result, from a driver that blocks, or a coroutine for it."""
+
+CONNECT_TIMEOUT = 3
+"""Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
+
+_CLOSING = 2.0
+
+
+class DriverStore(TokenStore):
+    """A store on a driver that speaks to a cloud.
+
+    A subclass says how to open its driver and how to do each thing with it in one request; an
+    object that is not there is an error to it, which this class turns into an answer.
+    """
+
+    atomic = True
+    module: ClassVar[str]
+    extra: ClassVar[str]
+    hints: ClassVar[Mapping[str, str]] = {}
+    # Whether the driver of a caller's filesystem sends a request at most once.
+    single: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        filesystem: Driver = None,
+        root: str | None = None,
+    ) -> None:
+        """Prepare the store; nothing is sent before the first call.
+
+        Args:
+            url: the store as the caller wrote it, such as "s3://bucket/prefix/".
+            options: fsspec's storage options; retries and time-outs among them are ours.
+            filesystem: the caller's own fsspec filesystem, used as it is instead of `options`.
+            root: the store's path on `filesystem`.
+
+        Raises:
+            ConfigurationError: the driver is not installed, or the URL names no bucket.
+        """
+        self.label = redact(url)
+        self._url = url
+        self._options = dict(options or {})
+        self._theirs = filesystem
+        try:
+            self._module = import_module(self.module)
+        except ImportError as error:
+            message = (
+                f"{self.label} needs {error.name or self.module}: "
+                f'pip install "betfair-session[{self.extra}]"'
+            )
+            raise ConfigurationError(message) from error
+        self._bucket, self._prefix = self._place(url if root is None else root)
+        if not self._bucket:
+            message = f"{self.label} names no bucket or container"
+            raise ConfigurationError(message)
+        self._processes: dict[int, Once[Driver]] = {}
+        if filesystem is None:
+            weakref.finalize(self, _close, self._processes, self._shut)
+
+    @abstractmethod
+    def _place(self, path: str) -> tuple[str, str]:
+        """Split a URL or a filesystem's path into the bucket and the prefix below it."""
+
+    @abstractmethod
+    def _open(self) -> Driver:
+        """Open the driver by the options; it may block."""
+
+    @staticmethod
+    async def _shut(driver: Driver) -> None:
+        """Give back what `_open` took."""
+
+    @abstractmethod
+    def _read(self, driver: Driver, name: str, timeout: float) -> Soon[StoredObject]:
+        """Read the bucket's object `name`."""
+
+    @abstractmethod
+    def _write(
+        self,
+        driver: Driver,
+        name: str,
+        content: bytes,
+        timeout: float,
+        *,
+        absent: bool,
+        version: str | None,
+    ) -> Soon[str]:
+        """Write the bucket's object `name`, if it is `absent` or has `version`; return the new."""
+
+    @abstractmethod
+    def _delete(self, driver: Driver, name: str, timeout: float) -> Soon[None]:
+        """Delete the bucket's object `name`."""
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """Read one object; see TokenStore.read."""
+
+        def work(driver: Driver, name: str, deadline: float) -> StoredObject | None:
+            for again in (True, False):
+                try:
+                    return self._run(driver, deadline, lambda left: self._read(driver, name, left))
+                except Exception as error:  # noqa: PERF203 - it loops at most once
+                    if judge(error).reason == "missing":
+                        return None
+                    # A server closes idle connections, which shows only when one is used again. A
+                    # caller's driver sees to that by itself.
+                    if self._theirs is not None or not (again and dropped(error)):
+                        raise
+            return None
+
+        return self._call("read", key, work, timeout)
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Write an object that must not exist: a conditional request; see TokenStore.create."""
+        return self._put("create", key, content, timeout, absent=True)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """Overwrite an object that still has `version`: a conditional request; see TokenStore."""
+        return self._put("replace if unchanged", key, content, timeout, version=version)
+
+    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Write an object whatever is there, in one request; see TokenStore.replace."""
+        return self._put("replace", key, content, timeout)
+
+    def delete(self, key: str, *, timeout: float) -> None:
+        """Remove exactly this object; see TokenStore.delete."""
+
+        def work(driver: Driver, name: str, deadline: float) -> None:
+            try:
+                self._run(driver, deadline, lambda left: self._delete(driver, name, left))
+            except Exception as error:
+                if judge(error).reason != "missing":
+                    raise
+
+        self._call("delete", key, work, timeout)
+
+    def close(self) -> None:
+        """Close the connections that this store opened; the next call opens new ones."""
+        _close(self._processes, self._shut)
+
+    def _put(
+        self,
+        verb: str,
+        key: str,
+        content: bytes,
+        timeout: float,
+        *,
+        absent: bool = False,
+        version: str | None = None,
+    ) -> str:
+        def work(driver: Driver, name: str, deadline: float) -> str:
+            def write(left: float) -> Soon[str]:
+                return self._write(driver, name, content, left, absent=absent, version=version)
+
+            return self._run(driver, deadline, write)
+
+        return self._call(verb, key, work, timeout)
+
+    def _call(
+        self, verb: str, key: str, work: Callable[[Driver, str, float], T], timeout: float
+    ) -> T:
+        """Do one thing within `timeout` seconds, opening the driver included."""
+        deadline = time.monotonic() + timeout
+        driver = self._driver(timeout) if self._theirs is None else self._theirs
+        name = f"{self._prefix}/{key}" if self._prefix else key
+        single = self.single or self._theirs is None
+        operation = Operation(verb, self.label, key, self.hints, single)
+        return attempt(lambda: work(driver, name, deadline), operation)
+
+    def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+        """Send one request, in the loop that the driver belongs to, until `deadline`."""
+        del driver
+        loop = background_loop() if self._theirs is None else self._their_loop()
+        left = deadline - time.monotonic()
+        return run(loop, lambda: cast("Coroutine[Any, Any, T]", send(left)), timeout=left)
+
+    def _driver(self, timeout: float) -> Driver:
+        """Return our own driver, opened once in each process."""
+        # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
+        once = self._processes.setdefault(os.getpid(), Once())
+        operation = Operation("open", self.label, hints=self.hints)
+        return attempt(lambda: once.get(self._open, timeout=timeout), operation)
+
+    def _their_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop of the caller's filesystem."""
+        try:
+            loop: asyncio.AbstractEventLoop | None = self._theirs.loop
+        except RuntimeError:
+            message = (
+                f"the filesystem given for {self.label} was made before this process was forked; "
+                "make it in the process that uses it, or give a URL instead"
+            )
+        else:
+            if loop is not None and loop.is_running():
+                return loop
+            message = (
+                f"the filesystem given for {self.label} has no event loop of its own "
+                "(asynchronous=True?); make it without that, or give a URL instead"
+            )
+        raise ConfigurationError(message)
+
+
+def _close(
+    processes: dict[int, Once[Driver]], shut: Callable[[Driver], Coroutine[Any, Any, None]]
+) -> None:
+    """Close this process's driver, if it is open; called by `close`, by the collector, at exit."""
+    once = processes.get(os.getpid())
+    driver = None if once is None else once.take()
+    if driver is None:
+        return
+    loop = background_loop()
+    try:
+        inside = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        inside = False
+    future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
+    if not inside:  # the collector may run in the loop's own thread
+        with suppress(Exception):  # there is nothing to lose, nor anyone to tell
+            future.result(_CLOSING)

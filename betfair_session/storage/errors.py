@@ -1,0 +1,155 @@
+"""The one place where an error of a driver, of a server or of the system becomes ours.
+
+`explain` puts the verdict on an error into a sentence for people. The foreign error is kept as the
+cause only if it cannot carry a credential: some hold the request, and with it its Authorization
+header.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
+
+from .contract import VersionConflict
+from .faults import HINTS, WHAT, Sent
+from .verdict import Verdict, judge, may_keep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+_REFUSED_WRITE = frozenset({"forbidden", "read-only", "full", "other"})
+_CERTAIN_REFUSALS = frozenset({"forbidden", "missing", "no-bucket"})
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What was being done, for the message and to tell what a failure may have changed.
+
+    Attributes:
+        verb: "open", "read", "write", "create", "replace", "replace if unchanged" or "delete".
+        store: the store's URL for people.
+        key: the object's name, or None when the store itself was being opened.
+        hints: what to do about a reason, where the store knows better than `HINTS`.
+        single: whether the driver sends a request at most once. One that repeats requests by
+            itself can fail last time and have written before.
+    """
+
+    verb: str
+    store: str
+    key: str | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+    single: bool = True
+
+    @property
+    def writes(self) -> bool:
+        """Whether it can change something."""
+        return self.verb not in {"read", "open"}
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it has a condition that can fail."""
+        return self.verb in {"create", "replace if unchanged"}
+
+
+def _landed(verdict: Verdict, operation: Operation) -> bool:
+    """Tell whether the failed operation may have changed something, now or in a moment."""
+    if not operation.writes or verdict.sent is Sent.NEVER:
+        return False
+    if operation.single:
+        return verdict.sent is Sent.MAYBE
+    return not (verdict.sent is Sent.ANSWERED and verdict.reason in _CERTAIN_REFUSALS)
+
+
+def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
+    """Turn a foreign error into ours.
+
+    Args:
+        error: what a driver or the system raised.
+        operation: what was being done.
+
+    Returns:
+        The error to raise, outside of the `except` block so that the foreign one does not become
+        its context: VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError. The
+        foreign error is its cause if that holds no credential.
+    """
+    verdict = judge(error)
+    reason = verdict.reason
+    if reason == "missing":
+        reason = "conflict" if operation.verb == "replace if unchanged" else "no-bucket"
+    elif reason == "conflict" and not operation.conditional:
+        reason = "busy"
+    elif reason == "other" and operation.verb == "open":
+        reason = "configuration"
+    what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
+    hint = operation.hints.get(reason) or HINTS.get(reason)
+    message = f"cannot {operation.verb} {what}: {WHAT[reason]} ({verdict.detail})"
+    message = f"{message}; {hint}" if hint else message
+    ours: BetfairSessionError
+    if reason == "configuration":
+        ours = ConfigurationError(message)
+    else:
+        kind: type[StoreError] = StoreUnavailable
+        if reason == "conflict":
+            kind = VersionConflict
+        elif operation.writes and reason in _REFUSED_WRITE:
+            kind = StoreWriteError
+        ours = kind(
+            message,
+            store=operation.store,
+            key=operation.key,
+            reason=reason,
+            landed=_landed(verdict, operation),
+        )
+    if may_keep(error):
+        ours.__cause__ = error
+    return ours
+
+
+def os_failure(error: OSError, *, store: str, key: str | None, writing: bool) -> StoreError:
+    """Explain an error of the local file system; see `explain`."""
+    return _store_failure(error, Operation("write" if writing else "read", store, key))
+
+
+def driver_failure(error: Exception, *, store: str, key: str | None, writing: bool) -> StoreError:
+    """Explain an error of a driver that may repeat requests by itself; see `explain`."""
+    verb = "write" if writing else "read"
+    return _store_failure(error, Operation(verb, store, key, single=False))
+
+
+def _store_failure(error: Exception, operation: Operation) -> StoreError:
+    ours = explain(error, operation)
+    if isinstance(ours, StoreError):
+        return ours
+    return StoreUnavailable(str(ours), store=operation.store, key=operation.key)
+
+
+def attempt(work: Callable[[], T], operation: Operation) -> T:
+    """Do `work` and let nothing but our own errors out.
+
+    Args:
+        work: a call into a driver or the system.
+        operation: what it does.
+
+    Returns:
+        What `work` returns.
+
+    Raises:
+        BetfairSessionError: `work` failed; see `explain`.
+    """
+    try:
+        return work()
+    except BetfairSessionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - that is what this boundary is for
+        ours = explain(error, operation)
+    raise ours

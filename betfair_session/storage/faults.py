@@ -1,0 +1,245 @@
+"""Tables: what each foreign error means, and what to tell people about it.
+
+Sources: the error lists of Amazon S3, Azure Blob Storage and Google Cloud Storage, and the
+exceptions that the drivers define.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+
+
+class Sent(enum.Enum):
+    """How far a failed request came."""
+
+    NEVER = "it could not be made at all, now or in an earlier try"
+    UNCONNECTED = "this time there was no connection to send it on"
+    ANSWERED = "the server refused it"
+    MAYBE = "nobody knows"
+
+
+WHAT = {
+    "busy": "something else is using it",
+    "configuration": "an option or the URL does not fit",
+    "conflict": "another write was there first",
+    "forbidden": "access was refused",
+    "full": "there is no room left",
+    "no-bucket": "there is no such bucket, container or folder",
+    "other": "it was refused",
+    "read-only": "it cannot be written",
+    "server": "the store failed",
+    "throttled": "too many requests",
+    "timeout": "no answer in time",
+    "unreachable": "the store cannot be reached",
+}
+"""Each reason in words."""
+
+HINTS = {
+    "forbidden": "check the credentials and their permissions",
+    "full": "free some space or raise the quota",
+    "no-bucket": "create it, or correct the URL",
+    "read-only": "choose a place that can be written",
+    "server": "try again in a moment",
+    "throttled": "try again in a moment",
+    "timeout": "check the network and the endpoint, or allow more time",
+    "unreachable": "check the network, the endpoint and the proxy settings",
+}
+"""What to do about each reason, where a store does not know better."""
+
+STATUSES = {
+    401: "forbidden",
+    403: "forbidden",
+    404: "missing",
+    408: "timeout",
+    409: "conflict",
+    410: "missing",
+    412: "conflict",
+    423: "busy",
+    429: "throttled",
+    501: "other",
+    507: "full",
+}
+"""The reason for an HTTP status; any other is "other" below 500, else "server"."""
+
+CODES = {
+    # Amazon S3 and its compatibles
+    "AccountProblem": "forbidden",
+    "AllAccessDisabled": "forbidden",
+    "ConditionalRequestConflict": "conflict",
+    "ExpiredToken": "forbidden",
+    "ExpiredTokenException": "forbidden",
+    "InvalidAccessKeyId": "forbidden",
+    "InvalidBucketName": "configuration",
+    "InvalidObjectState": "other",
+    "InvalidToken": "forbidden",
+    "NoSuchAccessPoint": "no-bucket",
+    "NoSuchBucket": "no-bucket",
+    "NoSuchKey": "missing",
+    "PreconditionFailed": "conflict",
+    "QuotaExceeded": "full",
+    "RequestLimitExceeded": "throttled",
+    "RequestTimeout": "timeout",
+    "SlowDown": "throttled",
+    "SlowDownRead": "throttled",
+    "SlowDownWrite": "throttled",
+    "Throttling": "throttled",
+    "ThrottlingException": "throttled",
+    "TokenRefreshRequired": "forbidden",
+    "TooManyRequests": "throttled",
+    "XMinioStorageFull": "full",
+    # Azure Blob Storage
+    "AccountIsDisabled": "forbidden",
+    "BlobArchived": "other",
+    "BlobBeingRehydrated": "other",
+    "BlobImmutableDueToLegalHold": "read-only",
+    "BlobImmutableDueToPolicy": "read-only",
+    "BlobNotFound": "missing",
+    "ContainerBeingDeleted": "no-bucket",
+    "ContainerDisabled": "forbidden",
+    "ContainerNotFound": "no-bucket",
+    "InvalidResourceName": "configuration",
+    "LeaseIdMissing": "busy",
+    "OperationTimedOut": "timeout",
+    "ServerBusy": "throttled",
+}
+"""The reason for a server's error code, where the HTTP status alone would mislead."""
+
+_UNREACHABLE = ("unreachable", Sent.MAYBE)
+_UNCONNECTED = ("unreachable", Sent.UNCONNECTED)
+_TIMEOUT = ("timeout", Sent.MAYBE)
+_GARBLED = ("server", Sent.MAYBE)
+_CREDENTIALS = ("forbidden", Sent.NEVER)
+_CONFIGURATION = ("configuration", Sent.NEVER)
+
+TYPES = {
+    # ours, and the interpreter's
+    "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
+    "betfair_session:NoCredentials": _CREDENTIALS,
+    "betfair_session:Unconnected": _UNCONNECTED,
+    "builtins:TimeoutError": _TIMEOUT,
+    "asyncio:TimeoutError": _TIMEOUT,
+    "concurrent:TimeoutError": _TIMEOUT,
+    "concurrent:CancelledError": _TIMEOUT,
+    "builtins:ConnectionRefusedError": _UNCONNECTED,
+    "builtins:ConnectionError": _UNREACHABLE,
+    "builtins:EOFError": _UNREACHABLE,
+    "socket:gaierror": _UNCONNECTED,
+    "ssl:SSLCertVerificationError": _UNCONNECTED,
+    "ssl:SSLError": _UNREACHABLE,
+    "builtins:FileExistsError": ("conflict", Sent.ANSWERED),
+    "builtins:FileNotFoundError": ("missing", Sent.ANSWERED),
+    "builtins:PermissionError": ("forbidden", Sent.ANSWERED),
+    # aiohttp, below s3fs, gcsfs and adlfs
+    "aiohttp:ClientConnectorError": _UNCONNECTED,
+    "aiohttp:ClientConnectorCertificateError": _UNCONNECTED,
+    "aiohttp:ConnectionTimeoutError": ("timeout", Sent.UNCONNECTED),
+    "aiohttp:InvalidURL": _CONFIGURATION,
+    "aiohttp:ServerTimeoutError": _TIMEOUT,
+    "aiohttp:ClientError": _UNREACHABLE,
+    "aiohttp:HttpProcessingError": _UNREACHABLE,
+    # botocore, below s3fs
+    "botocore:ConnectTimeoutError": ("timeout", Sent.UNCONNECTED),
+    "botocore:ReadTimeoutError": _TIMEOUT,
+    "botocore:ConnectionError": _UNREACHABLE,
+    "botocore:HTTPClientError": _UNREACHABLE,
+    "botocore:ResponseStreamingError": _UNREACHABLE,
+    "botocore:IncompleteReadError": _UNREACHABLE,
+    "botocore:ParserError": _GARBLED,
+    "botocore:ResponseParserError": _GARBLED,
+    "botocore:FlexibleChecksumError": _GARBLED,
+    "botocore:CapacityNotAvailableError": ("throttled", Sent.NEVER),
+    "botocore:ClientError": ("other", Sent.ANSWERED),
+    "botocore:BotoCoreError": ("other", Sent.MAYBE),
+    "botocore:EndpointProviderError": _CONFIGURATION,
+    "botocore:EndpointVariantError": _CONFIGURATION,
+    "botocore:InvalidDNSNameError": _CONFIGURATION,
+    "botocore:InvalidHostLabelError": _CONFIGURATION,
+    "botocore:MissingDependencyException": _CONFIGURATION,
+    "botocore:NoRegionError": _CONFIGURATION,
+    "botocore:ParamValidationError": _CONFIGURATION,
+    "botocore:UndefinedModelAttributeError": _CONFIGURATION,
+    "botocore:UnsupportedS3AccesspointConfigurationError": _CONFIGURATION,
+    "botocore:UnsupportedS3ArnError": _CONFIGURATION,
+    "botocore:UnsupportedS3ConfigurationError": _CONFIGURATION,
+    "botocore:ValidationError": _CONFIGURATION,
+    "botocore:NoCredentialsError": _CREDENTIALS,
+    "botocore:PartialCredentialsError": _CREDENTIALS,
+    "botocore:CredentialRetrievalError": _CREDENTIALS,
+    "botocore:MetadataRetrievalError": _CREDENTIALS,
+    "botocore:RefreshWithMFAUnsupportedError": _CREDENTIALS,
+    "botocore:SSOError": _CREDENTIALS,
+    "botocore:TokenRetrievalError": _CREDENTIALS,
+    "botocore:NoAuthTokenError": _CREDENTIALS,
+    "botocore:UnauthorizedSSOTokenError": _CREDENTIALS,
+    "botocore:LoginError": _CREDENTIALS,
+    # google-auth and gcsfs
+    "google:GoogleAuthError": _CREDENTIALS,
+    "google:TransportError": ("unreachable", Sent.NEVER),
+    "gcsfs:NonRetryableError": _CREDENTIALS,
+    "gcsfs:HttpError": ("other", Sent.ANSWERED),
+    "gcsfs:ChecksumError": _UNREACHABLE,
+    "requests:RequestException": _UNREACHABLE,
+    # asyncssh, below sshfs
+    "asyncssh:PermissionDenied": _CREDENTIALS,
+    "asyncssh:SFTPPermissionDenied": ("forbidden", Sent.ANSWERED),
+    "asyncssh:SFTPNoSuchFile": ("missing", Sent.ANSWERED),
+    "asyncssh:SFTPNoSuchPath": ("missing", Sent.ANSWERED),
+    "asyncssh:SFTPFileAlreadyExists": ("conflict", Sent.ANSWERED),
+    "asyncssh:SFTPWriteProtect": ("read-only", Sent.ANSWERED),
+    "asyncssh:SFTPNoSpaceOnFilesystem": ("full", Sent.ANSWERED),
+    "asyncssh:SFTPQuotaExceeded": ("full", Sent.ANSWERED),
+    "asyncssh:SFTPNoConnection": _UNREACHABLE,
+    "asyncssh:SFTPConnectionLost": _UNREACHABLE,
+    "asyncssh:DisconnectError": _UNREACHABLE,
+    "asyncssh:Error": ("other", Sent.MAYBE),
+    # azure-core, below adlfs
+    "azure:ClientAuthenticationError": _CREDENTIALS,
+    "azure:ServiceRequestTimeoutError": ("timeout", Sent.UNCONNECTED),
+    "azure:ServiceResponseTimeoutError": _TIMEOUT,
+    "azure:IncompleteReadError": _UNREACHABLE,
+    "azure:ServiceRequestError": _UNREACHABLE,
+    "azure:ServiceResponseError": _UNREACHABLE,
+    "azure:AzureSigningError": _CREDENTIALS,
+    "azure:AzureError": ("other", Sent.MAYBE),
+    "azure:DeserializationError": _GARBLED,
+    "azure:SerializationError": _CONFIGURATION,
+    # obstore
+    "obstore:AlreadyExistsError": ("conflict", Sent.ANSWERED),
+    "obstore:PreconditionError": ("conflict", Sent.ANSWERED),
+    "obstore:NotFoundError": ("missing", Sent.ANSWERED),
+    "obstore:PermissionDeniedError": ("forbidden", Sent.ANSWERED),
+    "obstore:UnauthenticatedError": ("forbidden", Sent.ANSWERED),
+    "obstore:InvalidPathError": _CONFIGURATION,
+    "obstore:UnknownConfigurationKeyError": _CONFIGURATION,
+    "obstore:NotSupportedError": _CONFIGURATION,
+    "obstore:BaseError": ("other", Sent.MAYBE),
+}
+"""What an error's type means: by the root package and the name of its class, or of a base."""
+
+_BEFORE = Sent.ANSWERED  # the system refused the call itself
+
+ERRNOS = {
+    getattr(errno, name): verdict
+    for names, verdict in (
+        ("EACCES EPERM", ("forbidden", _BEFORE)),
+        ("EROFS", ("read-only", _BEFORE)),
+        ("ENOSPC EDQUOT EFBIG", ("full", _BEFORE)),
+        ("EBUSY EAGAIN ETXTBSY EDEADLK ENOLCK EMFILE ENFILE", ("busy", _BEFORE)),
+        ("ENOENT", ("missing", _BEFORE)),
+        ("EEXIST", ("conflict", _BEFORE)),
+        ("ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL", ("other", _BEFORE)),
+        ("EIO ENXIO ENODEV", ("server", Sent.MAYBE)),
+        ("ETIMEDOUT", _TIMEOUT),
+        ("ECONNREFUSED EHOSTUNREACH ENETUNREACH EHOSTDOWN ENETDOWN", _UNCONNECTED),
+        ("ESTALE ECONNRESET ECONNABORTED EPIPE ENOTCONN ESHUTDOWN", _UNREACHABLE),
+    )
+    for name in names.split()
+    if hasattr(errno, name)
+}
+"""What an OSError's errno means."""
+
+KEEPABLE = frozenset(
+    ("asyncio", "betfair_session", "botocore", "builtins", "concurrent", "obstore", "socket", "ssl")
+)
+"""Root packages of errors that hold no request (azure's and aiohttp's do)."""

@@ -1,0 +1,176 @@
+"""Google Cloud Storage, through gcsfs.
+
+Reading is one GET of the object's content; `create` is an upload with ifGenerationMatch=0,
+`replace_if_version` one with the generation that was read. The requests go out on the filesystem's
+own session with its own credentials, but not through its request method, which repeats failed ones
+for half a minute, logs a failed condition as an error, and keeps whole what it downloads. That
+also keeps clear of the look-up of the bucket's type that gcsfs's extended filesystem makes.
+"""
+
+# ruff: noqa: SLF001 - gcsfs has no public names for its session, parameters and headers
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+from .contract import MAX_READ, StoredObject
+from .driver import CONNECT_TIMEOUT, Driver, DriverStore
+from .loop import background_loop, own, read_start, run
+from .verdict import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OPENING = 60.0
+_LONGEST_ANSWER = 65536
+
+
+class GCSStore(DriverStore):
+    """A bucket on Google Cloud Storage."""
+
+    module = "gcsfs"
+    extra = "gcs"
+    single = True
+    hints: ClassVar[Mapping[str, str]] = {
+        "forbidden": "give valid Google credentials (application default credentials, a service "
+        "account's file as token) with the role Storage Object User on the bucket "
+        "(storage.objects.get, storage.objects.create, storage.objects.delete)",
+        "no-bucket": "create the bucket, or correct its name or the endpoint",
+    }
+
+    _bucket_seen = False
+
+    def _place(self, path: str) -> tuple[str, str]:
+        from gcsfs.core import GCSFileSystem
+
+        bucket, prefix, _ = GCSFileSystem._split_path(path)
+        return bucket, prefix.strip("/")
+
+    def _open(self) -> Driver:
+        from fsspec.config import apply_config
+        from gcsfs.core import GCSFileSystem
+
+        options = apply_config(GCSFileSystem, dict(self._options))
+        loop = background_loop()
+        options |= {"skip_instance_cache": True, "loop": loop}
+        filesystem = GCSFileSystem(**options)
+        session = run(loop, filesystem._set_session, timeout=_OPENING)
+        session._retry_connection = False  # aiohttp's own second attempt
+        return own(filesystem)
+
+    @staticmethod
+    async def _shut(driver: Driver) -> None:
+        await driver.session.close()
+
+    async def _send(
+        self,
+        driver: Driver,
+        method: str,
+        path: str,
+        timeout: float,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        **query: str,
+    ) -> tuple[Mapping[str, str], bytes]:
+        """Send one request and read the start of its answer."""
+        from aiohttp import ClientTimeout
+
+        session = await driver._set_session()
+        if driver.credentials.credentials is not None:
+            # It may ask for a new token, and would block the loop.
+            await asyncio.to_thread(driver.credentials.maybe_refresh)
+        limit = ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
+        async with session.request(
+            method,
+            f"{driver._location}/{path}",
+            params=driver._get_params(query),
+            headers=driver._get_headers(headers),
+            data=data,
+            timeout=limit,
+            allow_redirects=False,
+        ) as answer:
+            if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                self._bucket_seen = True
+                return answer.headers, await read_start(answer.content, MAX_READ + 1)
+            text = await read_start(answer.content, _LONGEST_ANSWER)
+            raise _refusal(answer.status, text.decode(errors="replace"), upload=method == "POST")
+
+    async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
+        path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
+        try:
+            headers, content = await self._send(driver, "GET", path, timeout, alt="media")
+        except Refusal as refusal:
+            # Google's servers say what is missing; where one does not, the bucket is asked for.
+            said = "No such object" in str(refusal) or refusal.error_code
+            if refusal.status_code == HTTPStatus.NOT_FOUND and not (said or self._bucket_seen):
+                await self._look_for_bucket(driver, timeout)
+            raise
+        return StoredObject(
+            content,
+            headers["X-Goog-Generation"],
+            _seconds(headers.get("Last-Modified")),
+            _seconds(headers.get("Date")),
+        )
+
+    async def _write(
+        self,
+        driver: Driver,
+        name: str,
+        content: bytes,
+        timeout: float,
+        *,
+        absent: bool,
+        version: str | None,
+    ) -> str:
+        boundary = secrets.token_hex(16)
+        head = (
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+            f"{json.dumps({'name': name})}\r\n"
+            f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        )
+        condition = {"ifGenerationMatch": "0" if absent else str(version)}
+        _, answer = await self._send(
+            driver,
+            "POST",
+            f"upload/storage/v1/b/{self._bucket}/o",
+            timeout,
+            headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
+            data=head.encode() + content + f"\r\n--{boundary}--".encode(),
+            uploadType="multipart",
+            **(condition if absent or version else {}),
+        )
+        return str(json.loads(answer)["generation"])
+
+    async def _look_for_bucket(self, driver: Driver, timeout: float) -> None:
+        """Raise when there certainly is no bucket."""
+        try:
+            await self._send(driver, "GET", f"storage/v1/b/{self._bucket}", timeout, fields="name")
+        except Refusal as refusal:
+            if refusal.status_code == HTTPStatus.NOT_FOUND:
+                raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchBucket", str(refusal)) from None
+
+    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
+        path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
+        await self._send(driver, "DELETE", path, timeout)
+
+
+def _seconds(date: str | None) -> float | None:
+    return parsedate_to_datetime(date).timestamp() if date else None
+
+
+def _refusal(status: int, text: str, *, upload: bool) -> Refusal:
+    """Read the error out of an answer, which is JSON or, to a download, plain text."""
+    with suppress(ValueError, KeyError, TypeError):
+        text = str(json.loads(text)["error"]["message"])
+    # An upload needs nothing but the bucket.
+    no_bucket = upload or ("bucket" in text.lower() and "object" not in text.lower())
+    missing = status == HTTPStatus.NOT_FOUND and no_bucket
+    return Refusal(status, "NoSuchBucket" if missing else "", text)

@@ -1,0 +1,198 @@
+"""Calls into asynchronous drivers from any thread: one event loop, and deadlines that hold.
+
+A driver's own blocking calls cannot be bounded: fsspec's `sync` can return at its time-out and let
+the request go on. Here a call that ran out of time is cancelled, so that no write is sent later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import selectors
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from betfair_session.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+_GRACE = 0.25
+
+
+class OutOfTime(TimeoutError):
+    """The time was over before anything was sent."""
+
+
+class Once(Generic[T]):
+    """Something that is made once, by whoever asks first, while the others wait for it."""
+
+    def __init__(self) -> None:
+        """Start with nothing made."""
+        self._lock = threading.Lock()
+        self._future: concurrent.futures.Future[T] | None = None
+
+    def get(self, make: Callable[[], T], *, timeout: float) -> T:
+        """Return what `make` returned, in a thread of its own since it may block.
+
+        Args:
+            make: called again only after it failed.
+            timeout: seconds; when they are over the making goes on, for the next caller.
+
+        Returns:
+            The one thing.
+
+        Raises:
+            OutOfTime: it is not made yet.
+            Exception: whatever `make` raised.
+        """
+        with self._lock:
+            future = self._future
+            if future is None or (future.done() and future.exception() is not None):
+                future = self._future = concurrent.futures.Future()
+                threading.Thread(target=self._fill, args=(future, make), daemon=True).start()
+        if not concurrent.futures.wait([future], max(timeout, 0)).done:
+            raise OutOfTime
+        return future.result()
+
+    @staticmethod
+    def _fill(future: concurrent.futures.Future[T], make: Callable[[], T]) -> None:
+        try:
+            future.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            future.set_exception(error)
+
+    def peek(self) -> T | None:
+        """Return what was made, if anything."""
+        future = self._future
+        if future is None or not future.done() or future.exception() is not None:
+            return None
+        return future.result()
+
+    def take(self) -> T | None:
+        """Return what was made, if anything, and forget it."""
+        with self._lock:
+            made, self._future = self.peek(), None
+        return made
+
+
+_loops: dict[int, Once[asyncio.AbstractEventLoop]] = {}
+
+
+def _leave_parents_loops() -> None:
+    """In a forked child: cut the copies of the parent's event loops off from its connections.
+
+    Both processes share the connections, and an epoll object that knows them. When the child
+    drops its copies, at its exit at the latest, asyncio would end the parent's TLS sessions and
+    unregister its sockets, and the parent would wait for answers in vain.
+    """
+    for once in _loops.values():
+        loop = once.peek()
+        selector = getattr(loop, "_selector", None)
+        if loop is None or selector is None:
+            continue
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for key in selector.get_map().values():
+            os.dup2(nowhere, key.fd, inheritable=False)
+        os.close(nowhere)
+        selector.close()
+        loop._selector = selectors.DefaultSelector()  # type: ignore[attr-defined] # noqa: SLF001 - there is no public way
+        loop.set_exception_handler(lambda _loop, _context: None)  # nothing here is ours to close
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_parents_loops)
+
+
+def _start_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="betfair-session-io", daemon=True).start()
+    return loop
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop for the drivers that we open, running in a thread of this process."""
+    # A forked child has its parent's loop, but not the thread that ran it.
+    return _loops.setdefault(os.getpid(), Once()).get(_start_loop, timeout=60)
+
+
+def run(
+    loop: asyncio.AbstractEventLoop,
+    work: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    timeout: float,
+) -> T:
+    """Run a coroutine on a loop that runs in another thread, for at most `timeout` seconds.
+
+    It may be called from any thread, also from one that runs an event loop of its own.
+
+    Args:
+        loop: the running loop that the driver belongs to.
+        work: makes the coroutine.
+        timeout: seconds; the coroutine is cancelled when they are over.
+
+    Returns:
+        What the coroutine returns.
+
+    Raises:
+        OutOfTime: no time was left to begin with.
+        TimeoutError: (or its cousins of asyncio and concurrent.futures, before Python 3.11) the
+            time ran out on the way.
+        ConfigurationError: called from inside the loop, which would wait for itself.
+    """
+    deadline = time.monotonic() + timeout
+    with suppress(RuntimeError):
+        if asyncio.get_running_loop() is loop:
+            message = "a store cannot be used from inside its own driver's event loop"
+            raise ConfigurationError(message)
+
+    async def bounded() -> T:
+        # The loop may have been blocked until after we gave up.
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        return await asyncio.wait_for(work(), left)
+
+    future = asyncio.run_coroutine_threadsafe(bounded(), loop)
+    try:
+        # Whatever blocks the loop, such as a slow look-up of credentials, stops its clock as well.
+        return future.result(max(timeout, 0) + _GRACE)
+    finally:
+        future.cancel()
+
+
+def own(filesystem: T) -> T:
+    """Take over from a driver the duty to close what it opened.
+
+    The drivers' own finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a
+    forked child does not have (adlfs: without end), or give up after a tenth of a second.
+
+    Args:
+        filesystem: a filesystem of ours; it is closed by `DriverStore._shut` from now on.
+
+    Returns:
+        The filesystem.
+    """
+    # `_registry` is private; without it the drivers' finalizers run as well, as they always did.
+    for finalizer in list(getattr(weakref.finalize, "_registry", ())):
+        found = finalizer.peek()
+        if found is not None and found[0] is filesystem:
+            finalizer.detach()
+    return filesystem
+
+
+async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
+    """Read at most `limit` bytes from a stream, which is left as it is."""
+    parts = bytearray()
+    while len(parts) < limit:
+        part = await stream.read(limit - len(parts))
+        if not part:
+            break
+        parts += part
+    return bytes(parts)

@@ -1,0 +1,209 @@
+"""The three clouds through obstore, whose start takes a fraction of the other drivers' time.
+
+Reading is one GET; `create` is obstore's put(mode="create"), `replace_if_version` its put with the
+etag (on Google, the generation) that was read. Its fsspec filesystem is not used: that accepts
+mode="create" and overwrites.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from betfair_session.exceptions import ConfigurationError
+
+from .contract import MAX_READ, StoredObject
+from .driver import CONNECT_TIMEOUT, Driver, DriverStore
+from .loop import Once, OutOfTime
+from .obstore_config import endpoint_of, translate
+from .obstore_errors import understanding
+from .s3 import is_amazon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .driver import Soon
+
+T = TypeVar("T")
+
+_SCHEMES = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "az",
+    "abfs": "az",
+    "abfss": "az",
+}
+_STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
+_AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net")
+
+_users: set[int] = set()
+"""The process that has used obstore; a child forked from it cannot use it any more."""
+
+
+class ObstoreStore(DriverStore):
+    """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore.
+
+    Attributes:
+        probe: True for S3's protocol where the endpoint is not Amazon's own.
+    """
+
+    module = "obstore.store"
+    extra = "obstore"
+    hints: ClassVar[Mapping[str, str]] = {
+        "forbidden": "give valid credentials (options, the cloud's environment variables, or the "
+        "machine's identity; obstore reads no AWS profile) that allow to read, write and delete "
+        "the objects, and on S3 s3:ListBucket (without it a missing object looks forbidden)",
+        "no-bucket": "create the bucket or container, or correct its name, region or endpoint",
+    }
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        filesystem: Driver = None,
+        root: str | None = None,
+    ) -> None:
+        """Prepare the store.
+
+        Args:
+            url: such as "obstore+s3://bucket/prefix"; also gs and abfs (or az), with or without
+                "obstore+".
+            options: the options of s3fs, gcsfs or adlfs as far as obstore has a counterpart, and
+                obstore's own under "config" and "client_options".
+            filesystem: not supported; obstore's filesystem cannot write on a condition.
+            root: not supported.
+
+        Raises:
+            ConfigurationError: the driver is not installed, or the URL or an option does not fit.
+        """
+        if filesystem is not None or root is not None:
+            message = "an obstore filesystem cannot be used; give an obstore+ URL and its options"
+            raise ConfigurationError(message)
+        self._account: str | None = None
+        super().__init__(url, options)
+        self._config = translate(self._cloud, self._own_options())
+        endpoint = self._config.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL")
+        self.probe = self._cloud == "s3" and not is_amazon(endpoint)
+
+    def _place(self, path: str) -> tuple[str, str]:
+        scheme, _, rest = path.removeprefix("obstore+").partition("://")
+        try:
+            self._cloud = _SCHEMES[scheme.lower()]
+        except KeyError:
+            message = f"{self.label}: obstore serves s3, gs and abfs, not {scheme!r}"
+            raise ConfigurationError(message) from None
+        bucket, _, prefix = rest.partition("/")
+        if self._cloud == "az":
+            container, _, host = bucket.rpartition("@")
+            known = _AZURE_HOST.fullmatch(host)
+            if known:  # container@account.dfs.core.windows.net, or account….net/container
+                self._account = known[1]
+                bucket, _, prefix = (container, "", prefix) if container else prefix.partition("/")
+        return bucket, prefix.strip("/")
+
+    def _own_options(self) -> dict[str, Any]:
+        options = {**self._options}
+        options.pop("config", None)
+        options.pop("client_options", None)
+        if self._account:
+            options.setdefault("account_name", self._account)
+        return options
+
+    def _open(self) -> Driver:
+        if _users - {os.getpid()}:
+            message = (
+                "obstore does not work in a process that was forked after obstore had been used; "
+                "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
+            )
+            raise ConfigurationError(message)
+        endpoint = endpoint_of(self._cloud, self._build({}).config)
+        self.probe = self._cloud == "s3" and not is_amazon(endpoint)
+        plain = {"allow_http": True} if endpoint.startswith("http://") else {}
+        _users.add(os.getpid())
+        # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
+        # cancelled, but their threads now and then abort an interpreter that is about to exit.
+        return lru_cache(lambda timeout: self._build({**plain, "timeout": timeout}))
+
+    def _build(self, client_options: Mapping[str, Any]) -> Driver:
+        return getattr(self._module, _STORES[self._cloud])(
+            self._bucket,
+            config={**self._config, **self._options.get("config", {})},
+            client_options={
+                "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
+                **self._options.get("client_options", {}),
+                **client_options,
+            },
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+        )
+
+    def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+        """Send one request in this very thread."""
+        del driver
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        with understanding(self._bucket):
+            return cast("T", send(left))
+
+    def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
+        content = bytearray()
+        answer = driver(_rounded(timeout)).get(name)
+        for part in answer.stream(min_chunk_size=1):
+            content += part
+            if len(content) > MAX_READ:
+                break
+        meta = answer.meta
+        modified = meta["last_modified"].timestamp()
+        return StoredObject(bytes(content[: MAX_READ + 1]), str(meta[self._condition]), modified)
+
+    def _write(
+        self,
+        driver: Driver,
+        name: str,
+        content: bytes,
+        timeout: float,
+        *,
+        absent: bool,
+        version: str | None,
+    ) -> str:
+        mode = "create" if absent else {self._condition: version} if version else "overwrite"
+        answer = driver(_rounded(timeout)).put(name, content, mode=mode, use_multipart=False)
+        return str(answer[self._condition])
+
+    def _delete(self, driver: Driver, name: str, timeout: float) -> None:
+        driver(_rounded(timeout)).delete(name)
+
+    @property
+    def _condition(self) -> str:
+        """What a conditional write compares: on Google the generation."""
+        return "version" if self._cloud == "gs" else "e_tag"
+
+    def server_now(self, *, timeout: float) -> float | None:
+        """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
+        url = endpoint_of(self._cloud, self._build({}).config)
+
+        def ask() -> float:
+            import requests
+
+            with requests.head(url, timeout=timeout, allow_redirects=False) as answer:
+                return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+
+        try:
+            return Once[float]().get(ask, timeout=timeout)
+        except Exception:  # noqa: BLE001 - it is allowed not to find out
+            return None
+
+
+def _rounded(timeout: float) -> timedelta:
+    """Return about `timeout` seconds, in steps, so that a few stores serve all calls."""
+    steps = 2 if timeout >= 1 else 10
+    return timedelta(seconds=max(1, math.floor((timeout + 0.05) * steps)) / steps)

@@ -1,0 +1,65 @@
+"""What obstore's errors mean, which only their text tells in full."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from .verdict import NoCredentials, Refusal, Unconnected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_BULK = re.compile(r"Bulk delete .*?: ([^:\n]*) \(code: (\w+)\)")
+_KIND = re.compile(r"kind: (\w+)")
+
+_TRANSPORT: dict[str, type[Exception]] = {"Connect": Unconnected, "Timeout": TimeoutError}
+
+
+@contextmanager
+def understanding(bucket: str) -> Iterator[None]:
+    """Turn obstore's errors into ones that `verdict.judge` knows.
+
+    Args:
+        bucket: the bucket's name; a request that is not for it was for credentials.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise understood(error, bucket) from error
+
+
+def understood(error: Exception, bucket: str) -> Exception:
+    """Read the HTTP answer, or what went wrong instead, out of obstore's text.
+
+    Its types alone mislead: a 404 on a conditional write is a PreconditionError even when the
+    bucket is missing, and everything that is not one of a few statuses is a GenericError.
+    """
+    text = str(error)
+    request = _REQUEST.search(text)
+    # Credentials are asked for elsewhere; a URL with a signature in it is not shown.
+    url = request[1] if request and "://" in request[1] else f"//{bucket}."
+    elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
+    if "token request" in text or elsewhere:
+        return NoCredentials(text)
+    status = _STATUS.search(text)
+    if status:
+        code = _CODE.search(text)
+        return Refusal(int(status[1]), code[1] if code else "", text[status.end() :])
+    if "Received redirect without LOCATION" in text:
+        return Refusal(301, "WrongRegion", "the bucket is in another region")
+    bulk = _BULK.search(text)
+    if bulk:
+        missing = bulk[2] == "404" and "container" in bulk[1]
+        numeric = bulk[2].isdigit()
+        code_text = "NoSuchBucket" if missing else "" if numeric else bulk[2]
+        return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1])
+    kind = _KIND.search(text)
+    if kind:
+        return _TRANSPORT.get(kind[1], ConnectionError)(text)
+    return error

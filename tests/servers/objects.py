@@ -1,0 +1,166 @@
+"""What the tests ask of every object store's server, whichever cloud it stands for."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from servers.process import HOST, ServerFailed, free_ports
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from servers.process import ServerProcess
+
+
+class ObjectServer(ABC):
+    """A running object store.
+
+    Its buckets are looked at and changed by something other than the library's drivers.
+
+    Attributes:
+        scheme: of the URLs that name its buckets.
+        port: where it listens on the loopback address.
+        process: the running server.
+    """
+
+    scheme: ClassVar[str]
+    ports: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        """Start it, trying other ports when somebody was faster."""
+        self.directory = Path(tempfile.mkdtemp(prefix="server-"))
+        try:
+            self._start_somewhere()
+            self._connect()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_somewhere(self) -> None:
+        for attempt in range(3):
+            self.process, self.port = self._start(*free_ports(self.ports))
+            try:
+                self.process.wait_until(self._ready)
+            except ServerFailed:
+                if attempt == 2:
+                    raise
+            else:
+                return
+
+    @property
+    def endpoint(self) -> str:
+        """The server's base URL."""
+        return f"http://{HOST}:{self.port}"
+
+    @abstractmethod
+    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
+        """Start on these ports; return the process and the port that clients use."""
+
+    @abstractmethod
+    def _ready(self) -> bool:
+        """Tell whether it serves."""
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Make the client that the methods below use."""
+
+    def url(self, bucket: str) -> str:
+        """Return a bucket's URL, as fsspec takes it."""
+        return f"{self.scheme}://{bucket}"
+
+    @abstractmethod
+    def options(self, endpoint: str) -> dict[str, Any]:
+        """Return storage options that reach it at `endpoint`, with every right."""
+
+    def wrong_options(self, endpoint: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those that can
+        """Return options with a wrong key; None where the server looks at no credentials."""
+        return None
+
+    def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those that can
+        """Return options that may only read; None where the server knows no such thing."""
+        return None
+
+    @abstractmethod
+    def make_bucket(self, name: str) -> None:
+        """Create a bucket."""
+
+    @abstractmethod
+    def drop_bucket(self, name: str) -> None:
+        """Remove a bucket with all that is in it."""
+
+    @abstractmethod
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Write an object."""
+
+    @abstractmethod
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """Read an object; None when there is none."""
+
+    @abstractmethod
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object."""
+
+    @abstractmethod
+    def keys(self, bucket: str) -> list[str]:
+        """List a bucket's objects, in order."""
+
+    def new_bucket(self) -> Bucket:
+        """Create a bucket with a name of its own."""
+        name = f"t{secrets.token_hex(8)}"
+        self.make_bucket(name)
+        return Bucket(self, name)
+
+    def stop(self) -> None:
+        """End the server and remove its directory."""
+        if hasattr(self, "process"):
+            self.process.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One test's bucket (or container) on a server."""
+
+    server: ObjectServer
+    name: str
+
+    def url(self, prefix: str = "") -> str:
+        """Return the URL of the bucket, or of a prefix in it."""
+        return self.server.url(self.name) + (f"/{prefix}" if prefix else "")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Storage options that reach the server itself."""
+        return self.server.options(self.server.endpoint)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object, behind the library's back."""
+        self.server.put(self.name, key, content)
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object with a client of the test's own."""
+        return self.server.get(self.name, key)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, behind the library's back."""
+        self.server.delete(self.name, key)
+
+    def keys(self) -> list[str]:
+        """List the objects with a client of the test's own."""
+        return self.server.keys(self.name)
+
+    def drop(self) -> None:
+        """Remove the bucket and all that is in it."""
+        self.server.drop_bucket(self.name)

@@ -1,0 +1,137 @@
+"""One server process: started in a directory of its own, waited for, paused, and always ended."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from typing_extensions import Self
+
+HOST = "127.0.0.1"
+
+_GUARD = Path(__file__).with_name("guard.py")
+
+
+class ServerMissing(Exception):
+    """This machine cannot run a server, and why."""
+
+
+class ServerFailed(Exception):
+    """A server did not start; the text ends with its log."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody uses, nor the ports 10000 above them (SeaweedFS takes those too).
+
+    They lie below the range that the system hands out by itself, so that no client's connection
+    can take one before the server does.
+    """
+    ports = random.sample(range(12_000, 22_000), 200)
+    found: list[int] = []
+    while len(found) < count:
+        port = ports.pop()
+        if _is_free(port) and _is_free(port + 10_000):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def poll(seconds: float, pause: float = 0.02) -> Iterator[None]:
+    """Yield until the time is over: for loops that wait until something is so.
+
+    Args:
+        seconds: how long to go on.
+        pause: seconds between two looks.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        yield
+        if time.monotonic() > end:
+            return
+        time.sleep(pause)
+
+
+class ServerProcess:
+    """A running server.
+
+    Attributes:
+        pid: its process id.
+        log: the file with all that it printed.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        *,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        """Start `command` in `directory`; the process ends at the latest when this one does."""
+        self.log = directory / "server.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", "-E", str(_GUARD), str(os.getpid()), *command],
+                cwd=directory,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until `ready` says so.
+
+        Raises:
+            ServerFailed: it ended before, or the time ran out.
+        """
+        for _ in poll(seconds, 0.05):
+            if self._process.poll() is not None:
+                break
+            if ready():
+                return
+        status = self._process.poll()
+        self.stop()
+        state = "was not ready in time" if status is None else f"ended with {status}"
+        text = self.log.read_text(errors="replace")[-4000:]
+        message = f"the server {state}; its log ends with:\n{text}"
+        raise ServerFailed(message)
+
+    def pause(self) -> None:
+        """Freeze it: connections are still accepted by the system, nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it at once: it keeps nothing that anybody needs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

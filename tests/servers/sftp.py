@@ -1,0 +1,75 @@
+"""An sftp server: asyncssh's, on a directory, in a process of its own."""
+# ruff: noqa: D102 - ObjectServer says what each method does
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from servers.objects import ObjectServer
+from servers.process import HOST, ServerMissing, ServerProcess
+
+_PROGRAM = Path(__file__).with_name("sftp_program.py")
+
+
+class SFTPServer(ObjectServer):
+    """A directory behind sftp; its "buckets" are the folders in it."""
+
+    scheme: ClassVar[str] = "sftp"
+
+    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
+        if importlib.util.find_spec("asyncssh") is None:
+            message = "the package asyncssh is not installed"
+            raise ServerMissing(message)
+        self.password = secrets.token_hex(8)
+        self.root = self.directory / "root"
+        self.root.mkdir(exist_ok=True)
+        command = [sys.executable, str(_PROGRAM), str(ports[0]), str(self.root)]
+        environment = {"SFTP_PASSWORD": self.password}
+        return ServerProcess(command, self.directory, environment=environment), ports[0]
+
+    def _ready(self) -> bool:
+        try:
+            with socket.create_connection((HOST, self.port), timeout=2) as client:
+                return client.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def _connect(self) -> None:
+        """Need nothing: the directory is at hand."""
+
+    def url(self, bucket: str) -> str:
+        return f"sftp://tester@{HOST}:{self.port}/{bucket}"
+
+    def options(self, endpoint: str) -> dict[str, Any]:  # noqa: ARG002 - it is in the URL
+        return {"password": self.password}
+
+    def wrong_options(self, endpoint: str) -> dict[str, Any] | None:
+        return {**self.options(endpoint), "password": "wrong-password-of-the-tests"}
+
+    def make_bucket(self, name: str) -> None:
+        (self.root / name).mkdir()
+
+    def drop_bucket(self, name: str) -> None:
+        shutil.rmtree(self.root / name)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        path = self.root / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        path = self.root / bucket / key
+        return path.read_bytes() if path.exists() else None
+
+    def delete(self, bucket: str, key: str) -> None:
+        (self.root / bucket / key).unlink(missing_ok=True)
+
+    def keys(self, bucket: str) -> list[str]:
+        root = self.root / bucket
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
