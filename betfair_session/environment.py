@@ -138,6 +138,23 @@ class Environment:
         store, key = (self._values[name] for name in _PLACE)
         return Place(store, key, self.storage_options())
 
+    def passphrase(self, *, needed: bool = False) -> Secret | None:
+        """Return BETFAIR_CERT_PASSPHRASE, or None when it is not set.
+
+        Args:
+            needed: whether it has to be set.
+
+        Raises:
+            ConfigurationError: it is needed and not set.
+        """
+        name = "BETFAIR_CERT_PASSPHRASE"
+        if name in self._values:
+            return self._secret(name)
+        if needed:
+            message = f"not set: {name} (looked in {self._sources})"
+            raise ConfigurationError(message)
+        return None
+
     def storage_options(self) -> dict[str, Any]:
         """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set.
 

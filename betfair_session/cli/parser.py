@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from betfair_session.storage.location import redact
 
-from . import demo, sandbox, session
+from . import certificate, demo, sandbox, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
+
+_MOST_DAYS = 3650
 
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
 
@@ -22,6 +24,8 @@ examples:
   betfair-session token                      print a live token; logs in only if there is none
   betfair-session token s3://bucket/betfair session.token
   TOKEN=$(betfair-session token ~/.betfair session.token)
+  betfair-session certificate create         make what to upload at Betfair
+  betfair-session certificate check FILE     what is this file, and would Betfair take it?
   betfair-session sandbox                    a local Betfair to try things out against
 
 environment (or a .env file in the working directory; the environment wins):
@@ -87,34 +91,34 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, run: Callable[..., int], help_: str) -> _Parser:
-        command = commands.add_parser(
-            name,
-            help=help_,
-            description=f"{help_[0].upper()}{help_[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        command.set_defaults(run=run, parser=command)
-        return command
-
-    token = add("token", session.token, "print a live session token, and nothing else")
+    token = _add(commands, "token", session.token, "print a live session token, and nothing else")
     token.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="give up after that")
-    logout = add("logout", session.logout, "end the stored session and remove its object")
-    unlock = add(
-        "unlock", session.unlock, "let the next call log in at once, after a refusal was mended"
+    logout = _add(
+        commands, "logout", session.logout, "end the stored session and remove its object"
+    )
+    unlock = _add(
+        commands,
+        "unlock",
+        session.unlock,
+        "let the next call log in at once, after a refusal was mended",
     )
     for command in (token, logout, unlock):
         command.add_argument("store", nargs="?", metavar="STORE", help="where the token is kept")
         command.add_argument("key", nargs="?", metavar="KEY", help="the object's name")
         command.epilog = _PLACE
-    local = add("sandbox", sandbox.run, "run a local Betfair and print the environment to use")
+    local = _add(
+        commands, "sandbox", sandbox.run, "run a local Betfair and print the environment to use"
+    )
     local.add_argument(
         "--session-seconds", type=_seconds, metavar="N", help="how long a session lives (12 h)"
     )
-    shown = add("demo", demo.run, "see it work against a local Betfair; needs no account")
+    shown = _add(
+        commands, "demo", demo.run, "see it work against a local Betfair; needs no account"
+    )
     for command in (local, shown):
         command.add_argument("--json", action="store_true", help="print JSON")
+
+    _add_certificate(commands)
 
     chosen, others = parser.parse_known_args(arguments)
     if others:
@@ -123,6 +127,41 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         chosen.parser.error(f"unknown option {names[0]}" if names else "too many arguments")
     _check_place(chosen)
     return chosen
+
+
+def _add(
+    commands: argparse._SubParsersAction[_Parser], name: str, run: Callable[..., int], help_: str
+) -> _Parser:
+    command = commands.add_parser(
+        name,
+        help=help_,
+        description=f"{help_[0].upper()}{help_[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=run, parser=command)
+    return command
+
+
+def _add_certificate(commands: argparse._SubParsersAction[_Parser]) -> None:
+    group = commands.add_parser(
+        "certificate", help="make or explain the client certificate that a login needs"
+    )
+    kinds = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    make = _add(kinds, "create", certificate.create, "make a key and a self-signed certificate")
+    make.add_argument(
+        "name", nargs="?", default="client-2048", help="the files' name (client-2048)"
+    )
+    make.add_argument("--directory", default=".", help="where to write them (here)")
+    make.add_argument("--days", type=_days, default=365, help="how long it is valid (365)")
+    make.add_argument(
+        "--p12", action="store_true", help="also a .p12, opened by BETFAIR_CERT_PASSPHRASE"
+    )
+    explain = _add(kinds, "check", certificate.check, "say what files are, and what is wrong")
+    explain.add_argument("files", nargs="+", metavar="FILE", help=".crt, .key, .pem, .p12, …")
+    explain.epilog = "BETFAIR_CERT_PASSPHRASE opens encrypted files. A problem is exit code 2."
+    for command in (make, explain):
+        command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _check_place(chosen: argparse.Namespace) -> None:
@@ -145,4 +184,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= _MOST_DAYS:
+        raise ValueError
+    return days
+
+
+_days.__name__ = "number of days"
 _seconds.__name__ = "number of seconds"  # argparse says "invalid number of seconds value: …"

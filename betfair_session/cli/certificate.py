@@ -1,0 +1,44 @@
+"""certificate create and check: the client certificate that Betfair's login wants."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from betfair_session.environment import Environment
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def create(chosen: Namespace) -> int:
+    """Make a key and a self-signed certificate, and say where to upload it."""
+    from betfair_session.certificates.files import UPLOAD_PLACE, create, write_files
+
+    passphrase = Environment().passphrase(needed=True) if chosen.p12 else None
+    certificate, key = create(chosen.name, days=chosen.days)
+    paths = write_files(chosen.directory, chosen.name, certificate, key, p12_passphrase=passphrase)
+    if chosen.json:
+        print(json.dumps({"files": [str(path) for path in paths], "upload": UPLOAD_PLACE}))
+        return 0
+    for path in paths:
+        print(path)
+    print(
+        f"\nUpload the .crt (or the .pem) at Betfair under {UPLOAD_PLACE}.\n"
+        "Keep the .key, the .pem and the .p12 to yourself: they are as good as half a password."
+    )
+    return 0
+
+
+def check(chosen: Namespace) -> int:
+    """Explain files; a problem is exit code 2."""
+    from betfair_session.certificates.report import explain
+
+    report = explain(*chosen.files, passphrase=Environment().passphrase())
+    if chosen.json:
+        files = [asdict(file) for file in report.files]
+        print(json.dumps({"ok": report.ok, "verdict": report.verdict, "files": files}))
+    else:
+        print(report)
+    return 0 if report.ok else 2
