@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .exceptions import Blocked, ConfigurationError, IdentityUnavailable, LoginRefused
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _OK, _FORBIDDEN, _DOWN = 200, 403, 503
+_CODES = ("loginStatus", "status", "error")
 _LIMITED = "LIMITED_ACCESS"
 
 
@@ -80,7 +81,7 @@ def read_certlogin(endpoint: Endpoint, answer: Answer) -> Secret:
     status = fields.get("loginStatus")
     if status == "SUCCESS":
         return _new_token(endpoint, answer, fields.get("sessionToken"))
-    if not _is_code(status):
+    if status is None:
         raise cannot_tell(endpoint, "an answer without a loginStatus", answer)
     raise _refused(endpoint, answer, str(status))
 
@@ -99,9 +100,9 @@ def read_login(endpoint: Endpoint, answer: Answer) -> tuple[Secret, bool]:
     status, error = fields.get("status"), fields.get("error")
     if status in {"SUCCESS", _LIMITED}:
         return _new_token(endpoint, answer, fields.get("token")), status == _LIMITED
-    if not _is_code(status):
+    if status is None:
         raise cannot_tell(endpoint, "an answer without a status", answer)
-    raise _refused(endpoint, answer, str(error if _is_code(error) else status))
+    raise _refused(endpoint, answer, str(error or status))
 
 
 def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | None:
@@ -122,8 +123,7 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
         raise cannot_tell(endpoint, "an answer without a status", answer)
     if error in _DEAD:
         return None
-    code = error if _is_code(error) else "no known error code"
-    raise cannot_tell(endpoint, f"FAIL, {code}", answer)
+    raise cannot_tell(endpoint, f"FAIL, {error or 'no known error code'}", answer)
 
 
 def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
@@ -137,7 +137,7 @@ def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> 
     )
 
 
-def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str, Any]:
+def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str, str | Secret]:
     """Return the JSON object of an HTTP 200, the only kind of answer that says anything."""
     if answer.status_code == _FORBIDDEN:
         message = (
@@ -153,12 +153,15 @@ def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str
     fields = answer.json_object(secret=token_field)
     if fields is None:
         raise cannot_tell(endpoint, "an answer that is no JSON object", answer)
-    return fields
+    # Anything may be where a code should be; what does not look like one says nothing.
+    return {name: fields[name] for name in (token_field, *_CODES) if _may_be(fields.get(name))}
 
 
-def _is_code(value: object) -> bool:
-    """Tell whether a value looks like one of Betfair's codes, and so may be shown."""
-    return isinstance(value, str) and _CODE.fullmatch(value) is not None
+def _may_be(value: object) -> bool:
+    """Tell whether a value is a wrapped token, or looks like a code, which may be shown."""
+    return isinstance(value, Secret) or (
+        isinstance(value, str) and _CODE.fullmatch(value) is not None
+    )
 
 
 def _new_token(endpoint: Endpoint, answer: Answer, value: object) -> Secret:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .loop import background_loop, own, run
+from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,8 +88,9 @@ class AzureStore(DriverStore):
                 raise
             # An empty blob has no range, and the refusal does not tell its version.
             found = await blob.get_blob_properties(**settings)
+        version = version_in(found.etag)
         now = parsedate_to_datetime(dates[-1]).timestamp()
-        return StoredObject(content, found.etag, found.last_modified.timestamp(), now)
+        return StoredObject(content, version, found.last_modified.timestamp(), now)
 
     async def _write(
         self,
@@ -108,7 +110,7 @@ class AzureStore(DriverStore):
         answer = await self._blob(driver, name).upload_blob(
             content, overwrite=not absent, max_concurrency=1, **condition, **_once(timeout)
         )
-        return str(answer["etag"])
+        return version_in(answer["etag"])
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
         await self._blob(driver, name).delete_blob(**_once(timeout))

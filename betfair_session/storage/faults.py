@@ -115,6 +115,7 @@ _CONFIGURATION = ("configuration", Sent.NEVER)
 TYPES = {
     # ours, and the interpreter's
     "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
+    "betfair_session:Garbled": _GARBLED,
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,
     "builtins:TimeoutError": _TIMEOUT,

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .loop import background_loop, own, read_start, run
-from .verdict import Refusal
+from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +115,7 @@ class GCSStore(DriverStore):
             raise
         return StoredObject(
             content,
-            headers["X-Goog-Generation"],
+            version_in(headers.get("X-Goog-Generation")),
             _seconds(headers.get("Last-Modified")),
             _seconds(headers.get("Date")),
         )
@@ -147,7 +147,10 @@ class GCSStore(DriverStore):
             uploadType="multipart",
             **(condition if absent or version else {}),
         )
-        return str(json.loads(answer)["generation"])
+        generation = None
+        with suppress(ValueError, AttributeError):
+            generation = json.loads(answer).get("generation")
+        return version_in(generation)
 
     async def _look_for_bucket(self, driver: Driver, timeout: float) -> None:
         """Raise when there certainly is no bucket."""

@@ -24,6 +24,7 @@ from .loop import Once, OutOfTime
 from .obstore_config import endpoint_of, translate
 from .obstore_errors import understanding
 from .s3 import is_amazon
+from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,7 +164,8 @@ class ObstoreStore(DriverStore):
                 break
         meta = answer.meta
         modified = meta["last_modified"].timestamp()
-        return StoredObject(bytes(content[: MAX_READ + 1]), str(meta[self._condition]), modified)
+        version = version_in(meta[self._condition])
+        return StoredObject(bytes(content[: MAX_READ + 1]), version, modified)
 
     def _write(
         self,
@@ -177,7 +179,7 @@ class ObstoreStore(DriverStore):
     ) -> str:
         mode = "create" if absent else {self._condition: version} if version else "overwrite"
         answer = driver(_rounded(timeout)).put(name, content, mode=mode, use_multipart=False)
-        return str(answer[self._condition])
+        return version_in(answer[self._condition])
 
     def _delete(self, driver: Driver, name: str, timeout: float) -> None:
         driver(_rounded(timeout)).delete(name)

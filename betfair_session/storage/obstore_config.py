@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from betfair_session.exceptions import ConfigurationError
 
@@ -140,9 +141,14 @@ def _connection_string(text: str) -> _Options:
     parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
     parts = {name.strip().lower(): value.strip() for name, value in parts.items()}
     config = {ours: parts[name] for name, ours in _CONNECTION_STRING.items() if name in parts}
-    if "account_name" not in config and "endpoint" not in config:
-        message = "the connection string names neither AccountName nor BlobEndpoint"
-        raise ConfigurationError(message)
+    if "account_name" not in config:
+        endpoint = urlsplit(config.get("endpoint", ""))
+        # account.blob.core.windows.net, or an emulator's 127.0.0.1:10000/account
+        name = endpoint.path.strip("/") or (endpoint.hostname or "").partition(".")[0]
+        if not name:
+            message = "the connection string names neither AccountName nor BlobEndpoint"
+            raise ConfigurationError(message)
+        config["account_name"] = name
     if "endpoint" not in config and "endpointsuffix" in parts:
         scheme = parts.get("defaultendpointsprotocol", "https")
         suffix = parts["endpointsuffix"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
-_BULK = re.compile(r"Bulk delete .*?: ([^:\n]*) \(code: (\w+)\)")
+_BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
 _KIND = re.compile(r"kind: (\w+)")
 
 _TRANSPORT: dict[str, type[Exception]] = {"Connect": Unconnected, "Timeout": TimeoutError}

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .loop import background_loop, own, read_start, run
+from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +129,7 @@ class S3Store(DriverStore):
         modified = answer.get("LastModified")
         return StoredObject(
             content,
-            answer["ETag"],
+            version_in(answer.get("ETag")),
             modified.timestamp() if modified else None,
             parsedate_to_datetime(date).timestamp() if date else None,
         )
@@ -145,7 +146,7 @@ class S3Store(DriverStore):
     ) -> str:
         condition = {"IfNoneMatch": "*"} if absent else {"IfMatch": version} if version else {}
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
-        return str(answer["ETag"])
+        return version_in(answer.get("ETag"))
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:  # noqa: ARG002
         await self._send(driver, "delete_object", name)

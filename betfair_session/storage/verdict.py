@@ -42,6 +42,22 @@ class NoCredentials(Exception):
     """The driver found no credentials, or could not renew them; nothing was sent."""
 
 
+class Garbled(Exception):
+    """A success that the store cannot have meant, such as the login page of a network."""
+
+
+def version_in(value: object) -> str:
+    """Return the version out of an answer, which no other server's answer has.
+
+    Raises:
+        Garbled: there is none.
+    """
+    if not value:
+        message = "the answer has no version; something between here and the store gave it"
+        raise Garbled(message)
+    return str(value)
+
+
 class Unconnected(ConnectionError):
     """There was no connection to send a request on."""
 
@@ -153,7 +169,8 @@ def judge(error: BaseException) -> Verdict:
     # The outermost says what it was. That it never left may be known only further in: drivers use
     # one type for "could not connect" and for "lost in the middle".
     inner = [sent for _, sent in found if sent in {Sent.NEVER, Sent.UNCONNECTED}]
-    return Verdict(found[0][0], inner[0] if inner else found[0][1], detail)
+    reason = next((reason for reason, _ in found if reason != "other"), "other")
+    return Verdict(reason, inner[0] if inner else found[0][1], detail)
 
 
 def dropped(error: BaseException) -> bool:
