@@ -18,6 +18,7 @@ from .answers import (
     read_session,
 )
 from .certificates import Certificate
+from .closing import Closable
 from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
 from .secret import Secret
@@ -27,10 +28,8 @@ from .transport import NoAnswerError, Transport
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     import requests
-    from typing_extensions import Self
 
     from .answer import Answer
     from .certificates.source import StrPath
@@ -59,7 +58,7 @@ class Check:
     error: IdentityUnavailable | None = None
 
 
-class IdentityClient:
+class IdentityClient(Closable):
     """A client for one account's identity endpoints; safe to share between threads.
 
     Attributes:
@@ -260,17 +259,6 @@ class IdentityClient:
     def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
         self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"IdentityClient(jurisdiction={self._jurisdiction.name!r})"

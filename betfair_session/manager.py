@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .closing import Closable
 from .exceptions import ConfigurationError
 from .lease.state import LeaseSettings
 from .secret import Secret
@@ -14,15 +15,12 @@ from .storage.location import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from .identity import IdentityClient
     from .storage import Store
 
 
-class SessionManager:
+class SessionManager(Closable):
     """Keeps session tokens alive in shared storage; safe to share between threads."""
 
     def __init__(
@@ -178,17 +176,6 @@ class SessionManager:
             self._sessions.clear()
         for session in sessions:
             session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"SessionManager({self._account.client!r})"

@@ -15,7 +15,7 @@ PACKAGE = Path(betfair_session.__file__).parent
 
 # Each room may import from itself and from the rooms above it.
 ROOMS = [
-    {"exceptions", "secret", "deadline"},
+    {"closing", "deadline", "exceptions", "secret"},
     {"answer", "betting", "tokens", "jurisdictions", "login_status", "dotenv"},
     {
         "certificates",

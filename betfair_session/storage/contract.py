@@ -7,17 +7,12 @@ shown against real servers says `atomic = True`; any other is used with one logi
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from betfair_session.closing import Closable
 from betfair_session.exceptions import StoreError
 from betfair_session.secret import SecretBytes
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""
@@ -53,7 +48,7 @@ class VersionConflict(StoreError):
     """
 
 
-class TokenStore(ABC):
+class TokenStore(Closable):
     """Small objects below one root, each named by a key.
 
     Every call takes `timeout`, the seconds after which it gives up. A call that fails raises
@@ -176,16 +171,5 @@ class TokenStore(ABC):
         """
         return None
 
-    def close(self) -> None:  # noqa: B027 - most stores have nothing to give back
+    def close(self) -> None:
         """Give back connections that this store opened; it may be used again afterwards."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
