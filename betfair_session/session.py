@@ -8,6 +8,7 @@ The order of all this is the machine's (lease/machine.py); here its questions to
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from .lease import lock as locks
 from .lease import messages as m
 from .lease.flow import Flow, fingerprint
 from .secret import Secret
+from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
 from .tokens import parse_token
 
@@ -144,6 +146,9 @@ class Session:
         # Somebody may have noticed at once and logged in: that token is not ours to remove.
         if now is not None and now.version == stored.version:
             self._store.delete(self._key, timeout=timeout)
+            # So that nobody waits for the token that was published there.
+            with contextlib.suppress(VersionConflict):
+                self._change_lock(locks.withdrawn)
 
     def unlock(self) -> None:
         """Forget refusals, and a login that somebody is said to be making.
@@ -154,13 +159,7 @@ class Session:
         Raises:
             StoreError: the lock object cannot be read or written.
         """
-        timeout = self._account.lease.store_deadline
-        key = self._key + LOCK_SUFFIX
-        stored = self._store.read(key, timeout=timeout)
-        if stored is not None:
-            self._store.replace_if_version(
-                key, locks.cleared(stored.content), stored.version, timeout=timeout
-            )
+        self._change_lock(locks.cleared)
 
     def close(self) -> None:
         """Close the store; the handle can be used again afterwards."""
@@ -168,6 +167,14 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self._store.label!r}, {self._key!r})"
+
+    def _change_lock(self, change: Callable[[bytes], bytes | None]) -> None:
+        """Rewrite the lock object, if there is one."""
+        key, timeout = self._key + LOCK_SUFFIX, self._account.lease.store_deadline
+        stored = self._store.read(key, timeout=timeout)
+        content = None if stored is None else change(stored.content)
+        if stored is not None and content is not None:
+            self._store.replace_if_version(key, content, stored.version, timeout=timeout)
 
     def _deadline(self, timeout: float | None) -> float:
         seconds = self._account.login_timeout if timeout is None else timeout

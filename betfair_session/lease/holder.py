@@ -100,7 +100,7 @@ def logged_in(state: State, event: m.Event, tick: m.Tick) -> Next:
     """Take in what Betfair said to the login."""
     if isinstance(event, m.LoggedIn):
         state = replace(state, new=event.token, new_fingerprint=event.fingerprint, troubles=0)
-        return _send(state)
+        return _send(state, tick)
     if isinstance(event, m.Refused):
         refusals = state.mine.refusals + 1
         wait = event.waits[min(refusals, len(event.waits)) - 1]
@@ -114,9 +114,12 @@ def logged_in(state: State, event: m.Event, tick: m.Tick) -> Next:
     return _release(state, lock, m.Failed("error", event.error, not_before=lock.not_before))
 
 
-def _send(state: State) -> Next:
+def _send(state: State, tick: m.Tick) -> Next:
+    publish = m.Publish(state.new, state.base)
     state = replace(state, phase="publish", sends=state.sends + 1)
-    return state, m.Publish(state.new, state.base)
+    if state.sends == 1:
+        return state, publish
+    return pause(state, publish, resume="publish", tries=state.sends - 1, tick=tick)
 
 
 def published(state: State, event: m.Event, tick: m.Tick) -> Next:
@@ -166,7 +169,7 @@ def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
         return _yield(state)
     state = replace(state, base=event.version)
     if state.sends < SENDS:
-        return _send(state)
+        return _send(state, tick)
     return _give_up(state, tick, _uncertain(state)) if state.maybe else _undo(state)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 VERSION = 1
@@ -95,6 +95,12 @@ def cleared(content: bytes) -> bytes:
     """Return a lock object's content with nobody logging in and no refusal; the counts stay."""
     lock = decode(content)
     return encode(Lock(DONE, lock.nonce, logins=lock.logins))
+
+
+def withdrawn(content: bytes) -> bytes | None:
+    """Return a released lock's content that no longer says that a token was published."""
+    lock = decode(content)
+    return encode(replace(lock, published="")) if lock.state == DONE else None
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside

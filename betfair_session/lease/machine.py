@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING
 from . import holder
 from . import lock as locks
 from . import messages as m
-from .state import BAN, BRAKE_WINDOW, FRESH, MARGIN, State, recent, trouble, useless, with_token
+from .state import (
+    BAN,
+    BRAKE_WINDOW,
+    FRESH,
+    MARGIN,
+    SETTLING,
+    State,
+    recent,
+    trouble,
+    useless,
+    with_token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,10 +156,24 @@ def _consult(state: State, tick: m.Tick) -> Next:
             return holder.confirm(state) if state.started else holder.take(state, tick)
         if state.shared and not _expired(state, lock, tick):
             return _wait(replace(state, started=None), tick)
-    elif lock.published != state.fingerprint and state.reread != state.lock_version:
-        # A login ended after the token was read: read it again before anything else.
-        state = replace(state, phase="look", reread=state.lock_version)
-        return state, m.ReadToken()
+    elif lock.published != state.fingerprint:
+        if state.reread != state.lock_version:
+            # A login ended after the token was read: read it again before anything else.
+            state = replace(state, phase="look", reread=state.lock_version)
+            return state, m.ReadToken()
+        if _may_appear(state, lock):
+            return _wait(state, tick)
+    return _try(state, lock, tick)
+
+
+def _may_appear(state: State, lock: Lock) -> bool:
+    """Tell whether a token that was just published may be there, not shown by lagging reads."""
+    age = state.lock_age
+    return lock.published != "" and age is not None and age < SETTLING
+
+
+def _try(state: State, lock: Lock, tick: m.Tick) -> Next:
+    """Take the lock unless the logins before forbid another."""
     refusal = _refusal(state, lock, tick)
     if refusal is not None:
         return state, refusal

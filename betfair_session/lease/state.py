@@ -33,6 +33,9 @@ SHORT = 15.0
 FRESH = 60.0
 """Seconds for which a waiter believes the lock's word that a token was just published."""
 
+SETTLING = 4.0
+"""Seconds for which a token that was published, and is not there, is waited for."""
+
 TROUBLES = 2
 """How many passing store failures in a row are tried again."""
 

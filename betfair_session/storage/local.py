@@ -14,6 +14,7 @@ there is one, only keeps the living from fencing each other over and over.)
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -218,14 +219,13 @@ def _version(content: bytes) -> str:
 
 def _make_directory(path: str) -> None:
     """Make a directory and its parents, each only for its owner."""
-    try:
+    if os.path.isdir(path):
+        return
+    if os.path.lexists(path):
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
+    _make_directory(os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):  # another process was faster
         os.mkdir(path, 0o700)
-    except FileNotFoundError:
-        _make_directory(os.path.dirname(path))
-        _make_directory(path)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise NotADirectoryError(20, "not a directory", path) from None
 
 
 def _write_temporary(path: str, content: bytes) -> str:
