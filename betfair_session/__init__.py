@@ -9,6 +9,7 @@ Example:
 
 from .betting import session_is_invalid
 from .certificates import Certificate
+from .environment import from_env
 from .exceptions import (
     BetfairSessionError,
     Blocked,
@@ -51,5 +52,6 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "StoreWriteError",
+    "from_env",
     "session_is_invalid",
 ]

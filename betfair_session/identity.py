@@ -112,11 +112,14 @@ class IdentityClient(Closable):
         if not verify or not isinstance(verify, bool | str | os.PathLike):
             message = "verify must be True or the path of a CA bundle: TLS is always verified"
             raise ConfigurationError(message)
+        self._verify = verify if isinstance(verify, bool) else os.fspath(verify)
+        if isinstance(self._verify, str) and not os.path.exists(self._verify):
+            message = f"the CA bundle {self._verify!r} does not exist"
+            raise ConfigurationError(message)
         if not timeout > 0:
             message = "timeout must be a number of seconds above 0"
             raise ConfigurationError(message)
         self._certificate = None if certificate is None else Certificate.of(certificate)
-        self._verify = verify if isinstance(verify, bool) else os.fspath(verify)
         self.timeout = float(timeout)
         self._proxies = proxies
         self._session = session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from .identity import IdentityClient
     from .storage import Store
+
+_log = logging.getLogger("betfair_session")
 
 
 class SessionManager(Closable):
@@ -132,7 +135,14 @@ class SessionManager(Closable):
             for its_options, session in known:
                 if its_options == options:
                     return session
-            session = Session(self._account, open_store(store, options), key)
+            opened = open_store(store, options)
+            if not opened.atomic:
+                _log.warning(
+                    "%s is no store that this library vouches for, so each process logs in by "
+                    "itself; see backends.md for those that share one login",
+                    opened.label,
+                )
+            session = Session(self._account, opened, key)
             known.append((options, session))
             return session
 

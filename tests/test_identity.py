@@ -281,6 +281,7 @@ WRONG: list[Callable[[], object]] = [
     lambda: IdentityClient("key", verify=""),
     lambda: IdentityClient("key", verify=0),  # type: ignore[arg-type]
     lambda: IdentityClient("key", verify=1),  # type: ignore[arg-type]
+    lambda: IdentityClient("key", verify="/nowhere/ca.pem"),
     lambda: IdentityClient(""),
     lambda: IdentityClient("with space"),
     lambda: IdentityClient("line\nbreak"),

@@ -525,6 +525,27 @@ def test_memory_and_filesystem_objects_work_too(manager: SessionManager, sandbox
     memory.rm("/tokens", recursive=True)
 
 
+def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
+    manager: SessionManager, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each process logs in by itself there; threads still share one login."""
+    import fsspec
+
+    class Unknown(type(fsspec.filesystem("memory"))):  # type: ignore[misc] # fsspec is untyped
+        """A kind of store that the library has never heard of."""
+
+        protocol = "unheard"
+
+    place = (Unknown(), "/unheard")
+    token = manager.get_session(place, KEY)
+    assert manager.get_session(place, KEY) == token
+    sandbox.expire_all()
+    assert manager.get_session(place, KEY) != token
+    assert sandbox.counts()["certlogin"] == 2
+    assert caplog.text.count("vouches") == 1
+    manager.logout(place, KEY)
+
+
 def test_the_same_place_is_one_handle(manager: SessionManager, tmp_path: Path) -> None:
     """So that its threads find each other."""
     store = str(tmp_path)
