@@ -99,8 +99,7 @@ def _vouched_for(state: State) -> bool:
         and lock is not None
         and lock.state == locks.DONE
         and lock.published == state.fingerprint != ""
-        and state.lock_age is not None
-        and state.lock_age <= FRESH
+        and _younger_than(FRESH, state)
     )
 
 
@@ -168,8 +167,12 @@ def _consult(state: State, tick: m.Tick) -> Next:
 
 def _may_appear(state: State, lock: Lock) -> bool:
     """Tell whether a token that was just published may be there, not shown by lagging reads."""
-    age = state.lock_age
-    return lock.published != "" and age is not None and age < SETTLING
+    return lock.published != "" and _younger_than(SETTLING, state)
+
+
+def _younger_than(seconds: float, state: State) -> bool:
+    """Tell whether the lock was written less than so long ago; one from the future was not."""
+    return state.lock_age is not None and -MARGIN <= state.lock_age <= seconds
 
 
 def _try(state: State, lock: Lock, tick: m.Tick) -> Next:
