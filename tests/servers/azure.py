@@ -134,7 +134,9 @@ def _azurite() -> Path:
 def _install(folder: Path) -> None:
     node, npm = _node()
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix="installing-"))
-    quiet = ["--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
+    # A later release of one of its dependencies cannot be installed everywhere.
+    before = "--before=2026-09-01"
+    quiet = [before, "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
     command = [*npm, "install", *quiet, "--prefix", str(work), f"azurite@{VERSION}"]
     path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
     done = subprocess.run(

@@ -7,7 +7,7 @@ BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure ins
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -34,6 +34,13 @@ _KINDS: dict[str, type[ObjectServer]] = {
 }
 
 
+def lack(reason: str) -> NoReturn:
+    """Skip, or fail where nothing may be missing."""
+    if os.environ.get("BETFAIR_SESSION_REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
     """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
@@ -47,10 +54,7 @@ def server_of() -> Iterator[Callable[[str], ObjectServer]]:
             except ServerMissing as reason:
                 missing[kind] = str(reason)
         if kind in missing:
-            reason_text = f"no {kind} server: {missing[kind]}"
-            if os.environ.get("BETFAIR_SESSION_REQUIRE_SERVERS") == "1":
-                pytest.fail(reason_text)
-            pytest.skip(reason_text)
+            lack(f"no {kind} server: {missing[kind]}")
         return running[kind]
 
     yield find

@@ -119,6 +119,8 @@ class ServerProcess:
     def pause(self) -> None:
         """Freeze it: connections are still accepted by the system, nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Until its last thread has stopped.
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Let a frozen server go on."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from servers.fixtures import lack
 from servers.process import ServerFailed, ServerProcess, poll
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _STARTER = """
 import sys, time
 from pathlib import Path
+from servers.fixtures import lack
 from servers.process import ServerProcess
 print(ServerProcess(["sleep", "600"], Path(sys.argv[1])).pid, flush=True)
 time.sleep(600)
@@ -53,6 +55,18 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     server = ServerProcess([sys.executable, "-c", "print('no such luck')"], tmp_path)
     with pytest.raises(ServerFailed, match="no such luck"):
         server.wait_until(lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)]
+)
+def test_a_missing_server_is_a_skip_or_a_failure(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[BaseException]
+) -> None:
+    """A machine without a server skips with the reason; continuous integration fails."""
+    monkeypatch.setenv("BETFAIR_SESSION_REQUIRE_SERVERS", required)
+    with pytest.raises(outcome, match="no such server"):
+        lack("no such server")
 
 
 @pytest.mark.parametrize("kind", ["seaweed", "moto", "gcs", "gcs-xml", "azure", "sftp"])

@@ -1,0 +1,1 @@
+"""The shared login among real processes on real servers."""

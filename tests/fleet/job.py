@@ -1,0 +1,118 @@
+"""What a worker process is told to do, as JSON on its standard input."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Stage: TypeAlias = Literal["before", "after"]
+Signal: TypeAlias = Literal["KILL", "STOP"]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where a process ends or freezes, by its own hand.
+
+    Attributes:
+        at: the number of the point, counted from 0, or its name (see `Points`).
+        stage: "before" or "after" the thing itself.
+        signal: "KILL" or "STOP".
+    """
+
+    at: int | str
+    stage: Stage
+    signal: Signal
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process's work.
+
+    Attributes:
+        url: the store.
+        options: its storage options.
+        key: the token's name.
+        identity: the arguments of IdentityClient.
+        username: whose account.
+        password: its password. It travels on standard input, never as an argument.
+        lease: the arguments of LeaseSettings.
+        timeout: seconds that each call may take.
+        calls: how many calls are made, one after the other.
+        threads: how many threads make the first call at once.
+        forks: how many children the process forks, once it has made its calls and been told
+            to go on; each makes one call.
+        warm: whether the store's connection is opened beforehand, so that a crowd meets.
+        stop: where to end or freeze.
+        inside: whether what the process does to files counts as points, too.
+        clock_offset: seconds that the machine's clock is wrong.
+        clock_stands: which clock stands still while the process is frozen: "mono", "wall" or "".
+        stale: seconds for which a read goes on returning what has been overwritten.
+    """
+
+    url: str
+    options: dict[str, Any]
+    key: str
+    identity: dict[str, Any]
+    username: str
+    password: str = field(repr=False)
+    lease: dict[str, float] = field(default_factory=dict)
+    timeout: float = 60.0
+    calls: int = 1
+    threads: int = 1
+    forks: int = 0
+    warm: bool = False
+    stop: Stop | None = None
+    inside: bool = False
+    clock_offset: float = 0.0
+    clock_stands: str = ""
+    stale: float = 0.0
+
+    def encode(self) -> dict[str, Any]:
+        """Return it as JSON's types."""
+        return asdict(self)
+
+    @staticmethod
+    def decode(fields: dict[str, Any]) -> Job:
+        """Make it from JSON's types."""
+        stop = fields.pop("stop")
+        return Job(**fields, stop=Stop(**stop) if stop else None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one call.
+
+    Attributes:
+        token: what it returned, or "".
+        error: the name of the error's class, or "".
+        text: the error's text.
+        status: Betfair's code in it.
+        not_before: the time in it, ISO 8601, or "".
+        ended: when it ended, by the machine's monotonic clock.
+        points: the things that the process did until then, in order.
+        nonce: a nonce that the process drew afterwards.
+    """
+
+    token: str = field(default="", repr=False)
+    error: str = ""
+    text: str = ""
+    status: str = ""
+    not_before: str = ""
+    ended: float = 0.0
+    points: tuple[str, ...] = ()
+    nonce: str = ""
+
+    @property
+    def store_calls(self) -> int:
+        """How many calls the store got."""
+        return sum(not point.startswith(("login", "logout")) for point in self.points)
+
+    def encode(self) -> str:
+        """Return it as one line."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def decode(fields: dict[str, Any]) -> Outcome:
+        """Make it from JSON's types."""
+        return Outcome(**{**fields, "points": tuple(fields["points"])})

@@ -1,0 +1,166 @@
+"""What a worker process puts around the real store, the real client and the real clock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from betfair_session import IdentityClient
+from betfair_session.lease.flow import Clock
+from betfair_session.storage.contract import StoredObject, TokenStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from betfair_session.secret import Secret
+    from fleet.job import Stop
+
+_FILE_EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.scandir", "os.mkdir"}
+
+
+class Points:
+    """The things that a process does, counted, and the one at which it ends or freezes.
+
+    Attributes:
+        passed: the names of those that it came to.
+        frozen: seconds that it has been frozen for.
+    """
+
+    def __init__(self, stop: Stop | None, tell: Callable[[str], object]) -> None:
+        """Stop at `stop`; tell every name when it is come to."""
+        self._stop = stop
+        self._stopped = False
+        self._tell = tell
+        self.passed: list[str] = []
+        self.frozen = 0.0
+
+    @contextlib.contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        """Do a thing."""
+        here = (len(self.passed), name)
+        self.passed.append(name)
+        self._tell(name)
+        self._meet(here, "before")
+        try:
+            yield
+        finally:
+            self._meet(here, "after")
+
+    def watch_files(self, directory: str) -> None:
+        """Count what the process does to files in a directory, too."""
+
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
+            if event in _FILE_EVENTS and str(arguments[0]).startswith(directory):
+                with self.around(f"{event} {os.path.basename(str(arguments[0]))}"):
+                    pass
+
+        sys.addaudithook(hook)
+
+    def _meet(self, here: tuple[int, str], stage: str) -> None:
+        stop = self._stop
+        if stop is None or self._stopped or stop.at not in here or stop.stage != stage:
+            return
+        self._stopped = True
+        before = time.monotonic()
+        os.kill(os.getpid(), signal.SIGKILL if stop.signal == "KILL" else signal.SIGSTOP)
+        self.frozen += time.monotonic() - before
+
+
+class ObservedStore(TokenStore):
+    """The real store, each call of it a point; if asked, with reads that lag behind."""
+
+    def __init__(self, store: TokenStore, points: Points, stale: float = 0.0) -> None:
+        """Pass everything on to `store`; `stale` is how many seconds a read may be old."""
+        self._store = store
+        self._points = points
+        self._stale = stale
+        self._shown: dict[str, StoredObject | None] = {}
+        self.label = store.label
+        self.atomic = store.atomic
+        self.probe = store.probe
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """Read, perhaps what was there some seconds ago."""
+        with self._points.around(f"read {key}"):
+            found = self._store.read(key, timeout=timeout)
+        return self._lagging(key, found) if self._stale else found
+
+    def _lagging(self, key: str, found: StoredObject | None) -> StoredObject | None:
+        """Show what was there before, until a write is as old as reads may be."""
+        shown = self._shown.setdefault(key, found)
+        if found is None or shown == found or found.modified is None or found.now is None:
+            return found
+        if found.now - found.modified < self._stale:
+            return replace(shown, now=found.now) if shown else None
+        self._shown[key] = found
+        return found
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Create."""
+        with self._points.around(f"create {key}"):
+            return self._store.create(key, content, timeout=timeout)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """Replace a version."""
+        with self._points.around(f"swap {key}"):
+            return self._store.replace_if_version(key, content, version, timeout=timeout)
+
+    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Replace."""
+        with self._points.around(f"replace {key}"):
+            return self._store.replace(key, content, timeout=timeout)
+
+    def delete(self, key: str, *, timeout: float) -> None:
+        """Delete."""
+        with self._points.around(f"delete {key}"):
+            self._store.delete(key, timeout=timeout)
+
+    def server_now(self, *, timeout: float) -> float | None:
+        """Ask for the time."""
+        with self._points.around("server time"):
+            return self._store.server_now(timeout=timeout)
+
+    def close(self) -> None:
+        """Close."""
+        self._store.close()
+
+
+class ObservedClient(IdentityClient):
+    """The real client, each login and logout a point."""
+
+    points: Points
+
+    def certlogin(
+        self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
+    ) -> Secret:
+        """Log in."""
+        with self.points.around("login"):
+            return super().certlogin(username, password, timeout=timeout)
+
+    def logout(self, token: str | Secret, *, timeout: float | None = None) -> None:
+        """Log out."""
+        with self.points.around("logout"):
+            super().logout(token, timeout=timeout)
+
+
+class WrongClock(Clock):
+    """A clock that is off, or that stands still while the process is frozen."""
+
+    def __init__(self, points: Points, offset: float, stands: str) -> None:
+        """Be `offset` seconds off; `stands` is "mono", "wall" or ""."""
+        self._points = points
+        self._offset = offset
+        self._stands = stands
+
+    def mono(self) -> float:
+        """Return the monotonic time."""
+        return time.monotonic() - (self._points.frozen if self._stands == "mono" else 0)
+
+    def wall(self) -> float:
+        """Return the machine's time."""
+        return time.time() + self._offset - (self._points.frozen if self._stands == "wall" else 0)

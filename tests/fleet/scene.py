@@ -1,0 +1,152 @@
+"""A place, an account, and the jobs of processes that share one token there."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.places import BucketPlace, LocalPlace
+
+from betfair_session import IdentityClient, LeaseSettings, SessionManager
+from fleet.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from storage.places import Place
+
+    from betfair_session import Session
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+
+GENEROUS = {"ttl": 110, "login_deadline": 40, "store_deadline": 30}
+"""A lease for crowds: two cores play a fleet, so that nothing may be late."""
+
+SHORT = {"ttl": 8.0, "login_deadline": 5.0, "store_deadline": 1.5}
+"""A lease for processes that end or freeze while they hold it."""
+
+TAKEOVER = SHORT["ttl"] + 1 + SHORT["login_deadline"] + 1
+"""Seconds within which a call has to succeed although the holder of that lease is gone: one time
+to live with its margin, one login, one second."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where the story takes place.
+
+    Attributes:
+        sandbox: Betfair.
+        place: where the token is kept.
+        username: whose token it is.
+        password: the account's.
+        key: the token's name.
+    """
+
+    sandbox: Sandbox
+    place: Place
+    username: str
+    password: str
+    key: str = KEY
+
+    @staticmethod
+    def at(sandbox: Sandbox, place: Place) -> Scene:
+        """Return the scene with the sandbox's own account."""
+        return Scene(sandbox, place, sandbox.username, sandbox.password)
+
+    def aside(self, number: int) -> Scene:
+        """Return another scene at the same place, with an account and a token of its own."""
+        username = f"account-{number}"
+        self.sandbox.add_account(username, self.password)
+        certificate = Path(self.sandbox.certificate[0]).read_text()
+        self.sandbox.upload_certificate(certificate, username)
+        return replace(self, username=username, key=f"{number:03}/{KEY}")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What an IdentityClient needs."""
+        return {
+            "app_key": self.sandbox.app_key,
+            "certificate": self.sandbox.certificate,
+            "identity_url": self.sandbox.identity_url,
+            "identity_cert_url": self.sandbox.identity_cert_url,
+            "verify": self.sandbox.ca_bundle,
+            "timeout": 30,
+        }
+
+    def job(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
+        """Return a process's job."""
+        identity = {**self.identity, "certificate": list(self.sandbox.certificate)}
+        job = Job(
+            self.place.url(), self.place.options, self.key, identity, self.username, self.password
+        )
+        return replace(job, **changes)
+
+    @contextmanager
+    def session(
+        self, *, endpoint: str | None = None, lease: Mapping[str, float] | None = None
+    ) -> Iterator[Session]:
+        """Open a handle that shares nothing with any other but the store.
+
+        Args:
+            endpoint: where the store's server is reached, such as a proxy's.
+            lease: the arguments of LeaseSettings.
+        """
+        options = self.place.options
+        if endpoint is not None:
+            assert isinstance(self.place, BucketPlace)
+            options = self.place.bucket.server.options(endpoint)
+        settings = LeaseSettings(**(lease or {}))  # type: ignore[arg-type] # whole numbers
+        with (
+            IdentityClient(**self.identity) as client,
+            SessionManager(client, self.username, self.password, lease=settings) as manager,
+        ):
+            yield manager.session(self.place.url(), self.key, options)
+
+    def store_dead_token(self) -> str:
+        """Store a token that once lived."""
+        token = self.sandbox.issue(self.username)
+        self.sandbox.expire(token)
+        self.place.put(self.key, token.encode())
+        return token
+
+    def stored(self) -> str:
+        """Return the stored token, or "" when there is none."""
+        return (self.place.get(self.key) or b"").decode()
+
+    def lock(self) -> dict[str, Any]:
+        """Return the lock object."""
+        found: dict[str, Any] = json.loads(self.place.get(self.key + ".login") or b"{}")
+        return found
+
+    def age_lock(self, seconds: float) -> None:
+        """Make the lock's file so many seconds old."""
+        assert isinstance(self.place, LocalPlace)
+        then = time.time() - seconds
+        os.utime(self.place.directory / (self.key + ".login"), (then, then))
+
+    def live(self) -> list[str]:
+        """Return the account's live sessions, oldest first."""
+        sessions = self.sandbox.sessions()
+        return [each.token for each in sessions if each.username == self.username]
+
+    def logins(self) -> int:
+        """Return how many logins were sent, whoever's."""
+        return self.sandbox.counts().get("certlogin", 0)
+
+    def objects(self) -> list[str]:
+        """List what there is around the token."""
+        found = self.place.keys()
+        folder = self.key.rpartition("/")[0]
+        return [key for key in found if key.startswith(folder)]
+
+    def assert_quiet(self) -> None:
+        """One live session, its token stored, one lock object that is released, nothing else."""
+        assert self.live() == [self.stored()]
+        assert self.objects() == [self.key, self.key + ".login"]
+        assert self.lock()["state"] == "done"

@@ -1,0 +1,1 @@
+"""The conformance suite of the stores: one contract, a few lines per backend."""

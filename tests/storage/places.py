@@ -1,0 +1,164 @@
+"""Where one test keeps its objects, and how to look at them without the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import fsspec
+
+from betfair_session.storage import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from servers.objects import Bucket
+
+    from betfair_session.storage.contract import TokenStore
+
+TIMEOUT = 30.0
+"""Seconds for calls that are expected to end by themselves."""
+
+
+class Place(Protocol):
+    """An empty bucket, directory or memory folder of one test's own."""
+
+    def url(self, prefix: str = "") -> str:
+        """Return the URL of the place, or of a prefix in it."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The storage options that go with the URL."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object, behind the library's back."""
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object; None when there is none."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object, behind the library's back."""
+
+    def keys(self) -> list[str]:
+        """List all objects, in order."""
+
+
+def open_at(place: Place, prefix: str = "") -> TokenStore:
+    """Open a store at a prefix of a place."""
+    return open_store(place.url(prefix), place.options)
+
+
+@dataclass(frozen=True)
+class BucketPlace:
+    """A bucket on a server, reached through fsspec's driver or another.
+
+    Attributes:
+        bucket: on the running server.
+        driver: what stands before the URL's scheme to choose another driver, as in "obstore+".
+    """
+
+    bucket: Bucket
+    driver: str = ""
+
+    def url(self, prefix: str = "") -> str:
+        """Return the URL of the bucket, or of a prefix in it."""
+        return self.driver + self.bucket.url(prefix)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options that reach the server itself."""
+        return self.bucket.options
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object with the test's own client."""
+        self.bucket.put(key, content)
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object with the test's own client."""
+        return self.bucket.get(key)
+
+    def delete(self, key: str) -> None:
+        """Remove an object with the test's own client."""
+        self.bucket.delete(key)
+
+    def keys(self) -> list[str]:
+        """List the objects with the test's own client."""
+        return self.bucket.keys()
+
+
+@dataclass(frozen=True)
+class LocalPlace:
+    """A directory."""
+
+    directory: Path
+
+    def url(self, prefix: str = "") -> str:
+        """Return the directory's URL, or that of a directory in it."""
+        return f"file://{self.directory}" + (f"/{prefix}" if prefix else "")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """None are needed."""
+        return {}
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a file as a careful program would: whole, and private."""
+        path = self.directory / key
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+
+    def get(self, key: str) -> bytes | None:
+        """Read a file."""
+        path = self.directory / key
+        return path.read_bytes() if path.exists() else None
+
+    def delete(self, key: str) -> None:
+        """Remove a file."""
+        (self.directory / key).unlink(missing_ok=True)
+
+    def keys(self) -> list[str]:
+        """List all files, hidden ones included."""
+        found = (path for path in self.directory.rglob("*") if path.is_file())
+        return sorted(str(path.relative_to(self.directory)) for path in found)
+
+
+@dataclass(frozen=True)
+class MemoryPlace:
+    """A folder in fsspec's memory."""
+
+    folder: str
+
+    def url(self, prefix: str = "") -> str:
+        """Return the folder's URL, or that of a folder in it."""
+        return f"memory://{self.folder}" + (f"/{prefix}" if prefix else "")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """None are needed."""
+        return {}
+
+    def _path(self, key: str) -> str:
+        return f"/{self.folder}/{key}"
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write with fsspec's own filesystem."""
+        fsspec.filesystem("memory").pipe_file(self._path(key), content)
+
+    def get(self, key: str) -> bytes | None:
+        """Read with fsspec's own filesystem."""
+        memory = fsspec.filesystem("memory")
+        path = self._path(key)
+        content: bytes | None = memory.cat_file(path) if memory.exists(path) else None
+        return content
+
+    def delete(self, key: str) -> None:
+        """Remove with fsspec's own filesystem."""
+        if self.get(key) is not None:
+            fsspec.filesystem("memory").rm_file(self._path(key))
+
+    def keys(self) -> list[str]:
+        """List what is in the folder."""
+        root = self._path("")
+        found = fsspec.filesystem("memory").store
+        return sorted(path[len(root) :] for path in found if path.startswith(root))

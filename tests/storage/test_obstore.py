@@ -1,0 +1,69 @@
+"""All three clouds through obstore."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from storage import dialects
+from storage.permissions import Credentials
+from storage.places import TIMEOUT, BucketPlace
+from storage.suites import ObjectStoreContract
+from storage.surroundings import in_a_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.objects import Bucket
+
+    from betfair_session.storage.contract import TokenStore
+
+
+class _Obstore(ObjectStoreContract):
+    """What the three have in common."""
+
+    kind: ClassVar[str]
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh bucket."""
+        return BucketPlace(bucket_on(self.kind), "obstore+")
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    def test_a_forked_child_is_told(self, store: TokenStore) -> None:
+        """Obstore would hang in the child of a process that used it; the error says what to do."""
+        store.create("token", b"first", timeout=TIMEOUT)
+        answer = in_a_child(lambda: store.read("token", timeout=TIMEOUT))
+        assert str(answer).startswith("ConfigurationError")
+        assert "fork" in str(answer)
+        assert store.read("token", timeout=TIMEOUT) is not None
+
+
+class TestObstoreS3OnMoto(_Obstore):
+    """S3, moto's server."""
+
+    dialect: ClassVar[dialects.Dialect] = dialects.S3
+    kind: ClassVar[str] = "moto"
+
+
+class TestObstoreS3OnSeaweed(_Obstore, Credentials):
+    """S3, SeaweedFS."""
+
+    dialect: ClassVar[dialects.Dialect] = dialects.S3
+    kind: ClassVar[str] = "seaweed"
+
+
+class TestObstoreGCS(_Obstore):
+    """Google Cloud Storage, fake-gcs-server."""
+
+    dialect: ClassVar[dialects.Dialect] = dialects.GCS_XML
+    kind: ClassVar[str] = "gcs-xml"
+
+
+class TestObstoreAzure(_Obstore, Credentials):
+    """Azure Blob Storage, Azurite."""
+
+    dialect: ClassVar[dialects.Dialect] = dialects.AZURE
+    kind: ClassVar[str] = "azure"

@@ -1,0 +1,82 @@
+"""S3 through s3fs, on SeaweedFS and on moto."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from servers.s3 import S3Server
+
+from betfair_session.storage.contract import VersionConflict
+from storage import dialects
+from storage.calls import failure
+from storage.permissions import Credentials
+from storage.places import TIMEOUT, BucketPlace
+from storage.suites import FsspecObjectStoreContract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.objects import Bucket
+
+    from betfair_session.storage.contract import TokenStore
+    from storage.wire_contract import Line
+
+
+class _S3(FsspecObjectStoreContract):
+    """What is S3's alone."""
+
+    dialect: ClassVar[dialects.Dialect] = dialects.S3
+    kind: ClassVar[str]
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh bucket."""
+        return BucketPlace(bucket_on(self.kind))
+
+    def test_a_deleted_object_in_a_versioned_bucket_is_missing(
+        self, place: BucketPlace, store: TokenStore
+    ) -> None:
+        """A delete marker reads as nothing, conflicts with the old version, and can be filled."""
+        assert isinstance(place.bucket.server, S3Server)
+        place.bucket.server.version_bucket(place.bucket.name)
+        stale = store.create("token", b"first", timeout=TIMEOUT)
+        store.delete("token", timeout=TIMEOUT)
+        assert store.read("token", timeout=TIMEOUT) is None
+        with pytest.raises(VersionConflict):
+            store.replace_if_version("token", b"second", stale, timeout=TIMEOUT)
+        version = store.create("token", b"third", timeout=TIMEOUT)
+        with pytest.raises(VersionConflict):
+            store.create("token", b"fourth", timeout=TIMEOUT)
+        store.replace_if_version("token", b"fifth", version, timeout=TIMEOUT)
+        assert place.get("prefix/token") == b"fifth"
+
+    def test_an_object_gone_is_a_conflict_for_its_version(self, line: Line) -> None:
+        """S3 answers 404 to a conditional overwrite of an object that is gone."""
+        answer = dialects.s3(404, "NoSuchKey")
+        line.proxy.fail("PUT", answer)
+        error = failure("replace_if_version", line.store, line.version)
+        assert isinstance(error, VersionConflict)
+
+    def test_without_the_right_to_list_the_error_names_it(self, line: Line) -> None:
+        """A missing object looks forbidden to who may not list; the error says what to grant."""
+        line.proxy.fail("GET", dialects.s3(403, "AccessDenied"))
+        error = failure("read", line.store, line.version)
+        assert error.reason == "forbidden"
+        assert "s3:ListBucket" in str(error)
+
+    def test_an_endpoint_of_its_own_is_probed(self, store: TokenStore) -> None:
+        """Whether a server that only speaks S3's protocol keeps conditions has to be tried."""
+        assert store.probe
+
+
+class TestS3OnMoto(_S3):
+    """moto's server."""
+
+    kind: ClassVar[str] = "moto"
+
+
+class TestS3OnSeaweed(_S3, Credentials):
+    """SeaweedFS."""
+
+    kind: ClassVar[str] = "seaweed"

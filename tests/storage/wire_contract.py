@@ -1,0 +1,274 @@
+"""What a store does on the wire: how many requests, and what it makes of every failure."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from servers.process import free_ports, poll
+
+from betfair_session.exceptions import StoreUnavailable, StoreWriteError
+from betfair_session.storage import open_store
+from betfair_session.storage.contract import VersionConflict
+from storage import dialects
+from storage.calls import CALLS, CONDITIONAL, WRITES, failure, secrets_in
+from storage.places import TIMEOUT, BucketPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers.objects import ObjectServer
+    from servers.proxy import Proxy
+    from servers.script import Answer, Fault
+
+    from betfair_session.storage.contract import TokenStore
+    from storage.dialects import Dialect
+
+
+@dataclasses.dataclass
+class Line:
+    """A store that reaches its server through a proxy, with one object in it.
+
+    Attributes:
+        version: of the object "token", which holds b"present".
+    """
+
+    place: BucketPlace
+    proxy: Proxy
+    store: TokenStore
+    version: str
+
+    @property
+    def server(self) -> ObjectServer:
+        """The server behind the proxy."""
+        return self.place.bucket.server
+
+    @property
+    def methods(self) -> list[str]:
+        """The requests so far."""
+        return [each.method for each in self.proxy.requests]
+
+    def state(self) -> dict[str, bytes | None]:
+        """Return what is in the bucket, past the proxy."""
+        keys = self.place.keys()
+        return {key: self.place.get(key) for key in keys}
+
+
+PRESENT = {"prefix/token": b"present"}
+CHANGED = {
+    "create": {**PRESENT, "prefix/fresh": b"mine"},
+    "replace_if_version": {"prefix/token": b"mine"},
+    "replace": {"prefix/token": b"mine"},
+    "delete": {},
+}
+"""What each call leaves behind when it arrives."""
+
+
+class OnTheWire:
+    """For stores that speak HTTP."""
+
+    dialect: ClassVar[Dialect]
+
+    @pytest.fixture
+    def line(self, place: BucketPlace, proxy_to: Callable[[ObjectServer], Proxy]) -> Iterator[Line]:
+        """A store behind a proxy."""
+        proxy = proxy_to(place.bucket.server)
+        with open_store(place.url("prefix"), place.options) as direct:
+            version = direct.create("token", b"present", timeout=TIMEOUT)
+        options = place.bucket.server.options(proxy.endpoint)
+        with open_store(place.url("prefix"), options) as store:
+            yield Line(place, proxy, store, version)
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_each_call_is_one_request(self, line: Line, call: str) -> None:
+        """The first call of a fresh store, and every further one, costs one request."""
+        CALLS[call](line.store, line.version, TIMEOUT)
+        assert len(line.proxy.requests) == 1, line.proxy.requests
+        if call != "read":
+            assert line.state() == CHANGED[call]
+        line.store.read("other", timeout=TIMEOUT)
+        assert len(line.proxy.requests) == 2, line.proxy.requests
+
+    @pytest.mark.parametrize("call", CONDITIONAL)
+    def test_the_condition_goes_with_the_write(self, line: Line, call: str) -> None:
+        """The server is asked to check; looking first and then writing would be a race."""
+        CALLS[call](line.store, line.version, TIMEOUT)
+        assert line.proxy.requests[0].conditions
+
+    def test_a_huge_object_is_not_fetched_whole(self, line: Line) -> None:
+        """Of 50 MB only a part crosses the wire, in one request."""
+        line.place.put("prefix/huge", b"x" * 50_000_000)
+        found = line.store.read("huge", timeout=TIMEOUT)
+        assert found is not None
+        assert len(found.content) == 4097
+        line.store.close()
+        assert [each.method for each in line.proxy.requests] == ["GET"]
+        assert line.proxy.requests[0].delivered < 10_000_000
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_refusal_is_told(self, line: Line, call: str) -> None:
+        """Access refused in any words: "forbidden", nothing changed, asked once."""
+        for status, code in self.dialect.forbidden:
+            self._refuse(line, call, self.dialect.say(status, code), "forbidden", landed=False)
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_page_in_between_is_told(self, line: Line, call: str) -> None:
+        """A gateway's page in place of an answer is an error, whatever its status."""
+        self._refuse(line, call, dialects.page(403), "forbidden", landed=False)
+        self._refuse(line, call, dialects.page(502), "server")
+
+    @pytest.mark.parametrize("call", ["read", "create", "replace_if_version", "replace"])
+    def test_a_page_with_status_200_is_no_success(self, line: Line, call: str) -> None:
+        """A login page of the network is neither a token nor a completed write."""
+        line.proxy.fail("*", dialects.page(200))
+        error = failure(call, line.store, line.version)
+        assert isinstance(error, (StoreUnavailable, StoreWriteError))
+        assert error.landed is (call != "read")
+        assert len(line.proxy.requests) == 1
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_throttling_is_told(self, line: Line, call: str) -> None:
+        """A request to slow down is passed on at once, not answered with more requests."""
+        for status, code in self.dialect.throttled:
+            self._refuse(line, call, self.dialect.say(status, code), "throttled", landed=False)
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_failing_server_is_told(self, line: Line, call: str) -> None:
+        """A server's failure is told, not tried again."""
+        for status, code in self.dialect.broken:
+            self._refuse(line, call, self.dialect.say(status, code), "server")
+
+    @pytest.mark.parametrize("call", CONDITIONAL)
+    def test_a_failed_condition_in_any_disguise_is_a_conflict(self, line: Line, call: str) -> None:
+        """409 and 412 under all their names mean: read again."""
+        for status, code in self.dialect.conflicts:
+            self._refuse(line, call, self.dialect.say(status, code), "conflict", landed=False)
+
+    @pytest.mark.parametrize("call", ["replace", "delete"])
+    def test_an_unconditional_write_knows_no_conflict(self, line: Line, call: str) -> None:
+        """409 without a condition is an ordinary failure, never a VersionConflict."""
+        line.proxy.fail("*", self.dialect.say(409, "OperationAborted"))
+        error = failure(call, line.store, line.version)
+        assert not isinstance(error, VersionConflict)
+        assert len(line.proxy.requests) == 1
+
+    def _refuse(
+        self,
+        line: Line,
+        call: str,
+        answer: Answer,
+        reason: str,
+        *,
+        landed: bool | None = None,
+    ) -> None:
+        line.proxy.clear()
+        # A second request would be let through, and show.
+        line.proxy.fail("*", answer)
+        error = failure(call, line.store, line.version)
+        assert (error.reason, len(line.proxy.requests)) == (reason, 1), (answer, error)
+        if reason == "conflict":
+            assert isinstance(error, VersionConflict)
+        elif call == "read":
+            assert isinstance(error, StoreUnavailable)
+        else:
+            assert isinstance(error, (StoreUnavailable, StoreWriteError))
+        if landed is not None:
+            assert error.landed is landed
+        assert error.key == ("fresh" if call == "create" else "token")
+        assert line.place.bucket.name in error.store
+        assert line.place.bucket.name in str(error)
+        assert line.state() == PRESENT
+
+    @pytest.mark.parametrize("fault", ["reset", "lost", "truncate"])
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_broken_connection_is_told(self, line: Line, call: str, fault: Fault) -> None:
+        """A write whose answer was lost may have landed, and is not sent twice."""
+        line.proxy.fail("*", fault, times=5)
+        error = failure(call, line.store, line.version)
+        assert isinstance(error, StoreUnavailable)
+        assert error.reason == "unreachable"
+        if call == "read":
+            # A read may be repeated once: idle connections are closed by servers.
+            assert len(line.proxy.requests) <= 2
+            assert not error.landed
+        else:
+            assert len(line.proxy.requests) == 1
+            assert error.landed
+            assert line.state() == (PRESENT if fault == "reset" else CHANGED[call])
+
+    @pytest.mark.parametrize("fault", ["hold", "hold-answer"])
+    @pytest.mark.parametrize("call", CALLS)
+    def test_no_answer_ends_in_time(self, line: Line, call: str, fault: Fault) -> None:
+        """A call without an answer ends at its timeout; a write may land later, and says so."""
+        line.store.read("token", timeout=TIMEOUT)
+        line.proxy.clear()
+        rule = line.proxy.fail("*", fault)
+        error = failure(call, line.store, line.version, timeout=1)
+        assert isinstance(error, StoreUnavailable)
+        assert (error.reason, error.landed) == ("timeout", call != "read")
+        rule.release.set()
+        if call != "read":
+            assert any(line.state() == CHANGED[call] for _ in poll(10))
+        assert len(line.proxy.requests) == 1
+        assert line.store.read("other", timeout=TIMEOUT) is None
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_frozen_server_holds_nobody(self, line: Line, call: str) -> None:
+        """With the server frozen the call ends; a write lands later only if it said so."""
+        line.store.read("token", timeout=TIMEOUT)
+        line.server.process.pause()
+        try:
+            error = failure(call, line.store, line.version, timeout=1)
+        finally:
+            line.server.process.resume()
+        assert isinstance(error, StoreUnavailable)
+        assert error.reason == "timeout"
+        if not error.landed:
+            assert all(line.state() == PRESENT for _ in poll(1))
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_nobody_listening_is_told(self, place: BucketPlace, call: str) -> None:
+        """A refused connection certainly changed nothing."""
+        endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
+        options = place.bucket.server.options(endpoint)
+        with open_store(place.url("prefix"), options) as store:
+            error = failure(call, store, "1")
+        assert isinstance(error, StoreUnavailable)
+        assert (error.reason, error.landed) == ("unreachable", False)
+
+    def test_no_error_holds_a_credential(self, line: Line) -> None:
+        """Neither an error nor anything it was raised from holds a key of the options."""
+        secrets = _secrets(line.place.options)
+        answers: list[Answer | Fault] = [
+            self.dialect.say(*self.dialect.forbidden[0]),
+            self.dialect.say(*self.dialect.broken[0]),
+            self.dialect.say(*self.dialect.conflicts[0]),
+            dialects.page(403),
+            "reset",
+            "truncate",
+        ]
+        for answer in answers:
+            for call in ("read", *WRITES):
+                line.proxy.clear()
+                line.proxy.fail("*", answer, times=5)
+                error = failure(call, line.store, line.version)
+                assert secrets_in(error, secrets) == []
+
+    def test_the_store_itself_shows_no_credential(self, line: Line) -> None:
+        """Its label and its representation are for people."""
+        secrets = _secrets(line.place.options)
+        shown = f"{line.store.label} {line.store!r} {line.store}"
+        assert [secret for secret in secrets if secret in shown] == []
+
+
+def _secrets(options: dict[str, object]) -> list[str]:
+    """Return the credentials in storage options, alone and as a whole."""
+    found = [str(value) for name, value in options.items() if name in _SECRET_OPTIONS]
+    for text in list(found):
+        parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
+        found += [parts[name] for name in ("AccountKey", "SharedAccessSignature") if name in parts]
+    return found
+
+
+_SECRET_OPTIONS = frozenset({"secret", "connection_string", "account_key", "sas_token", "password"})
