@@ -10,7 +10,7 @@ from betfair_session.exceptions import ConfigurationError
 from .location import redact, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fsspec import AbstractFileSystem
 
@@ -116,11 +116,20 @@ def _generic(url: str, options: dict[str, Any]) -> TokenStore:
     except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
         problem = f"{label!r} cannot be opened: {type(error).__name__}"
     else:
-        return _from_filesystem(filesystem, root, label)
+
+        def reopen() -> Any:  # noqa: ANN401 - fsspec is untyped
+            return fsspec.core.url_to_fs(url, **options)[0]
+
+        return _from_filesystem(filesystem, root, label, reopen)
     raise ConfigurationError(problem)
 
 
-def _from_filesystem(filesystem: Any, root: str, label: str = "") -> TokenStore:  # noqa: ANN401 - fsspec is untyped
+def _from_filesystem(
+    filesystem: Any,  # noqa: ANN401 - fsspec is untyped
+    root: str,
+    label: str = "",
+    reopen: Callable[[], Any] | None = None,
+) -> TokenStore:
     """Find the store for a filesystem by its protocol, looking through a DirFileSystem."""
     protocol = filesystem.protocol
     names = {protocol} if isinstance(protocol, str) else set(protocol)
@@ -140,7 +149,7 @@ def _from_filesystem(filesystem: Any, root: str, label: str = "") -> TokenStore:
     from .generic import GenericStore, MemoryStore
 
     kind = MemoryStore if "memory" in names else GenericStore
-    return kind(filesystem, root, label=label)
+    return kind(filesystem, root, label=label, reopen=reopen)
 
 
 def _cached(label: str) -> ConfigurationError:

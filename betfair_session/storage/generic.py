@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.deadline import run_within
+from betfair_session.exceptions import ConfigurationError
 
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
@@ -26,11 +28,29 @@ _T = TypeVar("_T")
 class GenericStore(TokenStore):
     """Objects below `root` on an fsspec filesystem; no atomicity between processes."""
 
-    def __init__(self, filesystem: Any, root: str, *, label: str) -> None:  # noqa: ANN401 - fsspec is untyped
-        """Use `filesystem` as it is."""
+    _shared_lock: threading.Lock | None = None
+
+    def __init__(
+        self,
+        filesystem: Any,  # noqa: ANN401 - fsspec is untyped
+        root: str,
+        *,
+        label: str,
+        reopen: Callable[[], Any] | None = None,
+    ) -> None:
+        """Use `filesystem` as it is.
+
+        Args:
+            filesystem: an fsspec filesystem.
+            root: the path on it below which objects are kept.
+            label: the store's URL for people.
+            reopen: opens the filesystem anew, for a forked process; None for a caller's own.
+        """
         self._filesystem = filesystem
         self._root = root.rstrip("/")
-        self._lock = threading.Lock()
+        self._reopen = reopen
+        self._process = os.getpid()
+        self._lock = self._shared_lock or threading.Lock()
         self.label = label
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
@@ -87,6 +107,7 @@ class GenericStore(TokenStore):
             content: bytes = self._filesystem.cat_file(path, start=0, end=MAX_READ + 1)
         except FileNotFoundError:
             return None
+        content = content[: MAX_READ + 1]  # some drivers do not know ranges
         return StoredObject(content, _version(content))
 
     def _put(self, key: str, content: bytes) -> str:
@@ -104,19 +125,27 @@ class GenericStore(TokenStore):
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
         operation = Operation(verb, self.label, key, single=False)
+        if self._process != os.getpid():
+            attempt(self._after_fork, operation)
         return attempt(lambda: run_within(timeout, work), operation)
+
+    def _after_fork(self) -> None:
+        """Open the filesystem anew: fsspec's event loop does not survive a fork."""
+        if self._reopen is None:
+            message = (
+                f"the filesystem given for {self.label} was made before this process was forked; "
+                "make it in the process that uses it, or give a URL instead"
+            )
+            raise ConfigurationError(message)
+        self._filesystem, self._lock = self._reopen(), threading.Lock()
+        self._process = os.getpid()
 
 
 class MemoryStore(GenericStore):
     """fsspec's memory filesystem: one process, so its lock makes every call atomic."""
 
     atomic = True
-    _shared = threading.Lock()  # fsspec keeps one memory for the whole process
-
-    def __init__(self, filesystem: Any, root: str, *, label: str) -> None:  # noqa: ANN401 - fsspec is untyped
-        """Use `filesystem` as it is."""
-        super().__init__(filesystem, root, label=label)
-        self._lock = self._shared
+    _shared_lock = threading.Lock()  # fsspec keeps one memory for the whole process
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
         del timeout  # nothing here waits
