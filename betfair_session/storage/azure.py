@@ -1,7 +1,7 @@
 """Azure Blob Storage, through adlfs.
 
-Reading is one GET of the blob, and a HEAD when it is empty; `create` is a PUT with
-If-None-Match: *, `replace_if_version` one with If-Match: <etag>. The calls go to the blob client of
+Reading is one GET of the blob; `create` is a PUT with If-None-Match: *, `replace_if_version` one
+with If-Match: <etag>. The calls go to the blob client of
 the filesystem's own service client, where Azure's retries can be turned off for a single call;
 adlfs does not pass that on when it reads.
 """
@@ -10,8 +10,6 @@ adlfs does not pass that on when it reads.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .contract import MAX_READ, StoredObject
@@ -30,6 +28,7 @@ class AzureStore(DriverStore):
 
     module = "adlfs"
     extra = "azure"
+    filesystem = "AzureBlobFileSystem"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid credentials (account_key, connection_string, sas_token, or "
         "anon=False for the environment's identity) with the role Storage Blob Data Contributor "
@@ -38,14 +37,13 @@ class AzureStore(DriverStore):
     }
 
     def _place(self, path: str) -> tuple[str, str]:
-        kind = self._module.AzureBlobFileSystem
-        container, _, prefix = kind._strip_protocol(path).strip("/").partition("/")
+        container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
         return container, prefix.strip("/")
 
     def _open(self) -> Driver:
         from fsspec.config import apply_config
 
-        kind = self._module.AzureBlobFileSystem
+        kind = self._kind
         loop = background_loop()
         options = apply_config(kind, {**kind._get_kwargs_from_urls(self._url), **self._options})
         options |= {"skip_instance_cache": True, "loop": loop}
@@ -70,27 +68,25 @@ class AzureStore(DriverStore):
         return driver.service_client.get_blob_client(self._bucket, name)
 
     async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
-        from azure.core.exceptions import HttpResponseError
-
-        blob = self._blob(driver, name)
-        dates: list[str] = []
-        settings = _once(timeout) | {
-            "raw_response_hook": lambda answer: dates.append(answer.http_response.headers["Date"])
-        }
-        content = b""
+        # Below the client's download_blob: that asks for a range, which an empty blob does not
+        # have, and repeats a broken download three times, whatever it was told.
+        answer, parts, headers = await self._blob(driver, name)._client.blob.download(
+            cls=lambda *answer: answer, **_once(timeout)
+        )
+        content = bytearray()
         try:
-            # The client downloads 32 MB at once unless told a range.
-            stream = await blob.download_blob(offset=0, length=MAX_READ + 1, **settings)
-            content = await stream.readall()
-            found = stream.properties
-        except HttpResponseError as error:
-            if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise
-            # An empty blob has no range, and the refusal does not tell its version.
-            found = await blob.get_blob_properties(**settings)
-        version = version_in(found.etag)
-        now = parsedate_to_datetime(dates[-1]).timestamp()
-        return StoredObject(content, version, found.last_modified.timestamp(), now)
+            async for part in parts:
+                content += part
+                if len(content) > MAX_READ:
+                    break
+        finally:
+            answer.http_response.internal_response.close()
+        return StoredObject(
+            bytes(content[: MAX_READ + 1]),
+            version_in(headers["ETag"]),
+            headers["Last-Modified"].timestamp(),
+            headers["Date"].timestamp(),
+        )
 
     async def _write(
         self,

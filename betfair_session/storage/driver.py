@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 import weakref
 from abc import abstractmethod
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
 
@@ -16,10 +14,11 @@ from betfair_session.exceptions import ConfigurationError
 from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
 from .location import redact
-from .loop import Once, background_loop, run
+from .loop import Once, background_loop, release, run
 from .verdict import dropped, judge
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine, Mapping
 
 T = TypeVar("T")
@@ -33,8 +32,6 @@ Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 CONNECT_TIMEOUT = 3
 """Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
 
-_CLOSING = 2.0
-
 
 class DriverStore(TokenStore):
     """A store on a driver that speaks to a cloud.
@@ -45,6 +42,7 @@ class DriverStore(TokenStore):
 
     atomic = True
     module: ClassVar[str]
+    filesystem: ClassVar[str] = ""
     extra: ClassVar[str]
     hints: ClassVar[Mapping[str, str]] = {}
     # Whether the driver of a caller's filesystem sends a request at most once.
@@ -81,13 +79,25 @@ class DriverStore(TokenStore):
                 f'pip install "betfair-session[{self.extra}]"'
             )
             raise ConfigurationError(message) from error
+        if filesystem is not None and not isinstance(filesystem, self._kind):
+            given = f"{type(filesystem).__module__}.{type(filesystem).__name__}"
+            message = (
+                f"{self.label}: {given} is no {self.module}.{self.filesystem} and cannot be told "
+                "to write on a condition; give the store's URL instead"
+            )
+            raise ConfigurationError(message)
         self._bucket, self._prefix = self._place(url if root is None else root)
         if not self._bucket:
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
         self._processes: dict[int, Once[Driver]] = {}
         if filesystem is None:
-            weakref.finalize(self, _close, self._processes, self._shut)
+            weakref.finalize(self, release, self._processes, self._shut)
+
+    @property
+    def _kind(self) -> Any:  # noqa: ANN401 - the drivers are untyped
+        """The class of the driver's filesystems."""
+        return getattr(self._module, self.filesystem)
 
     @abstractmethod
     def _place(self, path: str) -> tuple[str, str]:
@@ -166,7 +176,7 @@ class DriverStore(TokenStore):
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""
-        _close(self._processes, self._shut)
+        release(self._processes, self._shut)
 
     def _put(
         self,
@@ -211,10 +221,10 @@ class DriverStore(TokenStore):
         operation = Operation("open", self.label, hints=self.hints)
         return attempt(lambda: once.get(self._open, timeout=timeout), operation)
 
-    def _their_loop(self) -> asyncio.AbstractEventLoop:
+    def _their_loop(self) -> AbstractEventLoop:
         """Return the loop of the caller's filesystem."""
         try:
-            loop: asyncio.AbstractEventLoop | None = self._theirs.loop
+            loop: AbstractEventLoop | None = self._theirs.loop
         except RuntimeError:
             message = (
                 f"the filesystem given for {self.label} was made before this process was forked; "
@@ -228,22 +238,3 @@ class DriverStore(TokenStore):
                 "(asynchronous=True?); make it without that, or give a URL instead"
             )
         raise ConfigurationError(message)
-
-
-def _close(
-    processes: dict[int, Once[Driver]], shut: Callable[[Driver], Coroutine[Any, Any, None]]
-) -> None:
-    """Close this process's driver, if it is open; called by `close`, by the collector, at exit."""
-    once = processes.get(os.getpid())
-    driver = None if once is None else once.take()
-    if driver is None:
-        return
-    loop = background_loop()
-    try:
-        inside = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        inside = False
-    future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
-    if not inside:  # the collector may run in the loop's own thread
-        with suppress(Exception):  # there is nothing to lose, nor anyone to tell
-            future.result(_CLOSING)

@@ -64,6 +64,7 @@ STATUSES = {
 
 CODES = {
     # Amazon S3 and its compatibles
+    "AccessDenied": "forbidden",
     "AccountProblem": "forbidden",
     "AllAccessDisabled": "forbidden",
     "ConditionalRequestConflict": "conflict",

@@ -35,8 +35,10 @@ _LONGEST_ANSWER = 65536
 class GCSStore(DriverStore):
     """A bucket on Google Cloud Storage."""
 
-    module = "gcsfs"
+    # The plain filesystem: gcsfs's extended one, its default, asks what type the bucket is.
+    module = "gcsfs.core"
     extra = "gcs"
+    filesystem = "GCSFileSystem"
     single = True
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid Google credentials (application default credentials, a service "
@@ -48,19 +50,16 @@ class GCSStore(DriverStore):
     _bucket_seen = False
 
     def _place(self, path: str) -> tuple[str, str]:
-        from gcsfs.core import GCSFileSystem
-
-        bucket, prefix, _ = GCSFileSystem._split_path(path)
+        bucket, prefix, _ = self._kind._split_path(path)
         return bucket, prefix.strip("/")
 
     def _open(self) -> Driver:
         from fsspec.config import apply_config
-        from gcsfs.core import GCSFileSystem
 
-        options = apply_config(GCSFileSystem, dict(self._options))
+        options = apply_config(self._kind, dict(self._options))
         loop = background_loop()
         options |= {"skip_instance_cache": True, "loop": loop}
-        filesystem = GCSFileSystem(**options)
+        filesystem = self._kind(**options)
         session = run(loop, filesystem._set_session, timeout=_OPENING)
         session._retry_connection = False  # aiohttp's own second attempt
         return own(filesystem)

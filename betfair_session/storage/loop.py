@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _GRACE = 0.25
+_CLOSING = 2.0
 
 
 class OutOfTime(TimeoutError):
@@ -165,6 +166,28 @@ def run(
         return future.result(max(timeout, 0) + _GRACE)
     finally:
         future.cancel()
+
+
+def release(processes: dict[int, Once[T]], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    """Close this process's driver, if it is open: on `close`, by the collector, or at exit.
+
+    Args:
+        processes: the drivers by process; a parent's is not this one's to close.
+        shut: makes the coroutine that closes one.
+    """
+    once = processes.get(os.getpid())
+    driver = None if once is None else once.take()
+    if driver is None or os.getpid() not in _loops:  # without a loop nothing was opened on one
+        return
+    loop = background_loop()
+    try:
+        inside = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        inside = False
+    future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
+    if not inside:  # the collector may run in the loop's own thread
+        with suppress(Exception):  # there is nothing to lose, nor anyone to tell
+            future.result(_CLOSING)
 
 
 def own(filesystem: T) -> T:

@@ -191,11 +191,11 @@ class ObstoreStore(DriverStore):
 
     def server_now(self, *, timeout: float) -> float | None:
         """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
-        url = endpoint_of(self._cloud, self._build({}).config)
 
         def ask() -> float:
             import requests
 
+            url = endpoint_of(self._cloud, self._build({}).config)
             with requests.head(url, timeout=timeout, allow_redirects=False) as answer:
                 return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 

@@ -38,6 +38,7 @@ class S3Store(DriverStore):
 
     module = "s3fs"
     extra = "s3"
+    filesystem = "S3FileSystem"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid AWS credentials (key and secret, profile, role) that allow "
         "s3:GetObject, s3:PutObject and s3:DeleteObject on the objects, and s3:ListBucket on the "
@@ -66,9 +67,9 @@ class S3Store(DriverStore):
         )
 
     def _place(self, path: str) -> tuple[str, str]:
-        kind = self._module.S3FileSystem
         # The driver knows access points and other names that hold a slash.
-        bucket, prefix = kind._find_bucket_key(None, kind._strip_protocol(path).lstrip("/"))
+        path = self._kind._strip_protocol(path).lstrip("/")
+        bucket, prefix = self._kind._find_bucket_key(None, path)
         return bucket, prefix.strip("/")
 
     def _open(self) -> Driver:
@@ -84,8 +85,7 @@ class S3Store(DriverStore):
                 session._retry_connection = False
                 return session
 
-        kind = self._module.S3FileSystem
-        options = apply_config(kind, dict(self._options))
+        options = apply_config(self._kind, dict(self._options))
         config = {
             "http_session_cls": OneAttempt,
             **(options.get("config_kwargs") or {}),
@@ -95,7 +95,7 @@ class S3Store(DriverStore):
         }
         loop = background_loop()
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
-        filesystem = kind(**options)
+        filesystem = self._kind(**options)
         filesystem.retries = 1
         client = run(loop, filesystem.set_session, timeout=_OPENING)
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
@@ -123,8 +123,10 @@ class S3Store(DriverStore):
 
     async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:  # noqa: ARG002
         answer = await self._send(driver, "get_object", name)
-        async with answer["Body"] as body:
-            content = await read_start(body, MAX_READ + 1)
+        try:
+            content = await read_start(answer["Body"], MAX_READ + 1)
+        finally:
+            answer["Body"].close()
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         modified = answer.get("LastModified")
         return StoredObject(

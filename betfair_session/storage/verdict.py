@@ -118,7 +118,8 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
         status = next((each for each in found if each is not None), None)
         if status is None:
             status = getattr(response, "status_code", None)
-        code = getattr(error, "error_code", None)
+        headers = getattr(response, "headers", None) or {}
+        code = getattr(error, "error_code", None) or headers.get("x-ms-error-code")
     if isinstance(status, str) and status.isdigit():
         status = int(status)
     # aiohttp gives what it could not parse the status 400.
