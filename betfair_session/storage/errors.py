@@ -115,24 +115,6 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     return ours
 
 
-def os_failure(error: OSError, *, store: str, key: str | None, writing: bool) -> StoreError:
-    """Explain an error of the local file system; see `explain`."""
-    return _store_failure(error, Operation("write" if writing else "read", store, key))
-
-
-def driver_failure(error: Exception, *, store: str, key: str | None, writing: bool) -> StoreError:
-    """Explain an error of a driver that may repeat requests by itself; see `explain`."""
-    verb = "write" if writing else "read"
-    return _store_failure(error, Operation(verb, store, key, single=False))
-
-
-def _store_failure(error: Exception, operation: Operation) -> StoreError:
-    ours = explain(error, operation)
-    if isinstance(ours, StoreError):
-        return ours
-    return StoreUnavailable(str(ours), store=operation.store, key=operation.key)
-
-
 def attempt(work: Callable[[], T], operation: Operation) -> T:
     """Do `work` and let nothing but our own errors out.
 
