@@ -183,6 +183,8 @@ TYPES = {
     "gcsfs:ChecksumError": _UNREACHABLE,
     "requests:RequestException": _UNREACHABLE,
     # asyncssh, below sshfs
+    "asyncssh:PacketDecodeError": _GARBLED,
+    "asyncssh:PasswordChangeRequired": _CREDENTIALS,
     "asyncssh:PermissionDenied": _CREDENTIALS,
     "asyncssh:SFTPPermissionDenied": ("forbidden", Sent.ANSWERED),
     "asyncssh:SFTPNoSuchFile": ("missing", Sent.ANSWERED),

@@ -1,0 +1,84 @@
+"""Every exception that a driver can raise has a meaning here."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session.exceptions import BetfairSessionError, StoreError
+from betfair_session.storage.errors import Operation, explain
+from betfair_session.storage.faults import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODULES = [
+    "aiohttp.client_exceptions",
+    "aiohttp.http_exceptions",
+    "asyncssh.misc",
+    "asyncssh.sftp",
+    "azure.core.exceptions",
+    "botocore.exceptions",
+    "gcsfs.retry",
+    "google.auth.exceptions",
+    "obstore.exceptions",
+    "requests.exceptions",
+]
+# Of terminals, listeners and web sockets, which no store uses, or raised at programmers.
+BESIDES = {
+    "BlocksizeMismatchError",
+    "BreakReceived",
+    "ChannelListenError",
+    "SignalReceived",
+    "SoftEOFReceived",
+    "TerminalSizeChanged",
+    "WSMessageTypeError",
+}
+
+
+def exceptions() -> Iterator[type[Exception]]:
+    """Yield the exceptions that the drivers' modules define."""
+    for name in MODULES:
+        for kind in vars(import_module(name)).values():
+            own = inspect.isclass(kind) and issubclass(kind, Exception)
+            if own and kind.__module__.split(".")[0] == name.split(".")[0]:
+                yield kind
+
+
+KINDS = sorted(
+    {kind for kind in exceptions() if not issubclass(kind, Warning)},
+    key=lambda kind: f"{kind.__module__}.{kind.__name__}",
+)
+
+
+def test_the_drivers_have_many_exceptions() -> None:
+    """So the test below is about something."""
+    assert len(KINDS) > 150
+    assert {kind.__module__.split(".")[0] for kind in KINDS} >= {"botocore", "azure", "aiohttp"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_exception_of_a_driver_is_mapped(kind: type[Exception]) -> None:
+    """By itself or by a base of the driver's own; a new family of errors fails here."""
+    names = [f"{each.__module__.split('.', 1)[0]}:{each.__name__}" for each in kind.__mro__]
+    mapped = [name for name in names if name in TYPES]
+    assert mapped or kind.__name__ in BESIDES, f"{names[0]} has no meaning in faults.TYPES"
+
+
+@pytest.mark.parametrize("verb", ["read", "create", "replace if unchanged", "replace", "delete"])
+def test_whatever_is_raised_becomes_ours(verb: str) -> None:
+    """Also what nobody has heard of; and a write that failed in an unknown way may have landed."""
+
+    class UnheardError(Exception):
+        """An exception of a driver that does not exist."""
+
+    ours = explain(
+        UnheardError("secret=abc123DEF456ghi789JKL012mno345PQR678stu9"), Operation(verb, "s", "k")
+    )
+    assert isinstance(ours, BetfairSessionError)
+    assert isinstance(ours, StoreError)
+    assert ours.landed == (verb != "read")
+    assert "abc123DEF456" not in str(ours)
