@@ -193,15 +193,15 @@ Made by `python benchmarks/stampede.py`; load average when it began: {load:.1f}.
 - *store calls*: of one process, smallest / median / largest; each is one request.
 - *alone*: what one process needs for the same with nobody else there, its login included. The
   sandbox takes {LOGIN_SECONDS:g} s for a login, a made-up figure.
-- *last*: from the start until the last process had its answer; *times alone*: the
-  same as a multiple of it.
+- *last*: from the start until the last process had its answer; *times alone*: that
+  as a multiple of *alone*.
 - *port*: the straightforward port, `straightforward.py`: exists, read, keepAlive, log in, write.
   The sandbox bans an account after 100 logins in a minute, as Betfair does; the port's unserved
   processes are those that met the ban (Betfair's lasts 20 minutes).
 - The middle one of {RUNS} runs by time; one run of the port. All processes, the servers and the
   sandbox share these cores, and the machine had other work, so the seconds are mostly waiting for
-  a core and vary by half between runs: a real fleet has a machine for each process. The counts do
-  not vary but for the store calls, by one or two.
+  a core and may double from one run to the next: a real fleet has a machine for each process.
+  From run to run the store calls vary by a few, and the port's logins on local files by some.
 {END}
 """
 

@@ -1,0 +1,157 @@
+"""What must hold.
+
+A *generation* of the token begins when the stored, valid token dies, is deleted or is overwritten
+by something useless, or, at the start, when there is no valid token. In it may be made
+
+- one login, and one more for each of these:
+- a held lock that was taken over when its time to live had truly passed (by the store's clock,
+  since it landed), or that a person removed or cleared;
+- a process that, when the generation began, was on its way to a login on grounds that no longer
+  held (its lock was removed or another's, or the token changed after its last look: the freeze
+  between the check and the send, which nothing can mend);
+- a foreign write or a deletion, since whoever has just logged in may find it in the way;
+- a login that ended in a refusal or without an answer, and a new token that died before it
+  was stored or could not be stored: nothing came of these, and another has to be tried.
+
+`World.credit` counts down these; below zero is I1. So is a login by the lock's holder while a valid
+token lies there that was stored before the lock was taken. The other checks:
+
+- I2: a write of a token lands on a valid one.
+- I3: a token is logged out that is stored, or was stored while it lived, or may still land.
+- I4: left alone, every process ends within the bound of `finish`; a newcomer then is served.
+- I5: more logins in a minute than the settings allow, besides those of processes whose lock had
+  outlived its time or was another's by then, and since the lock was last removed. They are
+  counted from when the lock was taken, up to 16 s before the login, so 44 s are looked at.
+- refusal: the lock is taken while a refusal in it truly still counts, by more than the margin.
+- adopted: a call ends with a token that this library logged out; a refusal or the brake is raised
+  although the token just read may be valid.
+- vouched: a lock says that a token older than FRESH was published just now.
+- leak: a live session is given up silently that is neither stored, nor logged out, nor uncertain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from betfair_session.lease import lock as locks
+from betfair_session.lease import messages as m
+from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN
+
+from .facts import bit
+from .violation import fail
+
+if TYPE_CHECKING:
+    from betfair_session.lease.lock import Lock
+
+    from .local import Local
+    from .pool import Pool
+    from .rules import Rules
+    from .world import World
+
+SURE_WINDOW = BRAKE_WINDOW - 16.0
+
+
+def holds(pool: Pool, world: World, nonce: str) -> bool:
+    """Tell whether an attempt truly has the lock."""
+    if world.lock < 0:
+        return False
+    lock = pool.locks[world.lock]
+    return lock.state == locks.HELD and lock.nonce == nonce
+
+
+def generation(pool: Pool, world: World) -> None:
+    """Begin a generation: the stored token was valid, and is so no more."""
+    world.credit = 1
+    for proc in world.procs:
+        if pool.facts[proc].phase in {"confirm", "login"}:
+            state = pool.at(proc).state
+            base = int(state.base[1:]) if state.base else -1
+            moved = pool.facts[proc].phase == "login" and base != world.version
+            world.credit += moved or not holds(pool, world, state.nonce)
+
+
+def logged_in(rules: Rules, pool: Pool, world: World, local: Local) -> None:
+    """Count a login that is made now."""
+    world.credit -= 1
+    if world.credit < 0:
+        fail("I1", "a login too many in this generation")
+    held = holds(pool, world, local.state.nonce)
+    held = held and world.lock_age < rules.settings.ttl
+    valid = world.token > 0 and world.live >> world.token & 1
+    if held and valid and world.age > world.lock_age:
+        fail("I1", "a login although a valid token was there before the lock was taken")
+    if not rules.brake:
+        return
+    world.zombies += not held
+    world.window = (*world.window, world.lock_age if held else 0.0)
+    most = rules.settings.logins_per_minute
+    if len(world.window) - world.zombies > most:
+        fail("I5", "too many logins in a minute")
+
+
+def forget_logins(world: World) -> None:
+    """Leave out the logins that the lock cannot tell of any more."""
+    world.window, world.zombies = (), 0
+
+
+def later_window(world: World, seconds: float) -> None:
+    """Let the window move on."""
+    world.window = tuple(ago + seconds for ago in world.window if ago + seconds < SURE_WINDOW)
+    world.zombies = min(world.zombies, len(world.window))
+
+
+def token_lands(world: World, content: int) -> None:
+    """Look at a token's write that lands now."""
+    if world.token > 0 and world.live >> world.token & 1:
+        fail("I2", "a valid token was replaced")
+    if world.live >> content & 1:
+        world.landed |= 1 << content
+
+
+def lock_lands(world: World, pool: Pool, lock: Lock, old_force: float) -> None:
+    """Look at a lock's write that lands now, over the present one."""
+    if world.lock < 0 or lock.state != locks.HELD:
+        return
+    old = pool.locks[world.lock]
+    if old.state == locks.HELD and old.nonce != lock.nonce and world.lock_age >= old.ttl:
+        world.credit += 1
+    if old.state == locks.FAILED and old_force > MARGIN:
+        fail("refusal", f"taken {old_force:.0f} s before the refusal's end")
+
+
+def vouches(world: World, lock: Lock, new_fingerprint: str) -> None:
+    """Look at what a lock that lands now says about the stored token."""
+    if lock.state != locks.DONE or not lock.published or lock.published == new_fingerprint:
+        return
+    if world.token == int(lock.published[1:]) and world.age > FRESH + MARGIN:
+        fail("vouched", "an old token was called freshly published")
+
+
+def logs_out(world: World, token: str) -> None:
+    """Look at a logout that is made now."""
+    name = bit(token)
+    if world.token > 0 and name == 1 << world.token:
+        fail("I3", "the stored token was logged out")
+    if world.landed & name:
+        fail("I3", "a token that others may use was logged out")
+    if any(what == "token" and name == 1 << content for what, content, _, _ in world.floats):
+        fail("I3", "a token that may still be stored was logged out")
+    world.live &= ~name
+    world.out |= name
+
+
+def told(world: World, before: Local, after: Local) -> None:
+    """Look at a process's step."""
+    if before.state.new is not None and after.state.new is None:
+        _gives_up(world, before, after)
+    if isinstance(after.effect, m.Done) and world.out & bit(after.effect.token):
+        fail("adopted", "a call ended with a token that was logged out")
+
+
+def _gives_up(world: World, before: Local, after: Local) -> None:
+    name = bit(before.state.new)
+    safe = world.landed | world.out | ~world.live
+    uncertain = isinstance(after.state.after, m.Failed) and after.state.after.why == "uncertain"
+    world.credit += uncertain
+    if not (name & safe or uncertain or before.state.maybe):
+        fail("leak", "a live session was forgotten")

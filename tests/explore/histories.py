@@ -1,0 +1,248 @@
+"""Random histories: several of the real Flow over one store, with a virtual clock, from one seed.
+
+Each call of the store is carried out whole at one moment, and its answer seen at a later one; in
+between the others go on. A process may freeze at either, with or without its monotonic clock, or
+stop for ever. Store faults are memory.py's; Betfair refuses, stays unclear, and ends sessions;
+somebody deletes, overwrites and unlocks. After a while all this stops, and everybody has to
+end. The loop of `Flow` alone is taken apart here, to go one call at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from typing import TYPE_CHECKING
+
+from betfair_session.lease import lock as locks
+from betfair_session.lease import messages as m
+from betfair_session.lease.flow import fingerprint
+from betfair_session.lease.state import LeaseSettings
+from betfair_session.secret import Secret
+
+from .callers import Caller, SteppedFlow, VirtualClock
+from .ledger import LOCK_KEY, Ledger
+from .memory import KEY, MemoryStore
+from .pool import REFUSALS
+from .violation import Violation, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 240.0  # seconds after the last fault: the longest deadline, a time to live, some calls
+TROUBLE = 90.0  # seconds for which things go wrong
+
+
+class History:
+    """One run, wholly determined by its seed."""
+
+    def __init__(self, seed: int) -> None:
+        """Set the scene."""
+        self._rng = rng = random.Random(seed)
+        self.ledger = Ledger()
+        self.store = self.ledger.store = MemoryStore(rng, self.ledger.landing)
+        self.calls = 0
+        self._now = 1_000_000.0
+        self._ends = self._now + TROUBLE
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._turn = 0
+        self._tokens = 0
+        self._callers = 0
+        self._freezes = rng.choice((0.0, 0.02, 0.05))
+        self._crashes = rng.choice((0.0, 0.02, 0.05))
+        self._betfair = rng.choice((0.0, 0.0, 0.2, 0.5))
+        self.store.faults = rng.choice((0.0, 0.05, 0.2))
+        self._settings = LeaseSettings(logins_per_minute=rng.choice((2, 4, 4)))
+
+    def run(self) -> None:
+        """Let it happen.
+
+        Raises:
+            Violation: an invariant does not hold.
+        """
+        rng = self._rng
+        self.store.now = self._now
+        self._scene()
+        spread = rng.choice((0.0, 1.0, TROUBLE))
+        for _ in range(rng.choice((2, 2, 3, 4))):
+            self._at(self._now + rng.random() * spread, self._begin)
+        for _ in range(rng.choice((0, 0, 1, 2, 3))):
+            self._at(self._now + rng.random() * rng.choice((2.0, TROUBLE)), self._adversity)
+        self._until_quiet()
+        self.store.faults = 0.0
+        self._begin()
+        self._until_quiet()
+
+    # --- the scheduler ----------------------------------------------------------------------------
+
+    def _at(self, time: float, doing: Callable[[], None]) -> None:
+        self._turn += 1
+        heapq.heappush(self._queue, (time, self._turn, doing))
+
+    def _until_quiet(self) -> None:
+        while self._queue:
+            self._now, _, doing = heapq.heappop(self._queue)
+            if self._now > self._ends:
+                self.store.faults = self._freezes = self._crashes = self._betfair = 0.0
+            if self.ledger.states and self._now > self._ends + PATIENCE:
+                fail("I4", "somebody still waits")
+            self.store.now = self._now
+            self.ledger.writer = None
+            self.store.land_late()
+            doing()
+        self._ends = max(self._ends, self._now)
+
+    def _begin(self) -> None:
+        clock = VirtualClock(self._rng)
+        clock.at = self._now
+        deadline = clock.mono() + self._rng.choice((12.0, 45.0, 120.0))
+        flow = SteppedFlow(self.store, KEY, self._settings, deadline=deadline, clock=clock)
+        self._callers += 1
+        caller = Caller(self._callers, flow, clock)
+        self.ledger.states[caller.number] = flow._state
+        self._at(self._now, lambda: self._call(caller))
+
+    def _pass(self, caller: Caller) -> float:
+        """Return how long something takes; now and then the process freezes meanwhile."""
+        rng = self._rng
+        if rng.random() >= self._freezes:
+            return 0.01 + 0.3 * rng.random() ** 3
+        frozen = rng.choice((6.0, 17.0, 33.0, 70.0))
+        if rng.random() < 0.3:
+            caller.clock.behind += frozen
+        elif rng.random() < 0.3:
+            caller.clock.skew += rng.choice((-100.0, 100.0))
+        return frozen
+
+    def _call(self, caller: Caller) -> None:
+        """Carry out what a process asked for."""
+        self.calls += 1
+        effect = caller.effect
+        if self._rng.random() < self._crashes:
+            del self.ledger.states[caller.number]
+            return
+        if isinstance(effect, m.Wait):
+            event: m.Event = m.Woke()
+            takes = effect.seconds + (self._pass(caller) if self._freezes else 0.0)
+        else:
+            takes = self._pass(caller)
+            caller.clock.at = self._now + takes
+            self.ledger.writer = caller.flow._state
+            event = self._answer(caller, effect)
+        self._at(self._now + takes, lambda: self._tell(caller, event))
+
+    def _tell(self, caller: Caller, event: m.Event) -> None:
+        """Let a process go on to its next call, or its end."""
+        caller.clock.at = self._now
+        before = caller.flow._state
+        effect = caller.effect = caller.flow._step(event)
+        after = self.ledger.states[caller.number] = caller.flow._state
+        self.ledger.told(before, after, effect)
+        self.ledger.asked(effect, self._now)
+        if isinstance(effect, m.Done | m.Failed):
+            del self.ledger.states[caller.number]
+            if self._now < self._ends and self._rng.random() < 0.2:
+                self._at(self._now + 20.0 * self._rng.random(), self._begin)
+            return
+        self._at(self._now + self._pass(caller), lambda: self._call(caller))
+
+    # --- Betfair ----------------------------------------------------------------------------------
+
+    def _answer(self, caller: Caller, effect: m.Effect) -> m.Event:
+        unlucky = self._rng.random() < self._betfair
+        if isinstance(effect, m.Validate):
+            if unlucky:
+                return m.Unclear("unclear")
+            alive = effect.token.reveal() in self.ledger.live
+            return m.Alive(effect.token, fingerprint(effect.token)) if alive else m.Dead()
+        if isinstance(effect, m.Login):
+            return self._login(caller, unlucky=unlucky)
+        if isinstance(effect, m.Logout):
+            self.ledger.logs_out(effect.token.reveal())
+            self.ledger.credit += caller.flow._state.after is not None
+            return m.LoggedOut()
+        return caller.flow._perform(effect)  # type: ignore[arg-type]
+
+    def _login(self, caller: Caller, *, unlucky: bool) -> m.Event:
+        kind = self._rng.choice(("unsent", "unclear", *REFUSALS)) if unlucky else ""
+        if kind == "unsent":
+            return m.Unclear("unsent", sent=False)
+        self.ledger.logged_in(caller.flow._state)
+        if kind:
+            self.ledger.credit += 1
+            if kind == "unclear":
+                return m.Unclear("unclear")
+            return m.Refused("refused", "CODE", kind, REFUSALS[kind])
+        token = Secret(self._new_token(live=True))
+        return m.LoggedIn(token, fingerprint(token))
+
+    def _new_token(self, *, live: bool) -> str:
+        self._tokens += 1
+        token = f"token-{self._tokens}"
+        if live:
+            self.ledger.live.add(token)
+        return token
+
+    # --- the adversary ----------------------------------------------------------------------------
+
+    def _scene(self) -> None:
+        rng = self._rng
+        what = rng.choice(("missing", "missing", "dead", "junk", "live"))
+        if what == "live":
+            self.ledger.credit = 0
+        if what != "missing":
+            content = "not a token" if what == "junk" else self._new_token(live=what == "live")
+            self.store.put(KEY, content.encode())
+        if rng.random() < 0.2:
+            held = locks.Lock(locks.HELD, "gone", ttl=rng.choice((30.0, 120.0)))
+            self.store.put(LOCK_KEY, rng.choice((locks.encode(held), b"{junk")))
+
+    def _adversity(self) -> None:
+        ledger = self.ledger
+        valid = ledger.stored() in ledger.live
+        doing = self._rng.choice(
+            (self._death, self._death, self._delete, self._foreign, self._unlock)
+        )
+        doing()
+        if valid and ledger.stored() not in ledger.live:
+            ledger.generation()
+        ledger.credit += 1
+
+    def _death(self) -> None:
+        live = sorted(self.ledger.live)
+        if live:
+            self.ledger.live.discard(self._rng.choice(live))
+
+    def _delete(self) -> None:
+        if self._rng.random() < 0.7:
+            self.store.objects.pop(KEY, None)
+        else:
+            self.store.objects.pop(LOCK_KEY, None)
+            self.ledger.forget_logins()
+
+    def _foreign(self) -> None:
+        what = self._rng.choice(("live", "dead", "junk"))
+        content = "not a token" if what == "junk" else self._new_token(live=what == "live")
+        self.store.put(KEY, content.encode())
+
+    def _unlock(self) -> None:
+        kept = self.store.objects.get(LOCK_KEY)
+        if kept is not None:
+            self.store.put(LOCK_KEY, locks.cleared(kept.content))
+
+
+def run(first: int, number: int) -> int:
+    """Run histories with the seeds from `first` on; return how many calls were made.
+
+    Raises:
+        Violation: with the seed that makes it happen again.
+    """
+    calls = 0
+    for seed in range(first, first + number):
+        history = History(seed)
+        try:
+            history.run()
+        except Violation as violation:
+            violation.args = (f"{violation} (seed {seed})",)
+            raise
+        calls += history.calls
+    return calls

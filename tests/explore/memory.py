@@ -1,0 +1,151 @@
+"""A store in memory with a virtual clock, conditions that hold, and faults at random."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from betfair_session.exceptions import StoreUnavailable, StoreWriteError
+from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+KEY = "token"
+
+
+@dataclass
+class Kept:
+    """An object, its version, and when by the true time it was written."""
+
+    content: bytes
+    version: str
+    at: float
+
+
+@dataclass
+class Write:
+    """A conditional write on its way, and when it is to land if it is late."""
+
+    key: str
+    content: bytes
+    version: str | None
+    due: float = 0.0
+
+
+class MemoryStore(TokenStore):
+    """Linearizable; `now` is the true time, which the scheduler sets before each call.
+
+    Attributes:
+        faults: how often a call goes wrong, from 0 to 1.
+        landing: told of each write just before it lands.
+        late: writes that may still land.
+    """
+
+    label = "memory"
+    atomic = True
+
+    def __init__(self, rng: random.Random, landing: Callable[[Write, Kept | None], None]) -> None:
+        """Begin empty, as one of several kinds of stores."""
+        self.objects: dict[str, Kept] = {}
+        self.now = 0.0
+        self.faults = 0.0
+        self.late: list[Write] = []
+        self._rng = rng
+        self._landing = landing
+        self._versions = 0
+        self._hides_date = rng.random() < 0.3
+        self._whole_seconds = rng.random() < 0.5
+        self._etags = rng.random() < 0.5
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """See TokenStore."""
+        assert timeout > 0
+        if self.faults and self._rng.random() < self.faults:
+            self._fail("read", landed=False)
+        kept = self.objects.get(key)
+        if kept is None:
+            return None
+        modified, now = kept.at, self.now
+        if self._whole_seconds:
+            modified, now = float(int(modified)), float(int(now))
+        return StoredObject(kept.content, kept.version, modified, None if self._hides_date else now)
+
+    def server_now(self, *, timeout: float) -> float | None:
+        """See TokenStore."""
+        assert timeout > 0
+        return float(int(self.now)) if self._hides_date else None
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """See TokenStore."""
+        return self._attempt(Write(key, content, None), timeout)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """See TokenStore."""
+        return self._attempt(Write(key, content, version), timeout)
+
+    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
+        """See TokenStore."""
+        raise NotImplementedError
+
+    def delete(self, key: str, *, timeout: float) -> None:
+        """See TokenStore."""
+        raise NotImplementedError
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write as one who takes no part."""
+        self._versions += 1
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        version = digest if self._etags else str(self._versions)
+        self.objects[key] = Kept(content, version, self.now)
+
+    def land_late(self) -> None:
+        """Let the late writes land that are due."""
+        for write in [write for write in self.late if write.due <= self.now]:
+            self.late.remove(write)
+            if self._holds(write):
+                self._land(write)
+
+    def can_land(self, write: Write) -> bool:
+        """Tell whether a late write's condition may come true: to create, or with tags, always."""
+        return write.version is None or self._etags or self._holds(write)
+
+    def _attempt(self, write: Write, timeout: float) -> str:
+        assert timeout > 0
+        if not self.faults or self._rng.random() >= self.faults:
+            if not self._holds(write):
+                raise self._conflict()
+            return self._land(write)
+        chance = self._rng.random()
+        if chance < 0.2:
+            self._fail("write", landed=False)
+        if chance < 0.35:
+            message = "refused"
+            raise StoreWriteError(message, store="memory", key=write.key, reason="forbidden")
+        if chance < 0.5:
+            raise self._conflict()
+        if chance < 0.75:
+            if self._holds(write):
+                self._land(write)
+        else:
+            write.due = self.now + self._rng.choice((1.0, 10.0, 40.0))
+            self.late.append(write)
+        self._fail("write", landed=True)
+        raise AssertionError
+
+    def _holds(self, write: Write) -> bool:
+        kept = self.objects.get(write.key)
+        return (kept.version if kept else None) == write.version
+
+    def _land(self, write: Write) -> str:
+        self._landing(write, self.objects.get(write.key))
+        self.put(write.key, write.content)
+        return self.objects[write.key].version
+
+    def _conflict(self) -> VersionConflict:
+        return VersionConflict("conflict", store="memory", key=KEY, reason="conflict")
+
+    def _fail(self, what: str, *, landed: bool) -> None:
+        raise StoreUnavailable(what, store="memory", key=KEY, reason="timeout", landed=landed)

@@ -1,0 +1,78 @@
+"""Random histories of the real flow; what fails in one can be made to fail again."""
+
+from __future__ import annotations
+
+import pytest
+
+from betfair_session.storage.contract import VersionConflict
+
+from .histories import History, run
+from .memory import MemoryStore, Write
+from .violation import Violation
+
+BATCHES = 100
+EACH = 1_000
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_no_invariant_fails_in_random_histories(batch: int) -> None:
+    """Whatever store, clocks, Betfair and other people do, the truth stays within the rules."""
+    assert run(batch * EACH, EACH) > EACH
+
+
+def _first_failure(most: int) -> Violation:
+    with pytest.raises(Violation) as caught:
+        run(0, most)
+    return caught.value
+
+
+def test_history_that_failed_fails_again_from_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure names its seed, and that seed alone brings it back."""
+    monkeypatch.setattr(MemoryStore, "_holds", _always)
+    first = _first_failure(200)
+    seed = int(str(first).partition("(seed ")[2].rstrip(")"))
+    again = History(seed)
+    with pytest.raises(Violation) as caught:
+        again.run()
+    assert str(first) == f"{caught.value} (seed {seed})"
+    assert caught.value.invariant == first.invariant
+
+
+def test_equal_seeds_give_equal_histories() -> None:
+    """Nothing but the seed decides what happens."""
+    one, other = History(7), History(7)
+    one.run()
+    other.run()
+    assert (one.calls, one.store.objects) == (other.calls, other.store.objects)
+
+
+@pytest.mark.parametrize(("key", "invariants"), [("token", {"I2"}), ("token.login", {"I1", "I5"})])
+def test_histories_notice_conditions_that_do_not_hold(
+    key: str, invariants: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one object's writes ignore their condition, an invariant fails before long."""
+    holds = MemoryStore._holds
+
+    def careless(store: MemoryStore, write: Write) -> bool:
+        return write.key == key or holds(store, write)
+
+    monkeypatch.setattr(MemoryStore, "_holds", careless)
+    assert _first_failure(5_000).invariant in invariants
+
+
+def _always(store: MemoryStore, write: Write) -> bool:
+    del store, write
+    return True
+
+
+def test_memory_store_keeps_its_word() -> None:
+    """The store that all this stands on refuses what it should."""
+    store = History(1).store
+    store.faults = 0.0
+    store.objects.clear()
+    version = store.create("token.login", b"{}", timeout=1.0)
+    with pytest.raises(VersionConflict):
+        store.create("token.login", b"{}", timeout=1.0)
+    store.replace_if_version("token.login", b"[]", version, timeout=1.0)
+    with pytest.raises(VersionConflict):
+        store.replace_if_version("token.login", b"{}", version, timeout=1.0)

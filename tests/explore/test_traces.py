@@ -1,0 +1,134 @@
+"""Short traces through the shipped machine that explorer, histories or reading found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from betfair_session.lease import lock as locks
+from betfair_session.lease import messages as m
+from betfair_session.lease.machine import begin, step
+from betfair_session.lease.state import BAN, LeaseSettings
+
+if TYPE_CHECKING:
+    from betfair_session.lease.state import State
+
+E = TypeVar("E")
+
+LADDER = (15.0, 60.0, 300.0, 900.0)
+
+
+class Walk:
+    """One process on the machine: tell it an event, look at what it asks for."""
+
+    def __init__(self, nonce: str = "mine", *, clock: float = 1000.0) -> None:
+        """Begin a call at the server time `clock`, with an hour to wait."""
+        self.state: State
+        self.asked: m.Effect
+        self.state, self.asked = begin(
+            LeaseSettings(), owner="", deadline=3600.0, nonce=nonce, shared=True
+        )
+        self._clock = clock
+
+    def tell(self, event: m.Event, kind: type[E], *, at: float = 0.0, wrong: float = 0.0) -> E:
+        """Tell an event at second `at`, the server's clock misjudged by `wrong`; return the ask."""
+        tick = m.Tick(at, at, self._clock + at + wrong, 0.5, f"again {at}")
+        self.state, self.asked = step(self.state, event, tick)
+        if self.state.phase == "pause":
+            self.state, self.asked = step(self.state, m.Woke(), tick)
+        assert isinstance(self.asked, kind), self.asked
+        return self.asked
+
+    def to_login(self, *, wrong: float = 0.0) -> None:
+        """Walk from nothing stored to the login."""
+        self.tell(m.TokenRead(), m.WriteLock, wrong=wrong)
+        self.tell(m.Written("L1"), m.ReadToken, wrong=wrong)
+        self.tell(m.TokenRead(), m.Login, wrong=wrong)
+
+    def to_publish(self) -> None:
+        """Walk from a dead token in the version V0 to the publication of "new"."""
+        self.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Validate)
+        self.tell(m.Dead(), m.ReadLock)
+        self.tell(m.LockRead(), m.WriteLock)
+        self.tell(m.Written("L1"), m.ReadToken)
+        self.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Login)
+        self.tell(m.LoggedIn("new", "fp-new"), m.Publish)
+
+
+def _waiting(nonce: str = "waiter") -> Walk:
+    """Return a process that found nothing stored and another's lock, and waits."""
+    walk = Walk(nonce)
+    walk.tell(m.TokenRead(), m.WriteLock)
+    walk.tell(m.Conflict(), m.ReadLock)
+    held = locks.Lock(locks.HELD, "other", since=1000.0, logins=(1000.0,))
+    walk.tell(m.LockRead(held, "L0", 0.0), m.Wait)
+    return walk
+
+
+def test_ban_holds_for_a_reader_whose_idea_of_the_servers_clock_is_a_second_behind() -> None:
+    """A ban just recorded is not ignored because 1200.8 s seem to be left of it."""
+    walk = _waiting()
+    walk.tell(m.Woke(), m.ReadToken, at=1.0)
+    walk.tell(m.TokenRead(), m.Wait, at=1.0)
+    walk.tell(m.Woke(), m.ReadLock, at=2.0)
+    ban = locks.Lock(locks.FAILED, "other", login_class="ban", not_before=1002.0 + BAN)
+    failed = walk.tell(m.LockRead(ban, "L2", -0.8), m.Failed, at=2.0, wrong=-0.8)
+    assert failed.why == "refused"
+
+
+def test_refusal_counts_although_the_refused_process_had_a_slow_clock() -> None:
+    """The first login ever happens before the store's clock is known; its refusal holds."""
+    slow = Walk()
+    slow.to_login(wrong=-3600.0)
+    refused = m.Refused("error", "TEMPORARY_BAN_TOO_MANY_REQUESTS", "ban", (BAN,))
+    written = slow.tell(refused, m.WriteLock, wrong=-3600.0)
+    other = Walk("other")
+    other.tell(m.TokenRead(), m.WriteLock, at=5.0)
+    other.tell(m.Conflict(), m.ReadLock, at=5.0)
+    failed = other.tell(m.LockRead(written.lock, "L2", 5.0), m.Failed, at=5.0)
+    assert failed.why == "refused"
+
+
+def test_giving_the_lock_back_does_not_vouch_for_an_old_token() -> None:
+    """A holder that makes no login says nothing about the token published before it."""
+    holder = Walk("holder")
+    holder.tell(m.TokenRead("old", "V1", "fp-old"), m.Validate)
+    holder.tell(m.Dead(), m.ReadLock)
+    done = locks.Lock(locks.DONE, "older", published="fp-old", logins=(-9000.0,))
+    holder.tell(m.LockRead(done, "L1", 9000.0), m.WriteLock)
+    holder.tell(m.Written("L2"), m.ReadToken)
+    given = holder.tell(m.StoreFailed("error"), m.WriteLock)
+    waiter = _waiting()
+    waiter.tell(m.Woke(), m.ReadToken, at=1.0)
+    waiter.tell(m.TokenRead("old", "V1", "fp-old"), m.ReadLock, at=1.0)
+    waiter.tell(m.LockRead(given.lock, "L3", 1.0), m.Validate, at=1.0)
+
+
+def test_token_that_may_have_been_stored_is_not_logged_out_when_another_replaced_it() -> None:
+    """The write landed, somebody adopted it, a foreign writer overwrote it: no logout."""
+    walk = Walk()
+    walk.to_publish()
+    walk.tell(m.StoreFailed("error", landed=True, passing=True), m.ReadToken)
+    walk.tell(m.TokenRead("foreign", "V2", "fp-foreign"), m.WriteLock)
+
+
+def test_token_that_may_have_been_stored_is_not_logged_out_after_a_deletion() -> None:
+    """The write landed, the object was deleted, the next writes were refused: no logout."""
+    walk = Walk()
+    walk.to_publish()
+    walk.tell(m.StoreFailed("error", landed=True, passing=True), m.ReadToken)
+    walk.tell(m.TokenRead(), m.Publish)
+    walk.tell(m.StoreFailed("error"), m.ReadToken)
+    walk.tell(m.TokenRead(), m.Publish)
+    walk.tell(m.StoreFailed("error"), m.ReadToken)
+    walk.tell(m.TokenRead(), m.WriteLock)
+
+
+def test_lock_from_the_future_is_not_waited_for() -> None:
+    """An age below zero tells of a clock that stood still, not of a login a moment ago."""
+    walk = _waiting()
+    walk.tell(m.Woke(), m.ReadToken, at=1.0)
+    walk.tell(m.TokenRead(), m.Wait, at=1.0)
+    walk.tell(m.Woke(), m.ReadLock, at=2.0)
+    done = locks.Lock(locks.DONE, "other", published="fp-gone")
+    walk.tell(m.LockRead(done, "L2", -61.0), m.ReadToken, at=2.0)
+    walk.tell(m.TokenRead(), m.WriteLock, at=2.0)
