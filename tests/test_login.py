@@ -205,6 +205,35 @@ def test_maintenance_says_that_betfair_is_down(client: IdentityClient, sandbox: 
     assert caught.value.host in sandbox.identity_cert_url
 
 
+UNCLEAR = [
+    *("reset", "lost", "truncated", "cut", "empty", "huge", "html200", "png200", "non_object"),
+    *("redirect", "blocked", "status:404", "status:429", "status:500", "status:503"),
+]
+
+
+@pytest.mark.parametrize("fault", UNCLEAR)
+@pytest.mark.parametrize("endpoint", ["certlogin", "login", "logout"])
+def test_no_fault_of_an_endpoint_is_taken_for_an_answer(
+    client: IdentityClient, sandbox: Sandbox, endpoint: str, fault: str
+) -> None:
+    """Each is "cannot tell"; a login is sent once, a logout again if that may help."""
+    token = sandbox.issue()
+    sandbox.fault(endpoint, fault, times=None)
+    calls: dict[str, Callable[[], object]] = {
+        "certlogin": lambda: client.certlogin(sandbox.username, sandbox.password),
+        "login": lambda: client.login(sandbox.username, sandbox.password),
+        "logout": lambda: client.logout(token),
+    }
+    with pytest.raises(IdentityUnavailable) as caught:
+        calls[endpoint]()
+    assert caught.value.endpoint == endpoint
+    repeated = fault in {"reset", "lost", "truncated", "status:429", "status:500", "status:503"}
+    assert sandbox.counts() == {endpoint: 3 if endpoint == "logout" and repeated else 1}
+    shown = everything_in(caught.value)
+    for secret in (token, sandbox.password, sandbox.username, sandbox.app_key):
+        assert secret not in shown
+
+
 class Counting(HTTPAdapter):
     """An adapter that counts what it sends."""
 

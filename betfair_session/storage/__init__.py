@@ -34,6 +34,8 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
         store: an fsspec URL, a local path, an fsspec filesystem, or a pair of a filesystem and
             the root on it, as `fsspec.core.url_to_fs` returns it.
         storage_options: what fsspec takes for that URL; not with a filesystem of the caller's.
+            `{"obstore": True}` opens an s3, gs or abfs URL with obstore, like the prefix
+            "obstore+".
 
     Returns:
         The store.
@@ -66,7 +68,7 @@ def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
         from .local import LocalStore
 
         return LocalStore(_local_path(url), options)
-    if scheme.startswith("obstore+"):
+    if scheme.startswith("obstore+") or options.pop("obstore", False):
         from .obstore import ObstoreStore
 
         return ObstoreStore(url, options)

@@ -45,7 +45,7 @@ def test_nobody_takes_a_living_holders_lock_because_of_a_clock(
     """Scenario 14: the holder's clock is an hour off, so are the others', the other way."""
     scene = scene_on(kind)
     scene.sandbox.hold("certlogin")
-    jobs = [scene.job(warm=True, timeout=2, clock_offset=offset) for offset in (-holder, 0.0)]
+    jobs = [scene.job(warm=True, timeout=3, clock_offset=offset) for offset in (-holder, 0.0)]
     with Worker(scene.job(warm=True, clock_offset=holder)) as worker:
         scene.sandbox.wait_for("certlogin")
         assert [outcome.error for outcome in run_crowd(jobs)] == ["LoginTimeout"] * 2

@@ -101,8 +101,10 @@ def test_a_delete_marker_is_a_missing_token(
         assert third.token() == scene.stored() != token
 
 
-@pytest.mark.parametrize("name", JUNK)
-@pytest.mark.parametrize("kind", ["local", "seaweed"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("local", name) for name in JUNK), ("seaweed", "empty"), ("seaweed", "huge")],
+)
 def test_junk_in_place_of_the_lock_counts_as_held(
     scene_on: Callable[[str], Scene], kind: str, name: str
 ) -> None:
@@ -110,8 +112,9 @@ def test_junk_in_place_of_the_lock_counts_as_held(
     scene = scene_on(kind)
     scene.place.put(KEY + ".login", JUNK[name])
     with scene.session() as session:
+        session._store.read("nothing", timeout=30)  # it opens its driver
         with pytest.raises(LoginTimeout):
-            session.token(timeout=0.6)
+            session.token(timeout=1)
         assert scene.logins() == 0
         assert scene.place.get(KEY + ".login") == JUNK[name]
         foreign = scene.sandbox.issue()

@@ -36,7 +36,7 @@ def problems_of(ordeal: Ordeal, stored: str, thawed: Outcome) -> list[str]:
     return [f"{ordeal}: {what}" for what, fine in checks.items() if not fine]
 
 
-@pytest.mark.parametrize("kind", ["local", "seaweed"])
+@pytest.mark.parametrize("kind", ["local", "obstore+seaweed"])
 def test_a_process_frozen_at_any_point_replaces_nothing(
     scene_on: Callable[[str], Scene], kind: str
 ) -> None:
