@@ -18,6 +18,8 @@ from servers.process import HOST, ServerMissing, ServerProcess
 
 REGION = "us-east-1"
 
+_MOTO = Path(__file__).with_name("moto_program.py")
+
 
 class S3Server(ObjectServer):
     """What both have in common: everything but their start."""
@@ -148,7 +150,7 @@ class MotoServer(S3Server):
         if importlib.util.find_spec("moto") is None:
             message = "the package moto[server] is not installed"
             raise ServerMissing(message)
-        command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(ports[0])]
+        command = [sys.executable, str(_MOTO), str(ports[0])]
         return ServerProcess(command, self.directory), ports[0]
 
 

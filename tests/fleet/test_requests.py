@@ -1,0 +1,55 @@
+"""What backends.md says that calls cost, counted by a proxy before each real server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.objects import ObjectServer
+    from servers.proxy import Proxy
+
+    from fleet.scene import Scene
+
+# The S3 servers are not Amazon's: one more write tries out whether they keep conditions.
+COSTS = {
+    "seaweed": (2, 4),
+    "moto": (2, 4),
+    "obstore+seaweed": (2, 4),
+    "gcs": (2, 3),
+    "azure": (2, 3),
+}
+
+
+@pytest.mark.parametrize("kind", COSTS)
+def test_calls_cost_what_the_table_says(
+    kind: str,
+    scene_on: Callable[[str], Scene],
+    server_of: Callable[[str], ObjectServer],
+    proxy_to: Callable[[ObjectServer], Proxy],
+) -> None:
+    """At most six requests for a first login, one for a resume, six for a later login."""
+    proxy = proxy_to(server_of(kind.rpartition("+")[2]))
+    scene = scene_on(kind)
+
+    def cost() -> tuple[int, int]:
+        session.token()
+        methods = [each.method for each in proxy.requests]
+        proxy.clear()
+        # A look at the server's clock, which obstore hides, is neither a read nor a write.
+        looks = methods.count("HEAD")
+        assert looks <= kind.startswith("obstore")
+        return methods.count("GET"), len(methods) - methods.count("GET") - looks
+
+    with scene.session(endpoint=proxy.endpoint) as session:
+        session._store.read("nothing", timeout=30)  # it opens its driver
+        proxy.clear()
+        first = cost()
+        assert first == COSTS[kind]
+        assert sum(first) <= 6
+        assert cost() == (1, 0)
+        scene.sandbox.expire_all()
+        assert cost() == (3, 3)

@@ -1,0 +1,40 @@
+"""Serve S3 with moto. Usage: moto_program.py PORT.
+
+moto looks whether a condition holds and then writes, so that of two requests at the same moment
+both may win (seen once in some hundred races). Amazon's S3 does it in one step; here each request
+is answered before the next begins.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import run_simple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_server = DomainDispatcherApplication(create_backend_app)
+_lock = threading.Lock()
+
+
+def _one_at_a_time(environment: Any, start: Any) -> Iterable[bytes]:  # noqa: ANN401 - a WSGI application
+    with _lock:
+        return list(_server(environment, start))
+
+
+if __name__ == "__main__":
+    run_simple(
+        "127.0.0.1",
+        int(sys.argv[1]),
+        _one_at_a_time,
+        threaded=True,
+        request_handler=MotoRequestHandler,
+    )
