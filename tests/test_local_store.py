@@ -82,6 +82,19 @@ def test_a_writer_that_thaws_after_another_wrote_does_not_overwrite(tmp_path: Pa
     assert os.listdir(tmp_path) == ["k"]
 
 
+def test_a_frozen_writer_keeps_nobody_from_writing_in_a_short_time(tmp_path: Path) -> None:
+    """It holds the directory lock; half of the time is spent on queueing for it, no more."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"old", timeout=5)
+    process = start_writer(tmp_path, "SIGSTOP")
+    try:
+        store.replace_if_version("k", b"new", version(store), timeout=0.8)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+        process.communicate(timeout=60)
+    assert content(store) == b"new"
+
+
 def test_a_writer_that_thaws_undisturbed_writes(tmp_path: Path) -> None:
     """Being slow is no fault."""
     store = LocalStore(str(tmp_path))

@@ -116,7 +116,7 @@ class LocalStore(TokenStore):
         def delete() -> None:
             with (
                 contextlib.suppress(FileNotFoundError, NotADirectoryError),
-                _directory_lock(os.path.dirname(path), min(timeout, _LOCK_PATIENCE)),
+                _directory_lock(os.path.dirname(path), _patience(timeout)),
             ):
                 _fence(path)
                 os.unlink(path)
@@ -190,7 +190,7 @@ class LocalStore(TokenStore):
 
         def write() -> str:
             _make_directory(os.path.dirname(path))
-            with _directory_lock(os.path.dirname(path), min(timeout, _LOCK_PATIENCE)):
+            with _directory_lock(os.path.dirname(path), _patience(timeout)):
                 while time.monotonic() < give_up:
                     temporary = _write_temporary(path, content)
                     try:
@@ -293,6 +293,11 @@ def _link(temporary: str, path: str) -> None:
 def _remove(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
+
+
+def _patience(timeout: float) -> float:
+    """Return how long to queue up, so that time is left for the write itself."""
+    return min(timeout / 2, _LOCK_PATIENCE)
 
 
 @contextlib.contextmanager
