@@ -22,6 +22,8 @@ token lies there that was stored before the lock was taken. The other checks:
 - I5: more logins in a minute than the settings allow, besides those of processes whose lock had
   outlived its time or was another's by then, and since the lock was last removed. They are
   counted from when the lock was taken, up to 16 s before the login, so 44 s are looked at.
+- lease: a login is decided on by a process whose lock is another's, or has outlived its time to
+  live, although one of its two clocks noticed (a freeze *after* this decision nothing can mend).
 - refusal: the lock is taken while a refusal in it truly still counts, by more than the margin.
 - adopted: a call ends with a token that this library logged out; a refusal or the brake is raised
   although the token just read may be valid.
@@ -140,12 +142,25 @@ def logs_out(world: World, token: str) -> None:
     world.out |= name
 
 
-def told(world: World, before: Local, after: Local) -> None:
+def told(rules: Rules, pool: Pool, world: World, before: Local, after: Local) -> None:
     """Look at a process's step."""
     if before.state.new is not None and after.state.new is None:
         _gives_up(world, before, after)
     if isinstance(after.effect, m.Done) and world.out & bit(after.effect.token):
         fail("adopted", "a call ended with a token that was logged out")
+    if isinstance(after.effect, m.Login) and not rules.broken:  # a control is to show I1 itself
+        _decides(rules, pool, world, after.state.nonce)
+
+
+def _decides(rules: Rules, pool: Pool, world: World, nonce: str) -> None:
+    """Look at the decision to log in."""
+    fooled = "wall" in rules.kinds and rules.still
+    removed = {"delete", "unlock"} & set(rules.kinds)
+    mine = holds(pool, world, nonce)
+    if not (fooled or mine or removed):
+        fail("lease", "a login is begun under a lock that is another's")
+    if not fooled and mine and world.lock_age >= rules.settings.ttl:
+        fail("lease", "a login is begun under a lock that others may have taken over")
 
 
 def _gives_up(world: World, before: Local, after: Local) -> None:

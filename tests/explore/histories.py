@@ -48,6 +48,7 @@ class History:
         self._tokens = 0
         self._callers = 0
         self._freezes = rng.choice((0.0, 0.02, 0.05))
+        self._stands_still = rng.random() < 0.5
         self._crashes = rng.choice((0.0, 0.02, 0.05))
         self._betfair = rng.choice((0.0, 0.0, 0.2, 0.5))
         self.store.faults = rng.choice((0.0, 0.05, 0.2))
@@ -108,9 +109,11 @@ class History:
             return 0.01 + 0.3 * rng.random() ** 3
         frozen = rng.choice((6.0, 17.0, 33.0, 70.0))
         if rng.random() < 0.3:
-            caller.clock.behind += frozen
-        elif rng.random() < 0.3:
-            caller.clock.skew += rng.choice((-100.0, 100.0))
+            # Either of the two clocks may mislead it, but not both: nothing could help then.
+            if self._stands_still:
+                caller.clock.behind += frozen
+            else:
+                caller.clock.skew += rng.choice((-100.0, 100.0))
         return frozen
 
     def _call(self, caller: Caller) -> None:
@@ -218,6 +221,7 @@ class History:
         else:
             self.store.objects.pop(LOCK_KEY, None)
             self.ledger.forget_logins()
+            self.ledger.removed = True
 
     def _foreign(self) -> None:
         what = self._rng.choice(("live", "dead", "junk"))
@@ -228,6 +232,7 @@ class History:
         kept = self.store.objects.get(LOCK_KEY)
         if kept is not None:
             self.store.put(LOCK_KEY, locks.cleared(kept.content))
+            self.ledger.removed = True
 
 
 def run(first: int, number: int) -> int:

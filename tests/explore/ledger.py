@@ -31,6 +31,7 @@ class Ledger:
         live: the sessions that live.
         credit: the logins that may still be made in this generation.
         states: of every process that runs.
+        removed: whether somebody ever removed or cleared a lock.
         writer: the process whose call is carried out now, or None.
     """
 
@@ -41,6 +42,7 @@ class Ledger:
         self.states: dict[int, State] = {}
         self.writer: State | None = None
         self.store: MemoryStore
+        self.removed = False
         self._landed: set[str] = set()
         self._out: set[str] = set()
         self._logins: list[float] = []
@@ -136,10 +138,19 @@ class Ledger:
         self.live.discard(token)
         self._out.add(token)
 
+    def _decides(self, state: State) -> None:
+        held = self._holds(state)
+        if not (held or self.removed):
+            fail("lease", "a login is begun under a lock that is another's")
+        if held and self.store.now - self.store.objects[LOCK_KEY].at >= state.settings.ttl:
+            fail("lease", "a login is begun under a lock that others may have taken over")
+
     def told(self, before: State, after: State, effect: m.Effect) -> None:
         """Look at a process's step."""
         if isinstance(effect, m.Done) and effect.token.reveal() in self._out:
             fail("adopted", "a call ended with a token that was logged out")
+        if isinstance(effect, m.Login):
+            self._decides(after)
         over = isinstance(effect, m.Done | m.Failed)
         if before.new is None or not (over or after.new is None):
             return

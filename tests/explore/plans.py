@@ -38,7 +38,9 @@ _BANNED = locks.Lock(locks.FAILED, refusals=1, since=0.0, not_before=1200.0)
 PLANS: tuple[Rules, ...] = (
     Rules("crash and delay", kinds=("crash", "delay", "lost"), faults=3, times=3, token="missing"),
     Rules("death in mid-login", kinds=("death", "crash", "lost"), faults=3, times=2, token="live"),
-    Rules("every store fault", kinds=("reads", "writes", "disguise", "lost", "delay"), times=2),
+    Rules(
+        "every store fault", kinds=("reads", "writes", "disguise", "echo", "lost", "delay"), times=2
+    ),
     Rules("store faults on S3", kinds=("writes", "delay", "death"), faults=3, etags=True),
     Rules("foreign writer", kinds=("foreign", "crash", "delay"), faults=3, token="missing"),
     Rules("foreign writer, etags", kinds=("foreign", "lost", "delete"), faults=3, etags=True),

@@ -71,7 +71,7 @@ class StoreCalls:
         pool, number = self.pool, world.procs[place]
         nonce = fresh_nonce(self.rules, pool, world) if pool.facts[number].looking else ""
         after = pool.tell(number, told, off, nonce)
-        checks.told(world, pool.at(number), pool.at(after))
+        checks.told(self.rules, pool, world, pool.at(number), pool.at(after))
         self.put(world, place, after)
 
     def put(self, world: World, place: int, number: int) -> None:
@@ -165,7 +165,7 @@ class StoreCalls:
         kinds = self.rules.kinds
         if version and "lost" in kinds:
             yield self._landed_silently(world, place, write, LOST, "and its answer is lost")
-        if version and "disguise" in kinds and write[0] == "lock":
+        if version and "echo" in kinds:
             yield self._landed_silently(world, place, write, CONFLICT, "said to conflict")
         if "disguise" in kinds:
             yield self.answer(world, place, CONFLICT, "not done: ask again", 1)

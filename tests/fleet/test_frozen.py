@@ -64,6 +64,8 @@ def test_a_process_frozen_inside_a_local_write_replaces_nothing(
             ordeal.victim.wait_until_frozen()
         ordeals.succeed(1)
         stored = [ordeal.scene.stored() for ordeal in ordeals]
+        errors = {str(each): each.successors[0].text for each in ordeals}
+        assert errors == dict.fromkeys(errors, "")
         for ordeal in ordeals:
             ordeal.victim.thaw()
         for ordeal, token in zip(ordeals, stored, strict=True):

@@ -49,7 +49,7 @@ def test_a_lock_that_lands_late_holds_nobody_longer_than_the_ttl(line: Line) -> 
     """Scenario 9: its writer has long given up and will never release it."""
     rule = line.proxy.fail(writes(LOCK), "hold")
     with pytest.raises(BetfairSessionError):
-        line.session.token(timeout=2)
+        line.session.token(timeout=1.2)
     line.late(rule)
     assert line.scene.lock()["state"] == "held"
     with line.scene.session(lease=SHORT) as other:
