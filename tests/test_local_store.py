@@ -83,7 +83,7 @@ def test_a_writer_that_thaws_after_another_wrote_does_not_overwrite(tmp_path: Pa
 
 
 def test_a_frozen_writer_keeps_nobody_from_writing_in_a_short_time(tmp_path: Path) -> None:
-    """It holds the directory lock; half of the time is spent on queueing for it, no more."""
+    """It holds the directory lock; a part of the time is spent on queueing for it, no more."""
     store = LocalStore(str(tmp_path))
     store.create("k", b"old", timeout=5)
     process = start_writer(tmp_path, "SIGSTOP")

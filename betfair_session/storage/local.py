@@ -297,7 +297,7 @@ def _remove(path: str) -> None:
 
 def _patience(timeout: float) -> float:
     """Return how long to queue up, so that time is left for the write itself."""
-    return min(timeout / 2, _LOCK_PATIENCE)
+    return min(timeout / 4, _LOCK_PATIENCE)
 
 
 @contextlib.contextmanager

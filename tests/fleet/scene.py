@@ -28,7 +28,7 @@ KEY = "session.token"
 GENEROUS = {"ttl": 110, "login_deadline": 40, "store_deadline": 30}
 """A lease for crowds: two cores play a fleet, so that nothing may be late."""
 
-SHORT = {"ttl": 8.0, "login_deadline": 5.0, "store_deadline": 1.5}
+SHORT = {"ttl": 8.5, "login_deadline": 4.0, "store_deadline": 1.5}
 """A lease for processes that end or freeze while they hold it."""
 
 TAKEOVER = SHORT["ttl"] + 1 + SHORT["login_deadline"] + 1
