@@ -46,7 +46,9 @@ def test_equal_seeds_give_equal_histories() -> None:
     assert (one.calls, one.store.objects) == (other.calls, other.store.objects)
 
 
-@pytest.mark.parametrize(("key", "invariants"), [("token", {"I2"}), ("token.login", {"I1", "I5"})])
+@pytest.mark.parametrize(
+    ("key", "invariants"), [("token", {"I2"}), ("token.login", {"I1", "I5", "lease"})]
+)
 def test_histories_notice_conditions_that_do_not_hold(
     key: str, invariants: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
