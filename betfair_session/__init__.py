@@ -7,51 +7,90 @@ Example:
     >>> manager.get_session("s3://bucket/betfair", "session.token")  # doctest: +SKIP
 """
 
-from .betting import session_is_invalid
-from .certificates import Certificate
-from .environment import from_env
-from .exceptions import (
-    BetfairSessionError,
-    Blocked,
-    CertificateError,
-    ConfigurationError,
-    IdentityError,
-    IdentityUnavailable,
-    LoginBrake,
-    LoginRefused,
-    LoginTimeout,
-    NotATokenError,
-    PublishUncertain,
-    StoreError,
-    StoreUnavailable,
-    StoreWriteError,
-)
-from .identity import Check, IdentityClient
-from .lease.state import LeaseSettings
-from .manager import SessionManager
-from .session import Session
+from __future__ import annotations
 
-__all__ = [
-    "BetfairSessionError",
-    "Blocked",
-    "Certificate",
-    "CertificateError",
-    "Check",
-    "ConfigurationError",
-    "IdentityClient",
-    "IdentityError",
-    "IdentityUnavailable",
-    "LeaseSettings",
-    "LoginBrake",
-    "LoginRefused",
-    "LoginTimeout",
-    "NotATokenError",
-    "PublishUncertain",
-    "Session",
-    "SessionManager",
-    "StoreError",
-    "StoreUnavailable",
-    "StoreWriteError",
-    "from_env",
-    "session_is_invalid",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .auth import BetfairAuth as BetfairAuth
+    from .betting import session_is_invalid as session_is_invalid
+    from .certificates import Certificate as Certificate
+    from .environment import from_env as from_env
+    from .events import Event as Event
+    from .exceptions import (
+        BetfairSessionError as BetfairSessionError,
+        Blocked as Blocked,
+        CertificateError as CertificateError,
+        ConfigurationError as ConfigurationError,
+        ExchangeError as ExchangeError,
+        IdentityError as IdentityError,
+        IdentityUnavailable as IdentityUnavailable,
+        LoginBrake as LoginBrake,
+        LoginRefused as LoginRefused,
+        LoginTimeout as LoginTimeout,
+        NotATokenError as NotATokenError,
+        PublishUncertain as PublishUncertain,
+        SessionRejected as SessionRejected,
+        StoreError as StoreError,
+        StoreUnavailable as StoreUnavailable,
+        StoreWriteError as StoreWriteError,
+    )
+    from .exchange import Exchange as Exchange
+    from .identity import Check as Check, IdentityClient as IdentityClient
+    from .keepalive import KeepAlive as KeepAlive, Report as Report
+    from .lease.settings import LeaseSettings as LeaseSettings
+    from .manager import SessionManager as SessionManager
+    from .session import Session as Session
+
+# A function's cold start imports what it uses, and nothing else.
+_HOMES = {
+    "auth": ["BetfairAuth"],
+    "betting": ["session_is_invalid"],
+    "certificates": ["Certificate"],
+    "environment": ["from_env"],
+    "events": ["Event"],
+    "exceptions": [
+        "BetfairSessionError",
+        "Blocked",
+        "CertificateError",
+        "ConfigurationError",
+        "ExchangeError",
+        "IdentityError",
+        "IdentityUnavailable",
+        "LoginBrake",
+        "LoginRefused",
+        "LoginTimeout",
+        "NotATokenError",
+        "PublishUncertain",
+        "SessionRejected",
+        "StoreError",
+        "StoreUnavailable",
+        "StoreWriteError",
+    ],
+    "exchange": ["Exchange"],
+    "identity": ["Check", "IdentityClient"],
+    "keepalive": ["KeepAlive", "Report"],
+    "lease.settings": ["LeaseSettings"],
+    "manager": ["SessionManager"],
+    "session": ["Session"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - sorted gives a list
+
+
+if not TYPE_CHECKING:  # else every misspelt name would seem to exist
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME_OF:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        from importlib import import_module
+
+        value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

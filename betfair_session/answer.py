@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +40,8 @@ class Answer:
 
     def json_object(self, secret: str) -> dict[str, Any] | None:
         """Return the body if it is a JSON object, else None; a text in field `secret` wrapped."""
+        import json
+
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -59,4 +60,9 @@ class Answer:
             page = page.replace(secret.reveal(), " ") if secret else page
         page = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*(>|$)", " ", page)
         words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
-        return " ".join(words)[:EXCERPT].rstrip()
+        # A page may repeat a secret escaped or in another case: leave out every word of one.
+        hidden = {
+            word for each in self.sent for word in re.findall(r"[a-z'-]+", each.reveal().lower())
+        }
+        shown = [word for word in words if word.rstrip(".,:!?").lower() not in hidden]
+        return " ".join(shown)[:EXCERPT].rstrip()

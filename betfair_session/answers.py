@@ -7,64 +7,21 @@ or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavail
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from .exceptions import Blocked, ConfigurationError, IdentityUnavailable, LoginRefused
+from .exceptions import Blocked, IdentityUnavailable, LoginRefused
 from .secret import Secret
 from .tokens import is_token
 
 if TYPE_CHECKING:
     from .answer import Answer
+    from .endpoint import Endpoint
 
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _OK, _FORBIDDEN, _DOWN = 200, 403, 503
 _CODES = ("loginStatus", "status", "error")
 _LIMITED = "LIMITED_ACCESS"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One of the service's endpoints: its name and the base URL it is at."""
-
-    name: str
-    base: str
-
-    @property
-    def url(self) -> str:
-        """Where to send."""
-        return self.base + self.name
-
-    @property
-    def host(self) -> str:
-        """The host and port, for errors."""
-        return urlsplit(self.base).netloc
-
-
-def https_base(url: str, *, name: str) -> str:
-    """Check a base URL and return it with one trailing slash.
-
-    Args:
-        url: such as "https://localhost:8443/api/".
-        name: the argument's name, for the error.
-
-    Returns:
-        The base.
-
-    Raises:
-        ConfigurationError: it is not a plain https URL.
-    """
-    try:
-        parts = urlsplit(url)
-        plain = parts.scheme == "https" and parts.hostname and (parts.port or True)
-    except (ValueError, AttributeError, TypeError):
-        plain = False
-    if not plain or parts.query or parts.fragment or parts.username or parts.password:
-        message = f"{name} must be a plain https URL such as https://localhost:8443/api/"
-        raise ConfigurationError(message)
-    return url.rstrip("/") + "/"
 
 
 def read_certlogin(endpoint: Endpoint, answer: Answer) -> Secret:

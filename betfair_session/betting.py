@@ -29,12 +29,19 @@ def session_is_invalid(answer: object) -> bool:
         except (ValueError, RecursionError):
             return False
     if isinstance(answer, list):
-        return any(_code(part) in _INVALID for part in answer)
-    return _code(answer) in _INVALID
+        return any(error_code(part) in _INVALID for part in answer)
+    return error_code(answer) in _INVALID
 
 
-def _code(part: object) -> str:
-    """Return the errorCode of one answer, or ""."""
+def error_code(part: object) -> str:
+    """Return the errorCode of one answer.
+
+    Args:
+        part: a decoded JSON-RPC answer, REST fault or stream message.
+
+    Returns:
+        The code, such as "TOO_MUCH_DATA"; "" where there is none.
+    """
     if not isinstance(part, dict):
         return ""
     if part.get("op") == "status":

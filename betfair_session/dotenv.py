@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _START = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
 _NOTHING = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
-_VALUES = {
+_QUOTED = {
     "'": re.compile(r"'([^']*)'"),
     '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
-    "": re.compile(r"([^\n]*?)(?=[ \t]*(?:(?<=[ \t])#[^\n]*)?(?:\n|\Z))"),
 }
+_COMMENT = re.compile(r"(?<=[ \t])#")
 _ESCAPE = re.compile(r'\\([nrt"\\$`])')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -43,19 +43,25 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
         ConfigurationError: it cannot be read, or a line is not understood; the message tells the
             line's number and nothing of what it says.
     """
+    found = _read(path)
+    if isinstance(found, str):
+        raise ConfigurationError(found)
+    return found
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, str] | str | None:
+    """Read the file, or say why not; here, where no traceback begins that could show the text."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None  # a directory of this name is somebody's virtual environment
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        problem = f"{path} cannot be read: {reason}"
-    else:
-        found = parse_dotenv(text)
-        if not isinstance(found, int):
-            return found
-        problem = f"{path}, line {found}: this is not NAME=value, or a quote is not closed"
-    raise ConfigurationError(problem)
+        return f"{path} cannot be read: {reason}"
+    found = parse_dotenv(text)
+    if isinstance(found, int):
+        return f"{path}, line {found}: this is not NAME=value, or a quote is not closed"
+    return found
 
 
 def parse_dotenv(text: str) -> dict[str, str] | int:
@@ -76,15 +82,27 @@ def parse_dotenv(text: str) -> dict[str, str] | int:
             at = nothing.end()
             continue
         start = _START.match(text, at)
-        quote = text[start.end() : start.end() + 1] if start else ""
-        kind = quote if quote in _VALUES else ""
-        value = _VALUES[kind].match(text, start.end()) if start else None
-        end = _NOTHING.match(text, value.end()) if value else None
-        if not (start and value and end):
+        taken = _value(text, start.end()) if start else None
+        end = _NOTHING.match(text, taken[1]) if taken else None
+        if not (start and taken and end):
             return text.count("\n", 0, at) + 1
-        found[start.group(1)] = _unescaped(value.group(1)) if kind == '"' else value.group(1)
+        found[start.group(1)] = taken[0]
         at = end.end()
     return found
+
+
+def _value(text: str, at: int) -> tuple[str, int] | None:
+    """Return the value that begins at a position, and where it ends; None if a quote stays open."""
+    quote = text[at : at + 1]
+    if quote in _QUOTED:
+        quoted = _QUOTED[quote].match(text, at)
+        if quoted is None:
+            return None
+        return _unescaped(quoted[1]) if quote == '"' else quoted[1], quoted.end()
+    end = text.find("\n", at) % (len(text) + 1)  # or the end of all
+    comment = _COMMENT.search(text, at, end)
+    value = text[at : comment.start() if comment else end].rstrip(" \t")
+    return value, at + len(value)
 
 
 def _unescaped(text: str) -> str:

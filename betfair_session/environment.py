@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .certificates import Certificate
 from .dotenv import read_dotenv
@@ -18,7 +18,10 @@ from .manager import SessionManager
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+    from .events import Event
 
 _ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
 _PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
@@ -88,6 +91,10 @@ class Environment:
             self._sources += " and in" if found is not None else "; there is no file"
             self._sources += f" {os.fspath(dotenv)}"
 
+    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
+        message = "an environment holds secrets and cannot be pickled"
+        raise TypeError(message)
+
     def require(self, *, account: bool = True, place: bool = False) -> None:
         """See that nothing is missing and nothing contradicts itself.
 
@@ -115,17 +122,40 @@ class Environment:
         self.require()
         return IdentityClient(
             self._secret("BETFAIR_APP_KEY"),
-            certificate=self._certificate(),
+            certificate=self.certificate(),
             jurisdiction=self._values.get("BETFAIR_JURISDICTION", "international"),
             identity_url=self._values.get("BETFAIR_IDENTITY_URL"),
             identity_cert_url=self._values.get("BETFAIR_IDENTITY_CERT_URL"),
             verify=self._values.get("BETFAIR_CA_BUNDLE", True),
         )
 
-    def manager(self, client: IdentityClient) -> SessionManager:
-        """Make the manager of this account; it uses `client`."""
+    def certificate(self) -> Certificate:
+        """Return the client certificate, not yet read or checked.
+
+        Raises:
+            ConfigurationError: none is named, only a part of one, or more than one.
+            CertificateError: what is named cannot be one.
+        """
+        missing = self._missing_certificate()
+        if missing:
+            message = f"not set: {', '.join(missing)} (looked in {self._sources})"
+            raise ConfigurationError(message)
+        values = self._values
+        phrase = values.get("BETFAIR_CERT_PASSPHRASE")
+        if "BETFAIR_CERT_FILE" in values:
+            crt, key = values["BETFAIR_CERT_FILE"], values.get("BETFAIR_KEY_FILE")
+            return Certificate.from_files(crt, key, phrase)
+        if "BETFAIR_CERT_PEM" in values:
+            crt, key = values["BETFAIR_CERT_PEM"], values.get("BETFAIR_KEY_PEM")
+            return Certificate.from_pem(crt, key, phrase)
+        if "BETFAIR_PKCS12_FILE" in values:
+            return Certificate.from_pkcs12(values["BETFAIR_PKCS12_FILE"], phrase)
+        return Certificate.from_pkcs12_base64(values["BETFAIR_PKCS12_BASE64"], phrase)
+
+    def manager(self, client: IdentityClient, **settings: Any) -> SessionManager:  # noqa: ANN401
+        """Make the manager of this account; it uses `client`, and SessionManager's settings."""
         return SessionManager(
-            client, self._secret("BETFAIR_USERNAME"), self._secret("BETFAIR_PASSWORD")
+            client, self._secret("BETFAIR_USERNAME"), self._secret("BETFAIR_PASSWORD"), **settings
         )
 
     def place(self) -> Place:
@@ -190,22 +220,14 @@ class Environment:
             return [_ANY_CERTIFICATE]
         return [main for main in begun if main not in self._values]
 
-    def _certificate(self) -> Certificate:
-        values = self._values
-        phrase = values.get("BETFAIR_CERT_PASSPHRASE")
-        if "BETFAIR_CERT_FILE" in values:
-            crt, key = values["BETFAIR_CERT_FILE"], values.get("BETFAIR_KEY_FILE")
-            return Certificate.from_files(crt, key, phrase)
-        if "BETFAIR_CERT_PEM" in values:
-            crt, key = values["BETFAIR_CERT_PEM"], values.get("BETFAIR_KEY_PEM")
-            return Certificate.from_pem(crt, key, phrase)
-        if "BETFAIR_PKCS12_FILE" in values:
-            return Certificate.from_pkcs12(values["BETFAIR_PKCS12_FILE"], phrase)
-        return Certificate.from_pkcs12_base64(values["BETFAIR_PKCS12_BASE64"], phrase)
-
 
 def from_env(
-    env: Mapping[str, str] | None = None, dotenv: str | os.PathLike[str] | None = ".env"
+    env: Mapping[str, str] | None = None,
+    dotenv: str | os.PathLike[str] | None = ".env",
+    *,
+    verify_every: timedelta | None = None,
+    share_verification: bool = False,
+    on_event: Callable[[Event], object] | None = None,
 ) -> SessionManager:
     """Make a manager from BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY and a certificate.
 
@@ -217,6 +239,9 @@ def from_env(
     Args:
         env: the variables that win; None for those of the process.
         dotenv: a file that the others come from, if it exists; None for no file.
+        verify_every: as in `SessionManager`.
+        share_verification: as in `SessionManager`.
+        on_event: as in `SessionManager`.
 
     Returns:
         The manager; nothing has been read but the variables, and nothing sent.
@@ -226,7 +251,12 @@ def from_env(
             holds a value of a secret.
     """
     environment = Environment(env, dotenv)
-    return environment.manager(environment.client())
+    return environment.manager(
+        environment.client(),
+        verify_every=verify_every,
+        share_verification=share_verification,
+        on_event=on_event,
+    )
 
 
 def place_from_env(

@@ -12,6 +12,8 @@
     │   ├── StoreUnavailable        it could not be asked
     │   ├── StoreWriteError         it would not take the write
     │   └── PublishUncertain        a new token was sent to it; nobody knows if it arrived
+    ├── SessionRejected             the betting API refused a session again after its renewal
+    ├── ExchangeError               the betting API refused a call, or gave no clear answer
     ├── LoginTimeout                another process is logging in, longer than the caller waits
     └── LoginBrake                  too many logins in a minute for one token
 
@@ -31,6 +33,7 @@ __all__ = [
     "Blocked",
     "CertificateError",
     "ConfigurationError",
+    "ExchangeError",
     "IdentityError",
     "IdentityUnavailable",
     "LoginBrake",
@@ -38,6 +41,7 @@ __all__ = [
     "LoginTimeout",
     "NotATokenError",
     "PublishUncertain",
+    "SessionRejected",
     "StoreError",
     "StoreUnavailable",
     "StoreWriteError",
@@ -178,6 +182,38 @@ class PublishUncertain(StoreError):
 
     The session is therefore not logged out. The next call finds out.
     """
+
+
+class SessionRejected(BetfairSessionError):
+    """The betting API rejected a session, and again right after it had been renewed."""
+
+
+class ExchangeError(BetfairSessionError):
+    """The betting API refused a call, or gave no clear answer.
+
+    Attributes:
+        method: the operation that was called, such as "placeOrders".
+        code: Betfair's code, such as "TOO_MUCH_DATA" or "DSC-0021", or "" where it gave none.
+        status_code: the HTTP status of the answer, or None when there was no answer.
+        landed: False when the call certainly changed nothing, True when it may have been carried
+            out: then look before you repeat it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str = "",
+        code: str = "",
+        status_code: int | None = None,
+        landed: bool = False,
+    ) -> None:
+        """Keep the message and what came of which call."""
+        super().__init__(message)
+        self.method = method
+        self.code = code
+        self.status_code = status_code
+        self.landed = landed
 
 
 class LoginTimeout(BetfairSessionError):

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .answers import (
-    Endpoint,
-    cannot_tell,
-    https_base,
-    read_certlogin,
-    read_login,
-    read_session,
-)
 from .certificates import Certificate
 from .closing import Closable
+from .endpoint import Endpoint, https_base
 from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
 from .secret import Secret
 from .tokens import is_token
-from .transport import NoAnswerError, Transport
+from .transport import NoAnswerError, Transport, checked_verify
 
 if TYPE_CHECKING:
+    import os
     import ssl
     from collections.abc import Callable, Mapping
 
@@ -33,6 +26,7 @@ if TYPE_CHECKING:
 
     from .answer import Answer
     from .certificates.source import StrPath
+    from .jurisdictions import Jurisdiction
     from .transport import Sendable
 
 _log = logging.getLogger("betfair_session.identity")
@@ -101,7 +95,9 @@ class IdentityClient(Closable):
         Raises:
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
-        app_key = self._app_key = _sendable(app_key, "app_key")
+        app_key = Secret(app_key)  # no traceback is to show it, nor a token below
+        self._app_key = app_key
+        _check_sendable(app_key, "app_key")
         self._jurisdiction = find_jurisdiction(jurisdiction)
         self._base = https_base(
             identity_url or self._jurisdiction.identity_url, name="identity_url"
@@ -109,13 +105,7 @@ class IdentityClient(Closable):
         self._cert_base = https_base(
             identity_cert_url or self._jurisdiction.identity_cert_url, name="identity_cert_url"
         )
-        if not verify or not isinstance(verify, bool | str | os.PathLike):
-            message = "verify must be True or the path of a CA bundle: TLS is always verified"
-            raise ConfigurationError(message)
-        self._verify = verify if isinstance(verify, bool) else os.fspath(verify)
-        if isinstance(self._verify, str) and not os.path.exists(self._verify):
-            message = f"the CA bundle {self._verify!r} does not exist"
-            raise ConfigurationError(message)
+        self._verify = checked_verify(verify)
         if not timeout > 0:
             message = "timeout must be a number of seconds above 0"
             raise ConfigurationError(message)
@@ -124,6 +114,21 @@ class IdentityClient(Closable):
         self._proxies = proxies
         self._session = session
         self._transport = Transport(verify=self._verify, proxies=proxies, session=session)
+
+    @property
+    def app_key(self) -> Secret:
+        """The application key."""
+        return self._app_key
+
+    @property
+    def verify(self) -> bool | str:
+        """What servers are verified by: True, or the path of a CA bundle."""
+        return self._verify
+
+    @property
+    def jurisdiction(self) -> Jurisdiction:
+        """Where the account logs in."""
+        return self._jurisdiction
 
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
@@ -143,6 +148,8 @@ class IdentityClient(Closable):
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
             CertificateError: the certificate is missing or unfit; nothing was sent.
         """
+        from .answers import read_certlogin
+
         username, password = Secret(username), Secret(password)
         endpoint = Endpoint("certlogin", self._cert_base)
         if self._certificate is None:
@@ -194,6 +201,8 @@ class IdentityClient(Closable):
         if code:
             # Betfair's rule: the code follows the password, without anything between.
             password = Secret(password.reveal() + code.reveal())
+        from .answers import read_login
+
         endpoint = Endpoint("login", self._base)
         answer = self._send_form(self._transport, endpoint, username, password, timeout)
         token, limited = read_login(endpoint, answer)
@@ -213,7 +222,8 @@ class IdentityClient(Closable):
         Returns:
             What was found out, and when.
         """
-        token = _sendable(token, "token")
+        token = Secret(token)
+        _check_sendable(token, "token")
         asked = time.monotonic()
         try:
             alive = self.keep_alive(token, timeout=timeout)
@@ -241,7 +251,8 @@ class IdentityClient(Closable):
         Raises:
             IdentityUnavailable: anything but a clear answer; Blocked for an HTTP 403.
         """
-        token = _sendable(token, "token")
+        token = Secret(token)
+        _check_sendable(token, "token")
         return self._ask(Endpoint("keepAlive", self._base), token, timeout)
 
     def logout(self, token: str | Secret, *, timeout: float | None = None) -> None:
@@ -256,7 +267,8 @@ class IdentityClient(Closable):
         Raises:
             IdentityUnavailable: anything but a clear answer; the session may still live.
         """
-        token = _sendable(token, "token")
+        token = Secret(token)
+        _check_sendable(token, "token")
         self._ask(Endpoint("logout", self._base), token, timeout)
 
     def close(self) -> None:
@@ -264,10 +276,13 @@ class IdentityClient(Closable):
         self._transport.close()
 
     def __repr__(self) -> str:
-        return f"IdentityClient(jurisdiction={self._jurisdiction.name!r})"
+        place = vars(self).get("_jurisdiction")  # missing if it was never wholly made
+        return f"IdentityClient(jurisdiction={place.name if place else None!r})"
 
     def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
         """Call keepAlive or logout, which may be repeated."""
+        from .answers import cannot_tell, read_session
+
         headers: dict[str, Sendable] = {
             "Accept": "application/json",
             "X-Application": self._app_key,
@@ -288,6 +303,8 @@ class IdentityClient(Closable):
         timeout: float | None,
     ) -> Answer:
         """Send a login's form, once."""
+        from .answers import cannot_tell
+
         headers: dict[str, Sendable] = {
             "X-Application": self._app_key,
             "Content-Type": "application/x-www-form-urlencoded",
@@ -320,10 +337,8 @@ def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
     raise ConfigurationError(message)
 
 
-def _sendable(value: str | Secret, name: str) -> Secret:
-    """Wrap a value that will be sent as a header, if it can be."""
-    value = Secret(value)
+def _check_sendable(value: Secret, name: str) -> None:
+    """See that a value can be sent as a header."""
     if not is_token(value.reveal()):
         message = f"the {name} must be 1 to 512 printable ASCII characters without spaces"
         raise ConfigurationError(message)
-    return value

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
+from .account import Account
 from .closing import Closable
 from .exceptions import ConfigurationError
-from .lease.state import LeaseSettings
+from .forking import ForkSafeLock
+from .lease.settings import LeaseSettings
 from .secret import Secret
-from .session import Account, Session
+from .session import Session
 from .storage import open_store
 from .storage.location import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
+    from .events import Event
     from .identity import IdentityClient
     from .storage import Store
 
@@ -36,6 +39,9 @@ class SessionManager(Closable):
         lease: LeaseSettings | None = None,
         interactive: bool = False,
         two_step: str | Secret | Callable[[], str] | None = None,
+        verify_every: timedelta | None = None,
+        share_verification: bool = False,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         """Prepare a manager; nothing is opened or sent yet.
 
@@ -49,14 +55,24 @@ class SessionManager(Closable):
             interactive: log in as the website does instead of with a client certificate.
             two_step: for an interactive login: the two-step code, or what returns it within a
                 few seconds when it is wanted.
+            verify_every: for how long a token is used without asking Betfair after this process
+                has done so; None to ask at every call. From then until the session's usual end
+                one thread asks, and the others go on with the token meanwhile.
+            share_verification: let every process that shares the token profit from each
+                verification: who verifies the token writes it anew, and who then finds it written
+                less than `verify_every` ago trusts it. A token that something else wrote, such as
+                a copy of an old file, is trusted likewise.
+            on_event: called with each `Event`, in the thread in which it happened.
 
         Raises:
-            ConfigurationError: an empty username or password, a time that is not above 0, or a
-                two-step code without `interactive`.
+            ConfigurationError: an empty username or password, a time that is not above 0, a
+                trust window longer than a session lives, or a setting without the one it needs.
         """
         username, password = Secret(username), Secret(password)
-        if not username or not password:
-            message = "username and password must not be empty"
+        if two_step is not None and not callable(two_step):
+            two_step = Secret(two_step)
+        if not (_sendable(username) and _sendable(password)):
+            message = "username and password must not be empty, and be text in UTF-8"
             raise ConfigurationError(message)
         if not login_timeout > 0:
             message = "login_timeout must be a number of seconds above 0"
@@ -64,6 +80,8 @@ class SessionManager(Closable):
         if two_step is not None and not interactive:
             message = "a two-step code is for interactive logins only: set interactive=True"
             raise ConfigurationError(message)
+        window = 0.0 if verify_every is None else verify_every.total_seconds()
+        _check_window(verify_every, client.jurisdiction.session_length, share=share_verification)
         self._account = Account(
             client=client,
             username=username,
@@ -71,10 +89,15 @@ class SessionManager(Closable):
             login_timeout=float(login_timeout),
             lease=lease or LeaseSettings(),
             interactive=interactive,
-            two_step=two_step if two_step is None or callable(two_step) else Secret(two_step),
+            two_step=two_step,
+            verify_every=window,
+            share_verification=share_verification,
+            on_event=on_event,
         )
         self._sessions: dict[tuple[Any, str], list[tuple[dict[str, Any], Session]]] = {}
-        self._lock = threading.Lock()
+        # Those without storage options once more, for the shortest way to a token.
+        self._plain: dict[tuple[Any, str], Session] = {}
+        self._lock = ForkSafeLock()
 
     def get_session(
         self,
@@ -106,7 +129,37 @@ class SessionManager(Closable):
             LoginTimeout: another process is still logging in.
             LoginBrake: too many logins within a minute.
         """
-        return self.session(store, key, storage_options).token(timeout=timeout)
+        try:
+            session = self._plain[store, key]
+        except (KeyError, TypeError):
+            session = None
+        if session is None or storage_options:
+            session = self.session(store, key, storage_options)
+        return session.token(timeout=timeout)
+
+    async def aget_session(
+        self,
+        store: Store,
+        key: str,
+        storage_options: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> str:
+        """Return a live session token as `get_session` does, without blocking the event loop.
+
+        Args:
+            store: as in `get_session`.
+            key: as in `get_session`.
+            storage_options: as in `get_session`.
+            timeout: as in `get_session`.
+
+        Returns:
+            The token.
+
+        Raises:
+            BetfairSessionError: as `get_session`.
+        """
+        return await self.session(store, key, storage_options).atoken(timeout=timeout)
 
     def session(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -124,17 +177,30 @@ class SessionManager(Closable):
         Raises:
             ConfigurationError: store, key or options cannot work.
         """
+        options = storage_options or {}
+        try:
+            known = self._sessions.setdefault((store, key), [])
+        except TypeError:
+            check_key(key)
+            message = f"a store cannot be a {type(store).__name__}"
+            raise ConfigurationError(message) from None
+        for its_options, session in known:
+            if its_options == options:
+                return session
+        return self._new_session(store, key, dict(options), known)
+
+    def _new_session(
+        self,
+        store: Store,
+        key: str,
+        options: dict[str, Any],
+        known: list[tuple[dict[str, Any], Session]],
+    ) -> Session:
         key = check_key(key)
-        options = dict(storage_options or {})
         with self._lock:
-            try:
-                known = self._sessions.setdefault((store, key), [])
-            except TypeError:
-                message = f"a store cannot be a {type(store).__name__}"
-                raise ConfigurationError(message) from None
             for its_options, session in known:
                 if its_options == options:
-                    return session
+                    return session  # another thread was faster
             opened = open_store(store, options)
             if not opened.atomic:
                 _log.warning(
@@ -144,6 +210,8 @@ class SessionManager(Closable):
                 )
             session = Session(self._account, opened, key)
             known.append((options, session))
+            if not options:
+                self._plain[store, key] = session
             return session
 
     def logout(
@@ -184,8 +252,33 @@ class SessionManager(Closable):
         with self._lock:
             sessions = [session for known in self._sessions.values() for _, session in known]
             self._sessions.clear()
+            self._plain.clear()
         for session in sessions:
             session.close()
 
     def __repr__(self) -> str:
-        return f"SessionManager({self._account.client!r})"
+        account = vars(self).get("_account")  # missing if it was never wholly made
+        return f"SessionManager({account.client if account else None!r})"
+
+
+def _sendable(credential: Secret) -> bool:
+    """Tell whether a form can hold a credential: not if its bytes were no UTF-8."""
+    try:
+        return bool(credential.reveal().encode())
+    except (UnicodeEncodeError, AttributeError):
+        return False
+
+
+def _check_window(every: timedelta | None, length: timedelta | None, *, share: bool) -> None:
+    """Refuse a trust window that cannot work."""
+    if every is None:
+        if share:
+            message = "share_verification needs verify_every, which says how long it counts"
+            raise ConfigurationError(message)
+        return
+    if not every.total_seconds() > 0:
+        message = "verify_every must be a time above 0"
+        raise ConfigurationError(message)
+    if length is not None and every >= length:
+        message = f"verify_every must be shorter than a session of this jurisdiction, {length}"
+        raise ConfigurationError(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import NoReturn
 
 
@@ -37,7 +36,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.__text.encode(), other.reveal().encode())
+        return self.__text == other.reveal()
 
     def __hash__(self) -> int:
         return hash(self.__text)
@@ -62,3 +61,32 @@ class SecretBytes(bytes):
         return f"<{len(self)} bytes>"
 
     __str__ = __repr__
+
+    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
+        message = "a secret cannot be pickled"
+        raise TypeError(message)
+
+    def __copy__(self) -> SecretBytes:
+        return self
+
+    def __deepcopy__(self, memo: object, /) -> SecretBytes:
+        return self
+
+
+class SecretHeader(str):
+    """A header's value, which is sent as it is, but shows itself in no repr and no pickle."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
+        message = "a secret cannot be pickled"
+        raise TypeError(message)
+
+    def __copy__(self) -> SecretHeader:
+        return self
+
+    def __deepcopy__(self, memo: object, /) -> SecretHeader:
+        return self

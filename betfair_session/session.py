@@ -1,82 +1,42 @@
-"""The whole policy for one token in one place.
-
-    read the token → keepAlive → if Betfair says that it is dead: take the fleet's login, log in,
-        write it back, end the new session if the write fails → return the token
-
-The order of all this is the machine's (lease/machine.py); here its questions to Betfair are asked.
-"""
+"""A handle for one token in one place."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .events import Reporter
 from .exceptions import (
-    BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
-    LoginRefused,
     LoginTimeout,
+    StoreError,
 )
-from .failures import failure
 from .flight import SingleFlight
-from .lease import lock as locks
-from .lease import messages as m
-from .lease.flow import Flow, fingerprint
+from .glance import glance
 from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
 from .tokens import parse_token
+from .trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .account import Account
     from .identity import IdentityClient
-    from .lease.state import LeaseSettings
-    from .storage.contract import TokenStore
+    from .storage.contract import StoredObject, TokenStore
+    from .trust import Held
 
-_log = logging.getLogger("betfair_session")
+# Looked up once: a trading loop asks before every bet.
+_wall = time.time
 
-_LONGEST = 4  # refusals in a row after which the time between logins grows no more
-_LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
-
-
-@dataclass(frozen=True)
-class Account:
-    """Who logs in, and how long that may take.
-
-    Attributes:
-        client: speaks to Betfair.
-        username: the account's name.
-        password: the account's password.
-        login_timeout: seconds that a call may take when it names no time of its own.
-        lease: the shared login's times.
-        interactive: whether to log in without a client certificate.
-        two_step: the code for that, or what returns it.
-    """
-
-    client: IdentityClient
-    username: Secret
-    password: Secret
-    login_timeout: float
-    lease: LeaseSettings
-    interactive: bool = False
-    two_step: Secret | Callable[[], str] | None = None
-
-    def log_in(self, seconds: float) -> Secret:
-        """Make a session, sending one request; see IdentityClient.certlogin and login."""
-        if self.interactive:
-            return self.client.login(
-                self.username, self.password, code=self.two_step, timeout=seconds
-            )
-        return self.client.certlogin(self.username, self.password, timeout=seconds)
+_PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
 
 class Session:
-    """A handle for one token in one place; safe to share between threads.
+    """A handle for one token in one place; safe to share between threads and tasks.
 
     Made by `SessionManager.session`.
     """
@@ -87,9 +47,33 @@ class Session:
         self._store = store
         self._key = key
         self._flight: SingleFlight[Secret] = SingleFlight()
+        length = account.client.jurisdiction.session_length
+        self._trust = Trust(
+            account.verify_every,
+            None if length is None else length.total_seconds(),
+            shared=account.share_verification,
+        )
+        self._reporter = Reporter(store.label, key, account.on_event)
+
+    @property
+    def client(self) -> IdentityClient:
+        """The client that speaks to Betfair for this account."""
+        return self._account.client
+
+    @property
+    def store(self) -> TokenStore:
+        """The store that the token is kept in."""
+        return self._store
+
+    @property
+    def key(self) -> str:
+        """The token's name in the store."""
+        return self._key
 
     def token(self, *, timeout: float | None = None) -> str:
         """Return a live session token; threads that ask at the same time share one answer.
+
+        Within `verify_every` of a verification this costs no I/O and takes no lock.
 
         Args:
             timeout: seconds that the call may take; None for the manager's `login_timeout`.
@@ -100,8 +84,31 @@ class Session:
         Raises:
             BetfairSessionError: as `SessionManager.get_session`.
         """
+        held = self._trust.held
+        if held.since <= _wall() < held.until:
+            return held.token
+        return self._fresh(held, timeout)  # apart, since a closure here would slow the line above
+
+    async def atoken(self, *, timeout: float | None = None) -> str:
+        """Return a live session token as `token` does, without blocking the event loop.
+
+        Args:
+            timeout: as in `token`.
+
+        Returns:
+            The token.
+
+        Raises:
+            BetfairSessionError: as `SessionManager.get_session`.
+        """
+        held = self._trust.held
+        if held.since <= _wall() < held.until:
+            return held.token
         deadline = self._deadline(timeout)
-        return self._flight.join(lambda: self._obtain(deadline), deadline=deadline)[0].reveal()
+        found = await self._flight.ajoin(
+            lambda: self._refresh(deadline), deadline=deadline, wait=not held.usable
+        )
+        return found[0].reveal() if found else held.token
 
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token after the betting API rejected one.
@@ -120,12 +127,54 @@ class Session:
             BetfairSessionError: as `SessionManager.get_session`.
         """
         refused = Secret(rejected)
+        del rejected  # no traceback is to show it
+        deadline = self._deadline(timeout)
+        renewed = self._renewed(refused)
+        while renewed is None:
+            found = self._flight.join(lambda: self._ask(deadline), deadline=deadline)
+            renewed = _unless_older(found, refused)
+        return renewed
+
+    async def arenew(self, rejected: str, *, timeout: float | None = None) -> str:
+        """Return a live token as `renew` does, without blocking the event loop.
+
+        Args:
+            rejected: as in `renew`.
+            timeout: as in `renew`.
+
+        Returns:
+            The token to use.
+
+        Raises:
+            BetfairSessionError: as `SessionManager.get_session`.
+        """
+        refused = Secret(rejected)
+        del rejected  # no traceback is to show it
+        deadline = self._deadline(timeout)
+        renewed = self._renewed(refused)
+        while renewed is None:
+            found = await self._flight.ajoin(lambda: self._ask(deadline), deadline=deadline)
+            renewed = _unless_older(found, refused)
+        return renewed
+
+    def verify(self, *, timeout: float | None = None) -> str:
+        """Ask Betfair now, whatever is trusted; this extends the session, or heals a dead one.
+
+        Args:
+            timeout: seconds that the call may take; None for the manager's `login_timeout`.
+
+        Returns:
+            The token to use.
+
+        Raises:
+            BetfairSessionError: as `SessionManager.get_session`.
+        """
         deadline = self._deadline(timeout)
         while True:
-            token, led = self._flight.join(lambda: self._obtain(deadline), deadline=deadline)
-            # What another thread found out may be older than the rejection.
-            if led or token != refused:
-                return token.reveal()
+            found = self._flight.join(lambda: self._ask(deadline), deadline=deadline)
+            # What another thread found may have come from the store alone.
+            if found and found[1]:
+                return found[0].reveal()
 
     def logout(self) -> None:
         """End the stored session and remove the object; fine if there is none.
@@ -141,14 +190,19 @@ class Session:
             return
         token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
         if token is not None:
-            self._account.client.logout(token)
+            self._trust.forget(token)
+            began = time.monotonic()
+            self.client.logout(token)
+            self._reporter.tell("logged out", time.monotonic() - began, "the stored session")
         now = self._store.read(self._key, timeout=timeout)
         # Somebody may have noticed at once and logged in: that token is not ours to remove.
         if now is not None and now.version == stored.version:
             self._store.delete(self._key, timeout=timeout)
             # So that nobody waits for the token that was published there.
+            from .lease.lock import withdrawn
+
             with contextlib.suppress(VersionConflict):
-                self._change_lock(locks.withdrawn)
+                self._change_lock(withdrawn)
 
     def unlock(self) -> None:
         """Forget refusals, and a login that somebody is said to be making.
@@ -159,7 +213,9 @@ class Session:
         Raises:
             StoreError: the lock object cannot be read or written.
         """
-        self._change_lock(locks.cleared)
+        from .lease.lock import cleared
+
+        self._change_lock(cleared)
 
     def close(self) -> None:
         """Close the store; the handle can be used again afterwards."""
@@ -183,68 +239,53 @@ class Session:
             raise ConfigurationError(message)
         return time.monotonic() + seconds
 
-    def _obtain(self, deadline: float) -> Secret:
-        """Walk to a live token, asking Betfair what the machine wants to know."""
-        account = self._account
-        flow = Flow(self._store, self._key, account.lease, deadline=deadline)
-        ask = flow.start()
-        while True:
-            if isinstance(ask, m.Done):
-                _log.debug("%s: %s", self, ask.how)
-                return Secret(ask.token)
-            if isinstance(ask, m.Failed):
-                break
-            if isinstance(ask, m.Validate):
-                event: m.Event = self._validate(ask.token, deadline)
-            elif isinstance(ask, m.Login):
-                if flow.rejected_young:
-                    _log.warning(
-                        "%s: Betfair rejected a token that is less than a minute old; does the "
-                        "egress address change between calls, or does somebody log out?",
-                        self,
-                    )
-                try:
-                    event = self._login(ask.seconds)
-                except BaseException:
-                    # Interrupted: nobody knows what came of it. Do not let others wait for me.
-                    flow.tell(m.Unclear(None))
-                    raise
-            else:
-                event = self._end(ask.token)
-            ask = flow.tell(event)
-        raise failure(ask, store=self._store.label, key=self._key)
+    def _renewed(self, refused: Secret) -> str | None:
+        """Return the token that has taken a rejected one's place in this process already."""
+        self._trust.forget(refused)
+        held = self._trust.held
+        return held.token if held.since <= _wall() < held.until else None
 
-    def _validate(self, token: Secret, deadline: float) -> m.Alive | m.Dead | m.Unclear:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return m.Unclear(LoginTimeout("no time was left to verify the token"))
-        client = self._account.client
+    def _fresh(self, held: Held, timeout: float | None) -> str:
+        """Ask about the token that is held, or leave that to the thread that is doing it."""
+        deadline = self._deadline(timeout)
+        found = self._flight.join(
+            lambda: self._refresh(deadline), deadline=deadline, wait=not held.usable
+        )
+        return found[0].reveal() if found else held.token
+
+    def _refresh(self, deadline: float) -> Secret:
+        """Find a live token, or go on with the one at hand while nobody can be asked."""
+        held = self._trust.held
         try:
-            alive = client.keep_alive(token, timeout=min(left, client.timeout))
-        except IdentityUnavailable as error:
-            return m.Unclear(error)
-        return m.Dead() if alive is None else m.Alive(alive, fingerprint(alive))
+            return self._find(deadline)
+        except _PASSING:
+            if not (held.usable and self._trust.postpone(held)):
+                raise
+            return Secret(held.token)
 
-    def _login(self, seconds: float) -> m.LoggedIn | m.Refused | m.Unclear:
-        try:
-            token = self._account.log_in(seconds)
-        except LoginRefused as error:
-            from .login_status import wait_after
+    def _find(self, deadline: float) -> Secret:
+        """Take the store's word for a token, where verifications are shared, or ask Betfair."""
+        if not self._trust.shared:
+            return self._ask(deadline)
+        began = time.monotonic()
+        timeout = min(self._account.lease.store_deadline, max(deadline - began, 1.0))
+        look = glance(self._store, self._key, within=self._trust.window, timeout=timeout)
+        if look.token is None:
+            return self._ask(deadline, look.seen)
+        self._trust.verified(look.token, look.age)
+        self._reporter.tell("trusted", time.monotonic() - began)
+        return look.token
 
-            kind = error.login_class
-            waits = tuple(wait_after(kind, time).total_seconds() for time in range(1, _LONGEST + 1))
-            return m.Refused(error, error.status, kind, waits)
-        except IdentityUnavailable as error:
-            return m.Unclear(error)
-        except ConfigurationError as error:
-            return m.Unclear(error, sent=False)
-        _log.info("%s: logged in", self)
-        return m.LoggedIn(token, fingerprint(token))
+    def _ask(self, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
+        """Walk to a token that Betfair calls alive."""
+        from .walk import Walk  # a token that is trusted needs nothing of it
 
-    def _end(self, token: Secret) -> m.LoggedOut:
-        try:
-            self._account.client.logout(token, timeout=_LOGOUT_SECONDS)
-        except BetfairSessionError as error:
-            return m.LoggedOut(error)
-        _log.info("%s: ended the new session, which could not be stored", self)
-        return m.LoggedOut()
+        walk = Walk(self._account, self._store, self._key, self._trust, self._reporter)
+        return walk.go(deadline=deadline, seen=seen)
+
+
+def _unless_older(found: tuple[Secret, bool] | None, refused: Secret) -> str | None:
+    """Return a token, unless another thread found it before it was rejected, as it may be."""
+    if found is None or (found[0] == refused and not found[1]):
+        return None
+    return found[0].reveal()

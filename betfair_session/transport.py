@@ -7,13 +7,13 @@ this module: a failure is told in words.
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .answer import MAX_ANSWER, Answer
 from .deadline import OverrunError, run_within
+from .exceptions import ConfigurationError
+from .network import describe
 from .secret import Secret
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import requests
     from requests.adapters import HTTPAdapter
 
+    from .answer import Answer
+
     Sendable: TypeAlias = str | Secret
 
 CONNECT_TIMEOUT = 3.05
@@ -31,6 +33,28 @@ CONNECT_TIMEOUT = 3.05
 
 ATTEMPTS = 3
 """How often a request that may be repeated is sent at most."""
+
+
+def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa: FBT001 - requests' own name and kind
+    """Check what a caller gave to verify servers by.
+
+    Args:
+        verify: True, or the path of a CA bundle.
+
+    Returns:
+        The same, as requests takes it.
+
+    Raises:
+        ConfigurationError: it would switch the verification off, or there is no such file.
+    """
+    if not verify or not isinstance(verify, bool | str | os.PathLike):
+        message = "verify must be True or the path of a CA bundle: TLS is always verified"
+        raise ConfigurationError(message)
+    verify = verify if isinstance(verify, bool) else os.fspath(verify)
+    if isinstance(verify, str) and not os.path.exists(verify):
+        message = f"the CA bundle {verify!r} does not exist"
+        raise ConfigurationError(message)
+    return verify
 
 
 class NoAnswerError(Exception):
@@ -108,7 +132,7 @@ class Transport:
         except OverrunError:
             detail = f"no answer within {seconds:.1f} s"
         except (requests.RequestException, OSError, ValueError) as error:
-            detail = _describe(error)
+            detail = describe(error)
         raise NoAnswerError(detail)
 
     def post_again(self, url: str, headers: Mapping[str, Sendable], seconds: float) -> Answer:
@@ -127,6 +151,8 @@ class Transport:
         Raises:
             NoAnswerError: the last attempt brought none.
         """
+        import random
+
         end = time.monotonic() + seconds
         attempt = 1
         while True:
@@ -153,6 +179,8 @@ class Transport:
         seconds: float,
     ) -> Answer:
         import requests
+
+        from .answer import MAX_ANSWER, Answer
 
         end = time.monotonic() + seconds
         proxies = self._proxies
@@ -232,30 +260,3 @@ def _adapter(load_certificate: Callable[[ssl.SSLContext], object] | None) -> HTT
 def _revealed(fields: Mapping[str, Sendable]) -> dict[str, str]:
     """Unwrap secrets at the last moment, so that no frame of ours holds them when it fails."""
     return {name: Secret(value).reveal() for name, value in fields.items()}
-
-
-def _describe(error: BaseException) -> str:
-    """Tell what went wrong from the kinds of errors in the chain, never from their texts.
-
-    Only the operating system's own words for an error number are taken over.
-    """
-    import requests
-
-    words = type(error).__name__
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
-            return f"{type(cause).__name__}: {cause.strerror}"
-        inner = next((part for part in cause.args if isinstance(part, BaseException)), None)
-        reason = getattr(cause, "reason", None)
-        cause = (
-            inner
-            or (reason if isinstance(reason, BaseException) else None)
-            or cause.__cause__
-            or cause.__context__
-        )
-    if isinstance(error, requests.Timeout):
-        return "timed out"
-    return words

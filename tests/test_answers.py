@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from secrets_shown import everything_in
 
 from betfair_session.answer import EXCERPT, Answer
-from betfair_session.answers import Endpoint, read_certlogin, read_login, read_session
+from betfair_session.answers import read_certlogin, read_login, read_session
+from betfair_session.endpoint import Endpoint
 from betfair_session.exceptions import Blocked, IdentityError, IdentityUnavailable, LoginRefused
 from betfair_session.secret import Secret
 from betfair_session.tokens import is_token

@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 
 _KEY = "session.token"
 
+COMMANDS = (
+    "token",
+    "check",
+    "status",
+    "logout",
+    "unlock",
+    "doctor",
+    "certificate create",
+    "certificate check",
+    "sandbox",
+    "demo",
+)
+"""Every command there is."""
+
 
 @pytest.fixture
 def variables(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
@@ -46,7 +60,7 @@ def _secrets(sandbox: Sandbox, *more: str) -> list[str]:
 def _failed(done: CompletedProcess[str], code: int, words: str, secrets: list[str]) -> None:
     """See that a program failed as it should: one line, one code, no secret, no output."""
     assert done.returncode == code, done.stderr
-    lines = [line for line in done.stderr.splitlines() if ": warning: " not in line]
+    lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("betfair-session: ")
     assert re.search(words, lines[0]), lines[0]
@@ -127,6 +141,7 @@ def test_betfair_cannot_tell(
     token = sandbox.issue()
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / _KEY).write_text(token)
+    (tmp_path / "store" / _KEY).chmod(0o600)
     sandbox.fault("keepAlive", fault, times=None)
     done = cli("token", variables=variables, directory=tmp_path)
     _failed(done, 4, "keepAlive", _secrets(sandbox))
@@ -160,6 +175,7 @@ def test_another_process_is_logging_in(
     held = locks.Lock(locks.HELD, "0" * 32, "another machine", since=time.time())
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / f"{_KEY}.login").write_bytes(locks.encode(held))
+    (tmp_path / "store" / f"{_KEY}.login").chmod(0o600)
     done = cli("token", "--timeout", "0.5", variables=variables, directory=tmp_path)
     _failed(done, 1, "another machine has been logging in", _secrets(sandbox))
     assert sandbox.counts() == {}
@@ -232,16 +248,20 @@ def test_help_names_every_variable_and_command(tmp_path: Path) -> None:
     """`--help` is enough to know what to set."""
     done = cli("--help", directory=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    for word in (*NAMES, "token", "logout", "unlock", "sandbox", "demo", "exit codes"):
-        assert word in done.stdout
+    for word in (*NAMES, *COMMANDS, "exit codes"):
+        assert word.split()[0] in done.stdout
 
 
-@pytest.mark.parametrize("command", ["token", "logout", "unlock", "sandbox", "demo"])
-def test_every_command_has_help(tmp_path: Path, command: str) -> None:
-    """Each command explains itself without any setting."""
-    done = cli(command, "--help", directory=tmp_path)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches(tmp_path: Path, command: str) -> None:
+    """Each explains itself without any setting: an example, its exit codes, and --json."""
+    done = cli(*command.split(), "--help", directory=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: betfair-session {command}")
+    assert "--json" in done.stdout
+    assert f"\n  betfair-session {command}" in done.stdout.split("example", 1)[1]
+    assert "exit codes: 0 " in done.stdout or "exit codes: 130 " in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
 
 
 def test_version(tmp_path: Path) -> None:

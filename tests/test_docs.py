@@ -48,6 +48,15 @@ class _Client(betfair_session.IdentityClient):
 
 
 betfair_session.IdentityClient = _Client
+
+
+class _Exchange(betfair_session.Exchange):
+    def __init__(self, session, **settings):
+        url = os.environ["BETFAIR_IDENTITY_URL"].replace("/api/", "/exchange/")
+        super().__init__(session, api_url=url, verify=os.environ["BETFAIR_CA_BUNDLE"], **settings)
+
+
+betfair_session.Exchange = _Exchange
 """
 
 _ANYTHING_ELSE = ("install", "gcloud", "az", "npx", "moto_server", "fake-gcs-server")

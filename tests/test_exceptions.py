@@ -14,6 +14,7 @@ from betfair_session.exceptions import (
     Blocked,
     CertificateError,
     ConfigurationError,
+    ExchangeError,
     IdentityError,
     IdentityUnavailable,
     LoginBrake,
@@ -21,6 +22,7 @@ from betfair_session.exceptions import (
     LoginTimeout,
     NotATokenError,
     PublishUncertain,
+    SessionRejected,
     StoreError,
     StoreUnavailable,
     StoreWriteError,
@@ -39,6 +41,8 @@ PARENTS = {
     StoreUnavailable: StoreError,
     StoreWriteError: StoreError,
     PublishUncertain: StoreError,
+    SessionRejected: BetfairSessionError,
+    ExchangeError: BetfairSessionError,
     LoginTimeout: BetfairSessionError,
     LoginBrake: BetfairSessionError,
 }
@@ -75,6 +79,8 @@ def test_a_pickle_keeps_what_programs_branch_on() -> None:
     assert vars(again) == vars(refused)
     store = StoreUnavailable("no", store="s3://b", key="k", reason="timeout", landed=True)
     assert vars(pickle.loads(pickle.dumps(store))) == vars(store)
+    call = ExchangeError("no", method="placeOrders", code="X", status_code=500, landed=True)
+    assert vars(pickle.loads(pickle.dumps(call))) == vars(call)
 
 
 def test_an_error_carries_no_object_that_could_hold_a_secret() -> None:

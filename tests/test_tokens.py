@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from betfair_session import NotATokenError
 from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, is_token, parse_token

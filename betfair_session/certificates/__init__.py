@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from betfair_session.exceptions import CertificateError
 from betfair_session.secret import Secret
 
-from .source import Source, decode_base64, of_bytes, of_path, of_pem_text
+from .source import Source, decode_base64, of_bytes, of_paths, of_pem_text
 
 if TYPE_CHECKING:
     import ssl
@@ -55,6 +55,7 @@ class Certificate:
         Raises:
             CertificateError: `value` is none of these.
         """
+        paths: list[object]
         if isinstance(value, Certificate):
             return value
         if isinstance(value, bytes):
@@ -62,7 +63,9 @@ class Certificate:
         if isinstance(value, str) and "-----BEGIN " in value:
             return cls.from_pem(value)
         if isinstance(value, str | os.PathLike):
-            return cls.from_files(value)
+            paths = [value]
+            del value
+            return cls(of_paths(paths))
         try:
             crt, key = value
         except (TypeError, ValueError):
@@ -71,7 +74,9 @@ class Certificate:
                 f"Certificate, not as {type(value).__name__}"
             )
         else:
-            return cls.from_files(crt, key)
+            paths = [crt, key]
+            del value, crt, key  # one may be a key itself, which no traceback is to show
+            return cls(of_paths(paths))
         raise CertificateError(message)
 
     @classmethod
@@ -92,8 +97,9 @@ class Certificate:
             CertificateError: an argument cannot be a path.
         """
         passphrase = _secret(passphrase)
-        paths = (crt,) if key is None else (crt, key)
-        return cls(tuple(of_path(path) for path in paths), passphrase)
+        paths: list[object] = [crt] if key is None else [crt, key]
+        del crt, key  # one may be a key itself, which no traceback is to show
+        return cls(of_paths(paths), passphrase)
 
     @classmethod
     def from_pem(

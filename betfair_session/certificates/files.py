@@ -129,17 +129,18 @@ def write_files(
         CertificateError: one of the files exists already, or cannot be written.
         ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
     """
+    key_pem = Secret(key_pem)
+    p12_passphrase = None if p12_passphrase is None else Secret(p12_passphrase)
     if not name or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:"'):
         message = f"{name!r} is not a plain file name"
         raise ConfigurationError(message)
-    key_pem = Secret(key_pem)
     contents = {
         ".crt": Secret(crt_pem),
         ".key": key_pem,
         ".pem": Secret(crt_pem + key_pem.reveal()),
     }
     if p12_passphrase is not None:
-        contents[".p12"] = _pkcs12(name, crt_pem, key_pem, Secret(p12_passphrase))
+        contents[".p12"] = _pkcs12(name, crt_pem, key_pem, p12_passphrase)
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
     problem = _write_new(files)
     if problem:
@@ -164,7 +165,7 @@ def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Sec
         message = "the .p12 file needs an RSA key"
         raise ConfigurationError(message)
     certificate = x509.load_pem_x509_certificate(crt_pem.encode())
-    encryption = BestAvailableEncryption(passphrase.reveal().encode())
+    encryption = BestAvailableEncryption(passphrase.reveal().encode("utf-8", "surrogateescape"))
     bundle = pkcs12.serialize_key_and_certificates(
         name.encode(), key, certificate, None, encryption
     )

@@ -40,6 +40,7 @@ _KEYS = frozenset(
 _PKCS12 = re.compile(rb"\x30(?:[\x00-\x80]|\x81.|\x82..|\x83.{3}|\x84.{4})\x02\x01\x03", re.DOTALL)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SEQUENCE = b"\x30"
+_MOST_PARTS = 100
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,11 @@ def look(content: bytes, name: str, passphrase: Secret | None) -> Contents:
     Returns:
         What is there.
     """
-    password = passphrase.reveal().encode() if passphrase else None
+    password = None
+    if passphrase:
+        # As the environment held it, if that is no UTF-8; else as something that opens nothing.
+        text = passphrase.reveal
+        password = attempt(lambda: text().encode("utf-8", "surrogateescape")) or b"\xff"
     if not content.strip():
         return Contents(name, "empty", problem="is empty")
     if _BEGIN.search(content):
@@ -95,6 +100,9 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
     keys: list[PrivateKeyTypes] = []
     kinds: list[str] = []
     problem = None
+    begun = len(_BEGIN.findall(content))
+    if begun > _MOST_PARTS:  # looking for the end of each takes its time
+        return Contents(name, "PEM", problem=f"holds more than {_MOST_PARTS} parts")
     for block in _BLOCK.finditer(content):
         pem, label = _with_lines(block), block["label"].decode()
         kind = label.lower()
@@ -110,7 +118,7 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
             keys += [key] if key else []
             problem = problem or (None if key else _key_problem(encrypted, password))
         kinds.append(kind)
-    if len(kinds) < len(_BEGIN.findall(content)):
+    if len(kinds) < begun:
         problem = problem or "is cut short: a BEGIN line has no END line"
     kind = "PEM: " + (", ".join(kinds) or "cut short")
     return Contents(name, kind, tuple(certificates), tuple(keys), problem)

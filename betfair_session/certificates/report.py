@@ -12,7 +12,7 @@ from betfair_session.secret import Secret
 
 from .fitness import belongs, day, fitness, public_key
 from .reading import Contents, look
-from .source import of_path
+from .source import of_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ def explain(
 
 def _read(path: StrPath, passphrase: Secret | None) -> Contents | FileReport:
     try:
-        source = of_path(path)
+        source = of_paths([path])[0]
         return look(source.read(), source.name, passphrase)
     except CertificateError as error:
         return FileReport(_printable(str(path))[:80], "not readable", problems=(str(error),))

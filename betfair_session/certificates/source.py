@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
@@ -43,7 +41,7 @@ class Source:
         if self.content is not None:
             return self.content.reveal().encode("latin-1")
         try:
-            with Path(self.name).open("rb") as file:
+            with open(self.name, "rb") as file:
                 content = file.read(MAX_FILE + 1)
         except (OSError, ValueError) as error:
             problem = _why_unreadable(self.name, error)
@@ -68,23 +66,35 @@ class Source:
         return b"PRIVATE KEY-----" in content
 
 
-def of_path(value: object) -> Source:
-    """Take a file by its path.
+def of_paths(values: list[object]) -> tuple[Source, ...]:
+    """Take files by their paths.
+
+    Args:
+        values: the paths. The list is emptied, so that no traceback shows a key that was pasted
+            where its path belongs.
 
     Raises:
-        CertificateError: `value` cannot be a path.
+        CertificateError: one of them cannot be a path.
     """
+    found = tuple(map(_of_path, values))
+    values.clear()
+    problem = next((each for each in found if isinstance(each, str)), None)
+    if problem:
+        raise CertificateError(problem)
+    return tuple(each for each in found if isinstance(each, Source))
+
+
+def _of_path(value: object) -> Source | str:
+    """Return a file by its path, or why `value` cannot be one."""
     if not isinstance(value, str | os.PathLike):
-        message = f"a certificate file is given by its path, not by {type(value).__name__}"
-        raise CertificateError(message)
+        return f"a certificate file is given by its path, not by {type(value).__name__}"
     path = os.fsdecode(value)
     # Somebody's key pasted where its path belongs must not come back in "no such file: …".
     if not path or len(path) > _MAX_PATH or "-----BEGIN" in path or not path.isprintable():
-        message = (
+        return (
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
         )
-        raise CertificateError(message)
     return Source(path)
 
 
@@ -95,6 +105,10 @@ def of_bytes(name: str, content: bytes) -> Source:
 
 def of_pem_text(name: str, value: str | bytes | Secret) -> Source:
     r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
+    kind: object = value  # a caller without a type checker may give anything
+    if not isinstance(kind, str | bytes | Secret):
+        message = f"{name} is given as a text or as bytes, not as {type(kind).__name__}"
+        raise CertificateError(message)
     text = value.decode("latin-1") if isinstance(value, bytes) else Secret(value).reveal()
     # PEM is ASCII; whatever else came along may not break the encoding of `Source.read`.
     text = text.encode("ascii", "replace").decode("ascii")
@@ -115,6 +129,8 @@ def decode_base64(text: Secret) -> bytes:
 
 
 def _decoded(text: Secret) -> bytes | None:
+    import base64
+
     joined = "".join(text.reveal().replace("\\n", "").split())
     try:
         return base64.b64decode(joined, validate=True)
@@ -124,7 +140,7 @@ def _decoded(text: Secret) -> bytes | None:
 
 def _why_unreadable(name: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        start = "" if Path(name).is_absolute() else ", seen from the working directory"
+        start = "" if os.path.isabs(name) else ", seen from the working directory"
         return f"there is no certificate file {name}{start}"
     if os.path.isdir(name):  # Path.is_dir raises below a directory that is closed to us
         return f"{name} is a directory; give the path of the certificate file itself"

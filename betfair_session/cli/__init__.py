@@ -1,15 +1,20 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line `betfair-session`."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
+    ExchangeError,
     IdentityUnavailable,
     LoginRefused,
     StoreError,
@@ -18,56 +23,80 @@ from betfair_session.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ERROR, USAGE, REFUSED, CANNOT_TELL, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+ERROR, USAGE, REFUSED, CANNOT_TELL, STORE = 1, 2, 3, 4, 5
+INTERRUPTED, TERMINATED = 130, 143
 
-_CODES: tuple[tuple[type[BetfairSessionError], int], ...] = (
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigurationError, USAGE),
     (LoginRefused, REFUSED),
     (IdentityUnavailable, CANNOT_TELL),
+    (ExchangeError, CANNOT_TELL),
     (StoreError, STORE),
-    (BetfairSessionError, ERROR),
+    (KeyboardInterrupt, INTERRUPTED),
 )
+
+# Events that end a call with an error, which is told anyway.
+_TOLD_ANYWAY = frozenset({"refused", "cannot tell", "failed"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; errors are one line on standard error, never a traceback.
+    """Run one command; errors are one line or one JSON document, never a traceback.
 
     Args:
         arguments: what follows the program's name; None for the process's own.
 
     Returns:
         The exit code: 0 fine, 1 our error, 2 wrong usage or configuration, 3 login refused,
-        4 Betfair cannot tell or is down, 5 the store, 130 interrupted.
+        4 Betfair cannot tell or is down, 5 the store, 130 interrupted, 143 terminated.
     """
-    from .parser import parse
+    from .output import OutputError, prepare
 
-    chosen = parse(arguments)
-    _show_warnings()
+    prepare()
     try:
-        code: int = chosen.run(chosen)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
-    except BetfairSessionError as error:
-        return _fail(str(error), next(code for kind, code in _CODES if isinstance(error, kind)))
-    except Exception as error:  # noqa: BLE001 - a foreign text may hold a secret, so only its kind
-        return _fail(f"an error of its own, please report it: {_where(error)}", ERROR)
-    return _flush() or code
-
-
-def _flush() -> int:
-    """Hand over the output now, while a failure can still be told."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+    except OutputError as error:
         # The interpreter would try once more when it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(f"cannot write to standard output: {error.strerror}", ERROR)
-    return 0
+        sys.stderr.write(f"betfair-session: cannot write to standard output: {error}\n")
+        return ERROR
 
 
-def _fail(text: str, code: int) -> int:
-    sys.stderr.write(f"betfair-session: {' '.join(text.split())}\n")
+def _run(arguments: list[str]) -> int:
+    """Run the command and tell what went wrong, but for the telling itself."""
+    from .output import OutputError, fail
+    from .parser import parse
+
+    chosen = Namespace(json="--json" in arguments, told=False)
+    try:
+        chosen = parse(arguments)
+        _show_warnings()
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        code: int = chosen.run(chosen)
+    except OutputError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where they end
+        code = code_of(error)
+        fail(_text(error), code, error, as_json=chosen.json and not chosen.told)
     return code
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code for an error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
+
+
+def _text(error: BaseException) -> str:
+    from .words import UNLOCK, may_be_mended
+
+    if isinstance(error, LoginRefused) and may_be_mended(error.login_class):
+        return f"{error} {UNLOCK}"
+    if isinstance(error, BetfairSessionError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    # A foreign text may hold a secret: tell its kind only.
+    return f"an error of its own, please report it: {_where(error)}"
 
 
 def _where(error: BaseException) -> str:
@@ -84,4 +113,13 @@ def _show_warnings() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("betfair-session: warning: %(message)s"))
     handler.setLevel(logging.WARNING)
+    handler.addFilter(_is_news)
     logging.getLogger("betfair_session").addHandler(handler)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out the events that an error's own line tells of."""
+    said = record.args if isinstance(record.args, tuple) else ()
+    return record.module != "events" or _TOLD_ANYWAY.isdisjoint(
+        word for word in said if isinstance(word, str)
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment
+
+from . import USAGE
+from .output import tell
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -19,15 +21,13 @@ def create(chosen: Namespace) -> int:
     passphrase = Environment().passphrase(needed=True) if chosen.p12 else None
     certificate, key = create(chosen.name, days=chosen.days)
     paths = write_files(chosen.directory, chosen.name, certificate, key, p12_passphrase=passphrase)
-    if chosen.json:
-        print(json.dumps({"files": [str(path) for path in paths], "upload": UPLOAD_PLACE}))
-        return 0
-    for path in paths:
-        print(path)
-    print(
-        f"\nUpload the .crt (or the .pem) at Betfair under {UPLOAD_PLACE}.\n"
+    names = [str(path) for path in paths]
+    what_to_do = (
+        f"Upload the .crt (or the .pem) at Betfair under {UPLOAD_PLACE}.\n"
         "Keep the .key, the .pem and the .p12 to yourself: they are as good as half a password."
     )
+    document = {"files": names, "upload": UPLOAD_PLACE}
+    tell(chosen, document, "\n".join([*names, "", what_to_do]))
     return 0
 
 
@@ -36,9 +36,6 @@ def check(chosen: Namespace) -> int:
     from betfair_session.certificates.report import explain
 
     report = explain(*chosen.files, passphrase=Environment().passphrase())
-    if chosen.json:
-        files = [asdict(file) for file in report.files]
-        print(json.dumps({"ok": report.ok, "verdict": report.verdict, "files": files}))
-    else:
-        print(report)
-    return 0 if report.ok else 2
+    files = [asdict(file) for file in report.files]
+    tell(chosen, {"ok": report.ok, "verdict": report.verdict, "files": files}, str(report))
+    return 0 if report.ok else USAGE

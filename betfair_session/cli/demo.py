@@ -5,7 +5,6 @@ What it shows it also checks, by the sandbox's own journal.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING
 from betfair_session.exceptions import BetfairSessionError
 
 from . import STORE
+from .output import tell, write
+from .progress import progress
 from .sandbox import environment, start
 
 if TYPE_CHECKING:
@@ -189,29 +190,26 @@ class Demo:
 
 def run(chosen: Namespace) -> int:
     """Show all steps; the last line says that they passed."""
-    tell: Callable[[str], None] = (lambda _: None) if chosen.json else _tell
-    tell("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
+    say: Callable[[str], None] = (lambda _: None) if chosen.json else write
+    say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
     started = time.monotonic()
     from betfair_session.sandbox import SandboxError
 
-    with start() as sandbox, tempfile.TemporaryDirectory(prefix="betfair-demo-") as directory:
-        tell(f"\nThe sandbox is up at {sandbox.identity_url} after {_since(started)};")
-        tell(f"the token will be kept in {directory}{os.sep}store{os.sep}{_KEY}.")
-        demo = Demo(sandbox, Path(directory), tell)
+    with progress(chosen, "starting a local Betfair …"):
+        local = start()
+    with local as sandbox, tempfile.TemporaryDirectory(prefix="betfair-demo-") as directory:
+        say(f"\nThe sandbox is up at {sandbox.identity_url} after {_since(started)};")
+        say(f"the token will be kept in {directory}{os.sep}store{os.sep}{_KEY}.")
+        demo = Demo(sandbox, Path(directory), say)
         try:
             demo.run()
         except (SandboxError, OSError, subprocess.TimeoutExpired) as error:
             message = f"the demo failed in step {len(demo.steps)}: {error}"
             raise BetfairSessionError(message) from None
-    tell(f"\n{len(demo.steps)} steps in {_since(started)}; the sandbox is stopped.")
-    if chosen.json:
-        print(json.dumps({"steps": [asdict(step) for step in demo.steps], "passed": True}))
-    tell("demo: all steps passed")
+    say(f"\n{len(demo.steps)} steps in {_since(started)}; the sandbox is stopped.")
+    document = {"steps": [asdict(step) for step in demo.steps], "passed": True}
+    tell(chosen, document, "demo: all steps passed")
     return 0
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 def _since(started: float) -> str:

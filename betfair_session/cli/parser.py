@@ -1,65 +1,48 @@
-"""The commands, their arguments, and the help that explains them."""
+"""The commands and their arguments."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import math
+import os
+import re
 from typing import TYPE_CHECKING
 
+from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage.location import redact
 
-from . import certificate, demo, sandbox, session
+from . import certificate, demo, doctor, sandbox, session, status, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import NoReturn
+    from typing import NoReturn, TypeAlias
+
+    # argparse has no public name for it.
+    Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001
 
 _MOST_DAYS = 3650
 
-_ABOUT = "One live Betfair session token, shared by any number of functions and bots."
 
-_EXAMPLES = """\
-examples:
-  betfair-session demo                       see it work; needs no account
-  betfair-session token                      print a live token; logs in only if there is none
-  betfair-session token s3://bucket/betfair session.token
-  TOKEN=$(betfair-session token ~/.betfair session.token)
-  betfair-session certificate create         make what to upload at Betfair
-  betfair-session certificate check FILE     what is this file, and would Betfair take it?
-  betfair-session sandbox                    a local Betfair to try things out against
+class UsageError(ConfigurationError):
+    """The command line itself is wrong."""
 
-environment (or a .env file in the working directory; the environment wins):
-  BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY
-                                             the account
-  BETFAIR_CERT_FILE, BETFAIR_KEY_FILE        its client certificate, or one of these instead:
-    BETFAIR_CERT_PEM, BETFAIR_KEY_PEM        ... as PEM text
-    BETFAIR_PKCS12_FILE                      ... as a .p12 or .pfx file
-    BETFAIR_PKCS12_BASE64                    ... the same, as base64 text
-  BETFAIR_CERT_PASSPHRASE                    what opens an encrypted key or PKCS#12 file
-  BETFAIR_JURISDICTION                       such as italy; without it, international
-  BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_CA_BUNDLE
-                                             other hosts, such as the sandbox's
-  BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY
-                                             where the token is kept
-  BETFAIR_STORAGE_OPTIONS                    options for the store, as a JSON object
 
-exit codes:
-  0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfair refused the login,
-  4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted
-"""
-
-_PLACE = """\
-STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; KEY is the object's name
-in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
-`betfair-session --help` lists the variables for the account.
-"""
+# What argparse quotes may be a password that was given in the wrong place.
+_QUOTED = re.compile(
+    r"(invalid choice: |invalid [a-z ]+ value: |explicit argument ).*?( \(choose from.*|)$",
+    re.DOTALL,
+)
+_KEPT = r"\1…\2"
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for wrong usage, as for every other error."""
+    """Wrong usage is an error like every other."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"betfair-session: {message} (see `{self.prog} --help`)\n")
+        text = f"{_QUOTED.sub(_KEPT, message)} (see `{self.prog} --help`)"
+        raise UsageError(text)
 
 
 class _Version(argparse.Action):
@@ -72,54 +55,33 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line; wrong usage ends the process with exit code 2.
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line.
 
     Args:
-        arguments: what follows the program's name; None for the process's own.
+        arguments: what follows the program's name.
 
     Returns:
         The arguments; `run` is the command to call with them.
+
+    Raises:
+        UsageError: they are not understood; the message repeats no value.
     """
     parser = _Parser(
         prog="betfair-session",
-        description=_ABOUT,
-        epilog=_EXAMPLES,
+        description=texts.ABOUT,
+        epilog=texts.MAIN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    token = _add(commands, "token", session.token, "print a live session token, and nothing else")
-    token.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="give up after that")
-    logout = _add(
-        commands, "logout", session.logout, "end the stored session and remove its object"
-    )
-    unlock = _add(
-        commands,
-        "unlock",
-        session.unlock,
-        "let the next call log in at once, after a refusal was mended",
-    )
-    for command in (token, logout, unlock):
-        command.add_argument("store", nargs="?", metavar="STORE", help="where the token is kept")
-        command.add_argument("key", nargs="?", metavar="KEY", help="the object's name")
-        command.epilog = _PLACE
-    local = _add(
-        commands, "sandbox", sandbox.run, "run a local Betfair and print the environment to use"
-    )
-    local.add_argument(
-        "--session-seconds", type=_seconds, metavar="N", help="how long a session lives (12 h)"
-    )
-    shown = _add(
-        commands, "demo", demo.run, "see it work against a local Betfair; needs no account"
-    )
-    for command in (local, shown):
-        command.add_argument("--json", action="store_true", help="print JSON")
-
+    commands: Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_sessions(commands)
     _add_certificate(commands)
-
+    _add_local(commands)
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions, by the package argcomplete
+        with contextlib.suppress(ImportError):
+            importlib.import_module("argcomplete").autocomplete(parser)
     chosen, others = parser.parse_known_args(arguments)
     if others:
         # Not what they say: somebody may have given a password there.
@@ -129,26 +91,59 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return chosen
 
 
-def _add(
-    commands: argparse._SubParsersAction[_Parser], name: str, run: Callable[..., int], help_: str
-) -> _Parser:
+def _add(commands: Commands, name: str, run: Callable[..., int], text: str) -> _Parser:
+    summary, _, epilog = text.partition("\n\n")
     command = commands.add_parser(
         name,
-        help=help_,
-        description=f"{help_[0].upper()}{help_[1:]}.",
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.set_defaults(run=run, parser=command)
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.add_argument("--quiet", action="store_true", help="say nothing about progress")
+    command.set_defaults(run=run, parser=command, told=False)
     return command
 
 
-def _add_certificate(commands: argparse._SubParsersAction[_Parser]) -> None:
-    group = commands.add_parser(
-        "certificate", help="make or explain the client certificate that a login needs"
+def _add_sessions(commands: Commands) -> None:
+    token = _add(commands, "token", session.token, texts.TOKEN)
+    check = _add(commands, "check", session.check, texts.CHECK)
+    look = _add(commands, "status", status.run, texts.STATUS)
+    logout = _add(commands, "logout", session.logout, texts.LOGOUT)
+    unlock = _add(commands, "unlock", session.unlock, texts.UNLOCK)
+    examine = _add(commands, "doctor", doctor.run, texts.DOCTOR)
+    examine.add_argument("--api-url", metavar="URL", help="the betting API, if not Betfair's own")
+    for command in (token, check, look, logout, unlock, examine):
+        command.add_argument("store", nargs="?", metavar="STORE", help="where the token is kept")
+        command.add_argument("key", nargs="?", metavar="KEY", help="the object's name")
+    _add_timeout(token, 60.0, "give up after that")
+    _add_timeout(check, 15.0, "give up after that")
+    for command in (logout, unlock):
+        _add_timeout(command, 10.0, "for each answer of the store or Betfair")
+    _add_timeout(look, 5.0, "for each answer of the store")
+    _add_timeout(examine, 5.0, "for each answer of the store or a host")
+
+
+def _add_timeout(command: _Parser, default: float, help_: str) -> None:
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=default,
+        metavar="SECONDS",
+        help=f"{help_} ({default:.0f})",
     )
-    kinds = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    make = _add(kinds, "create", certificate.create, "make a key and a self-signed certificate")
+
+
+def _add_certificate(commands: Commands) -> None:
+    group = commands.add_parser(
+        "certificate",
+        help="make or explain the client certificate that a login needs",
+        description=texts.CERTIFICATE,
+    )
+    kinds: Commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    make = _add(kinds, "create", certificate.create, texts.CREATE)
     make.add_argument(
         "name", nargs="?", default="client-2048", help="the files' name (client-2048)"
     )
@@ -157,11 +152,16 @@ def _add_certificate(commands: argparse._SubParsersAction[_Parser]) -> None:
     make.add_argument(
         "--p12", action="store_true", help="also a .p12, opened by BETFAIR_CERT_PASSPHRASE"
     )
-    explain = _add(kinds, "check", certificate.check, "say what files are, and what is wrong")
+    explain = _add(kinds, "check", certificate.check, texts.EXPLAIN)
     explain.add_argument("files", nargs="+", metavar="FILE", help=".crt, .key, .pem, .p12, …")
-    explain.epilog = "BETFAIR_CERT_PASSPHRASE opens encrypted files. A problem is exit code 2."
-    for command in (make, explain):
-        command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_local(commands: Commands) -> None:
+    local = _add(commands, "sandbox", sandbox.run, texts.SANDBOX)
+    local.add_argument(
+        "--session-seconds", type=_seconds, metavar="N", help="how long a session lives (12 h)"
+    )
+    _add(commands, "demo", demo.run, texts.DEMO)
 
 
 def _check_place(chosen: argparse.Namespace) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+
+from .output import tell
+from .progress import progress
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -53,19 +55,20 @@ def run(chosen: Namespace) -> int:
     """Run it until Ctrl-C."""
     from betfair_session.sandbox import SandboxError
 
-    with start() as sandbox:
+    with progress(chosen, "starting a local Betfair …"):
+        sandbox = start()
+    with sandbox:
         if chosen.session_seconds:
             sandbox.configure(session_seconds=chosen.session_seconds)
         values = environment(sandbox)
-        if chosen.json:
-            print(json.dumps(values), flush=True)
-        else:
-            lines = (f"export {name}={_quoted(value)}" for name, value in values.items())
-            print("\n".join(lines), flush=True)
-        sys.stderr.write(
-            "sandbox: running; paste these lines into another terminal or a .env file, then try "
-            "`betfair-session token`. Ctrl-C ends it.\n"
-        )
+        lines = (f"export {name}={_quoted(value)}" for name, value in values.items())
+        tell(chosen, values, "\n".join(lines))
+        if not chosen.json:
+            sys.stderr.write(
+                "sandbox: running; paste these lines into another terminal or a .env file, then "
+                "try `betfair-session token`, or\n"
+                f"`betfair-session doctor --api-url {sandbox.api_url}`. Ctrl-C ends it.\n"
+            )
         try:
             while True:
                 time.sleep(_LOOK_SECONDS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import secrets
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,14 +18,14 @@ from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import parse_token
 
-from . import lock as locks
-from . import messages as m
+from . import lock as locks, messages as m
 from .machine import begin, step
+from .notes import Notes
 
 if TYPE_CHECKING:
     from betfair_session.storage.contract import StoredObject, TokenStore
 
-    from .state import LeaseSettings
+    from .settings import LeaseSettings
 
     Ask: TypeAlias = m.Validate | m.Login | m.Logout | m.Done | m.Failed
 
@@ -53,11 +52,11 @@ class Clock:
 
     def jitter(self) -> float:
         """Return a random number from 0 to 1, another one in every forked process."""
-        return secrets.randbelow(1_000_000) / 1_000_000
+        return int.from_bytes(os.urandom(4), "big") / 2**32
 
     def nonce(self) -> str:
         """Return a random name, another one in every forked process."""
-        return secrets.token_hex(8)
+        return os.urandom(8).hex()
 
 
 SYSTEM_CLOCK = Clock()
@@ -73,11 +72,15 @@ def fingerprint(token: Secret | None) -> str:
 def owner_name() -> str:
     """Return this process's name for people: host and process number."""
     host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
-    return f"{host} process {os.getpid()}"
+    return f"{ascii(host)[1:-1]} process {os.getpid()}"
 
 
 class Flow:
-    """One call's way to a token."""
+    """One call's way to a token.
+
+    Attributes:
+        notes: what is worth telling of it so far.
+    """
 
     def __init__(
         self,
@@ -86,6 +89,8 @@ class Flow:
         settings: LeaseSettings,
         *,
         deadline: float,
+        share: bool = False,
+        seen: tuple[StoredObject | None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Prepare a call.
@@ -95,6 +100,8 @@ class Flow:
             key: the token's name.
             settings: the shared login's times.
             deadline: the time, by `clock.mono`, at which waiting ends.
+            share: whether to write a verified token anew, so that its time tells of that.
+            seen: the token object, if the caller has just read it.
             clock: time and randomness.
         """
         self._store = store
@@ -102,13 +109,16 @@ class Flow:
         self._settings = settings
         self._deadline = deadline
         self._clock = clock
+        self._seen = seen
         self._offset: float | None = None
+        self.notes = Notes()
         self._state, self._first = begin(
             settings,
             owner=owner_name(),
             deadline=deadline,
             nonce=clock.nonce(),
             shared=store.atomic,
+            share=share,
         )
 
     @property
@@ -126,7 +136,10 @@ class Flow:
 
     def _run(self, effect: m.Effect) -> Ask:
         while not isinstance(effect, m.Validate | m.Login | m.Logout | m.Done | m.Failed):
-            effect = self._step(self._perform(effect))
+            before, began = self._state, self._clock.mono()
+            event = self._perform(effect)
+            self.notes.take(before, event, self._clock.mono() - began)
+            effect = self._step(event)
         return effect
 
     def _step(self, event: m.Event) -> m.Effect:
@@ -165,7 +178,7 @@ class Flow:
         return m.Written(self._write(self._key, content, effect.version))
 
     def _read_token(self) -> m.TokenRead:
-        stored = self._read(self._key)
+        (stored,), self._seen = self._seen or (self._read(self._key),), None
         if stored is None:
             return m.TokenRead()
         token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
@@ -175,14 +188,16 @@ class Flow:
         stored = self._read(self._key + LOCK_SUFFIX)
         if stored is None:
             return m.LockRead()
+        return m.LockRead(locks.decode(stored.content), stored.version, self._age(stored))
+
+    def _age(self, stored: StoredObject) -> float | None:
+        """Return how long ago an object was written, by the store's clock."""
         if self._offset is None:
             # Only now does the store's clock matter, and the driver hides it.
-            now = self._store.server_now(timeout=self._timeout())
-            self._note(now)
-        age = None
-        if stored.modified is not None and self._offset is not None:
-            age = self._server_time() - stored.modified
-        return m.LockRead(locks.decode(stored.content), stored.version, age)
+            self._note(self._store.server_now(timeout=self._timeout()))
+        if stored.modified is None or self._offset is None:
+            return None
+        return self._server_time() - stored.modified
 
     def _read(self, key: str) -> StoredObject | None:
         stored = self._store.read(key, timeout=self._timeout())

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import lock as locks
-from . import messages as m
+from . import lock as locks, messages as m
 from .state import (
     RELEASES,
     SENDS,
@@ -236,5 +235,12 @@ def released(state: State, event: m.Event, tick: m.Tick) -> Next:
         return _release(state, state.mine, state.after)
     if state.after is not None:
         return state, state.after
-    fresh = State(state.settings, state.owner, state.deadline, tick.nonce, state.shared)
+    fresh = State(
+        state.settings,
+        state.owner,
+        state.deadline,
+        tick.nonce,
+        state.shared,
+        state.share,
+    )
     return replace(fresh, dead=state.dead, polls=state.polls), m.ReadToken()

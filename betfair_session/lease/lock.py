@@ -5,19 +5,17 @@ It holds no secret. Times are the store's own, in seconds since the epoch.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from .settings import MAX_TTL, MOST_LOGINS
 
 VERSION = 1
 """The format's number; an object with another one is left alone until it expires."""
 
 JUNK_TTL = 30.0
 """Seconds for which content that nobody can read counts as held."""
-
-MAX_TTL = 120.0
-"""The longest time to live, in seconds, that a lock can claim for itself."""
 
 HELD, DONE, FAILED = "held", "done", "failed"
 
@@ -60,11 +58,15 @@ JUNK = Lock(HELD)
 
 def encode(lock: Lock) -> bytes:
     """Write a lock object's content."""
+    import json
+
     return json.dumps({"v": VERSION, **asdict(lock)}, separators=(",", ":")).encode()
 
 
 def decode(content: bytes) -> Lock:
     """Read a lock object's content; JUNK when it is anything but well-formed."""
+    import json
+
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):
@@ -79,7 +81,7 @@ def decode(content: bytes) -> Lock:
             owner=_text(fields["owner"]),
             ttl=min(max(_number(fields["ttl"]), 0.0), MAX_TTL),
             since=_number(fields["since"]),
-            logins=tuple(_number(time) for time in logins) if isinstance(logins, list) else (),
+            logins=tuple(map(_number, logins[-MOST_LOGINS:])) if isinstance(logins, list) else (),
             published=_text(fields["published"]),
             refusals=max(int(_number(fields["refusals"])), 0),
             status=_text(fields["status"]),
@@ -104,7 +106,8 @@ def withdrawn(content: bytes) -> bytes | None:
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside
-    if not isinstance(value, str) or not value.isprintable():
+    # ASCII, so that what is read can be written again: other text would grow.
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
         raise TypeError
     return value[:200]
 

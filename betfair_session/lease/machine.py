@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import holder
-from . import lock as locks
-from . import messages as m
+from . import holder, lock as locks, messages as m
+from .settings import MAX_TTL
 from .state import (
     BAN,
     BRAKE_WINDOW,
@@ -35,14 +34,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .lock import Lock
-    from .state import LeaseSettings, Next
+    from .settings import LeaseSettings
+    from .state import Next
 
 
 def begin(
-    settings: LeaseSettings, *, owner: str, deadline: float, nonce: str, shared: bool
+    settings: LeaseSettings,
+    *,
+    owner: str,
+    deadline: float,
+    nonce: str,
+    shared: bool,
+    share: bool = False,
 ) -> Next:
     """Start a call: read the token."""
-    return State(settings, owner, deadline, nonce, shared), m.ReadToken()
+    return State(settings, owner, deadline, nonce, shared, share), m.ReadToken()
 
 
 def step(state: State, event: m.Event, tick: m.Tick) -> Next:
@@ -80,7 +86,7 @@ def _weigh(state: State, tick: m.Tick) -> Next:
 def _adopt(state: State) -> Next:
     """Use a token that another published a moment ago, so that a crowd makes no keepAlives."""
     if _vouched_for(state):
-        return state, m.Done(state.token, "adopted")
+        return state, m.Done(state.token, "adopted", FRESH)
     return replace(state, phase="validate"), m.Validate(state.token)
 
 
@@ -109,7 +115,7 @@ def _validate(state: State, event: m.Event, tick: m.Tick) -> Next:
     if isinstance(event, m.Dead):
         return _weigh(replace(state, dead=state.token), tick)
     assert isinstance(event, m.Alive)
-    if event.token != state.token:
+    if event.token != state.token or (state.share and state.shared):
         # Betfair has never been seen to rotate a token; if it does, the others need the new one.
         state = replace(state, phase="rotate", new=event.token)
         return state, m.Publish(event.token, state.version)
@@ -134,6 +140,9 @@ def _look_at_lock(state: State, event: m.Event, tick: m.Tick) -> Next:
 def _with_lock(state: State, event: m.LockRead, tick: m.Tick) -> State:
     """Take in what was read of the lock object, and since when it has been so."""
     changed = event.version != state.lock_version or state.lock is None
+    if changed and event.lock and event.lock.nonce != state.nonce and state.started:
+        # Outbid. Should that attempt land yet, it is not to be taken for a later one of mine.
+        state = replace(state, nonce=tick.nonce, started=None)
     return replace(
         state,
         lock=event.lock,
@@ -150,11 +159,11 @@ def _consult(state: State, tick: m.Tick) -> Next:
     if lock is None:
         return holder.take(state, tick)
     if lock.state == locks.HELD:
-        if lock.nonce == state.nonce:
+        if state.started and lock.nonce == state.nonce:
             # The answer to my write was lost, or it came after I had given up on it.
-            return holder.confirm(state) if state.started else holder.take(state, tick)
+            return holder.confirm(state)
         if state.shared and not _expired(state, lock, tick):
-            return _wait(replace(state, started=None), tick)
+            return _wait(state, tick)
     elif lock.published != state.fingerprint:
         if state.reread != state.lock_version:
             # A login ended after the token was read: read it again before anything else.
@@ -204,7 +213,7 @@ def _refusal(state: State, lock: Lock, tick: m.Tick) -> m.Failed | None:
 
 def _expired(state: State, lock: Lock, tick: m.Tick) -> bool:
     """Tell whether a held lock has outlived its own time to live, by either of two clocks."""
-    limit = min(lock.ttl, locks.MAX_TTL) + MARGIN
+    limit = min(lock.ttl, MAX_TTL) + MARGIN
     watched = tick.mono - state.lock_since
     return watched >= limit or (state.lock_age is not None and state.lock_age >= limit)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from betfair_session.exceptions import ConfigurationError
-
-from . import lock as locks
-from . import messages as m
+from . import lock as locks, messages as m
 
 if TYPE_CHECKING:
     from .lock import Lock
+    from .settings import LeaseSettings
 
     Next: TypeAlias = "tuple[State, m.Effect]"
 
@@ -20,9 +18,6 @@ MARGIN = 1.0
 
 BRAKE_WINDOW = 60.0
 """Seconds in which logins are counted."""
-
-MOST_LOGINS = 100
-"""Logins in a minute after which Betfair bans further ones."""
 
 BAN = 1200.0
 """Seconds that Betfair bans logins for; no failure is remembered for longer."""
@@ -50,41 +45,6 @@ RELEASES = 2
 
 
 @dataclass(frozen=True)
-class LeaseSettings:
-    """The shared login's times; rarely touched. All processes that share a token may differ.
-
-    Attributes:
-        ttl: seconds after which others may take the login over from a process that died.
-        login_deadline: seconds that one login may take.
-        store_deadline: seconds that one call of the store may take.
-        logins_per_minute: how many logins one token may need in a minute before LoginBrake.
-
-    Raises:
-        ConfigurationError: a number that is not positive, or a ttl that leaves a login no time.
-    """
-
-    ttl: float = 30.0
-    login_deadline: float = 10.0
-    store_deadline: float = 5.0
-    logins_per_minute: int = 4
-
-    def __post_init__(self) -> None:
-        times = min(self.login_deadline, self.store_deadline)
-        if not (times > 0 and 1 <= self.logins_per_minute <= MOST_LOGINS):
-            message = (
-                "the lease's times must be above 0, and its logins per minute from 1 to "
-                f"{MOST_LOGINS}, where Betfair bans the account"
-            )
-            raise ConfigurationError(message)
-        if not self.login_deadline + 2 * self.store_deadline <= self.ttl <= locks.MAX_TTL:
-            message = (
-                "the lease's ttl must leave time for one login and two calls of the store, and be "
-                f"at most {locks.MAX_TTL:.0f} s"
-            )
-            raise ConfigurationError(message)
-
-
-@dataclass(frozen=True)
 class State:
     """Everything that one call knows.
 
@@ -93,8 +53,9 @@ class State:
         settings: the times.
         owner: this process's name for people.
         deadline: the monotonic time at which waiting ends.
-        nonce: this call's name in the lock.
+        nonce: this call's name in the lock, until another takes it first.
         shared: whether the store's conditions are to be relied on.
+        share: whether to write a verified token anew, so that its time tells of the verification.
         token, version, fingerprint: the token object as last read.
         dead: the token that Betfair said is dead.
         lock, lock_version, lock_age: the lock object as last read.
@@ -104,7 +65,7 @@ class State:
         troubles: passing store failures in a row.
         mine: the lock that this call holds, as it wrote it.
         takes: how often taking the lock has failed.
-        started: monotonic and wall time of the first unanswered attempt to take the lock.
+        started: monotonic and wall time of the first attempt to take the lock under this nonce.
         base: the version that the new token replaces.
         new, new_fingerprint: the token of this call's own login.
         sends: how often the new token was sent to the store.
@@ -123,6 +84,7 @@ class State:
     deadline: float
     nonce: str
     shared: bool = True
+    share: bool = False
     phase: str = "look"
     token: m.Token = None
     version: str | None = None

@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="login, keepAlive, logout (0: any)")
     parser.add_argument("--cert-port", type=int, default=0, help="certlogin (0: any)")
     parser.add_argument("--api-port", type=int, help="betting API (default: shares --port)")
+    parser.add_argument("--stream-port", type=int, default=0, help="exchange stream (0: any)")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     chosen = parser.parse_args()
     try:
@@ -24,7 +25,8 @@ def main() -> int:
         hint = "pip install 'betfair-session[sandbox]'"
         sys.stderr.write(f"the sandbox needs {missing.name}: {hint}\n")
         return 1
-    run(Ports(chosen.port, chosen.cert_port, chosen.api_port), until_eof=chosen.until_eof)
+    ports = Ports(chosen.port, chosen.cert_port, chosen.api_port, chosen.stream_port)
+    run(ports, until_eof=chosen.until_eof)
     return 0
 
 

@@ -48,6 +48,8 @@ _RESULTS: dict[tuple[str, str], object] = {
         "pointsBalance": 0,
         "wallet": "UK",
     },
+    ("account", "getAccountStatement"): {"accountStatement": [], "moreAvailable": False},
+    ("account", "listCurrencyRates"): [{"currencyCode": "EUR", "rate": 1.15}],
     ("account", "getAccountDetails"): {
         "currencyCode": "GBP",
         "firstName": "Sandy",
@@ -62,8 +64,15 @@ _RESULTS: dict[tuple[str, str], object] = {
 }
 
 
-class _Refused(Exception):
+class RefusedError(Exception):
+    """A caller is not let in, or asks for what cannot be.
+
+    Attributes:
+        code: the API's errorCode.
+    """
+
     def __init__(self, code: str) -> None:
+        """Keep the code."""
         super().__init__(code)
         self.code = code
 
@@ -103,6 +112,19 @@ class Exchange:
         answers = [result for _, result in results]
         return json_answer(outcome, answers if isinstance(content, list) else answers[0])
 
+    def entitled(self, app_key: str, token: str) -> Session:
+        """Return the live session of a caller with the right application key, or refuse."""
+        if not app_key:
+            raise RefusedError(code="NO_APP_KEY")
+        if app_key != self._app_key:
+            raise RefusedError(code="INVALID_APP_KEY")
+        if not token:
+            raise RefusedError(code="NO_SESSION")
+        session = self._sessions.find(token)
+        if session is None:
+            raise RefusedError(code="INVALID_SESSION_INFORMATION")
+        return session
+
     def _rpc(
         self, ask: Ask, service: str, call: object, operations: list[str]
     ) -> tuple[str, dict[str, Any]]:
@@ -141,35 +163,23 @@ class Exchange:
     ) -> tuple[str, object]:
         """Return SUCCESS and the operation's result, or the code of its refusal and None."""
         try:
-            session = self._entitled(ask)
+            session = self.entitled(ask.application, ask.token)
             params = {} if params is None else params
             if not isinstance(params, dict):
                 return "DSC-0009", None
             if (service, operation) == ("betting", "placeOrders"):
                 return "SUCCESS", self._place_orders(session, params)
-        except _Refused as refused:
+        except RefusedError as refused:
             return refused.code, None
         result = _RESULTS.get((service, operation))
         return ("SUCCESS", result) if result else ("DSC-0021", None)
-
-    def _entitled(self, ask: Ask) -> Session:
-        if not ask.application:
-            raise _Refused(code="NO_APP_KEY")
-        if ask.application != self._app_key:
-            raise _Refused(code="INVALID_APP_KEY")
-        if not ask.token:
-            raise _Refused(code="NO_SESSION")
-        session = self._sessions.find(ask.token)
-        if session is None:
-            raise _Refused(code="INVALID_SESSION_INFORMATION")
-        return session
 
     def _place_orders(self, session: Session, params: dict[str, Any]) -> dict[str, Any]:
         reference, market = params.get("customerRef"), params.get("marketId")
         bets = params.get("instructions")
         fine = reference is None or _CUSTOMER_REF.fullmatch(str(reference))
         if not (fine and isinstance(market, str) and isinstance(bets, list) and bets):
-            raise _Refused(code="INVALID_INPUT_DATA")
+            raise RefusedError(code="INVALID_INPUT_DATA")
         report: dict[str, Any] = {"marketId": market, "customerRef": reference}
         now = self._clock.now()
         if reference is not None and any(

@@ -22,7 +22,8 @@ class SandboxError(RuntimeError):
 class Controls:
     """Everything that a test may ask of the sandbox, or do to it.
 
-    Endpoints are certlogin, login, keepAlive, logout, betting, account, and other for wrong paths.
+    Endpoints are certlogin, login, keepAlive, logout, betting, account, and other for wrong paths;
+    the journal also has stream, which takes no faults and is not held.
     Safe to be used from many threads.
     """
 
@@ -135,6 +136,10 @@ class Controls:
     def clear_journal(self) -> None:
         """Forget the journal."""
         self._call("clear_journal")
+
+    def close_streams(self) -> int:
+        """Close every stream connection, as a network does now and then; return how many."""
+        return int(self._call("close_streams"))
 
     def orders(self) -> list[Order]:
         """Return the order placements that were carried out."""

@@ -35,6 +35,7 @@ class Sandbox(Controls):
         identity_url: the base of login, keepAlive and logout, such as https://localhost:1234/api/.
         identity_cert_url: the base of certlogin.
         api_url: the base of the betting API, such as https://localhost:1234/exchange/.
+        stream_address: host and port of the exchange stream.
         ca_bundle: the path of the authority that vouches for all of them.
         username: the default account's.
         password: the default account's; it has characters that a form must encode.
@@ -43,19 +44,27 @@ class Sandbox(Controls):
         directory: a private directory with these files, removed at the end.
     """
 
-    def __init__(self, *, port: int = 0, cert_port: int = 0, api_port: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        cert_port: int = 0,
+        api_port: int | None = None,
+        stream_port: int = 0,
+    ) -> None:
         """Start it and wait until it serves.
 
         Args:
             port: for login, keepAlive and logout; 0 is any free one.
             cert_port: for certlogin; 0 is any free one.
             api_port: for the betting API, which otherwise shares `port`.
+            stream_port: for the exchange stream; 0 is any free one.
 
         Raises:
             SandboxError: it did not start: a port is taken, or the extra `sandbox` is missing.
         """
         command = [sys.executable, "-m", "betfair_session.sandbox", "--until-eof"]
-        command += [f"--port={port}", f"--cert-port={cert_port}"]
+        command += [f"--port={port}", f"--cert-port={cert_port}", f"--stream-port={stream_port}"]
         command += [] if api_port is None else [f"--api-port={api_port}"]
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -64,6 +73,7 @@ class Sandbox(Controls):
         self.identity_url: str = details["identity_url"]
         self.identity_cert_url: str = details["identity_cert_url"]
         self.api_url: str = details["api_url"]
+        self.stream_address: tuple[str, int] = ("localhost", int(details["stream_port"]))
         self.ca_bundle: str = details["ca_bundle"]
         self.username: str = details["username"]
         self.password: str = details["password"]

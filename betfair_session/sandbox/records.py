@@ -24,22 +24,24 @@ class Session:
 
 @dataclass
 class JournalEntry:
-    """One request that the sandbox saw. It never holds a password.
+    """One request that the sandbox saw, or one stream connection. It never holds a password.
 
     Attributes:
-        endpoint: certlogin, login, keepAlive, logout, betting, account, or other (a wrong path).
-        method: the HTTP method.
-        path: the path without its query.
+        endpoint: certlogin, login, keepAlive, logout, betting, account, other (a wrong path), or
+            stream.
+        method: the HTTP method; "" for a stream.
+        path: the path without its query; "" for a stream.
         at: arrival by the machine's monotonic clock, in seconds.
         connection: the client's port: requests that share a connection share it.
         certificate: whether the connection came with a client certificate.
-        token: what the X-Authentication header said.
-        outcome: the code that the request led to (SUCCESS, NO_SESSION, …); None while it is being
-            answered, and when a fault kept it from being carried out.
+        token: what the X-Authentication header, or a stream's last authentication, said.
+        outcome: the code that the request, or a stream's last message, led to (SUCCESS,
+            NO_SESSION, …); None while it is being answered, and when a fault kept it from being
+            carried out.
         status: the HTTP status sent; None as long as there is none.
         fault: the kind of fault that hit it.
         defects: what a careful client would not have sent, such as credentials in a URL.
-        operations: for the betting API, the operations called.
+        operations: for the betting API, the operations called; for a stream, its messages' ops.
     """
 
     endpoint: str

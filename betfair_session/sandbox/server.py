@@ -22,6 +22,7 @@ from twisted.web.server import Site
 from betfair_session.sandbox.certificates import Authority, make_client_certificate
 from betfair_session.sandbox.front import Front
 from betfair_session.sandbox.gate import Gate
+from betfair_session.sandbox.stream import Streams
 from betfair_session.sandbox.world import Credentials, World
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ class Ports:
         plain: login, keepAlive and logout.
         cert: certlogin, where a client certificate is asked for.
         api: the betting API; None shares `plain`.
+        stream: the exchange stream.
     """
 
     plain: int = 0
     cert: int = 0
     api: int | None = None
+    stream: int = 0
 
 
 class _Control:
@@ -100,17 +103,18 @@ def _start(ports: Ports, directory: Path) -> dict[str, object]:
     certificate, key = make_client_certificate(directory, "client")
     credentials = Credentials.invent()
     world, gate = World(credentials, certificate.read_text()), Gate()
-    front = Front(world, gate)
+    front, streams = Front(world, gate), Streams(world.exchange, world.journal)
     token = secrets.token_urlsafe(32)
-    plain = _listen(ports.plain, front, authority.context())
-    cert = _listen(ports.cert, front, authority.context(ask_certificate=True))
-    api = plain if ports.api is None else _listen(ports.api, front, authority.context())
-    control = _Control(token, _commands(world, gate, directory))
+    plain = _serve(ports.plain, front, authority.context())
+    cert = _serve(ports.cert, front, authority.context(ask_certificate=True))
+    api = plain if ports.api is None else _serve(ports.api, front, authority.context())
+    control = _Control(token, _commands(world, gate, streams, directory))
     return {
         "identity_url": f"https://localhost:{plain}/api/",
         "identity_cert_url": f"https://localhost:{cert}/api/",
         "api_url": f"https://localhost:{api}/exchange/",
-        "control_url": f"https://localhost:{_listen(0, control, authority.context())}/",
+        "stream_port": _listen(ports.stream, streams, authority.context()),
+        "control_url": f"https://localhost:{_serve(0, control, authority.context())}/",
         "control_token": token,
         "ca_bundle": str(authority.bundle),
         "directory": str(directory),
@@ -119,18 +123,25 @@ def _start(ports: Ports, directory: Path) -> dict[str, object]:
     }
 
 
-def _listen(port: int, resource: object, context: object) -> int:
+def _serve(port: int, resource: object, context: object) -> int:
     site = Site(resource)
-    site.noisy = False
     site.log = lambda _: None  # an access log would hold what the journal leaves out
-    listening = reactor.listenSSL(port, site, context, backlog=_BACKLOG, interface="127.0.0.1")
+    return _listen(port, site, context)
+
+
+def _listen(port: int, factory: Any, context: object) -> int:  # noqa: ANN401
+    factory.noisy = False
+    listening = reactor.listenSSL(port, factory, context, backlog=_BACKLOG, interface="127.0.0.1")
     found: int = listening.getHost().port
     return found
 
 
-def _commands(world: World, gate: Gate, directory: Path) -> dict[str, Callable[..., object]]:
+def _commands(
+    world: World, gate: Gate, streams: Streams, directory: Path
+) -> dict[str, Callable[..., object]]:
     def reset() -> None:
         gate.reset()
+        streams.close_all()
         world.reset()
 
     def make_certificate(name: str) -> list[str]:
@@ -163,6 +174,7 @@ def _commands(world: World, gate: Gate, directory: Path) -> dict[str, Callable[.
         "journal": lambda: world.journal.entries,
         "counts": world.journal.counts,
         "clear_journal": world.journal.clear,
+        "close_streams": streams.close_all,
         "fault": world.fault,
         "clear_faults": world.faults.clear,
         "orders": lambda: world.exchange.orders,

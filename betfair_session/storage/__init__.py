@@ -47,7 +47,7 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
         store = os.fspath(store)
     if isinstance(store, str):
         return _from_url(store, dict(storage_options or {}))
-    filesystem, root = store if isinstance(store, tuple) else (store, "")
+    filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     if not hasattr(filesystem, "cat_file"):
         message = (
             "the store must be a URL, a path, an fsspec filesystem, or a pair of such a filesystem "
@@ -71,9 +71,22 @@ def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
     if scheme.startswith("obstore+") or options.pop("obstore", False):
         from .obstore import ObstoreStore
 
-        return ObstoreStore(url, options)
+        return _make(ObstoreStore, url, options)
     backend = _object_store({scheme})
-    return backend(url, options) if backend else _generic(url, options)
+    return _make(backend, url, options) if backend else _generic(url, options)
+
+
+def _make(backend: type[Any], url: str, options: dict[str, Any]) -> TokenStore:
+    """Make a cloud's store; options of a wrong type are the caller's mistake, not a defect."""
+    try:
+        store: TokenStore = backend(url, options)
+    except ConfigurationError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = f"the storage options for {redact(url)} do not fit: {type(error).__name__}"
+    else:
+        return store
+    raise ConfigurationError(problem)
 
 
 def _object_store(schemes: set[str]) -> type[Any] | None:
@@ -95,8 +108,8 @@ def _object_store(schemes: set[str]) -> type[Any] | None:
 
 def _local_path(url: str) -> str:
     path = url.split("://", 1)[-1]
-    if not path:
-        message = "the store names no directory"
+    if not path or any(ord(character) < 0x20 for character in path):  # noqa: PLR2004 - as in a key
+        message = f"the store {path!r} names no directory"
         raise ConfigurationError(message)
     # file:///C:/tokens names C:/tokens.
     return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, DriverStore
+from .driver import CONNECT_TIMEOUT, Driver
 from .loop import background_loop, own, run
+from .loop_driver import LoopStore
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _OPENING = 60.0
 
 
-class AzureStore(DriverStore):
+class AzureStore(LoopStore):
     """A container of an Azure storage account."""
 
     module = "adlfs"

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-import weakref
 from abc import abstractmethod
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
 
 from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
 from .location import redact
-from .loop import Once, background_loop, release, run
+from .once import Once
 from .verdict import dropped, judge
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine, Mapping
 
 T = TypeVar("T")
@@ -91,8 +89,6 @@ class DriverStore(TokenStore):
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
         self._processes: dict[int, Once[Driver]] = {}
-        if filesystem is None:
-            weakref.finalize(self, release, self._processes, self._shut)
 
     @property
     def _kind(self) -> Any:  # noqa: ANN401 - the drivers are untyped
@@ -106,10 +102,6 @@ class DriverStore(TokenStore):
     @abstractmethod
     def _open(self) -> Driver:
         """Open the driver by the options; it may block."""
-
-    @staticmethod
-    async def _shut(driver: Driver) -> None:
-        """Give back what `_open` took."""
 
     @abstractmethod
     def _read(self, driver: Driver, name: str, timeout: float) -> Soon[StoredObject]:
@@ -174,10 +166,6 @@ class DriverStore(TokenStore):
 
         self._call("delete", key, work, timeout)
 
-    def close(self) -> None:
-        """Close the connections that this store opened; the next call opens new ones."""
-        release(self._processes, self._shut)
-
     def _put(
         self,
         verb: str,
@@ -207,12 +195,9 @@ class DriverStore(TokenStore):
         operation = Operation(verb, self.label, key, self.hints, single)
         return attempt(lambda: work(driver, name, deadline), operation)
 
+    @abstractmethod
     def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
-        """Send one request, in the loop that the driver belongs to, until `deadline`."""
-        del driver
-        loop = background_loop() if self._theirs is None else self._their_loop()
-        left = deadline - time.monotonic()
-        return run(loop, lambda: cast("Coroutine[Any, Any, T]", send(left)), timeout=left)
+        """Send one request, until `deadline`; `send` takes the seconds that are left."""
 
     def _driver(self, timeout: float) -> Driver:
         """Return our own driver, opened once in each process."""
@@ -220,21 +205,3 @@ class DriverStore(TokenStore):
         once = self._processes.setdefault(os.getpid(), Once())
         operation = Operation("open", self.label, hints=self.hints)
         return attempt(lambda: once.get(self._open, timeout=timeout), operation)
-
-    def _their_loop(self) -> AbstractEventLoop:
-        """Return the loop of the caller's filesystem."""
-        try:
-            loop: AbstractEventLoop | None = self._theirs.loop
-        except RuntimeError:
-            message = (
-                f"the filesystem given for {self.label} was made before this process was forked; "
-                "make it in the process that uses it, or give a URL instead"
-            )
-        else:
-            if loop is not None and loop.is_running():
-                return loop
-            message = (
-                f"the filesystem given for {self.label} has no event loop of its own "
-                "(asynchronous=True?); make it without that, or give a URL instead"
-            )
-        raise ConfigurationError(message)

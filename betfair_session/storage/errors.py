@@ -7,8 +7,8 @@ header.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -19,11 +19,11 @@ from betfair_session.exceptions import (
 )
 
 from .contract import VersionConflict
-from .faults import HINTS, WHAT, Sent
-from .verdict import Verdict, judge, may_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from .verdict import Verdict
 
 T = TypeVar("T")
 
@@ -31,8 +31,7 @@ _REFUSED_WRITE = frozenset({"forbidden", "read-only", "full", "other"})
 _CERTAIN_REFUSALS = frozenset({"forbidden", "missing", "no-bucket"})
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """What was being done, for the message and to tell what a failure may have changed.
 
     Attributes:
@@ -47,7 +46,7 @@ class Operation:
     verb: str
     store: str
     key: str | None = None
-    hints: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str, str] = MappingProxyType({})
     single: bool = True
 
     @property
@@ -63,6 +62,8 @@ class Operation:
 
 def _landed(verdict: Verdict, operation: Operation) -> bool:
     """Tell whether the failed operation may have changed something, now or in a moment."""
+    from .faults import Sent
+
     if not operation.writes or verdict.sent is Sent.NEVER:
         return False
     if operation.single:
@@ -82,6 +83,10 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         its context: VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError. The
         foreign error is its cause if that holds no credential.
     """
+    # Needed by nobody whose calls succeed.
+    from .faults import HINTS, WHAT
+    from .verdict import judge, may_keep
+
     verdict = judge(error)
     reason = verdict.reason
     if reason == "missing":

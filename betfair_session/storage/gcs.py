@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, DriverStore
+from .driver import CONNECT_TIMEOUT, Driver
 from .loop import background_loop, own, read_start, run
+from .loop_driver import LoopStore
 from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _OPENING = 60.0
 _LONGEST_ANSWER = 65536
 
 
-class GCSStore(DriverStore):
+class GCSStore(LoopStore):
     """A bucket on Google Cloud Storage."""
 
     # The plain filesystem: gcsfs's extended one, its default, asks what type the bucket is.

@@ -18,11 +18,9 @@ import errno
 import hashlib
 import logging
 import os
-import random
-import secrets
 import stat
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from betfair_session.exceptions import StoreError, StoreUnavailable
 
@@ -87,6 +85,8 @@ class LocalStore(TokenStore):
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """Fence, compare, rename; see the module and TokenStore.replace_if_version."""
+        if version == _version(content):
+            return self._renew(key, version)
 
         def swap(temporary: str, path: str) -> None:
             _fence(path, but=temporary)
@@ -99,6 +99,27 @@ class LocalStore(TokenStore):
             _rename(temporary, path)
 
         return self._write("replace if unchanged", key, content, swap, timeout=timeout)
+
+    def _renew(self, key: str, version: str) -> str:
+        """Give a file that holds what is to be written a new time, and no new content.
+
+        Through its descriptor: whatever somebody who does not take part puts in its place, or
+        removes, between the comparison and this, stays as it is.
+        """
+
+        def renew() -> bool:
+            try:
+                with self._open(self._path(key)) as file:
+                    same = _version(file.read(MAX_READ + 1)) == version
+                    if same:
+                        os.utime(file.fileno())
+            except FileNotFoundError:
+                return False
+            return same
+
+        if attempt(renew, Operation("replace if unchanged", self.label, key)):
+            return version
+        raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
     def replace(self, key: str, content: bytes, *, timeout: float) -> str:
         """Fence and rename; see TokenStore.replace."""
@@ -151,13 +172,21 @@ class LocalStore(TokenStore):
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
     def _read(self, path: str) -> StoredObject:
+        with self._open(path) as file:
+            modified = os.fstat(file.fileno()).st_mtime
+            content = file.read(MAX_READ + 1)
+        return StoredObject(content, _version(content), modified=modified)
+
+    def _open(self, path: str) -> BinaryIO:
         # O_NONBLOCK: opening a named pipe would wait for its writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            self._check_mode(path, status)
-            content = file.read(MAX_READ + 1)
-        return StoredObject(content, _version(content), modified=status.st_mtime)
+        file = open(os.open(path, flags), "rb")  # noqa: SIM115 - the caller closes it
+        try:
+            self._check_mode(path, os.fstat(file.fileno()))
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def _check_mode(self, path: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -196,7 +225,7 @@ class LocalStore(TokenStore):
                     try:
                         commit(temporary, path)
                     except _FencedError:
-                        time.sleep(random.uniform(0, 0.02))
+                        _sleep_up_to(0.02)
                     except _ChangedError:
                         raise self._problem(
                             VersionConflict, key, "is not what it was", "conflict"
@@ -231,7 +260,7 @@ def _make_directory(path: str) -> None:
 def _write_temporary(path: str, content: bytes) -> str:
     """Write a new file beside `path`, wholly on the disk, and return its name."""
     directory, name = os.path.split(path)
-    nonce = secrets.token_hex(_NONCE // 2)
+    nonce = os.urandom(_NONCE // 2).hex()
     temporary = os.path.join(directory, f".{name}.{nonce}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o600)
@@ -300,6 +329,12 @@ def _patience(timeout: float) -> float:
     return min(timeout / 4, _LOCK_PATIENCE)
 
 
+def _sleep_up_to(seconds: float) -> None:
+    import random
+
+    time.sleep(random.uniform(0.001, seconds))
+
+
 @contextlib.contextmanager
 def _directory_lock(directory: str, patience: float) -> Iterator[None]:
     """Queue up with the other writers of a directory for at most `patience` seconds."""
@@ -322,7 +357,7 @@ def _directory_lock(directory: str, patience: float) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= give_up:
                     break
-                time.sleep(random.uniform(0.001, 0.02))
+                _sleep_up_to(0.02)
             except OSError:
                 break  # a mount without locks
         yield

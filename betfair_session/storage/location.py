@@ -10,7 +10,8 @@ LOCK_SUFFIX = ".login"
 """What the shared login's lock object adds to the token's key."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_USERINFO = re.compile(r"(?<=://)[^/@]*:[^/@]*@")
+# From a colon in the first segment, unless a port follows it, to the last @.
+_USERINFO = re.compile(r"(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@", re.DOTALL)
 
 
 def scheme_of(url: str) -> str | None:
@@ -55,3 +56,11 @@ def check_key(key: object) -> str:
         message = f"the key {key!r} {problem}"
         raise ConfigurationError(message)
     return key
+
+
+def is_amazon(endpoint: str | None) -> bool:
+    """Tell whether an endpoint is Amazon's own; None is what is used without any."""
+    from urllib.parse import urlsplit
+
+    host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
+    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))

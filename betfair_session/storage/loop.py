@@ -7,16 +7,17 @@ the request go on. Here a call that ran out of time is cancelled, so that no wri
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import os
 import selectors
 import threading
 import time
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
+
+from .once import Once, OutOfTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -25,62 +26,6 @@ T = TypeVar("T")
 
 _GRACE = 0.25
 _CLOSING = 2.0
-
-
-class OutOfTime(TimeoutError):
-    """The time was over before anything was sent."""
-
-
-class Once(Generic[T]):
-    """Something that is made once, by whoever asks first, while the others wait for it."""
-
-    def __init__(self) -> None:
-        """Start with nothing made."""
-        self._lock = threading.Lock()
-        self._future: concurrent.futures.Future[T] | None = None
-
-    def get(self, make: Callable[[], T], *, timeout: float) -> T:
-        """Return what `make` returned, in a thread of its own since it may block.
-
-        Args:
-            make: called again only after it failed.
-            timeout: seconds; when they are over the making goes on, for the next caller.
-
-        Returns:
-            The one thing.
-
-        Raises:
-            OutOfTime: it is not made yet.
-            Exception: whatever `make` raised.
-        """
-        with self._lock:
-            future = self._future
-            if future is None or (future.done() and future.exception() is not None):
-                future = self._future = concurrent.futures.Future()
-                threading.Thread(target=self._fill, args=(future, make), daemon=True).start()
-        if not concurrent.futures.wait([future], max(timeout, 0)).done:
-            raise OutOfTime
-        return future.result()
-
-    @staticmethod
-    def _fill(future: concurrent.futures.Future[T], make: Callable[[], T]) -> None:
-        try:
-            future.set_result(make())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            future.set_exception(error)
-
-    def peek(self) -> T | None:
-        """Return what was made, if anything."""
-        future = self._future
-        if future is None or not future.done() or future.exception() is not None:
-            return None
-        return future.result()
-
-    def take(self) -> T | None:
-        """Return what was made, if anything, and forget it."""
-        with self._lock:
-            made, self._future = self.peek(), None
-        return made
 
 
 _loops: dict[int, Once[asyncio.AbstractEventLoop]] = {}
@@ -197,7 +142,7 @@ def own(filesystem: T) -> T:
     forked child does not have (adlfs: without end), or give up after a tenth of a second.
 
     Args:
-        filesystem: a filesystem of ours; it is closed by `DriverStore._shut` from now on.
+        filesystem: a filesystem of ours; it is closed by `LoopStore._shut` from now on.
 
     Returns:
         The filesystem.

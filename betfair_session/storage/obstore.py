@@ -12,18 +12,16 @@ import os
 import re
 import time
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from betfair_session.exceptions import ConfigurationError
 
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
-from .loop import Once, OutOfTime
+from .location import is_amazon
 from .obstore_config import endpoint_of, translate
 from .obstore_errors import understanding
-from .s3 import is_amazon
+from .once import Once, OutOfTime
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -44,6 +42,8 @@ _SCHEMES = {
 }
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
 _AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net")
+
+_USUAL = timedelta(seconds=5)  # for a call of the store, unless LeaseSettings say otherwise
 
 _users: set[int] = set()
 """The process that has used obstore; a child forked from it cannot use it any more."""
@@ -92,8 +92,7 @@ class ObstoreStore(DriverStore):
         self._account: str | None = None
         super().__init__(url, options)
         self._config = translate(self._cloud, self._own_options())
-        endpoint = self._config.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL")
-        self.probe = self._cloud == "s3" and not is_amazon(endpoint)
+        self.probe = self._cloud == "s3" and not is_amazon(self._named_endpoint())
 
     def _place(self, path: str) -> tuple[str, str]:
         scheme, _, rest = path.removeprefix("obstore+").partition("://")
@@ -126,22 +125,43 @@ class ObstoreStore(DriverStore):
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
             raise ConfigurationError(message)
-        endpoint = endpoint_of(self._cloud, self._build({}).config)
-        self.probe = self._cloud == "s3" and not is_amazon(endpoint)
-        plain = {"allow_http": True} if endpoint.startswith("http://") else {}
         _users.add(os.getpid())
+        # Making one takes milliseconds, so the first is already the one for the usual time-out.
+        named = self._named_endpoint()
+        plain = str(named).startswith("http://")  # as of an emulator on this machine
+        first = self._build(_USUAL, plain=plain)
+        endpoint = named or endpoint_of(self._cloud, first.config)
+        self.probe = self._cloud == "s3" and not is_amazon(endpoint)
+        if endpoint.startswith("http://") and not plain:
+            plain, first = True, self._build(_USUAL, plain=True)
+        made = {_USUAL: first}
+
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.
-        return lru_cache(lambda timeout: self._build({**plain, "timeout": timeout}))
+        def store(timeout: timedelta) -> Driver:
+            if timeout not in made:
+                made[timeout] = self._build(timeout, plain=plain)
+            return made[timeout]
 
-    def _build(self, client_options: Mapping[str, Any]) -> Driver:
+        return store
+
+    def _named_endpoint(self) -> str | None:
+        """Return the endpoint that the options or the environment name, if they do."""
+        named: str | None = self._config.get("endpoint")
+        if named is None and self._cloud == "s3":
+            names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")  # obstore reads both, and does not tell
+            named = next((os.environ[name] for name in names if os.environ.get(name)), None)
+        return named
+
+    def _build(self, timeout: timedelta, *, plain: bool) -> Driver:
         return getattr(self._module, _STORES[self._cloud])(
             self._bucket,
             config={**self._config, **self._options.get("config", {})},
             client_options={
                 "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
                 **self._options.get("client_options", {}),
-                **client_options,
+                **({"allow_http": True} if plain else {}),
+                "timeout": timeout,
             },
             retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
         )
@@ -193,9 +213,12 @@ class ObstoreStore(DriverStore):
         """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
 
         def ask() -> float:
+            from email.utils import parsedate_to_datetime
+
             import requests
 
-            url = endpoint_of(self._cloud, self._build({}).config)
+            config = self._driver(timeout)(_USUAL).config
+            url = self._named_endpoint() or endpoint_of(self._cloud, config)
             with requests.head(url, timeout=timeout, allow_redirects=False) as answer:
                 return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 

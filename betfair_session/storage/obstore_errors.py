@@ -16,6 +16,7 @@ _REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
+_LONGEST = 10_000  # the body of an answer may follow
 _KIND = re.compile(r"kind: (\w+)")
 
 _TRANSPORT: dict[str, type[Exception]] = {"Connect": Unconnected, "Timeout": TimeoutError}
@@ -40,7 +41,7 @@ def understood(error: Exception, bucket: str) -> Exception:
     Its types alone mislead: a 404 on a conditional write is a PreconditionError even when the
     bucket is missing, and everything that is not one of a few statuses is a GenericError.
     """
-    text = str(error)
+    text = str(error)[:_LONGEST]
     request = _REQUEST.search(text)
     # Credentials are asked for elsewhere; a URL with a signature in it is not shown.
     url = request[1] if request and "://" in request[1] else f"//{bucket}."

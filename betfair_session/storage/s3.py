@@ -14,11 +14,12 @@ import os
 from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, DriverStore
+from .driver import CONNECT_TIMEOUT, Driver
+from .location import is_amazon
 from .loop import background_loop, own, read_start, run
+from .loop_driver import LoopStore
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _READ_TIMEOUT = 600
 """Far beyond any call's own time-out, which is what ends a request."""
 
 
-class S3Store(DriverStore):
+class S3Store(LoopStore):
     """A bucket on Amazon S3, or on a server that speaks its protocol.
 
     Attributes:
@@ -54,7 +55,7 @@ class S3Store(DriverStore):
         filesystem: Driver = None,
         root: str | None = None,
     ) -> None:
-        """Prepare the store; see DriverStore."""
+        """Prepare the store; see LoopStore."""
         super().__init__(url, options, filesystem=filesystem, root=root)
         client = self._options.get("client_kwargs") or {}
         self.probe = not is_amazon(
@@ -152,9 +153,3 @@ class S3Store(DriverStore):
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:  # noqa: ARG002
         await self._send(driver, "delete_object", name)
-
-
-def is_amazon(endpoint: str | None) -> bool:
-    """Tell whether an endpoint is Amazon's own; None is what is used without any."""
-    host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
-    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))

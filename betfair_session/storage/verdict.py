@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .faults import CODES, ERRNOS, KEEPABLE, STATUSES, TYPES, Sent
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST_DETAIL = 160
+_LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
 _DEEPEST_CHAIN = 8
 _GARBLED = "aiohttp:HttpProcessingError"
 _CLEANERS = (
-    (re.compile(r"(?<=://)[^/@\s]*@"), ""),
+    (re.compile(r"(?<=://)[^/\s]*@"), ""),
     (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), "?…"),
     (
         re.compile(
@@ -86,7 +87,7 @@ def scrub(text: str) -> str:
 
 def clean(text: str) -> str:
     """Return what a foreign error says in one short line, scrubbed."""
-    lines = [line.strip() for line in scrub(text).splitlines() if line.strip()]
+    lines = [line.strip() for line in scrub(text[:_LONGEST_TEXT]).splitlines() if line.strip()]
     line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
     return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
 
@@ -110,17 +111,17 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
     """Return the HTTP status and the server's error code that an error stands for, if any."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        code = response.get("Error", {}).get("Code")
+        status = _inside(response, "ResponseMetadata", "HTTPStatusCode")
+        code = _inside(response, "Error", "Code")
     else:  # azure; aiohttp; gcsfs; requests (the order matters: aiohttp's `code` is deprecated)
         names = ("status_code", "status", "code")
         found = (getattr(error, name, None) for name in names)
         status = next((each for each in found if each is not None), None)
         if status is None:
             status = getattr(response, "status_code", None)
-        headers = getattr(response, "headers", None) or {}
-        code = getattr(error, "error_code", None) or headers.get("x-ms-error-code")
-    if isinstance(status, str) and status.isdigit():
+        headers = getattr(response, "headers", None)
+        code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
+    if isinstance(status, str) and status.isascii() and status.isdecimal():
         status = int(status)
     # aiohttp gives what it could not parse the status 400.
     garbled = any(_GARBLED in _names(each) for each in (error, error.__cause__) if each)
@@ -129,13 +130,29 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
     return status, str(getattr(code, "value", code) or "")
 
 
+def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
+    """Return what lies in mappings within mappings, or None."""
+    for name in names:
+        get = getattr(value, "get", None)
+        value = get(name) if callable(get) else None
+    return value
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a foreign error may be unable to say anything
+        return ""
+
+
 def _known(error: BaseException) -> tuple[str, Sent] | None:
     """Look an error up by its type or its errno."""
     name = next((name for name in _names(error) if name in TYPES), None)
     # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
     builtin = name is None or name.startswith("builtins:")
-    if builtin and isinstance(error, OSError) and error.errno in ERRNOS:
-        return ERRNOS[error.errno]
+    number = error.errno if isinstance(error, OSError) else None
+    if builtin and isinstance(number, int) and number in ERRNOS:
+        return ERRNOS[number]
     return None if name is None else TYPES[name]
 
 
@@ -148,7 +165,7 @@ def judge(error: BaseException) -> Verdict:
     Returns:
         The verdict; "other", possibly sent, for what is not known.
     """
-    text = clean(str(error))
+    text = clean(_text(error))
     name = type(error).__name__
     for each in _chain(error, contexts=False):
         answer = _answer(each)
@@ -185,6 +202,7 @@ def may_keep(error: BaseException) -> bool:
     return all(
         next(_names(each)).split(":")[0] in KEEPABLE
         and getattr(each, "request", None) is None
-        and scrub(str(each)) == str(each)
+        and len(_text(each)) <= _LONGEST_TEXT
+        and scrub(_text(each)) == _text(each)
         for each in _chain(error, contexts=True)
     )

@@ -50,7 +50,7 @@ class SteppedFlow(Flow):
 
 
 class Caller:
-    """A process that wants a token."""
+    """A process that wants a token; `effect` is what it asked for."""
 
     def __init__(self, number: int, flow: SteppedFlow, clock: VirtualClock) -> None:
         """Begin with the flow's first call."""

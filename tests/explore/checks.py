@@ -14,9 +14,12 @@ by something useless, or, at the start, when there is no valid token. In it may 
   was stored or could not be stored: nothing came of these, and another has to be tried.
 
 `World.credit` counts down these; below zero is I1. So is a login by the lock's holder while a valid
-token lies there that was stored before the lock was taken. The other checks:
+token lies there that was stored before the lock was taken: the very lock under which it looked at
+the token again, since an earlier, late attempt of its own may land when that lock was removed, in a
+freeze between the check and the send. The other checks:
 
-- I2: a write of a token lands on a valid one.
+- I2: a write of a token lands on a valid one; a verified token that is written anew lands on
+  another than itself, valid or not.
 - I3: a token is logged out that is stored, or was stored while it lived, or may still land.
 - I4: left alone, every process ends within the bound of `finish`; a newcomer then is served.
 - I5: more logins in a minute than the settings allow, besides those of processes whose lock had
@@ -25,8 +28,9 @@ token lies there that was stored before the lock was taken. The other checks:
 - lease: a login is decided on by a process whose lock is another's, or has outlived its time to
   live, although one of its two clocks noticed (a freeze *after* this decision nothing can mend).
 - refusal: the lock is taken while a refusal in it truly still counts, by more than the margin.
-- adopted: a call ends with a token that this library logged out; a refusal or the brake is raised
-  although the token just read may be valid.
+- adopted: a call ends with a token that this library logged out, or that neither Betfair called
+  alive nor a fresh lock vouches for; a refusal or the brake is raised, or a login begun, although
+  the token last read may be valid.
 - vouched: a lock says that a token older than FRESH was published just now.
 - leak: a live session is given up silently that is neither stored, nor logged out, nor uncertain.
 """
@@ -35,8 +39,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
+from betfair_session.lease import lock as locks, messages as m
 from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN
 
 from .facts import bit
@@ -79,8 +82,9 @@ def logged_in(rules: Rules, pool: Pool, world: World, local: Local) -> None:
         fail("I1", "a login too many in this generation")
     held = holds(pool, world, local.state.nonce)
     held = held and world.lock_age < rules.settings.ttl
+    known = local.state.lock_version == f"k{world.lock_version}"
     valid = world.token > 0 and world.live >> world.token & 1
-    if held and valid and world.age > world.lock_age:
+    if held and known and valid and world.age > world.lock_age:
         fail("I1", "a login although a valid token was there before the lock was taken")
     if not rules.brake:
         return
@@ -102,9 +106,12 @@ def later_window(world: World, seconds: float) -> None:
     world.zombies = min(world.zombies, len(world.window))
 
 
-def token_lands(world: World, content: int) -> None:
-    """Look at a token's write that lands now."""
-    if world.token > 0 and world.live >> world.token & 1:
+def token_lands(world: World, content: int, *, again: bool) -> None:
+    """Look at a token's write that lands now; `again` when it was there and verified."""
+    if again:
+        if world.token != content:
+            fail("I2", "what was there was replaced by an older token")
+    elif world.token > 0 and world.live >> world.token & 1:
         fail("I2", "a valid token was replaced")
     if world.live >> content & 1:
         world.landed |= 1 << content
@@ -136,7 +143,7 @@ def logs_out(world: World, token: str) -> None:
         fail("I3", "the stored token was logged out")
     if world.landed & name:
         fail("I3", "a token that others may use was logged out")
-    if any(what == "token" and name == 1 << content for what, content, _, _ in world.floats):
+    if any(what != "lock" and name == 1 << content for what, content, _, _ in world.floats):
         fail("I3", "a token that may still be stored was logged out")
     world.live &= ~name
     world.out |= name

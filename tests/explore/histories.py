@@ -3,8 +3,9 @@
 Each call of the store is carried out whole at one moment, and its answer seen at a later one; in
 between the others go on. A process may freeze at either, with or without its monotonic clock, or
 stop for ever. Store faults are memory.py's; Betfair refuses, stays unclear, and ends sessions;
-somebody deletes, overwrites and unlocks. After a while all this stops, and everybody has to
-end. The loop of `Flow` alone is taken apart here, to go one call at a time.
+somebody deletes, overwrites and unlocks. In two histories of five verified tokens are written anew.
+After a while all this stops, and everybody has to end. The
+loop of `Flow` alone is taken apart here, to go one call at a time.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ import heapq
 import random
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
+from betfair_session.lease import lock as locks, messages as m
 from betfair_session.lease.flow import fingerprint
-from betfair_session.lease.state import LeaseSettings
+from betfair_session.lease.settings import LeaseSettings
 from betfair_session.secret import Secret
 
 from .callers import Caller, SteppedFlow, VirtualClock
@@ -53,6 +53,7 @@ class History:
         self._betfair = rng.choice((0.0, 0.0, 0.2, 0.5))
         self.store.faults = rng.choice((0.0, 0.05, 0.2))
         self._settings = LeaseSettings(logins_per_minute=rng.choice((2, 4, 4)))
+        self._share = rng.random() < 0.4
 
     def run(self) -> None:
         """Let it happen.
@@ -96,7 +97,14 @@ class History:
         clock = VirtualClock(self._rng)
         clock.at = self._now
         deadline = clock.mono() + self._rng.choice((12.0, 45.0, 120.0))
-        flow = SteppedFlow(self.store, KEY, self._settings, deadline=deadline, clock=clock)
+        flow = SteppedFlow(
+            self.store,
+            KEY,
+            self._settings,
+            deadline=deadline,
+            share=self._share,
+            clock=clock,
+        )
         self._callers += 1
         caller = Caller(self._callers, flow, clock)
         self.ledger.states[caller.number] = flow._state
@@ -129,7 +137,8 @@ class History:
         else:
             takes = self._pass(caller)
             caller.clock.at = self._now + takes
-            self.ledger.writer = caller.flow._state
+            self.ledger.writer = state = caller.flow._state
+            self.store.again = state.phase == "rotate"
             event = self._answer(caller, effect)
         self._at(self._now + takes, lambda: self._tell(caller, event))
 
@@ -139,7 +148,7 @@ class History:
         before = caller.flow._state
         effect = caller.effect = caller.flow._step(event)
         after = self.ledger.states[caller.number] = caller.flow._state
-        self.ledger.told(before, after, effect)
+        self.ledger.told(before, event, after, effect)
         self.ledger.asked(effect, self._now)
         if isinstance(effect, m.Done | m.Failed):
             del self.ledger.states[caller.number]

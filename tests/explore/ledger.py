@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
+from betfair_session.lease import lock as locks, messages as m
 from betfair_session.lease.flow import fingerprint
 from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN
 from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import parse_token
 
+from .local import look_at_step
 from .memory import KEY
 from .violation import fail
 
@@ -83,7 +83,8 @@ class Ledger:
         if not held or store.now - store.objects[LOCK_KEY].at >= state.settings.ttl:
             return
         taken = store.objects[LOCK_KEY].at
-        if self.stored() in self.live and store.objects[KEY].at < taken:
+        known = store.objects[LOCK_KEY].version == state.lock_version
+        if known and self.stored() in self.live and store.objects[KEY].at < taken:
             fail("I1", "a valid token was there before the lock was taken")
         # The first login of all may be counted by a clock that no answer has set right yet.
         if abs(state.mine.logins[-1] - taken) > FROM_COUNTING_TO_LOGIN:
@@ -102,7 +103,10 @@ class Ledger:
     def landing(self, write: Write, old: Kept | None) -> None:
         """Look at a write just before it lands."""
         if write.key == KEY:
-            if self.stored() in self.live:
+            if write.again:
+                if old is None or old.content != write.content:
+                    fail("I2", "what was there was replaced by an older token")
+            elif self.stored() in self.live:
                 fail("I2", "a valid token was replaced")
             self._landed.add(write.content.decode())
             return
@@ -145,18 +149,26 @@ class Ledger:
         if held and self.store.now - self.store.objects[LOCK_KEY].at >= state.settings.ttl:
             fail("lease", "a login is begun under a lock that others may have taken over")
 
-    def told(self, before: State, after: State, effect: m.Effect) -> None:
+    def told(self, before: State, event: m.Event, after: State, effect: m.Effect) -> None:
         """Look at a process's step."""
+        look_at_step(after, event, effect)
         if isinstance(effect, m.Done) and effect.token.reveal() in self._out:
             fail("adopted", "a call ended with a token that was logged out")
         if isinstance(effect, m.Login):
             self._decides(after)
+        if before.phase != "release" and after.phase == "release":
+            # Not when the call ends: another may log in as soon as the lock tells of it.
+            self.credit += _uncertain(after.after)
         over = isinstance(effect, m.Done | m.Failed)
-        if before.new is None or not (over or after.new is None):
+        # A token that is written anew is no new session.
+        if before.new is None or before.phase == "rotate" or not (over or after.new is None):
             return
         token = before.new.reveal()
-        uncertain = isinstance(effect, m.Failed) and effect.why == "uncertain"
-        self.credit += uncertain
         safe = token not in self.live or token in self._landed | self._out
-        if not (safe or uncertain or before.maybe):
+        if not (safe or _uncertain(effect) or before.maybe):
             fail("leak", "a live session was forgotten")
+
+
+def _uncertain(effect: m.Effect | None) -> bool:
+    """Tell whether a call ends without knowing what came of its new token."""
+    return isinstance(effect, m.Failed) and effect.why == "uncertain"

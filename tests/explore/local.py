@@ -12,16 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
-from betfair_session.lease.machine import begin, step
-from betfair_session.lease.state import BRAKE_WINDOW, MARGIN, TAKES, State, useless
+from betfair_session.lease import lock as locks, messages as m
+from betfair_session.lease.machine import step
+from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN, TAKES, State, useless
 
 from .violation import fail
 
 if TYPE_CHECKING:
     from betfair_session.lease.lock import Lock
-    from betfair_session.lease.state import LeaseSettings
 
 LOOKING = frozenset({"look", "vouch", "validate", "lock", "take"})
 _AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "release"})
@@ -48,6 +46,31 @@ class Local:
     effect: m.Effect
     off: float = 0.0
     known: bool = False
+
+
+def look_at_step(state: State, event: m.Event, effect: m.Effect) -> None:
+    """Check what one process's step alone can show; see checks.py, "adopted"."""
+    if isinstance(effect, m.Failed) and effect.why in {"refused", "brake"}:
+        if not useless(state):
+            fail("adopted", "a refusal was raised in place of a token")
+    elif isinstance(effect, m.Login):
+        if not useless(state):
+            fail("adopted", "a login was begun although there is a token")
+    elif isinstance(effect, m.Done) and isinstance(event, m.TokenRead | m.LockRead):
+        if useless(state) or effect.token != state.token:
+            fail("adopted", "another token was returned than a good one that was read")
+        if not _vouched(state):
+            fail("adopted", "a token was returned that nobody vouches for")
+    elif isinstance(event, m.Alive) and getattr(effect, "token", None) != event.token:
+        fail("adopted", "another token was returned, or written, than the one that was verified")
+
+
+def _vouched(state: State) -> bool:
+    """Tell whether the lock says of this very token that it was published just now."""
+    lock, age = state.lock, state.lock_age
+    if lock is None or lock.state != locks.DONE or age is None:
+        return False
+    return -MARGIN <= age <= FRESH and lock.published == state.fingerprint != ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,8 @@ class View:
         if isinstance(effect, m.Login):
             assert effect.seconds > 0
             return m.Login(1.0)
+        if isinstance(effect, m.Done):
+            return replace(effect, age=0.0)
         return effect
 
     def state(self, state: State) -> State:
@@ -103,6 +128,7 @@ class View:
         if phase == "release" and state.after is not None:
             state = replace(
                 State(state.settings, "", state.deadline, state.nonce, state.shared),
+                share=state.share,
                 phase=phase,
                 lock_version=state.lock_version,
                 mine=state.mine,
@@ -147,9 +173,8 @@ class View:
             lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
         return replace(state, lock=lock, lock_age=age, lock_since=since, reread=same)
 
-    def start(self, settings: LeaseSettings, *, deadline: float, skew: float) -> Local:
+    def start(self, state: State, effect: m.Effect, *, skew: float) -> Local:
         """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
-        state, effect = begin(settings, owner="", deadline=deadline, nonce=NOBODY, shared=True)
         return Local(self.state(state), effect, skew)
 
     def advance(self, local: Local, event: m.Event, nonce: str) -> Local:
@@ -157,19 +182,15 @@ class View:
 
         An attempt gets its name when it first is written down.
         """
-        tick = m.Tick(0.0, 0.0, local.off, 0.5, NOBODY)
+        tick = m.Tick(0.0, 0.0, local.off, 0.5, nonce or NOBODY)
         named = local.state.nonce != NOBODY
         state = local.state if named else replace(local.state, nonce=nonce)
         state, effect = step(state, event, tick)
         while isinstance(effect, m.Wait):
             assert effect.seconds >= 0
             state, effect = step(state, m.Woke(), tick)
-        if isinstance(effect, m.Failed) and effect.why in {"refused", "brake"}:
-            if not useless(state):
-                fail("adopted", "a refusal was raised in place of a token")
-        elif isinstance(effect, m.Login) and not useless(state):
-            fail("adopted", "a login was begun although there is a token")
-        if not named and state.phase != "take":
+        look_at_step(state, event, effect)
+        if state.nonce == nonce and state.phase != "take":
             state = replace(state, nonce=NOBODY)
         return replace(local, state=self.state(state), effect=self.effect(effect))
 

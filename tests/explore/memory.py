@@ -27,12 +27,16 @@ class Kept:
 
 @dataclass
 class Write:
-    """A conditional write on its way, and when it is to land if it is late."""
+    """A conditional write on its way, and when it is to land if it is late.
+
+    `again` when it writes a verified token anew.
+    """
 
     key: str
     content: bytes
     version: str | None
     due: float = 0.0
+    again: bool = False
 
 
 class MemoryStore(TokenStore):
@@ -42,6 +46,7 @@ class MemoryStore(TokenStore):
         faults: how often a call goes wrong, from 0 to 1.
         landing: told of each write just before it lands.
         late: writes that may still land.
+        again: whether the present call is to write a verified token anew.
     """
 
     label = "memory"
@@ -53,6 +58,7 @@ class MemoryStore(TokenStore):
         self.now = 0.0
         self.faults = 0.0
         self.late: list[Write] = []
+        self.again = False
         self._rng = rng
         self._landing = landing
         self._versions = 0
@@ -76,6 +82,8 @@ class MemoryStore(TokenStore):
     def server_now(self, *, timeout: float) -> float | None:
         """See TokenStore."""
         assert timeout > 0
+        if self._hides_date and self.faults and self._rng.random() < self.faults:
+            self._fail("clock", landed=False)
         return float(int(self.now)) if self._hides_date else None
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
@@ -84,7 +92,7 @@ class MemoryStore(TokenStore):
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """See TokenStore."""
-        return self._attempt(Write(key, content, version), timeout)
+        return self._attempt(Write(key, content, version, again=self.again), timeout)
 
     def replace(self, key: str, content: bytes, *, timeout: float) -> str:
         """See TokenStore."""

@@ -1,7 +1,7 @@
 """The explorations: which worlds, with which faults.
 
-Two dozen small adversaries rather than one that may do everything: faults meet in twos and threes,
-and an exploration stays small enough to be finished, or to be walked far into.
+Some thirty small adversaries rather than one that may do everything: faults meet in twos and
+threes, and an exploration stays small enough to be finished, or to be walked far into.
 
 What the model leaves out:
 
@@ -17,7 +17,7 @@ What the model leaves out:
   before its next call. Only its idea of the server's time could differ; the "blur" fault stands
   for that, and the random histories do better.
 - Waits take no time: whoever waits may look again at any moment. That everybody ends is shown
-  separately, by leaving one world in 256 alone (finish.py), with time.
+  separately, by leaving one world in 64 alone (finish.py), with time.
 - Worlds are told apart by 64 bits of a digest. The chance that any two of n were taken for one, so
   that what follows the second went unseen, is about n² / 2⁶⁵.
 """
@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from betfair_session.lease import lock as locks
-from betfair_session.lease.state import LeaseSettings
+from betfair_session.lease.settings import LeaseSettings
 
 from .rules import Rules
 
@@ -151,6 +151,29 @@ PLANS: tuple[Rules, ...] = (
         settings=LeaseSettings(logins_per_minute=1),
     ),
     Rules(
+        "shared verification",
+        kinds=("death", "delay", "crash"),
+        faults=3,
+        times=3,
+        token="live",
+        share=True,
+    ),
+    Rules(
+        "shared verification, etags",
+        kinds=("death", "delay", "foreign", "lost"),
+        faults=3,
+        token="live",
+        etags=True,
+        share=True,
+    ),
+    Rules(
+        "shared verification, waiters",
+        kinds=("delete", "foreign", "delay"),
+        faults=3,
+        token="missing",
+        share=True,
+    ),
+    Rules(
         "four processes", processes=4, spare=0, kinds=("crash", "delay"), times=2, token="missing"
     ),
     Rules("four and a death", processes=4, spare=0, kinds=("death", "lost"), times=2, token="live"),
@@ -168,6 +191,17 @@ CONTROLS: dict[str, tuple[Rules, str]] = {
     "lock condition": (Rules("lock condition ignored", processes=2, broken="lock condition"), "I1"),
     "token condition": (
         Rules("token condition ignored", processes=2, broken="token condition"),
+        "I2",
+    ),
+    "rewrite condition": (
+        Rules(
+            "rewrite condition ignored",
+            processes=2,
+            token="live",
+            kinds=("death",),
+            share=True,
+            broken="rewrite condition",
+        ),
         "I2",
     ),
 }

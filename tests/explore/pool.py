@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
+from betfair_session.lease import lock as locks, messages as m
 
 from .facts import Facts, facts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from betfair_session.lease.state import LeaseSettings
+from betfair_session.lease.settings import LeaseSettings
 
 if TYPE_CHECKING:
     from betfair_session.lease.lock import Lock
@@ -31,6 +31,7 @@ class Rules:
         deadlines: how long the processes may wait; likewise.
         dates: whether each answer of the store tells its time (else it is asked for once).
         etags: whether a token's version is its content, as on S3 and in files.
+        share: whether a verified token is written anew.
         refusals: the kinds of refusal.
         settings: the lease's.
         broken: a part of the harness that is taken away, as a negative control.
@@ -51,6 +52,7 @@ class Rules:
     deadlines: tuple[float, ...] = (float("inf"),)
     dates: bool = True
     etags: bool = False
+    share: bool = False
     refusals: tuple[str, ...] = ("temporary",)
     settings: LeaseSettings = field(default_factory=LeaseSettings)
     broken: str = ""

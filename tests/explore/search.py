@@ -44,7 +44,7 @@ def digest(world: World) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
 
 
-def explore(rules: Rules, most: int, *, every: int = 256) -> Count:
+def explore(rules: Rules, most: int, *, every: int = 64) -> Count:
     """Walk in breadth, which meets a violation by its shortest way.
 
     Args:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
+from betfair_session.lease import lock as locks, messages as m
 
 from . import checks
 from .local import View
@@ -24,6 +23,7 @@ from .world import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .local import Local
     from .pool import Key
     from .rules import Rules
     from .world import World, Write
@@ -116,14 +116,22 @@ class StoreCalls:
             yield from self._read(world, place, ("lock", None, None, None), UNKNOWN)
             return
         local, rules = self.pool.at(world.procs[place]), self.rules
-        off = 0.0 if rules.dates or not local.known else local.off
+        off = self._off(local)
         age = world.lock_age + (1000.0 if rules.broken == "server age" else off)
         version = f"k{world.lock_version}"
         yield from self._read(world, place, ("lock", world.lock, version, age), off)
-        if world.faults and "blur" in rules.kinds and not rules.dates and not local.known:
-            # The store's clock, asked for once, tells whole seconds.
+        if self._blurred(world, local):
             told: Key = ("lock", world.lock, version, age - 1.0)
             yield next(self._read(world, place, told, -1.0, "by a blurred clock", 1))
+
+    def _off(self, local: Local) -> float:
+        """Return how far a process's idea of the server's time is off after a dated answer."""
+        return 0.0 if self.rules.dates or not local.known else local.off
+
+    def _blurred(self, world: World, local: Local) -> bool:
+        """Tell whether the store's clock, asked for once now, may tell whole seconds."""
+        blur = world.faults > 0 and "blur" in self.rules.kinds
+        return blur and not self.rules.dates and not local.known
 
     def _read(  # noqa: PLR0917 - one helper for four kinds of reads
         self, world: World, place: int, told: Key, off: float | str, how: str = "", cost: int = 0
@@ -149,10 +157,11 @@ class StoreCalls:
         yield from self._write(world, place, write)
 
     def _publish(self, world: World, place: int) -> Iterator[Move]:
-        effect = self.pool.at(world.procs[place]).effect
+        local = self.pool.at(world.procs[place])
+        effect, what = local.effect, "rewrite" if local.state.phase == "rotate" else "token"
         assert isinstance(effect, m.Publish)
         version = -1 if effect.version is None else int(effect.version[1:])
-        yield from self._write(world, place, ("token", int(effect.token[1:]), version, 0.0))
+        yield from self._write(world, place, (what, int(effect.token[1:]), version, 0.0))
 
     def _write(self, world: World, place: int, write: Write) -> Iterator[Move]:
         self.name(world, place, "")
@@ -208,10 +217,10 @@ class StoreCalls:
         """Make a conditional write; return the new version, or "" when the condition fails."""
         what, content, version, force = write
         holds = self.rules.broken == f"{what} condition"
-        if what == "token":
+        if what != "lock":
             if not (holds or version == world.version):
                 return ""
-            checks.token_lands(world, content)
+            checks.token_lands(world, content, again=what == "rewrite")
             self.store_token(world, content)
             return f"v{world.version}"
         if not (holds or version == world.lock_version):

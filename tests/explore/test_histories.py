@@ -46,8 +46,15 @@ def test_equal_seeds_give_equal_histories() -> None:
     assert (one.calls, one.store.objects) == (other.calls, other.store.objects)
 
 
+def test_rewrite_that_ignores_its_condition_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only a verified token's rewrite is made whatever is there, it harms before long."""
+    holds = MemoryStore._holds
+    monkeypatch.setattr(MemoryStore, "_holds", lambda store, w: w.again or holds(store, w))
+    assert _first_failure(5_000).invariant == "I2"
+
+
 @pytest.mark.parametrize(
-    ("key", "invariants"), [("token", {"I2"}), ("token.login", {"I1", "I5", "lease"})]
+    ("key", "invariants"), [("token", {"I2"}), ("token.login", {"I1", "I5", "lease", "refusal"})]
 )
 def test_histories_notice_conditions_that_do_not_hold(
     key: str, invariants: set[str], monkeypatch: pytest.MonkeyPatch

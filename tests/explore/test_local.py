@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
-from betfair_session.lease.machine import step
-from betfair_session.lease.state import LeaseSettings
+from betfair_session.lease import lock as locks, messages as m
+from betfair_session.lease.machine import begin, step
+from betfair_session.lease.settings import LeaseSettings
 
-from .local import Local, View
+from .local import NOBODY, Local, View
 from .pool import REFUSALS
 
 if TYPE_CHECKING:
@@ -111,7 +110,15 @@ def _walk_both(seed: int) -> None:
     rng = random.Random(seed)
     view, answers, now = View(brake=True), Answers(rng), 5000.0
     deadline = rng.choice((float("inf"), 40.0))
-    short = view.start(LeaseSettings(), deadline=deadline, skew=0.0)
+    begun = begin(
+        LeaseSettings(),
+        owner="",
+        deadline=deadline,
+        nonce=NOBODY,
+        shared=True,
+        share=rng.random() < 0.5,
+    )
+    short = view.start(*begun, skew=0.0)
     full: State = replace(short.state, nonce="n1", deadline=now + deadline)
     effect: m.Effect = short.effect
     for _ in range(80):

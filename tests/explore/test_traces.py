@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease import messages as m
+from betfair_session.lease import lock as locks, messages as m
 from betfair_session.lease.machine import begin, step
-from betfair_session.lease.state import BAN, LeaseSettings
+from betfair_session.lease.settings import LeaseSettings
+from betfair_session.lease.state import BAN
 
 if TYPE_CHECKING:
     from betfair_session.lease.state import State
@@ -132,3 +132,30 @@ def test_lock_from_the_future_is_not_waited_for() -> None:
     done = locks.Lock(locks.DONE, "other", published="fp-gone")
     walk.tell(m.LockRead(done, "L2", -61.0), m.ReadToken, at=2.0)
     walk.tell(m.TokenRead(), m.WriteLock, at=2.0)
+
+
+def test_late_write_of_an_attempt_that_was_outbid_is_not_taken_for_a_later_one() -> None:
+    """The first write lands after the lock was removed, in a freeze: it has outlived its time."""
+    walk = Walk()
+    first = walk.tell(m.TokenRead(), m.WriteLock)
+    walk.tell(m.StoreFailed("error", landed=True, passing=True), m.ReadLock)
+    walk.tell(m.LockRead(locks.Lock(locks.HELD, "other"), "L0", 0.0), m.Wait)
+    walk.tell(m.Woke(), m.ReadToken, at=1.0)
+    walk.tell(m.TokenRead(), m.Wait, at=1.0)
+    walk.tell(m.Woke(), m.ReadLock, at=2.0)
+    walk.tell(m.LockRead(), m.WriteLock, at=72.0)
+    walk.tell(m.Conflict(), m.ReadLock, at=72.0)
+    again = walk.tell(m.LockRead(first.lock, "L1", 38.0), m.WriteLock, at=72.0)
+    assert again.version == "L1"
+    walk.tell(m.Written("L2"), m.ReadToken, at=72.0)
+    walk.tell(m.TokenRead(), m.Login, at=72.0)
+
+
+def test_time_lost_to_another_holder_does_not_count_for_the_next_attempt() -> None:
+    """Outbid by one who gave the lock back without a login: this call has its own whole time."""
+    walk = Walk()
+    walk.tell(m.TokenRead(), m.WriteLock)
+    walk.tell(m.Conflict(), m.ReadLock)
+    walk.tell(m.LockRead(locks.Lock(locks.DONE, "other"), "L2", 0.0), m.WriteLock, at=29.0)
+    walk.tell(m.Written("L3"), m.ReadToken, at=29.0)
+    walk.tell(m.TokenRead(), m.Login, at=29.0)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from betfair_session.lease import lock as locks
+from betfair_session.lease.machine import begin
 from betfair_session.lease.state import BAN, FRESH, MARGIN
+
+from .local import NOBODY
 
 if TYPE_CHECKING:
     from betfair_session.lease.lock import Lock
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     from .rules import Rules
 
     Write: TypeAlias = tuple[str, int, int, float]
-    """A write that may still land: "token" or "lock", content, version (-1 to create), force."""
+    """A write that may still land: "token", "rewrite" (of a token that was verified) or "lock",
+    content, version (-1 to create), force."""
 
 MISSING, JUNK = 0, -1
 MOST_CREDIT = 9
@@ -112,7 +116,15 @@ def newcomer(rules: Rules, pool: Pool, number: int) -> int:
     """Begin a process."""
     skew = rules.skews[number % len(rules.skews)]
     deadline = rules.deadlines[number % len(rules.deadlines)]
-    return pool.local_id(pool.view.start(rules.settings, deadline=deadline, skew=skew))
+    begun = begin(
+        rules.settings,
+        owner="",
+        deadline=deadline,
+        nonce=NOBODY,
+        shared=True,
+        share=rules.share,
+    )
+    return pool.local_id(pool.view.start(*begun, skew=skew))
 
 
 def fresh_nonce(rules: Rules, pool: Pool, world: World) -> str:
@@ -179,7 +191,7 @@ def _tokens(pool: Pool, world: World) -> int:
     if world.token > 0:
         used |= 1 << world.token
     for what, content, _, _ in world.floats:
-        if what == "token":
+        if what != "lock":
             used |= 1 << content
     for lock in _locks_about(pool, world):
         if lock.published:
@@ -191,7 +203,7 @@ def _can_land(rules: Rules, world: World, write: Write) -> bool:
     what, _, version, _ = write
     if version < 0 or rules.broken == f"{what} condition":
         return True
-    if what == "token":
+    if what != "lock":
         return rules.etags or version == world.version
     return version == world.lock_version
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,5 +132,5 @@ def _scenes_to_cut(line: Line, *, dead: bool) -> list[tuple[Scene, tuple[int, Fa
 
 def _handle(session: Session, scene: Scene) -> Session:
     """Return a handle for another account and key at the same store, its connection shared."""
-    account = replace(session._account, username=Secret(scene.username))
+    account = session._account._replace(username=Secret(scene.username))
     return Session(account, session._store, scene.key)

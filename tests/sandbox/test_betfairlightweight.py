@@ -9,6 +9,8 @@ import pytest
 betfairlightweight = pytest.importorskip("betfairlightweight")
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
     from betfair_session.sandbox import Sandbox
@@ -43,6 +45,66 @@ def test_it_logs_in_keeps_alive_bets_and_logs_out(sandbox: Sandbox, client: Any)
     counts = {"certlogin": 1, "keepAlive": 1, "betting": 1, "account": 2, "logout": 1}
     assert sandbox.counts() == counts
     assert [entry.defects for entry in sandbox.journal()] == [[]] * 6
+
+
+def test_it_reads_the_other_account_endpoints(client: Any) -> None:  # noqa: ANN401
+    """A statement without entries, and a currency's rate."""
+    client.login()
+    statement = client.account.get_account_statement()
+    assert (statement.account_statement, statement.more_available) == ([], False)
+    assert client.account.list_currency_rates()[0].currency_code == "EUR"
+
+
+def test_it_places_an_order(sandbox: Sandbox, client: Any) -> None:  # noqa: ANN401
+    """The report is one that its resource classes can read."""
+    client.login()
+    limit = betfairlightweight.filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
+    instruction = betfairlightweight.filters.place_instruction(
+        "LIMIT", 1, "BACK", limit_order=limit
+    )
+    report = client.betting.place_orders("1.1", [instruction])
+    assert (report.status, report.place_instruction_reports[0].status) == ("SUCCESS", "SUCCESS")
+    assert [order.market_id for order in sandbox.orders()] == ["1.1"]
+
+
+@pytest.fixture
+def stream(sandbox: Sandbox, client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:  # noqa: ANN401
+    """Return its stream, led to the sandbox, which it does not verify."""
+    stream_class = betfairlightweight.streaming.BetfairStream
+    host, port = sandbox.stream_address
+    monkeypatch.setitem(stream_class.HOSTS, "sandbox", host)
+    monkeypatch.setattr(stream_class, "_BetfairStream__port", port)
+    client.login()
+    stream = client.streaming.create_stream(host="sandbox")
+    yield stream
+    stream.stop()
+
+
+# Its own way to make a TLS context is an old one.
+@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
+def test_it_streams(sandbox: Sandbox, client: Any, stream: Any) -> None:  # noqa: ANN401
+    """It is let in, subscribes to markets and orders, and understands the images."""
+    stream.subscribe_to_orders()
+    stream.subscribe_to_markets(market_filter={}, market_data_filter={})
+    while len(sandbox.journal("stream")[0].operations) < 3:
+        pass
+    sandbox.close_streams()
+    with pytest.raises(betfairlightweight.exceptions.SocketError, match="closed by server"):
+        stream.start()
+    entry = sandbox.journal("stream")[0]
+    assert (entry.token, entry.outcome) == (client.session_token, "SUCCESS")
+    assert entry.operations == ["authentication", "orderSubscription", "marketSubscription"]
+    assert stream.listener.connections_available == 9
+    assert stream.listener.clk
+
+
+@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
+def test_its_stream_recognises_a_refusal(sandbox: Sandbox, stream: Any) -> None:  # noqa: ANN401
+    """The sandbox's refusal of a dead session ends it, as Betfair's does."""
+    sandbox.expire_all()
+    with pytest.raises(betfairlightweight.exceptions.ListenerError, match="INVALID_SESSION"):
+        stream.start()
+    assert not stream.running
 
 
 def test_it_logs_in_interactively(sandbox: Sandbox, client: Any) -> None:  # noqa: ANN401

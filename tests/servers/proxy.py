@@ -83,6 +83,11 @@ class Proxy:
             self._rules.append(rule)
         return rule
 
+    def forget(self, rule: Rule) -> None:
+        """Let further requests pass by a rule; what it holds is held until its release."""
+        with self._lock:
+            self._rules = [each for each in self._rules if each is not rule]
+
     def clear(self) -> None:
         """Forget all rules and requests; what is held goes on."""
         with self._lock:

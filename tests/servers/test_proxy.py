@@ -143,6 +143,23 @@ def test_a_held_request_arrives_after_its_client_has_gone(
     assert any(len(seen) == 1 for _ in poll(10))
 
 
+def test_what_a_forgotten_rule_holds_stays_held(
+    proxy: Proxy, seen: list[tuple[str, str, str]]
+) -> None:
+    """Later requests pass by; the held one goes on when it is released, not before."""
+    rule = proxy.fail("PUT", "hold", times=9)
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(requests.put, proxy.endpoint, data=b"held", timeout=10)
+        assert rule.reached.wait(10)
+        proxy.forget(rule)
+        assert requests.put(proxy.endpoint, data=b"later", timeout=10).content == b"later"
+        assert not held.done()
+        assert len(seen) == 1
+        rule.release.set()
+        assert held.result(10).content == b"held"
+    assert len(seen) == 2
+
+
 def test_a_held_answer_comes_on_release(proxy: Proxy, seen: list[tuple[str, str, str]]) -> None:
     """The server has the request while the client waits."""
     rule = proxy.fail("PUT", "hold-answer")

@@ -63,7 +63,7 @@ class Surroundings:
             await asyncio.sleep(0)
             found = store.read("token", timeout=TIMEOUT)
             assert found is not None
-            return found.content
+            return bytes(found.content)
 
         assert asyncio.run(work()) == b"first"
 
@@ -98,7 +98,7 @@ class Forks:
             found = store.read("token", timeout=TIMEOUT)
             store.replace("child", b"written", timeout=TIMEOUT)
             again = store.read("child", timeout=TIMEOUT)
-            return found and found.content, again and again.content
+            return found and bytes(found.content), again and bytes(again.content)
 
         assert in_a_child(work) == (b"first", b"written")
         store.replace("token", b"second", timeout=TIMEOUT)

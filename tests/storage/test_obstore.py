@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from betfair_session.storage import open_store
 from storage import dialects
 from storage.permissions import Credentials
 from storage.places import TIMEOUT, BucketPlace
@@ -53,6 +55,20 @@ class TestObstoreS3OnSeaweed(_Obstore, Credentials):
 
     dialect: ClassVar[dialects.Dialect] = dialects.S3
     kind: ClassVar[str] = "seaweed"
+
+    def test_an_endpoint_of_the_environment_counts_as_one_that_is_named(
+        self, place: BucketPlace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has no TLS here, is not taken for Amazon, and is asked for its time."""
+        options = dict(place.options)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", options.pop("endpoint_url"))
+        store = open_store(place.url(), options)
+        store.create("token", b"first", timeout=TIMEOUT)
+        assert store.probe
+        assert place.get("token") == b"first"
+        now = store.server_now(timeout=TIMEOUT)
+        assert now is not None
+        assert abs(now - time.time()) < 600
 
 
 class TestObstoreGCS(_Obstore):

@@ -1,0 +1,3 @@
+"""`import requests` alone, the yardstick."""
+
+import requests  # noqa: F401 - importing it is all

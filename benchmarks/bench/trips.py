@@ -1,0 +1,115 @@
+"""How many requests the library makes of the store and of Betfair."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from servers.proxy import Proxy
+
+from bench.contenders import KEY, Contender, Stage
+from bench.crowds import Crowds
+from bench.measure import Program
+from bench.report import table
+from bench.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TITLE = "Requests"
+CROWD = 16
+SLOW_LOGIN = 8.0
+"""Seconds; by default a login may take 10."""
+
+KINDS = {
+    "seaweed": "S3 (SeaweedFS), s3fs",
+    "obstore+seaweed": "S3 (SeaweedFS), obstore",
+    "gcs": "GCS (fake-gcs-server), gcsfs",
+    "obstore+gcs-xml": "GCS (fake-gcs-server), obstore",
+    "azure": "Azure (Azurite), adlfs",
+    "obstore+azure": "Azure (Azurite), obstore",
+}
+
+
+def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
+    """Count the requests of a first login, of a resume, and of those who wait in a stampede.
+
+    Args:
+        rounds: of no use: counts do not depend on a machine's moods.
+        tell: told how far it is.
+
+    Returns:
+        By the kind of store: "login" and "resume", each the requests to the store and to Betfair,
+        and the store calls of the waiters, "quick" and "slow" by how long the login takes.
+    """
+    del rounds
+    found = {}
+    with Crowds() as crowds:
+        for kind, label in KINDS.items():
+            tell(label)
+            found[kind] = {**_alone(crowds, kind), **_waiting(crowds, kind)}
+    return found
+
+
+def _alone(crowds: Crowds, kind: str) -> dict[str, Any]:
+    """Count one process's requests: to log in, then to resume."""
+    driver, plus, server = kind.rpartition("+")
+    contender = Contender("", "library", kind, driver=driver + plus)
+    crowds.sandbox.reset()
+    bucket = crowds.server(server).new_bucket()
+    found = {}
+    with Proxy(bucket.server.port) as proxy, tempfile.TemporaryDirectory() as directory:
+        stage = Stage(crowds.sandbox, Path(directory))
+        stage.add(kind, bucket, bucket.server.options(proxy.endpoint))
+        bucket.delete(KEY)
+        for what in ("login", "resume"):
+            proxy.clear()
+            crowds.sandbox.clear_journal()
+            Program(contender.program, stage.variables(contender), None).run()
+            found[what] = [len(proxy.requests), sum(crowds.sandbox.counts().values())]
+    return found
+
+
+def _waiting(crowds: Crowds, kind: str) -> dict[str, Any]:
+    """Count the store calls of those who wait."""
+    runs = {
+        "quick": crowds.run(kind, CROWD, "library", dead=True),
+        "slow": crowds.run(kind, CROWD, "library", dead=True, login_seconds=SLOW_LOGIN),
+    }
+    return {name: sorted(run.waiters) for name, run in runs.items()}
+
+
+def targets(figures: Mapping[str, Any]) -> list[Target]:
+    """Hold the figures against target 5; the worst of all stores counts."""
+    each = list(figures.values())
+    most = {name: max(found[name][-1] for found in each) for name in ("quick", "slow")}
+    return [
+        Target(5, "resume: store", max(found["resume"][0] for found in each), 1, ""),
+        Target(5, "resume: Betfair", max(found["resume"][1] for found in each), 1, ""),
+        Target(5, "first login: store", max(found["login"][0] for found in each), 6, ""),
+        Target(5, "a waiter, login of 1 s: store", most["quick"], 15, ""),
+        Target(5, f"a waiter, login of {SLOW_LOGIN:g} s: store", most["slow"], 15, ""),
+    ]
+
+
+def section(figures: Mapping[str, Any]) -> str:
+    """Return the table and what its columns mean."""
+    rows = []
+    for kind, label in KINDS.items():
+        found = figures[kind]
+        alone = [" + ".join(map(str, found[name])) for name in ("resume", "login")]
+        spread = [
+            f"{found[name][0]} / {median(found[name]):g} / {found[name][-1]}"
+            for name in ("quick", "slow")
+        ]
+        rows.append([label, *alone, *spread])
+    head = ["store", "resume", "first login", "a waiter, 1 s", f"a waiter, {SLOW_LOGIN:g} s"]
+    return f"""{table(head, rows)}
+
+- *resume*, *first login*: requests of one fresh process to the store + to Betfair, counted between
+  them. The S3 server is not Amazon's, so its conditions are tried out with one more write.
+- *a waiter*: store calls of each process that waits in a stampede of {CROWD} with a dead token,
+  smallest / median / largest, when the login takes that long.
+"""

@@ -1,0 +1,60 @@
+"""dogpile.cache with a file lock, for comparison: one machine's processes share a file.
+
+What is dead cannot be told from what lives, so it serves only where there is no token.
+"""
+
+# ruff: noqa: INP001 - it is a program, no part of a package
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dogpile.cache import make_region
+from fleet.job import Outcome
+from fleet.worker import crowd, end_with_parent
+
+from betfair_session import BetfairSessionError, IdentityClient
+
+if TYPE_CHECKING:
+    from fleet.job import Job
+
+
+@dataclass
+class FileLock:
+    """One process's work.
+
+    Attributes:
+        job: where the token is kept, and whose it is.
+    """
+
+    job: Job
+
+    def __post_init__(self) -> None:
+        """Open the file."""
+        self._client = IdentityClient(**self.job.identity)
+        self._points: list[str] = []
+        directory = self.job.url.removeprefix("file://")
+        arguments = {"filename": f"{directory}/dogpile"}
+        self._region = make_region().configure("dogpile.cache.dbm", 3600, arguments=arguments)
+
+    def _log_in(self) -> str:
+        self._points.append("login")
+        return self._client.certlogin(self.job.username, self.job.password).reveal()
+
+    def work(self) -> list[Outcome]:
+        """Make one call."""
+        token, error = "", ""
+        try:
+            token = self._region.get_or_create(self.job.key, self._log_in)
+        except (BetfairSessionError, OSError) as problem:
+            error = type(problem).__name__
+        points = tuple(self._points)
+        return [Outcome(token=token, error=error, ended=time.monotonic(), points=points)]
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    crowd(sys.stdin.readline(), FileLock)

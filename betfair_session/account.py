@@ -1,0 +1,49 @@
+"""Who logs in, and how long that may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .events import Event
+    from .identity import IdentityClient
+    from .lease.settings import LeaseSettings
+    from .secret import Secret
+
+
+class Account(NamedTuple):
+    """One account and the settings that all of its handles share.
+
+    Attributes:
+        client: speaks to Betfair.
+        username: the account's name.
+        password: the account's password.
+        login_timeout: seconds that a call may take when it names no time of its own.
+        lease: the shared login's times.
+        interactive: whether to log in without a client certificate.
+        two_step: the code for that, or what returns it.
+        verify_every: seconds for which a verification is trusted; 0 for none.
+        share_verification: whether that is shared through the store.
+        on_event: the caller's hook for events.
+    """
+
+    client: IdentityClient
+    username: Secret
+    password: Secret
+    login_timeout: float
+    lease: LeaseSettings
+    interactive: bool = False
+    two_step: Secret | Callable[[], str] | None = None
+    verify_every: float = 0.0
+    share_verification: bool = False
+    on_event: Callable[[Event], object] | None = None
+
+    def log_in(self, seconds: float) -> Secret:
+        """Make a session, sending one request; see IdentityClient.certlogin and login."""
+        if self.interactive:
+            return self.client.login(
+                self.username, self.password, code=self.two_step, timeout=seconds
+            )
+        return self.client.certlogin(self.username, self.password, timeout=seconds)

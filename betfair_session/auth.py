@@ -1,0 +1,193 @@
+"""requests authentication for calls of Betfair's API.
+
+    requests.post(url, json=call, auth=BetfairAuth(manager.session("tokens", "session.token")))
+
+The headers are those of Betfair's page on calling its API: X-Application and X-Authentication.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from requests.auth import AuthBase
+
+from .betting import session_is_invalid
+from .exceptions import ConfigurationError, SessionRejected
+from .jurisdictions import JURISDICTIONS
+from .operations import ORDER_SECONDS, called, change_orders
+from .secret import SecretHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from requests import PreparedRequest, Response
+
+    from .session import Session
+
+API_HOSTS = frozenset(
+    {
+        *(place.api_host for place in JURISDICTIONS.values()),
+        # betfairlightweight asks these for the navigation menu.
+        "api.betfair.es",
+        "api.betfair.it",
+    }
+)
+"""The hosts that get a token unless a caller names others."""
+
+_APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
+_HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_BAD_REQUEST = 400
+_SHORT = 65_536  # bytes: no rejection is longer, and a longer streamed answer is left alone
+
+
+class BetfairAuth(AuthBase):
+    """Signs requests with a live session, and renews it when Betfair's API rejects it.
+
+    A request is signed with `session.token()`, so the manager's `verify_every` decides how often
+    Betfair is asked before a call. A rejected session is renewed once, and the request sent once
+    more. That is safe for orders, too, since a request with an invalid session is not carried
+    out. Not sent once more are:
+
+    - a batch of which only a part was rejected: the rest has been carried out;
+    - a body that is no text or bytes, such as a generator: it is used up;
+    - an order call later than 40 seconds after its first sending, or with `replay_orders=False`.
+
+    Then the session is renewed for the next call, and the rejection is the answer.
+
+    No redirect is followed: requests would take the token along. Such an answer comes back as it
+    is, but without its Location. An answer that is streamed (`stream=True`) is looked at if it is
+    an error or at most 64 KiB long, which reads it.
+
+    The exceptions and answers of requests keep the request. The token in its headers does not show
+    itself in a repr, and they cannot be pickled.
+
+    Safe to share between threads and requests.Sessions, forked processes included.
+    """
+
+    def __init__(
+        self, session: Session, *, hosts: Iterable[str] | None = None, replay_orders: bool = True
+    ) -> None:
+        """Prepare; nothing is read or sent yet.
+
+        Args:
+            session: the handle of the token, from `SessionManager.session`.
+            hosts: which hosts may get the token, as "host" or "host:port"; None for Betfair's.
+            replay_orders: whether order calls are sent once more, too.
+
+        Raises:
+            ConfigurationError: a host that is none.
+        """
+        self._session = session
+        self._hosts = API_HOSTS if hosts is None else _checked(hosts)
+        self._replay_orders = replay_orders
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign a request; requests calls this.
+
+        Args:
+            request: the request, not sent yet; its body stays as it is.
+
+        Returns:
+            The same request.
+
+        Raises:
+            ConfigurationError: it goes to another host, or is no https.
+            BetfairSessionError: there is no live session; as `SessionManager.get_session`.
+        """
+        if not self._may_have(request.url):
+            message = (
+                f"a session token goes by https to {', '.join(sorted(self._hosts))} only, and not "
+                f"to {_shown(request.url)}; BetfairAuth's `hosts` can name others"
+            )
+            raise ConfigurationError(message)
+        request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
+        request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
+        request.register_hook("response", self._answered)  # type: ignore[no-untyped-call] # requests'
+        return request
+
+    def _may_have(self, url: str | None) -> bool:
+        # What stands for the host has to be a known text: whatever else it may hold, from a
+        # user's name to a dot at the end, makes it another.
+        parts = urlsplit(url or "")
+        return parts.scheme == "https" and _place(parts.netloc) in self._hosts
+
+    def _answered(self, response: Response, **settings: Any) -> Response:  # noqa: ANN401 - requests' own settings, passed on
+        """Look at an answer; requests calls this before anything else sees it."""
+        sent = time.monotonic() - response.elapsed.total_seconds()
+        response.headers.pop("Location", None)
+        rejected = _rejected(response, settings)
+        if not rejected:
+            return response
+        request = response.request
+        old = request.headers[_AUTHENTICATION]
+        new = SecretHeader(self._session.renew(str(old)))
+        if rejected == "partly" or not self._may_replay(request, sent):
+            return response
+        return _replay(response, new, settings)
+
+    def _may_replay(self, request: PreparedRequest, sent: float) -> bool:
+        body: object = request.body
+        if not isinstance(body, str | bytes | None):
+            return False
+        if not change_orders(called(request.url or "", body)):
+            return True
+        return self._replay_orders and time.monotonic() < sent + ORDER_SECONDS
+
+
+def _rejected(response: Response, settings: dict[str, Any]) -> Literal["", "partly", "wholly"]:
+    """Tell whether an answer says that the session is invalid, for all of a batch or a part."""
+    length = response.headers.get("Content-Length", "")
+    short = length.isdigit() and int(length) <= _SHORT
+    if settings.get("stream") and not short and response.status_code < _BAD_REQUEST:
+        return ""
+    # The codes have this in common; most answers need no more than this look.
+    if b"_SESSION" not in response.content:
+        return ""
+    try:
+        answer = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return ""
+    if not session_is_invalid(answer):
+        return ""
+    parts = answer if isinstance(answer, list) else [answer]
+    return "wholly" if all(session_is_invalid([part]) for part in parts) else "partly"
+
+
+def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -> Response:
+    """Send a request once more, with another token, on the connection pool it came from."""
+    again = response.request.copy()
+    again.headers[_AUTHENTICATION] = token
+    response.close()
+    answer: Response = response.connection.send(again, **settings)
+    answer.headers.pop("Location", None)
+    answer.history.append(response)
+    if _rejected(answer, settings) == "wholly":
+        message = (
+            f"{urlsplit(response.url).netloc} rejected the session again right after its renewal: "
+            "is it the right jurisdiction, and does the egress address change between calls?"
+        )
+        raise SessionRejected(message)
+    return answer
+
+
+def _checked(hosts: Iterable[str]) -> frozenset[str]:
+    names = [None] if isinstance(hosts, str) else list(hosts)
+    places = [_place(name) if isinstance(name, str) else "" for name in names]
+    if not all(_HOST.fullmatch(place) for place in places):
+        message = 'hosts must be a list of names such as "api.betfair.com" or "localhost:8443"'
+        raise ConfigurationError(message)
+    return frozenset(places)
+
+
+def _shown(url: str | None) -> str:
+    """Return what of a URL can be shown: a user's name, a path or a query may be secret."""
+    parts = urlsplit(url or "")
+    return f"{parts.scheme}://{parts.hostname or ''}"
+
+
+def _place(netloc: str) -> str:
+    return netloc.lower().removesuffix(":443")

@@ -1,0 +1,53 @@
+"""What one check of the doctor's found out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from betfair_session.cli import code_of
+
+if TYPE_CHECKING:
+    from betfair_session.exceptions import BetfairSessionError
+
+    State: TypeAlias = Literal["ok", "warning", "problem", "not checked"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding; it holds no secret.
+
+    Attributes:
+        name: what was looked at.
+        state: "ok"; "warning": it works, but not as well as it might; "problem": it does not
+            work; "not checked", for the reason in the text.
+        text: what was found.
+        advice: what to do about it; "" where the text says so, or there is nothing to do.
+        code: the exit code that a problem stands for, else 0.
+    """
+
+    name: str
+    state: State
+    text: str
+    advice: str = ""
+    code: int = 0
+
+
+def fine(name: str, text: str) -> Finding:
+    """Make a finding of what is as it should be."""
+    return Finding(name, "ok", text)
+
+
+def warning(name: str, text: str, advice: str = "") -> Finding:
+    """Make a finding of what might be better."""
+    return Finding(name, "warning", text, advice)
+
+
+def problem(name: str, error: BetfairSessionError, advice: str = "") -> Finding:
+    """Make a finding of what an error tells."""
+    return Finding(name, "problem", " ".join(str(error).split()), advice, code_of(error))
+
+
+def unchecked(name: str, why: str) -> Finding:
+    """Make a finding of what was not looked at."""
+    return Finding(name, "not checked", why)

@@ -1,0 +1,153 @@
+"""The identity hosts: do they answer over TLS, in their own words, and what time is it there?
+
+Each is sent one keepAlive without a token, which Betfair answers with FAIL and NO_SESSION. That is
+no login and names nobody: neither the account nor the app key.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from betfair_session.answers import cannot_tell, read_session
+from betfair_session.endpoint import Endpoint, https_base
+from betfair_session.exceptions import BetfairSessionError, Blocked, IdentityUnavailable
+from betfair_session.jurisdictions import jurisdiction
+from betfair_session.secret import Secret
+from betfair_session.transport import NoAnswerError, Transport, checked_verify
+
+from .findings import Finding, fine, problem, unchecked, warning
+
+if TYPE_CHECKING:
+    from betfair_session.answer import Answer
+
+    from .settings import Settings
+
+_FAR = 5.0
+"""Seconds of difference between two clocks that are worth a warning; HTTP dates are whole."""
+
+_NOBODY = "look at the network, at HTTPS_PROXY, and at any firewall in between"
+_ANOTHER = (
+    "somebody else answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
+    "names the authority that vouches for it"
+)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a clock is ahead of this machine's, in seconds."""
+
+    name: str
+    ahead: float
+
+
+def examine_hosts(settings: Settings, seconds: float) -> tuple[list[Finding], list[Clock]]:
+    """Ask both hosts.
+
+    Args:
+        settings: the variables, which may name other hosts.
+        seconds: how long each may take.
+
+    Returns:
+        The findings, and the hosts' clocks.
+    """
+    try:
+        usual = jurisdiction(settings.get("BETFAIR_JURISDICTION") or "international")
+        plain = https_base(
+            settings.get("BETFAIR_IDENTITY_URL") or usual.identity_url, name="BETFAIR_IDENTITY_URL"
+        )
+        cert = https_base(
+            settings.get("BETFAIR_IDENTITY_CERT_URL") or usual.identity_cert_url,
+            name="BETFAIR_IDENTITY_CERT_URL",
+        )
+        verify = checked_verify(settings.get("BETFAIR_CA_BUNDLE") or True)
+    except BetfairSessionError as error:
+        return [unchecked("identity", str(error))], []
+    findings, clocks = [], []
+    # What the login's host says to a keepAlive is not documented: any answer will do.
+    for name, base, strict in (("identity", plain, True), ("certlogin", cert, False)):
+        finding, clock = _ask(
+            name, Endpoint("keepAlive", base), verify=verify, seconds=seconds, strict=strict
+        )
+        findings.append(finding)
+        clocks += [clock] if clock else []
+    unsure = usual.unsure and not settings.get("BETFAIR_IDENTITY_URL")
+    if unsure and any(finding.state == "problem" for finding in findings):
+        findings.append(warning("identity", f"not known for sure for {usual.name}: {usual.unsure}"))
+    return findings, clocks
+
+
+def compare_clocks(clocks: list[Clock]) -> Finding:
+    """Compare this machine's clock with others."""
+    if not clocks:
+        return unchecked("clock", "neither Betfair nor the store told the time")
+    wrong = [clock for clock in clocks if abs(clock.ahead) > _FAR]
+    if not wrong:
+        names = ", ".join(clock.name for clock in clocks)
+        return fine("clock", f"within {_FAR:.0f} s of {names}")
+    text = "; ".join(
+        f"{abs(clock.ahead):.0f} s {'behind' if clock.ahead > 0 else 'ahead of'} {clock.name}"
+        for clock in wrong
+    )
+    advice = (
+        "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
+        "but may wait longer)"
+    )
+    return warning("clock", f"this machine's is {text}", advice)
+
+
+def _ask(
+    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, strict: bool
+) -> tuple[Finding, Clock | None]:
+    import requests
+
+    dates: list[str] = []
+    with requests.Session() as session:
+        session.trust_env = False  # as the client's own: no .netrc, no other CA bundle
+        session.hooks["response"].append(
+            lambda response, **_: dates.append(response.headers.get("Date", ""))
+        )
+        began = time.monotonic()
+        try:
+            answer = Transport(verify=verify, session=session).post(
+                endpoint.url, {"Accept": "application/json"}, None, seconds
+            )
+        except NoAnswerError as error:
+            advice = _ANOTHER if "CERTIFICATE_VERIFY_FAILED" in error.detail else _NOBODY
+            return problem(name, _unreachable(endpoint, error.detail), advice), None
+        took = time.monotonic() - began
+    clock = _clock(endpoint, dates)
+    try:
+        _judge(endpoint, answer, strict=strict)
+    except IdentityUnavailable as error:
+        return problem(name, error), clock
+    return fine(name, f"{endpoint.host} answers over TLS in {took:.2f} s"), clock
+
+
+def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
+    """Raise unless the answer is one of Betfair's."""
+    try:
+        alive = read_session(endpoint, answer, Secret(""))
+    except Blocked:
+        raise
+    except IdentityUnavailable:
+        if strict or answer.is_passing:
+            raise
+        return
+    if alive is not None:
+        raise cannot_tell(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
+
+
+def _unreachable(endpoint: Endpoint, detail: str) -> IdentityUnavailable:
+    message = f"{endpoint.host} does not answer: {detail}"
+    return IdentityUnavailable(message, endpoint=endpoint.name, host=endpoint.host)
+
+
+def _clock(endpoint: Endpoint, dates: list[str]) -> Clock | None:
+    try:
+        told = parsedate_to_datetime(dates[0]).timestamp()
+    except (ValueError, IndexError):
+        return None
+    return Clock(endpoint.host, told + 0.5 - time.time())  # it was cut to whole seconds

@@ -1,0 +1,117 @@
+"""The configuration: which variables are set and where, and whether they can work."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from betfair_session.dotenv import read_dotenv
+from betfair_session.environment import NAMES, Environment
+from betfair_session.exceptions import CertificateError, ConfigurationError
+
+from .findings import Finding, fine, problem, unchecked, warning
+
+if TYPE_CHECKING:
+    from betfair_session.identity import IdentityClient
+
+_DOTENV = ".env"
+_NAME = "configuration"
+_ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
+
+
+class Settings:
+    """The variables as every command reads them, and where each comes from.
+
+    Attributes:
+        environment: the variables.
+        client: the client that they make, or None where they make none.
+    """
+
+    def __init__(self) -> None:
+        """Read them.
+
+        Raises:
+            ConfigurationError: the `.env` file cannot be read.
+        """
+        self.environment = Environment()
+        self.client: IdentityClient | None = None
+        self._file = read_dotenv(_DOTENV) or {}
+
+    @property
+    def names_a_place(self) -> bool:
+        """Whether both the store and the key are set."""
+        return bool(self.get("BETFAIR_SESSION_STORE") and self.get("BETFAIR_SESSION_KEY"))
+
+    def get(self, name: str) -> str:
+        """Return a variable's value, or "" when it is not set."""
+        value = os.environ.get(name, self._file.get(name, ""))
+        return value if value.strip() else ""
+
+    def examine(self, *, place: bool) -> list[Finding]:
+        """Look at the variables.
+
+        Args:
+            place: whether the store and the key have to be among them.
+        """
+        try:
+            self.environment.require(place=place)
+            self.client = self.environment.client()
+        except ConfigurationError as error:
+            first = problem(_NAME, error)
+        else:
+            first = fine(_NAME, self._origins())
+        return [first, *self._strangers(), *self._open_file()]
+
+    def examine_certificate(self) -> list[Finding]:
+        """Look at the client certificate; whether it was uploaded, only a login can tell."""
+        from betfair_session.certificates.report import explain
+
+        name = "certificate"
+        try:
+            warnings = self.environment.certificate().check()
+        except CertificateError as error:
+            return [problem(name, error)]
+        except ConfigurationError as error:
+            return [unchecked(name, str(error))]
+        names = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
+        paths = [self.get(each) for each in names if self.get(each)]
+        report = explain(*paths, passphrase=self.environment.passphrase())
+        warnings += [
+            each for file in report.files for each in file.warnings if each not in warnings
+        ]
+        valid = [fact for file in report.files for fact in file.facts if fact.startswith("valid ")]
+        text = "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
+        return [fine(name, text), *(warning(name, each) for each in dict.fromkeys(warnings))]
+
+    def _origins(self) -> str:
+        ours = [name for name in NAMES if self.get(name)]
+        theirs = [name for name in ours if name in os.environ]
+        filed = [name for name in ours if name not in os.environ]
+        places = {"the environment": theirs, _DOTENV: filed}
+        return "; ".join(
+            f"from {place}: {', '.join(found)}" for place, found in places.items() if found
+        )
+
+    def _strangers(self) -> list[Finding]:
+        """Find variables that are named like ours and that nothing reads: most likely mistyped."""
+        found = sorted({name for name in (*os.environ, *self._file) if name.startswith("BETFAIR_")})
+        strangers = []
+        for name in found:
+            if name in NAMES:
+                continue
+            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=_ALIKE)
+            advice = f"did you mean {near[0]}?" if near else "`betfair-session --help` lists them"
+            strangers.append(warning(_NAME, f"{name} is no variable of this library's", advice))
+        return strangers
+
+    def _open_file(self) -> list[Finding]:
+        try:
+            mode = os.stat(_DOTENV).st_mode
+        except OSError:
+            return []
+        if os.name != "posix" or not mode & (stat.S_IRWXG | stat.S_IRWXO) or not self._file:
+            return []
+        text = f"{_DOTENV} can be read or written by other users of this machine"
+        return [warning(_NAME, text, f"chmod 600 {_DOTENV}, if it holds the password")]

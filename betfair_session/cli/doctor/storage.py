@@ -1,0 +1,197 @@
+"""The store: can it be read, written and cleared, and does it keep the conditions of writes?"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from betfair_session.cli import ERROR, REFUSED, STORE
+from betfair_session.cli.status import refusal_hint, token_words
+from betfair_session.cli.words import login_words
+from betfair_session.exceptions import BetfairSessionError, StoreError
+from betfair_session.inspection import inspect
+from betfair_session.lease import lock as locks
+from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.local import LocalStore
+from betfair_session.storage.location import LOCK_SUFFIX
+
+from .findings import Finding, fine, problem, warning
+from .hosts import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from betfair_session.inspection import Inspection
+    from betfair_session.storage.contract import TokenStore
+
+_WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
+_STORES = "backends.md lists the stores that share one login"
+_CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
+
+
+def examine_store(
+    store: TokenStore, key: str, seconds: float
+) -> tuple[list[Finding], Clock | None]:
+    """Read what is there, and try out writing.
+
+    Args:
+        store: the store.
+        key: the token's name.
+        seconds: how long each call of it may take.
+
+    Returns:
+        The findings, of which the first tells whether it can be read; and the store's clock.
+    """
+    try:
+        found = inspect(store, key, timeout=seconds)
+    except BetfairSessionError as error:
+        return [problem("store", error)], None
+    clock = Clock("the store", found.now - time.time()) if found.clock else None
+    described = _described(store, key, found)  # before a directory is made
+    probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
+    return [*described, *probe, _next_login(found)], clock
+
+
+def _described(store: TokenStore, key: str, found: Inspection) -> list[Finding]:
+    new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
+    label = f"{store.label}, a directory that does not exist yet" if new else store.label
+    where = f"{key!r} in {label}: {token_words(found)}"
+    findings = [fine("store", where)]
+    if store.label.startswith("memory:"):
+        text = f"{store.label} is gone when this process ends, so every command logs in anew"
+        findings.append(warning("store", text, "name a directory or a bucket instead"))
+    return findings
+
+
+def _next_login(found: Inspection) -> Finding:
+    login = found.login
+    words = login_words(login)
+    if login.state == "free":
+        return fine(_NEXT, words)
+    if login.state == "refused":
+        return Finding(_NEXT, "problem", words, refusal_hint(found), REFUSED)
+    if login.state == "braked":
+        advice = (
+            "find what ends each new session: an egress address that changes between calls, a "
+            "wrong jurisdiction, or somebody who logs out"
+        )
+        return Finding(_NEXT, "problem", words, advice, ERROR)
+    return warning(_NEXT, words, "wait, and look again with `betfair-session status`")
+
+
+class Probe:
+    """Writes an object of its own beside the token, and removes it again however this ends."""
+
+    def __init__(self, store: TokenStore, key: str, seconds: float) -> None:
+        """Prepare.
+
+        Args:
+            store: where to write.
+            key: the token's name.
+            seconds: how long each call of the store may take.
+        """
+        self._store = store
+        self._key = key
+        self._name = f"{key}.doctor-{secrets.token_hex(4)}"
+        self._seconds = seconds
+
+    def run(self, *, locked: bool) -> list[Finding]:
+        """Write, compare and remove.
+
+        Args:
+            locked: whether there is a lock object.
+        """
+        began = time.monotonic()
+        try:
+            try:
+                kept = self._write()
+            finally:
+                left = self._remove()
+        except VersionConflict:
+            text = f"{self._store.label} refuses conditional writes whose condition holds"
+            return [Finding(_WRITING, "problem", text, _STORES, STORE)]
+        except StoreError as error:
+            return [self._refused(error, locked=locked)]
+        took = f"{time.monotonic() - began:.2f} s"
+        if kept is None:
+            text = f"{self._store.label} shows old contents after a write"
+            return [Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)]
+        text = f"{self._name!r} was written, read, replaced and removed in {took}"
+        advice = "remove it yourself; `logout` could not remove the token either"
+        writing = warning(_WRITING, str(left), advice) if left else fine(_WRITING, text)
+        return [writing, self._shared(kept=kept)]
+
+    def _write(self) -> bool | None:
+        """Return whether conditions are kept; None when reads do not show what was written."""
+        store, name, seconds = self._store, self._name, self._seconds
+        first, second, third, fourth = _CONTENTS
+        version = store.create(name, first, timeout=seconds)
+        shown = self._shows(first)
+        kept = self._conflicts(lambda: store.create(name, second, timeout=seconds))
+        if kept:
+            store.replace_if_version(name, third, version, timeout=seconds)
+            shown = shown and self._shows(third)
+            kept = self._conflicts(
+                lambda: store.replace_if_version(name, fourth, version, timeout=seconds)
+            )
+        return kept if shown else None
+
+    def _remove(self) -> StoreError | None:
+        try:
+            self._store.delete(self._name, timeout=self._seconds)
+        except StoreError as error:
+            return error
+        return None
+
+    def _shows(self, content: bytes) -> bool:
+        stored = self._store.read(self._name, timeout=self._seconds)
+        return stored is not None and stored.content == content
+
+    @staticmethod
+    def _conflicts(write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except VersionConflict:
+            return True
+        return False
+
+    def _shared(self, *, kept: bool) -> Finding:
+        label = self._store.label
+        if not kept:
+            text = f"{label} ignores the conditions of writes, so each process logs in by itself"
+            return warning(_SHARED, text, _STORES)
+        if not self._store.atomic:
+            text = f"this library does not vouch for {label}, so each process logs in by itself"
+            return warning(_SHARED, text, _STORES)
+        return fine(_SHARED, "the store keeps conditions, so one login serves all who share it")
+
+    def _refused(self, error: StoreError, *, locked: bool) -> Finding:
+        """Tell of a failed write: the permissions may name the two objects and no other."""
+        if error.reason != "forbidden":
+            return problem(_WRITING, error)
+        if locked and self._may_write_lock():
+            text = (
+                f"{self._key + LOCK_SUFFIX!r} may be written, {self._name!r} may not, so whether "
+                "the store keeps conditions was not tried"
+            )
+            return warning(_WRITING, text, f"to try it, allow {self._key}.doctor-* as well")
+        advice = (
+            f"or, if the permissions name single objects, allow {self._key}.doctor-* for this check"
+        )
+        return problem(_WRITING, error, advice)
+
+    def _may_write_lock(self) -> bool:
+        """Try to create the lock, which exists: a conflict tells that only that was wrong."""
+        if not self._store.atomic or self._store.probe:
+            return False  # it might overwrite it
+        # If it is gone by now, this is the lock of somebody who has just finished.
+        content = locks.encode(locks.Lock(locks.DONE))
+        try:
+            self._store.create(self._key + LOCK_SUFFIX, content, timeout=self._seconds)
+        except VersionConflict:
+            return True
+        except BetfairSessionError:
+            return False
+        return True

@@ -1,0 +1,97 @@
+"""status: what is stored, and whether anything keeps the next call from logging in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from betfair_session.environment import Environment
+from betfair_session.inspection import inspect
+from betfair_session.storage import open_store
+from betfair_session.storage.location import check_key
+
+from .output import paint, tell
+from .progress import progress
+from .session import place_of
+from .words import UNLOCK, ago, iso, login_document, login_words, may_be_mended, wrap
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from betfair_session.inspection import Inspection
+    from betfair_session.storage.contract import TokenStore
+
+    from .output import Colour
+
+_INDENT = 10
+
+
+def run(chosen: Namespace) -> int:
+    """Look at the store alone; Betfair is not asked."""
+    place = place_of(chosen, Environment())
+    key = check_key(place.key)
+    with open_store(place.store, place.storage_options) as store:
+        with progress(chosen, f"waiting for {store.label} …"):
+            found = inspect(store, key, timeout=chosen.timeout)
+        tell(chosen, _document(store, key, found), _text(store, key, found))
+    return 0
+
+
+def token_words(found: Inspection) -> str:
+    """Say what the token object is."""
+    if found.token == "missing":  # noqa: S105 - it is no password
+        return "none; the next call logs in"
+    written = f"written {ago(found.written, found.now)}" if found.written else "age unknown"
+    if found.token == "junk":  # noqa: S105 - it is no password
+        return f"no token but something else, {written}; the next call replaces it"
+    return f"stored, {written}{' by the last login' if found.from_login else ''}"
+
+
+def refusal_hint(found: Inspection) -> str:
+    """Return what to do about a refused login, or ""."""
+    lock = found.login.lock
+    if found.login.state != "refused" or lock is None:
+        return ""
+    from betfair_session.login_status import describe
+
+    hint = describe(lock.status).hint
+    return f"{hint} {UNLOCK}" if may_be_mended(lock.login_class) else hint
+
+
+def _text(store: TokenStore, key: str, found: Inspection) -> str:
+    login = found.login
+    once = "one login for all who share it" if store.atomic else "each process logs in by itself"
+    refusals = login.lock.refusals if login.lock else 0
+    colour: Colour | None = None
+    if login.state != "free":
+        colour = "yellow" if login.state == "held" else "red"
+    rows = [
+        ("store", f"{store.label} ({once})"),
+        ("key", key),
+        ("token", token_words(found)),
+        ("login", paint(login_words(login), colour, sys.stdout)),
+        ("", wrap(refusal_hint(found), _INDENT)),
+        ("logins", f"{len(login.recent)} in the last minute"),
+        ("refusals", f"{refusals} in a row" if refusals else "none"),
+    ]
+    if not found.clock and (found.written or login.lock):
+        rows.append(("clock", "this machine's; the store does not tell its own"))
+    return "\n".join(f"{name:<{_INDENT}}{words}" for name, words in rows if words)
+
+
+def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, object]:
+    age = None if found.written is None else round(found.now - found.written, 3)
+    return {
+        "store": store.label,
+        "key": key,
+        "shared": store.atomic,
+        "token": {
+            "state": found.token,
+            "written": iso(found.written),
+            "age_seconds": age,
+            "from_last_login": found.from_login,
+        },
+        "login": login_document(found.login),
+        "now": iso(found.now),
+        "clock": "store" if found.clock else "machine",
+    }

@@ -1,0 +1,100 @@
+"""What happened, told as it happens: to a hook of the caller's, and to the log."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Kind: TypeAlias = Literal[
+    "resumed",
+    "trusted",
+    "adopted",
+    "logged in",
+    "written",
+    "logged out",
+    "waited",
+    "lease taken over",
+    "refused",
+    "cannot tell",
+    "failed",
+]
+
+_log = logging.getLogger("betfair_session")
+
+_LEVELS: dict[Kind, int] = {
+    "logged in": logging.INFO,
+    "logged out": logging.INFO,
+    "lease taken over": logging.WARNING,
+    "refused": logging.WARNING,
+    "cannot tell": logging.WARNING,
+    "failed": logging.WARNING,
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened on the way to a token. It holds no secret.
+
+    Each call that asks the store ends with exactly one of
+
+    - "resumed": the stored token lives, says Betfair;
+    - "trusted": the store says that it was verified within the trust window;
+    - "adopted": another process logged in meanwhile, and its token is used;
+    - "logged in": this process made the login, and stored the token;
+    - "refused": Betfair refused a login, now or a moment ago, or there were too many;
+    - "cannot tell": Betfair or the store gave no clear answer, or another login took too long;
+    - "failed": what was given cannot work, such as the certificate or the key;
+
+    and on its way there may be
+
+    - "waited": for another process's login;
+    - "lease taken over": from a process that did not finish its login in time;
+    - "written": the new token was stored;
+    - "logged out": a session was ended, since it could not be stored or another's was there first.
+
+    Attributes:
+        kind: which of these.
+        store: the store's URL for people, without credentials.
+        key: the token's name.
+        seconds: how long it took: the whole call for those that end it ("logged in": the login
+            alone); for "lease taken over" the age of the lock, as well as it is known.
+        detail: Betfair's status, who held the login, or the error's text; "" where there is none.
+    """
+
+    kind: Kind
+    store: str
+    key: str
+    seconds: float = 0.0
+    detail: str = ""
+
+
+class Reporter:
+    """Tells of one token's events."""
+
+    def __init__(self, store: str, key: str, hook: Callable[[Event], object] | None) -> None:
+        """Prepare.
+
+        Args:
+            store: the store's URL for people.
+            key: the token's name.
+            hook: the caller's; what it raises is logged and goes no further.
+        """
+        self._store = store
+        self._key = key
+        self._hook = hook
+
+    def tell(self, kind: Kind, seconds: float, detail: str = "") -> None:
+        """Log one event, and hand it to the hook."""
+        level = _LEVELS.get(kind, logging.DEBUG)
+        text = f": {detail}" if detail else ""
+        _log.log(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
+        if self._hook is None:
+            return
+        try:
+            self._hook(Event(kind, self._store, self._key, seconds, detail))
+        except Exception:  # noqa: BLE001 - it is the caller's code
+            _log.exception("the hook for events failed")

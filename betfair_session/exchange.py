@@ -1,0 +1,185 @@
+"""A small way to call the betting and account APIs, and a requests.Session that is ready for it.
+
+The forms of calls and answers are those of Betfair's pages on JSON-RPC, REST and exceptions.
+"""
+
+from __future__ import annotations
+
+import json
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+from .auth import BetfairAuth
+from .closing import Closable
+from .deadline import OverrunError, run_within
+from .endpoint import https_base
+from .exceptions import BetfairSessionError, ConfigurationError
+from .network import describe
+from .operations import (
+    ORDER_SECONDS,
+    ORDERS,
+    Operation,
+    find_operation,
+    only_read,
+    with_customer_ref,
+)
+from .resending import Budget, ResendingAdapter
+from .results import exchange_error, read_result
+from .transport import checked_verify
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from .session import Session
+
+
+class Exchange(Closable):
+    """Calls Betfair's betting and account APIs with a live session; safe to share between threads.
+
+    Attributes:
+        requests: a requests.Session to send calls of one's own with. It signs them as BetfairAuth
+            does, sends again those that only read, trusts no .netrc, follows no redirect, and
+            bounds a request that names no `timeout`. Its exceptions are requests' own.
+
+    Example:
+        >>> with Exchange(manager.session("tokens", "session.token")) as exchange:  # doctest: +SKIP
+        ...     exchange.call("listEventTypes", {"filter": {}})
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        api_url: str | None = None,
+        verify: bool | str | os.PathLike[str] | None = None,
+        timeout: float = 20.0,
+        replay_orders: bool = True,
+        proxies: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare; nothing is opened or sent yet.
+
+        Args:
+            session: the handle of the token, from `SessionManager.session`.
+            api_url: the API's base in place of the jurisdiction's, such as
+                "https://localhost:8443/exchange/".
+            verify: True, or the path of a CA bundle to trust; None for what the session's client
+                trusts. It cannot be switched off.
+            timeout: seconds that one call may take, its repetitions and renewals included.
+            replay_orders: whether order calls are sent once more after an invalid session, too.
+            proxies: as in requests; None takes them from the environment.
+
+        Raises:
+            ConfigurationError: an argument that cannot work.
+        """
+        api_host = session.client.jurisdiction.api_host
+        self._base = https_base(api_url or f"https://{api_host}/exchange/", name="api_url")
+        self._timeout = _checked_seconds(timeout)
+        self.requests = requests.Session()
+        self.requests.trust_env = False
+        self.requests.auth = BetfairAuth(
+            session, hosts=[urlsplit(self._base).netloc], replay_orders=replay_orders
+        )
+        self.requests.verify = session.client.verify if verify is None else checked_verify(verify)
+        self.requests.proxies.update(proxies or {})
+        # Threads that share a jar of cookies get in each other's way, and the API needs none.
+        self.requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.requests.headers["Accept"] = "application/json"
+        self.requests.mount("https://", ResendingAdapter(timeout, environment=proxies is None))
+
+    def call(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        rest: bool = False,
+        timeout: float | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Call one operation and return its result.
+
+        Operations that only read (list…, get…) are sent up to three times, with growing pauses,
+        when no answer comes or one with status 429 or 5xx. So is placeOrders, always with the same
+        `customerRef`, by which Betfair drops a repetition for 60 seconds; one is added when there
+        is none. All others are sent once. An invalid session is renewed as in `BetfairAuth`.
+
+        Args:
+            method: such as "listEventTypes", "getAccountFunds" or "SportsAPING/v1.0/placeOrders".
+            params: the operation's parameters; left as they are.
+            rest: whether to use the REST form of the API instead of JSON-RPC.
+            timeout: seconds in all; None for the Exchange's own. Order calls take 40 at most.
+
+        Returns:
+            The result, decoded from JSON. A report of bets that were not placed is a result, too.
+
+        Raises:
+            ConfigurationError: a method, parameter or customerRef that cannot be.
+            ExchangeError: Betfair refused the call, or gave no clear answer.
+            SessionRejected: Betfair rejected the session again after its renewal.
+            BetfairSessionError: there is no live session; as `SessionManager.get_session`. An
+                ExchangeError when bets may stand all the same.
+        """
+        operation = find_operation(method)
+        name = operation.name
+        params = with_customer_ref(name, {} if params is None else params)
+        seconds = self._timeout if timeout is None else _checked_seconds(timeout)
+        if name in ORDERS:
+            seconds = min(seconds, ORDER_SECONDS)
+        body = _encoded(params if rest else _envelope(operation, params))
+        path = operation.path if rest else f"{operation.service}/json-rpc/v1"
+        reads = only_read([name])
+        budget = Budget(seconds, resend=reads or name == "placeOrders")
+        try:
+            response = run_within(seconds, lambda: self._post(path, body, budget))
+        except OverrunError:
+            detail = f"it took longer than {seconds:.1f} s"
+        except BetfairSessionError as error:
+            if reads or not budget.unknown:
+                raise
+            detail = f"nor a session to repeat it with: {error}"
+            raise exchange_error(name, f"had no answer, {detail}", unknown=True) from error
+        except (requests.RequestException, OSError, ValueError) as error:
+            detail = describe(error)
+        else:
+            unknown = budget.unknown > 0
+            content = response.content
+            return read_result(name, response.status_code, content, rest=rest, unknown=unknown)
+        raise exchange_error(name, f"had no answer: {detail}", unknown=budget.unknown > 0)
+
+    def close(self) -> None:
+        """Close the connections; the Exchange can be used again afterwards."""
+        self.requests.close()
+
+    def __repr__(self) -> str:
+        return f"Exchange({self._base!r})"
+
+    def _post(self, path: str, body: bytes, budget: Budget) -> requests.Response:
+        timeout: Any = budget
+        return self.requests.post(
+            self._base + path,
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=timeout,
+            allow_redirects=False,
+        )
+
+
+def _envelope(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": operation.method, "params": params, "id": 1}
+
+
+def _encoded(content: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(content, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        message = "params must be what JSON can hold"
+    raise ConfigurationError(message)
+
+
+def _checked_seconds(timeout: float) -> float:
+    if not timeout > 0:
+        message = "timeout must be a number of seconds above 0"
+        raise ConfigurationError(message)
+    return float(timeout)

@@ -1,0 +1,167 @@
+"""What lies in one place: read without changing anything, and without asking Betfair.
+
+What the lock object means is asked of the very machine that decides for every call.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from .lease import lock as locks, messages as m
+from .lease.flow import fingerprint
+from .lease.machine import begin, step
+from .lease.settings import LeaseSettings
+from .lease.state import MARGIN, recent
+from .storage.location import LOCK_SUFFIX
+from .tokens import parse_token
+
+if TYPE_CHECKING:
+    from .lease.lock import Lock
+    from .storage.contract import StoredObject, TokenStore
+
+    Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
+
+_FAILURES: dict[str, Readiness] = {"unknown": "unanswered", "store": "unstored"}
+
+
+@dataclass(frozen=True)
+class Login:
+    """Whether the next call may log in, if it has to.
+
+    Attributes:
+        state: "free"; "held": somebody is logging in; "refused": Betfair refused the last login,
+            and no other is tried yet; "unanswered": that one ended without an answer; "unstored":
+            its token could not be stored; "braked": too many logins in the last minute.
+        until: when that ends at the latest, seconds since the epoch by the store's clock; None
+            when it is free.
+        lock: what the lock object says; None when there is none.
+        recent: the logins of the last minute, as times of the same clock.
+        now: the store's time when it was read, as well as it is known.
+    """
+
+    state: Readiness
+    until: float | None
+    lock: Lock | None
+    recent: tuple[float, ...]
+    now: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in one place; it holds no secret.
+
+    Attributes:
+        token: "stored"; "missing"; or "junk", which is no token and which a login replaces.
+        written: when that object was last written, which is when its login or, where
+            verifications are shared, its verification was; seconds since the epoch by the store's
+            clock. None when it is missing, or the store does not tell.
+        from_login: whether it is the token that the last login through this library stored.
+        login: whether the next call may log in.
+        now: the store's time when it was read, or this machine's where the store does not tell.
+        clock: whether that is the store's.
+    """
+
+    token: Literal["stored", "missing", "junk"]
+    written: float | None
+    from_login: bool
+    login: Login
+    now: float
+    clock: bool
+
+
+def inspect(
+    store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
+) -> Inspection:
+    """Look at a token and at its lock.
+
+    Args:
+        store: where they are kept.
+        key: the token's name.
+        timeout: seconds that each call of the store may take; there are at most three.
+        settings: the shared login's times; None for the usual ones.
+
+    Returns:
+        What is there.
+
+    Raises:
+        NotATokenError: the object is somebody's data.
+        StoreError: it cannot be read.
+    """
+    stored = store.read(key, timeout=timeout)
+    locked = store.read(key + LOCK_SUFFIX, timeout=timeout)
+    token = None
+    if stored is not None:
+        token = parse_token(stored.content, where=f"{key!r} in {store.label}")
+    known = _server_time(store, stored, locked, timeout)
+    now = time.time() if known is None else known
+    login = _judge(store, locked, known, settings or LeaseSettings())
+    published = login.lock.published if login.lock else ""
+    return Inspection(
+        token="missing" if stored is None else "junk" if token is None else "stored",
+        written=stored.modified if stored else None,
+        from_login=token is not None and published == fingerprint(token),
+        login=login,
+        now=now,
+        clock=known is not None,
+    )
+
+
+def inspect_login(
+    store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
+) -> Login:
+    """Look at a token's lock alone.
+
+    Args:
+        store: where it is kept.
+        key: the token's name.
+        timeout: as in `inspect`.
+        settings: as in `inspect`.
+
+    Returns:
+        Whether the next call may log in.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    locked = store.read(key + LOCK_SUFFIX, timeout=timeout)
+    known = _server_time(store, locked, None, timeout)
+    return _judge(store, locked, known, settings or LeaseSettings())
+
+
+def _server_time(
+    store: TokenStore, one: StoredObject | None, other: StoredObject | None, timeout: float
+) -> float | None:
+    """Return the store's own time: out of an answer, or asked for where the driver hides it."""
+    told = next((each.now for each in (one, other) if each and each.now is not None), None)
+    return store.server_now(timeout=timeout) if told is None else told
+
+
+def _judge(
+    store: TokenStore, locked: StoredObject | None, known: float | None, settings: LeaseSettings
+) -> Login:
+    """Ask the machine what a call without a token would do now."""
+    now = time.time() if known is None else known
+    if locked is None:
+        return Login("free", None, None, (), now)
+    lock = locks.decode(locked.content)
+    age = None
+    if locked.modified is not None and known is not None:
+        age = known - locked.modified
+    state, _ = begin(settings, owner="", deadline=math.inf, nonce="looking", shared=store.atomic)
+    # As if the token that the last login stored were dead.
+    state = replace(state, phase="lock", fingerprint=lock.published)
+    tick = m.Tick(mono=0.0, wall=now, server=now, jitter=0.0, nonce="")
+    _, effect = step(state, m.LockRead(lock, locked.version, age), tick)
+    readiness: Readiness = "free"
+    until = None
+    if isinstance(effect, m.Wait):
+        since = lock.since if age is None else now - age
+        readiness, until = "held", since + lock.ttl + MARGIN
+    elif isinstance(effect, m.Failed):
+        until = effect.not_before
+        refused = effect.why == "refused"
+        readiness = _FAILURES.get(lock.login_class, "refused") if refused else "braked"
+    return Login(readiness, until, lock, recent(lock, tick), now)

@@ -1,0 +1,245 @@
+"""An APIClient of betfairlightweight's that shares its session; flumine takes it like any other.
+
+    from betfair_session.integrations.betfairlightweight import APIClient
+
+    trading = APIClient(manager.session("s3://bucket/betfair", "session.token"))
+    trading.login()
+    trading.betting.list_event_types()
+
+The extra `betfairlightweight` installs what it needs, and so does the extra `flumine`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import betfairlightweight
+from betfairlightweight import endpoints, resources
+from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
+from betfairlightweight.exceptions import APIError
+
+from betfair_session.betting import session_is_invalid
+from betfair_session.exceptions import ConfigurationError
+from betfair_session.keepalive import keep_alive_interval
+from betfair_session.operations import ORDER_SECONDS, change_orders
+from betfair_session.secret import SecretHeader
+
+from .betfair_errors import as_betfair_errors
+from .betfair_stream import Streaming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    import requests
+
+    from betfair_session.session import Session
+
+__all__ = ["APIClient"]
+
+_now = time.monotonic
+_LOOKS = 6  # how often flumine looks within one keep-alive interval
+
+
+class APIClient(betfairlightweight.APIClient):
+    """A betfairlightweight.APIClient whose session is the shared one.
+
+    `login` and `keep_alive` go through the shared token. When Betfair calls the session invalid,
+    the token is renewed and the call repeated, once; nothing else is ever repeated. `logout`
+    forgets the token and leaves the session alive for the others. No password is held here.
+
+    `session_token` is the latest token that one of these brought, a str whose repr does not show
+    it. Reading it asks nobody: a call that it is too old for is repeated with its successor, and a
+    stream, which is let in by it for hours, asks whenever it connects.
+
+    Attributes:
+        shared_session: the handle that the token comes from.
+        end_session_on_logout: whether `logout` ends the session, for everybody.
+        stream_address: host and port of the exchange stream in place of Betfair's, or None.
+        session_timeout: seconds. Each half of it, but at least every 20 minutes, flumine looks
+            whether the session has to be kept alive: six times in the interval for that.
+    """
+
+    session_token: str | None
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        username: str | None = None,
+        lightweight: bool = False,
+        http_session: requests.Session | None = None,
+        end_session_on_logout: bool = False,
+        keep_alive_every: timedelta | None = None,
+    ) -> None:
+        """Prepare a client; nothing is sent yet.
+
+        Args:
+            session: whose token, from `SessionManager.session`. Its IdentityClient has the app key
+                and the jurisdiction, and its manager logs in.
+            username: a name for logs and for flumine, which wants each client to have its own;
+                None for what the handle calls itself. It is not what logs in.
+            lightweight: as in betfairlightweight; flumine needs False.
+            http_session: for the betting API, as `session` in betfairlightweight.
+            end_session_on_logout: let `logout` end the session, also for all who share it.
+            keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
+                accounts whose holder has chosen another session length.
+
+        Raises:
+            ConfigurationError: `keep_alive_every` is not above 0, or too long for a session.
+        """
+        place = session.client.jurisdiction
+        super().__init__(
+            username or repr(session),
+            "",  # if there were none, it would look for one in the environment
+            app_key=SecretHeader(session.client.app_key.reveal()),
+            locale=place.name,
+            lightweight=lightweight,
+            session=http_session,
+        )
+        every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
+        longest = every * (_LOOKS + 1) / _LOOKS  # from one keepAlive to the next
+        length = place.session_length
+        if not every.total_seconds() > 0 or (length is not None and longest >= length):
+            message = (
+                f"keep_alive_every must be above 0 and less than {_LOOKS}/{_LOOKS + 1} of what a "
+                f"session lives, {length}"
+            )
+            raise ConfigurationError(message)
+        self.shared_session = session
+        self.end_session_on_logout = end_session_on_logout
+        self.stream_address: tuple[str, int] | None = None
+        self.api_uri = f"https://{place.api_host}/exchange/"
+        self.session_timeout = every.total_seconds() * 2 / _LOOKS
+        self._keep_alive_every = every.total_seconds()
+        self._due = 0.0
+        self._replace_endpoints()
+
+    @property
+    def session_expired(self) -> bool:
+        """Whether it is time for `keep_alive`."""
+        return self.session_token is None or _now() >= self._due
+
+    def set_session_token(self, session_token: str) -> None:
+        """Use a token; nobody knows how old it is, so that it soon wants a keepAlive.
+
+        Args:
+            session_token: the token.
+        """
+        soon = _now() + self._keep_alive_every / _LOOKS
+        known = session_token == self.session_token
+        self._due = min(self._due, soon) if known else soon
+        super().set_session_token(SecretHeader(session_token))
+
+    def obtain_token(self) -> None:
+        """Take the shared token, as `Session.token` returns it.
+
+        Raises:
+            BetfairSessionError: as `Session.token`; it is a `BetfairError`, too.
+        """
+        with as_betfair_errors():
+            self.set_session_token(self.shared_session.token())
+
+    def renew_token(self, rejected: str) -> None:
+        """Take the token that replaces a rejected one.
+
+        Args:
+            rejected: the token that was sent.
+
+        Raises:
+            BetfairSessionError: as `Session.renew`; it is a `BetfairError`, too.
+        """
+        with as_betfair_errors():
+            self.set_session_token(self.shared_session.renew(rejected))
+
+    def _replace_endpoints(self) -> None:
+        self.login = _SessionEndpoint(self, self._log_in, resources.LoginResource)
+        self.login_interactive = self.login
+        self.keep_alive = _SessionEndpoint(self, self._keep_alive, resources.KeepAliveResource)
+        self.logout = _SessionEndpoint(self, self._log_out, resources.LogoutResource)
+        self.betting = _Betting(self)
+        self.account = _Account(self)
+        self.scores = _Scores(self)
+        self.streaming = Streaming(self)
+
+    def _log_in(self) -> dict[str, str | None]:
+        self.obtain_token()
+        return {"sessionToken": self.session_token, "loginStatus": "SUCCESS"}
+
+    def _keep_alive(self) -> dict[str, str | None]:
+        began = _now()
+        with as_betfair_errors():
+            self.set_session_token(self.shared_session.verify())
+        self._due = began + self._keep_alive_every
+        return self._success()
+
+    def _log_out(self) -> dict[str, str | None]:
+        if self.end_session_on_logout:
+            with as_betfair_errors():
+                self.shared_session.logout()
+        self.client_logout()
+        return self._success()
+
+    def _success(self) -> dict[str, str | None]:
+        return {
+            "token": self.session_token,
+            "product": self.app_key,
+            "status": "SUCCESS",
+            "error": "",
+        }
+
+
+class _SessionEndpoint(BaseEndpoint):
+    """What is called to log in, to keep alive or to log out; it answers as the original does."""
+
+    def __init__(
+        self, parent: APIClient, act: Callable[[], dict[str, str | None]], resource: type
+    ) -> None:
+        super().__init__(parent)
+        self._act = act
+        self._resource = resource
+
+    def __call__(
+        self,
+        session: requests.Session | None = None,  # noqa: ARG002 - ours has a client of its own
+        lightweight: bool | None = None,  # noqa: FBT001 - the original's signature
+    ) -> Any:  # noqa: ANN401 - a resource or a dict
+        began = _now()
+        answer = self._act()
+        return self.process_response(answer, self._resource, _now() - began, lightweight)
+
+
+class _RenewingEndpoint(BaseEndpoint):
+    """Repeats a call once, with a renewed token, when Betfair calls the session invalid.
+
+    Betfair has not carried out such a call, so that even an order may be sent again, unless it has
+    become an old one while somebody logged in: then the rejection is raised.
+    """
+
+    def request(self, method: str, params: dict[str, Any], session: requests.Session | None) -> Any:  # noqa: ANN401 - the original's
+        if self.client.session_token is None:
+            self.client.obtain_token()
+        sent, began = self.client.session_token or "", _now()
+        try:
+            return super().request(method, params, session)
+        except APIError as error:
+            if not session_is_invalid(error.response):
+                raise
+            rejection = error
+        self.client.renew_token(sent)
+        if change_orders([method.rpartition("/")[2]]) and _now() - began >= ORDER_SECONDS:
+            raise rejection
+        return super().request(method, params, session)
+
+
+class _Betting(_RenewingEndpoint, endpoints.Betting):
+    pass
+
+
+class _Account(_RenewingEndpoint, endpoints.Account):
+    pass
+
+
+class _Scores(_RenewingEndpoint, endpoints.Scores):
+    pass

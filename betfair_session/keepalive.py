@@ -1,0 +1,180 @@
+"""Keeps a session alive while a long-running program needs it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import weakref
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from .closing import Closable
+from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from .jurisdictions import Jurisdiction
+    from .session import Session
+
+_log = logging.getLogger("betfair_session.keepalive")
+
+_MOST = timedelta(hours=1)
+_UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
+_RETRIES = (15.0, 30.0, 60.0)  # seconds after the first, second and every later failure in a row
+
+
+def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
+    """Return how often a session needs a keepAlive: in time for one that fails to be repeated.
+
+    Args:
+        jurisdiction: where the account logs in.
+
+    Returns:
+        Three quarters of the session's length, but at most an hour; 15 minutes where the length
+        is not known. An old guide of Betfair's asks for no more than one in 15 minutes, which
+        this respects everywhere.
+    """
+    length = jurisdiction.session_length
+    return _UNKNOWN if length is None else min(length * 3 / 4, _MOST)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One attempt to keep a session alive. It holds no secret.
+
+    Attributes:
+        at: when it ended (timezone-aware, UTC).
+        error: what went wrong, or None when the session is alive.
+        again_in: seconds until the next attempt is due.
+    """
+
+    at: datetime
+    error: Exception | None
+    again_in: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the session is alive."""
+        return self.error is None
+
+
+class KeepAlive(Closable):
+    """Verifies a session again and again, in a thread of its own or by the caller's scheduler.
+
+    A dead session is renewed on the way, by one login for all who share it. After a failure
+    it tries again in 15, 30, and then every 60 seconds.
+
+        with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
+            trade()
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        every: timedelta | None = None,
+        on_report: Callable[[Report], object] | None = None,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            session: whose token.
+            every: how often; None for what the jurisdiction needs, see `keep_alive_interval`.
+            on_report: called after each attempt, in the thread that made it.
+
+        Raises:
+            ConfigurationError: `every` is not above 0, or not shorter than a session lives.
+        """
+        length = session.client.jurisdiction.session_length
+        every = keep_alive_interval(session.client.jurisdiction) if every is None else every
+        if not every.total_seconds() > 0 or (length is not None and every >= length):
+            message = f"every must be above 0 and shorter than a session lives, {length}"
+            raise ConfigurationError(message)
+        self._session = session
+        self._every = every.total_seconds()
+        self._on_report = on_report
+        self._failures = 0
+        self._last: Report | None = None
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def last(self) -> Report | None:
+        """The latest attempt, or None before the first has ended."""
+        return self._last
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work; a forked child has none until it calls `start`."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def run_once(self) -> Report:
+        """Verify the session now, for a scheduler of the caller's.
+
+        Returns:
+            What came of it, and when to call again. Errors are in it; none is raised.
+        """
+        error: Exception | None = None
+        try:
+            self._session.verify()
+        except Exception as raised:  # noqa: BLE001 - whatever it is, the next attempt must follow
+            error = raised
+        self._failures = 0 if error is None else self._failures + 1
+        again = self._every
+        if error is not None:
+            again = min(_RETRIES[min(self._failures, len(_RETRIES)) - 1], self._every)
+            _log.warning(
+                "%r was not kept alive, next try in %.0f s: %s", self._session, again, error
+            )
+        self._last = report = Report(datetime.now(timezone.utc), error, again)
+        if self._on_report is not None:
+            try:
+                self._on_report(report)
+            except Exception:  # noqa: BLE001 - it is the caller's code
+                _log.exception("the hook for reports failed")
+        return report
+
+    def start(self) -> Self:
+        """Begin, with an attempt at once; does nothing when the thread is at work.
+
+        Returns:
+            This object.
+        """
+        if not self.running:
+            self._stopping.clear()
+            # A daemon, so that it cannot keep a program from ending; atexit lets it finish.
+            self._thread = threading.Thread(target=self._run, daemon=True, name="betfair-keepalive")
+            self._thread.start()
+            # Finalizers, which close urllib3's connections, run at exit from the moment that the
+            # first is made. Make one now: what is registered later, as `stop`, runs before them.
+            weakref.finalize(self, bool).detach()
+            atexit.register(self.stop)
+        return self
+
+    def stop(self) -> None:
+        """End the thread, after the attempt under way; the session stays alive."""
+        atexit.unregister(self.stop)
+        self._stopping.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def close(self) -> None:
+        """Do as `stop`."""
+        self.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.wait(self.run_once().again_in):
+                pass
+        finally:
+            if not self._stopping.is_set():
+                _log.critical("%r is no longer kept alive: the thread ended", self._session)

@@ -1,0 +1,48 @@
+"""The shared login's times, as far as callers may set them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from betfair_session.exceptions import ConfigurationError
+
+MAX_TTL = 120.0
+"""The longest time to live, in seconds, that a lock can claim for itself."""
+
+MOST_LOGINS = 100
+"""Logins in a minute after which Betfair bans further ones."""
+
+
+@dataclass(frozen=True)
+class LeaseSettings:
+    """The shared login's times; rarely touched. All processes that share a token may differ.
+
+    Attributes:
+        ttl: seconds after which others may take the login over from a process that died.
+        login_deadline: seconds that one login may take.
+        store_deadline: seconds that one call of the store may take.
+        logins_per_minute: how many logins one token may need in a minute before LoginBrake.
+
+    Raises:
+        ConfigurationError: a number that is not positive, or a ttl that leaves a login no time.
+    """
+
+    ttl: float = 30.0
+    login_deadline: float = 10.0
+    store_deadline: float = 5.0
+    logins_per_minute: int = 4
+
+    def __post_init__(self) -> None:
+        times = min(self.login_deadline, self.store_deadline)
+        if not (times > 0 and 1 <= self.logins_per_minute <= MOST_LOGINS):
+            message = (
+                "the lease's times must be above 0, and its logins per minute from 1 to "
+                f"{MOST_LOGINS}, where Betfair bans the account"
+            )
+            raise ConfigurationError(message)
+        if not self.login_deadline + 2 * self.store_deadline <= self.ttl <= MAX_TTL:
+            message = (
+                "the lease's ttl must leave time for one login and two calls of the store, and be "
+                f"at most {MAX_TTL:.0f} s"
+            )
+            raise ConfigurationError(message)

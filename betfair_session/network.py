@@ -1,0 +1,64 @@
+"""What a failure of the network is told as: in words without secrets.
+
+requests' exceptions keep the request, and with it what it carries. None of them leaves the library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def describe(error: BaseException) -> str:
+    """Tell what went wrong from the kinds of errors in the chain, never from their texts.
+
+    Only the operating system's own words for an error number are taken over.
+
+    Args:
+        error: an exception of requests, or what it may let through.
+
+    Returns:
+        A few words, such as "ConnectionResetError: Connection reset by peer".
+    """
+    import requests
+
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
+            return f"{type(cause).__name__}: {cause.strerror}"
+    return "timed out" if isinstance(error, requests.Timeout) else type(error).__name__
+
+
+def never_left(error: BaseException) -> bool:
+    """Tell whether a request certainly was not sent, since no connection came about.
+
+    Args:
+        error: as in `describe`.
+
+    Returns:
+        False when it was sent, or nobody knows.
+    """
+    import ssl
+
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+    kinds = (ConnectTimeoutError, NewConnectionError, ProxyError, ssl.SSLCertVerificationError)
+    return any(isinstance(cause, kinds) for cause in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an error to what it was made of, as requests and urllib3 keep it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        inner = next((part for part in cause.args if isinstance(part, BaseException)), None)
+        reason = getattr(cause, "reason", None)
+        cause = (
+            inner
+            or (reason if isinstance(reason, BaseException) else None)
+            or cause.__cause__
+            or cause.__context__
+        )

@@ -1,0 +1,111 @@
+"""What an answer of the betting and account APIs comes to: a result, or an error.
+
+The forms are those of Betfair's pages on JSON-RPC, REST, and the exceptions of both APIs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .betting import error_code
+from .exceptions import ExchangeError
+from .operations import only_read
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)
+_OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
+_DUPLICATE = "DUPLICATE_TRANSACTION"
+
+_REFUSALS = frozenset(
+    {
+        "ACCESS_DENIED",
+        "INVALID_APP_KEY",
+        "INVALID_INPUT_DATA",
+        "INVALID_JSON",
+        "INVALID_SESSION_INFORMATION",
+        "INVALID_SESSION_TOKEN",
+        "NO_APP_KEY",
+        "NO_SESSION",
+        "REQUEST_SIZE_EXCEEDS_LIMIT",
+        "TOO_MANY_REQUESTS",
+        "TOO_MUCH_DATA",
+        # The framework's: what was sent is no call of a known operation.
+        "DSC-0008",
+        "DSC-0009",
+        "DSC-0018",
+        "DSC-0021",
+    }
+)
+"""Codes of calls that were turned away before anything was done."""
+
+
+def read_result(name: str, status_code: int, content: bytes, *, rest: bool, unknown: bool) -> Any:  # noqa: ANN401 - JSON
+    """Read the answer to a call.
+
+    Args:
+        name: the operation's name.
+        status_code: the HTTP status.
+        content: the body.
+        rest: whether it is an answer of the REST form, not JSON-RPC.
+        unknown: whether the call was sent more than once, and the fate of a sending is unknown.
+
+    Returns:
+        The operation's result.
+
+    Raises:
+        ExchangeError: it says anything else.
+    """
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        answer = None
+    if rest:
+        answered = answer is not None and not error_code(answer)
+    else:
+        answered = isinstance(answer, dict) and "result" in answer
+    if status_code == _OK and answered:
+        result = answer if rest else answer["result"]
+        code = result.get("errorCode") if isinstance(result, dict) else None
+        if not (unknown and code == _DUPLICATE):
+            return result
+        what = "was sent more than once; an earlier sending arrived, and its report is lost"
+    else:
+        code = _code(answer)
+        what = f"was refused: {code}" if code else f"had no clear answer: HTTP {status_code}"
+    raise exchange_error(name, what, status_code=status_code, code=code or "", unknown=unknown)
+
+
+def exchange_error(
+    name: str, what: str, *, unknown: bool, status_code: int | None = None, code: str = ""
+) -> ExchangeError:
+    """Make the error for a call without a result.
+
+    Args:
+        name: the operation's name.
+        what: what came of it, without secrets.
+        unknown: whether the fate of a sending is unknown.
+        status_code: the HTTP status; None when there was no answer.
+        code: the API's code, or "".
+
+    Returns:
+        The error to raise.
+    """
+    turned_away = code in _REFUSALS or (
+        not code and status_code is not None and _REDIRECT <= status_code < _SERVER_ERROR
+    )
+    answered = status_code is not None
+    landed = (unknown or (answered and not turned_away)) and not only_read([name])
+    if landed:
+        what += "; it may have been carried out, so look before you repeat it"
+    message = f"{name} {what}"
+    return ExchangeError(message, method=name, code=code, status_code=status_code, landed=landed)
+
+
+def _code(answer: object) -> str:
+    """Return what a fault gives as its code: Betfair's own, or the framework's number."""
+    code: object = error_code(answer)
+    if not code and isinstance(answer, dict):
+        error = answer.get("error")
+        code = error.get("message") if isinstance(error, dict) else answer.get("faultstring")
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""

@@ -1,0 +1,70 @@
+"""What the drivers that need an event loop have in common: fsspec's, for all three clouds."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from betfair_session.exceptions import ConfigurationError
+
+from .driver import Driver, DriverStore
+from .loop import background_loop, release, run
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from .driver import Soon
+
+T = TypeVar("T")
+
+
+class LoopStore(DriverStore):
+    """A store on an asynchronous driver: ours on our loop, a caller's on its own."""
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        filesystem: Driver = None,
+        root: str | None = None,
+    ) -> None:
+        """Prepare the store; see DriverStore."""
+        super().__init__(url, options, filesystem=filesystem, root=root)
+        if filesystem is None:
+            weakref.finalize(self, release, self._processes, self._shut)
+
+    @staticmethod
+    async def _shut(driver: Driver) -> None:
+        """Give back what `_open` took."""
+
+    def close(self) -> None:
+        """Close the connections that this store opened; the next call opens new ones."""
+        release(self._processes, self._shut)
+
+    def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+        """Send one request, in the loop that the driver belongs to, until `deadline`."""
+        del driver
+        loop = background_loop() if self._theirs is None else self._their_loop()
+        left = deadline - time.monotonic()
+        return run(loop, lambda: cast("Coroutine[Any, Any, T]", send(left)), timeout=left)
+
+    def _their_loop(self) -> AbstractEventLoop:
+        """Return the loop of the caller's filesystem."""
+        try:
+            loop: AbstractEventLoop | None = self._theirs.loop
+        except RuntimeError:
+            message = (
+                f"the filesystem given for {self.label} was made before this process was forked; "
+                "make it in the process that uses it, or give a URL instead"
+            )
+        else:
+            if loop is not None and loop.is_running():
+                return loop
+            message = (
+                f"the filesystem given for {self.label} has no event loop of its own "
+                "(asynchronous=True?); make it without that, or give a URL instead"
+            )
+        raise ConfigurationError(message)

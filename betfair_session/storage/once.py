@@ -1,0 +1,68 @@
+"""Something that is made once, in a time that has an end."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class OutOfTime(TimeoutError):
+    """The time was over before anything was sent."""
+
+
+class Once(Generic[T]):
+    """Something that is made once, by whoever asks first, while the others wait for it."""
+
+    def __init__(self) -> None:
+        """Start with nothing made."""
+        self._lock = threading.Lock()
+        self._future: concurrent.futures.Future[T] | None = None
+
+    def get(self, make: Callable[[], T], *, timeout: float) -> T:
+        """Return what `make` returned, in a thread of its own since it may block.
+
+        Args:
+            make: called again only after it failed.
+            timeout: seconds; when they are over the making goes on, for the next caller.
+
+        Returns:
+            The one thing.
+
+        Raises:
+            OutOfTime: it is not made yet.
+            Exception: whatever `make` raised.
+        """
+        with self._lock:
+            future = self._future
+            if future is None or (future.done() and future.exception() is not None):
+                future = self._future = concurrent.futures.Future()
+                threading.Thread(target=self._fill, args=(future, make), daemon=True).start()
+        if not concurrent.futures.wait([future], max(timeout, 0)).done:
+            raise OutOfTime
+        return future.result()
+
+    @staticmethod
+    def _fill(future: concurrent.futures.Future[T], make: Callable[[], T]) -> None:
+        try:
+            future.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            future.set_exception(error)
+
+    def peek(self) -> T | None:
+        """Return what was made, if anything."""
+        future = self._future
+        if future is None or not future.done() or future.exception() is not None:
+            return None
+        return future.result()
+
+    def take(self) -> T | None:
+        """Return what was made, if anything, and forget it."""
+        with self._lock:
+            made, self._future = self.peek(), None
+        return made

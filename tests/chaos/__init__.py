@@ -1,0 +1,1 @@
+"""Many real processes, killed and frozen, while tokens are killed, deleted and replaced."""

@@ -1,0 +1,213 @@
+"""What is done to one token, again and again, while its processes use it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from servers.process import poll
+
+from chaos.troop import Ambush
+
+if TYPE_CHECKING:
+    from fleet.scene import Scene
+
+    from chaos.ledger import Ledger
+    from chaos.troop import Blow, Troop
+
+_STUCK = 120.0  # seconds without a live token after which a round is given up
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How often what happens; chances from 0 to 1.
+
+    Attributes:
+        acts: the weight of each way to take a token away.
+        meanwhile: of a second act in the middle of the login.
+        blows: of a holder's being killed, frozen past its lease, or frozen for a moment.
+    """
+
+    acts: tuple[tuple[str, int], ...] = (
+        ("expired", 70),
+        ("deleted", 10),
+        ("overwritten with a dead token", 10),
+        ("overwritten with a live token", 10),
+    )
+    meanwhile: float = 0.15
+    blows: tuple[float, float, float] = (0.03, 0.03, 0.04)
+
+
+class Conductor(threading.Thread):
+    """Takes one token away, waits until its processes have healed that, and begins anew.
+
+    Attributes:
+        goal: how many generations there shall be.
+        generations: how many there were.
+        stuck: 1 when a round was never healed.
+    """
+
+    def __init__(
+        self,
+        team: int,
+        scene: Scene,
+        ledger: Ledger,
+        troop: Troop,
+        *,
+        bell: str,
+        goal: int,
+        odds: Odds,
+    ) -> None:
+        """Direct a team of processes.
+
+        Args:
+            team: its number.
+            scene: where its token is; the sandbox is theirs alone.
+            ledger: where everything is noted.
+            troop: all processes.
+            bell: the path of the named pipe at which its processes wait.
+            goal: how many generations there shall be.
+            odds: how often what is done.
+        """
+        super().__init__(daemon=True)
+        self._team = team
+        self._scene = scene
+        self._ledger = ledger
+        self._troop = troop
+        self._odds = odds
+        self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
+        self._login = threading.Event()
+        self._orphans: list[str] = []
+        self.goal = goal
+        self.generations = 0
+        self.stuck = 0
+        troop.listen_to(team, lambda event: self._login.set() if event == "login" else None)
+
+    def run(self) -> None:
+        """Go on until there were as many generations as wanted."""
+        try:
+            token = self._healed()
+            while token and self.generations < self.goal:
+                self.generations += 1
+                token = self._round(token)
+            self.stuck += not token
+        except Exception as error:  # noqa: BLE001 - the run counts it
+            self._ledger.problems.append(f"the conductor failed: {error!r}")
+
+    def close(self) -> None:
+        """Leave the bell."""
+        os.close(self._bell)
+
+    def ring(self, times: int = 1, sound: bytes = b"w") -> None:
+        """Wake some of the processes that wait."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._bell, sound * times)
+
+    def _round(self, old: str) -> str:
+        """Take the token away once; return the next one, or "" when there came none."""
+        time.sleep(random.uniform(0.02, 0.3))  # it is used for a while
+        now = self._scene.stored()
+        if now != old:
+            self._ledger.replaced(now)
+            self._orphans.append(old)
+            old = now
+        self._prepare_blow()
+        (act,) = random.choices(*zip(*self._odds.acts, strict=True))
+        self._login.clear()
+        self._ledger.begin(act, time.monotonic(), int(act != "overwritten with a live token"))
+        self._take_away(act, old)
+        self.ring(random.randint(1, 8))
+        if random.random() < self._odds.meanwhile:
+            self._interfere()
+        new = self._healed()
+        self._ledger.rounds[-1].healed = time.monotonic()
+        for orphan in self._orphans:
+            if orphan != new:
+                self._end(orphan)
+        self._orphans.clear()
+        return new
+
+    def _prepare_blow(self) -> None:
+        ttl = self._ledger.ttl
+        kinds: list[tuple[Blow, float]] = [
+            ("kill", 0.0),
+            ("freeze", ttl + random.uniform(1.5, 5)),
+            ("freeze", random.uniform(0.05, ttl / 4)),
+        ]
+        chances = [*self._odds.blows, 1 - sum(self._odds.blows)]
+        (blow,) = random.choices([*kinds, None], chances)
+        if blow:
+            event = random.choice(["take", "login", "session", "published"])
+            delay = random.choice([0.0, random.uniform(0, 0.15)])
+            self._troop.lay(self._team, Ambush(event, delay, *blow))
+
+    def _take_away(self, act: str, old: str) -> None:
+        scene = self._scene
+        if act == "expired":
+            scene.sandbox.expire(old)
+        elif act == "deleted":
+            scene.place.delete(scene.key)
+        else:
+            scene.place.put(scene.key, self._foreign(alive="live" in act).encode())
+        # Whoever begins from now on must not be given it.
+        self._ledger.lose(old, self._ledger.rounds[-1].at)
+        if act != "expired":
+            self._ledger.acted(self._ledger.rounds[-1].at)
+            self._orphans.append(old)
+
+    def _foreign(self, *, alive: bool) -> str:
+        token = self._scene.sandbox.issue(self._scene.username)
+        if not alive:
+            self._end(token)
+        return token
+
+    def _end(self, token: str) -> None:
+        since = time.monotonic()
+        self._scene.sandbox.expire(token)
+        self._ledger.lose(token, since)
+
+    def _interfere(self) -> None:
+        """Do something else while somebody logs in."""
+        self._login.wait(2)
+        time.sleep(random.uniform(0, 0.2))
+        scene = self._scene
+        act = random.choice(["a live token", "a dead token", "a deletion"])
+        foreign = "" if act == "a deletion" else self._foreign(alive="live" in act)
+        before, since = scene.stored(), time.monotonic()
+        # Noted first: what it makes necessary may follow at once.
+        self._ledger.also(act, int(act != "a live token"))
+        if foreign:
+            scene.place.put(scene.key, foreign.encode())
+        else:
+            scene.place.delete(scene.key)
+        self._ledger.acted(since)
+        if before and before not in self._ledger.gone:
+            self._ledger.lose(before, since)
+            self._orphans.append(before)
+        self.ring(random.randint(1, 4))
+
+    def _healed(self) -> str:
+        """Wait until a token is stored that nobody has taken away; return it, "" in vain."""
+        for _ in poll(_STUCK, 0.01):
+            token = self._scene.stored()
+            if token in self._orphans and self._is_back(token):
+                # It lives, so nobody has a reason to replace it.
+                self._ledger.brought_back(token)
+                self._end(token)
+            elif token and token not in self._ledger.gone:
+                if token not in self._scene.live():
+                    self._ledger.problems.append("a dead token was stored")
+                return token
+        self._ledger.problems.append(f"nobody logged in within {_STUCK:g} s")
+        return ""
+
+    def _is_back(self, token: str) -> bool:
+        """Tell whether a token that was replaced or deleted is there again, and for some time."""
+        return all(self._scene.stored() == token for _ in poll(1, 0.1)) and (
+            token in self._scene.live()
+        )

@@ -1,0 +1,289 @@
+"""What happened to one token, and what of it was not allowed.
+
+A *round* begins when the run takes the token away (its session is ended, the object deleted or
+overwritten) and lasts until the next act; each brings one new token generation. The logins that
+login-lease.md's I1 allows in a round are
+
+- one for the act, unless it stored a live token itself;
+- one for each further dead token stored, or deletion made, in the middle of it;
+- one for each login under a lease that truly outlived its time to live: its holder was killed, or
+  more than that time passed before it had published; and for each login that ended without an
+  answer or could not be stored.
+
+The last kind is used once, in the round of that login or a later one. All else is an excess.
+Times are the machine's monotonic clock, which all of its processes share.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+_LATEST = 3  # acts of something that takes no part that may have to do with what is seen now
+
+
+@dataclass(eq=False)
+class Lease:
+    """One process's hold on the lock, as the process told of it.
+
+    Attributes:
+        worker: its number.
+        began: before it sent the write that took the lock.
+        taken: whether that write was answered with success.
+        login: before it sent the login, or None.
+        answered: whether the login brought a session; None while that is open.
+        over: when it had published, or given the lock back, or its call had ended.
+        killed: whether the process was killed before.
+        failed: whether the call ended with an error.
+    """
+
+    worker: int
+    began: float
+    taken: bool = False
+    login: float | None = None
+    answered: bool | None = None
+    over: float | None = None
+    killed: bool = False
+    failed: bool = False
+
+    def reason(self, ttl: float) -> str:
+        """Say why this lease's login may be followed by another, or ""."""
+        if self.killed:
+            return "the holder was killed before it had told of its publication"
+        if self.over is None or self.over - self.began > ttl:
+            return "the lease outlived its time to live"
+        if self.answered is False:
+            return "the login ended without an answer"
+        return "the new token could not be stored" if self.failed else ""
+
+
+@dataclass(eq=False)
+class Round:
+    """One generation.
+
+    Attributes:
+        act: what was done to the token.
+        at: when.
+        needed: how many logins that makes necessary, or may.
+        logins: the leases under which one was sent.
+        healed: when the next live token was stored.
+    """
+
+    act: str
+    at: float
+    needed: int
+    healed: float = 0.0
+    logins: list[Lease] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One call's end.
+
+    Attributes:
+        began: when it began.
+        ended: when it ended.
+        token: what it returned, or "".
+        error: the class of its error, or "".
+        text: the error's text.
+    """
+
+    began: float
+    ended: float
+    token: str = field(repr=False)
+    error: str
+    text: str
+
+
+class Ledger:
+    """All that happened to one token.
+
+    Attributes:
+        rounds: in order; the first is the empty store at the beginning.
+        outcomes: of the processes' calls.
+        published: the tokens that processes stored.
+        gone: from when to when each token was taken away.
+        crashes: errors that are not the library's own.
+        problems: what was seen that must not be.
+    """
+
+    def __init__(self, ttl: float) -> None:
+        """Begin with an empty store; `ttl` is the leases' time to live, in seconds."""
+        self.ttl = ttl
+        self.rounds = [Round("nothing there", 0.0, 1)]
+        self.outcomes: list[Outcome] = []
+        self.published: set[str] = set()
+        self.gone: dict[str, tuple[float, float]] = {}
+        self._writes: dict[str, dict[int, tuple[float, float]]] = {}
+        self._acts: list[tuple[float, float]] = []
+        self._undone: list[tuple[str, list[tuple[float, float]], str]] = []
+        self.crashes: list[str] = []
+        self.problems: list[str] = []
+        self._leases: dict[int, Lease] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, act: str, at: float, needed: int) -> None:
+        """Begin a round."""
+        with self._lock:
+            self.rounds.append(Round(act, at, needed))
+
+    def also(self, act: str, needed: int) -> None:
+        """Note that something else was done in the present round."""
+        with self._lock:
+            self.rounds[-1].act += f", then {act}"
+            self.rounds[-1].needed += needed
+
+    def acted(self, since: float) -> None:
+        """Note that something that takes no part wrote or removed the object, from then to now."""
+        with self._lock:
+            self._acts.append((since, time.monotonic()))
+
+    def brought_back(self, token: str) -> None:
+        """Note that a token is stored again after it was taken away, and will be ended."""
+        with self._lock:
+            self._revive(token, "a token that was taken away is back")
+            self.rounds[-1].act += ", and brought back"
+            self.rounds[-1].needed += 1
+
+    def replaced(self, by: str) -> None:
+        """Note that the live token was replaced by no act, but by that token."""
+        with self._lock:
+            self._revive(by, "a live token was replaced")
+
+    def _revive(self, token: str, problem: str) -> None:
+        # What the process said about it may not have been heard yet.
+        self._undone.append((token, self._acts[-_LATEST:], problem))
+
+    def undone(self) -> tuple[int, list[str]]:
+        """Return how many acts were undone by a write at the same time, and what else undid one."""
+        others = [
+            problem
+            for token, acts, problem in self._undone
+            if not any(self._was_written(token, *act) for act in acts)
+        ]
+        return len(self._undone) - len(others), others
+
+    def hear(self, line: dict[str, object]) -> None:
+        """Take in what a process said, or what was done to it."""
+        number, event, when = int(str(line["n"])), str(line["e"]), float(str(line["t"]))
+        with self._lock:
+            if event == "end":
+                self._end(number, when, line)
+            elif event == "crash":
+                self.crashes.append(str(line["text"]))
+            elif event.endswith(("publish", "published")):
+                self._write(number, event, str(line["token"]), when)
+            elif event == "take":
+                self._leases.setdefault(number, Lease(number, when))
+            if number in self._leases and event not in ("take", "end"):
+                self._follow(self._leases[number], event, when)
+
+    def _write(self, number: int, event: str, token: str, when: float) -> None:
+        writes = self._writes.setdefault(token, {})
+        if event == "publish":
+            writes[number] = (when, math.inf)
+        elif event == "published":
+            self.published.add(token)
+            writes[number] = (writes[number][0], when)
+        else:
+            del writes[number]
+
+    def lose(self, token: str, since: float) -> None:
+        """Note that a token has been taken away, by something that began at that time."""
+        self.gone.setdefault(token, (since, time.monotonic()))
+
+    def _follow(self, lease: Lease, event: str, time: float) -> None:
+        if event == "login":
+            lease.login = time
+            round_of = next(each for each in reversed(self.rounds) if each.at <= time)
+            round_of.logins.append(lease)
+        elif event in ("session", "unclear"):
+            lease.answered = event == "session"
+        elif event == "took":
+            lease.taken = True
+        elif event == "missed" and not lease.taken:  # else it tries the store's conditions out
+            del self._leases[lease.worker]
+        elif event in ("published", "released"):
+            lease.over = lease.over or time
+            if event == "released":
+                del self._leases[lease.worker]
+        elif event == "killed":
+            lease.killed = lease.over is None
+            del self._leases[lease.worker]
+
+    def _end(self, number: int, time: float, line: dict[str, object]) -> None:
+        words = [str(line[name]) for name in ("token", "error", "text")]
+        outcome = Outcome(float(str(line["began"])), time, *words)
+        self.outcomes.append(outcome)
+        lease = self._leases.pop(number, None)
+        if lease:
+            lease.over = lease.over or time
+            lease.failed = bool(outcome.error)
+
+    def judge(self) -> tuple[list[str], Counter[str]]:
+        """Return the excess logins, each with its round, and how many were extra for a reason."""
+        excess: list[str] = []
+        extra: Counter[str] = Counter()
+        open_leases: list[Lease] = []
+        for number, each in enumerate(self.rounds):
+            open_leases += [lease for lease in each.logins if lease.reason(self.ttl)]
+            for _ in range(len(each.logins) - each.needed):
+                if open_leases:
+                    extra[open_leases.pop(0).reason(self.ttl)] += 1
+                else:
+                    times = [round((lease.login or 0) - each.at, 3) for lease in each.logins]
+                    excess.append(f"round {number} ({each.act}): logins after {times} s")
+        return excess, extra
+
+    def slowest(self) -> float:
+        """Return how many seconds the longest round took to be healed."""
+        return max((each.healed - each.at for each in self.rounds if each.healed), default=0.0)
+
+    def logins(self) -> int:
+        """Return how many logins the processes told of."""
+        return sum(len(each.logins) for each in self.rounds)
+
+    def lost(self) -> int:
+        """Return how many sessions may be alive that nobody has heard of, or could store."""
+        return sum(
+            bool(lease.reason(self.ttl)) or lease.answered is None
+            for each in self.rounds
+            for lease in each.logins
+        )
+
+    def unsent(self) -> int:
+        """Return how many logins were told of that may not have been sent: a kill came between."""
+        leases = [lease for each in self.rounds for lease in each.logins]
+        return sum(lease.killed and lease.answered is None for lease in leases)
+
+    def wrong(self, alive: set[str]) -> tuple[list[str], int]:
+        """Return the tokens that were returned although they were gone, or never were.
+
+        Args:
+            alive: the sessions at the end.
+
+        Returns:
+            Those that must not be; and how many had been brought back: a process was writing that
+            token when something that takes no part replaced or removed the object. Where the store
+            itself compares, that cannot be.
+        """
+        found, revived = [], 0
+        for each in self.outcomes:
+            if not each.token:
+                continue
+            since, gone = self.gone.get(each.token, (math.inf, math.inf))
+            if gone < each.began and self._was_written(each.token, since, gone):
+                revived += 1
+            elif gone < each.began:
+                found.append(f"a token that had been gone for {each.began - gone:.3f} s")
+            elif gone == math.inf and each.token not in alive:
+                found.append("a token that nobody ended, and that is dead")
+        return found, revived
+
+    def _was_written(self, token: str, since: float, gone: float) -> bool:
+        """Tell whether a write of the token was under way at that time."""
+        writes = self._writes.get(token, {}).values()
+        return any(began < gone and ended > since for began, ended in writes)

@@ -1,0 +1,208 @@
+"""The processes of the chaos run, as seen from the one that directs it."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from fleet.processes import _Program
+from servers.process import poll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.ledger import Ledger
+
+Blow: TypeAlias = Literal["kill", "freeze"]
+
+_PROGRAM = Path(__file__).with_name("worker.py")
+_SLACK = 30.0  # seconds past its own time after which a call counts as hanging
+
+
+@dataclass
+class Member:
+    """One process.
+
+    Attributes:
+        team: the number of its token.
+        task: what it does.
+        called: when it began the call that it is in, or None.
+        frozen: since when it is frozen, or None.
+        excused: seconds of that call in which it was frozen.
+    """
+
+    team: int
+    task: dict[str, Any]
+    called: float | None = None
+    frozen: float | None = None
+    excused: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ambush:
+    """A blow for whoever of a team is the next to say a thing.
+
+    Attributes:
+        event: the thing.
+        delay: seconds from then to the blow.
+        blow: "kill" or "freeze".
+        seconds: how long a freeze lasts.
+    """
+
+    event: str
+    delay: float
+    blow: Blow
+    seconds: float
+
+
+class Troop(_Program):
+    """All processes, and the blows that they get.
+
+    Attributes:
+        blows: how many of each kind.
+        hangs: how many calls went on long past their time.
+    """
+
+    def __init__(self, scheme: str, ledgers: list[Ledger], timeout: float) -> None:
+        """Start the mother of all processes.
+
+        Args:
+            scheme: of the store's URL, for the driver that is imported beforehand.
+            ledgers: who is told what happens to each token.
+            timeout: seconds that each call is given.
+        """
+        self._ledgers = ledgers
+        self._timeout = timeout
+        self._members: dict[int, Member] = {}
+        self._teams: list[int] = []  # of every process that there ever was
+        self._ambushes: dict[int, Ambush] = {}
+        self._listeners: dict[int, Callable[[str], None]] = {}
+        self._timers: set[threading.Timer] = set()
+        self._busy = threading.RLock()
+        self._over = False
+        self.blows: dict[Blow, int] = {"kill": 0, "freeze": 0}
+        self.hangs = 0
+        super().__init__(scheme, program=_PROGRAM)
+
+    def enlist(self, team: int, task: dict[str, Any]) -> None:
+        """Start a process for a token."""
+        with self._busy:
+            number = len(self._teams)
+            self._teams.append(team)
+            self._members[number] = Member(team, task)
+            self.tell({"order": "start", "number": number, "task": task})
+
+    def listen_to(self, team: int, listener: Callable[[str], None]) -> None:
+        """Have a function told of all that a team's processes say."""
+        self._listeners[team] = listener
+
+    def lay(self, team: int, ambush: Ambush) -> None:
+        """Lay an ambush for a team, in place of one that nobody has met yet."""
+        self._ambushes[team] = ambush
+
+    def strike_any(self, blow: Blow, seconds: float) -> None:
+        """Strike a process at random."""
+        with self._busy:
+            up = [number for number, each in self._members.items() if each.frozen is None]
+            if up:
+                self._strike(random.choice(up), blow, seconds)
+
+    def _strike(self, number: int, blow: Blow, seconds: float) -> None:
+        """Kill a process, and start another in its place, or freeze it for some seconds."""
+        with self._busy:
+            member = self._members.get(number)
+            if member is None or member.frozen is not None or self._over:
+                return
+            self.blows[blow] += 1
+            self.tell({"order": blow, "number": number})
+            if blow == "kill":
+                del self._members[number]
+                self.enlist(member.team, member.task)
+                return
+            member.frozen = time.monotonic()
+        self._later(seconds, lambda: self._thaw(number))
+
+    def _thaw(self, number: int) -> None:
+        with self._busy:
+            member = self._members.get(number)
+            if member is not None and member.frozen is not None:
+                self.tell({"order": "thaw", "number": number})
+                member.excused += time.monotonic() - member.frozen
+                member.frozen = None
+
+    def _later(self, seconds: float, what: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, what)
+        timer.daemon = True
+        self._timers = {each for each in self._timers if each.is_alive()} | {timer}
+        timer.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for text in self._process.stdout:
+            line = json.loads(text)
+            number, event = line["n"], line["e"]
+            team = self._teams[number]
+            self._ledgers[team].hear(line)
+            with self._busy:
+                self._note(number, event)
+                ambush = self._ambushes.get(team)
+                if ambush and ambush.event == event:
+                    del self._ambushes[team]
+                    self._spring(number, ambush)
+            if team in self._listeners:
+                self._listeners[team](event)
+
+    def _note(self, number: int, event: str) -> None:
+        member = self._members.get(number)
+        if member is None:
+            return
+        if event == "call":
+            member.called, member.excused = time.monotonic(), 0.0
+        elif event == "end":
+            member.called = None
+        elif event in ("left", "crash"):
+            del self._members[number]
+            self.tell({"order": "bury", "number": number})
+            if not self._over:
+                self.enlist(member.team, member.task)
+
+    def _spring(self, number: int, ambush: Ambush) -> None:
+        if ambush.delay:
+            self._later(ambush.delay, lambda: self._strike(number, ambush.blow, ambush.seconds))
+        else:
+            self._strike(number, ambush.blow, ambush.seconds)
+
+    def watch(self) -> None:
+        """Count, and kill, whoever is in a call that should have ended long ago; show where."""
+        with self._busy:
+            now = time.monotonic()
+            for number, each in list(self._members.items()):
+                if each.called is None or each.frozen is not None:
+                    continue
+                if now - each.called - each.excused > self._timeout + _SLACK:
+                    self.hangs += 1
+                    each.called = None
+                    self.tell({"order": "dump", "number": number})
+                    self._later(2, lambda number=number: self._strike(number, "kill", 0))  # type: ignore[misc] # it is called without
+
+    def dismiss(self, ring: Callable[[], None]) -> None:
+        """Thaw all, and wait until each has ended its call and left.
+
+        Args:
+            ring: tells everybody once more to leave.
+        """
+        with self._busy:
+            self._over = True
+            for number in list(self._members):
+                self._thaw(number)
+        for _ in poll(self._timeout + 2 * _SLACK, 0.1):
+            ring()
+            with self._busy:
+                if not self._members:
+                    return
+        self.hangs += len(self._members)

@@ -1,0 +1,184 @@
+"""The processes of the chaos run: one that has only imported, and forks and ends all others.
+
+Its orders come on standard input, one JSON object a line; its own words and its children's go to
+standard output, so that a kill has its place in the order of what the killed one said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import json
+import logging
+import os
+import random
+import select
+import signal
+import sys
+import time
+from datetime import timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fleet.job import Job
+from fleet.worker import _DRIVERS, _EVERYWHERE, end_with_parent
+
+from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
+from chaos.telling import TellingClient, TellingStore, Voice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from betfair_session import Session
+
+_LONGEST = 300  # characters of an error's text, so that a line is written in one piece
+_A_MOMENT = timedelta(milliseconds=1)
+
+
+class Worker:
+    """One process: it asks for the token again and again.
+
+    Its task names a `job`, the `bell` (a named pipe: a byte wakes one of those who wait at it, "q"
+    ends it), the `pause` between two calls in seconds, and whether it begins each call `anew`, as a
+    function that is started for it, and then shares its verifications.
+    """
+
+    def __init__(self, number: int, task: dict[str, Any]) -> None:
+        """Prepare; the store is opened by the first call."""
+        self._voice = Voice(number)
+        self._job = Job.decode(task["job"])
+        self._pause = float(task["pause"])
+        self._anew = bool(task["anew"])
+        self._bell = os.open(task["bell"], os.O_RDWR | os.O_NONBLOCK)
+
+    def work(self) -> None:
+        """Go on until told to end."""
+        while True:
+            with self._opened() as session:
+                while self._wait():
+                    self._call(session)
+                    if self._anew:
+                        break
+                else:
+                    return
+
+    def _wait(self) -> bool:
+        """Wait for the bell, or until the pause is over; return False to end."""
+        ready, _, _ = select.select([self._bell], [], [], random.uniform(0, self._pause))
+        if not ready:
+            return True
+        try:
+            return os.read(self._bell, 1) != b"q"
+        except BlockingIOError:
+            return True  # another was faster
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Session]:
+        job = self._job
+        settings: dict[str, Any] = {}
+        if self._anew:
+            # A window in which nobody has the time to trust: each verified token is written anew.
+            settings = {"verify_every": _A_MOMENT, "share_verification": True}
+        lease = LeaseSettings(**job.lease)  # type: ignore[arg-type] # JSON knows one kind of number
+        with (
+            TellingClient(**job.identity) as client,
+            SessionManager(client, job.username, job.password, lease=lease, **settings) as manager,
+        ):
+            client.voice = self._voice
+            session = manager.session(job.url, job.key, job.options)
+            session._store = TellingStore(session._store, self._voice)
+            yield session
+
+    def _call(self, session: Session) -> None:
+        began, token, error = time.monotonic(), "", None
+        self._voice.tell("call")
+        try:
+            token = session.token(timeout=self._job.timeout)
+        except BetfairSessionError as failed:
+            error = failed
+        self._voice.tell(
+            "end",
+            began=began,
+            token=token,
+            error=type(error).__name__ if error else "",
+            text=str(error or "")[:_LONGEST],
+        )
+
+
+class Mother:
+    """Forks the workers, and sends them signals."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._children: dict[int, int] = {}
+        self._orders: dict[str, Callable[..., None]] = {
+            "start": self._start,
+            "kill": self._kill,
+            "freeze": self._freeze,
+            "thaw": self._thaw,
+            "bury": self._bury,
+            "dump": self._dump,
+        }
+
+    def serve(self) -> None:
+        """Do what standard input says, until its end."""
+        for line in sys.stdin:
+            order = json.loads(line)
+            self._orders[order.pop("order")](**order)
+
+    def _start(self, number: int, task: dict[str, Any]) -> None:
+        child = os.fork()
+        if child:
+            self._children[number] = child
+            return
+        status = 1
+        try:
+            end_with_parent()
+            random.seed()
+            Worker(number, task).work()
+            Voice(number).tell("left")
+            status = 0
+        except BaseException as error:  # noqa: BLE001 - the run counts it
+            Voice(number).tell("crash", text=repr(error)[:_LONGEST])
+        finally:
+            os._exit(status)
+
+    def _kill(self, number: int) -> None:
+        os.kill(self._children[number], signal.SIGKILL)
+        self._bury(number, "killed")
+
+    def _freeze(self, number: int) -> None:
+        child = self._children[number]
+        os.kill(child, signal.SIGSTOP)
+        options = os.WSTOPPED | os.WEXITED | os.WNOWAIT
+        os.waitid(os.P_PID, child, options)
+        Voice(number).tell("frozen")
+
+    def _thaw(self, number: int) -> None:
+        Voice(number).tell("thawed")
+        os.kill(self._children[number], signal.SIGCONT)
+
+    def _dump(self, number: int) -> None:
+        """Have a process write to the error output where it is."""
+        os.kill(self._children[number], signal.SIGUSR2)
+
+    def _bury(self, number: int, word: str = "buried") -> None:
+        os.waitpid(self._children.pop(number), 0)
+        Voice(number).tell(word)
+
+
+def main() -> None:
+    """Import everything once, then serve."""
+    end_with_parent()
+    faulthandler.register(signal.SIGUSR2)
+    logging.disable()  # what they have to say is told as events
+    for module in (*_EVERYWHERE, *_DRIVERS.get(sys.argv[1], [])):
+        with contextlib.suppress(ImportError):
+            import_module(module)
+    gc.freeze()
+    Mother().serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The examples, run by the runtimes that they are for."""

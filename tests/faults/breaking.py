@@ -1,0 +1,78 @@
+"""The ways in which a request to a store is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage import dialects
+
+if TYPE_CHECKING:
+    from servers.script import Answer, Fault
+    from storage.dialects import Dialect
+
+ONCE = 1
+FROM_THEN_ON = 10**9
+AFTER = ", and all after it"
+
+DIALECTS: dict[str, Dialect] = {
+    "seaweed": dialects.S3,
+    "moto": dialects.S3,
+    "gcs": dialects.GCS,
+    "azure": dialects.AZURE,
+    "obstore+seaweed": dialects.S3,
+}
+
+
+@dataclass(frozen=True)
+class Break:
+    """One way.
+
+    Attributes:
+        name: for people.
+        kind: what the proxy does.
+        times: how many requests it does that to.
+        late: whether what was held arrives only after others have healed everything.
+    """
+
+    name: str
+    kind: Fault | Answer
+    times: int = ONCE
+    late: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a write that met this may have landed, now or later, for all its sender knows."""
+        return isinstance(self.kind, str) or self.kind.status < 400 or self.kind.status >= 500
+
+
+def ways(kind: str) -> list[Break]:
+    """Return all ways for a store: each for one request, and for all from that one on."""
+    say = DIALECTS[kind].say
+    found: list[Break] = [
+        Break("delayed", "delay"),
+        Break("reset", "reset"),
+        Break("answer lost", "lost"),
+        Break("answer truncated", "truncate"),
+        Break("sent twice", "duplicate"),
+        Break("held, lands afterwards", "hold"),
+        Break("held, lands after the healing", "hold", late=True),
+        Break("landed, never answered", "hold-answer"),
+        *(Break(f"{status} {code}", say(status, code)) for status, code in _codes(kind)),
+        *(Break(f"{status} page", dialects.page(status)) for status in (200, 403, 503)),
+    ]
+    return [
+        Break(each.name + extra, each.kind, times, each.late)
+        for times, extra in ((ONCE, ""), (FROM_THEN_ON, AFTER))
+        for each in found
+    ]
+
+
+def _codes(kind: str) -> list[tuple[int, str]]:
+    """Return one error for each status: 403, 409, 412, 429, 500, 502 or 503."""
+    dialect = DIALECTS[kind]
+    known = (*dialect.forbidden, *dialect.conflicts, *dialect.throttled, *dialect.broken)
+    found: dict[int, str] = {}
+    for status, code in known:
+        found.setdefault(status, code)
+    return sorted(found.items())

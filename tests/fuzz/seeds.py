@@ -1,0 +1,161 @@
+"""Where the fuzzer starts: one or a few good inputs for each target."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from betfair_session.certificates.files import create
+from betfair_session.environment import NAMES
+from betfair_session.lease import lock as locks
+
+from .certificate import PASSPHRASE
+
+
+def seeds(target: str) -> list[bytes]:
+    """Return good inputs for a target.
+
+    Args:
+        target: its name in `targets.TARGETS`.
+
+    Returns:
+        Some, the empty one among them.
+    """
+    if target == "certificate":
+        return [b"", *_certificates()]
+    return [b"", *_SEEDS[target]]
+
+
+_TOKEN = b"AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCd="
+_LOCKS = (
+    locks.JUNK,
+    locks.Lock(locks.HELD, "n", "host process 1", 30.0, 1.8e9, (1.8e9,)),
+    locks.Lock(locks.DONE, "n", "o", 30.0, 1.8e9, (1.8e9, 1.8e9), published="token-one"),
+    locks.Lock(locks.FAILED, "n", "o", 30.0, 1.8e9, (), "", 2, "X", "credentials", 1.9e9),
+    locks.Lock(locks.FAILED, "n", "o", 30.0, 1.8e9, (), "", 0, "", "unknown", 1.9e9),
+)
+_ANSWERS = (
+    {"sessionToken": _TOKEN.decode(), "loginStatus": "SUCCESS"},
+    {"loginStatus": "CERT_AUTH_REQUIRED"},
+    {"token": _TOKEN.decode(), "product": "p", "status": "SUCCESS", "error": ""},
+    {"token": "", "product": "p", "status": "FAIL", "error": "NO_SESSION"},
+    {"token": "t", "status": "LIMITED_ACCESS", "error": "INPUT_VALIDATION_ERROR"},
+)
+_FAULT = {"exceptionname": "APINGException", "APINGException": {"errorCode": "NO_SESSION"}}
+_BETTING = (
+    {"jsonrpc": "2.0", "error": {"code": -32099, "message": "ANGX-0003", "data": _FAULT}, "id": 1},
+    [{"result": []}, {"error": {"data": _FAULT}}],
+    {"faultcode": "Client", "faultstring": "ANGX-0003", "detail": _FAULT},
+    {"op": "status", "statusCode": "FAILURE", "errorCode": "INVALID_SESSION_INFORMATION"},
+)
+_STORES: tuple[tuple[bytes, dict[str, object]], ...] = (
+    (b"s3://bucket/prefix", {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": "x"}}),
+    (b"obstore+s3://b/p", {"config": {}, "client_options": {}, "config_kwargs": {"s3": {}}}),
+    (b"obstore+gs://b", {"token": "anon", "project": "p", "endpoint_url": "http://x"}),
+    (b"obstore+gs://b", {"token": {"client_email": "a"}}),
+    (b"obstore+az://c", {"connection_string": "AccountName=a;AccountKey=Kw==;EndpointSuffix=b"}),
+    (b"obstore+abfs://c@a.dfs.core.windows.net/p", {"sas_token": "?s"}),
+    (b"az://c", {"account_name": "a", "obstore": True}),
+    (b"gs://b", {}),
+    (b"abfs://c", {"account_name": "a"}),
+    (b"file:///tmp/x", {"allow_world_writable": True}),
+    (b"simplecache::memory://x", {}),
+    (b"memory://x", {}),
+    (b"unknown://x", {}),
+)
+_DOTENV = (
+    b'# all\nexport BETFAIR_USERNAME=\'u\'\nBETFAIR_PASSWORD="p\\n\\"w" # said\n',
+    b"BETFAIR_APP_KEY=k k\nBETFAIR_CERT_FILE=a\r\nBETFAIR_KEY_FILE=b\n\n",
+)
+_VARIABLES = (
+    {"USERNAME": "u", "PASSWORD": "planted99", "APP_KEY": "k", "PKCS12_BASE64": "AAAA"},
+    {"USERNAME": "u", "PASSWORD": "planted99", "APP_KEY": "k", "CERT_PEM": "c", "KEY_PEM": "k"},
+    {
+        "USERNAME": "u",
+        "PASSWORD": "planted99",
+        "APP_KEY": "k",
+        "CERT_FILE": "c",
+        "CERT_PASSPHRASE": "p",
+        "JURISDICTION": "italy",
+        "IDENTITY_URL": "https://localhost:8443/api/",
+        "SESSION_STORE": "memory://x",
+        "SESSION_KEY": "k",
+        "STORAGE_OPTIONS": "{}",
+    },
+)
+_LINES = (
+    "token\nmemory://x\nk\n--timeout\n5\n--json",
+    "status\n--quiet",
+    "certificate\ncreate\nname\n--days\n30\n--p12",
+    "certificate\ncheck\na.crt\nb.key",
+    "sandbox\n--session-seconds\n9",
+    "logout\n-h",
+    "--version",
+    "doctor\n--api-url\nhttps://x",
+)
+_SEEDS: dict[str, list[bytes]] = {
+    "token": [_TOKEN, _TOKEN + b"\r\n", b"x" * 1025],
+    "lock": [bytes([value]) * 24 + locks.encode(lock) for lock in _LOCKS for value in (0, 1, 7)],
+    "answers": [b"\0" + json.dumps(answer).encode() for answer in _ANSWERS]
+    + [b"\x09<html><title>Blocked</title><p>Your planted-pass word9 country</p>"],
+    "betting": [json.dumps(answer).encode() for answer in _BETTING],
+    "errors": [
+        bytes([1, 0, value, 1, 2, value, 3, 4, 5]) + b"https://u:p@h/?sig=1 Bearer plantedsecret9"
+        for value in (0, 1, 7, 32, 63, 127, 255)
+    ]
+    + [
+        (
+            b"\x01\0\0\0\x01\0Error performing PUT https://s3.x/bucket/k in 1s - status code: 404, "
+            b"<Code>NoSuchBucket</Code> kind: Connect request failed for key k: x (code: 404)"
+        )
+    ],
+    "key": [b"session.token", b"a/b.token", b"../x", b"C:\\x"],
+    "address": [bytes([n, 3]) + b"https://localhost:8443/api/" for n in range(4)]
+    + [b"\0\1p@ss/w?x#y:z"],
+    "store": [url + b"\n" + json.dumps(options).encode() for url, options in _STORES],
+    "dotenv": list(_DOTENV),
+    "variables": [
+        "\n".join(f"BETFAIR_{name}={value}" for name, value in values.items()).encode()
+        for values in _VARIABLES
+    ]
+    + ["\n".join(f"{name}=1" for name in NAMES).encode()],
+    "command_line": [line.encode() for line in _LINES],
+    "stretched": [
+        bytes([kind, 2]) + part
+        for kind in range(3)
+        for part in (b"token:", b"?", b"A=x\xff ", b"<script ", b"A='", b"https://\xffa.", b"://u:")
+    ],
+}
+
+
+def _certificates() -> list[bytes]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization as s
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    crt, key = create("fuzz")
+    private = s.load_pem_private_key(key.reveal().encode(), None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    public = x509.load_pem_x509_certificate(crt.encode())
+    # One round: a fuzzer is not to wait for what keeps guessers away.
+    locked = (
+        s.PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(1)
+        .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
+        .hmac_hash(hashes.SHA256())
+        .build(PASSPHRASE.encode())
+    )
+    p12 = pkcs12.serialize_key_and_certificates(b"x", private, public, None, locked)
+    pem = crt + key.reveal()
+    return [
+        b"\0\0" + pem.encode(),
+        b"\1\0" + pem.replace("\n", "\\n").encode(),
+        b"\1\0" + f"{crt}\0{key.reveal()}".encode(),
+        b"\2\1" + p12,
+        b"\3\1" + base64.b64encode(p12),
+        b"\4\3" + p12,
+        b"\5\0" + pem.replace("\n", " ").encode(),
+        b"\5\0" + public.public_bytes(s.Encoding.DER),
+        b"\5\0\xff\xfeA",
+    ]

@@ -1,0 +1,1 @@
+"""Secrets planted everywhere, and searched for in everything that comes out."""

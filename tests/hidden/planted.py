@@ -1,0 +1,169 @@
+"""Secrets that exist nowhere else, and the search for them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+    pkcs12,
+)
+from secrets_shown import everything_in
+
+from betfair_session import Certificate, IdentityClient, SessionManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from betfair_session.sandbox import Sandbox
+
+USERNAME = "planted-user-Qx7"
+PASSWORD = (
+    "planted pass&word=Zk9 \"'é"  # what a form, a URL, JSON and a page each write differently
+)
+APP_KEY = "plantedAppKeyWv3"
+PASSPHRASE = "planted passphrase Jm5"
+CODE = "plantedCodeRt6"
+
+_TESTS = str(Path(__file__).parents[1])
+
+
+def forms_of(text: str) -> set[str]:
+    """Return the ways in which a text may turn up."""
+    raw = text.encode()
+    return {
+        text,
+        quote(text),
+        quote_plus(text),
+        json.dumps(text)[1:-1],
+        repr(text)[1:-1],
+        base64.b64encode(raw).decode(),
+        raw.hex(),
+        raw.decode("latin-1"),
+    }
+
+
+@dataclass
+class Planted:
+    """One account with secrets of its own.
+
+    Attributes:
+        sandbox: where the account is.
+        p12: the path of its certificate and key, which PASSPHRASE opens.
+        key_lines: the lines of its private key, as an unencrypted PEM file has them.
+        seen: tokens that were alive once.
+    """
+
+    sandbox: Sandbox
+    p12: Path
+    key_lines: tuple[str, ...]
+    seen: set[str] = field(default_factory=set)
+
+    def secrets(self) -> dict[str, str]:
+        """Return every secret there has been so far, by its name."""
+        self.seen.update(session.token for session in self.sandbox.sessions())
+        tokens = {f"token {number}": token for number, token in enumerate(sorted(self.seen))}
+        key = {f"key, line {number}": line for number, line in enumerate(self.key_lines)}
+        return {
+            "username": USERNAME,
+            "password": PASSWORD,
+            "app key": APP_KEY,
+            "passphrase": PASSPHRASE,
+            "code": CODE,
+            **tokens,
+            **key,
+        }
+
+    def found_in(self, text: str | bytes, *, but: Iterable[str] = ()) -> list[str]:
+        """Return the names of the secrets that a text shows, in whatever form.
+
+        Args:
+            text: what came out.
+            but: the first words of the names of those that may be there.
+        """
+        text = text if isinstance(text, str) else text.decode("latin-1")
+        allowed = tuple(but)
+        return [
+            name
+            for name, secret in self.secrets().items()
+            if not (allowed and name.startswith(allowed))
+            and any(form in text for form in forms_of(secret))
+        ]
+
+    def client(self, *, timeout: float = 10.0) -> IdentityClient:
+        """Make a client for the account."""
+        return IdentityClient(
+            APP_KEY,
+            certificate=Certificate.from_pkcs12(self.p12, PASSPHRASE),
+            identity_url=self.sandbox.identity_url,
+            identity_cert_url=self.sandbox.identity_cert_url,
+            verify=self.sandbox.ca_bundle,
+            timeout=timeout,
+        )
+
+    def manager(self, client: IdentityClient, **settings: object) -> SessionManager:
+        """Make a manager for the account."""
+        return SessionManager(client, USERNAME, PASSWORD, **settings)  # type: ignore[arg-type] # its own
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make a program use the account."""
+        variables = self.sandbox.environment()
+        for name in ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE"):
+            del variables[name]
+        return variables | {
+            "BETFAIR_USERNAME": USERNAME,
+            "BETFAIR_PASSWORD": PASSWORD,
+            "BETFAIR_APP_KEY": APP_KEY,
+            "BETFAIR_PKCS12_FILE": str(self.p12),
+            "BETFAIR_CERT_PASSPHRASE": PASSPHRASE,
+        }
+
+
+def plant(sandbox: Sandbox, directory: Path) -> Planted:
+    """Add the account to a sandbox; its certificate is a PKCS#12 file in `directory`."""
+    sandbox.add_account(USERNAME, PASSWORD)
+    crt, key = (Path(path).read_text("ascii") for path in sandbox.make_certificate("planted"))
+    sandbox.upload_certificate(crt, USERNAME)
+    p12 = directory / "planted.p12"
+    p12.write_bytes(
+        pkcs12.serialize_key_and_certificates(
+            b"planted",
+            load_pem_private_key(key.encode(), None),  # type: ignore[arg-type] # it is RSA
+            x509.load_pem_x509_certificate(crt.encode()),
+            None,
+            BestAvailableEncryption(PASSPHRASE.encode()),
+        )
+    )
+    p12.chmod(0o600)
+    lines = [line for line in key.splitlines() if not line.startswith("-----")]
+    return Planted(sandbox, p12, tuple(lines[2:5]))
+
+
+def shown_by(error: BaseException) -> str:
+    """Return all that an error shows, to a person and to a tool that keeps the locals.
+
+    Its own frames and attributes, and the frames of every library below, but not those of the
+    tests, which hold the secrets to search for.
+    """
+    shown = [everything_in(error), "".join(traceback.format_exception(error))]
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    queue: list[traceback.TracebackException | None] = [told]
+    while queue:
+        each = queue.pop()
+        if each is None:
+            continue
+        shown += [
+            f"{frame.filename}:{frame.lineno} {frame.locals}"
+            for frame in each.stack
+            if not frame.filename.startswith(_TESTS)
+        ]
+        queue += [each.__cause__, each.__context__]
+    return "\n".join(shown)

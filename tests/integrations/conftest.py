@@ -1,0 +1,56 @@
+"""A bot's APIClient, led to the sandbox as its user would lead it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from betfair_session import IdentityClient, Session, SessionManager
+from betfair_session.integrations.betfairlightweight import APIClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+
+
+@pytest.fixture
+def bot_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Callable[[], Session]:
+    """Return a function that makes a handle as another process has it: only the store is shared."""
+
+    def make() -> Session:
+        manager = SessionManager(client, sandbox.username, sandbox.password)
+        return manager.session(tmp_path / "store", KEY)
+
+    return make
+
+
+@pytest.fixture
+def bot(
+    sandbox: Sandbox, bot_session: Callable[[], Session], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., APIClient]:
+    """Return a function that makes an APIClient as another process has it."""
+    # What requests and what ssl trust; the identity client has been told already.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", sandbox.ca_bundle)
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)
+
+    def make(session: Session | None = None, **settings: Any) -> APIClient:  # noqa: ANN401
+        trading = APIClient(session or bot_session(), **settings)
+        trading.api_uri = sandbox.api_url
+        trading.stream_address = sandbox.stream_address
+        return trading
+
+    return make
+
+
+@pytest.fixture
+def trading(bot: Callable[..., APIClient], sandbox: Sandbox) -> Iterator[APIClient]:
+    """Return a client that is logged in; the journal is empty."""
+    trading = bot()
+    trading.login()
+    sandbox.clear_journal()
+    return trading

@@ -1,0 +1,298 @@
+"""The real betfairlightweight, its session shared: against the sandbox, over real TLS."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from betfairlightweight import BetfairError, filters, resources
+from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
+
+from betfair_session import (
+    ConfigurationError,
+    IdentityClient,
+    SessionManager,
+)
+from betfair_session.integrations import betfairlightweight as integration
+from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.jurisdictions import JURISDICTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from betfair_session.sandbox import Sandbox
+
+    Bot = Callable[..., APIClient]
+
+REJECTED = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "error": {
+        "code": -32099,
+        "message": "ANGX-0003",
+        "data": {
+            "exceptionname": "APINGException",
+            "APINGException": {"errorCode": "INVALID_SESSION_INFORMATION"},
+        },
+    },
+}
+
+
+def place(trading: APIClient) -> Any:  # noqa: ANN401 - betfairlightweight has no types
+    """Place an order."""
+    limit = filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
+    instruction = filters.place_instruction("LIMIT", 1, "BACK", limit_order=limit)
+    return trading.betting.place_orders("1.1", [instruction], customer_ref="ref-1")
+
+
+def test_bots_share_one_login_and_a_logout_leaves_it_to_the_others(
+    sandbox: Sandbox, bot: Bot
+) -> None:
+    """The whole life of two bots, of which one ends earlier."""
+    first, second = bot(), bot()
+    for trading in (first, second):
+        login = trading.login()
+        assert isinstance(login, resources.LoginResource)
+        assert (login.login_status, login.session_token) == ("SUCCESS", trading.session_token)
+        assert trading.betting.list_event_types()[0].event_type.name == "Horse Racing"
+        assert trading.account.get_account_funds().available_to_bet_balance == 1000.0
+    assert first.session_token == second.session_token
+    ended = first.logout()
+    assert isinstance(ended, resources.LogoutResource)
+    assert (ended.status, first.session_token, first.session_expired) == ("SUCCESS", None, True)
+    kept = second.keep_alive()
+    assert isinstance(kept, resources.KeepAliveResource)
+    assert (kept.status, kept.error, kept.token) == ("SUCCESS", "", second.session_token)
+    assert [session.token for session in sandbox.sessions()] == [second.session_token]
+    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 2, "betting": 2, "account": 2}
+
+
+def test_a_logout_can_be_told_to_end_the_session(sandbox: Sandbox, bot: Bot) -> None:
+    """Then it is dead for all who share it, and the next login makes another."""
+    trading = bot(end_session_on_logout=True)
+    trading.login()
+    assert trading.logout().status == "SUCCESS"
+    assert sandbox.sessions() == []
+    trading.login()
+    assert sandbox.counts()["certlogin"] == 2
+
+
+def test_lightweight_answers_are_dicts(bot: Bot) -> None:
+    """By the client's setting, or by the call's."""
+    trading = bot(lightweight=True)
+    login = trading.login()
+    assert login == {"sessionToken": trading.session_token, "loginStatus": "SUCCESS"}
+    fine = {"product": trading.app_key, "status": "SUCCESS", "error": ""}
+    assert trading.keep_alive() == {"token": trading.session_token, **fine}
+    assert trading.keep_alive(lightweight=False).status == "SUCCESS"
+    assert trading.logout() == {"token": None, **fine}
+
+
+def test_an_interactive_login_is_the_managers_business(
+    sandbox: Sandbox, client: IdentityClient, bot: Bot, tmp_path: Path
+) -> None:
+    """`login` and `login_interactive` are the same: both go through the shared token."""
+    manager = SessionManager(client, sandbox.username, sandbox.password, interactive=True)
+    trading = bot(manager.session(tmp_path, "session.token"))
+    trading.login_interactive()
+    trading.login()
+    assert sandbox.counts() == {"login": 1, "keepAlive": 1}
+
+
+@pytest.mark.parametrize("service", ["betting", "account"])
+def test_an_invalid_session_is_renewed_and_the_call_repeated(
+    sandbox: Sandbox, trading: APIClient, service: str
+) -> None:
+    """The caller sees nothing of it."""
+    old = trading.session_token
+    sandbox.expire_all()
+    if service == "betting":
+        assert trading.betting.list_event_types()
+    else:
+        assert trading.account.get_account_details().currency_code == "GBP"
+    entries = sandbox.journal(service)
+    assert [entry.token for entry in entries] == [old, trading.session_token]
+    assert [entry.outcome for entry in entries] == ["INVALID_SESSION_INFORMATION", "SUCCESS"]
+    assert sandbox.counts() == {service: 2, "keepAlive": 1, "certlogin": 1}
+
+
+def test_another_bots_new_token_is_adopted(sandbox: Sandbox, trading: APIClient, bot: Bot) -> None:
+    """One login is enough for all."""
+    sandbox.expire_all()
+    other = bot()
+    other.login()
+    assert trading.betting.list_event_types()
+    assert trading.session_token == other.session_token
+    assert sandbox.counts()["certlogin"] == 1
+
+
+def test_an_order_with_an_invalid_session_is_placed_once(
+    sandbox: Sandbox, trading: APIClient
+) -> None:
+    """It was not carried out the first time."""
+    sandbox.expire_all()
+    report = place(trading)
+    assert (report.status, report.customer_ref) == ("SUCCESS", "ref-1")
+    assert [order.customer_ref for order in sandbox.orders()] == ["ref-1"]
+    assert sandbox.counts()["betting"] == 2
+
+
+def test_an_order_that_became_old_during_the_login_is_not_placed(
+    sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rejection is raised; the session is renewed for the next one."""
+    monkeypatch.setattr(integration, "ORDER_SECONDS", 0.0)
+    sandbox.expire_all()
+    with pytest.raises(APIError, match="INVALID_SESSION_INFORMATION"):
+        place(trading)
+    assert sandbox.orders() == []
+    assert place(trading).status == "SUCCESS"
+
+
+def test_a_second_rejection_is_raised(sandbox: Sandbox, trading: APIClient) -> None:
+    """Whatever the reason: the API is asked twice, and no token is made that Betfair says lives."""
+    token = trading.session_token
+    sandbox.fault("betting", "non_object", times=2, body=json.dumps(REJECTED))
+    with pytest.raises(APIError, match="INVALID_SESSION_INFORMATION"):
+        trading.betting.list_event_types()
+    assert sandbox.counts() == {"betting": 2, "keepAlive": 1}
+    assert trading.betting.list_event_types()
+    assert trading.session_token == token
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("status:503", StatusCodeError),
+        ("status:400", StatusCodeError),
+        ("html200", InvalidResponse),
+        ("reset", APIError),
+        ("lost", APIError),
+    ],
+)
+def test_nothing_else_is_repeated(
+    sandbox: Sandbox, trading: APIClient, fault: str, error: type[Exception]
+) -> None:
+    """Least of all an order that may have been carried out."""
+    sandbox.fault("betting", fault)
+    with pytest.raises(error):
+        place(trading)
+    assert sandbox.counts() == {"betting": 1}
+
+
+def test_another_refusal_of_the_api_is_not_repeated(sandbox: Sandbox, trading: APIClient) -> None:
+    """It has the same number as an invalid session."""
+    trading.app_key = "wrong"
+    with pytest.raises(APIError, match="INVALID_APP_KEY"):
+        trading.betting.list_event_types()
+    assert sandbox.counts() == {"betting": 1}
+
+
+def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
+    """So does the first one after a logout."""
+    trading = bot()
+    assert trading.betting.list_event_types()
+    trading.logout()
+    assert trading.account.get_account_funds()
+    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1, "betting": 1, "account": 1}
+
+
+def test_within_the_trust_window_a_login_is_free_and_keep_alive_still_asks(
+    sandbox: Sandbox, client: IdentityClient, bot: Bot, tmp_path: Path
+) -> None:
+    """What is trusted is not kept alive by that."""
+    manager = SessionManager(
+        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
+    )
+    trading = bot(manager.session(tmp_path, "session.token"))
+    trading.login()
+    trading.login()
+    assert sandbox.counts() == {"certlogin": 1}
+    trading.keep_alive()
+    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
+
+
+def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
+    client: IdentityClient,
+    sandbox: Sandbox,
+    bot: Bot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is due an hour after the last one, or ten minutes after a token of unknown age came."""
+    manager = SessionManager(
+        client, sandbox.username, sandbox.password, verify_every=timedelta(hours=2)
+    )
+    trading = bot(manager.session(tmp_path, "session.token"))
+    now = 0.0
+    monkeypatch.setattr(integration, "_now", lambda: now)
+    trading.login()
+    now = 599.0
+    trading.login()
+    expired = [trading.session_expired]
+    now = 600.0
+    expired.append(trading.session_expired)
+    trading.keep_alive()
+    now += 3599.0
+    expired.append(trading.session_expired)
+    trading.login()
+    now += 1.0
+    expired.append(trading.session_expired)
+    assert expired == [False, True, False, True]
+
+
+def test_a_token_of_the_callers_is_used_until_it_is_rejected(sandbox: Sandbox, bot: Bot) -> None:
+    """`set_session_token` works as ever."""
+    trading = bot()
+    own = sandbox.issue()
+    trading.set_session_token(own)
+    assert trading.betting.list_event_types()
+    sandbox.expire(own)
+    assert trading.betting.list_event_types()
+    assert [entry.token == own for entry in sandbox.journal("betting")] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", JURISDICTIONS)
+def test_it_asks_the_hosts_of_its_jurisdiction(name: str, tmp_path: Path) -> None:
+    """The betting API's from our table; the navigation menu's from betfairlightweight's own."""
+    manager = SessionManager(IdentityClient("key", jurisdiction=name), "user", "password")
+    trading = APIClient(manager.session(tmp_path, "session.token"))
+    assert trading.api_uri == f"https://{JURISDICTIONS[name].api_host}/exchange/"
+    ending = {"italy": ".it", "spain": ".es"}.get(name, ".com")
+    assert f"//api.betfair{ending}/" in trading.navigation_uri
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 17.2, 20])
+def test_a_keep_alive_interval_that_cannot_work_is_refused(tmp_path: Path, minutes: float) -> None:
+    """Flumine looks six times in it, and the last look must come before the session's end."""
+    manager = SessionManager(IdentityClient("key", jurisdiction="spain"), "user", "password")
+    session = manager.session(tmp_path, "session.token")
+    with pytest.raises(ConfigurationError, match="keep_alive_every"):
+        APIClient(session, keep_alive_every=timedelta(minutes=minutes))
+    assert APIClient(session, keep_alive_every=timedelta(minutes=17)).session_timeout == 340
+
+
+def test_it_holds_no_password_and_shows_no_token(
+    sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it look for one in the environment, as the original would."""
+    monkeypatch.setenv(trading.username + "password", "from the environment")
+    shown = repr(trading) + repr(vars(trading)) + repr(trading.request_headers)
+    assert (trading.password, trading.cert_files) == ("", None)
+    for secret in (sandbox.password, trading.session_token, sandbox.app_key, "environment"):
+        assert secret
+        assert secret not in shown
+
+
+def test_an_error_of_the_original_shows_no_token(sandbox: Sandbox, trading: APIClient) -> None:
+    """It keeps the request, whose headers do not show theirs."""
+    sandbox.fault("betting", "reset")
+    with pytest.raises(BetfairError) as caught:
+        trading.betting.list_event_types()
+    request = caught.value.exception.request
+    token = request.headers["X-Authentication"]
+    assert token == trading.session_token
+    assert token not in repr(caught.value) + repr(dict(request.headers)) + str(caught.value)

@@ -1,0 +1,643 @@
+"""`betfair-session doctor`, run as a program against the sandbox and real stores."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from programs import CLI, SECONDS, cli, scrubbed
+from servers.proxy import Proxy
+from servers.script import Answer
+
+from betfair_session.cli.doctor.hosts import Clock, compare_clocks
+from betfair_session.lease import lock as locks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from servers.objects import Bucket, ObjectServer
+    from servers.script import Exchange
+
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+FORBIDDEN = Answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+FAILED = Answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+
+
+@pytest.fixture
+def variables(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """All variables, with a store of the test's own."""
+    return {
+        **sandbox.environment(),
+        "BETFAIR_SESSION_STORE": str(tmp_path / "store"),
+        "BETFAIR_SESSION_KEY": KEY,
+    }
+
+
+def in_bucket(bucket: Bucket, endpoint: str | None = None) -> dict[str, str]:
+    """Return the variables that name a token in a bucket, perhaps behind a proxy."""
+    options = bucket.server.options(endpoint or bucket.server.endpoint)
+    return {
+        "BETFAIR_SESSION_STORE": bucket.url(),
+        "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
+        "PYTHONWARNINGS": "default",  # the drivers' own affair
+    }
+
+
+class Diagnosis(NamedTuple):
+    """What `doctor --json` ended with.
+
+    Attributes:
+        code: its exit code.
+        checks: each finding, by name; of several the first.
+        all: every finding, in order.
+    """
+
+    code: int
+    checks: dict[str, dict[str, Any]]
+    all: list[dict[str, Any]]
+
+    def states(self, state: str) -> list[str]:
+        """Return the names of the findings of a kind."""
+        return [each["name"] for each in self.all if each["state"] == state]
+
+
+def doctor(*arguments: str, variables: dict[str, str], directory: Path) -> Diagnosis:
+    """Run it."""
+    done = cli("doctor", "--json", *arguments, variables=variables, directory=directory)
+    told = json.loads(done.stdout)
+    assert told["exit_code"] == done.returncode
+    assert told["ok"] == (done.returncode == 0)
+    findings = told["checks"]
+    return Diagnosis(done.returncode, {each["name"]: each for each in findings[::-1]}, findings)
+
+
+# --- when all is well ----------------------------------------------------------------------------
+
+
+def test_all_is_well(sandbox: Sandbox, variables: dict[str, str], tmp_path: Path) -> None:
+    """Every check passes, nothing is left behind, and nobody logs in."""
+    token = cli("token", variables=variables, directory=tmp_path).stdout.strip()
+    before = sorted(each.name for each in (tmp_path / "store").iterdir())
+    sandbox.clear_journal()
+    arguments = ("doctor", "--api-url", sandbox.api_url)
+    done = cli(*arguments, variables=variables, directory=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert lines[-1] == "no problems, no warnings"
+    assert [line.split(":")[0].split(maxsplit=1) for line in lines[:-1]] == [
+        ["ok", name]
+        for name in (
+            "configuration",
+            "certificate",
+            "store",
+            "writing",
+            "shared login",
+            "next login",
+            "identity",
+            "certlogin",
+            "clock",
+            "token",
+            "account",
+        )
+    ]
+    assert "S. B., GBP, GBR" in " ".join(done.stdout.split())
+    for secret in (token, sandbox.password, sandbox.username, sandbox.app_key, "Sandy"):
+        assert secret not in done.stdout
+    assert sorted(each.name for each in (tmp_path / "store").iterdir()) == before
+    assert (tmp_path / "store" / KEY).read_text() == token
+    assert sandbox.counts() == {"keepAlive": 3, "account": 1}
+
+
+def test_the_hosts_are_told_nothing(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Without a stored token, no request carries a token or a certificate."""
+    found = doctor(variables=variables, directory=tmp_path)
+    assert found.code == 0
+    assert found.checks["token"]["text"].startswith("none is stored")
+    assert found.states("not checked") == ["token", "account"]
+    entries = sandbox.journal()
+    assert [entry.endpoint for entry in entries] == ["keepAlive", "keepAlive"]
+    assert not any(entry.token or entry.certificate for entry in entries)
+    assert [entry.outcome for entry in entries] == ["NO_SESSION", "NO_SESSION"]
+
+
+def test_arguments_name_the_place(variables: dict[str, str], tmp_path: Path) -> None:
+    """STORE and KEY win over the variables, which may then be missing."""
+    settings = {name: value for name, value in variables.items() if "SESSION" not in name}
+    found = doctor("elsewhere", "deep/name", variables=settings, directory=tmp_path)
+    assert found.code == 0
+    text = found.checks["store"]["text"]
+    assert f"'deep/name' in {tmp_path / 'elsewhere'}, a directory that does not exist yet" in text
+
+
+# --- configuration and certificate ---------------------------------------------------------------
+
+
+def test_what_is_missing_is_named_and_the_rest_is_looked_at(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Exit code 2; the store and the hosts need no account."""
+    wanted = ("IDENTITY", "CA_BUNDLE", "SESSION")
+    some = {name: value for name, value in variables.items() if any(w in name for w in wanted)}
+    found = doctor(variables=some, directory=tmp_path)
+    assert found.code == 2
+    assert found.states("problem") == ["configuration"]
+    for name in ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY", "BETFAIR_CERT_FILE"):
+        assert name in found.checks["configuration"]["text"]
+    assert found.checks["writing"]["state"] == "ok"
+    assert found.checks["identity"]["state"] == "ok"
+    assert found.states("not checked") == ["certificate", "token"]
+    assert set(sandbox.counts()) == {"keepAlive"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name_and_words"),
+    [
+        ({"BETFAIR_SESSION_KEY": ""}, ("configuration", "BETFAIR_SESSION_KEY")),
+        ({"BETFAIR_JURISDICTION": "atlantis"}, ("configuration", "unknown jurisdiction")),
+        ({"BETFAIR_PKCS12_FILE": "x"}, ("configuration", "one way only")),
+        ({"BETFAIR_CA_BUNDLE": "nowhere.pem"}, ("configuration", "does not exist")),
+        ({"BETFAIR_CERT_FILE": "nowhere.crt"}, ("certificate", "no certificate file")),
+        ({"BETFAIR_SESSION_KEY": "../x"}, ("store", "plain name")),
+        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, ("store", "fsspec cannot open")),
+        ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, ("store", "JSON object")),
+    ],
+)
+def test_a_configuration_that_cannot_work(
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    tmp_path: Path,
+    changes: dict[str, str],
+    name_and_words: tuple[str, str],
+) -> None:
+    """Exit code 2, told once, and no secret in it."""
+    name, words = name_and_words
+    found = doctor(variables={**variables, **changes}, directory=tmp_path)
+    assert found.code == 2
+    assert found.states("problem") == [name]
+    assert words in found.checks[name]["text"]
+    shown = json.dumps(found.all)
+    for secret in (sandbox.password, sandbox.app_key, "hidden-value"):
+        assert secret not in shown
+
+
+def test_where_the_variables_are_from(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Names only: those of the environment, those of the file, and what nothing reads."""
+    filed = {name: value for name, value in variables.items() if "SESSION" not in name}
+    lines = [f"{name}='{value}'" for name, value in filed.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "BETFAIR_USER=somebody"]))
+    (tmp_path / ".env").chmod(0o644)
+    given = {name: value for name, value in variables.items() if "SESSION" in name}
+    given["BETFAIR_ZZZ"] = "something"
+    found = doctor(variables=given, directory=tmp_path)
+    text = found.checks["configuration"]["text"]
+    assert "from the environment: BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY" in text
+    assert "from .env: BETFAIR_USERNAME, BETFAIR_PASSWORD" in text
+    assert found.code == 0
+    warnings = {each["text"]: each["advice"] for each in found.all if each["state"] == "warning"}
+    assert warnings == {
+        "BETFAIR_USER is no variable of this library's": "did you mean BETFAIR_USERNAME?",
+        "BETFAIR_ZZZ is no variable of this library's": "`betfair-session --help` lists them",
+        ".env can be read or written by other users of this machine": (
+            "chmod 600 .env, if it holds the password"
+        ),
+    }
+    assert sandbox.username not in json.dumps(found.all)
+
+
+def test_a_bad_dotenv_file_ends_it(tmp_path: Path) -> None:
+    """Nothing can be looked at without knowing what to look at."""
+    (tmp_path / ".env").write_text("hidden-value\n")
+    found = doctor(variables={}, directory=tmp_path)
+    assert (found.code, [each["name"] for each in found.all]) == (2, ["configuration"])
+    assert "hidden-value" not in json.dumps(found.all)
+
+
+def test_the_certificate_is_looked_at(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Its dates, a key that others can read, and one that comes from memory."""
+    crt, key = (tmp_path / name for name in ("client.crt", "client.key"))
+    for path, source in zip((crt, key), sandbox.certificate, strict=True):
+        with open(source, "rb") as file:
+            path.write_bytes(file.read())
+    key.chmod(0o644)
+    files = {"BETFAIR_CERT_FILE": "client.crt", "BETFAIR_KEY_FILE": "client.key"}
+    found = doctor(variables={**variables, **files}, directory=tmp_path)
+    assert "valid from" in found.checks["certificate"]["text"]
+    assert found.states("warning") == ["certificate"]
+    both = {"BETFAIR_CERT_FILE": "", "BETFAIR_KEY_FILE": ""}
+    both |= {"BETFAIR_CERT_PEM": crt.read_text(), "BETFAIR_KEY_PEM": key.read_text()}
+    found = doctor(variables={**variables, **both}, directory=tmp_path)
+    assert found.checks["certificate"]["state"] == "ok"
+    assert "PRIVATE KEY" not in json.dumps(found.all)
+    both["BETFAIR_KEY_PEM"] = crt.read_text()
+    found = doctor(variables={**variables, **both}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (2, ["certificate"])
+
+
+# --- the store -----------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_be_read(variables: dict[str, str], tmp_path: Path) -> None:
+    """Exit code 5, and nothing is written to it."""
+    (tmp_path / "store" / KEY).mkdir(parents=True)
+    found = doctor(variables=variables, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["store"])
+    assert [each.name for each in (tmp_path / "store").iterdir()] == [KEY]
+    assert found.states("not checked") == ["token"]
+
+
+def test_a_store_that_cannot_be_written(variables: dict[str, str], tmp_path: Path) -> None:
+    """Exit code 5."""
+    (tmp_path / "store").write_text("a file where a directory belongs")
+    found = doctor(variables=variables, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+
+
+def test_what_the_library_warns_of_is_a_finding(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Such as a token that others can read."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / KEY).write_text(sandbox.issue())
+    (tmp_path / "store" / KEY).chmod(0o644)
+    found = doctor(variables=variables, directory=tmp_path)
+    assert found.states("warning") == ["store"]
+    assert "chmod 600" in json.dumps(found.all)
+
+
+@pytest.mark.parametrize("kind", ["seaweed", "moto", "gcs", "azure"])
+def test_a_bucket(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket], kind: str
+) -> None:
+    """Conditions are tried out, the clock is the server's, and the test object is removed."""
+    bucket = bucket_on(kind)
+    found = doctor(variables={**variables, **in_bucket(bucket)}, directory=tmp_path)
+    assert found.code == 0, found.all
+    assert found.states("warning") == []
+    assert found.checks["writing"]["state"] == found.checks["shared login"]["state"] == "ok"
+    assert bucket.keys() == []
+
+
+class DeafProxy(Proxy):
+    """A proxy that takes the conditions out of requests, as a store that ignores them."""
+
+    def _forward(self, message: bytes):  # type: ignore[no-untyped-def] # noqa: ANN202 - a context manager of Proxy's
+        head, end, body = message.partition(b"\r\n\r\n")
+        head = re.sub(rb"(?im)^if-(none-)?match:.*\r\n", b"", head + b"\r\n")[:-2]
+        return super()._forward(head + end + body)
+
+
+def test_a_store_that_ignores_conditions(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """It works, but each process logs in by itself: a warning."""
+    bucket = bucket_on("moto")  # it checks no signature, which covers the conditions
+    with DeafProxy(bucket.server.port) as proxy:
+        place = in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("warning")) == (0, ["shared login"])
+    assert "ignores the conditions" in found.checks["shared login"]["text"]
+    assert bucket.keys() == []
+
+
+def test_a_store_that_nobody_vouches_for(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """A filesystem without conditions is a warning, too."""
+    found = doctor(variables={**variables, **in_bucket(bucket_on("sftp"))}, directory=tmp_path)
+    assert (found.code, found.states("warning")) == (0, ["shared login"])
+    assert "does not vouch" in found.checks["shared login"]["text"]
+
+
+def test_memory_is_no_place_between_processes(variables: dict[str, str], tmp_path: Path) -> None:
+    """It is gone when the command ends."""
+    place = {"BETFAIR_SESSION_STORE": "memory://tokens"}
+    found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("warning")) == (0, ["store"])
+
+
+def test_a_bucket_that_may_only_be_read(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """Exit code 5, with the permissions that are needed, and no secret."""
+    bucket = bucket_on("seaweed")
+    options = bucket.server.reader_options(bucket.server.endpoint, bucket.name)
+    assert options
+    place = {**in_bucket(bucket), "BETFAIR_STORAGE_OPTIONS": json.dumps(options)}
+    found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert "s3:PutObject" in found.checks["writing"]["text"]
+    assert f"allow {KEY}.doctor-*" in found.checks["writing"]["advice"]
+    assert options["secret"] not in json.dumps(found.all)
+    assert bucket.keys() == []
+
+
+def test_a_bucket_that_is_not_there(
+    variables: dict[str, str], tmp_path: Path, server_of: Callable[[str], ObjectServer]
+) -> None:
+    """Exit code 5."""
+    server = server_of("moto")
+    place = {
+        "BETFAIR_SESSION_STORE": "s3://nowhere-to-be-found",
+        "BETFAIR_STORAGE_OPTIONS": json.dumps(server.options(server.endpoint)),
+        "PYTHONWARNINGS": "default",
+    }
+    found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["store"])
+
+
+def about_probe(method: str) -> Callable[[Exchange], bool]:
+    """Match the requests with a method for the doctor's own object."""
+    return lambda exchange: exchange.method == method and ".doctor-" in exchange.path
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_permissions_for_the_two_objects_alone(
+    variables: dict[str, str],
+    tmp_path: Path,
+    bucket_on: Callable[[str], Bucket],
+    locked: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Where the lock exists they are found to be enough, without changing it."""
+    bucket = bucket_on("azure")
+    if locked:
+        place = {**variables, **in_bucket(bucket)}
+        assert cli("token", variables=place, directory=tmp_path).returncode == 0
+    before = {key: bucket.get(key) for key in sorted(bucket.keys())}
+    with Proxy(bucket.server.port) as proxy:
+        denied = Answer(403, b"", {"x-ms-error-code": "AuthorizationFailure"})
+        proxy.fail(about_probe("PUT"), denied, times=99)
+        place = in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert f"allow {KEY}.doctor-* " in found.checks["writing"]["advice"]
+    if locked:
+        assert (found.code, found.states("warning")) == (0, ["writing"])
+    else:
+        assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert {key: bucket.get(key) for key in sorted(bucket.keys())} == before
+
+
+def test_what_cannot_be_removed_is_named(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """Then `logout` cannot work either: a warning."""
+    bucket = bucket_on("moto")
+    with Proxy(bucket.server.port) as proxy:
+        proxy.fail("DELETE", FORBIDDEN, times=99)
+        place = in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("warning")) == (0, ["writing"])
+    (left,) = bucket.keys()
+    assert left in found.checks["writing"]["text"]
+
+
+def test_a_store_that_refuses_conditions_that_hold(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """No login could be stored there: exit code 5."""
+    bucket = bucket_on("moto")
+    with Proxy(bucket.server.port) as proxy:
+        proxy.fail("PUT", FAILED, times=99)
+        place = in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+
+
+def test_a_store_that_shows_old_contents(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """A cache in between would serve dead tokens: exit code 5."""
+    bucket = bucket_on("moto")
+    old = Answer(200, b"old", {"ETag": '"1"', "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"})
+    with Proxy(bucket.server.port) as proxy:
+        proxy.fail(about_probe("GET"), old, times=99)
+        place = in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables={**variables, **place}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert "old contents" in found.checks["writing"]["text"]
+    assert bucket.keys() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_doctor_cleans_up(
+    variables: dict[str, str],
+    tmp_path: Path,
+    bucket_on: Callable[[str], Bucket],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    """Its object is there, the answer is not: it is removed all the same."""
+    bucket = bucket_on("moto")
+    with Proxy(bucket.server.port) as proxy:
+        rule = proxy.fail(about_probe("PUT"), "hold-answer")
+        with subprocess.Popen(
+            [*CLI, "doctor", "--timeout", "60"],
+            cwd=tmp_path,
+            env=scrubbed({**variables, **in_bucket(bucket, proxy.endpoint)}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert rule.reached.wait(SECONDS)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=SECONDS)
+        rule.release.set()
+        removed = [each for each in proxy.requests if about_probe("DELETE")(each)]
+    assert process.returncode == code
+    assert errors == ("betfair-session: interrupted\n" if code == 130 else "")
+    assert len(removed) == 1
+    assert bucket.keys() == []
+
+
+def test_a_refused_login_is_told(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Exit code 3, with the hint, until it is unlocked."""
+    sandbox.login_status("CERT_AUTH_REQUIRED", times=1)
+    cli("token", variables=variables, directory=tmp_path)
+    found = doctor(variables=variables, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (3, ["next login"])
+    assert "betfair-session unlock" in found.checks["next login"]["advice"]
+    cli("unlock", variables=variables, directory=tmp_path)
+    assert doctor(variables=variables, directory=tmp_path).code == 0
+
+
+@pytest.mark.parametrize(("held", "code"), [(True, 0), (False, 1)])
+def test_a_login_under_way_is_a_warning_and_too_many_are_a_problem(
+    variables: dict[str, str],
+    tmp_path: Path,
+    held: bool,  # noqa: FBT001 - a parameter of the test
+    code: int,
+) -> None:
+    """The one ends by itself; of the others somebody has to find the cause."""
+    now = time.time()
+    lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=now)
+    if not held:
+        lock = locks.Lock(locks.DONE, logins=(now, now, now, now))
+    path = tmp_path / "store" / f"{KEY}.login"
+    path.parent.mkdir()
+    path.write_bytes(locks.encode(lock))
+    path.chmod(0o600)
+    found = doctor(variables=variables, directory=tmp_path)
+    assert (found.code, found.checks["next login"]["state"]) == (
+        code,
+        "warning" if held else "problem",
+    )
+    assert path.read_bytes() == locks.encode(lock)
+
+
+# --- Betfair -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("status:503", "down or overloaded"),
+        ("blocked", "this address is blocked"),
+        ("html200", "no JSON object"),
+        ("stall", "no answer within"),
+        ("reset", "does not answer"),
+        ("internal_error", "INTERNAL_ERROR"),
+    ],
+)
+def test_an_identity_host_that_is_not_well(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path, fault: str, words: str
+) -> None:
+    """Exit code 4; what the login's host says to a keepAlive matters less, if it says something."""
+    sandbox.fault("keepAlive", fault, times=None)
+    found = doctor("--timeout", "2", variables=variables, directory=tmp_path)
+    assert found.code == 4
+    assert words in found.checks["identity"]["text"]
+    well = fault in ("html200", "internal_error")
+    assert found.checks["certlogin"]["state"] == ("ok" if well else "problem")
+
+
+def test_a_host_that_others_answer_for(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Without the authority that vouches for it, TLS fails, and the advice is another."""
+    found = doctor(variables={**variables, "BETFAIR_CA_BUNDLE": ""}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (4, ["identity", "certlogin"])
+    assert "CERTIFICATE_VERIFY_FAILED" in found.checks["identity"]["text"]
+    assert "BETFAIR_CA_BUNDLE" in found.checks["identity"]["advice"]
+    assert sandbox.counts() == {}
+
+
+def test_hosts_that_are_not_known_for_sure(variables: dict[str, str], tmp_path: Path) -> None:
+    """Where they do not answer, it says what is uncertain about them; a proxy is respected."""
+    mine = {name: value for name, value in variables.items() if "IDENTITY" not in name}
+    mine |= {"BETFAIR_JURISDICTION": "australia", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    found = doctor(variables=mine, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (4, ["identity", "certlogin"])
+    assert "identitysso.betfair.au does not answer: ConnectionRefused" in json.dumps(found.all)
+    (unsure,) = [each["text"] for each in found.all if each["state"] == "warning"]
+    assert "not known for sure for australia" in unsure
+
+
+def test_clocks_are_compared() -> None:
+    """A few seconds are nothing; more is a warning that says which way."""
+    fine = compare_clocks([Clock("a host", 1.5), Clock("the store", -3.0)])
+    assert (fine.state, fine.text) == ("ok", "within 5 s of a host, the store")
+    far = compare_clocks([Clock("a host", 90.0), Clock("the store", -7.0), Clock("other", 0.0)])
+    assert far.state == "warning"
+    assert far.text == "this machine's is 90 s behind a host; 7 s ahead of the store"
+    assert compare_clocks([]).state == "not checked"
+
+
+def test_the_clocks_are_those_of_the_hosts_and_the_store(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    """By the Date of their answers, and a file's time."""
+    cli("token", variables=variables, directory=tmp_path)
+    found = doctor(variables=variables, directory=tmp_path)
+    text = found.checks["clock"]["text"]
+    assert re.fullmatch(r"within 5 s of localhost:\d+, localhost:\d+, the store", text)
+
+
+def test_a_dead_token_is_left_alone(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """It is a warning; the account API is not asked, and nobody logs in."""
+    token = cli("token", variables=variables, directory=tmp_path).stdout.strip()
+    sandbox.expire_all()
+    sandbox.clear_journal()
+    arguments = ("--api-url", sandbox.api_url)
+    found = doctor(*arguments, variables=variables, directory=tmp_path)
+    assert (found.code, found.states("warning")) == (0, ["token"])
+    assert found.states("not checked") == ["account"]
+    assert (tmp_path / "store" / KEY).read_text() == token
+    assert sandbox.counts() == {"keepAlive": 3}
+
+
+def test_a_token_goes_to_no_strangers(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """With other identity hosts, Betfair's account API is not asked unless one is named."""
+    cli("token", variables=variables, directory=tmp_path)
+    found = doctor(variables=variables, directory=tmp_path)
+    assert found.states("not checked") == ["account"]
+    assert "--api-url" in found.checks["account"]["text"]
+    found = doctor("--api-url", "http://plain/", variables=variables, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (2, ["account"])
+    assert "account" not in sandbox.counts()
+
+
+def test_a_wrong_app_key_is_found_by_the_account_api(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Logins and keepAlives work with any; exit code 2."""
+    cli("token", variables=variables, directory=tmp_path)
+    wrong = {**variables, "BETFAIR_APP_KEY": "wrong"}
+    found = doctor("--api-url", sandbox.api_url, variables=wrong, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (2, ["account"])
+    assert "BETFAIR_APP_KEY" in found.checks["account"]["advice"]
+
+
+def test_an_account_api_that_is_down(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Exit code 4."""
+    cli("token", variables=variables, directory=tmp_path)
+    sandbox.fault("account", "status:503", times=None)
+    found = doctor("--api-url", sandbox.api_url, variables=variables, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (4, ["account"])
+
+
+def test_a_token_that_only_the_account_api_rejects(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Nobody renews it, although it is dead by then."""
+    token = cli("token", variables=variables, directory=tmp_path).stdout.strip()
+    sandbox.clear_journal()
+    sandbox.hold("account")
+    with subprocess.Popen(
+        [*CLI, "doctor", "--json", "--timeout", "60", "--api-url", sandbox.api_url],
+        cwd=tmp_path,
+        env=scrubbed(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        sandbox.wait_for("account")
+        sandbox.expire(token)
+        sandbox.release("account")
+        output, _ = process.communicate(timeout=SECONDS)
+    finding = json.loads(output)["checks"][-1]
+    assert (finding["name"], finding["state"]) == ("account", "problem")
+    assert "rejects the token" in finding["text"]
+    assert "certlogin" not in sandbox.counts()
+    assert (tmp_path / "store" / KEY).read_text() == token

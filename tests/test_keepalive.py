@@ -1,0 +1,194 @@
+"""Long-running programs: the session is kept alive, and somebody hears when it is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session import ConfigurationError, IdentityClient, Session, SessionManager
+from betfair_session.jurisdictions import JURISDICTIONS
+from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+SOON = timedelta(milliseconds=20)
+
+
+@pytest.fixture
+def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
+    """A handle; nobody has logged in yet."""
+    return SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+
+
+class Reports:
+    """Collects reports, and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.all: list[Report] = []
+        self._more = threading.Condition()
+
+    def __call__(self, report: Report) -> None:
+        """Take one in."""
+        with self._more:
+            self.all.append(report)
+            self._more.notify_all()
+
+    def wait_for(self, number: int) -> list[Report]:
+        """Return once there are so many."""
+        with self._more:
+            assert self._more.wait_for(lambda: len(self.all) >= number, 60)
+            return self.all[:number]
+
+
+def test_the_thread_keeps_a_session_alive_and_heals_it(session: Session, sandbox: Sandbox) -> None:
+    """Again and again, until it is stopped; the session lives on."""
+    reports = Reports()
+    with KeepAlive(session, every=SOON, on_report=reports) as keeping:
+        reports.wait_for(3)
+        at_work = keeping.running
+        sandbox.expire_all()
+        reports.wait_for(len(reports.all) + 2)
+    assert (at_work, keeping.running) == (True, False)
+    assert all(report.ok for report in reports.all)
+    assert keeping.last == reports.all[-1]
+    counts = sandbox.counts()
+    assert counts["certlogin"] == 2
+    assert counts["keepAlive"] >= 3
+    assert len(sandbox.sessions()) == 1
+    told = len(reports.all)
+    keeping.stop()
+    assert len(reports.all) == told
+
+
+def test_a_failure_is_reported_and_tried_again(
+    session: Session, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sooner than usual, and less often as failures repeat."""
+    token = session.token()
+    sandbox.fault("keepAlive", "blocked", times=None)
+    keeping = KeepAlive(session)
+    assert [round(keeping.run_once().again_in) for _ in range(4)] == [15, 30, 60, 60]
+    report = keeping.last
+    assert report is not None
+    assert not report.ok
+    assert "not kept alive" in caplog.text
+    assert token not in caplog.text + repr(report)
+    sandbox.clear_faults()
+    assert keeping.run_once().again_in == 3600
+    assert keeping.run_once().ok
+
+
+def test_nothing_kills_the_thread(session: Session, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Neither errors of ours nor a hook that fails."""
+    reports = Reports()
+
+    def hook(report: Report) -> None:
+        reports(report)
+        message = "a hook's own error"
+        raise RuntimeError(message)
+
+    sandbox.login_status("SUSPENDED")
+    with KeepAlive(session, every=SOON, on_report=hook) as keeping:
+        reports.wait_for(3)
+        sandbox.login_status(None)
+        session.unlock()
+        (tmp_path / KEY).write_text(sandbox.issue())
+        reports.wait_for(len(reports.all) + 3)
+        assert keeping.running
+    assert not reports.all[0].ok
+    assert reports.all[-1].ok
+
+
+def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: Sandbox) -> None:
+    """No login is torn in two."""
+    sandbox.hold("certlogin")
+    keeping = KeepAlive(session).start()
+    sandbox.wait_for("certlogin")
+    stopping = threading.Thread(target=keeping.stop)
+    stopping.start()
+    assert keeping.start() is keeping  # at work still: no second thread
+    sandbox.release("certlogin")
+    stopping.join()
+    assert not keeping.running
+    assert keeping.last is not None
+    assert keeping.last.ok
+
+
+@pytest.mark.parametrize("name", JURISDICTIONS)
+def test_the_interval_leaves_time_for_another_try_everywhere(name: str) -> None:
+    """Three attempts fit between the interval and the session's end; 15 minutes are kept."""
+    place = JURISDICTIONS[name]
+    every = keep_alive_interval(place)
+    assert every >= timedelta(minutes=15)
+    assert every + timedelta(seconds=15 + 30 + 60) < (place.session_length or timedelta(minutes=20))
+
+
+@pytest.mark.parametrize("every", [timedelta(0), timedelta(minutes=-1), timedelta(minutes=20)])
+def test_an_interval_that_comes_too_late_is_refused(every: timedelta, tmp_path: Path) -> None:
+    """Flumine's own, of 20 minutes, is too long for Italy."""
+    manager = SessionManager(IdentityClient("app-key", jurisdiction="italy"), "u", "p")
+    with pytest.raises(ConfigurationError):
+        KeepAlive(manager.session(tmp_path, KEY), every=every)
+
+
+PROGRAM = """
+import os, sys
+from betfair_session import from_env
+from betfair_session.keepalive import KeepAlive
+
+keeping = KeepAlive(from_env(dotenv=None).session(sys.argv[1], "session.token")).start()
+print("started", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_program_may_end_without_stopping_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The attempt under way is finished, and nothing complains."""
+    sandbox.hold("certlogin")
+    program = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path)],
+        env={**os.environ, **sandbox.environment()},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    sandbox.wait_for("certlogin")
+    assert program.stdin is not None
+    program.stdin.write("end\n")
+    program.stdin.flush()
+    sandbox.release("certlogin")
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out, err) == (0, "started\n", "")
+    assert (tmp_path / KEY).read_text() == sandbox.sessions()[0].token
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_a_forked_child_starts_a_thread_of_its_own(session: Session, tmp_path: Path) -> None:
+    """It has none before that, and says so."""
+    keeping = KeepAlive(session, every=timedelta(minutes=1))
+    with keeping:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                before = keeping.running
+                keeping.start()
+                code = 0 if not before and keeping.running else 1
+                keeping.stop()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert (tmp_path / KEY).exists()
