@@ -372,7 +372,7 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
     """Nobody listens, the server proves nothing, or the proxy is not there."""
     session.token()
     closed = {"api_url": "https://127.0.0.1:9/exchange/"}
-    doubtful: dict[str, Any] = {"api_url": sandbox.api_url}
+    doubtful: dict[str, Any] = {"api_url": sandbox.api_url, "verify": True}
     proxied = {**doubtful, "verify": sandbox.ca_bundle, "proxies": {"https": "http://127.0.0.1:9"}}
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", sandbox.ca_bundle)
     monkeypatch.setenv("CURL_CA_BUNDLE", sandbox.ca_bundle)

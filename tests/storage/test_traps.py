@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 _HEAVY = ["adlfs", "aiohttp", "azure", "boto3", "botocore", "fsspec", "gcsfs", "google", "obstore"]
 _IMPORTS = f"""
 import json, sys
+before = set(sys.modules)  # a *.pth file of some package's may have imported its namespace
 from betfair_session.storage import open_store
 
 url, options = json.loads(sys.argv[1])
 open_store(url, options)
-print(json.dumps([name for name in {[*_HEAVY, "requests", "s3fs"]!r} if name in sys.modules]))
+loaded = sys.modules.keys() - before
+print(json.dumps([name for name in {[*_HEAVY, "requests", "s3fs"]!r} if name in loaded]))
 """
 
 _FILL = """
