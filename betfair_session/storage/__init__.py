@@ -133,7 +133,7 @@ def _generic(url: str, options: dict[str, Any]) -> TokenStore:
     else:
 
         def reopen() -> Any:  # noqa: ANN401 - fsspec is untyped
-            return fsspec.core.url_to_fs(url, **options)[0]
+            return fsspec.core.url_to_fs(url, skip_instance_cache=True, **options)[0]
 
         return _from_filesystem(filesystem, root, label, reopen)
     raise ConfigurationError(problem)

@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.deadline import run_within
-from betfair_session.exceptions import ConfigurationError
+from betfair_session.exceptions import ConfigurationError, StoreError
 
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+
+_LOST = frozenset({"timeout", "unreachable"})
 
 
 class GenericStore(TokenStore):
@@ -44,14 +46,17 @@ class GenericStore(TokenStore):
             filesystem: an fsspec filesystem.
             root: the path on it below which objects are kept.
             label: the store's URL for people.
-            reopen: opens the filesystem anew, for a forked process; None for a caller's own.
+            reopen: opens the filesystem anew, for a forked process or when its connection is
+                lost; None for a caller's own.
         """
-        self._filesystem = filesystem
+        self._filesystem: Any = filesystem
         self._root = root.rstrip("/")
         self._reopen = reopen
         self._process = os.getpid()
+        self._opening = threading.Lock()
         self._lock = self._shared_lock or threading.Lock()
         self.label = label
+        _leave_at_fork(filesystem)
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read with one `cat_file`; see TokenStore.read."""
@@ -94,7 +99,7 @@ class GenericStore(TokenStore):
 
         def delete() -> None:
             with self._lock, contextlib.suppress(FileNotFoundError):
-                self._filesystem.rm_file(self._path(key))
+                self._opened().rm_file(self._path(key))
 
         self._run(delete, "delete", key, timeout)
 
@@ -104,19 +109,19 @@ class GenericStore(TokenStore):
     def _read(self, key: str) -> StoredObject | None:
         try:
             path = self._path(key)
-            content: bytes = self._filesystem.cat_file(path, start=0, end=MAX_READ + 1)
+            content: bytes = self._opened().cat_file(path, start=0, end=MAX_READ + 1)
         except FileNotFoundError:
             return None
         content = content[: MAX_READ + 1]  # some drivers do not know ranges
         return StoredObject(content, _version(content))
 
     def _put(self, key: str, content: bytes) -> str:
-        path = self._path(key)
+        path, filesystem = self._path(key), self._opened()
         try:
-            self._filesystem.pipe_file(path, content)
+            filesystem.pipe_file(path, content)
         except FileNotFoundError:
-            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._filesystem.pipe_file(path, content)
+            filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            filesystem.pipe_file(path, content)
         return _version(content)
 
     def _conflict(self, key: str) -> VersionConflict:
@@ -127,17 +132,32 @@ class GenericStore(TokenStore):
         operation = Operation(verb, self.label, key, single=False)
         if self._process != os.getpid():
             attempt(self._after_fork, operation)
-        return attempt(lambda: run_within(timeout, work), operation)
+        used = self._filesystem
+        try:
+            return attempt(lambda: run_within(timeout, work), operation)
+        except StoreError as error:
+            # Some drivers, sshfs for one, never connect again once a connection is lost.
+            if error.reason in _LOST and self._reopen and self._filesystem is used:
+                self._filesystem = None
+            raise
+
+    def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
+        with self._opening:
+            if self._filesystem is None and self._reopen:
+                self._filesystem = self._reopen()
+                _leave_at_fork(self._filesystem)
+            return self._filesystem
 
     def _after_fork(self) -> None:
-        """Open the filesystem anew: fsspec's event loop does not survive a fork."""
+        """Have the filesystem opened anew: fsspec's event loop does not survive a fork."""
         if self._reopen is None:
             message = (
                 f"the filesystem given for {self.label} was made before this process was forked; "
                 "make it in the process that uses it, or give a URL instead"
             )
             raise ConfigurationError(message)
-        self._filesystem, self._lock = self._reopen(), threading.Lock()
+        self._filesystem = None
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._process = os.getpid()
 
 
@@ -150,6 +170,16 @@ class MemoryStore(GenericStore):
     def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
         del timeout  # nothing here waits
         return attempt(work, Operation(verb, self.label, key))
+
+
+def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
+    if not getattr(filesystem, "async_impl", False):
+        return
+    from .loop import leave_at_fork
+
+    with contextlib.suppress(RuntimeError):  # it was made before a fork itself
+        if filesystem.loop is not None:
+            leave_at_fork(filesystem.loop)
 
 
 def _version(content: bytes) -> str:

@@ -250,11 +250,12 @@ def _make_directory(path: str) -> None:
     """Make a directory and its parents, each only for its owner."""
     if os.path.isdir(path):
         return
-    if os.path.lexists(path):
-        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
     _make_directory(os.path.dirname(path))
-    with contextlib.suppress(FileExistsError):  # another process was faster
+    try:
         os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):  # otherwise somebody else was faster
+            raise NotADirectoryError(errno.ENOTDIR, "not a directory", path) from None
 
 
 def _write_temporary(path: str, content: bytes) -> str:

@@ -29,17 +29,24 @@ _CLOSING = 2.0
 
 
 _loops: dict[int, Once[asyncio.AbstractEventLoop]] = {}
+# fsspec's, as a rule; a forked child has no thread that runs them.
+_others: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+
+def leave_at_fork(loop: asyncio.AbstractEventLoop) -> None:
+    """Have forked children leave the connections alone that the parent has on somebody's loop."""
+    _others.add(loop)
 
 
 def _leave_parents_loops() -> None:
     """In a forked child: cut the copies of the parent's event loops off from its connections.
 
     Both processes share the connections, and an epoll object that knows them. When the child
-    drops its copies, at its exit at the latest, asyncio would end the parent's TLS sessions and
-    unregister its sockets, and the parent would wait for answers in vain.
+    drops its copies, at its exit at the latest, asyncio would end the parent's TLS and SSH sessions
+    and unregister its sockets, and the parent would wait for answers in vain.
     """
-    for once in _loops.values():
-        loop = once.peek()
+    ours = [once.peek() for once in _loops.values()]
+    for loop in [*ours, *_others]:
         selector = getattr(loop, "_selector", None)
         if loop is None or selector is None:
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from betfair_session.exceptions import ConfigurationError
 
 from .driver import Driver, DriverStore
-from .loop import background_loop, release, run
+from .loop import background_loop, leave_at_fork, release, run
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -62,6 +62,7 @@ class LoopStore(DriverStore):
             )
         else:
             if loop is not None and loop.is_running():
+                leave_at_fork(loop)
                 return loop
             message = (
                 f"the filesystem given for {self.label} has no event loop of its own "

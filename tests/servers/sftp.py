@@ -21,12 +21,13 @@ class SFTPServer(ObjectServer):
     """A directory behind sftp; its "buckets" are the folders in it."""
 
     scheme: ClassVar[str] = "sftp"
+    password = ""
 
     def _start(self, *ports: int) -> tuple[ServerProcess, int]:
         if importlib.util.find_spec("asyncssh") is None:
             message = "the package asyncssh is not installed"
             raise ServerMissing(message)
-        self.password = secrets.token_hex(8)
+        self.password = self.password or secrets.token_hex(8)  # of a server that starts again, too
         self.root = self.directory / "root"
         self.root.mkdir(exist_ok=True)
         command = [sys.executable, str(_PROGRAM), str(ports[0]), str(self.root)]

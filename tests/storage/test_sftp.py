@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from servers.sftp import SFTPServer
 
+from betfair_session.exceptions import StoreUnavailable
 from storage.contract import ThreadRaces
-from storage.places import BucketPlace, open_at
+from storage.places import TIMEOUT, BucketPlace, open_at
 from storage.suites import TokenStoreContract
 from storage.surroundings import Forks, OwnFilesystem
 
@@ -31,3 +34,18 @@ class TestSFTP(TokenStoreContract, ThreadRaces, Forks, OwnFilesystem):
         """Nobody vouches for a store on the generic path."""
         with open_at(place) as store:
             assert not store.atomic
+
+    def test_it_survives_its_server(self) -> None:
+        """Sshfs itself never connects again, and fsspec hands the dead one to whoever asks."""
+        with SFTPServer() as server, closing(open_at(BucketPlace(server.new_bucket()))) as store:
+            version = store.create("token", b"first", timeout=TIMEOUT)
+            server.process.stop()
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    store.read("token", timeout=TIMEOUT)
+            server.process, _port = server._start(server.port)
+            server.process.wait_until(server._ready)
+            store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+            found = store.read("token", timeout=TIMEOUT)
+            assert found is not None
+            assert bytes(found.content) == b"second"
