@@ -6,8 +6,7 @@ It holds no secret. Times are the store's own, in seconds since the epoch.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .settings import MAX_TTL, MOST_LOGINS
 
@@ -20,8 +19,7 @@ JUNK_TTL = 30.0
 HELD, DONE, FAILED = "held", "done", "failed"
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(NamedTuple):
     """What the lock object says.
 
     Attributes:
@@ -60,7 +58,7 @@ def encode(lock: Lock) -> bytes:
     """Write a lock object's content."""
     import json
 
-    return json.dumps({"v": VERSION, **asdict(lock)}, separators=(",", ":")).encode()
+    return json.dumps({"v": VERSION, **lock._asdict()}, separators=(",", ":")).encode()
 
 
 def decode(content: bytes) -> Lock:
@@ -102,7 +100,7 @@ def cleared(content: bytes) -> bytes:
 def withdrawn(content: bytes) -> bytes | None:
     """Return a released lock's content that no longer says that a token was published."""
     lock = decode(content)
-    return encode(replace(lock, published="")) if lock.state == DONE else None
+    return encode(lock._replace(published="")) if lock.state == DONE else None
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside

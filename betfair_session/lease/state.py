@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from . import lock as locks, messages as m
 
@@ -44,8 +43,7 @@ RELEASES = 2
 """How often the lock's release is sent at most."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Everything that one call knows.
 
     Attributes:
@@ -115,8 +113,7 @@ class State:
 
 def with_token(state: State, event: m.TokenRead) -> State:
     """Take in what was read of the token object."""
-    return replace(
-        state,
+    return state._replace(
         token=event.token,
         version=event.version,
         fingerprint=event.fingerprint,
@@ -134,7 +131,7 @@ def trouble(state: State, event: m.StoreFailed, tick: m.Tick) -> Next | None:
     if not event.passing or state.troubles >= TROUBLES or tick.mono >= state.deadline:
         return None
     again: m.Effect = m.ReadLock() if state.phase == "lock" else m.ReadToken()
-    state = replace(state, troubles=state.troubles + 1)
+    state = state._replace(troubles=state.troubles + 1)
     return pause(state, again, resume=state.phase, tries=state.troubles, tick=tick)
 
 
@@ -142,7 +139,7 @@ def pause(state: State, then: m.Effect, *, resume: str, tries: int, tick: m.Tick
     """Wait a little, longer after each try, but not beyond the deadline; then go on."""
     seconds = min(0.25 * 2 ** (tries - 1), 2.0) * (0.5 + tick.jitter / 2)
     seconds = min(seconds, max(state.deadline - tick.mono, 0.0))
-    return replace(state, phase="pause", resume=resume, after=then), m.Wait(seconds)
+    return state._replace(phase="pause", resume=resume, after=then), m.Wait(seconds)
 
 
 def recent(lock: Lock | None, tick: m.Tick) -> tuple[float, ...]:

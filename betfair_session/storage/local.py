@@ -251,11 +251,10 @@ def _make_directory(path: str) -> None:
     if os.path.isdir(path):
         return
     _make_directory(os.path.dirname(path))
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
-    except FileExistsError:
-        if not os.path.isdir(path):  # otherwise somebody else was faster
-            raise NotADirectoryError(errno.ENOTDIR, "not a directory", path) from None
+    if not os.path.isdir(path):  # it is, too, when another process was faster
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
 
 
 def _write_temporary(path: str, content: bytes) -> str:

@@ -87,8 +87,7 @@ class View:
         """Blank what no process acts upon."""
         failed = lock.state == locks.FAILED
         last = -BRAKE_WINDOW - 2 * MARGIN if self.brake else float("inf")
-        return replace(
-            lock,
+        return lock._replace(
             owner="",
             since=lock.since if failed else 0.0,
             logins=tuple(time for time in lock.logins if time > last),
@@ -101,8 +100,7 @@ class View:
     def later_lock(self, lock: Lock, seconds: float) -> Lock:
         """Tell a lock's times from a later now."""
         return self.lock(
-            replace(
-                lock,
+            lock._replace(
                 since=lock.since - seconds,
                 logins=tuple(time - seconds for time in lock.logins),
                 not_before=lock.not_before - seconds,
@@ -126,9 +124,8 @@ class View:
         """Blank what the phase can no longer read, and cut off what it no longer tells apart."""
         phase = state.phase
         if phase == "release" and state.after is not None:
-            state = replace(
-                State(state.settings, "", state.deadline, state.nonce, state.shared),
-                share=state.share,
+            state = State(
+                *(state.settings, "", state.deadline, state.nonce, state.shared, state.share),
                 phase=phase,
                 lock_version=state.lock_version,
                 mine=state.mine,
@@ -138,8 +135,7 @@ class View:
             )
         state = self._known_lock(state)
         keeps, started = phase in _KEEPS_TOKEN, state.started
-        return replace(
-            state,
+        return state._replace(
             deadline=max(state.deadline, 0.0),
             token=state.token if keeps else None,
             version=state.version if keeps else None,
@@ -159,7 +155,7 @@ class View:
         """Cut down the lock that was read earlier to what can still be compared with it."""
         lock, phase = state.lock, state.phase
         if phase not in LOOKING or lock is None:
-            return replace(state, lock=None, lock_age=None, lock_since=0.0, reread=None)
+            return state._replace(lock=None, lock_age=None, lock_since=0.0, reread=None)
         just_read = state.reread == state.lock_version and phase in {"look", "validate"}
         same = state.reread if state.reread == state.lock_version else None
         held, since = lock.state == locks.HELD, state.lock_since
@@ -171,7 +167,7 @@ class View:
             lock = locks.Lock(locks.DONE, published=lock.published)
         else:
             lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
-        return replace(state, lock=lock, lock_age=age, lock_since=since, reread=same)
+        return state._replace(lock=lock, lock_age=age, lock_since=since, reread=same)
 
     def start(self, state: State, effect: m.Effect, *, skew: float) -> Local:
         """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
@@ -184,22 +180,21 @@ class View:
         """
         tick = m.Tick(0.0, 0.0, local.off, 0.5, nonce or NOBODY)
         named = local.state.nonce != NOBODY
-        state = local.state if named else replace(local.state, nonce=nonce)
+        state = local.state if named else local.state._replace(nonce=nonce)
         state, effect = step(state, event, tick)
         while isinstance(effect, m.Wait):
             assert effect.seconds >= 0
             state, effect = step(state, m.Woke(), tick)
         look_at_step(state, event, effect)
         if state.nonce == nonce and state.phase != "take":
-            state = replace(state, nonce=NOBODY)
+            state = state._replace(nonce=NOBODY)
         return replace(local, state=self.state(state), effect=self.effect(effect))
 
     def later(self, local: Local, seconds: float, *, still: bool) -> Local:
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
         state, felt = local.state, 0.0 if still else seconds
         started = state.started
-        state = replace(
-            state,
+        state = state._replace(
             deadline=state.deadline - felt,
             lock=self.later_lock(state.lock, seconds) if state.lock else None,
             lock_since=state.lock_since - felt,
@@ -216,10 +211,10 @@ class View:
         """Set a process's wall clock forward or back."""
         state = local.state
         if state.started:
-            state = replace(state, started=(state.started[0], state.started[1] - seconds))
+            state = state._replace(started=(state.started[0], state.started[1] - seconds))
         off = local.off if local.known else local.off + seconds
         return Local(self.state(state), local.effect, off, local.known)
 
     def forget(self, local: Local) -> Local:
         """Take back the name of an attempt that is written nowhere."""
-        return replace(local, state=replace(local.state, nonce=NOBODY))
+        return replace(local, state=local.state._replace(nonce=NOBODY))

@@ -96,7 +96,7 @@ class Answers:
 def _moved(lock: Lock, seconds: float) -> Lock:
     times = tuple(time + seconds for time in lock.logins)
     since, ends = lock.since + seconds, lock.not_before + seconds
-    return replace(lock, since=since, not_before=ends, logins=times)
+    return lock._replace(since=since, not_before=ends, logins=times)
 
 
 @pytest.mark.parametrize("batch", range(10))
@@ -119,7 +119,7 @@ def _walk_both(seed: int) -> None:
         share=rng.random() < 0.5,
     )
     short = view.start(*begun, skew=0.0)
-    full: State = replace(short.state, nonce="n1", deadline=now + deadline)
+    full: State = short.state._replace(nonce="n1", deadline=now + deadline)
     effect: m.Effect = short.effect
     for _ in range(80):
         if isinstance(effect, m.Done | m.Failed):
@@ -137,4 +137,4 @@ def _walk_both(seed: int) -> None:
             full, effect = step(full, m.Woke(), tick)
         same = view.later(Local(full, effect), now, still=False)
         assert view.effect(same.effect) == short.effect, seed
-        assert replace(view.state(same.state), nonce="") == replace(short.state, nonce=""), seed
+        assert view.state(same.state)._replace(nonce="") == short.state._replace(nonce=""), seed

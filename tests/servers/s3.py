@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -29,6 +30,7 @@ class S3Server(ObjectServer):
     secret_key: ClassVar[str] = "secretKeyOfTheAdmin/0123456789abcdefghij"
 
     def _connect(self) -> None:
+        _read_models_once()
         self.client = _client(self.endpoint, self.key_id, self.secret_key)
 
     def _ready(self) -> bool:
@@ -152,6 +154,15 @@ class MotoServer(S3Server):
             raise ServerMissing(message)
         command = [sys.executable, str(_MOTO), str(ports[0])]
         return ServerProcess(command, self.directory), ports[0]
+
+
+@functools.cache
+def _read_models_once() -> None:
+    """Have botocore keep what it parses: else each new client costs a tenth of a second."""
+    from botocore.loaders import JSONFileLoader
+
+    load = functools.cache(JSONFileLoader().load_file)
+    JSONFileLoader.load_file = lambda _, path: load(path)
 
 
 def _client(endpoint: str, key_id: str, secret: str) -> Any:  # noqa: ANN401 - boto3 is untyped
