@@ -335,3 +335,20 @@ def test_a_path_may_be_a_url_or_start_at_home(
         stored = open_store(place).read("k", timeout=5)
         assert stored is not None
         assert stored.content == b"x"
+
+
+def test_a_directory_that_another_makes_just_then_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its absence was seen, and a moment later it is there."""
+    look = os.path.isdir
+
+    def look_and_be_late(path: str) -> bool:
+        there = look(path)
+        os.makedirs(path, exist_ok=True)
+        return there
+
+    monkeypatch.setattr("betfair_session.storage.local.os.path.isdir", look_and_be_late)
+    store = LocalStore(str(tmp_path / "a" / "b"))
+    store.create("k", b"first", timeout=5)
+    assert content(store) == b"first"
