@@ -152,7 +152,7 @@ def _judge(
         age = known - locked.modified
     state, _ = begin(settings, owner="", deadline=math.inf, nonce="looking", shared=store.atomic)
     # As if the token that the last login stored were dead.
-    state = state._replace(phase="lock", fingerprint=lock.published)
+    state = state.but(phase="lock", fingerprint=lock.published)
     tick = m.Tick(mono=0.0, wall=now, server=now, jitter=0.0, nonce="")
     _, effect = step(state, m.LockRead(lock, locked.version, age), tick)
     readiness: Readiness = "free"

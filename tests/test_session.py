@@ -6,7 +6,9 @@ import os
 import stat
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +28,7 @@ from betfair_session import (
     StoreUnavailable,
     StoreWriteError,
 )
+from betfair_session.lease import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +132,44 @@ def test_what_is_no_live_token_is_replaced(
     token = manager.get_session(tmp_path, KEY)
     assert (tmp_path / KEY).read_text() == token
     assert sandbox.counts()["certlogin"] == 1
+
+
+def test_content_that_is_replaced_is_told(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, with store and key, and without what it was: it may have been somebody's data."""
+    (tmp_path / KEY).write_text("shopping: bread")
+    manager.get_session(tmp_path, KEY)
+    (warning,) = [each for each in caplog.records if "no session token" in each.getMessage()]
+    assert warning.levelname == "WARNING"
+    assert str(tmp_path) in warning.getMessage()
+    assert KEY in warning.getMessage()
+    assert "bread" not in caplog.text
+    caplog.clear()
+    for content in ("", " \n", UNKNOWN):
+        (tmp_path / KEY).write_text(content)
+        manager.get_session(tmp_path, KEY)
+    sandbox.expire_all()
+    sandbox.login_status("INTERNAL_ERROR")
+    (tmp_path / KEY).write_text("shopping: bread")
+    with pytest.raises(LoginRefused):
+        manager.get_session(tmp_path, KEY)
+    assert "no session token" not in caplog.text
+
+
+def test_a_logout_leaves_what_is_no_token(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It may be somebody's data; blank content is nobody's."""
+    (tmp_path / KEY).write_text("shopping: bread")
+    with pytest.raises(NotATokenError, match=KEY) as caught:
+        manager.logout(tmp_path, KEY)
+    assert "bread" not in str(caught.value)
+    assert (tmp_path / KEY).read_text() == "shopping: bread"
+    (tmp_path / KEY).write_text(" \n")
+    manager.logout(tmp_path, KEY)
+    assert not (tmp_path / KEY).exists()
+    assert sandbox.counts() == {}
 
 
 def test_somebodys_data_is_left_alone(
@@ -330,6 +371,35 @@ def test_too_many_logins_in_a_minute_are_stopped(
     assert caught.value.not_before is not None
     assert sandbox.counts()["certlogin"] == 4
     assert "less than a minute old" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (
+            locks.Lock(locks.FAILED, status="INVALID_USERNAME_OR_PASSWORD", login_class="x"),
+            r"4 login attempts in the last minute, the last: INVALID_USERNAME_OR_PASSWORD\. Check",
+        ),
+        (locks.Lock(locks.FAILED, login_class="unknown"), "4 .*; the last ended without an answer"),
+        (locks.Lock(locks.FAILED, login_class="store"), "4 .* could not be stored"),
+        (locks.Lock(locks.DONE), "4 login attempts in the last minute, and more would"),
+    ],
+    ids=["refused", "unanswered", "unstored", "unlocked"],
+)
+def test_the_brake_tells_what_came_of_the_logins(
+    manager: SessionManager, tmp_path: Path, last: locks.Lock, expected: str
+) -> None:
+    """Nothing kills sessions that were never made."""
+    now = time.time()
+    since = 0.0 if last.state == locks.DONE else now
+    lock = last.but(logins=(now - 3, now - 2, now - 1, now), since=since, not_before=now - 1)
+    (tmp_path / (KEY + ".login")).write_bytes(locks.encode(lock))
+    (tmp_path / KEY).write_text("")
+    braked = SessionManager(manager._account.client, "u", "p")
+    with pytest.raises(LoginBrake, match=expected) as caught:
+        braked.get_session(tmp_path, KEY)
+    assert "egress address" not in str(caught.value)
+    assert caught.value.not_before is not None
 
 
 def test_a_call_does_not_wait_longer_than_it_may(
@@ -593,3 +663,46 @@ def test_lease_times_that_cannot_work_are_refused(settings: dict[str, Any]) -> N
     """A login must fit into the time to live."""
     with pytest.raises(ConfigurationError):
         LeaseSettings(**settings)
+
+
+WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    ({"verify_every": 900}, r"verify_every must be a timedelta .*timedelta\(minutes=15\)"),
+    ({"verify_every": timedelta(0)}, "verify_every must be a timedelta above 0"),
+    ({"login_timeout": "5"}, "login_timeout must be a number of seconds above 0"),
+    ({"login_timeout": None}, "login_timeout must be a number"),
+    ({"login_timeout": timedelta(seconds=5)}, "login_timeout must be a number"),
+    ({"login_timeout": float("inf")}, "login_timeout must be a number"),
+    ({"two_step": 123456, "interactive": True}, "two_step must be the code as a text"),
+]
+
+
+@pytest.mark.parametrize(("settings", "expected"), WRONG_SETTINGS, ids=str)
+def test_settings_of_a_wrong_type_are_refused(
+    client: IdentityClient, settings: dict[str, Any], expected: str
+) -> None:
+    """With a word on what is wanted."""
+    with pytest.raises(ConfigurationError, match=expected):
+        SessionManager(client, "u", "p", **settings)
+
+
+def test_a_client_in_the_wrong_place_is_refused(client: IdentityClient) -> None:
+    """The credentials do not show."""
+    swapped: Any = SessionManager
+    with pytest.raises(ConfigurationError, match="give an IdentityClient first") as caught:
+        swapped("name-of-mine", "password-of-mine", client)
+    assert "of-mine" not in str(caught.value)
+
+
+def test_arguments_of_a_call_of_a_wrong_type_are_refused(
+    manager: SessionManager, tmp_path: Path
+) -> None:
+    """A time, and storage options, which may hold credentials."""
+    call: Any = manager.get_session
+    for timeout in ("3", timedelta(seconds=3), 0):
+        with pytest.raises(ConfigurationError, match="timeout must be a number of seconds"):
+            call(tmp_path, KEY, timeout=timeout)
+    for options in ('{"key": "of-mine"}', ["of-mine"], 5):
+        with pytest.raises(ConfigurationError, match="storage_options must be a map") as caught:
+            call(tmp_path, KEY, options)
+        assert "of-mine" not in str(caught.value)
+    assert os.listdir(tmp_path) == []

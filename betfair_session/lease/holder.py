@@ -28,7 +28,7 @@ def take(state: State, tick: m.Tick) -> Next:
     if tick.mono >= state.deadline:
         return state, m.Failed("timeout", lock=state.lock)
     settings = state.settings
-    lock = (state.lock or locks.Lock(locks.HELD))._replace(
+    lock = (state.lock or locks.Lock(locks.HELD)).but(
         state=locks.HELD,
         nonce=state.nonce,
         owner=state.owner,
@@ -42,7 +42,7 @@ def take(state: State, tick: m.Tick) -> Next:
     version = state.lock_version
     # An earlier attempt without an answer may be the one that lands: its start counts.
     started = state.started or (tick.mono, tick.wall)
-    state = state._replace(phase="take", started=started, mine=lock)
+    state = state.but(phase="take", started=started, mine=lock)
     return state, m.WriteLock(lock, version, shared=state.shared)
 
 
@@ -51,20 +51,20 @@ def taken(state: State, event: m.Event, tick: m.Tick) -> Next:
     if isinstance(event, m.Written):
         shared = state.shared and event.honest
         return confirm(
-            state._replace(shared=shared, lock=state.mine, lock_version=event.version, troubles=0)
+            state.but(shared=shared, lock=state.mine, lock_version=event.version, troubles=0)
         )
     if isinstance(event, m.StoreFailed) and (not event.passing or state.takes >= TAKES):
         return state, m.Failed("error", event.error)
-    state = state._replace(takes=state.takes + 1)
+    state = state.but(takes=state.takes + 1)
     if state.takes == 1:
-        return state._replace(phase="lock"), m.ReadLock()
+        return state.but(phase="lock"), m.ReadLock()
     # A store that goes on refusing is not to be asked in a tight loop.
     return pause(state, m.ReadLock(), resume="lock", tries=state.takes, tick=tick)
 
 
 def confirm(state: State) -> Next:
     """With the lock in hand, read the token again: somebody may have been faster."""
-    return state._replace(phase="confirm", mine=state.lock or locks.JUNK), m.ReadToken()
+    return state.but(phase="confirm", mine=state.lock or locks.JUNK), m.ReadToken()
 
 
 def confirmed(state: State, event: m.Event, tick: m.Tick) -> Next:
@@ -73,7 +73,7 @@ def confirmed(state: State, event: m.Event, tick: m.Tick) -> Next:
         failed = m.Failed("error", event.error)
         return trouble(state, event, tick) or _release(state, _untouched(state), failed)
     assert isinstance(event, m.TokenRead)
-    state = with_token(state, event)._replace(base=event.version)
+    state = with_token(state, event).but(base=event.version)
     if not useless(state):
         return _release(state, _untouched(state))
     assert state.started is not None
@@ -87,7 +87,7 @@ def confirmed(state: State, event: m.Event, tick: m.Tick) -> Next:
         return _release(state, _untouched(state), m.Failed("timeout"))
     # Whoever waits only so long wants the token stored by then, too.
     seconds = min(settings.login_deadline, left * 0.75)
-    return state._replace(phase="login"), m.Login(seconds)
+    return state.but(phase="login"), m.Login(seconds)
 
 
 # --- logging in and publishing -------------------------------------------------------------------
@@ -96,13 +96,13 @@ def confirmed(state: State, event: m.Event, tick: m.Tick) -> Next:
 def logged_in(state: State, event: m.Event, tick: m.Tick) -> Next:
     """Take in what Betfair said to the login."""
     if isinstance(event, m.LoggedIn):
-        state = state._replace(new=event.token, new_fingerprint=event.fingerprint, troubles=0)
+        state = state.but(new=event.token, new_fingerprint=event.fingerprint, troubles=0)
         return _send(state, tick)
     if isinstance(event, m.Refused):
         refusals = state.mine.refusals + 1
         wait = event.waits[min(refusals, len(event.waits)) - 1]
         lock = _failure(state, tick, wait, event.login_class)
-        lock = lock._replace(refusals=refusals, status=event.status)
+        lock = lock.but(refusals=refusals, status=event.status)
         return _release(state, lock, m.Failed("error", event.error, not_before=lock.not_before))
     assert isinstance(event, m.Unclear)
     if not event.sent:
@@ -113,7 +113,7 @@ def logged_in(state: State, event: m.Event, tick: m.Tick) -> Next:
 
 def _send(state: State, tick: m.Tick) -> Next:
     publish = m.Publish(state.new, state.base)
-    state = state._replace(phase="publish", sends=state.sends + 1)
+    state = state.but(phase="publish", sends=state.sends + 1)
     if state.sends == 1:
         return state, publish
     return pause(state, publish, resume="publish", tries=state.sends - 1, tick=tick)
@@ -127,7 +127,7 @@ def published(state: State, event: m.Event, tick: m.Tick) -> Next:
     assert isinstance(event, m.StoreFailed | m.Conflict)
     refused = isinstance(event, m.StoreFailed) and not (event.landed or event.passing)
     landed = isinstance(event, m.StoreFailed) and event.landed
-    state = state._replace(
+    state = state.but(
         phase="readback",
         failure=event.error,
         maybe=state.maybe or landed,
@@ -138,7 +138,7 @@ def published(state: State, event: m.Event, tick: m.Tick) -> Next:
 
 
 def _success(state: State) -> Next:
-    lock = state.mine._replace(
+    lock = state.mine.but(
         state=locks.DONE,
         published=state.new_fingerprint,
         refusals=0,
@@ -162,7 +162,7 @@ def read_back(state: State, event: m.Event, tick: m.Tick) -> Next:
     state = with_token(state, event)
     if not unchanged and not useless(state):
         return _yield(state)
-    state = state._replace(base=event.version)
+    state = state.but(base=event.version)
     if state.sends < SENDS:
         return _send(state, tick)
     return _give_up(state, tick, "uncertain") if state.maybe else _undo(state)
@@ -172,14 +172,14 @@ def _yield(state: State) -> Next:
     """Make way for another's token, which is there already."""
     if state.maybe:
         # Mine may have been there before it, and be in use.
-        return _release(state, state.mine._replace(state=locks.DONE))
-    return state._replace(phase="logout", after=None), m.Logout(state.new)
+        return _release(state, state.mine.but(state=locks.DONE))
+    return state.but(phase="logout", after=None), m.Logout(state.new)
 
 
 def _undo(state: State) -> Next:
     """End the session of a login that certainly was not stored."""
     unwritten = m.Failed("unwritten", state.failure)
-    return state._replace(phase="logout", after=unwritten), m.Logout(state.new)
+    return state.but(phase="logout", after=unwritten), m.Logout(state.new)
 
 
 def logged_out(state: State, event: m.Event, tick: m.Tick) -> Next:
@@ -187,7 +187,7 @@ def logged_out(state: State, event: m.Event, tick: m.Tick) -> Next:
     assert isinstance(event, m.LoggedOut)
     if state.after is not None:
         return _give_up(state, tick, "unwritten", also=event.error)
-    return _release(state, state.mine._replace(state=locks.DONE))
+    return _release(state, state.mine.but(state=locks.DONE))
 
 
 def _give_up(state: State, tick: m.Tick, why: str, also: m.Error = None) -> Next:
@@ -200,11 +200,11 @@ def _give_up(state: State, tick: m.Tick, why: str, also: m.Error = None) -> Next
 
 def _untouched(state: State) -> Lock:
     """Return the lock of a holder that made no login."""
-    return state.mine._replace(state=locks.DONE, logins=state.mine.logins[:-1])
+    return state.mine.but(state=locks.DONE, logins=state.mine.logins[:-1])
 
 
 def _failure(state: State, tick: m.Tick, wait: float, login_class: str) -> Lock:
-    return state.mine._replace(
+    return state.mine.but(
         state=locks.FAILED,
         status="",
         login_class=login_class,
@@ -215,7 +215,7 @@ def _failure(state: State, tick: m.Tick, wait: float, login_class: str) -> Lock:
 
 def _release(state: State, lock: Lock, after: m.Effect | None = None) -> Next:
     """Write the lock, if it is still mine; what follows does not depend on it."""
-    state = state._replace(phase="release", after=after, mine=lock, releases=state.releases + 1)
+    state = state.but(phase="release", after=after, mine=lock, releases=state.releases + 1)
     return state, m.WriteLock(lock, state.lock_version, best_effort=True, shared=state.shared)
 
 
@@ -234,4 +234,4 @@ def released(state: State, event: m.Event, tick: m.Tick) -> Next:
         state.shared,
         state.share,
     )
-    return fresh._replace(dead=state.dead, polls=state.polls), m.ReadToken()
+    return fresh.but(dead=state.dead, polls=state.polls), m.ReadToken()

@@ -6,9 +6,10 @@ It holds no secret. Times are the store's own, in seconds since the epoch.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from .settings import MAX_TTL, MOST_LOGINS
+from .value import Value, value
 
 VERSION = 1
 """The format's number; an object with another one is left alone until it expires."""
@@ -19,7 +20,8 @@ JUNK_TTL = 30.0
 HELD, DONE, FAILED = "held", "done", "failed"
 
 
-class Lock(NamedTuple):
+@value
+class Lock(Value):
     """What the lock object says.
 
     Attributes:
@@ -58,7 +60,7 @@ def encode(lock: Lock) -> bytes:
     """Write a lock object's content."""
     import json
 
-    return json.dumps({"v": VERSION, **lock._asdict()}, separators=(",", ":")).encode()
+    return json.dumps({"v": VERSION, **vars(lock)}, separators=(",", ":")).encode()
 
 
 def decode(content: bytes) -> Lock:
@@ -100,7 +102,7 @@ def cleared(content: bytes) -> bytes:
 def withdrawn(content: bytes) -> bytes | None:
     """Return a released lock's content that no longer says that a token was published."""
     lock = decode(content)
-    return encode(lock._replace(published="")) if lock.state == DONE else None
+    return encode(lock.but(published="")) if lock.state == DONE else None
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside

@@ -76,9 +76,9 @@ def _weigh(state: State, tick: m.Tick) -> Next:
         if state.version is None and state.lock is None:
             # Most likely nobody has logged in yet: save the look at the lock.
             return holder.take(state, tick)
-        return state._replace(phase="lock"), m.ReadLock()
+        return state.but(phase="lock"), m.ReadLock()
     if state.polls and state.shared and not lock_just_read:
-        return state._replace(phase="vouch"), m.ReadLock()
+        return state.but(phase="vouch"), m.ReadLock()
     return _adopt(state)
 
 
@@ -86,7 +86,7 @@ def _adopt(state: State) -> Next:
     """Use a token that another published a moment ago, so that a crowd makes no keepAlives."""
     if _vouched_for(state):
         return state, m.Done(state.token, "adopted", FRESH)
-    return state._replace(phase="validate"), m.Validate(state.token)
+    return state.but(phase="validate"), m.Validate(state.token)
 
 
 def _vouch(state: State, event: m.Event, tick: m.Tick) -> Next:
@@ -112,11 +112,11 @@ def _validate(state: State, event: m.Event, tick: m.Tick) -> Next:
     if isinstance(event, m.Unclear):
         return state, m.Failed("error", event.error)
     if isinstance(event, m.Dead):
-        return _weigh(state._replace(dead=state.token), tick)
+        return _weigh(state.but(dead=state.token), tick)
     assert isinstance(event, m.Alive)
     if event.token != state.token or (state.share and state.shared):
         # Betfair has never been seen to rotate a token; if it does, the others need the new one.
-        state = state._replace(phase="rotate", new=event.token)
+        state = state.but(phase="rotate", new=event.token)
         return state, m.Publish(event.token, state.version)
     return state, m.Done(state.token, "adopted" if state.polls else "resumed")
 
@@ -141,8 +141,8 @@ def _with_lock(state: State, event: m.LockRead, tick: m.Tick) -> State:
     changed = event.version != state.lock_version or state.lock is None
     if changed and event.lock and event.lock.nonce != state.nonce and state.started:
         # Outbid. Should that attempt land yet, it is not to be taken for a later one of mine.
-        state = state._replace(nonce=tick.nonce, started=None)
-    return state._replace(
+        state = state.but(nonce=tick.nonce, started=None)
+    return state.but(
         lock=event.lock,
         lock_version=event.version,
         lock_age=event.age,
@@ -165,7 +165,7 @@ def _consult(state: State, tick: m.Tick) -> Next:
     elif lock.published != state.fingerprint:
         if state.reread != state.lock_version:
             # A login ended after the token was read: read it again before anything else.
-            state = state._replace(phase="look", reread=state.lock_version)
+            state = state.but(phase="look", reread=state.lock_version)
             return state, m.ReadToken()
         if _may_appear(state, lock):
             return _wait(state, tick)
@@ -189,7 +189,7 @@ def _try(state: State, lock: Lock, tick: m.Tick) -> Next:
         return state, refusal
     young = bool(recent(lock, tick)) and state.dead is not None
     young = young and lock.published == state.fingerprint
-    return holder.take(state._replace(young=young), tick)
+    return holder.take(state.but(young=young), tick)
 
 
 def _refusal(state: State, lock: Lock, tick: m.Tick) -> m.Failed | None:
@@ -224,7 +224,7 @@ def _wait(state: State, tick: m.Tick) -> Next:
     if left <= 0:
         return state, m.Failed("timeout", lock=state.lock)
     pause = min(0.25 * 1.5**state.polls, 1.5) * (0.5 + tick.jitter / 2)
-    state = state._replace(phase="wait", polls=state.polls + 1)
+    state = state.but(phase="wait", polls=state.polls + 1)
     return state, m.Wait(min(pause, left))
 
 
@@ -232,14 +232,14 @@ def _woke(state: State, event: m.Event, tick: m.Tick) -> Next:
     """Look again: at the token and at the lock in turn, one call each time."""
     del event, tick
     if state.polls % 2:
-        return state._replace(phase="look", reread=None), m.ReadToken()
-    return state._replace(phase="lock"), m.ReadLock()
+        return state.but(phase="look", reread=None), m.ReadToken()
+    return state.but(phase="lock"), m.ReadLock()
 
 
 def _go_on(state: State, event: m.Event, tick: m.Tick) -> Next:
     del event, tick
     assert state.after is not None
-    return state._replace(phase=state.resume, after=None), state.after
+    return state.but(phase=state.resume, after=None), state.after
 
 
 _PHASES: dict[str, Callable[[State, m.Event, m.Tick], Next]] = {

@@ -6,8 +6,9 @@ once it is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .value import Value, value
 
 if TYPE_CHECKING:
     from .lock import Lock
@@ -16,22 +17,8 @@ Token: TypeAlias = Any
 Error: TypeAlias = Any
 
 
-class Message:
-    """What all of them can do; methods of their own would cost a cold start 0.3 ms for each."""
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((type(self), *vars(self).values()))
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({fields})"
-
-
-@dataclass(eq=False, repr=False)
-class Tick(Message):
+@value
+class Tick(Value):
     """The clocks and the randomness of one step.
 
     Attributes:
@@ -52,18 +39,18 @@ class Tick(Message):
 # --- asked of the store --------------------------------------------------------------------------
 
 
-@dataclass(eq=False, repr=False)
-class ReadToken(Message):
+@value
+class ReadToken(Value):
     """Read the token object."""
 
 
-@dataclass(eq=False, repr=False)
-class ReadLock(Message):
+@value
+class ReadLock(Value):
     """Read the lock object."""
 
 
-@dataclass(eq=False, repr=False)
-class WriteLock(Message):
+@value
+class WriteLock(Value):
     """Write the lock object: if it has `version`, or is missing when that is None.
 
     `best_effort` when nothing depends on it; `shared` False where the store's conditions are not
@@ -76,16 +63,16 @@ class WriteLock(Message):
     shared: bool = True
 
 
-@dataclass(eq=False, repr=False)
-class Publish(Message):
+@value
+class Publish(Value):
     """Write the token object if it has `version`, or is missing when that is None."""
 
     token: Token
     version: str | None
 
 
-@dataclass(eq=False, repr=False)
-class Wait(Message):
+@value
+class Wait(Value):
     """Wait some seconds."""
 
     seconds: float
@@ -94,22 +81,22 @@ class Wait(Message):
 # --- asked of Betfair ----------------------------------------------------------------------------
 
 
-@dataclass(eq=False, repr=False)
-class Validate(Message):
+@value
+class Validate(Value):
     """Ask whether the token lives."""
 
     token: Token
 
 
-@dataclass(eq=False, repr=False)
-class Login(Message):
+@value
+class Login(Value):
     """Log in, once, within some seconds."""
 
     seconds: float
 
 
-@dataclass(eq=False, repr=False)
-class Logout(Message):
+@value
+class Logout(Value):
     """End a session that this very call created."""
 
     token: Token
@@ -118,8 +105,8 @@ class Logout(Message):
 # --- the end -------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False, repr=False)
-class Done(Message):
+@value
+class Done(Value):
     """The token to use.
 
     Attributes:
@@ -133,8 +120,8 @@ class Done(Message):
     age: float = 0.0
 
 
-@dataclass(eq=False, repr=False)
-class Failed(Message):
+@value
+class Failed(Value):
     """No token.
 
     Attributes:
@@ -158,8 +145,8 @@ class Failed(Message):
 # --- told by the store ---------------------------------------------------------------------------
 
 
-@dataclass(eq=False, repr=False)
-class TokenRead(Message):
+@value
+class TokenRead(Value):
     """The token object's token (None when missing or junk) and version (None when missing)."""
 
     token: Token = None
@@ -167,8 +154,8 @@ class TokenRead(Message):
     fingerprint: str = ""
 
 
-@dataclass(eq=False, repr=False)
-class LockRead(Message):
+@value
+class LockRead(Value):
     """The lock object (None when missing), its version, and its age by the store's clock."""
 
     lock: Lock | None = None
@@ -176,23 +163,23 @@ class LockRead(Message):
     age: float | None = None
 
 
-@dataclass(eq=False, repr=False)
-class Written(Message):
+@value
+class Written(Value):
     """A write was done; `honest` False when the store turned out to ignore conditions."""
 
     version: str
     honest: bool = True
 
 
-@dataclass(eq=False, repr=False)
-class Conflict(Message):
+@value
+class Conflict(Value):
     """The condition of a write did not hold, or so it seems."""
 
     error: Error = None
 
 
-@dataclass(eq=False, repr=False)
-class StoreFailed(Message):
+@value
+class StoreFailed(Value):
     """A call failed. `landed`: it may have changed something. `passing`: it may go by itself."""
 
     error: Error
@@ -200,37 +187,37 @@ class StoreFailed(Message):
     passing: bool = False
 
 
-@dataclass(eq=False, repr=False)
-class Woke(Message):
+@value
+class Woke(Value):
     """The wait is over."""
 
 
 # --- told by Betfair -----------------------------------------------------------------------------
 
 
-@dataclass(eq=False, repr=False)
-class Alive(Message):
+@value
+class Alive(Value):
     """The token lives; Betfair may have answered with another one, which is to be used."""
 
     token: Token
     fingerprint: str = ""
 
 
-@dataclass(eq=False, repr=False)
-class Dead(Message):
+@value
+class Dead(Value):
     """The token is dead: Betfair said so."""
 
 
-@dataclass(eq=False, repr=False)
-class LoggedIn(Message):
+@value
+class LoggedIn(Value):
     """A new session."""
 
     token: Token
     fingerprint: str = ""
 
 
-@dataclass(eq=False, repr=False)
-class Refused(Message):
+@value
+class Refused(Value):
     """The login was answered with a status that is not a success.
 
     `waits`: seconds without another login, for the first such answer, the second, and so on.
@@ -242,16 +229,16 @@ class Refused(Message):
     waits: tuple[float, ...]
 
 
-@dataclass(eq=False, repr=False)
-class Unclear(Message):
+@value
+class Unclear(Value):
     """Nobody knows what came of the call. `sent` False when it never left."""
 
     error: Error
     sent: bool = True
 
 
-@dataclass(eq=False, repr=False)
-class LoggedOut(Message):
+@value
+class LoggedOut(Value):
     """The logout was tried; `error` is what went wrong with it, if anything."""
 
     error: Error = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import lock as locks, messages as m
+from .value import Value, value
 
 if TYPE_CHECKING:
     from .lock import Lock
@@ -43,7 +44,8 @@ RELEASES = 2
 """How often the lock's release is sent at most."""
 
 
-class State(NamedTuple):
+@value
+class State(Value):
     """Everything that one call knows.
 
     Attributes:
@@ -113,7 +115,7 @@ class State(NamedTuple):
 
 def with_token(state: State, event: m.TokenRead) -> State:
     """Take in what was read of the token object."""
-    return state._replace(
+    return state.but(
         token=event.token,
         version=event.version,
         fingerprint=event.fingerprint,
@@ -131,7 +133,7 @@ def trouble(state: State, event: m.StoreFailed, tick: m.Tick) -> Next | None:
     if not event.passing or state.troubles >= TROUBLES or tick.mono >= state.deadline:
         return None
     again: m.Effect = m.ReadLock() if state.phase == "lock" else m.ReadToken()
-    state = state._replace(troubles=state.troubles + 1)
+    state = state.but(troubles=state.troubles + 1)
     return pause(state, again, resume=state.phase, tries=state.troubles, tick=tick)
 
 
@@ -139,7 +141,7 @@ def pause(state: State, then: m.Effect, *, resume: str, tries: int, tick: m.Tick
     """Wait a little, longer after each try, but not beyond the deadline; then go on."""
     seconds = min(0.25 * 2 ** (tries - 1), 2.0) * (0.5 + tick.jitter / 2)
     seconds = min(seconds, max(state.deadline - tick.mono, 0.0))
-    return state._replace(phase="pause", resume=resume, after=then), m.Wait(seconds)
+    return state.but(phase="pause", resume=resume, after=then), m.Wait(seconds)
 
 
 def recent(lock: Lock | None, tick: m.Tick) -> tuple[float, ...]:

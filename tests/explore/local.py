@@ -87,7 +87,7 @@ class View:
         """Blank what no process acts upon."""
         failed = lock.state == locks.FAILED
         last = -BRAKE_WINDOW - 2 * MARGIN if self.brake else float("inf")
-        return lock._replace(
+        return lock.but(
             owner="",
             since=lock.since if failed else 0.0,
             logins=tuple(time for time in lock.logins if time > last),
@@ -100,7 +100,7 @@ class View:
     def later_lock(self, lock: Lock, seconds: float) -> Lock:
         """Tell a lock's times from a later now."""
         return self.lock(
-            lock._replace(
+            lock.but(
                 since=lock.since - seconds,
                 logins=tuple(time - seconds for time in lock.logins),
                 not_before=lock.not_before - seconds,
@@ -110,14 +110,14 @@ class View:
     def effect(self, effect: m.Effect) -> m.Effect:
         """Blank what only people read."""
         if isinstance(effect, m.WriteLock):
-            return replace(effect, lock=self.lock(effect.lock))
+            return effect.but(lock=self.lock(effect.lock))
         if isinstance(effect, m.Failed):
             return m.Failed(effect.why)
         if isinstance(effect, m.Login):
             assert effect.seconds > 0
             return m.Login(1.0)
         if isinstance(effect, m.Done):
-            return replace(effect, age=0.0)
+            return effect.but(age=0.0)
         return effect
 
     def state(self, state: State) -> State:
@@ -135,7 +135,7 @@ class View:
             )
         state = self._known_lock(state)
         keeps, started = phase in _KEEPS_TOKEN, state.started
-        return state._replace(
+        return state.but(
             deadline=max(state.deadline, 0.0),
             token=state.token if keeps else None,
             version=state.version if keeps else None,
@@ -155,7 +155,7 @@ class View:
         """Cut down the lock that was read earlier to what can still be compared with it."""
         lock, phase = state.lock, state.phase
         if phase not in LOOKING or lock is None:
-            return state._replace(lock=None, lock_age=None, lock_since=0.0, reread=None)
+            return state.but(lock=None, lock_age=None, lock_since=0.0, reread=None)
         just_read = state.reread == state.lock_version and phase in {"look", "validate"}
         same = state.reread if state.reread == state.lock_version else None
         held, since = lock.state == locks.HELD, state.lock_since
@@ -167,7 +167,7 @@ class View:
             lock = locks.Lock(locks.DONE, published=lock.published)
         else:
             lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
-        return state._replace(lock=lock, lock_age=age, lock_since=since, reread=same)
+        return state.but(lock=lock, lock_age=age, lock_since=since, reread=same)
 
     def start(self, state: State, effect: m.Effect, *, skew: float) -> Local:
         """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
@@ -180,21 +180,21 @@ class View:
         """
         tick = m.Tick(0.0, 0.0, local.off, 0.5, nonce or NOBODY)
         named = local.state.nonce != NOBODY
-        state = local.state if named else local.state._replace(nonce=nonce)
+        state = local.state if named else local.state.but(nonce=nonce)
         state, effect = step(state, event, tick)
         while isinstance(effect, m.Wait):
             assert effect.seconds >= 0
             state, effect = step(state, m.Woke(), tick)
         look_at_step(state, event, effect)
         if state.nonce == nonce and state.phase != "take":
-            state = state._replace(nonce=NOBODY)
+            state = state.but(nonce=NOBODY)
         return replace(local, state=self.state(state), effect=self.effect(effect))
 
     def later(self, local: Local, seconds: float, *, still: bool) -> Local:
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
         state, felt = local.state, 0.0 if still else seconds
         started = state.started
-        state = state._replace(
+        state = state.but(
             deadline=state.deadline - felt,
             lock=self.later_lock(state.lock, seconds) if state.lock else None,
             lock_since=state.lock_since - felt,
@@ -203,7 +203,7 @@ class View:
         )
         effect = local.effect
         if isinstance(effect, m.WriteLock):
-            effect = replace(effect, lock=self.later_lock(effect.lock, seconds))
+            effect = effect.but(lock=self.later_lock(effect.lock, seconds))
         off = local.off - (seconds - felt) if local.known else local.off
         return Local(self.state(state), effect, off, local.known)
 
@@ -211,10 +211,10 @@ class View:
         """Set a process's wall clock forward or back."""
         state = local.state
         if state.started:
-            state = state._replace(started=(state.started[0], state.started[1] - seconds))
+            state = state.but(started=(state.started[0], state.started[1] - seconds))
         off = local.off if local.known else local.off + seconds
         return Local(self.state(state), local.effect, off, local.known)
 
     def forget(self, local: Local) -> Local:
         """Take back the name of an attempt that is written nowhere."""
-        return replace(local, state=local.state._replace(nonce=NOBODY))
+        return replace(local, state=local.state.but(nonce=NOBODY))

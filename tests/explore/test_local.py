@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,7 +95,7 @@ class Answers:
 def _moved(lock: Lock, seconds: float) -> Lock:
     times = tuple(time + seconds for time in lock.logins)
     since, ends = lock.since + seconds, lock.not_before + seconds
-    return lock._replace(since=since, not_before=ends, logins=times)
+    return lock.but(since=since, not_before=ends, logins=times)
 
 
 @pytest.mark.parametrize("batch", range(10))
@@ -119,7 +118,7 @@ def _walk_both(seed: int) -> None:
         share=rng.random() < 0.5,
     )
     short = view.start(*begun, skew=0.0)
-    full: State = short.state._replace(nonce="n1", deadline=now + deadline)
+    full: State = short.state.but(nonce="n1", deadline=now + deadline)
     effect: m.Effect = short.effect
     for _ in range(80):
         if isinstance(effect, m.Done | m.Failed):
@@ -131,10 +130,10 @@ def _walk_both(seed: int) -> None:
         short = view.advance(short, event, "n1")
         tick = m.Tick(now, now, now, 0.5, "n1")
         if isinstance(event, m.LockRead) and event.lock is not None:
-            event = replace(event, lock=_moved(event.lock, now))
+            event = event.but(lock=_moved(event.lock, now))
         full, effect = step(full, event, tick)
         while isinstance(effect, m.Wait):
             full, effect = step(full, m.Woke(), tick)
         same = view.later(Local(full, effect), now, still=False)
         assert view.effect(same.effect) == short.effect, seed
-        assert view.state(same.state)._replace(nonce="") == short.state._replace(nonce=""), seed
+        assert view.state(same.state).but(nonce="") == short.state.but(nonce=""), seed

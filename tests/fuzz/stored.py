@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from betfair_session import LeaseSettings
@@ -48,7 +47,7 @@ _LOGINS: tuple[m.Event, ...] = (
     m.LoggedIn("token-new", "token-new"),
     m.Refused(LoginRefused("no"), "ACCOUNT_NOW_LOCKED", "account", (60.0, 1200.0)),
     _UNCLEAR,
-    replace(_UNCLEAR, sent=False),
+    _UNCLEAR.but(sent=False),
 )
 _AGES = (None, 0.0, 1.5, 3.0, 59.0, 3600.0, -3600.0)
 
@@ -124,8 +123,7 @@ def _walk(choices: Feed, content: bytes) -> m.Done | m.Failed:
         if isinstance(effect, m.Done | m.Failed):
             return effect
         passed = effect.seconds if isinstance(effect, m.Wait) else 0.01
-        tick = replace(
-            tick,
+        tick = tick.but(
             mono=tick.mono + passed,
             wall=tick.wall + passed,
             server=tick.server + passed,
