@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .auth import BetfairAuth as BetfairAuth
     from .betting import session_is_invalid as session_is_invalid
     from .certificates import Certificate as Certificate
-    from .environment import from_env as from_env
+    from .environment import from_env as from_env, place_from_env as place_from_env
     from .events import Event as Event
     from .exceptions import (
         BetfairSessionError as BetfairSessionError,
@@ -47,7 +47,7 @@ _HOMES = {
     "auth": ["BetfairAuth"],
     "betting": ["session_is_invalid"],
     "certificates": ["Certificate"],
-    "environment": ["from_env"],
+    "environment": ["from_env", "place_from_env"],
     "events": ["Event"],
     "exceptions": [
         "BetfairSessionError",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
+
+from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,3 +50,22 @@ class Account(NamedTuple):
                 self.username, self.password, code=self.two_step, timeout=seconds
             )
         return self.client.certlogin(self.username, self.password, timeout=seconds)
+
+
+def checked_interval(value: timedelta, name: str) -> timedelta:
+    """Check a time that a caller gave as a timedelta.
+
+    Args:
+        value: the time.
+        name: the argument's name, for the error.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigurationError: it is anything else, or not above 0.
+    """
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        message = f"{name} must be a timedelta above 0, such as timedelta(minutes=15)"
+        raise ConfigurationError(message)
+    return value

@@ -58,7 +58,12 @@ class Answer:
         page = self.body.decode("utf-8", "replace")
         for secret in self.sent:
             page = page.replace(secret.reveal(), " ") if secret else page
-        page = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*(>|$)", " ", page)
+        title = re.search(r"(?is)<title\b[^>]*(?:>|$)(.*?)(?:</title>|$)", page)
+        rest = re.sub(r"(?is)<(script|style|title)\b.*?(</\1>|$)", " ", page)
+        # Most pages say in their body once more what their title says.
+        if title and title[1].strip() not in rest:
+            rest = f"{title[1]} {rest}"
+        page = re.sub(r"<[^>]*(>|$)", " ", rest)
         words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
         # A page may repeat a secret escaped or in another case: leave out every word of one.
         hidden = {

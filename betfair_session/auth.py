@@ -20,6 +20,7 @@ from .exceptions import ConfigurationError, SessionRejected
 from .jurisdictions import JURISDICTIONS
 from .operations import ORDER_SECONDS, called, change_orders
 from .secret import SecretHeader
+from .session import checked_handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,9 +80,9 @@ class BetfairAuth(AuthBase):
             replay_orders: whether order calls are sent once more, too.
 
         Raises:
-            ConfigurationError: a host that is none.
+            ConfigurationError: `session` is no handle, or a host is none.
         """
-        self._session = session
+        self._session = checked_handle(session)
         self._hosts = API_HOSTS if hosts is None else _checked(hosts)
         self._replay_orders = replay_orders
 
@@ -186,7 +187,11 @@ def _checked(hosts: Iterable[str]) -> frozenset[str]:
 def _shown(url: str | None) -> str:
     """Return what of a URL can be shown: a user's name, a path or a query may be secret."""
     parts = urlsplit(url or "")
-    return f"{parts.scheme}://{parts.hostname or ''}"
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # it is no number, so it may be a password
+        port = ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
 def _place(netloc: str) -> str:

@@ -31,37 +31,49 @@ _LEVELS: dict[Kind, int] = {
     "lease taken over": logging.WARNING,
     "refused": logging.WARNING,
     "cannot tell": logging.WARNING,
-    "failed": logging.WARNING,
 }
+"""All others are DEBUG; so is "failed": whoever gave what cannot work gets the error itself."""
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened on the way to a token. It holds no secret.
 
-    Each call that asks the store ends with exactly one of
+    A call that asks the store and uses the token it finds there tells one of
 
     - "resumed": the stored token lives, says Betfair;
     - "trusted": the store says that it was verified within the trust window;
-    - "adopted": another process logged in meanwhile, and its token is used;
-    - "logged in": this process made the login, and stored the token;
+    - "adopted": another process logged in meanwhile, and its token is used.
+
+    One that logs in tells
+
+    - "logged in": Betfair has made a session, which is not stored yet; then
+    - "written": its token is stored, and used. (It is missing where the store's answer was lost,
+      and only another look has shown the token there.) Or, in its place,
+    - "logged out": the session was ended, since its token could not be stored, or another's was
+      there first; then comes one of the others, for what became of the call.
+
+    One that fails tells, last,
+
     - "refused": Betfair refused a login, now or a moment ago, or there were too many;
     - "cannot tell": Betfair or the store gave no clear answer, or another login took too long;
-    - "failed": what was given cannot work, such as the certificate or the key;
+      within a trust window's session the call may go on with the token that it has;
+    - "failed": what was given cannot work, such as the certificate or the key.
 
-    and on its way there may be
+    On the way there may be
 
     - "waited": for another process's login;
-    - "lease taken over": from a process that did not finish its login in time;
-    - "written": the new token was stored;
-    - "logged out": a session was ended, since it could not be stored or another's was there first.
+    - "lease taken over": from a process that did not finish its login in time.
+
+    `Session.logout` tells "logged out", too.
 
     Attributes:
         kind: which of these.
         store: the store's URL for people, without credentials.
         key: the token's name.
-        seconds: how long it took: the whole call for those that end it ("logged in": the login
-            alone); for "lease taken over" the age of the lock, as well as it is known.
+        seconds: how long it took: the login alone for "logged in", the write for "written", the
+            wait for "waited", the logout for "logged out"; for "lease taken over" the age of the
+            lock, as well as it is known; for the others the whole call.
         detail: Betfair's status, who held the login, or the error's text; "" where there is none.
     """
 

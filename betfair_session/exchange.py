@@ -17,6 +17,7 @@ from .closing import Closable
 from .deadline import OverrunError, run_within
 from .endpoint import https_base
 from .exceptions import BetfairSessionError, ConfigurationError
+from .jurisdictions import is_betfairs
 from .network import describe
 from .operations import (
     ORDER_SECONDS,
@@ -28,7 +29,8 @@ from .operations import (
 )
 from .resending import Budget, ResendingAdapter
 from .results import exchange_error, read_result
-from .transport import checked_verify
+from .session import checked_handle
+from .transport import checked_seconds, checked_verify
 
 if TYPE_CHECKING:
     import os
@@ -65,7 +67,8 @@ class Exchange(Closable):
         Args:
             session: the handle of the token, from `SessionManager.session`.
             api_url: the API's base in place of the jurisdiction's, such as
-                "https://localhost:8443/exchange/".
+                "https://localhost:8443/exchange/". It has to be named if the client's
+                `identity_url` is not Betfair's.
             verify: True, or the path of a CA bundle to trust; None for what the session's client
                 trusts. It cannot be switched off.
             timeout: seconds that one call may take, its repetitions and renewals included.
@@ -75,15 +78,21 @@ class Exchange(Closable):
         Raises:
             ConfigurationError: an argument that cannot work.
         """
-        api_host = session.client.jurisdiction.api_host
+        client = checked_handle(session).client
+        api_host = client.jurisdiction.api_host
+        if not (api_url or is_betfairs(urlsplit(client.identity_url).hostname or "")):
+            message = (
+                "name api_url, since the client's identity_url is not Betfair's: a session from "
+                f"there is not for {api_host}"
+            )
+            raise ConfigurationError(message)
         self._base = https_base(api_url or f"https://{api_host}/exchange/", name="api_url")
-        self._timeout = _checked_seconds(timeout)
+        self._host = urlsplit(self._base).netloc
+        self._timeout = checked_seconds(timeout)
         self.requests = requests.Session()
         self.requests.trust_env = False
-        self.requests.auth = BetfairAuth(
-            session, hosts=[urlsplit(self._base).netloc], replay_orders=replay_orders
-        )
-        self.requests.verify = session.client.verify if verify is None else checked_verify(verify)
+        self.requests.auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
+        self.requests.verify = client.verify if verify is None else checked_verify(verify)
         self.requests.proxies.update(proxies or {})
         # Threads that share a jar of cookies get in each other's way, and the API needs none.
         self.requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -124,7 +133,7 @@ class Exchange(Closable):
         operation = find_operation(method)
         name = operation.name
         params = with_customer_ref(name, {} if params is None else params)
-        seconds = self._timeout if timeout is None else _checked_seconds(timeout)
+        seconds = self._timeout if timeout is None else checked_seconds(timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
         body = _encoded(params if rest else _envelope(operation, params))
@@ -138,15 +147,16 @@ class Exchange(Closable):
         except BetfairSessionError as error:
             if reads or not budget.unknown:
                 raise
-            detail = f"nor a session to repeat it with: {error}"
-            raise exchange_error(name, f"had no answer, {detail}", unknown=True) from error
+            what = f"had no answer from {self._host}, nor a session to repeat it with: {error}"
+            raise exchange_error(name, what, unknown=True) from error
         except (requests.RequestException, OSError, ValueError) as error:
             detail = describe(error)
         else:
             unknown = budget.unknown > 0
             content = response.content
             return read_result(name, response.status_code, content, rest=rest, unknown=unknown)
-        raise exchange_error(name, f"had no answer: {detail}", unknown=budget.unknown > 0)
+        what = f"had no answer from {self._host}: {detail}"
+        raise exchange_error(name, what, unknown=budget.unknown > 0)
 
     def close(self) -> None:
         """Close the connections; the Exchange can be used again afterwards."""
@@ -176,10 +186,3 @@ def _encoded(content: dict[str, Any]) -> bytes:
     except (TypeError, ValueError, RecursionError):
         message = "params must be what JSON can hold"
     raise ConfigurationError(message)
-
-
-def _checked_seconds(timeout: float) -> float:
-    if not timeout > 0:
-        message = "timeout must be a number of seconds above 0"
-        raise ConfigurationError(message)
-    return float(timeout)

@@ -38,9 +38,7 @@ def failure(failed: Failed, *, store: str, key: str) -> BetfairSessionError:
         return _remembered(failed.lock, not_before, store, key)
     if failed.why == "brake":
         return LoginBrake(
-            f"the token {key!r} in {store} needed too many logins in the last minute: something "
-            "kills each new session. Look for an egress address that changes between calls, a "
-            "wrong jurisdiction, or somebody who logs out. Another login is allowed from "
+            f"the token {key!r} in {store} {_braked(failed.lock)}. Another login is allowed from "
             f"{_clock(not_before)}",
             not_before=not_before,
         )
@@ -64,6 +62,27 @@ def failure(failed: Failed, *, store: str, key: str) -> BetfairSessionError:
         error.not_before = not_before
     assert isinstance(error, BetfairSessionError)  # noqa: S101 - nothing else is ever told
     return error
+
+
+def _braked(lock: Lock | None) -> str:
+    """Tell what came of the logins that were too many, as far as the lock says."""
+    tried = f"needed {len(lock.logins) if lock else 'too many'} login attempts in the last minute"
+    if lock and lock.status:
+        from .login_status import describe
+
+        hint = describe(lock.status).hint.rstrip(".")
+        return f"{tried}, the last: {lock.status}. {hint}"
+    if lock and lock.login_class == "store":
+        return f"{tried}; the last brought a token that could not be stored"
+    if lock and lock.login_class:
+        return f"{tried}; the last ended without an answer"
+    if lock and not lock.since:
+        # Unlocked by somebody, and with that what came of them is forgotten.
+        return f"{tried}, and more would get the account banned"
+    return (
+        f"{tried}: something kills each new session. Look for an egress address that changes "
+        "between calls, a wrong jurisdiction, or somebody who logs out"
+    )
 
 
 def _remembered(

@@ -15,7 +15,7 @@ from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
 from .secret import Secret
 from .tokens import is_token
-from .transport import NoAnswerError, Transport, checked_verify
+from .transport import NoAnswerError, Transport, checked_seconds, checked_verify
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +76,7 @@ class IdentityClient(Closable):
         proxies: Mapping[str, str] | None = None,
         session: requests.Session | None = None,
     ) -> None:
-        """Prepare a client; no file is read and no connection opened yet.
+        """Prepare a client; no connection is opened and no certificate read yet.
 
         Args:
             app_key: the application key, sent as X-Application.
@@ -106,11 +106,8 @@ class IdentityClient(Closable):
             identity_cert_url or self._jurisdiction.identity_cert_url, name="identity_cert_url"
         )
         self._verify = checked_verify(verify)
-        if not timeout > 0:
-            message = "timeout must be a number of seconds above 0"
-            raise ConfigurationError(message)
+        self.timeout = checked_seconds(timeout)
         self._certificate = None if certificate is None else Certificate.of(certificate)
-        self.timeout = float(timeout)
         self._proxies = proxies
         self._session = session
         self._transport = Transport(verify=self._verify, proxies=proxies, session=session)
@@ -124,6 +121,11 @@ class IdentityClient(Closable):
     def verify(self) -> bool | str:
         """What servers are verified by: True, or the path of a CA bundle."""
         return self._verify
+
+    @property
+    def identity_url(self) -> str:
+        """The base of login, keepAlive and logout: the jurisdiction's, or what was given."""
+        return self._base
 
     @property
     def jurisdiction(self) -> Jurisdiction:
@@ -289,7 +291,7 @@ class IdentityClient(Closable):
             "X-Authentication": token,
         }
         try:
-            answer = self._transport.post_again(endpoint.url, headers, timeout or self.timeout)
+            answer = self._transport.post_again(endpoint.url, headers, self._seconds(timeout))
         except NoAnswerError as error:
             raise cannot_tell(endpoint, error.detail) from None
         return read_session(endpoint, answer, token)
@@ -312,9 +314,12 @@ class IdentityClient(Closable):
         }
         form: dict[str, Sendable] = {"username": username, "password": password}
         try:
-            return transport.post(endpoint.url, headers, form, timeout or self.timeout)
+            return transport.post(endpoint.url, headers, form, self._seconds(timeout))
         except NoAnswerError as error:
             raise cannot_tell(endpoint, error.detail) from None
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self.timeout if timeout is None else checked_seconds(timeout)
 
     def _load_certificate(self, context: ssl.SSLContext) -> None:
         assert self._certificate is not None  # noqa: S101 - certlogin has seen to it
@@ -328,13 +333,21 @@ class IdentityClient(Closable):
 
 def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
     """Return the two-step code, asking for it if need be."""
-    if not callable(code):
-        return None if code is None else Secret(code)
+    if code is None:
+        return None
     try:
-        return Secret(code())
+        found = Secret(code() if callable(code) else code)
     except Exception as error:  # noqa: BLE001 - it is the caller's code
         message = f"the two-step code could not be had: {type(error).__name__}"
+    else:
+        if _is_text(found.reveal()):
+            return found
+        message = 'the two-step code must be a text, such as "123456"'
     raise ConfigurationError(message)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _check_sendable(value: Secret, name: str) -> None:

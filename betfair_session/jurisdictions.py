@@ -111,6 +111,15 @@ _ALIASES = {
 _DENMARK = frozenset({"denmark", "dk"})
 
 
+def is_betfairs(host: str) -> bool:
+    """Tell whether a host's name lies in one of Betfair's domains."""
+    return any(
+        f".{host.lower()}".endswith("." + known.partition(".")[2])
+        for place in JURISDICTIONS.values()
+        for known in (place.identity_host, place.identity_cert_host)
+    )
+
+
 def jurisdiction(name: str) -> Jurisdiction:
     """Look up a jurisdiction; a name that is not known is never taken for another.
 
@@ -136,7 +145,8 @@ def jurisdiction(name: str) -> Jurisdiction:
     if found is None:
         message = (
             f"unknown jurisdiction {name!r}; known are {', '.join(JURISDICTIONS)} "
-            f"(or {', '.join(_ALIASES)})"
+            f"(or {', '.join(_ALIASES)}). Accounts of the United Kingdom and Ireland are "
+            "international"
         )
         raise ConfigurationError(message)
     return found

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from .account import checked_interval
 from .closing import Closable
-from .exceptions import ConfigurationError
+from .exceptions import BetfairSessionError, ConfigurationError
+from .session import checked_handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ _log = logging.getLogger("betfair_session.keepalive")
 _MOST = timedelta(hours=1)
 _UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
 _RETRIES = (15.0, 30.0, 60.0)  # seconds after the first, second and every later failure in a row
+_BAN = 1200.0  # seconds; no failure forbids a login for longer, whatever this machine's clock says
 
 
 def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
@@ -67,7 +70,8 @@ class KeepAlive(Closable):
     """Verifies a session again and again, in a thread of its own or by the caller's scheduler.
 
     A dead session is renewed on the way, by one login for all who share it. After a failure
-    it tries again in 15, 30, and then every 60 seconds.
+    it tries again in 15, 30, and then every 60 seconds; after a refused login not before the time
+    from which another may be tried.
 
         with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
             trade()
@@ -88,12 +92,14 @@ class KeepAlive(Closable):
             on_report: called after each attempt, in the thread that made it.
 
         Raises:
-            ConfigurationError: `every` is not above 0, or not shorter than a session lives.
+            ConfigurationError: `session` is no handle, or `every` no timedelta above 0 and shorter
+                than a session lives.
         """
-        length = session.client.jurisdiction.session_length
-        every = keep_alive_interval(session.client.jurisdiction) if every is None else every
-        if not every.total_seconds() > 0 or (length is not None and every >= length):
-            message = f"every must be above 0 and shorter than a session lives, {length}"
+        place = checked_handle(session).client.jurisdiction
+        length = place.session_length
+        every = keep_alive_interval(place) if every is None else checked_interval(every, "every")
+        if length is not None and every >= length:
+            message = f"every must be shorter than a session lives, {length}"
             raise ConfigurationError(message)
         self._session = session
         self._every = every.total_seconds()
@@ -128,8 +134,12 @@ class KeepAlive(Closable):
         again = self._every
         if error is not None:
             again = min(_RETRIES[min(self._failures, len(_RETRIES)) - 1], self._every)
+            again = max(again, _forbidden_for(error))
+            what = type(error).__name__
+            if not isinstance(error, BetfairSessionError) or isinstance(error, ConfigurationError):
+                what += f": {error}"  # the text of any other is in the log already, as an event
             _log.warning(
-                "%r was not kept alive, next try in %.0f s: %s", self._session, again, error
+                "%r was not kept alive, next try in %.0f s: %s", self._session, again, what
             )
         self._last = report = Report(datetime.now(timezone.utc), error, again)
         if self._on_report is not None:
@@ -178,3 +188,11 @@ class KeepAlive(Closable):
         finally:
             if not self._stopping.is_set():
                 _log.critical("%r is no longer kept alive: the thread ended", self._session)
+
+
+def _forbidden_for(error: Exception) -> float:
+    """Return the seconds for which an error forbids another login: until then no try can help."""
+    until: datetime | None = getattr(error, "not_before", None)
+    if until is None:
+        return 0.0
+    return min((until - datetime.now(timezone.utc)).total_seconds(), _BAN)

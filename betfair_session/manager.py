@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .account import Account
+from .account import Account, checked_interval
 from .closing import Closable
 from .exceptions import ConfigurationError
 from .forking import ForkSafeLock
@@ -14,6 +14,7 @@ from .secret import Secret
 from .session import Session
 from .storage import open_store
 from .storage.location import check_key
+from .transport import checked_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,32 +66,36 @@ class SessionManager(Closable):
             on_event: called with each `Event`, in the thread in which it happened.
 
         Raises:
-            ConfigurationError: an empty username or password, a time that is not above 0, a
-                trust window longer than a session lives, or a setting without the one it needs.
+            ConfigurationError: an empty username or password, an argument of a wrong type, a time
+                that is not above 0, a trust window longer than a session lives, or a setting
+                without the one it needs.
         """
+        if not hasattr(client, "jurisdiction"):
+            message = "give an IdentityClient first: SessionManager(client, username, password)"
+            raise ConfigurationError(message)
         username, password = Secret(username), Secret(password)
         if two_step is not None and not callable(two_step):
             two_step = Secret(two_step)
         if not (_sendable(username) and _sendable(password)):
             message = "username and password must not be empty, and be text in UTF-8"
             raise ConfigurationError(message)
-        if not login_timeout > 0:
-            message = "login_timeout must be a number of seconds above 0"
+        login_timeout = checked_seconds(login_timeout, "login_timeout")
+        if isinstance(two_step, Secret) and two_step and not _sendable(two_step):
+            message = 'two_step must be the code as a text, such as "123456", or what returns it'
             raise ConfigurationError(message)
         if two_step is not None and not interactive:
             message = "a two-step code is for interactive logins only: set interactive=True"
             raise ConfigurationError(message)
-        window = 0.0 if verify_every is None else verify_every.total_seconds()
         _check_window(verify_every, client.jurisdiction.session_length, share=share_verification)
         self._account = Account(
             client=client,
             username=username,
             password=password,
-            login_timeout=float(login_timeout),
+            login_timeout=login_timeout,
             lease=lease or LeaseSettings(),
             interactive=interactive,
             two_step=two_step,
-            verify_every=window,
+            verify_every=0.0 if verify_every is None else verify_every.total_seconds(),
             share_verification=share_verification,
             on_event=on_event,
         )
@@ -111,7 +116,8 @@ class SessionManager(Closable):
 
         Args:
             store: where the token is kept: an fsspec URL such as "s3://bucket/prefix", a local
-                directory, or an fsspec filesystem (alone, or in a pair with the root on it).
+                directory, or an fsspec filesystem in a pair with the root on it, such as
+                (filesystem, "my-bucket/prefix").
             key: the object's name below the store.
             storage_options: passed to fsspec.
             timeout: seconds that the call may take; None for `login_timeout`.
@@ -164,7 +170,10 @@ class SessionManager(Closable):
     def session(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
     ) -> Session:
-        """Return the handle for one place; the same place gives the same handle.
+        """Return the handle for one place; the same arguments give the same handle.
+
+        Another spelling of the same place, such as "tokens/" for "tokens", gives another handle,
+        which shares the token, but no trust in it.
 
         Args:
             store: as in `get_session`.
@@ -187,6 +196,9 @@ class SessionManager(Closable):
         for its_options, session in known:
             if its_options == options:
                 return session
+        if not hasattr(options, "keys"):
+            message = 'storage_options must be a mapping, such as {"profile": "betting"}'
+            raise ConfigurationError(message)
         return self._new_session(store, key, dict(options), known)
 
     def _new_session(
@@ -276,9 +288,7 @@ def _check_window(every: timedelta | None, length: timedelta | None, *, share: b
             message = "share_verification needs verify_every, which says how long it counts"
             raise ConfigurationError(message)
         return
-    if not every.total_seconds() > 0:
-        message = "verify_every must be a time above 0"
-        raise ConfigurationError(message)
+    checked_interval(every, "verify_every")
     if length is not None and every >= length:
         message = f"verify_every must be shorter than a session of this jurisdiction, {length}"
         raise ConfigurationError(message)

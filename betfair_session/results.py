@@ -39,6 +39,13 @@ _REFUSALS = frozenset(
 )
 """Codes of calls that were turned away before anything was done."""
 
+_MEANINGS = {
+    "DSC-0009": "a parameter of a wrong type",
+    "DSC-0018": "a parameter is missing",
+    "DSC-0021": "no such operation",
+}
+"""What codes mean that do not say it themselves."""
+
 
 def read_result(name: str, status_code: int, content: bytes, *, rest: bool, unknown: bool) -> Any:  # noqa: ANN401 - JSON
     """Read the answer to a call.
@@ -72,7 +79,10 @@ def read_result(name: str, status_code: int, content: bytes, *, rest: bool, unkn
         what = "was sent more than once; an earlier sending arrived, and its report is lost"
     else:
         code = _code(answer)
-        what = f"was refused: {code}" if code else f"had no clear answer: HTTP {status_code}"
+        meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
+        what = (
+            f"was refused: {code}{meaning}" if code else f"had no clear answer: HTTP {status_code}"
+        )
     raise exchange_error(name, what, status_code=status_code, code=code or "", unknown=unknown)
 
 

@@ -11,6 +11,7 @@ from .exceptions import (
     ConfigurationError,
     IdentityUnavailable,
     LoginTimeout,
+    NotATokenError,
     StoreError,
 )
 from .flight import SingleFlight
@@ -18,7 +19,8 @@ from .glance import glance
 from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
-from .tokens import parse_token
+from .tokens import is_blank, parse_token
+from .transport import checked_seconds
 from .trust import Trust
 
 if TYPE_CHECKING:
@@ -188,7 +190,14 @@ class Session:
         stored = self._store.read(self._key, timeout=timeout)
         if stored is None:
             return
-        token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
+        where = f"{self._key!r} in {self._store.label}"
+        token = parse_token(stored.content, where=where)
+        if token is None and not is_blank(stored.content):
+            message = (
+                f"{where} holds something that is no session token, so there is nothing to log out "
+                "and it is left untouched. Is the key mistyped?"
+            )
+            raise NotATokenError(message)
         if token is not None:
             self._trust.forget(token)
             began = time.monotonic()
@@ -233,10 +242,7 @@ class Session:
             self._store.replace_if_version(key, content, stored.version, timeout=timeout)
 
     def _deadline(self, timeout: float | None) -> float:
-        seconds = self._account.login_timeout if timeout is None else timeout
-        if not seconds > 0:
-            message = "timeout must be a number of seconds above 0"
-            raise ConfigurationError(message)
+        seconds = self._account.login_timeout if timeout is None else checked_seconds(timeout)
         return time.monotonic() + seconds
 
     def _renewed(self, refused: Secret) -> str | None:
@@ -282,6 +288,24 @@ class Session:
 
         walk = Walk(self._account, self._store, self._key, self._trust, self._reporter)
         return walk.go(deadline=deadline, seen=seen)
+
+
+def checked_handle(session: Session) -> Session:
+    """Check what a caller gave as a handle: a manager in its place is an easy mistake.
+
+    Args:
+        session: the handle.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not hasattr(session, "client"):  # not by its type: a stand-in in a test is fine
+        message = f"give a handle, manager.session(store, key), not a {type(session).__name__}"
+        raise ConfigurationError(message)
+    return session
 
 
 def _unless_older(found: tuple[Secret, bool] | None, refused: Secret) -> str | None:

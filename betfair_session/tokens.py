@@ -25,6 +25,11 @@ def is_token(text: object) -> bool:
     return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
 
 
+def is_blank(content: bytes) -> bool:
+    """Tell whether an object's content is nobody's: nothing, or spaces and line ends."""
+    return not content.strip()
+
+
 def parse_token(content: bytes, *, where: str) -> Secret | None:
     """Read the token out of an object's content.
 

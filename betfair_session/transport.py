@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 3.05
 """Seconds for one connection attempt; TCP repeats a lost first packet after 3."""
 
+_LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
+
 ATTEMPTS = 3
 """How often a request that may be repeated is sent at most."""
 
@@ -45,7 +47,7 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
         The same, as requests takes it.
 
     Raises:
-        ConfigurationError: it would switch the verification off, or there is no such file.
+        ConfigurationError: it would switch the verification off, or it is no file that can be read.
     """
     if not verify or not isinstance(verify, bool | str | os.PathLike):
         message = "verify must be True or the path of a CA bundle: TLS is always verified"
@@ -54,7 +56,43 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     if isinstance(verify, str) and not os.path.exists(verify):
         message = f"the CA bundle {verify!r} does not exist"
         raise ConfigurationError(message)
+    if isinstance(verify, str) and not os.path.isdir(verify):
+        _check_bundle(verify)
     return verify
+
+
+def _check_bundle(path: str) -> None:
+    """See that a CA bundle can be read: later it would look as if Betfair had not answered."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_LONGEST_BUNDLE)
+    except OSError as error:
+        problem = f"the CA bundle {path!r} cannot be read: {error.strerror}"
+    else:
+        if b"CERTIFICATE-----" in content:
+            return
+        problem = f"the CA bundle {path!r} holds no certificate in PEM form"
+    raise ConfigurationError(problem)
+
+
+def checked_seconds(value: float, name: str = "timeout") -> float:
+    """Check a time that a caller gave in seconds.
+
+    Args:
+        value: the time.
+        name: the argument's name, for the error.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigurationError: it is no number, not above 0, or has no end.
+    """
+    # Whatever is a number to somebody, such as a Decimal; no text and no timedelta.
+    if not (hasattr(value, "__float__") and 0 < value < float("inf")):
+        message = f"{name} must be a number of seconds above 0, such as 20"
+        raise ConfigurationError(message)
+    return float(value)
 
 
 class NoAnswerError(Exception):

@@ -104,6 +104,8 @@ class Walk:
             for note in flow.notes.drain():
                 self._reporter.tell(*note)
             if isinstance(ask, m.Done):
+                if flow.junk and ask.how == "logged in":
+                    self._warn_of_junk()
                 return ask
             if isinstance(ask, m.Failed):
                 raise failure(ask, store=self._store.label, key=self._key)
@@ -144,6 +146,14 @@ class Walk:
                 self._store.label,
                 self._key,
             )
+
+    def _warn_of_junk(self) -> None:
+        _log.warning(
+            "%s %r: something that was no session token lay here, and the login's token has "
+            "replaced it; was it somebody's data, and is the key mistyped?",
+            self._store.label,
+            self._key,
+        )
 
     def _login(self, seconds: float) -> m.LoggedIn | m.Refused | m.Unclear:
         self._asked = time.monotonic()

@@ -448,6 +448,28 @@ def test_another_place_is_refused_before_anything_is_sent(
     assert sandbox.counts() == {}
 
 
+def test_the_error_names_the_port_and_no_password(auth: BetfairAuth, sandbox: Sandbox) -> None:
+    """Another port is another place; what is no number may be a part of a password."""
+    name = host_of(sandbox.api_url).partition(":")[0]
+    for url, shown in (
+        (f"https://{name}:7/x", f"not to https://{name}:7;"),
+        ("https://user:hunter2@example.com:8/x", r"not to https://example\.com:8;"),
+        ("https://user:hunter2/@example.com/x", "not to https://user;"),
+    ):
+        request = requests.PreparedRequest()
+        request.url = url
+        with pytest.raises(ConfigurationError, match=shown) as caught:
+            auth(request)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_manager_is_no_handle(client: IdentityClient) -> None:
+    """It would be found out with the first request only."""
+    manager: Any = SessionManager(client, "u", "p")
+    with pytest.raises(ConfigurationError, match=r"manager\.session\(store, key\)"):
+        BetfairAuth(manager)
+
+
 @pytest.mark.parametrize(
     "url",
     [

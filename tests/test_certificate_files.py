@@ -255,12 +255,26 @@ def test_a_full_disk_leaves_no_file(made: tuple[str, Secret], tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_directory_is_a_clear_error(made: tuple[str, Secret], tmp_path: Path) -> None:
-    """The directory is not created; the error says that it is not there."""
-    with pytest.raises(CertificateError, match="No such file or directory") as caught:
-        write_files(tmp_path / "none", "client", *made)
+def test_a_missing_directory_is_made_for_its_owner_only(
+    made: tuple[str, Secret], tmp_path: Path
+) -> None:
+    """With its parents; those that are there stay as they are."""
+    tmp_path.chmod(0o755)
+    write_files(tmp_path / "new" / "deep", "client", *made)
+    modes = [stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("new", "new/deep", ".")]
+    assert modes == ([0o700, 0o700, 0o755] if os.name == "posix" else modes)
+
+
+def test_a_directory_that_cannot_be_made_is_a_clear_error(
+    made: tuple[str, Secret], tmp_path: Path
+) -> None:
+    """A file is in its place."""
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(CertificateError, match="file cannot be made") as caught:
+        write_files(tmp_path / "file" / "deep", "client", *made)
     assert caught.value.__context__ is None
-    assert not (tmp_path / "none").exists()
+    assert caught.value.__cause__ is None
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "c:d", "new\nline"])

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from betfair_session.certificates import Certificate
@@ -509,6 +511,38 @@ def test_a_file_that_may_not_be_read_is_a_clear_error(kit: Path, tmp_path: Path)
     (tmp_path / "secret.pem").chmod(0)
     with as_nobody(), pytest.raises(CertificateError, match=r"secret\.pem may not be read"):
         certificate.check()
+
+
+def with_exponents(kit: Path, *damaged: str) -> bytes:
+    """Return the good key as PEM, with some of its numbers not what they should be."""
+    key = serialization.load_pem_private_key((kit / "good.key").read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    right = key.private_numbers()
+    names = ("p", "q", "d", "dmp1", "dmq1", "iqmp")
+    numbers = {name: getattr(right, name) + 2 * (name in damaged) for name in names}
+    wrong = rsa.RSAPrivateNumbers(**numbers, public_numbers=right.public_numbers)
+    return wrong.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def test_a_key_is_tried_out_and_not_its_numbers(kit: Path, server_ca: trustme.CA) -> None:
+    """What signs well serves; testing the primes of each key would stop all threads for a while."""
+    pem = with_exponents(kit, "dmp1")
+    with pytest.raises(ValueError, match="private key"):
+        serialization.load_pem_private_key(pem, None)
+    context = ssl.create_default_context()
+    Certificate.from_pem((kit / "good.crt").read_bytes(), pem).load_into(context)
+    assert shown_to_server(context, server_ca, kit / "good.crt")
+
+
+def test_a_key_that_signs_wrongly_is_damaged(kit: Path) -> None:
+    """Its public half fits the certificate, but Betfair would not take what it signs."""
+    pem = with_exponents(kit, "d", "dmp1")
+    with pytest.raises(CertificateError, match="holds a damaged private key"):
+        Certificate.from_pem((kit / "good.crt").read_bytes(), pem).check()
 
 
 def test_several_faults_are_named_together(kit: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,9 +106,10 @@ def test_logout_ends_the_session(
 ) -> None:
     """The session is dead at Betfair and the object is gone; a second logout is fine."""
     cli("token", variables=variables, directory=tmp_path)
-    for _ in range(2):
-        done = cli("logout", variables=variables, directory=tmp_path)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    said = f"logged out: there is no session '{_KEY}' in {tmp_path / 'store'} any more\n"
+    for more, output in ((), said), ((), said), (("--quiet",), ""):
+        done = cli("logout", *more, variables=variables, directory=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
     assert sandbox.sessions() == []
     assert not (tmp_path / "store" / _KEY).exists()
 
@@ -119,9 +123,43 @@ def test_a_refusal_is_remembered_until_unlock(
         refused = cli("token", variables=variables, directory=tmp_path)
         _failed(refused, 3, "INVALID_USERNAME_OR_PASSWORD", _secrets(sandbox))
     assert sandbox.counts() == {"certlogin": 1}
-    assert cli("unlock", variables=variables, directory=tmp_path).returncode == 0
+    said = f"unlocked: the next call for '{_KEY}' in {tmp_path / 'store'} may log in at once\n"
+    for more, output in ((), said), (("--quiet",), ""):
+        done = cli("unlock", *more, variables=variables, directory=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
     assert cli("token", variables=variables, directory=tmp_path).returncode == 0
     assert sandbox.counts() == {"certlogin": 2}
+
+
+def test_unlock_does_not_lift_the_brake(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Four logins in a minute stay counted: exit code 1, and when the next is allowed."""
+    now = time.time()
+    refused = locks.Lock(
+        locks.FAILED,
+        since=now,
+        logins=(now, now, now, now),
+        status="SUSPENDED",
+        login_class="account",
+        not_before=now + 900,
+    )
+    path = tmp_path / "store" / f"{_KEY}.login"
+    path.parent.mkdir()
+    path.write_bytes(locks.encode(refused))
+    path.chmod(0o600)
+    done = cli("unlock", "--quiet", variables=variables, directory=tmp_path)
+    _failed(
+        done, 1, r"is unlocked, but .*too many logins .* allowed at 20.* UTC", _secrets(sandbox)
+    )
+    done = cli("unlock", "--json", variables=variables, directory=tmp_path)
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["exit_code"], error["type"]) == (1, 1, "LoginBrake")
+    allowed = datetime.fromisoformat(error["not_before"]).timestamp()
+    assert allowed == pytest.approx(now + 60, abs=2)
+    found = cli("status", "--json", variables=variables, directory=tmp_path)
+    assert json.loads(found.stdout)["login"]["state"] == "braked"
+    assert sandbox.counts() == {}
 
 
 def test_a_wrong_password_is_refused(
@@ -186,7 +224,12 @@ def test_another_process_is_logging_in(
     [
         ({"BETFAIR_PASSWORD": "", "BETFAIR_SESSION_KEY": ""}, "BETFAIR_PASSWORD, BETFAIR_SESSION"),
         ({"BETFAIR_CERT_FILE": "missing.crt"}, r"missing\.crt"),
-        ({"BETFAIR_JURISDICTION": "atlantis"}, "unknown jurisdiction"),
+        ({"BETFAIR_JURISDICTION": "atlantis"}, "BETFAIR_JURISDICTION: unknown jurisdiction"),
+        ({"BETFAIR_IDENTITY_URL": "http://x"}, "BETFAIR_IDENTITY_URL: identity_url must be"),
+        ({"BETFAIR_IDENTITY_CERT_URL": "x"}, "BETFAIR_IDENTITY_CERT_URL: identity_cert_url must"),
+        ({"BETFAIR_CA_BUNDLE": "x.pem"}, "BETFAIR_CA_BUNDLE: the CA bundle 'x.pem' does not"),
+        ({"BETFAIR_APP_KEY": "ä"}, "BETFAIR_APP_KEY: the app_key must be"),
+        ({"BETFAIR_KEY_FILE": ""}, "no private key in .*; BETFAIR_KEY_FILE is not set: set it to"),
         ({"BETFAIR_SESSION_KEY": "../climbing"}, "plain name"),
         ({"BETFAIR_SESSION_STORE": "nosuch://place"}, "fsspec cannot open"),
         ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, "BETFAIR_STORAGE_OPTIONS"),
@@ -214,8 +257,9 @@ def test_a_configuration_that_cannot_work(
         (["token", "store", "key", "hidden-value"], "too many arguments"),
         (["token", "--password=hidden-value"], "unknown option --password"),
         (["token", "--password", "hidden-value"], "unknown option --password"),
-        (["token", "--timeout", "0"], "number of seconds"),
-        (["token", "--timeout", "inf"], "number of seconds"),
+        (["token", "--timeout", "0"], "--timeout: must be a number of seconds above 0"),
+        (["token", "--timeout", "inf"], "--timeout: must be a number of seconds above 0"),
+        (["token", "--timeout", "hidden-value"], "--timeout: must be a number of seconds above 0"),
         (["token", "sftp://user:hidden-value@host/place", "key"], "password in an argument"),
     ],
 )
@@ -352,6 +396,34 @@ def test_the_sandbox_prints_lines_to_paste(
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "betfair-session: interrupted"
     assert not Path(store).parent.exists()
+    bundle = next(line for line in lines if "CA_BUNDLE" in line).partition("=")[2]
+    for words in ("https://localhost:", "\nlocalhost:", "export REQUESTS_CA_BUNDLE="):
+        assert words in errors
+    assert f"\nexport SSL_CERT_FILE={bundle}\n" in errors
+
+
+def test_ctrl_c_in_haste_ends_the_sandbox_without_a_traceback(tmp_path: Path) -> None:
+    """A terminal sends it to the whole process group, and people press it again."""
+    with subprocess.Popen(
+        [*CLI, "sandbox", "--json"],
+        cwd=tmp_path,
+        env=scrubbed({"TMPDIR": str(tmp_path)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())
+        give_up = time.monotonic() + SECONDS
+        while process.poll() is None and time.monotonic() < give_up:
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait(0.02)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors) == (130, "betfair-session: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_sandbox_prints_json(tmp_path: Path) -> None:
@@ -365,7 +437,12 @@ def test_the_sandbox_prints_json(tmp_path: Path) -> None:
         )
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
-    assert set(variables) <= set(NAMES)
+    addresses = {"api_url", "stream_address"}
+    trust = {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
+    assert set(variables) - set(NAMES) == addresses | trust
+    assert {variables[name] for name in trust} == {variables["BETFAIR_CA_BUNDLE"]}
+    assert re.fullmatch(r"https://localhost:\d+/exchange/", variables["api_url"])
+    assert re.fullmatch(r"localhost:\d+", variables["stream_address"])
     assert first
     assert second
     assert first != second

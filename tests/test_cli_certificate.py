@@ -42,6 +42,18 @@ def test_create_writes_private_files_for_their_owner_only(made: Path) -> None:
     assert {modes[f"client-2048.{end}"] for end in ("key", "p12", "pem")} == {0o600}
 
 
+def test_create_makes_the_directory(tmp_path: Path) -> None:
+    """As in the example of its help, ~ included, and for its owner only."""
+    variables = {"HOME": str(tmp_path)}
+    done = cli(
+        "certificate", "create", "--directory=~/.b/c", variables=variables, directory=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".b" / "c" / "client-2048.key").exists()
+    modes = {stat.S_IMODE((tmp_path / path).stat().st_mode) for path in (".b", ".b/c")}
+    assert modes == {0o700}
+
+
 def test_create_never_overwrites(made: Path) -> None:
     """Not even one of several."""
     before = (made / "client-2048.key").read_bytes()

@@ -113,6 +113,18 @@ def test_a_store_that_cannot_be_read(
     assert sandbox.counts() == {}
 
 
+@pytest.mark.parametrize("command", ["check", "status"])
+@pytest.mark.parametrize("below", ["", "deeper/"])
+def test_a_file_in_place_of_the_store_is_named(
+    variables: dict[str, str], tmp_path: Path, command: str, below: str
+) -> None:
+    """It is not taken for a directory that the first login makes."""
+    (tmp_path / "file").write_text("a file where a directory belongs")
+    done = cli(command, f"file/{below}", KEY, variables=variables, directory=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert f"{tmp_path / 'file'} is a file, not a directory" in done.stderr
+
+
 def test_a_token_that_betfair_exchanges_is_stored(
     sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
 ) -> None:

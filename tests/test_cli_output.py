@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -140,7 +141,8 @@ def test_a_logout_takes_no_longer_than_it_may(
     arguments = ("logout", "--timeout", "1.5")
     error = document(*arguments, variables=variables, directory=tmp_path)["error"]
     assert error["exit_code"] == 4
-    assert "no answer within 1.5 s" in error["message"]
+    # Which of two limits is noticed first, that of the call or of the socket, is a matter of luck.
+    assert re.search(r"no answer within 1\.5 s|timed out", error["message"])
     assert (tmp_path / "store" / KEY).exists()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from programs import cli, run
 from servers.azure import ACCOUNT, ACCOUNT_KEY
 
@@ -44,7 +45,7 @@ class _Client(betfair_session.IdentityClient):
             "identity_cert_url": os.environ["BETFAIR_IDENTITY_CERT_URL"],
             "verify": os.environ["BETFAIR_CA_BUNDLE"],
         }
-        super().__init__(*arguments, **hosts, **settings)
+        super().__init__(*arguments, **{**hosts, **settings})
 
 
 betfair_session.IdentityClient = _Client
@@ -53,13 +54,13 @@ betfair_session.IdentityClient = _Client
 class _Exchange(betfair_session.Exchange):
     def __init__(self, session, **settings):
         url = os.environ["BETFAIR_IDENTITY_URL"].replace("/api/", "/exchange/")
-        super().__init__(session, api_url=url, verify=os.environ["BETFAIR_CA_BUNDLE"], **settings)
+        super().__init__(session, **{"api_url": url, **settings})
 
 
 betfair_session.Exchange = _Exchange
 """
 
-_ANYTHING_ELSE = ("install", "gcloud", "az", "npx", "moto_server", "fake-gcs-server")
+_ANYTHING_ELSE = ("install", "gcloud", "az", "npx", "moto_server", "fake-gcs-server", "curl")
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -91,7 +92,8 @@ def test_the_readme_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     for part, name in zip(sandbox.certificate, ("client-2048.crt", "client-2048.key"), strict=True):
         (tmp_path / name).write_bytes(Path(part).read_bytes())
     program = "\n".join([_TO_SANDBOX, *_blocks(_README, "python")])
-    variables = sandbox.environment()
+    place = {"BETFAIR_SESSION_STORE": "tokens", "BETFAIR_SESSION_KEY": "session.token"}
+    variables = {**sandbox.environment(), **place}
     done = run(sys.executable, "-c", program, variables=variables, directory=tmp_path)
     # The example kills a session that is seconds old, and is told so.
     said = [line for line in done.stderr.splitlines() if "less than a minute old" not in line]
@@ -158,6 +160,21 @@ def test_an_example_of_a_backend_runs(
     assert done.returncode == 0, done.stderr
     (session,) = sandbox.sessions()
     assert done.stdout == f"{session.token}\n"
+
+
+def test_the_bucket_for_moto_is_made(server_of: Callable[[str], ObjectServer]) -> None:
+    """By the very request that curl sends."""
+    (command,) = [command for command in _commands(_BACKENDS) if command.startswith("curl ")]
+    _, option, method, url = shlex.split(command)
+    assert option == "-X"
+    server = server_of("moto")
+    address = url.replace("http://127.0.0.1:5000", server.endpoint)
+    try:
+        requests.request(method, address, timeout=60).raise_for_status()
+        server.put("my-bucket", "key", b"content")
+        assert server.get("my-bucket", "key") == b"content"
+    finally:
+        server.drop_bucket("my-bucket")
 
 
 @pytest.mark.parametrize("text", _blocks(_BACKENDS, "json"))
@@ -229,6 +246,7 @@ def test_a_command_can_be_run(sandbox: Sandbox, tmp_path: Path, command: str) ->
     """Our own commands run, or at least parse; pip's extras exist."""
     words = shlex.split(command)
     words = [word for word in words if not re.fullmatch(r"[A-Z_]+=\S+", word)]
+    words[0] = words[0].rpartition("/")[2]  # of an environment of its own
     if words[0] == "betfair-session" and words[1] in ("token", "logout", "unlock"):
         place = {"BETFAIR_SESSION_STORE": "tokens", "BETFAIR_SESSION_KEY": "session.token"}
         variables = {**sandbox.environment(), **place}
@@ -238,12 +256,15 @@ def test_a_command_can_be_run(sandbox: Sandbox, tmp_path: Path, command: str) ->
         with pytest.raises(SystemExit) as ended:
             parse([*words[1:], "--help"])
         assert ended.value.code == 0
+    elif words[:3] == ["python3", "-m", "venv"]:
+        assert len(words) == 4
     elif words[0] == "python3":
         assert (_ROOT / words[1]).is_file()
         assert command in (_ROOT / words[1]).read_text(encoding="utf-8")
     elif words[0] == "pip":
-        extra = re.fullmatch(r"\.\[(\w+)\]", words[2])
+        extras = re.fullmatch(r"\.\[([\w,]+)\]", words[2])
         assert words[1] == "install"
-        assert words[2] == "moto[server]" if extra is None else extra.group(1) in _EXTRAS
+        named = set(extras[1].split(",")) if extras else {words[2]}
+        assert named <= _EXTRAS | {"moto[server]"}
     else:
         assert words[0] in _ANYTHING_ELSE

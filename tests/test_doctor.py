@@ -164,6 +164,7 @@ def test_what_is_missing_is_named_and_the_rest_is_looked_at(
     [
         ({"BETFAIR_SESSION_KEY": ""}, ("configuration", "BETFAIR_SESSION_KEY")),
         ({"BETFAIR_JURISDICTION": "atlantis"}, ("configuration", "unknown jurisdiction")),
+        ({"BETFAIR_IDENTITY_URL": "x"}, ("configuration", "BETFAIR_IDENTITY_URL: identity_url")),
         ({"BETFAIR_PKCS12_FILE": "x"}, ("configuration", "one way only")),
         ({"BETFAIR_CA_BUNDLE": "nowhere.pem"}, ("configuration", "does not exist")),
         ({"BETFAIR_CERT_FILE": "nowhere.crt"}, ("certificate", "no certificate file")),
@@ -242,6 +243,11 @@ def test_the_certificate_is_looked_at(
     found = doctor(variables={**variables, **both}, directory=tmp_path)
     assert found.checks["certificate"]["state"] == "ok"
     assert "PRIVATE KEY" not in json.dumps(found.all)
+    for name in ("BETFAIR_KEY_FILE", "BETFAIR_KEY_PEM"):
+        lacking = (files if name in files else both) | {name: ""}
+        found = doctor(variables={**variables, **lacking}, directory=tmp_path)
+        assert (found.code, found.states("problem")) == (2, ["certificate"])
+        assert f"{name} is not set" in found.checks["certificate"]["advice"]
     both["BETFAIR_KEY_PEM"] = crt.read_text()
     found = doctor(variables={**variables, **both}, directory=tmp_path)
     assert (found.code, found.states("problem")) == (2, ["certificate"])
@@ -261,9 +267,20 @@ def test_a_store_that_cannot_be_read(variables: dict[str, str], tmp_path: Path) 
 
 def test_a_store_that_cannot_be_written(variables: dict[str, str], tmp_path: Path) -> None:
     """Exit code 5."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "deep").write_text("a file where a directory belongs")
+    deep = {**variables, "BETFAIR_SESSION_KEY": "deep/name"}
+    found = doctor(variables=deep, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+
+
+def test_a_file_in_place_of_the_store_is_named(variables: dict[str, str], tmp_path: Path) -> None:
+    """Exit code 5; it is no directory that does not exist yet."""
     (tmp_path / "store").write_text("a file where a directory belongs")
     found = doctor(variables=variables, directory=tmp_path)
-    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert (found.code, found.states("problem")) == (5, ["store"])
+    assert f"{tmp_path / 'store'} is a file, not a directory" in found.checks["store"]["text"]
+    assert "does not exist yet" not in json.dumps(found.all)
 
 
 def test_what_the_library_warns_of_is_a_finding(
@@ -509,7 +526,7 @@ def test_a_login_under_way_is_a_warning_and_too_many_are_a_problem(
         ("status:503", "down or overloaded"),
         ("blocked", "this address is blocked"),
         ("html200", "no JSON object"),
-        ("stall", "no answer within"),
+        ("stall", "does not answer"),  # whichever of two limits is noticed first
         ("reset", "does not answer"),
         ("internal_error", "INTERNAL_ERROR"),
     ],

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import load_pem_x509_certificate
 
-from betfair_session import CertificateError, ConfigurationError
+from betfair_session import CertificateError, ConfigurationError, place_from_env
 from betfair_session.dotenv import parse_dotenv, read_dotenv
-from betfair_session.environment import NAMES, Environment, from_env, place_from_env
+from betfair_session.environment import NAMES, Environment, from_env
 
 if TYPE_CHECKING:
     from collections.abc import Callable

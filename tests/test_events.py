@@ -153,8 +153,10 @@ def test_a_logout_is_told(listener: Listener, sandbox: Sandbox, tmp_path: Path) 
     assert listener.kinds() == ["logged out"]
 
 
-def test_what_cannot_work_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Such as a certificate that does not exist."""
+def test_what_cannot_work_is_told(
+    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as a certificate that does not exist; the log leaves it to the error that is raised."""
     heard: list[Event] = []
     client = IdentityClient(
         "app-key",
@@ -167,6 +169,7 @@ def test_what_cannot_work_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(CertificateError):
         manager.get_session(tmp_path, KEY)
     assert [event.kind for event in heard] == ["failed"]
+    assert not [each for each in caplog.records if each.levelno > logging.DEBUG]
 
 
 def test_a_hook_that_fails_harms_nobody(

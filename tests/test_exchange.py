@@ -104,7 +104,8 @@ def test_a_refusal_is_an_error_with_betfairs_code(
         ("listNothing", "DSC-0021"),
         ("AccountAPING/v1.0/listNothing", "DSC-0021"),
     ):
-        with pytest.raises(ExchangeError, match=code) as caught:
+        meaning = r" \(no such operation\)" if code == "DSC-0021" else ""
+        with pytest.raises(ExchangeError, match=f"refused: {code}{meaning}$") as caught:
             exchange.call(method, rest=rest)
         error = caught.value
         assert (error.code, error.landed) == (code, False)
@@ -160,7 +161,7 @@ def test_a_pause_that_would_outlast_the_call_is_not_begun(
     """The failure at hand is the answer, at once."""
     monkeypatch.setattr(resending, "_PAUSE", 10_000)
     sandbox.fault("betting", fault)
-    with pytest.raises(ExchangeError, match=r"no answer: Connection|HTTP 503"):
+    with pytest.raises(ExchangeError, match=r"no answer from localhost:\d+: Connection|HTTP 503"):
         exchange.call("listEventTypes")
     assert sandbox.counts()["betting"] == 1
 
@@ -561,3 +562,46 @@ def test_the_jurisdictions_host_is_the_default(
     client = IdentityClient(sandbox.app_key, jurisdiction=jurisdiction)
     session = SessionManager(client, "u", "p").session(tmp_path, "k")
     assert host in repr(Exchange(session))
+
+
+def test_a_host_that_does_not_exist_is_named(session: Session) -> None:
+    """The system's words for it do not say which it was."""
+    with (
+        Exchange(session, api_url="https://nowhere.invalid/", timeout=5) as exchange,
+        pytest.raises(ExchangeError, match=r"had no answer from nowhere\.invalid: "),
+    ):
+        exchange.call("listEventTypes", timeout=5)
+
+
+def test_the_api_has_to_be_named_where_betfair_is_another(session: Session) -> None:
+    """A sandbox's token is not for Betfair's own hosts; one of another Betfair domain is."""
+    with pytest.raises(ConfigurationError, match=r"name api_url, .*not for api\.betfair\.com"):
+        Exchange(session)
+    for url in (None, "https://identitysso.betfair.com.au/api/", "https://betfair.it/api/"):
+        client = IdentityClient("key", jurisdiction="australia", identity_url=url)
+        handle = SessionManager(client, "u", "p").session("tokens", "key")
+        assert "api.betfair.com.au" in repr(Exchange(handle))
+    for url in ("https://notbetfair.com/api/", "https://betfair.com.example.org/api/"):
+        client = IdentityClient("key", identity_url=url)
+        with pytest.raises(ConfigurationError, match="name api_url"):
+            Exchange(SessionManager(client, "u", "p").session("tokens", "key"))
+
+
+@pytest.mark.parametrize("timeout", ["3", None, timedelta(seconds=3), 0, float("nan")])
+def test_a_time_that_is_no_number_is_refused(
+    session: Session, exchange: Exchange, sandbox: Sandbox, timeout: object
+) -> None:
+    """For all calls, and for one."""
+    wrong: Any = timeout
+    with pytest.raises(ConfigurationError, match="timeout must be a number of seconds above 0"):
+        Exchange(session, api_url=sandbox.api_url, timeout=wrong)
+    if timeout is not None:
+        with pytest.raises(ConfigurationError, match="timeout must be a number of seconds above 0"):
+            exchange.call("listEventTypes", timeout=wrong)
+
+
+def test_a_manager_is_no_handle(client: IdentityClient, sandbox: Sandbox) -> None:
+    """An easy mistake; the error says where a handle comes from."""
+    manager: Any = SessionManager(client, "u", "p")
+    with pytest.raises(ConfigurationError, match=r"manager\.session\(store, key\)"):
+        Exchange(manager, api_url=sandbox.api_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +295,8 @@ WRONG: list[Callable[[], object]] = [
     lambda: IdentityClient("key", timeout=0),
     lambda: IdentityClient("key", timeout=-1),
     lambda: IdentityClient("key", timeout=float("nan")),
+    lambda: IdentityClient("key", timeout="3"),  # type: ignore[arg-type]
+    lambda: IdentityClient("key", timeout=None),  # type: ignore[arg-type]
 ]
 
 
@@ -350,4 +353,43 @@ def test_what_is_no_token_is_never_sent(client: IdentityClient, sandbox: Sandbox
     for call in (client.keep_alive, client.logout):
         with pytest.raises(BetfairSessionError, match="token must be"):
             call("two words")
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="nothing here that even root cannot read"
+)
+def test_a_bundle_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later it would look as if Betfair had not answered; so would one without a certificate."""
+    monkeypatch.chdir(tmp_path)  # a socket's name must be short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("ca.pem")
+        with pytest.raises(ConfigurationError, match=r"the CA bundle 'ca\.pem' cannot be read: "):
+            IdentityClient("key", verify="ca.pem")
+    Path("empty.pem").touch()
+    with pytest.raises(ConfigurationError, match=r"'empty\.pem' holds no certificate"):
+        IdentityClient("key", verify="empty.pem")
+    assert IdentityClient("key", verify=str(tmp_path)).verify == str(tmp_path)
+
+
+def test_a_time_or_a_code_of_a_wrong_type_is_refused(
+    client: IdentityClient, sandbox: Sandbox
+) -> None:
+    """Before anything is sent; and the code does not show."""
+    wrong: Any = "3"
+    for call in (
+        lambda: client.keep_alive("A" * 44, timeout=wrong),
+        lambda: client.check("A" * 44, timeout=wrong),
+        lambda: client.logout("A" * 44, timeout=wrong),
+        lambda: client.certlogin("u", "p", timeout=wrong),
+    ):
+        with pytest.raises(ConfigurationError, match="timeout must be a number of seconds"):
+            call()
+    number: Any = 918273
+    for code in (number, lambda: number):
+        with pytest.raises(ConfigurationError, match="code must be a text") as caught:
+            client.login("u", "p", code=code)
+        assert "918273" not in str(caught.value)
     assert sandbox.counts() == {}

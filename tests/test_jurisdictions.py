@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.jurisdictions import JURISDICTIONS, jurisdiction
+from betfair_session.jurisdictions import JURISDICTIONS, is_betfairs, jurisdiction
 
 # name: identity host, certlogin host, betting API, session length
 FACTS = {
@@ -106,6 +106,29 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(name: object) -> 
         jurisdiction(name)  # type: ignore[arg-type]
     assert repr(name) in str(caught.value)
     assert all(known in str(caught.value) for known in JURISDICTIONS)
+
+
+@pytest.mark.parametrize("name", ["uk", "gb", "ireland", "united-kingdom"])
+def test_the_united_kingdom_and_ireland_are_told_where_they_belong(name: str) -> None:
+    """No name of theirs is known, since their hosts are everybody's."""
+    with pytest.raises(ConfigurationError, match=r"United Kingdom and Ireland are international$"):
+        jurisdiction(name)
+
+
+@pytest.mark.parametrize(
+    ("host", "theirs"),
+    [
+        *((place.identity_host, True) for place in JURISDICTIONS.values()),
+        ("Identitysso.Betfair.Com.Au", True),
+        ("notbetfair.com", False),
+        ("betfair.com.example.org", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_betfairs_domains_are_known(host: str, *, theirs: bool) -> None:
+    """And no other's is taken for one."""
+    assert is_betfairs(host) == theirs
 
 
 @pytest.mark.parametrize("name", ["denmark", "Denmark", "dk"])

@@ -7,11 +7,17 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from betfair_session import ConfigurationError, IdentityClient, Session, SessionManager
+from betfair_session import (
+    ConfigurationError,
+    IdentityClient,
+    LoginRefused,
+    Session,
+    SessionManager,
+)
 from betfair_session.jurisdictions import JURISDICTIONS
 from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
 
@@ -89,6 +95,52 @@ def test_a_failure_is_reported_and_tried_again(
     assert keeping.run_once().ok
 
 
+def test_the_text_of_a_failure_is_logged_once(
+    session: Session, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the event; what keeps the session alive says when it tries again."""
+    session.token()
+    sandbox.fault("keepAlive", "blocked", times=None)
+    report = KeepAlive(session).run_once()
+    assert caplog.text.count(str(report.error)) == 1
+    assert "next try in 15 s: Blocked" in caplog.text
+
+
+def test_a_defects_text_is_logged_here(
+    session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No event tells it."""
+
+    def fail() -> str:
+        message = "a defect"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(session, "verify", fail)
+    KeepAlive(session).run_once()
+    assert "RuntimeError: a defect" in caplog.text
+
+
+def test_the_text_of_what_cannot_work_is_logged_here(
+    session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its event is for debugging: elsewhere it is raised to whoever can mend it."""
+    (tmp_path / KEY).write_text("x" * 1025)
+    report = KeepAlive(session).run_once()
+    assert caplog.text.count(str(report.error)) == 1
+
+
+def test_a_refused_login_is_respected(session: Session, sandbox: Sandbox) -> None:
+    """No attempt before the time from which another login may be tried, nor beyond a ban's."""
+    sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS")
+    keeping = KeepAlive(session)
+    report = keeping.run_once()
+    assert isinstance(report.error, LoginRefused)
+    assert report.error.not_before is not None
+    assert 60 < report.again_in <= 1200
+    left = (report.error.not_before - report.at).total_seconds()
+    assert report.again_in == pytest.approx(left, abs=10)
+
+
 def test_nothing_kills_the_thread(session: Session, sandbox: Sandbox, tmp_path: Path) -> None:
     """Neither errors of ours nor a hook that fails."""
     reports = Reports()
@@ -98,12 +150,11 @@ def test_nothing_kills_the_thread(session: Session, sandbox: Sandbox, tmp_path: 
         message = "a hook's own error"
         raise RuntimeError(message)
 
-    sandbox.login_status("SUSPENDED")
+    (tmp_path / KEY).write_text(sandbox.issue())
+    sandbox.fault("keepAlive", "blocked", times=None)
     with KeepAlive(session, every=SOON, on_report=hook) as keeping:
         reports.wait_for(3)
-        sandbox.login_status(None)
-        session.unlock()
-        (tmp_path / KEY).write_text(sandbox.issue())
+        sandbox.clear_faults()
         reports.wait_for(len(reports.all) + 3)
         assert keeping.running
     assert not reports.all[0].ok
@@ -140,6 +191,15 @@ def test_an_interval_that_comes_too_late_is_refused(every: timedelta, tmp_path: 
     manager = SessionManager(IdentityClient("app-key", jurisdiction="italy"), "u", "p")
     with pytest.raises(ConfigurationError):
         KeepAlive(manager.session(tmp_path, KEY), every=every)
+
+
+def test_arguments_of_a_wrong_type_are_refused(session: Session) -> None:
+    """A number of seconds, and a manager in a handle's place."""
+    with pytest.raises(ConfigurationError, match=r"every must be a timedelta .*minutes=15"):
+        KeepAlive(session, every=cast("timedelta", 60))
+    manager = cast("Session", SessionManager(session.client, "u", "p"))
+    with pytest.raises(ConfigurationError, match=r"give a handle, manager\.session\(store, key\)"):
+        KeepAlive(manager)
 
 
 PROGRAM = """

@@ -115,7 +115,7 @@ def write_files(
     """Write a certificate and its key as files; all of them or none, and never over another.
 
     Args:
-        directory: an existing directory.
+        directory: where to; a missing one, and its parents, are made for this user alone.
         name: what the files are called before their ending, such as "client-2048".
         crt_pem: the certificate, from `create`.
         key_pem: the key, from `create`.
@@ -126,7 +126,8 @@ def write_files(
         .crt can be read by this user only.
 
     Raises:
-        CertificateError: one of the files exists already, or cannot be written.
+        CertificateError: one of the files exists already, or cannot be written, or the directory
+            cannot be made.
         ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
     """
     key_pem = Secret(key_pem)
@@ -142,7 +143,7 @@ def write_files(
     if p12_passphrase is not None:
         contents[".p12"] = _pkcs12(name, crt_pem, key_pem, p12_passphrase)
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
-    problem = _write_new(files)
+    problem = _make_directories(Path(directory)) or _write_new(files)
     if problem:
         raise CertificateError(problem)
     return list(files)
@@ -170,6 +171,17 @@ def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Sec
         name.encode(), key, certificate, None, encryption
     )
     return Secret(bundle.decode("latin-1"))
+
+
+def _make_directories(directory: Path) -> str | None:
+    """Make what is missing, with mode 0700; return what went wrong."""
+    try:
+        for path in (*reversed(directory.parents), directory):
+            if not path.is_dir():
+                path.mkdir(0o700, exist_ok=True)  # another process may be faster
+    except OSError as error:
+        return f"the directory {path} cannot be made: {error.strerror}; no file was written"
+    return None
 
 
 def _write_new(files: Mapping[Path, Secret]) -> str | None:

@@ -114,7 +114,7 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
             encrypted = label == "ENCRYPTED PRIVATE KEY" or b"ENCRYPTED" in block["body"]
             kind = "encrypted private key" if encrypted else "private key"
             secret = password if encrypted else None
-            key = attempt(load_pem_private_key, pem, secret)
+            key = attempt(_consistent, _load_key(load_pem_private_key, pem, secret))
             keys += [key] if key else []
             problem = problem or (None if key else _key_problem(encrypted, password))
         kinds.append(kind)
@@ -173,8 +173,8 @@ def _look_at_der(content: bytes, name: str, password: bytes | None) -> Contents:
         if certificate:
             problem = f"is in DER form; {advice.format('x509', name, 'client.crt')}"
             return Contents(name, "DER: certificate", (certificate,), problem=problem)
-        key = attempt(load_der_private_key, content, None)
-        key = key or attempt(load_der_private_key, content, password)
+        key = _load_key(load_der_private_key, content, None)
+        key = attempt(_consistent, key or _load_key(load_der_private_key, content, password))
         if key:
             problem = f"is in DER form; {advice.format('pkey', name, 'client.key')}"
             return Contents(name, "DER: private key", keys=(key,), problem=problem)
@@ -191,6 +191,29 @@ def _sound(certificate: Certificate | None) -> Certificate | None:
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         _ = certificate.subject, certificate.issuer
     return certificate
+
+
+def _load_key(
+    load: Callable[..., PrivateKeyTypes], content: bytes, password: bytes | None
+) -> PrivateKeyTypes | None:
+    """Load a private key, or None.
+
+    Without the tests whether an RSA key's factors are primes, which are for keys of strangers:
+    they take some 60 ms, in which no other thread runs. This one is the user's own, its signature
+    is tried out in `_consistent`, and it has to match the certificate.
+    """
+    return attempt(load, content, password, unsafe_skip_rsa_key_validation=True)
+
+
+def _consistent(key: PrivateKeyTypes | None) -> PrivateKeyTypes | None:
+    """Return the key if what it signs is what it should be: a damaged one signs something else."""
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature = key.sign(b"", padding.PKCS1v15(), SHA256())
+        key.public_key().verify(signature, b"", padding.PKCS1v15(), SHA256())
+    return key
 
 
 def attempt(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

@@ -87,10 +87,12 @@ def code_of(error: BaseException) -> int:
 
 
 def _text(error: BaseException) -> str:
-    from .words import UNLOCK, may_be_mended
+    from .words import UNLOCK, may_be_mended, with_variable
 
     if isinstance(error, LoginRefused) and may_be_mended(error.login_class):
         return f"{error} {UNLOCK}"
+    if isinstance(error, ConfigurationError):
+        return with_variable(str(error))
     if isinstance(error, BetfairSessionError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ def create(chosen: Namespace) -> int:
 
     passphrase = Environment().passphrase(needed=True) if chosen.p12 else None
     certificate, key = create(chosen.name, days=chosen.days)
-    paths = write_files(chosen.directory, chosen.name, certificate, key, p12_passphrase=passphrase)
+    # A shell leaves the ~ of --directory=~/… as it is.
+    directory = os.path.expanduser(chosen.directory)
+    paths = write_files(directory, chosen.name, certificate, key, p12_passphrase=passphrase)
     names = [str(path) for path in paths]
     what_to_do = (
         f"Upload the .crt (or the .pem) at Betfair under {UPLOAD_PLACE}.\n"

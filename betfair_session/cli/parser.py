@@ -8,7 +8,7 @@ import importlib
 import math
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage.location import redact
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     # argparse has no public name for it.
     Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001
 
+Number = TypeVar("Number", int, float)
+
 _MOST_DAYS = 3650
 
 
@@ -31,7 +33,7 @@ class UsageError(ConfigurationError):
 
 # What argparse quotes may be a password that was given in the wrong place.
 _QUOTED = re.compile(
-    r"(invalid choice: |invalid [a-z ]+ value: |explicit argument ).*?( \(choose from.*|)$",
+    r"(invalid choice: |explicit argument ).*?( \(choose from.*|)$",
     re.DOTALL,
 )
 _KEPT = r"\1…\2"
@@ -178,18 +180,23 @@ def _check_place(chosen: argparse.Namespace) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise ValueError
+    seconds = _number(float, text)
+    if seconds is None or not 0 < seconds < math.inf:
+        message = "must be a number of seconds above 0"
+        raise argparse.ArgumentTypeError(message)  # unlike a ValueError, it repeats no value
     return seconds
 
 
 def _days(text: str) -> int:
-    days = int(text)
-    if not 1 <= days <= _MOST_DAYS:
-        raise ValueError
+    days = _number(int, text)
+    if days is None or not 1 <= days <= _MOST_DAYS:
+        message = f"must be a number of days from 1 to {_MOST_DAYS}"
+        raise argparse.ArgumentTypeError(message)
     return days
 
 
-_days.__name__ = "number of days"
-_seconds.__name__ = "number of seconds"  # argparse says "invalid number of seconds value: …"
+def _number(kind: Callable[[str], Number], text: str) -> Number | None:
+    try:
+        return kind(text)
+    except ValueError:
+        return None

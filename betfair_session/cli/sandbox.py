@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -15,10 +17,14 @@ from .progress import progress
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import NoReturn
 
     from betfair_session.sandbox import Sandbox
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
+_TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""The variables by which programs trust an authority: those that use requests, and others."""
+
 _LOOK_SECONDS = 1.0
 
 
@@ -55,19 +61,27 @@ def run(chosen: Namespace) -> int:
     """Run it until Ctrl-C."""
     from betfair_session.sandbox import SandboxError
 
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, _interrupt)
     with progress(chosen, "starting a local Betfair …"):
         sandbox = start()
     with sandbox:
         if chosen.session_seconds:
             sandbox.configure(session_seconds=chosen.session_seconds)
         values = environment(sandbox)
-        lines = (f"export {name}={_quoted(value)}" for name, value in values.items())
-        tell(chosen, values, "\n".join(lines))
+        trust = dict.fromkeys(_TRUST, sandbox.ca_bundle)
+        stream = ":".join(map(str, sandbox.stream_address))
+        # All of it texts, so that it can be anybody's environment as it is.
+        addresses = {"api_url": sandbox.api_url, "stream_address": stream}
+        tell(chosen, {**values, **trust, **addresses}, _exports(values))
         if not chosen.json:
             sys.stderr.write(
                 "sandbox: running; paste these lines into another terminal or a .env file, then "
                 "try `betfair-session token`, or\n"
                 f"`betfair-session doctor --api-url {sandbox.api_url}`. Ctrl-C ends it.\n"
+                f"For a bot of your own: the betting API is at {sandbox.api_url}, the stream at\n"
+                f"{stream}, and these lines let it trust both, in its terminal:\n"
+                f"{_exports(trust)}\n"
             )
         try:
             while True:
@@ -76,6 +90,16 @@ def run(chosen: Namespace) -> int:
         except SandboxError:
             message = "the sandbox has ended"
     raise BetfairSessionError(message)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End it by Ctrl-C; only once, since a second one would interrupt the cleaning up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _exports(values: dict[str, str]) -> str:
+    return "\n".join(f"export {name}={_quoted(value)}" for name, value in values.items())
 
 
 def _quoted(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -9,14 +10,17 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment, Place
+from betfair_session.exceptions import CertificateError, LoginBrake, StoreUnavailable
+from betfair_session.inspection import inspect_login
 from betfair_session.lease.settings import LeaseSettings
 from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.local import LocalStore
 from betfair_session.tokens import parse_token
 
 from .output import tell
 from .progress import login_of, progress
-from .words import span
+from .words import moment, span, utc
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -44,22 +48,35 @@ def logout(chosen: Namespace) -> int:
     with _session(chosen, bounded=True) as session:
         with progress(chosen, "waiting for the store and Betfair …"):
             session.logout()
-        tell(chosen, {**_place(session), "logged_out": True})
+        text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
+        tell(chosen, {**_place(session), "logged_out": True}, "" if chosen.quiet else text)
     return 0
 
 
 def unlock(chosen: Namespace) -> int:
-    """Forget a refusal."""
+    """Forget a refusal; the logins of the last minute stay counted."""
     with _session(chosen, bounded=True) as session:
         with progress(chosen, "waiting for the store …"):
             session.unlock()
-        tell(chosen, {**_place(session), "unlocked": True})
+            login = inspect_login(session.store, session.key, timeout=chosen.timeout)
+        what = f"{session.key!r} in {session.store.label}"
+        if login.state == "braked":
+            until = login.until or login.now
+            message = (
+                f"{what} is unlocked, but there were too many logins in the last minute; the next "
+                f"is allowed at {moment(until)} (in {span(until - login.now)})"
+            )
+            raise LoginBrake(message, not_before=utc(until))
+        # Whatever else is there by now is news: somebody has used the lock since.
+        text = f"unlocked: the next call for {what} may log in at once"
+        tell(chosen, {**_place(session), "unlocked": True}, "" if chosen.quiet else text)
     return 0
 
 
 def check(chosen: Namespace) -> int:
     """Ask whether the stored session lives; never log in."""
     with _session(chosen) as session:
+        see_directory(session.store)
         with progress(chosen, "waiting for the store and Betfair …"):
             state, _ = ask_about(session.client, session.store, session.key, chosen.timeout)
         what = f"{session.key!r} in {session.store.label}"
@@ -112,6 +129,22 @@ def ask_about(
     return "alive", alive
 
 
+def see_directory(store: TokenStore) -> None:
+    """See that a local store is no file, below which reading finds nothing, as in a new directory.
+
+    Raises:
+        StoreUnavailable: it is one, or lies below one.
+    """
+    if not isinstance(store, LocalStore):
+        return
+    place = store.label
+    while not os.path.exists(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    if os.path.exists(place) and not os.path.isdir(place):
+        message = f"{place} is a file, not a directory; STORE has to name a directory or a URL"
+        raise StoreUnavailable(message, store=store.label, reason="other")
+
+
 def _place(session: Session) -> dict[str, object]:
     return {"store": session.store.label, "key": session.key}
 
@@ -135,4 +168,13 @@ def _session(chosen: Namespace, *, bounded: bool = False) -> Iterator[Session]:
             client.timeout = min(client.timeout, chosen.timeout)
             lease = replace(lease, store_deadline=min(lease.store_deadline, chosen.timeout))
         with environment.manager(client, lease=lease) as manager:
-            yield manager.session(place.store, place.key, place.storage_options)
+            try:
+                yield manager.session(place.store, place.key, place.storage_options)
+            except CertificateError as error:
+                from .doctor.settings import Settings
+
+                hint = Settings().key_hint(error)
+                if not hint:
+                    raise
+                message = f"{error}; {hint}"
+                raise CertificateError(message) from None

@@ -12,7 +12,7 @@ from betfair_session.storage.location import check_key
 
 from .output import paint, tell
 from .progress import progress
-from .session import place_of
+from .session import place_of, see_directory
 from .words import UNLOCK, ago, iso, login_document, login_words, may_be_mended, wrap
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def run(chosen: Namespace) -> int:
     place = place_of(chosen, Environment())
     key = check_key(place.key)
     with open_store(place.store, place.storage_options) as store:
+        see_directory(store)
         with progress(chosen, f"waiting for {store.label} …"):
             found = inspect(store, key, timeout=chosen.timeout)
         tell(chosen, _document(store, key, found), _text(store, key, found))

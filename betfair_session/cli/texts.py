@@ -99,6 +99,7 @@ LOGOUT = f"""\
 end the stored session and remove its object
 
 Ends the session at Betfair, for all who share it, and removes the object; fine if there is none.
+One line says that it is done; with --quiet, none.
 
 {_PLACE}{_ACCOUNT}
 
@@ -115,14 +116,17 @@ let the next call log in at once, after a refusal was mended
 After Betfair refused a login, all who share the store respect that for 15 seconds to 20 minutes,
 so that nobody gets the account locked. Once you have mended the cause (the password, the
 certificate, the terms to accept), this lets the next call try at once. `status` shows what there
-is to forget.
+is to forget. One line says that it is done; with --quiet, none.
+
+The logins of the last minute stay counted: more than 4 a minute would get the account banned.
 
 {_PLACE}{_ACCOUNT}
 
 example:
   betfair-session unlock && betfair-session token
 
-exit codes: 0 nothing keeps the next call from logging in; 2 configuration; 5 the store failed
+exit codes: 0 nothing keeps the next call from logging in; 1 unlocked, but there were too many
+logins in the last minute, and it says when the next is allowed; 2 configuration; 5 the store failed
 """
 
 DOCTOR = f"""\
@@ -164,7 +168,8 @@ CREATE = """\
 make a key and a self-signed certificate
 
 Makes a key of 2048 bits and a certificate signed by itself, writes NAME.crt, NAME.key and NAME.pem,
-and never overwrites a file. Upload the .crt at Betfair; keep the others to yourself.
+and never overwrites a file. A missing directory is made, for you alone (mode 0700). Upload the .crt
+at Betfair; keep the others to yourself.
 
 example:
   betfair-session certificate create --directory ~/.betfair
@@ -192,9 +197,15 @@ run a local Betfair and print the environment to use
 Runs a Betfair of its own on this machine, with real TLS and client certificates, until Ctrl-C. It
 prints the variables to use; all of it is gone at the end. Needs betfair-session[sandbox].
 
-example:
+For a bot of your own it also says where its betting API and its stream are, and prints the
+variables by which programs trust it (REQUESTS_CA_BUNDLE and SSL_CERT_FILE); --json has the same.
+
+examples:
   betfair-session sandbox                    then, in another terminal, paste what it printed and
   betfair-session doctor
+  betfair-session sandbox --session-seconds 30
+                                             to see a session expire: `betfair-session token`
+                                             prints another token after half a minute
 
 exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not start
 """

@@ -15,8 +15,23 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _WIDTH = 100
 
 _NOT_MENDABLE = frozenset({"ban", "temporary"})
+# How the library's complaints about an argument begin, and the variable it came from.
+_COMPLAINTS = {
+    "the app_key ": "BETFAIR_APP_KEY",
+    "unknown jurisdiction ": "BETFAIR_JURISDICTION",
+    "identity_url ": "BETFAIR_IDENTITY_URL",
+    "identity_cert_url ": "BETFAIR_IDENTITY_CERT_URL",
+    "the CA bundle ": "BETFAIR_CA_BUNDLE",
+}
 UNLOCK = "Once that is mended, `betfair-session unlock` lets the next call try at once."
 """What to add to a refusal that a person can mend."""
+
+
+def with_variable(complaint: str) -> str:
+    """Put the variable that an argument came from before the complaint about it."""
+    names = (name for start, name in _COMPLAINTS.items() if complaint.startswith(start))
+    name = next(names, "")
+    return f"{name}: {complaint}" if name else complaint
 
 
 def may_be_mended(login_class: str) -> bool:
@@ -32,13 +47,13 @@ def wrap(text: str, indent: int) -> str:
 
 def moment(seconds: float | None) -> str:
     """Write a time, in seconds since the epoch, for people."""
-    time = _time(seconds)
+    time = utc(seconds)
     return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "an unknown time"
 
 
 def iso(seconds: float | None) -> str | None:
     """Write a time, in seconds since the epoch, for programs."""
-    time = _time(seconds)
+    time = utc(seconds)
     return time.isoformat(timespec="seconds") if time else None
 
 
@@ -119,7 +134,8 @@ def _times(lock: locks.Lock) -> str:
     return f", {lock.refusals} times in a row" if lock.refusals > 1 else ""
 
 
-def _time(seconds: float | None) -> datetime | None:
+def utc(seconds: float | None) -> datetime | None:
+    """Return a time, in seconds since the epoch; None when there is no such time."""
     try:
         return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
     except (ValueError, OverflowError, OSError):

@@ -12,24 +12,35 @@ The extra `betfairlightweight` installs what it needs, and so does the extra `fl
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import betfairlightweight
+try:
+    import betfairlightweight
+except ModuleNotFoundError as error:
+    if error.name != "betfairlightweight":
+        raise
+    message = (
+        f"{__name__} needs the package betfairlightweight: "
+        'pip install "betfair-session[betfairlightweight]", or "[flumine]" for flumine'
+    )
+    raise ModuleNotFoundError(message, name=error.name) from None
 from betfairlightweight import endpoints, resources
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
+from betfair_session.account import checked_interval
 from betfair_session.betting import session_is_invalid
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.keepalive import keep_alive_interval
 from betfair_session.operations import ORDER_SECONDS, change_orders
 from betfair_session.secret import SecretHeader
+from betfair_session.session import checked_handle
 
 from .betfair_errors import as_betfair_errors
 from .betfair_stream import Streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
     import requests
@@ -65,13 +76,14 @@ class APIClient(betfairlightweight.APIClient):
 
     def __init__(
         self,
-        session: Session,
-        *,
+        session: Session = None,  # type: ignore[assignment] # without, the error says what it is
+        *old: NoReturn,
         username: str | None = None,
         lightweight: bool = False,
         http_session: requests.Session | None = None,
         end_session_on_logout: bool = False,
         keep_alive_every: timedelta | None = None,
+        **older: NoReturn,
     ) -> None:
         """Prepare a client; nothing is sent yet.
 
@@ -85,11 +97,16 @@ class APIClient(betfairlightweight.APIClient):
             end_session_on_logout: let `logout` end the session, also for all who share it.
             keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
                 accounts whose holder has chosen another session length.
+            old: nothing; whoever comes from betfairlightweight is told what goes where.
+            older: as `old`.
 
         Raises:
-            ConfigurationError: `keep_alive_every` is not above 0, or too long for a session.
+            ConfigurationError: `session` is no handle, an argument is betfairlightweight's, or
+                `keep_alive_every` is not above 0, or too long for a session.
         """
-        place = session.client.jurisdiction
+        if session is None or isinstance(session, str) or old or older:
+            raise _misplaced(older)
+        place = checked_handle(session).client.jurisdiction
         super().__init__(
             username or repr(session),
             "",  # if there were none, it would look for one in the environment
@@ -98,13 +115,15 @@ class APIClient(betfairlightweight.APIClient):
             lightweight=lightweight,
             session=http_session,
         )
-        every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
+        every = keep_alive_interval(place)
+        if keep_alive_every is not None:
+            every = checked_interval(keep_alive_every, "keep_alive_every")
         longest = every * (_LOOKS + 1) / _LOOKS  # from one keepAlive to the next
         length = place.session_length
-        if not every.total_seconds() > 0 or (length is not None and longest >= length):
+        if length is not None and longest >= length:
             message = (
-                f"keep_alive_every must be above 0 and less than {_LOOKS}/{_LOOKS + 1} of what a "
-                f"session lives, {length}"
+                f"keep_alive_every must be less than {_LOOKS}/{_LOOKS + 1} of what a session "
+                f"lives, {length}"
             )
             raise ConfigurationError(message)
         self.shared_session = session
@@ -188,6 +207,16 @@ class APIClient(betfairlightweight.APIClient):
             "status": "SUCCESS",
             "error": "",
         }
+
+
+def _misplaced(names: Iterable[str]) -> ConfigurationError:
+    """Make the error for betfairlightweight's own arguments; their values may be secret."""
+    given = ", ".join(f"{name}=" for name in names)
+    return ConfigurationError(
+        f"APIClient takes a session handle, APIClient(manager.session(store, key))"
+        f"{', and no ' + given if given else ''}; app key and certificate belong to "
+        "IdentityClient, username and password to SessionManager"
+    )
 
 
 class _SessionEndpoint(BaseEndpoint):

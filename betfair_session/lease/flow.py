@@ -16,7 +16,7 @@ from betfair_session.exceptions import NotATokenError, StoreError
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
-from betfair_session.tokens import parse_token
+from betfair_session.tokens import is_blank, parse_token
 
 from . import lock as locks, messages as m
 from .machine import begin, step
@@ -80,6 +80,7 @@ class Flow:
 
     Attributes:
         notes: what is worth telling of it so far.
+        junk: whether something that is neither a token nor blank was found in its place.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Flow:
         self._seen = seen
         self._offset: float | None = None
         self.notes = Notes()
+        self.junk = False
         self._state, self._first = begin(
             settings,
             owner=owner_name(),
@@ -182,6 +184,7 @@ class Flow:
         if stored is None:
             return m.TokenRead()
         token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
+        self.junk = self.junk or (token is None and not is_blank(stored.content))
         return m.TokenRead(token, stored.version, fingerprint(token))
 
     def _read_lock(self) -> m.LockRead:

@@ -37,3 +37,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Name what is imported only when it is used, too, so that `help` shows it."""
+    return sorted({*globals(), *__all__})

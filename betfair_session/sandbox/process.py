@@ -67,9 +67,17 @@ class Sandbox(Controls):
         command += [f"--port={port}", f"--cert-port={cert_port}", f"--stream-port={stream_port}"]
         command += [] if api_port is None else [f"--api-port={api_port}"]
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C is for the program that uses it, which may still need it to clean up.
+            start_new_session=True,
         )
-        details = self._details()
+        try:
+            details = self._details()
+        except BaseException:
+            self._stop()  # nobody else would, before the end of the program
+            raise
         self.identity_url: str = details["identity_url"]
         self.identity_cert_url: str = details["identity_cert_url"]
         self.api_url: str = details["api_url"]
@@ -91,7 +99,6 @@ class Sandbox(Controls):
         finally:
             too_slow.cancel()
         if not details:
-            self._stop()
             message = "the sandbox did not start; its error output says why"
             raise SandboxError(message)
         return details

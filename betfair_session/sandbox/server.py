@@ -27,6 +27,7 @@ from betfair_session.sandbox.world import Credentials, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
 _BACKLOG = 1024
 
@@ -85,17 +86,29 @@ def run(ports: Ports, *, until_eof: bool = False) -> None:
         ports: where to listen.
         until_eof: stop at the end of standard input, too, so as never to outlive a parent.
     """
-    # Until the reactor is up, and with it Twisted's own handler.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _on_signals(_leave)  # until the reactor is up
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
         details = _start(ports, directory)
         reactor.callWhenRunning(lambda: print(json.dumps(details), flush=True))  # noqa: T201 - its one output
         if until_eof:
             threading.Thread(target=_stop_at_eof, daemon=True).start()
-        reactor.run()
+        # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a
+        # whole process group, and then the parent may stop this process as well.
+        _on_signals(lambda *_: reactor.callFromThread(_stop))
+        reactor.run(installSignalHandlers=False)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _on_signals(handler: Callable[..., object] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _leave(*_: object) -> NoReturn:
+    _on_signals(signal.SIG_IGN)  # the next one is not to interrupt the cleaning up
+    sys.exit(0)
 
 
 def _start(ports: Ports, directory: Path) -> dict[str, object]:
@@ -189,5 +202,5 @@ def _stop_at_eof() -> None:
 
 
 def _stop() -> None:
-    with contextlib.suppress(error.ReactorNotRunning):  # a signal came first
+    with contextlib.suppress(error.ReactorNotRunning):  # it is being stopped already
         reactor.stop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
 
-from .location import redact, scheme_of
+from .location import mistyped, redact, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,8 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
         The store.
 
     Raises:
-        ConfigurationError: no such scheme, no driver for it, or one that cannot keep a token.
+        ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
+            URL that lacks a slash.
     """
     if isinstance(store, os.PathLike):
         store = os.fspath(store)
@@ -64,6 +65,8 @@ def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
     scheme = scheme_of(url)
     if "::" in url:
         return _generic(url, options)
+    if scheme is None:
+        _check_slashes(url)
     if scheme is None or scheme in _LOCAL:
         from .local import LocalStore
 
@@ -74,6 +77,22 @@ def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
         return _make(ObstoreStore, url, options)
     backend = _object_store({scheme})
     return _make(backend, url, options) if backend else _generic(url, options)
+
+
+def _check_slashes(path: str) -> None:
+    """Refuse "s3:/bucket": as a directory's name it would give each machine a login of its own."""
+    found = mistyped(path)
+    if found is None:
+        return
+    scheme, rest = found
+    if not (scheme.startswith("obstore+") or scheme in _LOCAL | _S3 | _GCS | _AZURE):
+        import fsspec
+
+        if scheme not in fsspec.available_protocols():
+            return
+    meant = redact(f"{scheme}://{'/' if scheme in _LOCAL else ''}{rest}")
+    message = f"a store's URL has two slashes after its scheme: did you mean {meant}?"
+    raise ConfigurationError(message)
 
 
 def _make(backend: type[Any], url: str, options: dict[str, Any]) -> TokenStore:

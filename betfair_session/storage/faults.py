@@ -25,7 +25,7 @@ WHAT = {
     "conflict": "another write was there first",
     "forbidden": "access was refused",
     "full": "there is no room left",
-    "no-bucket": "there is no such bucket, container or folder",
+    "no-bucket": "there is no such bucket, container or directory",
     "other": "it was refused",
     "read-only": "it cannot be written",
     "server": "the store failed",
@@ -36,9 +36,9 @@ WHAT = {
 """Each reason in words."""
 
 HINTS = {
-    "forbidden": "check the credentials and their permissions",
+    "forbidden": "check the permissions, and the credentials where there are any",
     "full": "free some space or raise the quota",
-    "no-bucket": "create it, or correct the URL",
+    "no-bucket": "create it, or correct its name",
     "read-only": "choose a place that can be written",
     "server": "try again in a moment",
     "throttled": "try again in a moment",
@@ -80,6 +80,7 @@ CODES = {
     "PreconditionFailed": "conflict",
     "QuotaExceeded": "full",
     "RequestLimitExceeded": "throttled",
+    "RequestTimeTooSkewed": "other",
     "RequestTimeout": "timeout",
     "SlowDown": "throttled",
     "SlowDownRead": "throttled",
@@ -105,6 +106,17 @@ CODES = {
     "ServerBusy": "throttled",
 }
 """The reason for a server's error code, where the HTTP status alone would mislead."""
+
+_REGION = "set the bucket's region, client_kwargs={'region_name': …}"
+
+ADVICE = {
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
+    "PermanentRedirect": _REGION,
+    "RequestTimeTooSkewed": "correct this machine's clock",
+    "WrongRegion": _REGION,
+}
+"""What to do about a server's error code whose own text says it to nobody."""
 
 _UNREACHABLE = ("unreachable", Sent.MAYBE)
 _UNCONNECTED = ("unreachable", Sent.UNCONNECTED)

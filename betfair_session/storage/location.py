@@ -10,6 +10,8 @@ LOCK_SUFFIX = ".login"
 """What the shared login's lock object adds to the token's key."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# One slash, as a typing error or a pathlib.Path leaves it; C:/ is a drive of Windows.
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 # From a colon in the first segment, unless a port follows it, to the last @.
 _USERINFO = re.compile(r"(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@", re.DOTALL)
 
@@ -18,6 +20,16 @@ def scheme_of(url: str) -> str | None:
     """Return a URL's scheme in lower case, or None for a local path."""
     found = _SCHEME.match(url)
     return found.group(1).lower() if found else None
+
+
+def mistyped(path: str) -> tuple[str, str] | None:
+    """Split what looks like a URL with one slash in place of two; None for any other path.
+
+    Returns:
+        The scheme in lower case, and the rest.
+    """
+    found = _ONE_SLASH.match(path)
+    return (found.group(1).lower(), path[found.end() :]) if found else None
 
 
 def redact(url: str) -> str:

@@ -19,8 +19,8 @@ from betfair_session.exceptions import ConfigurationError
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .location import is_amazon
-from .obstore_config import endpoint_of, translate
-from .obstore_errors import understanding
+from .obstore_config import endpoint_of, named_endpoint, translate
+from .obstore_errors import surviving, understanding
 from .once import Once, OutOfTime
 from .verdict import version_in
 
@@ -92,7 +92,8 @@ class ObstoreStore(DriverStore):
         self._account: str | None = None
         super().__init__(url, options)
         self._config = translate(self._cloud, self._own_options())
-        self.probe = self._cloud == "s3" and not is_amazon(self._named_endpoint())
+        named = named_endpoint(self._cloud, self._config)
+        self.probe = self._cloud == "s3" and not is_amazon(named)
 
     def _place(self, path: str) -> tuple[str, str]:
         scheme, _, rest = path.removeprefix("obstore+").partition("://")
@@ -127,10 +128,10 @@ class ObstoreStore(DriverStore):
             raise ConfigurationError(message)
         _users.add(os.getpid())
         # Making one takes milliseconds, so the first is already the one for the usual time-out.
-        named = self._named_endpoint()
+        named = named_endpoint(self._cloud, self._config)
         plain = str(named).startswith("http://")  # as of an emulator on this machine
         first = self._build(_USUAL, plain=plain)
-        endpoint = named or endpoint_of(self._cloud, first.config)
+        endpoint = endpoint_of(self._cloud, first.config)
         self.probe = self._cloud == "s3" and not is_amazon(endpoint)
         if endpoint.startswith("http://") and not plain:
             plain, first = True, self._build(_USUAL, plain=True)
@@ -145,26 +146,19 @@ class ObstoreStore(DriverStore):
 
         return store
 
-    def _named_endpoint(self) -> str | None:
-        """Return the endpoint that the options or the environment name, if they do."""
-        named: str | None = self._config.get("endpoint")
-        if named is None and self._cloud == "s3":
-            names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")  # obstore reads both, and does not tell
-            named = next((os.environ[name] for name in names if os.environ.get(name)), None)
-        return named
-
     def _build(self, timeout: timedelta, *, plain: bool) -> Driver:
-        return getattr(self._module, _STORES[self._cloud])(
-            self._bucket,
-            config={**self._config, **self._options.get("config", {})},
-            client_options={
-                "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
-                **self._options.get("client_options", {}),
-                **({"allow_http": True} if plain else {}),
-                "timeout": timeout,
-            },
-            retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
-        )
+        with surviving():
+            return getattr(self._module, _STORES[self._cloud])(
+                self._bucket,
+                config={**self._config, **self._options.get("config", {})},
+                client_options={
+                    "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
+                    **self._options.get("client_options", {}),
+                    **({"allow_http": True} if plain else {}),
+                    "timeout": timeout,
+                },
+                retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+            )
 
     def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
         """Send one request in this very thread."""
@@ -218,8 +212,9 @@ class ObstoreStore(DriverStore):
             import requests
 
             config = self._driver(timeout)(_USUAL).config
-            url = self._named_endpoint() or endpoint_of(self._cloud, config)
-            with requests.head(url, timeout=timeout, allow_redirects=False) as answer:
+            with requests.head(
+                endpoint_of(self._cloud, config), timeout=timeout, allow_redirects=False
+            ) as answer:
                 return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -55,6 +56,14 @@ _CONNECTION_STRING = {
     "sharedaccesssignature": "sas_key",
     "blobendpoint": "endpoint",
 }
+_VARIABLES = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+"""What obstore takes an endpoint from, the first before the others; it does not tell."""
+
+_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _ANONYMOUS_GOOGLE = {"client_email": "", "private_key": "", "private_key_id": ""}
 
 
@@ -75,11 +84,39 @@ def translate(cloud: str, options: Mapping[str, Any]) -> _Options:
     return _CLOUDS[cloud](given)
 
 
+def named_endpoint(cloud: str, config: Mapping[str, Any]) -> str | None:
+    """Return the address that a configuration or the environment names, if they do.
+
+    Args:
+        cloud: "s3", "gs" or "az".
+        config: what `translate` returned, or the `config` of obstore's store.
+
+    Raises:
+        ConfigurationError: it is no address; obstore would panic with it.
+    """
+    names = ("endpoint_url_s3", "aws_endpoint_url_s3", "endpoint", "base_url")
+    given = next((config[name] for name in names if name in config), None)
+    if given is not None:
+        _check_url(given, "the endpoint" if cloud == "az" else "endpoint_url")
+        return str(given)
+    for name in _VARIABLES[cloud]:
+        if os.environ.get(name):
+            _check_url(os.environ[name], name)
+            return os.environ[name]
+    return None
+
+
+def _check_url(value: object, name: str) -> None:
+    if not (isinstance(value, str) and _URL.fullmatch(value)):
+        message = f"{name} must begin with https://, or http:// for an emulator"
+        raise ConfigurationError(message)
+
+
 def endpoint_of(cloud: str, config: Mapping[str, Any]) -> str:
     """Return the address of the service that holds the bucket."""
-    given = config.get("aws_endpoint_url_s3") or config.get("endpoint") or config.get("base_url")
-    if given:
-        return str(given)
+    named = named_endpoint(cloud, config)
+    if named:
+        return named
     if cloud == "s3":
         region = str(config.get("region", "us-east-1"))
         china = ".cn" if region.startswith("cn-") else ""
@@ -99,7 +136,11 @@ def _s3(options: _Options) -> _Options:
     if addressing.get("addressing_style") == "virtual":
         config["virtual_hosted_style_request"] = True
     _rename({name: None for name in addressing if name != "addressing_style"}, {}, "config option")
-    return config | _rename(options, _S3, "option")
+    config |= _rename(options, _S3, "option")
+    if "endpoint" in config and os.environ.get("AWS_ENDPOINT_URL_S3"):
+        # Which would go before the option.
+        config["aws_endpoint_url_s3"] = config["endpoint"]
+    return config
 
 
 def _gs(options: _Options) -> _Options:

@@ -22,6 +22,21 @@ _KIND = re.compile(r"kind: (\w+)")
 _TRANSPORT: dict[str, type[Exception]] = {"Connect": Unconnected, "Timeout": TimeoutError}
 
 
+class Panicked(Exception):
+    """Obstore's Rust code gave up in the middle, as it does with an address that is none."""
+
+
+@contextmanager
+def surviving() -> Iterator[None]:
+    """Turn a panic, which is no Exception, into one: it may not end the caller's program."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # it can be imported from nowhere
+            raise
+        raise Panicked(str(error)) from error
+
+
 @contextmanager
 def understanding(bucket: str) -> Iterator[None]:
     """Turn obstore's errors into ones that `verdict.judge` knows.
@@ -30,7 +45,8 @@ def understanding(bucket: str) -> Iterator[None]:
         bucket: the bucket's name; a request that is not for it was for credentials.
     """
     try:
-        yield
+        with surviving():
+            yield
     except Exception as error:
         raise understood(error, bucket) from error
 

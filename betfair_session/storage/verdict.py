@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .faults import CODES, ERRNOS, KEEPABLE, STATUSES, TYPES, Sent
+from .faults import ADVICE, CODES, ERRNOS, KEEPABLE, STATUSES, TYPES, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,9 +173,8 @@ def judge(error: BaseException) -> Verdict:
             status, code = answer
             reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
             detail = f"{status} {code}".strip()
-            return Verdict(
-                reason, Sent.ANSWERED, f"{detail}: {text}" if reason == "other" else detail
-            )
+            more = ADVICE.get(code) or (text if reason == "other" else "")
+            return Verdict(reason, Sent.ANSWERED, f"{detail}: {more}" if more else detail)
     detail = f"{name}: {text}" if text else name
     found: list[tuple[str, Sent]] = []
     for each in _chain(error, contexts=True):

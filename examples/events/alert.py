@@ -9,7 +9,7 @@ from betfair_session import Event
 
 AT_ONCE = {"refused", "failed"}
 IN_A_ROW = 3  # so many calls that cannot tell are more than a hiccup
-FINE = {"resumed", "trusted", "adopted", "logged in"}
+FINE = {"resumed", "trusted", "adopted", "written"}  # "logged in" may yet fail to be stored
 
 log = logging.getLogger("alert")
 

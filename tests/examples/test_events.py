@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from servers.process import HOST
 
-from betfair_session import IdentityUnavailable, LoginRefused, SessionManager
+from betfair_session import Event, IdentityUnavailable, LoginRefused, SessionManager
 from examples.instances import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from betfair_session import Event, IdentityClient, Session
+    from betfair_session import IdentityClient, Session
     from betfair_session.sandbox import Sandbox
 
 
@@ -130,6 +130,20 @@ def test_three_calls_that_cannot_tell_raise_an_alert(
         assert session.token() == token
     (text,) = web_hook.texts
     assert "cannot tell" in text
+
+
+@pytest.mark.parametrize(("stored", "alerts"), [(False, 1), (True, 0)])
+def test_logins_that_are_never_stored_raise_an_alert(
+    web_hook: WebHook, *, stored: bool, alerts: int
+) -> None:
+    """Each login works, and its token is lost: that is not fine, however often Betfair answers."""
+    alert = load("alert").Alert(web_hook.url)
+    for _ in range(3):
+        alert(Event("logged in", "tokens", "session.token"))
+        if stored:
+            alert(Event("written", "tokens", "session.token"))
+        alert(Event("cannot tell", "tokens", "session.token"))
+    assert len(web_hook.texts) == alerts
 
 
 def test_an_alert_that_cannot_be_raised_harms_nothing(

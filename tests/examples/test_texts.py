@@ -6,11 +6,14 @@ import ast
 import importlib.util
 import json
 import re
+import shlex
+import shutil
 import sys
-from importlib.metadata import distribution
+from importlib.metadata import distribution, version
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from programs import run
 
 from betfair_session.storage import open_store
 from betfair_session.storage.obstore import ObstoreStore
@@ -67,7 +70,11 @@ def holds(name: str, module: str) -> bool:
 def test_requirements_are_what_is_imported(folder: str) -> None:
     """Each import comes from a named distribution, each of those is imported; lower bounds only."""
     lines = text_of(folder, "requirements.txt").splitlines()
-    lines = [line for line in lines if not line.startswith(("#", "--find-links ."))]
+    lines = [line for line in lines if not line.startswith("#")]
+    # Our own by its path: a name that is free on a registry may become anybody's.
+    wheel = f"./betfair_session-{version('betfair-session')}-py3-none-any.whl"
+    assert [line.partition("[")[0] for line in lines if "betfair" in line] == [wheel]
+    lines = [line.replace(wheel, "betfair-session") + ">=0" * (wheel in line) for line in lines]
     found = [re.fullmatch(r"([a-z0-9-]+)(?:\[(\w+)\])?>=[\d.]+", line) for line in lines]
     assert all(found), lines
     names = {match[1] for match in found if match}
@@ -84,10 +91,44 @@ def test_the_deployment_sets_what_the_function_reads(folder: str) -> None:
     """Every variable is set, nothing secret is, and the store's URL is one for obstore."""
     (program,) = PROGRAMS[folder]
     read = set(re.findall(r'os\.environ\["(\w+)"\]', text_of(folder, program)))
-    readme = text_of(folder, "README.md")
-    given = dict(re.findall(r"\b([A-Z][A-Z_]+)=([^\s,}]+)", readme))
+    (deployment,) = re.findall(
+        r"^\$ .*--.*BETFAIR_SECRET=.*", text_of(folder, "README.md"), re.MULTILINE
+    )
+    given = dict(re.findall(r"\b([A-Z][A-Z_]+)=([^\s,}]+)", deployment))
     assert set(given) == read | {"BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}
     assert isinstance(open_store(given["BETFAIR_SESSION_STORE"], {}), ObstoreStore)
+
+
+def test_the_local_trial_invokes_the_function_as_lambda_does(tmp_path: Path) -> None:
+    """Its variables are those that are read, and its context tells the time that is left."""
+    (line,) = re.findall(
+        r"^\$ (BETFAIR_SECRET=.*)", text_of("aws_lambda", "README.md"), re.MULTILINE
+    )
+    words = shlex.split(line)
+    given = {word.partition("=")[0] for word in words if word.startswith("BETFAIR_")}
+    assert given == {"BETFAIR_SECRET", "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}
+    stub = (
+        "def handler(event, context):\n    return event, context.get_remaining_time_in_millis()\n"
+    )
+    (tmp_path / "handler.py").write_text(stub)
+    done = run(sys.executable, "-c", words[-1], directory=tmp_path)
+    assert (done.stdout, done.stderr) == ("({}, 60000)\n", "")
+
+
+def test_the_account_of_the_secret_can_be_had_for_the_command_line(tmp_path: Path) -> None:
+    """The lines of jq are what a shell understands, whatever is in a password or a key."""
+    program = shutil.which("jq")
+    if program is None:
+        pytest.skip("jq is not installed")
+    (found,) = re.findall(
+        r"jq -r '(to_entries.*?)'\)\"$", text_of("aws_lambda", "README.md"), re.MULTILINE
+    )
+    account = {"BETFAIR_PASSWORD": 'it\'s $HOME "so"', "BETFAIR_KEY_PEM": "one\ntwo"}
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    exports = run(program, "-r", found, "account.json", directory=tmp_path).stdout
+    show = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    shown = json.loads(run("sh", text=f"{exports}\n{show}\n", directory=tmp_path).stdout)
+    assert {name: shown[name] for name in account} == account
 
 
 def seconds_of(folder: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -273,6 +275,45 @@ def test_a_keep_alive_interval_that_cannot_work_is_refused(tmp_path: Path, minut
     with pytest.raises(ConfigurationError, match="keep_alive_every"):
         APIClient(session, keep_alive_every=timedelta(minutes=minutes))
     assert APIClient(session, keep_alive_every=timedelta(minutes=17)).session_timeout == 340
+
+
+def test_the_originals_arguments_are_told_where_they_belong(tmp_path: Path) -> None:
+    """Every migrator's first call; no value of theirs shows."""
+    make: Any = APIClient
+    session = SessionManager(IdentityClient("key"), "user", "password").session(tmp_path, "k")
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: make("name-of-mine", "password-of-mine", app_key="key-of-mine"), "app_key="),
+        (lambda: make(username="name-of-mine", password="password-of-mine"), "password="),
+        (lambda: make(session, app_key="key-of-mine", certs="/of-mine"), "app_key=, certs="),
+        (lambda: make("name-of-mine", "password-of-mine", "key-of-mine"), "APIClient"),
+    ]
+    for call, named in calls:
+        with pytest.raises(ConfigurationError, match="belong to IdentityClient") as caught:
+            call()
+        assert named in str(caught.value)
+        assert "of-mine" not in str(caught.value)
+
+
+def test_arguments_of_a_wrong_type_are_refused(tmp_path: Path) -> None:
+    """A manager in a handle's place, and a number of seconds."""
+    make: Any = APIClient
+    manager = SessionManager(IdentityClient("key"), "user", "password")
+    with pytest.raises(ConfigurationError, match=r"manager\.session\(store, key\)"):
+        make(manager)
+    with pytest.raises(ConfigurationError, match="keep_alive_every must be a timedelta"):
+        make(manager.session(tmp_path, "k"), keep_alive_every=60)
+
+
+def test_without_the_package_the_extra_is_named() -> None:
+    """It stays a ModuleNotFoundError, for programs that go without."""
+    code = (
+        "import sys; sys.modules['betfairlightweight'] = None\n"
+        "try: import betfair_session.integrations.betfairlightweight\n"
+        "except ModuleNotFoundError as error: print(error.name, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("betfairlightweight ")
+    assert "betfair-session[betfairlightweight]" in done.stdout
 
 
 def test_it_holds_no_password_and_shows_no_token(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pydoc
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-import betfair_session
+import betfair_session.sandbox
 from betfair_session.sandbox import Sandbox, SandboxError
 
 _SECONDS = 30
@@ -90,6 +93,59 @@ def test_a_signal_ends_it_cleanly(sign: signal.Signals) -> None:
         process.send_signal(sign)
         assert process.wait(_SECONDS) == 0
         assert process.stderr.read() == b""
+
+
+def test_signals_in_a_row_end_it_without_a_traceback() -> None:
+    """As when Ctrl-C is sent to a process group and its parent then stops it, or in haste."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "betfair_session.sandbox"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        directory = Path(json.loads(process.stdout.readline())["directory"])
+        for sign in (signal.SIGINT, signal.SIGTERM) * 5:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+        _, errors = process.communicate(timeout=_SECONDS)
+    assert (process.returncode, errors) == (0, "")
+    assert not directory.exists()
+
+
+def test_ctrl_c_leaves_it_to_the_program_that_uses_it() -> None:
+    """That may need it once more while it cleans up, and stops it then."""
+    program = (
+        "from betfair_session.sandbox import Sandbox\n"
+        "with Sandbox() as sandbox:\n"
+        "    try:\n"
+        "        print('ready', flush=True)\n"
+        "        input()\n"
+        "    except KeyboardInterrupt:\n"
+        "        print(sandbox.counts())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=_SECONDS)
+    assert (process.returncode, output, errors) == (0, "{}\n", "")
+
+
+def test_help_shows_what_is_imported_late() -> None:
+    """`help(betfair_session.sandbox)` names Sandbox and its methods."""
+    shown = pydoc.plain(pydoc.render_doc(betfair_session.sandbox))
+    for words in ("class Sandbox(", "class SandboxError(", "expire_all(self)"):
+        assert words in shown
 
 
 def test_ports_can_be_chosen_and_a_taken_one_is_an_error(

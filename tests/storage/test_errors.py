@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from betfair_session.exceptions import BetfairSessionError, StoreError
+from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUnavailable
 from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.faults import TYPES
+from betfair_session.storage.s3 import S3Store
+from betfair_session.storage.verdict import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,3 +84,30 @@ def test_whatever_is_raised_becomes_ours(verb: str) -> None:
     assert isinstance(ours, StoreError)
     assert ours.landed == (verb != "read")
     assert "abc123DEF456" not in str(ours)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (301, "PermanentRedirect", r"set the bucket's region, client_kwargs={'region_name'"),
+        (301, "WrongRegion", "set the bucket's region"),
+        (400, "AuthorizationHeaderMalformed", "set the bucket's region"),
+        (403, "RequestTimeTooSkewed", "correct this machine's clock"),
+    ],
+)
+def test_codes_that_say_nothing_come_with_advice(status: int, code: str, advice: str) -> None:
+    """And not with another's: a wrong clock is no matter of credentials."""
+    ours = explain(Refusal(status, code, "text"), Operation("read", "s", "k", S3Store.hints))
+    assert isinstance(ours, StoreUnavailable)
+    assert code in str(ours)
+    assert advice in str(ours)
+    assert "credentials" not in str(ours)
+
+
+def test_the_words_fit_a_directory() -> None:
+    """They are what a local path gets."""
+    denied = explain(PermissionError(13, "Permission denied"), Operation("read", "/x", "k"))
+    assert "check the permissions" in str(denied)
+    missing = explain(FileNotFoundError(2, "No such file"), Operation("create", "/x", "k"))
+    assert "no such bucket, container or directory" in str(missing)
+    assert "URL" not in str(missing)

@@ -43,9 +43,9 @@ def warning(name: str, text: str, advice: str = "") -> Finding:
     return Finding(name, "warning", text, advice)
 
 
-def problem(name: str, error: BetfairSessionError, advice: str = "") -> Finding:
-    """Make a finding of what an error tells."""
-    return Finding(name, "problem", " ".join(str(error).split()), advice, code_of(error))
+def problem(name: str, error: BetfairSessionError, advice: str = "", *, text: str = "") -> Finding:
+    """Make a finding of what an error tells, perhaps in a better `text` than its own."""
+    return Finding(name, "problem", " ".join((text or str(error)).split()), advice, code_of(error))
 
 
 def unchecked(name: str, why: str) -> Finding:

@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from betfair_session.cli.words import with_variable
 from betfair_session.dotenv import read_dotenv
 from betfair_session.environment import NAMES, Environment
 from betfair_session.exceptions import CertificateError, ConfigurationError
@@ -59,7 +60,7 @@ class Settings:
             self.environment.require(place=place)
             self.client = self.environment.client()
         except ConfigurationError as error:
-            first = problem(_NAME, error)
+            first = problem(_NAME, error, text=with_variable(str(error)))
         else:
             first = fine(_NAME, self._origins())
         return [first, *self._strangers(), *self._open_file()]
@@ -72,7 +73,7 @@ class Settings:
         try:
             warnings = self.environment.certificate().check()
         except CertificateError as error:
-            return [problem(name, error)]
+            return [problem(name, error, self.key_hint(error))]
         except ConfigurationError as error:
             return [unchecked(name, str(error))]
         names = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
@@ -84,6 +85,17 @@ class Settings:
         valid = [fact for file in report.files for fact in file.facts if fact.startswith("valid ")]
         text = "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
         return [fine(name, text), *(warning(name, each) for each in dict.fromkeys(warnings))]
+
+    def key_hint(self, error: CertificateError) -> str:
+        """Return which variable would name the key that a certificate lacks, or ""."""
+        pairs = {
+            "BETFAIR_CERT_FILE": ("BETFAIR_KEY_FILE", "the file that holds the private key"),
+            "BETFAIR_CERT_PEM": ("BETFAIR_KEY_PEM", "the text of the private key"),
+        }
+        for main, (other, what) in pairs.items():
+            if "no private key" in str(error) and self.get(main) and not self.get(other):
+                return f"{other} is not set: set it to {what}"
+        return ""
 
     def _origins(self) -> str:
         ours = [name for name in NAMES if self.get(name)]

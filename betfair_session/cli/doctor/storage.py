@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from betfair_session.cli import ERROR, REFUSED, STORE
+from betfair_session.cli.session import see_directory
 from betfair_session.cli.status import refusal_hint, token_words
 from betfair_session.cli.words import login_words
 from betfair_session.exceptions import BetfairSessionError, StoreError
@@ -45,6 +46,7 @@ def examine_store(
         The findings, of which the first tells whether it can be read; and the store's clock.
     """
     try:
+        see_directory(store)
         found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
         return [problem("store", error)], None
