@@ -1,0 +1,1 @@
+"""Many calls in one process, and what it holds on to meanwhile."""
