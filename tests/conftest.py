@@ -1,4 +1,4 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and the order in which several workers take the tests."""
 
 from __future__ import annotations
 
@@ -8,3 +8,26 @@ import pytest
 pytest.register_assert_rewrite("storage")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures"]
+
+_WAITING = ("tests/faults", "tests/test_chaos", "tests/examples", "tests/fleet")
+"""Where tests are long, and spend most of their time waiting; the longest first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Spread the tests that wait among those that compute, for workers that share the cores."""
+    if not hasattr(config, "workerinput"):  # one process keeps the usual order
+        return
+    kinds = {start: index for index, start in enumerate(_WAITING)}
+    waiting: list[tuple[int, pytest.Item]] = []
+    busy: list[pytest.Item] = []
+    for item in items:
+        kind = next((kinds[start] for start in _WAITING if item.nodeid.startswith(start)), None)
+        if kind is None:
+            busy.append(item)
+        else:
+            waiting.append((kind, item))
+    waiting.sort(key=lambda each: each[0])
+    # All of them begin within the first three quarters, so that no worker ends up with one alone.
+    places = [(0.75 * number / len(waiting), item) for number, (_, item) in enumerate(waiting)]
+    places += [(number / len(busy), item) for number, item in enumerate(busy)]
+    items[:] = [item for _, item in sorted(places, key=lambda each: each[0])]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TTL = 5.0
 
 
+@pytest.mark.usefixtures("one_crowd")
 @pytest.mark.parametrize("kind", ["local", "obstore+seaweed"])
 def test_chaos_costs_nothing_that_is_not_allowed(
     kind: str, bucket_on: Callable[[str], Bucket]

@@ -91,6 +91,7 @@ def test_a_thawed_instance_takes_over_what_another_logged_in(cloud: Cloud) -> No
     assert cloud.sandbox.journal("betting")[-1].token == session.token == cloud.stored()
 
 
+@pytest.mark.usefixtures("one_crowd")
 def test_fifty_cold_starts_at_once_share_one_login(cloud: Cloud) -> None:
     """All in processes of their own, invoked at the same time: one login, one token for all."""
     instances = cloud.start(50)

@@ -36,6 +36,7 @@ def problems_of(ordeal: Ordeal, stored: str, thawed: Outcome) -> list[str]:
     return [f"{ordeal}: {what}" for what, fine in checks.items() if not fine]
 
 
+@pytest.mark.usefixtures("one_crowd")
 @pytest.mark.parametrize(
     ("kind", "stages"), [("local", ["before", "after"]), ("obstore+seaweed", ["after"])]
 )
@@ -57,6 +58,7 @@ def test_a_process_frozen_at_any_point_replaces_nothing(
         assert len(ordeals.all) >= 12 * len(stages)
 
 
+@pytest.mark.usefixtures("one_crowd")
 def test_a_process_frozen_inside_a_local_write_replaces_nothing(
     scene_on: Callable[[str], Scene],
 ) -> None:

@@ -38,6 +38,7 @@ def problems_of(ordeal: Ordeal) -> list[str]:
     return [f"{ordeal}: {what}" for what in problems] + errors
 
 
+@pytest.mark.usefixtures("one_crowd")
 @pytest.mark.parametrize(
     ("kind", "stages"), [("local", ["before", "after"]), ("obstore+seaweed", ["after"])]
 )
@@ -54,6 +55,7 @@ def test_a_holder_killed_at_any_point_costs_at_most_one_login(
         assert len(ordeals.all) >= 12 * len(stages)
 
 
+@pytest.mark.usefixtures("one_crowd")
 def test_a_holder_killed_inside_a_local_write_leaves_nothing_torn_or_lost(
     scene_on: Callable[[str], Scene],
 ) -> None:

@@ -74,6 +74,7 @@ def assert_one_for_all(scene: Scene, outcomes: list[Outcome]) -> None:
     scene.assert_quiet()
 
 
+@pytest.mark.usefixtures("one_crowd")
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "missing"])
 @pytest.mark.parametrize(("kind", "count"), FLEETS)
 def test_a_stampede_makes_one_login(

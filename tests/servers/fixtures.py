@@ -6,6 +6,7 @@ BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure ins
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, NoReturn
 
@@ -39,6 +40,17 @@ def lack(reason: str) -> NoReturn:
     if os.environ.get("BETFAIR_SESSION_REQUIRE_SERVERS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One crowd of processes at a time, whichever worker's: two would starve each other."""
+    with open(tmp_path_factory.getbasetemp().parent / "crowd.lock", "w") as file:
+        with contextlib.suppress(ImportError):  # elsewhere than on POSIX there is one worker
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -341,6 +341,7 @@ class Races:
         """Only a store that passes the races below says so."""
         assert store.atomic
 
+    @pytest.mark.usefixtures("one_crowd")
     @pytest.mark.parametrize("conditional", ["create", "replace_if_version"])
     def test_one_process_wins(self, place: Place, racers: Racers, conditional: str) -> None:
         """Of sixteen processes that create, or replace one version, exactly one succeeds."""
