@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import platform
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class Cloud(ABC):
         bucket: where the token is kept.
         directory: for logs.
         instances: those that were started.
+        kind: of an instance.
+        crowd: how many start at once; a second of computing each.
     """
 
     sandbox: Sandbox
@@ -56,6 +59,7 @@ class Cloud(ABC):
     directory: Path
     instances: list[Instance] = field(default_factory=list)
     kind: ClassVar[type[LambdaInstance | CloudRunInstance | AzureInstance]]
+    crowd: ClassVar[int] = int(os.environ.get("BETFAIR_SESSION_COLD_STARTS", "20"))
 
     def deploy(self) -> Self:
         """Put the account into the cloud's secret manager."""
@@ -132,6 +136,7 @@ class Amazon(Cloud):
 
     proxy: Proxy = field(kw_only=True)
     kind = LambdaInstance
+    crowd = 50
 
     def certificate(self, crt: bytes, key: bytes) -> dict[str, str]:
         """Return it as PEM text."""

@@ -92,16 +92,16 @@ def test_a_thawed_instance_takes_over_what_another_logged_in(cloud: Cloud) -> No
 
 
 @pytest.mark.usefixtures("one_crowd")
-def test_fifty_cold_starts_at_once_share_one_login(cloud: Cloud) -> None:
+def test_cold_starts_at_once_share_one_login(cloud: Cloud) -> None:
     """All in processes of their own, invoked at the same time: one login, one token for all."""
-    instances = cloud.start(50)
-    with ThreadPoolExecutor(50) as pool:
+    instances = cloud.start(cloud.crowd)
+    with ThreadPoolExecutor(cloud.crowd) as pool:
         list(pool.map(assert_answers, instances))
     assert cloud.sandbox.counts()["certlogin"] == 1
     calls = cloud.sandbox.journal("betting")
-    assert len(calls) == 50
+    assert len(calls) == cloud.crowd
     assert {call.token for call in calls} == {cloud.stored()}
-    assert cloud.secret_was_fetched() == 50
+    assert cloud.secret_was_fetched() == cloud.crowd
 
 
 def test_nothing_secret_is_shown(cloud: Cloud) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
 
 # A call whose lease is abandoned, or whose token is dead in another way, makes no other requests.
-HERE = ["first login", "resume", "dead token after a login", "wait", "conflict", "shared, old"]
+HERE = ["first login", "dead token after a login", "conflict", "shared, old"]
 
 # After one broken request the next attempt succeeds; these are the failures that last.
 LASTING = ["reset", "answer lost", "held, lands afterwards"]
