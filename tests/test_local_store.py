@@ -146,7 +146,7 @@ def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path) -> N
     tmp_path.chmod(0o755)
     before = os.umask(0)
     try:
-        LocalStore(str(tmp_path / "a")).create("c/k", b"x", timeout=5)
+        LocalStore(str(tmp_path / "a" / "b")).create("c/k", b"x", timeout=5)
     finally:
         os.umask(before)
     for path in ("a", "a/b", "a/b/c"):

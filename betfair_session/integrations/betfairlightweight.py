@@ -76,7 +76,7 @@ class APIClient(betfairlightweight.APIClient):
 
     def __init__(
         self,
-        session: Session = None,  # type: ignore[assignment] # without, the error says what it is
+        session: Session,
         *old: NoReturn,
         username: str | None = None,
         lightweight: bool = False,
@@ -104,7 +104,7 @@ class APIClient(betfairlightweight.APIClient):
             ConfigurationError: `session` is no handle, an argument is betfairlightweight's, or
                 `keep_alive_every` is not above 0, or too long for a session.
         """
-        if session is None or isinstance(session, str) or old or older:
+        if isinstance(session, str) or old or older:
             raise _misplaced(older)
         place = checked_handle(session).client.jurisdiction
         super().__init__(

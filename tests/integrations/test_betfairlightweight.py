@@ -283,7 +283,6 @@ def test_the_originals_arguments_are_told_where_they_belong(tmp_path: Path) -> N
     session = SessionManager(IdentityClient("key"), "user", "password").session(tmp_path, "k")
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: make("name-of-mine", "password-of-mine", app_key="key-of-mine"), "app_key="),
-        (lambda: make(username="name-of-mine", password="password-of-mine"), "password="),
         (lambda: make(session, app_key="key-of-mine", certs="/of-mine"), "app_key=, certs="),
         (lambda: make("name-of-mine", "password-of-mine", "key-of-mine"), "APIClient"),
     ]
