@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
@@ -29,15 +30,19 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 from chaos.plan import SERVERS  # noqa: E402 - after the path is set
 from faults import betfair  # noqa: E402
 from faults.breaking import DIALECTS, ways  # noqa: E402
-from faults.matrix import Matrix, Result  # noqa: E402
+from faults.matrix import Matrix  # noqa: E402
 from storage.places import BucketPlace  # noqa: E402
 
 from betfair_session.sandbox import Sandbox  # noqa: E402
 
+if TYPE_CHECKING:
+    from faults.case import Case
+    from faults.result import Result
+
 HEAD = "| broken | requests | faults enumerated | survived | a token | a typed error | s |"
 
 
-def on_a_store(kind: str) -> Result:
+def on_a_store(kind: str) -> Result[Case]:
     """Break all that goes to a store."""
     driver, plus, server = kind.rpartition("+")
     with SERVERS[server]() as running, Sandbox() as sandbox:

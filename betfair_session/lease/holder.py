@@ -233,5 +233,7 @@ def released(state: State, event: m.Event, tick: m.Tick) -> Next:
         tick.nonce,
         state.shared,
         state.share,
+        dead=state.dead,
+        polls=state.polls,
     )
-    return fresh.but(dead=state.dead, polls=state.polls), m.ReadToken()
+    return fresh, m.ReadToken()

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from betfair_session import BetfairSessionError, SessionManager, from_env
@@ -27,7 +28,7 @@ MANNERS = 20
 def held() -> dict[str, object]:
     """Return what this process holds."""
     gc.collect()
-    targets = [os.readlink(f"/proc/self/fd/{name}") for name in _descriptors()]
+    targets = _open_files()
     return {
         "threads": sorted(each.name.rstrip("0123456789") for each in threading.enumerate()),
         "descriptors": len(targets),
@@ -43,9 +44,14 @@ def tell(found: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-def _descriptors() -> list[str]:
-    """Return the open ones; the directory's own is closed by then."""
-    return [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
+def _open_files() -> list[str]:
+    """Return what the open descriptors are for."""
+    targets = []
+    for name in os.listdir("/proc/self/fd"):
+        # The directory's own is closed by now; another thread may just have closed one of its own.
+        with suppress(FileNotFoundError):
+            targets.append(os.readlink(f"/proc/self/fd/{name}"))
+    return targets
 
 
 class Calls:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faults.betfair_lane import Call, Lane
+from faults.result import Result
 from faults.routes import ROUTES, kinds
 
 if TYPE_CHECKING:
@@ -24,32 +23,7 @@ _LANES = 4
 _TRIES = 3
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came of it.
-
-    Attributes:
-        requests: of each route when nothing is broken.
-        cases: all of them.
-        problems: what was wrong.
-    """
-
-    requests: dict[str, list[str]]
-    cases: list[Call]
-    problems: list[str]
-
-    @property
-    def ends(self) -> Counter[str]:
-        """How the broken calls ended: with a token, or with which error."""
-        return Counter(type(each.error).__name__ if each.error else "token" for each in self.cases)
-
-    @property
-    def survived(self) -> int:
-        """How many cases nothing was wrong with."""
-        return sum(not each.problems for each in self.cases)
-
-
-def run(ways: Sequence[Kind]) -> Result:
+def run(ways: Sequence[Kind]) -> Result[Call]:
     """Make all calls: each request of each route, broken in each way."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faults.case import Case
 from faults.lane import Bench, Lanes
 from faults.paths import PATHS, Site
+from faults.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,31 +22,6 @@ if TYPE_CHECKING:
 
 _THREADS = 16
 _TRIES = 3
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a store's cases.
-
-    Attributes:
-        requests: of each path when nothing is broken.
-        cases: all of them.
-        problems: what was wrong, each with its case.
-    """
-
-    requests: dict[str, list[str]]
-    cases: list[Case]
-    problems: list[str]
-
-    @property
-    def ends(self) -> Counter[str]:
-        """How the broken calls ended: with a token, or with which error."""
-        return Counter(type(each.error).__name__ if each.error else "token" for each in self.cases)
-
-    @property
-    def survived(self) -> int:
-        """How many cases nothing was wrong with."""
-        return sum(not each.problems for each in self.cases)
 
 
 class Matrix:
@@ -68,7 +42,7 @@ class Matrix:
         self._pool = ThreadPoolExecutor(_THREADS)
         self._cases: list[Case] = []
 
-    def run(self, ways: Sequence[Break], paths: Sequence[Path] = PATHS) -> Result:
+    def run(self, ways: Sequence[Break], paths: Sequence[Path] = PATHS) -> Result[Case]:
         """Run everything.
 
         Args:
