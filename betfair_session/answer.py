@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from .secret import Secret
+from .value import Value
 
 MAX_ANSWER = 65_536
 """Bytes of an answer that are read; the longest that Betfair documents is under 1 KiB."""
@@ -19,8 +19,7 @@ EXCERPT = 160
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Value):
     """An HTTP answer.
 
     Attributes:
@@ -30,8 +29,11 @@ class Answer:
     """
 
     status_code: int
-    body: bytes = field(repr=False)
-    sent: tuple[Secret, ...] = field(default=(), repr=False)
+    body: bytes
+    sent: tuple[Secret, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status_code})"
 
     @property
     def is_passing(self) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .certificates import Certificate
@@ -16,6 +15,7 @@ from .exceptions import ConfigurationError
 from .identity import IdentityClient
 from .manager import SessionManager
 from .secret import Secret
+from .value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,8 +51,7 @@ NAMES = (
 """Every variable that is read."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Value):
     """Where a token is kept.
 
     Attributes:
@@ -61,9 +60,12 @@ class Place:
         storage_options: what goes with the store; they may hold credentials.
     """
 
-    store: str = field(repr=False)
+    store: str
     key: str
-    storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
+    storage_options: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Place(key={self.key!r})"
 
 
 class Environment:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from .value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,7 @@ _LEVELS: dict[Kind, int] = {
 """All others are DEBUG; so is "failed": whoever gave what cannot work gets the error itself."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Value):
     """One thing that happened on the way to a token. It holds no secret.
 
     A call that asks the store and uses the token it finds there tells one of

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .certificates import Certificate
@@ -16,6 +15,7 @@ from .jurisdictions import jurisdiction as find_jurisdiction
 from .secret import Secret
 from .tokens import is_token
 from .transport import NoAnswerError, Transport, checked_seconds, checked_verify
+from .value import Value
 
 if TYPE_CHECKING:
     import os
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("betfair_session.identity")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Value):
     """What `IdentityClient.check` found out.
 
     Attributes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .lease import lock as locks, messages as m
@@ -17,6 +16,7 @@ from .lease.settings import LeaseSettings
 from .lease.state import MARGIN, recent
 from .storage.location import LOCK_SUFFIX
 from .tokens import parse_token
+from .value import Value
 
 if TYPE_CHECKING:
     from .lease.lock import Lock
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _FAILURES: dict[str, Readiness] = {"unknown": "unanswered", "store": "unstored"}
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Value):
     """Whether the next call may log in, if it has to.
 
     Attributes:
@@ -49,8 +48,7 @@ class Login:
     now: float
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Value):
     """What was found in one place; it holds no secret.
 
     Attributes:

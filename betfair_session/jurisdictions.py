@@ -7,16 +7,15 @@ against the live service says so in `Jurisdiction.unsure`; a client's `identity_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from .exceptions import ConfigurationError
+from .value import Value
 
 __all__ = ["JURISDICTIONS", "Jurisdiction", "jurisdiction"]
 
 
-@dataclass(frozen=True)
-class Jurisdiction:
+class Jurisdiction(Value):
     """Where the accounts of one jurisdiction log in.
 
     Attributes:

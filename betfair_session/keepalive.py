@@ -6,7 +6,6 @@ import atexit
 import logging
 import threading
 import weakref
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from .account import checked_interval
 from .closing import Closable
 from .exceptions import BetfairSessionError, ConfigurationError
 from .session import checked_handle
+from .value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,7 @@ def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
     return _UNKNOWN if length is None else min(length * 3 / 4, _MOST)
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Value):
     """One attempt to keep a session alive. It holds no secret.
 
     Attributes:

@@ -11,8 +11,9 @@ Classes: `credentials` (fix username, password or code), `account` (locked, susp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from .value import Value
 
 __all__ = ["LoginStatus", "describe", "known_codes", "wait_after"]
 
@@ -198,8 +199,7 @@ _CODES: dict[str, dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class LoginStatus:
+class LoginStatus(Value):
     """What a login was answered with.
 
     Attributes:

@@ -10,11 +10,11 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .exceptions import ConfigurationError
+from .value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +48,7 @@ _CREATES = frozenset({"getApplicationSubscriptionToken"})  # in spite of its nam
 _CUSTOMER_REF = re.compile(r"[A-Za-z0-9:\-._+*;~]{1,32}")
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Value):
     """One operation.
 
     Attributes:

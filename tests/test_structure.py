@@ -16,7 +16,17 @@ PACKAGE = Path(betfair_session.__file__).parent
 
 # Each room may import from itself and from the rooms above it.
 ROOMS = [
-    {"closing", "deadline", "events", "exceptions", "forking", "network", "secret", "trust"},
+    {
+        "closing",
+        "deadline",
+        "events",
+        "exceptions",
+        "forking",
+        "network",
+        "secret",
+        "trust",
+        "value",
+    },
     {"answer", "betting", "tokens", "jurisdictions", "login_status", "dotenv"},
     {"operations", "results"},
     {

@@ -7,11 +7,11 @@ login needs them. Resuming a stored session needs neither the files nor the cryp
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
 from betfair_session.secret import Secret
+from betfair_session.value import Value
 
 from .source import Source, decode_base64, of_bytes, of_paths, of_pem_text
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from .source import StrPath
 
 
-@dataclass(frozen=True, repr=False)
-class Certificate:
+class Certificate(Value):
     """A client certificate and its key, from files or from memory; made by one of the `from_…`.
 
     Making one reads no file. Its repr tells the files' names and nothing else.

@@ -6,9 +6,10 @@ self-signed, RSA with 2048 bits, for client authentication.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
+
+from betfair_session.value import Value
 
 from .reading import attempt
 
@@ -32,8 +33,7 @@ EXPIRY_WARNING = timedelta(days=30)
 REMEDY = "make a new one (betfair-session certificate create) and upload it to Betfair"
 
 
-@dataclass(frozen=True)
-class Material:
+class Material(Value):
     """A certificate with the key it belongs to, and whatever other certificates came along."""
 
     name: str

@@ -8,8 +8,9 @@ login and the explanation of a file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from betfair_session.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,7 @@ _SEQUENCE = b"\x30"
 _MOST_PARTS = 100
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Value):
     """What was found in one file or piece of memory.
 
     Attributes:

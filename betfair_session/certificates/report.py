@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
 from betfair_session.secret import Secret
+from betfair_session.value import Value
 
 from .fitness import belongs, day, fitness, public_key
 from .reading import Contents, look
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from .source import StrPath
 
 
-@dataclass(frozen=True)
-class FileReport:
+class FileReport(Value):
     """What one file is.
 
     Attributes:
@@ -42,8 +41,7 @@ class FileReport:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Value):
     """What some files are, each and together; `str()` is the text for people.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
 from betfair_session.secret import Secret
+from betfair_session.value import Value
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -20,8 +20,7 @@ MAX_FILE = 256 * 1024
 _MAX_PATH = 1024
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Value):
     """One part of a certificate: a file, or what the caller holds in memory.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment
@@ -39,6 +38,6 @@ def check(chosen: Namespace) -> int:
     from betfair_session.certificates.report import explain
 
     report = explain(*chosen.files, passphrase=Environment().passphrase())
-    files = [asdict(file) for file in report.files]
+    files = [vars(file) for file in report.files]
     tell(chosen, {"ok": report.ok, "verdict": report.verdict, "files": files}, str(report))
     return 0 if report.ok else USAGE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -166,7 +165,7 @@ def _session(chosen: Namespace, *, bounded: bool = False) -> Iterator[Session]:
         lease = LeaseSettings()
         if bounded:
             client.timeout = min(client.timeout, chosen.timeout)
-            lease = replace(lease, store_deadline=min(lease.store_deadline, chosen.timeout))
+            lease = lease.but(store_deadline=min(lease.store_deadline, chosen.timeout))
         with environment.manager(client, lease=lease) as manager:
             try:
                 yield manager.session(place.store, place.key, place.storage_options)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from betfair_session.value import Value
+
 from .settings import MAX_TTL, MOST_LOGINS
-from .value import Value, value
 
 VERSION = 1
 """The format's number; an object with another one is left alone until it expires."""
@@ -20,7 +21,6 @@ JUNK_TTL = 30.0
 HELD, DONE, FAILED = "held", "done", "failed"
 
 
-@value
 class Lock(Value):
     """What the lock object says.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .value import Value, value
+from betfair_session.value import Value
 
 if TYPE_CHECKING:
     from .lock import Lock
@@ -17,7 +17,6 @@ Token: TypeAlias = Any
 Error: TypeAlias = Any
 
 
-@value
 class Tick(Value):
     """The clocks and the randomness of one step.
 
@@ -39,17 +38,14 @@ class Tick(Value):
 # --- asked of the store --------------------------------------------------------------------------
 
 
-@value
 class ReadToken(Value):
     """Read the token object."""
 
 
-@value
 class ReadLock(Value):
     """Read the lock object."""
 
 
-@value
 class WriteLock(Value):
     """Write the lock object: if it has `version`, or is missing when that is None.
 
@@ -63,7 +59,6 @@ class WriteLock(Value):
     shared: bool = True
 
 
-@value
 class Publish(Value):
     """Write the token object if it has `version`, or is missing when that is None."""
 
@@ -71,7 +66,6 @@ class Publish(Value):
     version: str | None
 
 
-@value
 class Wait(Value):
     """Wait some seconds."""
 
@@ -81,21 +75,18 @@ class Wait(Value):
 # --- asked of Betfair ----------------------------------------------------------------------------
 
 
-@value
 class Validate(Value):
     """Ask whether the token lives."""
 
     token: Token
 
 
-@value
 class Login(Value):
     """Log in, once, within some seconds."""
 
     seconds: float
 
 
-@value
 class Logout(Value):
     """End a session that this very call created."""
 
@@ -105,7 +96,6 @@ class Logout(Value):
 # --- the end -------------------------------------------------------------------------------------
 
 
-@value
 class Done(Value):
     """The token to use.
 
@@ -120,7 +110,6 @@ class Done(Value):
     age: float = 0.0
 
 
-@value
 class Failed(Value):
     """No token.
 
@@ -145,7 +134,6 @@ class Failed(Value):
 # --- told by the store ---------------------------------------------------------------------------
 
 
-@value
 class TokenRead(Value):
     """The token object's token (None when missing or junk) and version (None when missing)."""
 
@@ -154,7 +142,6 @@ class TokenRead(Value):
     fingerprint: str = ""
 
 
-@value
 class LockRead(Value):
     """The lock object (None when missing), its version, and its age by the store's clock."""
 
@@ -163,7 +150,6 @@ class LockRead(Value):
     age: float | None = None
 
 
-@value
 class Written(Value):
     """A write was done; `honest` False when the store turned out to ignore conditions."""
 
@@ -171,14 +157,12 @@ class Written(Value):
     honest: bool = True
 
 
-@value
 class Conflict(Value):
     """The condition of a write did not hold, or so it seems."""
 
     error: Error = None
 
 
-@value
 class StoreFailed(Value):
     """A call failed. `landed`: it may have changed something. `passing`: it may go by itself."""
 
@@ -187,7 +171,6 @@ class StoreFailed(Value):
     passing: bool = False
 
 
-@value
 class Woke(Value):
     """The wait is over."""
 
@@ -195,7 +178,6 @@ class Woke(Value):
 # --- told by Betfair -----------------------------------------------------------------------------
 
 
-@value
 class Alive(Value):
     """The token lives; Betfair may have answered with another one, which is to be used."""
 
@@ -203,12 +185,10 @@ class Alive(Value):
     fingerprint: str = ""
 
 
-@value
 class Dead(Value):
     """The token is dead: Betfair said so."""
 
 
-@value
 class LoggedIn(Value):
     """A new session."""
 
@@ -216,7 +196,6 @@ class LoggedIn(Value):
     fingerprint: str = ""
 
 
-@value
 class Refused(Value):
     """The login was answered with a status that is not a success.
 
@@ -229,7 +208,6 @@ class Refused(Value):
     waits: tuple[float, ...]
 
 
-@value
 class Unclear(Value):
     """Nobody knows what came of the call. `sent` False when it never left."""
 
@@ -237,7 +215,6 @@ class Unclear(Value):
     sent: bool = True
 
 
-@value
 class LoggedOut(Value):
     """The logout was tried; `error` is what went wrong with it, if anything."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.value import Value
 
 MAX_TTL = 120.0
 """The longest time to live, in seconds, that a lock can claim for itself."""
@@ -13,8 +12,7 @@ MOST_LOGINS = 100
 """Logins in a minute after which Betfair bans further ones."""
 
 
-@dataclass(frozen=True)
-class LeaseSettings:
+class LeaseSettings(Value):
     """The shared login's times; rarely touched. All processes that share a token may differ.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from betfair_session.value import Value
+
 from . import lock as locks, messages as m
-from .value import Value, value
 
 if TYPE_CHECKING:
     from .lock import Lock
@@ -44,7 +45,6 @@ RELEASES = 2
 """How often the lock's release is sent at most."""
 
 
-@value
 class State(Value):
     """Everything that one call knows.
 

@@ -8,18 +8,17 @@ shown against real servers says `atomic = True`; any other is used with one logi
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
 
 from betfair_session.closing import Closable
 from betfair_session.exceptions import StoreError
 from betfair_session.secret import SecretBytes
+from betfair_session.value import Value
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""
 
 
-@dataclass(frozen=True)
-class StoredObject:
+class StoredObject(Value):
     """One object as a single request saw it.
 
     Attributes:
@@ -30,13 +29,13 @@ class StoredObject:
             driver hides it (then `TokenStore.server_now` finds out).
     """
 
-    content: bytes = field(repr=False)
+    content: bytes
     version: str
     modified: float | None = None
     now: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "content", SecretBytes(self.content))
+        vars(self)["content"] = SecretBytes(self.content)
 
 
 class VersionConflict(StoreError):

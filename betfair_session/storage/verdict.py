@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from betfair_session.value import Value
 
 from .faults import ADVICE, CODES, ERRNOS, KEEPABLE, STATUSES, TYPES, Sent
 
@@ -63,8 +64,7 @@ class Unconnected(ConnectionError):
     """There was no connection to send a request on."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Value):
     """What an error means.
 
     Attributes:

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from betfair_session import IdentityClient
@@ -96,7 +95,7 @@ class ObservedStore(TokenStore):
         if found is None or shown == found or found.modified is None or found.now is None:
             return found
         if found.now - found.modified < self._stale:
-            return replace(shown, now=found.now) if shown else None
+            return shown.but(now=found.now) if shown else None
         self._shown[key] = found
         return found
 
