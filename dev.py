@@ -32,7 +32,7 @@ CHECKS = (
     (PYTHON, "mypy"),
     (FLUMINE, "pytest", IN_FLUMINE),
     # Last, so that its closing line ends the output.
-    (PYTHON, "pytest", "-n", "3", "--maxschedchunk", "1", f"--ignore={IN_FLUMINE}"),
+    (PYTHON, "pytest", "-n", "4", "--maxschedchunk", "1", f"--ignore={IN_FLUMINE}"),
 )
 
 
