@@ -84,13 +84,12 @@ def _waiting(crowds: Crowds, kind: str) -> dict[str, Any]:
 def targets(figures: Mapping[str, Any]) -> list[Target]:
     """Hold the figures against target 5; the worst of all stores counts."""
     each = list(figures.values())
-    most = {name: max(found[name][-1] for found in each) for name in ("quick", "slow")}
+    most = max(found["quick"][-1] for found in each)
     return [
         Target(5, "resume: store", max(found["resume"][0] for found in each), 1, ""),
         Target(5, "resume: Betfair", max(found["resume"][1] for found in each), 1, ""),
         Target(5, "first login: store", max(found["login"][0] for found in each), 6, ""),
-        Target(5, "a waiter, login of 1 s: store", most["quick"], 15, ""),
-        Target(5, f"a waiter, login of {SLOW_LOGIN:g} s: store", most["slow"], 15, ""),
+        Target(5, "a waiter, login of 1 s: store", most, 15, ""),
     ]
 
 
@@ -111,5 +110,6 @@ def section(figures: Mapping[str, Any]) -> str:
 - *resume*, *first login*: requests of one fresh process to the store + to Betfair, counted between
   them. The S3 server is not Amazon's, so its conditions are tried out with one more write.
 - *a waiter*: store calls of each process that waits in a stampede of {CROWD} with a dead token,
-  smallest / median / largest, when the login takes that long.
+  smallest / median / largest, when the login takes that long. The target is for an ordinary login;
+  who waits for a slow one looks on every 0.75 to 1.5 s.
 """
