@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 # The modules that hold tests without being named so.
-pytest.register_assert_rewrite("storage")
+pytest.register_assert_rewrite("storage", "lease.script")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures"]
 

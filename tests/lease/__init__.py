@@ -1,0 +1,1 @@
+"""The shared login, part by part."""

@@ -1,0 +1,780 @@
+"""The machine's answers, step by step and to the letter; tests/explore looks for what is unsafe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session.lease import lock as locks, messages as m
+from lease.script import START, Script, done, failed, held, mine, release
+
+if TYPE_CHECKING:
+    from betfair_session.lease.lock import Lock
+
+BUSY = m.StoreFailed("busy", landed=True, passing=True)
+BROKEN = m.StoreFailed("broken")
+
+
+# --- a token that is there -----------------------------------------------------------------------
+
+
+def test_a_live_token_costs_one_read_and_one_question() -> None:
+    """Read, ask, done."""
+    script = Script()
+    script.tell(m.TokenRead("live", "V0", "fp"), m.Validate("live"))
+    script.tell(m.Alive("live", "fp"), m.Done("live", "resumed"))
+
+
+def test_a_rotated_token_is_written_and_used_whatever_becomes_of_that() -> None:
+    """Betfair's answer is the token, stored or not."""
+    for answer in (m.Written("V1"), m.Conflict(), BROKEN):
+        script = Script()
+        script.tell(m.TokenRead("old", "V0", "fp"), m.Validate("old"))
+        script.tell(m.Alive("new", "fp-new"), m.Publish("new", "V0"))
+        script.tell(answer, m.Done("new", "resumed"))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_verification_is_shared_by_writing_the_token_anew(*, shared: bool) -> None:
+    """Only where writes are conditional: a late one could replace a newer token."""
+    script = Script(share=True, shared=shared)
+    script.tell(m.TokenRead("live", "V0", "fp"), m.Validate("live"))
+    if not shared:
+        script.tell(m.Alive("live", "fp"), m.Done("live", "resumed"))
+        return
+    script.tell(m.Alive("live", "fp"), m.Publish("live", "V0"))
+    script.tell(m.Written("V1"), m.Done("live", "resumed"))
+
+
+def test_no_answer_from_betfair_is_an_error_and_no_login() -> None:
+    """The error is passed on."""
+    script = Script()
+    script.tell(m.TokenRead("live", "V0", "fp"), m.Validate("live"))
+    script.tell(m.Unclear("why"), m.Failed("error", "why"))
+
+
+# --- a store in trouble --------------------------------------------------------------------------
+
+
+def test_a_passing_failure_of_a_read_is_tried_twice_more() -> None:
+    """After 0.25 and 0.5 s."""
+    script = Script()
+    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
+    script.tell(BUSY, m.Wait(0.5), m.ReadToken())
+    script.tell(BUSY, m.Failed("error", "busy"))
+
+
+def test_troubles_are_counted_in_a_row() -> None:
+    """An answer between them begins a new count, for the token and for the lock."""
+    script = Script()
+    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
+    script.find_dead()
+    script.tell(BUSY, m.Wait(0.25), m.ReadLock())
+    script.tell(BUSY, m.Wait(0.5), m.ReadLock())
+    script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
+
+
+def test_a_lasting_failure_is_not_tried_again() -> None:
+    """Neither of the token's read nor of the lock's."""
+    Script().tell(BROKEN, m.Failed("error", "broken"))
+    script = Script()
+    script.find_dead()
+    script.tell(BROKEN, m.Failed("error", "broken"))
+
+
+def test_a_pause_ends_with_the_callers_time() -> None:
+    """And at its end nothing is tried again."""
+    script = Script(deadline=10.0)
+    script.tell_at(9.875, BUSY, m.Wait(0.125), m.ReadToken())
+    script.tell_at(10.0, BUSY, m.Failed("error", "busy"))
+
+
+def test_a_pause_is_spread_by_half() -> None:
+    """So that a fleet does not come back all at once."""
+    script = Script()
+    script.jitter = 0.0
+    script.tell(BUSY, m.Wait(0.125), m.ReadToken())
+
+
+# --- the first login, and a later one ------------------------------------------------------------
+
+
+def test_a_first_login_takes_the_lock_without_a_look_at_it() -> None:
+    """Six effects, the last of which says who published what."""
+    script = Script()
+    lock = script.publish()
+    lock = lock.but(state=locks.DONE, published="fp-new")
+    script.tell(m.Written("V1"), release(lock))
+    script.tell(m.Written("L2"), m.Done("new", "logged in"))
+
+
+def test_a_dead_token_is_replaced_in_the_version_that_was_read_last() -> None:
+    """The lock's earlier failures are forgotten with the login."""
+    script = Script()
+    script.find_dead()
+    script.now = 100.0
+    before = failed(published="fp-dead")
+    lock = before.but(
+        state=locks.HELD,
+        nonce="mine",
+        owner="me",
+        since=START + 100,
+        logins=(START + 100,),
+        published="",
+    )
+    script.tell(m.LockRead(before, "L0", 100.0), m.WriteLock(lock, "L0"))
+    script.tell(m.Written("L1"), m.ReadToken())
+    script.tell(m.TokenRead("dead", "V1", "fp-dead"), m.Login(10.0))
+    script.tell(m.LoggedIn("new", "fp-new"), m.Publish("new", "V1"))
+    lock = mine(since=START + 100, logins=(START + 100,), state=locks.DONE, published="fp-new")
+    script.tell(m.Written("V2"), release(lock))
+    script.tell(m.Written("L2"), m.Done("new", "logged in"))
+
+
+def test_junk_in_the_tokens_place_is_a_token_that_is_missing_but_has_a_version() -> None:
+    """The lock is looked at first: this is no first login."""
+    script = Script()
+    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    script.tell(m.LockRead(), m.WriteLock(mine(), None))
+    script.tell(m.Written("L1"), m.ReadToken())
+    script.tell(m.TokenRead(None, "V0"), m.Login(10.0))
+    script.tell(m.LoggedIn("new", "fp-new"), m.Publish("new", "V0"))
+
+
+@pytest.mark.parametrize(
+    ("age", "published", "young"),
+    [(59.0, "fp-dead", True), (60.0, "fp-dead", False), (59.0, "fp-else", False)],
+)
+def test_a_token_that_is_rejected_young_is_noticed(
+    age: float, published: str, *, young: bool
+) -> None:
+    """One that a login of the last minute stored."""
+    script = Script()
+    script.find_dead()
+    script.now = age
+    lock = done(published=published)
+    if published != "fp-dead":
+        script.tell(m.LockRead(lock, "L0", age), m.ReadToken())
+        event: m.Event = m.TokenRead("dead", "V0", "fp-dead")
+    else:
+        event = m.LockRead(lock, "L0", age)
+    logins = (START, START + age) if age < 60 else (START + age,)
+    taken = lock.but(
+        state=locks.HELD, nonce="mine", owner="me", since=START + age, logins=logins, published=""
+    )
+    script.tell(event, m.WriteLock(taken, "L0"))
+    assert script.state.young is young
+
+
+# --- taking the lock -----------------------------------------------------------------------------
+
+
+def test_taking_the_lock_in_vain_is_tried_more_slowly_each_time() -> None:
+    """Once at once, then after pauses; what fails for good ends it."""
+    script = Script()
+    write = m.WriteLock(mine(), None)
+    script.tell(m.TokenRead(), write)
+    script.tell(m.Conflict(), m.ReadLock())
+    script.tell(m.LockRead(), write)
+    script.tell(BUSY, m.Wait(0.5), m.ReadLock())
+    script.tell(m.LockRead(), write)
+    script.tell(m.Conflict(), m.Wait(1.0), m.ReadLock())
+    script.tell(m.LockRead(), write)
+    script.tell(m.Conflict(), m.Wait(2.0), m.ReadLock())
+    script.tell(m.LockRead(), write)
+    script.tell(m.Conflict(), m.Wait(2.0), m.ReadLock())
+    script.tell(m.LockRead(), write)
+    script.tell(BUSY, m.Failed("error", "busy"))
+
+
+def test_a_lock_that_cannot_be_written_ends_it_at_once() -> None:
+    """Without a login."""
+    script = Script()
+    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
+    script.tell(BROKEN, m.Failed("error", "broken"))
+
+
+def test_a_call_without_time_takes_no_lock() -> None:
+    """It says who holds it, if anybody."""
+    script = Script(deadline=1.0)
+    script.tell_at(1.0, m.TokenRead(), m.Failed("timeout"))
+
+
+def test_a_store_that_ignores_conditions_is_relied_on_no_more() -> None:
+    """Every later write of the lock is unconditional."""
+    script = Script()
+    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
+    script.tell(m.Written("L1", honest=False), m.ReadToken())
+    script.tell(m.TokenRead(), m.Login(10.0))
+    script.tell(m.LoggedIn("new", "fp-new"), m.Publish("new", None))
+    lock = mine(state=locks.DONE, published="fp-new")
+    script.tell(m.Written("V1"), release(lock, shared=False))
+
+
+def test_without_conditions_nobody_waits_for_another() -> None:
+    """One login for each process is all that such a store can give."""
+    script = Script(shared=False)
+    script.find_dead()
+    lock = held(nonce="mine", owner="me", logins=(START, START))
+    script.tell(m.LockRead(held(), "L0", 0.0), m.WriteLock(lock, "L0", shared=False))
+
+
+def test_a_lock_of_mine_whose_answer_was_lost_is_mine() -> None:
+    """It is recognised by the nonce, and the login goes on."""
+    script = Script()
+    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
+    script.tell(BUSY, m.ReadLock())
+    script.tell(m.LockRead(mine(), "L1", 0.0), m.ReadToken())
+    script.tell(m.TokenRead(), m.Login(10.0))
+
+
+def test_who_was_outbid_begins_anew_under_another_name() -> None:
+    """An attempt that lands late must not be taken for a later one."""
+    script = Script()
+    script.wait()
+    assert script.state.nonce == "nonce 3"
+    assert script.state.started is None
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(0.375))
+    script.now = 40.0
+    script.tell(m.Woke(), m.ReadLock())
+    lock = mine(nonce="nonce 3", since=START + 40, logins=(START, START + 40))
+    script.tell(m.LockRead(held(), "L0", 40.0), m.WriteLock(lock, "L0"))
+
+
+# --- the lock in hand ----------------------------------------------------------------------------
+
+
+def test_with_the_lock_in_hand_another_token_is_looked_at_first() -> None:
+    """The login that was counted is taken back, and the call begins anew."""
+    script = Script()
+    lock = script.hold()
+    script.tell(m.TokenRead("theirs", "V9", "fp"), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(m.Written("L2"), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V9", "fp"), m.Validate("theirs"))
+    script.tell(m.Alive("theirs", "fp"), m.Done("theirs", "resumed"))
+
+
+def test_a_second_look_that_fails_gives_the_lock_back() -> None:
+    """At once if it fails for good, after two more tries otherwise."""
+    script = Script()
+    lock = script.hold().but(state=locks.DONE, logins=())
+    script.tell(BROKEN, release(lock))
+    script.tell(m.Written("L2"), m.Failed("error", "broken"))
+    script = Script()
+    script.hold()
+    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
+    script.tell(BUSY, m.Wait(0.5), m.ReadToken())
+    script.tell(BUSY, release(lock))
+    script.tell(m.Written("L2"), m.Failed("error", "busy"))
+
+
+@pytest.mark.parametrize("slow_wall", [0.0, 20.0])
+def test_a_lock_too_old_for_a_login_is_given_back(slow_wall: float) -> None:
+    """30 s of it, less 10 for the login and 5 for the store, by whichever clock ran faster."""
+    script = Script()
+    lock = script.hold()
+    script.slow_wall = slow_wall
+    script.tell_at(15.0, m.TokenRead(), m.Login(10.0))
+    script = Script()
+    script.hold()
+    script.slow_wall = slow_wall
+    script.tell_at(15.1, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(m.Written("L2"), m.ReadToken())
+
+
+def test_a_wall_clock_that_ran_on_makes_a_lock_too_old() -> None:
+    """The monotonic one stood still: the process was frozen."""
+    script = Script()
+    lock = script.hold()
+    script.slow_wall = -15.1
+    script.tell(m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+
+
+def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
+    """The rest is for storing its token; without any there is no login."""
+    script = Script(deadline=8.0)
+    lock = script.hold()
+    script.tell_at(4.0, m.TokenRead(), m.Login(3.0))
+    script = Script(deadline=8.0)
+    script.hold()
+    script.tell_at(8.0, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(m.Written("L2"), m.Failed("timeout"))
+
+
+# --- what Betfair says to the login --------------------------------------------------------------
+
+
+def test_a_refusal_is_written_down_for_all() -> None:
+    """With the time from which another login may be tried: longer for each in a row."""
+    waits = (15.0, 60.0, 300.0)
+    for refusals, wait in [(0, 15.0), (1, 60.0), (2, 300.0), (3, 300.0), (9, 300.0)]:
+        script = Script()
+        script.find_dead()
+        script.now = 200.0
+        before = failed(refusals=refusals, published="fp-dead")
+        now = START + 200
+        lock = before.but(state=locks.HELD, nonce="mine", owner="me", since=now, logins=(now,))
+        lock = lock.but(published="")
+        script.tell(m.LockRead(before, "L0", 200.0), m.WriteLock(lock, "L0"))
+        script.tell(m.Written("L1"), m.ReadToken())
+        script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Login(10.0))
+        script.now = 201.0
+        lock = lock.but(
+            state=locks.FAILED,
+            status="OTHER",
+            login_class="account",
+            refusals=refusals + 1,
+            since=now + 1,
+            not_before=now + 1 + wait,
+        )
+        script.tell(m.Refused("no", "OTHER", "account", waits), release(lock))
+        script.tell(m.Written("L2"), m.Failed("error", "no", not_before=now + 1 + wait))
+
+
+def test_a_login_without_an_answer_keeps_all_from_another_for_a_moment() -> None:
+    """It may have made a session, and the next one may fail likewise."""
+    script = Script()
+    lock = script.log_in()
+    lock = lock.but(
+        state=locks.FAILED, login_class="unknown", since=START + 3, not_before=START + 18
+    )
+    script.tell_at(3.0, m.Unclear("why"), release(lock))
+    script.tell(m.Written("L2"), m.Failed("error", "why", not_before=START + 18))
+
+
+def test_a_login_that_was_never_sent_is_none() -> None:
+    """Such as one without a usable certificate."""
+    script = Script()
+    lock = script.log_in()
+    script.tell(m.Unclear("why", sent=False), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(m.Written("L2"), m.Failed("error", "why"))
+
+
+# --- publishing ----------------------------------------------------------------------------------
+
+
+def unstored(lock: Lock, at: float = 0.0) -> Lock:
+    """Return what the lock says when a new token was not stored."""
+    now = START + at
+    return lock.but(state=locks.FAILED, login_class="store", since=now, not_before=now + 15)
+
+
+def test_a_publication_without_a_good_answer_is_looked_at() -> None:
+    """It may have landed."""
+    for answer in (BUSY, BROKEN, m.Conflict("late")):
+        script = Script()
+        lock = script.publish()
+        script.tell(answer, m.ReadToken())
+        script.tell(
+            m.TokenRead("new", "V1", "fp-new"),
+            release(lock.but(state=locks.DONE, published="fp-new")),
+        )
+        script.tell(m.Written("L2"), m.Done("new", "logged in"))
+
+
+def test_a_publication_is_sent_three_times_in_the_version_found_last() -> None:
+    """A session that certainly was not stored is ended."""
+    script = Script()
+    lock = script.publish()
+    refused = m.StoreFailed("refused")
+    script.tell(refused, m.ReadToken())
+    script.tell(m.TokenRead(None, "V1"), m.Wait(0.25), m.Publish("new", "V1"))
+    script.tell(refused, m.ReadToken())
+    script.tell(m.TokenRead(None, "V2"), m.Wait(0.5), m.Publish("new", "V2"))
+    script.tell(refused, m.ReadToken())
+    script.tell(m.TokenRead(None, "V2"), m.Logout("new"))
+    script.tell(m.LoggedOut("also"), release(unstored(lock)))
+    end = m.Failed("unwritten", "refused", "also", not_before=START + 15)
+    script.tell(m.Written("L2"), end)
+
+
+def test_a_publication_that_may_yet_land_is_not_logged_out() -> None:
+    """Its session may be in use."""
+    script = Script()
+    lock = script.publish()
+    for version, pause in [("V1", 0.25), ("V2", 0.5)]:
+        script.tell(BUSY, m.ReadToken())
+        script.tell(m.TokenRead(None, version), m.Wait(pause), m.Publish("new", version))
+    script.tell(BUSY, m.ReadToken())
+    script.tell(m.TokenRead(None, "V2"), release(unstored(lock)))
+    end = m.Failed("uncertain", "busy", not_before=START + 15)
+    script.tell(m.Written("L2"), end)
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubt"),
+    [
+        (m.StoreFailed("e"), False),
+        (m.StoreFailed("e", passing=True), True),
+        (m.StoreFailed("e", landed=True), True),
+        (m.Conflict("e"), True),
+    ],
+)
+def test_a_look_that_fails_as_well_is_repeated_only_if_it_can_tell(
+    answer: m.StoreFailed | m.Conflict, *, doubt: bool
+) -> None:
+    """What was refused for good did not land: the session is ended without a look."""
+    script = Script()
+    lock = script.publish()
+    script.tell(answer, m.ReadToken())
+    if not doubt:
+        script.tell(BUSY, m.Logout("new"))
+        script.tell(m.LoggedOut(), release(unstored(lock)))
+        end = m.Failed("unwritten", "e", not_before=START + 15)
+    else:
+        script.tell(BUSY, m.Wait(0.25), m.ReadToken())
+        script.tell(BUSY, m.Wait(0.5), m.ReadToken())
+        script.tell_at(2.0, BUSY, release(unstored(lock, 2.0)))
+        end = m.Failed("uncertain", "e", not_before=START + 17)
+    script.tell(m.Written("L2"), end)
+
+
+def test_a_doubt_or_a_chance_to_land_is_not_forgotten() -> None:
+    """A later refusal says nothing of an earlier attempt."""
+    script = Script()
+    lock = script.publish()
+    script.tell(BUSY, m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(0.25), m.Publish("new", None))
+    script.tell(BROKEN, m.ReadToken())
+    script.tell(BROKEN, release(unstored(lock)))
+    script.tell(m.Written("L2"), m.Failed("uncertain", "broken", not_before=START + 15))
+
+
+def test_another_token_in_the_place_is_made_way_for() -> None:
+    """The own session is ended, and the other token looked at."""
+    script = Script()
+    lock = script.publish()
+    script.tell(m.Conflict(), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V9", "fp"), m.Logout("new"))
+    script.tell(m.LoggedOut(), release(lock.but(state=locks.DONE)))
+    script.tell(m.Written("L2"), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V9", "fp"), m.Validate("theirs"))
+
+
+def test_an_own_token_that_may_have_been_there_is_left_alive() -> None:
+    """Somebody may have taken it before it was replaced."""
+    script = Script()
+    lock = script.publish()
+    script.tell(BUSY, m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V9", "fp"), release(lock.but(state=locks.DONE)))
+    script.tell(m.Written("L2"), m.ReadToken())
+
+
+def test_the_same_dead_token_in_a_new_version_is_replaced() -> None:
+    """It is still dead."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(), m.WriteLock(mine(), None))
+    script.tell(m.Written("L1"), m.ReadToken())
+    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Login(10.0))
+    script.tell(m.LoggedIn("new", "fp-new"), m.Publish("new", "V0"))
+    script.tell(m.Conflict(), m.ReadToken())
+    script.tell(m.TokenRead("dead", "V1", "fp-dead"), m.Wait(0.25), m.Publish("new", "V1"))
+
+
+# --- giving the lock back ------------------------------------------------------------------------
+
+
+def test_a_release_is_sent_twice_at_most() -> None:
+    """Once more after a passing failure; what was decided comes of it in any case."""
+    second: m.Event
+    for second in (BUSY, m.Written("L2"), m.Conflict()):
+        script = Script()
+        lock = script.publish().but(state=locks.DONE, published="fp-new")
+        script.tell(m.Written("V1"), release(lock))
+        script.tell(BUSY, release(lock))
+        script.tell(second, m.Done("new", "logged in"))
+    for answer in (BROKEN, m.Conflict()):
+        script = Script()
+        script.publish()
+        script.tell(m.Written("V1"), release(lock))
+        script.tell(answer, m.Done("new", "logged in"))
+
+
+def test_a_call_that_begins_anew_keeps_what_it_knows() -> None:
+    """Its settings, that one token is dead, that it has waited; and takes a new name."""
+    script = Script(share=True)
+    script.find_dead()
+    script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Wait(0.375))
+    script.tell(m.Woke(), m.ReadLock())
+    script.tell(m.LockRead(), m.WriteLock(mine(), None))
+    script.tell(m.Written("L1"), m.ReadToken())
+    before = script.state
+    unused = mine(state=locks.DONE, logins=())
+    script.tell(m.TokenRead("theirs", "V9", "fp"), release(unused))
+    script.tell(m.Written("L2"), m.ReadToken())
+    after = script.state
+    assert after.nonce.startswith("nonce ")
+    kept = ("settings", "owner", "deadline", "shared", "share", "dead", "polls")
+    assert {name: vars(after)[name] for name in kept} == {name: vars(before)[name] for name in kept}
+    assert after.share
+    assert after.polls == 2
+    fresh = vars(Script().state)
+    rest = vars(after).keys() - {*kept, "nonce"}
+    assert {name: vars(after)[name] for name in rest} == {name: fresh[name] for name in rest}
+
+
+# --- what the lock allows ------------------------------------------------------------------------
+
+
+def test_a_waiter_looks_at_token_and_lock_in_turn_and_ever_more_rarely() -> None:
+    """0.25 s growing by half to 1.5 s, less up to half of it."""
+    script = Script()
+    script.wait()
+    for number, pause in enumerate([0.375, 0.5625, 0.84375, 1.265625, 1.5, 1.5]):
+        if number % 2:
+            script.tell(m.Woke(), m.ReadLock())
+            script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(pause))
+        else:
+            script.tell(m.Woke(), m.ReadToken())
+            script.tell(m.TokenRead(), m.Wait(pause))
+    script.jitter = 0.0
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(0.75))
+
+
+def test_a_wait_ends_with_the_callers_time_and_says_who_holds_the_lock() -> None:
+    """No login, no question."""
+    script = Script(deadline=10.0)
+    script.wait()
+    script.tell_at(9.875, m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(0.125))
+    script.tell_at(10.0, m.Woke(), m.ReadLock())
+    script.tell(m.LockRead(held(), "L0", 10.0), m.Failed("timeout", lock=held()))
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_held_lock_expires_by_its_own_time_and_a_second(*, taken: bool) -> None:
+    """By the store's clock, or by how long it was watched."""
+    at = 31.0 if taken else 30.9
+    for age, watched in [(at, 0.0), (None, at)]:
+        script = Script()
+        script.wait()
+        script.tell_at(watched, m.Woke(), m.ReadToken())
+        script.tell(m.TokenRead(), m.Wait(0.375))
+        script.tell(m.Woke(), m.ReadLock())
+        read = m.LockRead(held(), "L0", age)
+        if not taken:
+            script.tell(read, m.Wait(0.5625))
+            continue
+        now = START + watched
+        lock = mine(nonce="nonce 3", since=now, logins=(START, now))
+        script.tell(read, m.WriteLock(lock, "L0"))
+
+
+def test_a_lock_that_changes_is_watched_anew() -> None:
+    """Another holder has its own time; one that claims more than two minutes has two."""
+    script = Script()
+    script.wait()
+    for version, at, age in [("L1", 25.0, None), ("L1", 55.0, None), ("L2", 56.5, None)]:
+        script.tell_at(at, m.Woke(), m.ReadToken())
+        script.tell(m.TokenRead(), m.Wait(min(0.25 * 1.5**script.state.polls, 1.5)))
+        script.tell(m.Woke(), m.ReadLock())
+        pause = min(0.25 * 1.5**script.state.polls, 1.5)
+        script.tell(m.LockRead(held(ttl=500.0), version, age), m.Wait(pause))
+    script.tell_at(56.5 + 120.9, m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(1.5))
+    script.tell(m.Woke(), m.ReadLock())
+    script.tell(m.LockRead(held(ttl=500.0), "L2"), m.Wait(1.5))
+    script.tell_at(56.5 + 121.0, m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(1.5))
+    script.tell(m.Woke(), m.ReadLock())
+    nonce, now = script.state.nonce, START + script.now
+    lock = mine(nonce=nonce, since=now, logins=(now,))
+    script.tell(m.LockRead(held(ttl=500.0), "L2"), m.WriteLock(lock, "L2"))
+
+
+def test_a_login_that_ended_after_the_look_at_the_token_makes_it_look_again() -> None:
+    """Once for each version of the lock."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(done(), "L0", 10.0), m.ReadToken())
+    lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
+    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.WriteLock(lock, "L0"))
+
+
+def test_a_token_found_by_looking_again_is_asked_about() -> None:
+    """It was not waited for, so the lock's word is not taken for it."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(done(), "L0", 1.0), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.Validate("theirs"))
+    script.tell(m.Alive("theirs", "fp-other"), m.Done("theirs", "resumed"))
+
+
+@pytest.mark.parametrize(
+    ("age", "waits"), [(-1.1, False), (-1.0, True), (4.0, True), (4.1, False), (None, False)]
+)
+def test_a_token_just_published_that_is_not_there_is_waited_for(
+    age: float | None, *, waits: bool
+) -> None:
+    """Four seconds: a lagging read shows what was before."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(done(), "L0", age), m.ReadToken())
+    lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
+    again = m.TokenRead("dead", "V0", "fp-dead")
+    script.tell(again, m.Wait(0.25) if waits else m.WriteLock(lock, "L0"))
+
+
+def test_a_login_without_a_publication_is_not_waited_for() -> None:
+    """Somebody gave the lock back."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(done(published=""), "L0", 0.0), m.ReadToken())
+    lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
+    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.WriteLock(lock, "L0"))
+
+
+# --- adopting another's token --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lock", "age", "adopted"),
+    [
+        (done(), 0.0, True),
+        (done(), 60.0, True),
+        (done(), 60.1, False),
+        (done(), -1.1, False),
+        (done(), None, False),
+        (done(published="fp-else"), 0.0, False),
+        (done(published=""), 0.0, False),
+        (held(published="fp-other"), 0.0, False),
+        (failed(published="fp-other"), 0.0, False),
+        (None, None, False),
+    ],
+)
+def test_a_waiter_adopts_what_the_lock_vouches_for(
+    lock: Lock | None, age: float | None, *, adopted: bool
+) -> None:
+    """Within a minute of the login, and that very token; anything else is asked about."""
+    script = Script()
+    script.wait()
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.ReadLock())
+    read = m.LockRead(lock, None if lock is None else "L1", age)
+    if adopted:
+        script.tell(read, m.Done("theirs", "adopted", 60.0))
+        return
+    script.tell(read, m.Validate("theirs"))
+    script.tell(m.Alive("theirs", "fp-other"), m.Done("theirs", "adopted"))
+
+
+def test_a_token_without_a_fingerprint_is_never_vouched_for() -> None:
+    """Two empty texts are no match."""
+    script = Script()
+    script.wait()
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V1", ""), m.ReadLock())
+    script.tell(m.LockRead(done(published=""), "L1", 0.0), m.Validate("theirs"))
+
+
+def test_a_lock_that_cannot_be_read_vouches_for_nothing() -> None:
+    """The token is asked about."""
+    script = Script()
+    script.wait()
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.ReadLock())
+    script.tell(BUSY, m.Validate("theirs"))
+
+
+def test_a_lock_read_a_moment_ago_is_not_read_again() -> None:
+    """The waiter saw it done, and read the token after that."""
+    script = Script()
+    script.wait()
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead(), m.Wait(0.375))
+    script.tell(m.Woke(), m.ReadLock())
+    script.tell(m.LockRead(done(), "L1", 0.0), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.Done("theirs", "adopted", 60.0))
+
+
+# --- refusals and the brake ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "left"),
+    [
+        (0.0, 60.0),
+        (59.5, 0.5),
+        (60.0, None),
+        (-5.0, 65.0),
+        (None, 60.0),
+    ],
+)
+def test_a_refusal_counts_for_its_time(age: float | None, left: float | None) -> None:
+    """By its age on the store's clock; without that, by the clock itself."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(failed(), "L0", age), m.ReadToken())
+    again = m.TokenRead("dead", "V0", "fp-dead")
+    if left is None:
+        lock = failed(state=locks.HELD, nonce="mine", owner="me", logins=(START, START))
+        script.tell(again, m.WriteLock(lock, "L0"))
+    else:
+        script.tell(again, m.Failed("refused", lock=failed(), not_before=START + left))
+
+
+def test_a_refusal_that_nobody_published_before_counts_without_another_look() -> None:
+    """The token that was read is the one that the lock speaks of: none."""
+    script = Script()
+    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    lock = failed()
+    script.tell(m.LockRead(lock, "L0", 1.0), m.Failed("refused", lock=lock, not_before=START + 59))
+
+
+@pytest.mark.parametrize(
+    ("not_before", "age", "left"),
+    [
+        (5000.0, 0.0, 1200.0),
+        (5000.0, 1199.0, 1.0),
+        (5000.0, 1200.0, None),
+        (2400.0, None, 2400.0),
+        (2400.1, None, None),
+    ],
+)
+def test_no_refusal_counts_for_longer_than_a_ban(
+    not_before: float, age: float | None, left: float | None
+) -> None:
+    """Without an age, a time far ahead is junk, and one a little ahead another's clock."""
+    script = Script()
+    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    lock = failed(not_before=START + not_before)
+    if left is None:
+        mine_now = lock.but(state=locks.HELD, nonce="mine", owner="me", logins=(START, START))
+        script.tell(m.LockRead(lock, "L0", age), m.WriteLock(mine_now, "L0"))
+    else:
+        script.tell(
+            m.LockRead(lock, "L0", age), m.Failed("refused", lock=lock, not_before=START + left)
+        )
+
+
+def test_the_brake_counts_the_logins_of_the_last_minute() -> None:
+    """The fifth within one has to wait until the first of four is a minute old."""
+    logins = (START - 61, START - 50, START - 40, START - 30, START - 20)
+    lock = done(logins=logins, published="")
+    script = Script()
+    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    script.tell(m.LockRead(lock, "L0", 1.0), m.Failed("brake", lock=lock, not_before=START + 10))
+    script = Script()
+    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    three = done(logins=logins[2:], published="")
+    mine_now = three.but(state=locks.HELD, nonce="mine", owner="me", logins=(*logins[2:], START))
+    script.tell(m.LockRead(three, "L0", 1.0), m.WriteLock(mine_now, "L0"))
+
+
+def test_logins_are_counted_by_the_minute() -> None:
+    """One exactly a minute old counts no more; one in the future, by over a second, is junk."""
+    lock = done(logins=(START - 60, START - 59.9, START + 1, START + 1.1), published="")
+    script = Script()
+    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    mine_now = lock.but(
+        state=locks.HELD, nonce="mine", owner="me", logins=(START - 59.9, START + 1, START)
+    )
+    script.tell(m.LockRead(lock, "L0", 1.0), m.WriteLock(mine_now, "L0"))
