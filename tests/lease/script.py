@@ -82,6 +82,17 @@ class Script:
         self.tell(m.TokenRead(), m.Login(10.0))
         return lock
 
+    def log_in_after(self, before: locks.Lock) -> locks.Lock:
+        """Walk from junk in the token's place, and an earlier lock, to the login."""
+        lock = before.but(
+            state=locks.HELD, nonce="mine", owner="me", logins=(*before.logins, START)
+        )
+        self.tell(m.TokenRead(None, "V0"), m.ReadLock())
+        self.tell(m.LockRead(before, "L0", 1.0), m.WriteLock(lock, "L0"))
+        self.tell(m.Written("L1"), m.ReadToken())
+        self.tell(m.TokenRead(None, "V0"), m.Login(10.0))
+        return lock
+
     def publish(self) -> locks.Lock:
         """Walk from nothing stored to the publication of "new"; return the lock."""
         lock = self.log_in()

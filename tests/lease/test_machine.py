@@ -272,26 +272,30 @@ def test_a_second_look_that_fails_gives_the_lock_back() -> None:
     script.tell(m.Written("L2"), m.Failed("error", "busy"))
 
 
-@pytest.mark.parametrize("slow_wall", [0.0, 20.0])
-def test_a_lock_too_old_for_a_login_is_given_back(slow_wall: float) -> None:
-    """30 s of it, less 10 for the login and 5 for the store, by whichever clock ran faster."""
+@pytest.mark.parametrize("behind", [0.0, 20.0, -20.0])
+def test_a_lock_too_old_for_a_login_is_given_back(behind: float) -> None:
+    """30 s of it, less 10 for the login and 5 for the store, whatever the wall clock says."""
     script = Script()
+    script.slow_wall = behind
     lock = script.hold()
-    script.slow_wall = slow_wall
     script.tell_at(15.0, m.TokenRead(), m.Login(10.0))
     script = Script()
+    script.slow_wall = behind
     script.hold()
-    script.slow_wall = slow_wall
     script.tell_at(15.1, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
     script.tell(m.Written("L2"), m.ReadToken())
 
 
-def test_a_wall_clock_that_ran_on_makes_a_lock_too_old() -> None:
-    """The monotonic one stood still: the process was frozen."""
+def test_the_clock_that_ran_faster_counts() -> None:
+    """The other one stood still: the process was frozen."""
     script = Script()
     lock = script.hold()
     script.slow_wall = -15.1
     script.tell(m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+    script = Script()
+    script.hold()
+    script.slow_wall = 15.1
+    script.tell_at(15.1, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
 
 
 def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
@@ -299,6 +303,9 @@ def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
     script = Script(deadline=8.0)
     lock = script.hold()
     script.tell_at(4.0, m.TokenRead(), m.Login(3.0))
+    script = Script(deadline=8.0)
+    script.hold()
+    script.tell_at(7.5, m.TokenRead(), m.Login(0.375))
     script = Script(deadline=8.0)
     script.hold()
     script.tell_at(8.0, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
@@ -347,11 +354,24 @@ def test_a_login_without_an_answer_keeps_all_from_another_for_a_moment() -> None
 
 
 def test_a_login_that_was_never_sent_is_none() -> None:
-    """Such as one without a usable certificate."""
+    """Such as one without a usable certificate. Earlier logins, and refusals, still count."""
     script = Script()
     lock = script.log_in()
     script.tell(m.Unclear("why", sent=False), release(lock.but(state=locks.DONE, logins=())))
     script.tell(m.Written("L2"), m.Failed("error", "why"))
+    script = Script()
+    lock = script.log_in_after(failed(not_before=START))
+    assert lock.logins == (START, START)
+    script.tell(m.Unclear("why", sent=False), release(lock.but(state=locks.DONE, logins=(START,))))
+
+
+def test_a_failure_without_a_status_forgets_that_of_an_earlier_one() -> None:
+    """It is another failure."""
+    script = Script()
+    lock = script.log_in_after(failed(not_before=START))
+    assert lock.status == "STATUS"
+    lock = lock.but(state=locks.FAILED, status="", login_class="unknown", not_before=START + 15)
+    script.tell(m.Unclear("why"), release(lock))
 
 
 # --- publishing ----------------------------------------------------------------------------------
@@ -621,6 +641,17 @@ def test_a_token_just_published_that_is_not_there_is_waited_for(
     lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
     again = m.TokenRead("dead", "V0", "fp-dead")
     script.tell(again, m.Wait(0.25) if waits else m.WriteLock(lock, "L0"))
+
+
+def test_the_locks_word_is_fetched_anew_for_a_token_that_was_waited_for() -> None:
+    """What was read of it before the wait is old."""
+    script = Script()
+    script.find_dead()
+    script.tell(m.LockRead(done(), "L0", 1.0), m.ReadToken())
+    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Wait(0.25))
+    script.tell(m.Woke(), m.ReadToken())
+    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.ReadLock())
+    script.tell(m.LockRead(done(), "L0", 1.25), m.Done("theirs", "adopted", 60.0))
 
 
 def test_a_login_without_a_publication_is_not_waited_for() -> None:

@@ -1,0 +1,118 @@
+"""A store and a clock that a test sets by hand, and that note what is asked of them."""
+
+from __future__ import annotations
+
+from betfair_session.lease.flow import Clock
+from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
+
+
+class Shelf(TokenStore):
+    """Objects in memory, in numbered versions.
+
+    Attributes:
+        objects: content and version by name.
+        calls: the calls so far: their names, the objects' names and the time-outs.
+        errors: what the next calls raise, by their names; None for nothing.
+        modified: when every object was written, by the store's clock.
+        now: the store's clock in its answers; None if the driver hides it.
+        clock: the store's clock when it is asked for it.
+        ignores_conditions: whether a conditional write always succeeds.
+    """
+
+    label = "the shelf"
+    atomic = True
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.objects: dict[str, tuple[bytes, str]] = {}
+        self.calls: list[tuple[str, str, float]] = []
+        self.errors: dict[str, list[Exception | None]] = {}
+        self.modified: float | None = 5000.0
+        self.now: float | None = 5010.0
+        self.clock: float | None = None
+        self.ignores_conditions = False
+        self._versions = 0
+
+    def _note(self, call: str, key: str, timeout: float) -> None:
+        self.calls.append((call, key, timeout))
+        planned = self.errors.get(call) or [None]
+        error = planned.pop(0)
+        if error is not None:
+            raise error
+
+    def _put(self, key: str, content: bytes) -> str:
+        self._versions += 1
+        self.objects[key] = (content, f"V{self._versions}")
+        return f"V{self._versions}"
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """See TokenStore."""
+        self._note("read", key, timeout)
+        if key not in self.objects:
+            return None
+        return StoredObject(*self.objects[key], modified=self.modified, now=self.now)
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """See TokenStore."""
+        self._note("create", key, timeout)
+        if key in self.objects and not self.ignores_conditions:
+            raise VersionConflict(key)
+        return self._put(key, content)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """See TokenStore."""
+        self._note("replace_if_version", key, timeout)
+        if self.objects.get(key, (b"", ""))[1] != version and not self.ignores_conditions:
+            raise VersionConflict(key)
+        return self._put(key, content)
+
+    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
+        """See TokenStore."""
+        self._note("replace", key, timeout)
+        return self._put(key, content)
+
+    def delete(self, key: str, *, timeout: float) -> None:
+        """See TokenStore."""
+        self._note("delete", key, timeout)
+        self.objects.pop(key, None)
+
+    def server_now(self, *, timeout: float) -> float | None:
+        """See TokenStore."""
+        self._note("server_now", "", timeout)
+        return self.clock
+
+    def close(self) -> None:
+        """See TokenStore."""
+
+
+class HandClock(Clock):
+    """Time that passes only by waiting, and randomness that is known."""
+
+    def __init__(self) -> None:
+        """Begin at 100 s, at the time 9000."""
+        self.at = 100.0
+        self.slept: list[float] = []
+        self.jitters = 1.0
+        self._nonces = 0
+
+    def mono(self) -> float:
+        """See Clock."""
+        return self.at
+
+    def wall(self) -> float:
+        """See Clock."""
+        return self.at + 8900
+
+    def sleep(self, seconds: float) -> None:
+        """See Clock."""
+        self.slept.append(seconds)
+        self.at += seconds
+
+    def jitter(self) -> float:
+        """See Clock."""
+        return self.jitters
+
+    def nonce(self) -> str:
+        """See Clock."""
+        self._nonces += 1
+        return f"nonce {self._nonces}"

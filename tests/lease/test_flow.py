@@ -1,0 +1,423 @@
+"""The loop that runs the machine over a store: what it asks, how long, and what it makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session import NotATokenError, StoreUnavailable, StoreWriteError
+from betfair_session.lease import lock as locks, messages as m
+from betfair_session.lease.flow import SYSTEM_CLOCK, Flow, fingerprint, owner_name
+from betfair_session.lease.settings import LeaseSettings
+from betfair_session.secret import Secret
+from betfair_session.storage.contract import StoredObject, VersionConflict
+from lease.shelf import HandClock, Shelf
+
+if TYPE_CHECKING:
+    from typing import Any
+
+KEY = "token"
+LOCK = "token.login"
+OLD = "o" * 44
+NEW = "n" * 44
+LIVE = m.Alive(Secret(OLD), fingerprint(Secret(OLD)))
+LOGGED_IN = m.LoggedIn(Secret(NEW), fingerprint(Secret(NEW)))
+
+
+class Stage:
+    """A flow on a shelf."""
+
+    def __init__(self, shelf: Shelf | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Flow's
+        """Prepare it with 50 s of time."""
+        self.shelf = shelf or Shelf()
+        self.clock = HandClock()
+        arguments = {"deadline": 150.0, "clock": self.clock, **arguments}
+        self.flow = Flow(self.shelf, KEY, LeaseSettings(), **arguments)
+
+    @property
+    def calls(self) -> list[str]:
+        """What was asked of the store, in short."""
+        return [" ".join(filter(None, (call, key))) for call, key, _ in self.shelf.calls]
+
+    def lock(self) -> locks.Lock:
+        """Return the lock as it is stored."""
+        return locks.decode(self.shelf.objects[LOCK][0])
+
+
+def shelf_with(token: str = OLD, lock: locks.Lock | None = None) -> Shelf:
+    """Return a shelf with a token and perhaps a lock on it."""
+    shelf = Shelf()
+    shelf.objects[KEY] = (token.encode(), "T0")
+    if lock:
+        shelf.objects[LOCK] = (locks.encode(lock), "L0")
+    return shelf
+
+
+def test_a_resume_reads_once_and_writes_nothing() -> None:
+    """One call of the store."""
+    stage = Stage(shelf_with())
+    assert stage.flow.start() == m.Validate(Secret(OLD))
+    assert stage.flow.tell(LIVE) == m.Done(Secret(OLD), "resumed")
+    assert stage.calls == ["read token"]
+    assert not stage.flow.junk
+    assert not stage.flow.rejected_young
+
+
+def test_what_the_caller_has_just_read_is_not_read_again() -> None:
+    """But the second time it is: then it is old."""
+    seen = (StoredObject(OLD.encode(), "T0"),)
+    stage = Stage(shelf_with(), seen=seen)
+    assert stage.flow.start() == m.Validate(Secret(OLD))
+    assert stage.calls == []
+    stage.flow.tell(m.Dead())
+    assert stage.calls == ["read token.login", "create token.login", "read token"]
+    stage = Stage(seen=(None,))
+    assert stage.flow.start() == m.Login(10.0)
+    assert stage.calls == ["create token.login", "read token"]
+
+
+def test_a_first_login_is_stored_and_its_lock_says_so() -> None:
+    """Five calls of the store."""
+    stage = Stage()
+    assert stage.flow.start() == m.Login(10.0)
+    assert stage.lock() == locks.Lock(locks.HELD, "nonce 1", owner_name(), 30.0, 9000.0, (9000.0,))
+    assert stage.flow.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
+    assert stage.shelf.objects[KEY][0] == NEW.encode()
+    assert stage.lock().state == locks.DONE
+    assert stage.lock().published == fingerprint(Secret(NEW))
+    assert stage.calls == [
+        *("read token", "create token.login", "read token", "create token"),
+        "replace_if_version token.login",
+    ]
+
+
+def test_a_dead_token_is_replaced_in_its_version() -> None:
+    """And a lock that is there, in its."""
+    stage = Stage(shelf_with(lock=locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))))
+    stage.flow.start()
+    assert stage.flow.tell(m.Dead()) == m.Login(10.0)
+    assert stage.flow.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
+    assert stage.calls == [
+        *("read token", "read token.login", "replace_if_version token.login", "read token"),
+        *("replace_if_version token", "replace_if_version token.login"),
+    ]
+
+
+def test_a_shared_verification_is_written() -> None:
+    """The same token anew, in its version."""
+    stage = Stage(shelf_with(), share=True)
+    stage.flow.start()
+    assert stage.flow.tell(LIVE) == m.Done(Secret(OLD), "resumed")
+    assert stage.calls == ["read token", "replace_if_version token"]
+    assert stage.shelf.objects[KEY] == (OLD.encode(), "V1")
+
+
+def test_a_store_that_is_not_atomic_is_written_without_conditions() -> None:
+    """The lock, that is; a token is never replaced by chance."""
+    shelf = Shelf()
+    shelf.atomic = False
+    stage = Stage(shelf)
+    stage.flow.start()
+    stage.flow.tell(LOGGED_IN)
+    assert stage.calls == [
+        *("read token", "replace token.login", "read token", "create token"),
+        "replace token.login",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "junk"), [(b"", False), (b" \n", False), (b"two words", True), (b"\xff\xfe", True)]
+)
+def test_junk_is_a_missing_token_and_noticed(content: bytes, *, junk: bool) -> None:
+    """Blank content is nothing to speak of."""
+    shelf = Shelf()
+    shelf.objects[KEY] = (content, "T0")
+    stage = Stage(shelf)
+    assert stage.flow.start() == m.Login(10.0)
+    assert stage.flow.junk is junk
+    stage.flow.tell(LOGGED_IN)
+    assert stage.flow.junk is junk
+    assert shelf.objects[KEY][0] == NEW.encode()
+
+
+def test_junk_stays_noticed_when_it_has_gone() -> None:
+    """Somebody's data may just have been removed."""
+    shelf = Shelf()
+    shelf.objects[KEY] = (b"two words", "T0")
+    stage = Stage(shelf)
+    stage.shelf.errors["create"] = [VersionConflict("late")]
+    shelf.objects[LOCK] = (locks.encode(locks.Lock(locks.DONE, published="else")), "L0")
+    shelf.errors["replace_if_version"] = [VersionConflict("late")]
+    stage.flow.start()
+    del shelf.objects[KEY]
+    assert stage.flow.junk
+
+
+def test_an_object_that_is_too_large_for_a_token_is_an_error() -> None:
+    """It is named, with its store, and left alone."""
+    stage = Stage(shelf_with("x" * 5000))
+    failed = stage.flow.start()
+    assert isinstance(failed, m.Failed)
+    assert isinstance(failed.error, NotATokenError)
+    assert "'token' in the shelf" in str(failed.error)
+    assert stage.calls == ["read token"]
+
+
+# --- errors of the store -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "again"),
+    [
+        *((reason, True) for reason in ("unreachable", "timeout", "throttled", "busy", "server")),
+        *((reason, False) for reason in ("forbidden", "no-bucket", "unknown")),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_tried_again(reason: str, *, again: bool) -> None:
+    """After a pause."""
+    error = StoreUnavailable("no", reason=reason)
+    shelf = shelf_with()
+    shelf.errors["read"] = [error]
+    stage = Stage(shelf)
+    asked = stage.flow.start()
+    assert asked == (m.Validate(Secret(OLD)) if again else m.Failed("error", error))
+    assert stage.clock.slept == ([0.25] if again else [])
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_token_that_cannot_be_written_is_logged_out_unless_it_may_have_landed(
+    *, landed: bool
+) -> None:
+    """The error says whether it may."""
+    error = StoreWriteError("no", reason="forbidden", landed=landed)
+    stage = Stage()
+    stage.flow.start()
+    stage.shelf.errors["create"] = [error] * 3
+    asked = stage.flow.tell(LOGGED_IN)
+    if landed:
+        assert asked == m.Failed("uncertain", error, not_before=stage.clock.wall() + 15)
+        return
+    assert asked == m.Logout(Secret(NEW))
+    end = stage.flow.tell(m.LoggedOut())
+    assert end == m.Failed("unwritten", error, not_before=stage.clock.wall() + 15)
+
+
+def test_a_conflict_is_no_error() -> None:
+    """What is there now is looked at."""
+    stage = Stage()
+    stage.flow.start()
+    stage.shelf.objects[KEY] = (OLD.encode(), "T1")
+    assert stage.flow.tell(LOGGED_IN) == m.Logout(Secret(NEW))
+    assert stage.flow.tell(m.LoggedOut()) == m.Validate(Secret(OLD))
+    assert stage.flow.tell(LIVE) == m.Done(Secret(OLD), "resumed")
+
+
+def test_each_call_gets_its_time_but_no_more_than_is_left() -> None:
+    """Five seconds, or what the caller has left, but at least one to finish with."""
+    shelf = shelf_with()
+    shelf.errors["read"] = [StoreUnavailable("no", reason="busy")] * 2
+    stage = Stage(shelf, deadline=104.0)
+    stage.clock.jitters = 0.0
+    stage.flow.start()
+    assert [timeout for *_, timeout in shelf.calls] == [4.0, 3.875, 3.625]
+    shelf.calls.clear()
+    stage.clock.at = 103.5
+    stage.flow.tell(m.Dead())
+    assert [timeout for *_, timeout in shelf.calls] == [1.0] * len(shelf.calls)
+    assert Stage(shelf_with()).flow.start()
+    plenty = Stage(shelf_with())
+    plenty.flow.start()
+    assert plenty.shelf.calls == [("read", KEY, 5.0)]
+
+
+# --- the store's clock ---------------------------------------------------------------------------
+
+
+def failed_lock(**fields: object) -> locks.Lock:
+    """Return a lock with a refusal that was to count for a minute, by a clock of its own."""
+    lock = locks.Lock(locks.FAILED, since=70_000.0, status="NO", not_before=70_060.0)
+    return lock.but(published=fingerprint(Secret(OLD)), **fields)
+
+
+def refusal(stage: Stage) -> m.Failed:
+    """Walk to the refusal."""
+    stage.flow.start()
+    failed = stage.flow.tell(m.Dead())
+    assert isinstance(failed, m.Failed)
+    assert failed.why == "refused"
+    return failed
+
+
+def test_a_locks_age_is_told_by_the_store() -> None:
+    """Written at 5000, answered at 5010; two seconds later it is twelve seconds old."""
+    stage = Stage(shelf_with(lock=failed_lock()))
+    assert refusal(stage).not_before == 5010.0 + 50.0
+    shelf = shelf_with(lock=failed_lock())
+    shelf.now = None
+    shelf.clock = 5020.0
+    stage = Stage(shelf)
+    assert refusal(stage).not_before == 5020.0 + 40.0
+    assert stage.calls == ["read token", "read token.login", "server_now"]
+
+
+def test_the_stores_clock_goes_on_while_nobody_asks() -> None:
+    """What it said first counts, and the time since then."""
+    shelf = shelf_with(lock=failed_lock())
+    stage = Stage(shelf)
+    stage.flow.start()
+    shelf.now = None
+    stage.clock.at += 7.0
+    failed = stage.flow.tell(m.Dead())
+    assert failed == m.Failed("refused", lock=failed_lock(), not_before=5017.0 + 43.0)
+    assert "server_now" not in stage.calls
+
+
+@pytest.mark.parametrize("what", ["no modified", "no clock"])
+def test_without_the_stores_clock_a_lock_has_no_age(what: str) -> None:
+    """Its times are compared with the clock at hand."""
+    lock = failed_lock(not_before=9010.0)
+    shelf = shelf_with(lock=lock)
+    if what == "no modified":
+        shelf.modified, shelf.now = None, 9000.0
+    else:
+        shelf.now = None
+    assert refusal(Stage(shelf)).not_before == 9010.0
+
+
+# --- a store that may ignore conditions ----------------------------------------------------------
+
+
+def probed(**attributes: object) -> Shelf:
+    """Return an empty shelf that has to be tried out."""
+    shelf = Shelf()
+    vars(shelf).update(probe=True, **attributes)
+    return shelf
+
+
+def test_conditions_are_tried_out_by_the_first_write() -> None:
+    """Once; the second write has to fail."""
+    stage = Stage(probed())
+    stage.flow.start()
+    assert stage.calls == ["read token", "create token.login", "create token.login", "read token"]
+    assert stage.shelf.probe is False
+    assert stage.shelf.atomic
+    assert stage.flow.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
+
+
+def test_a_store_that_ignores_conditions_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """And relied on no more, by this call or another."""
+    stage = Stage(probed(ignores_conditions=True))
+    with caplog.at_level(logging.WARNING, "betfair_session.lease"):
+        assert stage.flow.start() == m.Login(10.0)
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "the shelf ignores the conditions of writes, so each process logs in by itself; see "
+        "backends.md for stores that share one login"
+    )
+    assert stage.shelf.atomic is False
+    stage.flow.tell(LOGGED_IN)
+    assert stage.calls[-1] == "replace token.login"
+
+
+def test_a_try_that_fails_proves_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The next lock is tried again."""
+    shelf = probed(errors={"create": [None, StoreUnavailable("busy", reason="busy")]})
+    stage = Stage(shelf)
+    with caplog.at_level(logging.DEBUG, "betfair_session.lease"):
+        assert stage.flow.start() == m.Login(10.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the shelf could not be probed: busy"
+    ]
+    assert shelf.probe
+    assert shelf.atomic
+    stage.flow.tell(LOGGED_IN)
+    # A release is not tried out: nothing depends on it.
+    assert stage.calls[-1] == "replace_if_version token.login"
+    assert stage.calls.count("replace_if_version token.login") == 1
+
+
+# --- what is told of it --------------------------------------------------------------------------
+
+
+def test_a_login_is_told_with_the_time_its_write_took() -> None:
+    """Nothing else is worth telling of it."""
+    stage = Stage()
+    stage.flow.start()
+    assert stage.flow.notes.drain() == []
+    put = stage.shelf._put
+
+    def slowly(key: str, content: bytes) -> str:
+        stage.clock.at += 0.5 if key == KEY else 2.0
+        return put(key, content)
+
+    vars(stage.shelf)["_put"] = slowly
+    stage.flow.tell(LOGGED_IN)
+    assert stage.flow.notes.drain() == [("written", 0.5, "")]
+    assert stage.flow.notes.drain() == []
+
+
+def test_a_wait_is_told_once_with_all_its_time() -> None:
+    """And for whom."""
+    lock = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
+    shelf = Shelf()
+    shelf.objects[LOCK] = (locks.encode(lock), "L0")
+    shelf.now, shelf.clock = None, 5010.0
+    stage = Stage(shelf)
+    asked = stage.flow.start()
+    # Until it has outlived its time to live and a second: it was 10 s old.
+    assert asked == m.Login(10.0)
+    waited, taken = stage.flow.notes.drain()
+    assert waited == ("waited", sum(stage.clock.slept), "another")
+    assert 21.0 <= sum(stage.clock.slept) < 24.0
+    assert taken == ("lease taken over", 10.0 + sum(stage.clock.slept), "another")
+    assert stage.flow.notes.drain() == []
+
+
+def test_a_pause_is_no_wait_for_anybody() -> None:
+    """Nothing is told of it."""
+    shelf = shelf_with()
+    shelf.errors["read"] = [StoreUnavailable("no", reason="busy")]
+    stage = Stage(shelf)
+    stage.flow.start()
+    assert stage.clock.slept == [0.25]
+    assert stage.flow.notes.drain() == []
+
+
+# --- names and clocks ----------------------------------------------------------------------------
+
+
+def test_fingerprints_tell_tokens_apart_and_nothing_else() -> None:
+    """24 hexadecimal digits of a hash that is ours alone."""
+    digest = hashlib.sha256(b"betfair-session " + OLD.encode()).hexdigest()
+    assert fingerprint(Secret(OLD)) == digest[:24]
+    assert fingerprint(None) == ""
+
+
+def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ASCII, also where there is no uname."""
+    assert owner_name() == f"{os.uname().nodename} process {os.getpid()}"
+    monkeypatch.setattr(os, "uname", lambda: type("Name", (), {"nodename": "h\u00f6st"}))
+    assert owner_name() == f"h\\xf6st process {os.getpid()}"
+    monkeypatch.delattr(os, "uname")
+    monkeypatch.setenv("COMPUTERNAME", "WINDOWS")
+    assert owner_name() == f"WINDOWS process {os.getpid()}"
+    monkeypatch.delenv("COMPUTERNAME")
+    assert owner_name() == f"? process {os.getpid()}"
+
+
+def test_the_systems_clock_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time, waiting and randomness."""
+    assert abs(SYSTEM_CLOCK.mono() - time.monotonic()) < 60
+    assert abs(SYSTEM_CLOCK.wall() - time.time()) < 60
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    SYSTEM_CLOCK.sleep(1.5)
+    assert slept == [1.5]
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(range(0xFF, 0xFF - count, -1)))
+    assert SYSTEM_CLOCK.jitter() == 0xFFFEFDFC / 2**32
+    assert SYSTEM_CLOCK.nonce() == "fffefdfcfbfaf9f8"

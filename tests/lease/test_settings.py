@@ -1,0 +1,49 @@
+"""The shared login's times, and which of them can work."""
+
+from __future__ import annotations
+
+import pytest
+
+from betfair_session import ConfigurationError, LeaseSettings
+
+TIMES = "the lease's times must be above 0, and its logins per minute from 1 to 100, where Betfair "
+TTL = (
+    "the lease's ttl must leave time for one login and two calls of the store, and be at most 120 s"
+)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"logins_per_minute": 1},
+        {"logins_per_minute": 100},
+        {"ttl": 120.0},
+        {"ttl": 20.0},
+        {"ttl": 0.5, "login_deadline": 0.25, "store_deadline": 0.125},
+    ],
+)
+def test_what_can_work_is_taken(settings: dict[str, float]) -> None:
+    """Up to the bounds."""
+    assert vars(LeaseSettings(**settings)).items() >= settings.items()  # type: ignore[arg-type] # one kind of number
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"login_deadline": 0.0}, TIMES),
+        ({"store_deadline": 0.0}, TIMES),
+        ({"store_deadline": -1.0}, TIMES),
+        ({"logins_per_minute": 0}, TIMES),
+        ({"logins_per_minute": 101}, TIMES),
+        ({"ttl": 19.9}, TTL),
+        ({"ttl": 120.1}, TTL),
+        ({"login_deadline": 20.1}, TTL),
+        ({"store_deadline": 10.1}, TTL),
+    ],
+)
+def test_what_cannot_work_is_refused(settings: dict[str, float], message: str) -> None:
+    """With what would."""
+    with pytest.raises(ConfigurationError) as refused:
+        LeaseSettings(**settings)  # type: ignore[arg-type] # one kind of number
+    assert str(refused.value).startswith(message)
