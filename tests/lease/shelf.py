@@ -34,6 +34,7 @@ class Shelf(TokenStore):
         self._versions = 0
 
     def _note(self, call: str, key: str, timeout: float) -> None:
+        assert timeout > 0
         self.calls.append((call, key, timeout))
         planned = self.errors.get(call) or [None]
         error = planned.pop(0)
@@ -42,6 +43,7 @@ class Shelf(TokenStore):
 
     def _put(self, key: str, content: bytes) -> str:
         self._versions += 1
+        assert isinstance(content, bytes)
         self.objects[key] = (content, f"V{self._versions}")
         return f"V{self._versions}"
 

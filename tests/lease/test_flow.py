@@ -214,7 +214,9 @@ def test_a_conflict_is_no_error() -> None:
     stage.shelf.objects[KEY] = (OLD.encode(), "T1")
     assert stage.flow.tell(LOGGED_IN) == m.Logout(Secret(NEW))
     assert stage.flow.tell(m.LoggedOut()) == m.Validate(Secret(OLD))
-    assert stage.flow.tell(LIVE) == m.Done(Secret(OLD), "resumed")
+    # It began anew, under another name.
+    assert stage.flow.tell(m.Dead()) == m.Login(10.0)
+    assert stage.lock().nonce not in {"", "nonce 1"}
 
 
 def test_each_call_gets_its_time_but_no_more_than_is_left() -> None:
@@ -376,6 +378,30 @@ def test_a_wait_is_told_once_with_all_its_time() -> None:
     assert 21.0 <= sum(stage.clock.slept) < 24.0
     assert taken == ("lease taken over", 10.0 + sum(stage.clock.slept), "another")
     assert stage.flow.notes.drain() == []
+
+
+def test_a_wait_for_nobody_known_has_no_name() -> None:
+    """A token was just published, and a lagging read does not show it; then the time is told."""
+    lock = locks.Lock(locks.DONE, published="else")
+    shelf = shelf_with(lock=lock)
+    shelf.modified, shelf.now, shelf.clock = 5010.0, None, 5010.0
+    stage = Stage(shelf)
+    stage.flow.start()
+    assert stage.flow.tell(m.Dead()) == m.Login(10.0)
+    assert stage.flow.notes.drain() == [("waited", sum(stage.clock.slept), "")]
+    assert 4.0 < sum(stage.clock.slept) < 8.0
+    assert stage.flow.notes.drain() == []
+
+
+def test_a_lock_without_an_age_is_taken_over_at_no_age() -> None:
+    """It was watched for its time."""
+    lock = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
+    shelf = Shelf()
+    shelf.modified = None
+    shelf.objects[LOCK] = (locks.encode(lock), "L0")
+    stage = Stage(shelf)
+    assert stage.flow.start() == m.Login(10.0)
+    assert stage.flow.notes.drain()[1:] == [("lease taken over", 0.0, "another")]
 
 
 def test_a_pause_is_no_wait_for_anybody() -> None:

@@ -201,6 +201,10 @@ def test_a_call_without_time_takes_no_lock() -> None:
     """It says who holds it, if anybody."""
     script = Script(deadline=1.0)
     script.tell_at(1.0, m.TokenRead(), m.Failed("timeout"))
+    script = Script(deadline=1.0)
+    script.find_dead()
+    lock = held(ttl=1.0)
+    script.tell_at(1.0, m.LockRead(lock, "L0", 2.0), m.Failed("timeout", lock=lock))
 
 
 def test_a_store_that_ignores_conditions_is_relied_on_no_more() -> None:
