@@ -30,6 +30,7 @@ CHECKS = (
     (PYTHON, "ruff", "check"),
     (PYTHON, "ruff", "format", "--check"),
     (PYTHON, "mypy"),
+    (PYTHON, "pip", "check"),
     (FLUMINE, "pytest", IN_FLUMINE),
     # Last, so that its closing line ends the output.
     (PYTHON, "pytest", "-n", "4", "--maxschedchunk", "1", f"--ignore={IN_FLUMINE}"),
