@@ -156,6 +156,8 @@ def test_check_tells_alive_dead_and_unknown(client: IdentityClient, sandbox: San
     sandbox.expire(token)
     dead = client.check(token)
     assert (dead.state, dead.token, dead.expires_at) == ("dead", None, None)
+    assert dead.verified_at is not None
+    assert alive.verified_at <= dead.verified_at <= time.monotonic()
     sandbox.fault("keepAlive", "blocked")
     unknown = client.check(token)
     assert (unknown.state, unknown.verified_at) == ("unknown", None)

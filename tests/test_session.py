@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import sys
@@ -29,11 +30,14 @@ from betfair_session import (
     StoreWriteError,
 )
 from betfair_session.lease import lock as locks
+from betfair_session.secret import Secret
+from betfair_session.session import _unless_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from betfair_session import Session
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -494,6 +498,67 @@ def test_renew_logs_in_only_when_betfair_says_dead(
     sandbox.expire(token)
     assert session.renew(token) != token
     assert sandbox.counts()["certlogin"] == 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda session: session.token(0.2),
+        lambda session: session.verify(timeout=0.2),
+        lambda session: session.renew(UNKNOWN, timeout=0.2),
+        lambda session: asyncio.run(session.atoken(timeout=0.2)),
+        lambda session: asyncio.run(session.arenew(UNKNOWN, timeout=0.2)),
+    ],
+    ids=["token", "verify", "renew", "atoken", "arenew"],
+)
+def test_every_call_ends_in_its_own_time(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, call: Callable[[Session], str]
+) -> None:
+    """Though another thread's login takes longer, and the manager allows a minute."""
+    session = manager.session(tmp_path, KEY)
+    sandbox.hold("certlogin")
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(session.token)
+        sandbox.wait_for("certlogin")
+        with pytest.raises(LoginTimeout, match="another thread of this process is still at it"):
+            call(session)
+        sandbox.release("certlogin")
+        assert other.result() in live(sandbox)
+
+
+def test_verify_does_not_make_do_with_what_another_thread_found(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """That may have come from the store alone, so Betfair is asked once more."""
+    session = manager.session(tmp_path, KEY)
+    token = session.token()
+    sandbox.clear_journal()
+    sandbox.hold("keepAlive")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(session.token)
+        sandbox.wait_for("keepAlive")
+        entered = threading.Event()
+        join = session._flight.join
+
+        def joined(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+            entered.set()
+            return join(*arguments, **options)
+
+        vars(session._flight)["join"] = joined
+        second = pool.submit(session.verify)
+        assert entered.wait(30)
+        sandbox.release("keepAlive")
+        assert first.result() == second.result() == token
+    assert sandbox.counts() == {"keepAlive": 2}
+
+
+def test_what_another_thread_found_before_the_rejection_is_not_taken() -> None:
+    """Unless it is another token, or this thread has asked about it itself."""
+    rejected, other = Secret("rejected"), Secret("other")
+    assert _unless_older(None, rejected) is None
+    assert _unless_older((rejected, False), rejected) is None
+    assert _unless_older((rejected, True), rejected) == "rejected"
+    assert _unless_older((other, False), rejected) == "other"
 
 
 def test_logout_ends_the_session_and_removes_the_object(
