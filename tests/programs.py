@@ -17,8 +17,9 @@ SECONDS = 120
 
 
 def scrubbed(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment with nothing of the user's in it but the path."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    """Return an environment with nothing of the user's but the path, and what coverage needs."""
+    names = {"PATH", "SYSTEMROOT", *(name for name in os.environ if name.startswith("COVERAGE_"))}
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "PYTHONWARNINGS": "error", **(variables or {})}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import pickle
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -121,10 +120,7 @@ def test_no_copy_shows_a_secret(planted: Planted, objects: dict[str, object]) ->
                 == []
             )
     for name in ("check", "certificate", "event"):
-        value = objects[name]
-        assert dataclasses.is_dataclass(value)
-        assert not isinstance(value, type)
-        assert planted.found_in(repr(dataclasses.asdict(value))) == []
+        assert planted.found_in(repr(vars(objects[name]))) == []
 
 
 def test_every_public_class_is_looked_at(objects: dict[str, object]) -> None:

@@ -2,13 +2,14 @@
 
 moto looks whether a condition holds and then writes, so that of two requests at the same moment
 both may win (seen once in some hundred races). Amazon's S3 does it in one step; here each request
-is answered before the next begins.
+is answered before the next begins, once all of it has come: its client may be frozen half-way.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import (
@@ -17,6 +18,7 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import run_simple
+from werkzeug.wsgi import get_input_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +28,7 @@ _lock = threading.Lock()
 
 
 def _one_at_a_time(environment: Any, start: Any) -> Iterable[bytes]:  # noqa: ANN401 - a WSGI application
+    environment["wsgi.input"] = BytesIO(get_input_stream(environment).read())
     with _lock:
         return list(_server(environment, start))
 
