@@ -33,6 +33,9 @@ CONNECT_TIMEOUT = 3.05
 
 _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
 
+_YEAR = 366 * 86_400.0
+"""Seconds; Python's own waits overflow at some point beyond."""
+
 ATTEMPTS = 3
 """How often a request that may be repeated is sent at most."""
 
@@ -83,7 +86,7 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
         name: the argument's name, for the error.
 
     Returns:
-        The same.
+        The same; a year for anything longer.
 
     Raises:
         ConfigurationError: it is no number, not above 0, or has no end.
@@ -92,7 +95,7 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
     if not (hasattr(value, "__float__") and 0 < value < float("inf")):
         message = f"{name} must be a number of seconds above 0, such as 20"
         raise ConfigurationError(message)
-    return float(value)
+    return min(float(value), _YEAR)
 
 
 class NoAnswerError(Exception):

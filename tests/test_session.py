@@ -526,6 +526,19 @@ def test_every_call_ends_in_its_own_time(
         assert other.result() in live(sandbox)
 
 
+def test_a_time_beyond_all_reason_is_a_long_one(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Also where Python's own waits would overflow: behind another thread."""
+    session = manager.session(tmp_path, KEY)
+    sandbox.hold("certlogin")
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(session.token, 1e300) for _ in range(2)]
+        sandbox.wait_for("certlogin")
+        sandbox.release("certlogin")
+        assert {call.result() for call in calls} == set(live(sandbox))
+
+
 def test_verify_does_not_make_do_with_what_another_thread_found(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path
 ) -> None:

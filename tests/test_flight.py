@@ -1,0 +1,166 @@
+"""One call at a time, its outcome shared, unless it says nothing to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from betfair_session import IdentityUnavailable, LoginTimeout
+from betfair_session.flight import SingleFlight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FAR = time.monotonic() + 86_400
+
+
+class Leader:
+    """A call under way, in a thread of its own, until it is let go."""
+
+    def __init__(self, flight: SingleFlight[str], error: BaseException | None = None) -> None:
+        """Start it, and wait until it leads."""
+        self._go, began = threading.Event(), threading.Event()
+
+        def work() -> str:
+            began.set()
+            self._go.wait(60)
+            if error:
+                raise error
+            return "the leader's"
+
+        def lead() -> object:
+            try:
+                return flight.join(work, deadline=FAR)
+            except BaseException as raised:  # noqa: BLE001 - a test looks at it
+                return raised
+
+        self._pool = ThreadPoolExecutor(1)
+        self._outcome = self._pool.submit(lead)
+        assert began.wait(60)
+
+    def end(self) -> object:
+        """Let it go; return what came of it."""
+        self._go.set()
+        self._pool.shutdown()
+        return self._outcome.result()
+
+
+@pytest.fixture
+def flight() -> SingleFlight[str]:
+    """Return one without a call."""
+    return SingleFlight()
+
+
+@pytest.fixture
+def lead(flight: SingleFlight[str]) -> Iterator[Callable[..., Leader]]:
+    """Return what makes leaders; they are ended when the test is over."""
+    made = []
+
+    def make(error: BaseException | None = None) -> Leader:
+        made.append(Leader(flight, error))
+        return made[-1]
+
+    yield make
+    for leader in made:
+        leader.end()
+
+
+def alone() -> str:
+    """Return what nobody is to be given who could share."""
+    return "alone"
+
+
+def test_a_call_without_company_is_made(flight: SingleFlight[str]) -> None:
+    """And the next one again: nothing is kept."""
+    for _ in range(2):
+        assert flight.join(alone, deadline=FAR) == ("alone", True)
+        assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)
+
+
+def test_who_does_not_wait_gets_nothing(
+    flight: SingleFlight[str], lead: Callable[..., Leader]
+) -> None:
+    """While another is at it."""
+    lead()
+    assert flight.join(alone, deadline=FAR, wait=False) is None
+    assert asyncio.run(flight.ajoin(alone, deadline=FAR, wait=False)) is None
+
+
+def test_who_waits_too_long_is_told(flight: SingleFlight[str], lead: Callable[..., Leader]) -> None:
+    """At the deadline, also one that is over already."""
+    lead()
+    for deadline in (time.monotonic() + 0.05, 0.0):
+        with pytest.raises(LoginTimeout, match="another thread of this process is still at it"):
+            flight.join(alone, deadline=deadline)
+        with pytest.raises(LoginTimeout, match="another thread of this process is still at it"):
+            asyncio.run(flight.ajoin(alone, deadline=deadline))
+
+
+def followers(flight: SingleFlight[str], leader: Leader) -> tuple[object, list[object]]:
+    """Let a thread and a task wait for a leader; return what came of all three."""
+    entered = threading.Semaphore(0)
+    enter = flight._enter
+
+    def noted() -> object:
+        found = enter()
+        entered.release()
+        return found
+
+    vars(flight)["_enter"] = noted
+
+    def thread() -> object:
+        return flight.join(alone, deadline=FAR)
+
+    def task() -> object:
+        return asyncio.run(flight.ajoin(alone, deadline=FAR))
+
+    def outcome(call: Callable[[], object]) -> object:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a test looks at it
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(outcome, call) for call in (thread, task)]
+        for _ in waiting:
+            assert entered.acquire(timeout=60)
+        led = leader.end()
+        return led, [each.result() for each in waiting]
+
+
+def test_what_came_of_it_is_shared(flight: SingleFlight[str], lead: Callable[..., Leader]) -> None:
+    """And each is told who did the work."""
+    led, found = followers(flight, lead())
+    assert led == ("the leader's", True)
+    assert found == [("the leader's", False)] * 2
+
+
+def test_an_error_is_shared_as_a_copy(
+    flight: SingleFlight[str], lead: Callable[..., Leader]
+) -> None:
+    """With its cause; each raises its own, so that no traceback grows."""
+    error = IdentityUnavailable("away", endpoint="certlogin")
+    error.__cause__ = ValueError("why")
+    led, found = followers(flight, lead(error))
+    assert led is error
+    for each in found:
+        assert isinstance(each, IdentityUnavailable)
+        assert each is not error
+        assert str(each) == "away"
+        assert each.__cause__ is error.__cause__
+
+
+@pytest.mark.parametrize("error", [LoginTimeout("my own time"), KeyboardInterrupt()])
+def test_what_concerns_the_leader_alone_is_not_shared(
+    flight: SingleFlight[str], lead: Callable[..., Leader], error: BaseException
+) -> None:
+    """The end of its own time, or its being interrupted: the others go on, one of them leading."""
+    led, found = followers(flight, lead(error))
+    assert led is error
+    assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
+    assert len(found) == 2
