@@ -112,8 +112,8 @@ def main() -> None:
     if not set(options.group) <= set(GROUPS):
         parser.error(f"the groups are {', '.join(GROUPS)}")
     lines = [measure(group, show=options.show) for group in options.group or GROUPS]
-    print("| group | changes | noticed | not noticed | not reached | noticed |", "|---" * 6 + "|")
-    print(*lines, sep="\n")
+    head = "| group | changes | noticed | not noticed | not reached | noticed |"
+    print(head, "|---" * 6 + "|", *lines, sep="\n")
 
 
 if __name__ == "__main__":
