@@ -219,6 +219,17 @@ def test_a_conflict_is_no_error() -> None:
     assert stage.lock().nonce not in {"", "nonce 1"}
 
 
+def test_a_token_that_conflicts_every_time_is_logged_out() -> None:
+    """With nothing there to conflict with; the last conflict is told."""
+    stage = Stage()
+    stage.flow.start()
+    conflicts = [VersionConflict(str(number)) for number in range(3)]
+    stage.shelf.errors["create"] = [*conflicts]
+    assert stage.flow.tell(LOGGED_IN) == m.Logout(Secret(NEW))
+    end = stage.flow.tell(m.LoggedOut())
+    assert end == m.Failed("unwritten", conflicts[-1], not_before=stage.clock.wall() + 15)
+
+
 def test_each_call_gets_its_time_but_no_more_than_is_left() -> None:
     """Five seconds, or what the caller has left, but at least one to finish with."""
     shelf = shelf_with()
@@ -309,6 +320,18 @@ def test_conditions_are_tried_out_by_the_first_write() -> None:
     assert stage.shelf.probe is False
     assert stage.shelf.atomic
     assert stage.flow.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
+    assert stage.lock().state == locks.DONE
+
+
+def test_a_lock_that_is_there_is_tried_out_by_its_version() -> None:
+    """The same write again, which now names an old one."""
+    shelf = shelf_with(lock=locks.Lock(locks.DONE, published=fingerprint(Secret(OLD))))
+    shelf.probe = True
+    stage = Stage(shelf)
+    stage.flow.start()
+    assert stage.flow.tell(m.Dead()) == m.Login(10.0)
+    assert stage.calls[2:4] == ["replace_if_version token.login"] * 2
+    assert shelf.probe is False
 
 
 def test_a_store_that_ignores_conditions_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
