@@ -103,7 +103,9 @@ def install_wheel(*, node: bool) -> int:
     if install("build>=1.2") or run("build", "--outdir", str(DIST), str(ROOT)):
         return 1
     wheel = str(next(DIST.glob("*.whl")))
-    if not FLUMINE.exists() and call([sys.executable, "-m", "venv", str(VENV / "flumine")]):
+    if not FLUMINE.exists() and call(
+        [sys.executable, "-m", "venv", "--clear", str(VENV / "flumine")]
+    ):
         return 1
     work = {PYTHON: [f"{wheel}[test]"], FLUMINE: [f"{wheel}[test-flumine]"]}
     if not node:

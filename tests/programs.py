@@ -18,8 +18,12 @@ SECONDS = 120
 
 def scrubbed(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment with nothing of the user's but the path, and what coverage needs."""
-    names = {"PATH", "SYSTEMROOT", *(name for name in os.environ if name.startswith("COVERAGE_"))}
-    kept = {name: os.environ[name] for name in names if name in os.environ}
+    names = ("PATH", "SYSTEMROOT")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in names or name.startswith("COVERAGE_")
+    }
     return {**kept, "PYTHONWARNINGS": "error", **(variables or {})}
 
 

@@ -32,9 +32,6 @@ NEVER = {
 }
 NETWORK = {"asyncio", "email", "http", "socket", "ssl", "subprocess", "urllib"}
 OWN = {"betfair_session"}
-DATACLASSES = {"_ast", "_opcode", "ast", "dataclasses", "dis", "inspect", "opcode"}
-"""The standard library's dataclasses, and what they import."""
-
 THREADS = {"concurrent"}
 """Threads that ask at the same time share one answer."""
 
@@ -77,7 +74,7 @@ def test_a_verified_token_in_a_file_imports_requests_and_no_driver(load: Load) -
     """Beyond `import requests`: only this library, and a little of the standard library."""
     ours = load("file/verified")
     assert "requests" in ours
-    assert top(ours) - top(load("requests")) <= OWN | DATACLASSES | THREADS
+    assert top(ours) - top(load("requests")) <= OWN | THREADS
     assert ours & NEVER == set()
 
 
@@ -85,7 +82,7 @@ def test_a_verified_token_in_a_file_imports_requests_and_no_driver(load: Load) -
 def test_a_driver_is_imported_and_nothing_beside_it(load: Load, place: str) -> None:
     """Beyond what the driver and requests import by themselves: only this library."""
     ours = load(f"{place}/driver")
-    assert top(ours) - top(load(f"{place}/driver-by-hand")) <= OWN | DATACLASSES
+    assert top(ours) - top(load(f"{place}/driver-by-hand")) <= OWN
     assert ours & NEVER == set()
 
 
@@ -94,5 +91,5 @@ def test_obstore_is_imported_and_no_event_loop(load: Load, place: str) -> None:
     """Beyond what obstore and requests import: only this library; fsspec and asyncio never."""
     ours = load(f"{place}/obstore")
     added = top(ours) - top(load(f"{place}/obstore-by-hand"))
-    assert added <= OWN | DATACLASSES | THREADS
+    assert added <= OWN | THREADS
     assert ours & (NEVER | {"aiohttp", "asyncio", "cryptography", "fsspec"}) == set()

@@ -727,22 +727,6 @@ def test_a_manager_needs_a_username_and_a_password(client: IdentityClient) -> No
             SessionManager(client, username, password)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"ttl": 5},
-        {"ttl": 500},
-        {"login_deadline": 0},
-        {"logins_per_minute": 0},
-        {"ttl": float("nan")},
-    ],
-)
-def test_lease_times_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
-    """A login must fit into the time to live."""
-    with pytest.raises(ConfigurationError):
-        LeaseSettings(**settings)
-
-
 WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"verify_every": 900}, r"verify_every must be a timedelta .*timedelta\(minutes=15\)"),
     ({"verify_every": timedelta(0)}, "verify_every must be a timedelta above 0"),

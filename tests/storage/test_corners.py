@@ -153,9 +153,8 @@ def test_each_cloud_has_its_endpoint(
 
 def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path) -> None:
     """Some make them by themselves, others do not."""
-    filesystem = LocalFileSystem(auto_mkdir=False, skip_instance_cache=True)
 
-    class Plain(type(filesystem)):  # type: ignore[misc] # no longer the local one, which is known
+    class Plain(LocalFileSystem):  # type: ignore[misc] # no longer the local one, which is known
         protocol = "plain"
 
     store = open_store((Plain(auto_mkdir=False, skip_instance_cache=True), str(tmp_path / "deep")))
