@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 # The modules that hold tests without being named so.
@@ -11,6 +13,15 @@ pytest_plugins = ["fixtures_sandbox", "servers.fixtures"]
 
 _WAITING = ("tests/faults", "tests/test_chaos", "tests/examples", "tests/fleet")
 """Where tests are long, and spend most of their time waiting; the longest first."""
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests interrupt notice it, also where a shell started all this with &.
+
+    A shell without job control has what it starts so ignore SIGINT, and that is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

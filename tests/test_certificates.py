@@ -337,7 +337,8 @@ def open_files() -> set[str]:
     for number in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):  # the listing's own
             found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-    return found
+    # Other tests' drivers may open and close connections meanwhile, in threads of theirs.
+    return {each for each in found if " socket:" not in each}
 
 
 class PeekingContext(ssl.SSLContext):
@@ -391,7 +392,7 @@ def test_every_form_is_shown_to_a_server(
     before = open_files()
     context = ssl.create_default_context()
     assert GOOD[form](kit).load_into(context) == []
-    assert open_files() == before
+    assert open_files() <= before
     assert list(temporary.iterdir()) == []
     shown = shown_to_server(context, server_ca, kit / "good.crt")
     assert hashlib.sha256(shown).hexdigest() == fingerprint(kit / "good.crt")
@@ -448,7 +449,7 @@ def test_nothing_stays_behind_when_the_tls_library_refuses(
     before = open_files()
     with pytest.raises(CertificateError, match="EE_KEY_TOO_SMALL") as caught:
         Certificate.of(kit / "good.pem").load_into(context)
-    assert open_files() == before
+    assert open_files() <= before
     assert list(temporary.iterdir()) == []
     assert_says_nothing_secret(caught.value, kit)
 
