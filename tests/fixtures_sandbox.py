@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import kept
 import pytest
 
 from betfair_session import IdentityClient
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[Sandbox]:
     """The sandbox of this test process, in whatever state the last test left it."""
-    with Sandbox() as sandbox:
+    with kept.one_sandbox() if kept.KEEP else Sandbox() as sandbox:
         yield sandbox
 
 

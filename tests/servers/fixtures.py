@@ -10,6 +10,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, NoReturn
 
+import kept
 import pytest
 
 from servers.azure import AzureServer
@@ -56,13 +57,15 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
     """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
-    running: dict[str, ObjectServer] = {}
+    running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
 
     def find(kind: str) -> ObjectServer:
         if kind not in running and kind not in missing:
             try:
                 running[kind] = _KINDS[kind]()
+                if kept.KEEP:
+                    kept.at_the_end(running[kind].stop)
             except ServerMissing as reason:
                 missing[kind] = str(reason)
         if kind in missing:
@@ -70,7 +73,7 @@ def server_of() -> Iterator[Callable[[str], ObjectServer]]:
         return running[kind]
 
     yield find
-    for server in running.values():
+    for server in running.values() if not kept.KEEP else ():
         server.stop()
 
 
