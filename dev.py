@@ -166,6 +166,8 @@ def call(command: list[str], **variables: str) -> int:
 def environment() -> dict[str, str]:
     """Return the variables without those that lead Python, pip or npm away from .venv."""
     astray = {"PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
+    # Or else each of a thousand processes compiles all that it imports.
+    astray.add("PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if name not in astray}
     # npm needs a place to write to, which a home directory may not be.
     return {"npm_config_cache": str(VENV / "npm"), **kept, "VIRTUAL_ENV": str(VENV)}
