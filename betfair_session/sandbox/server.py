@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +70,7 @@ class _Control:
         except (KeyError, TypeError, ValueError, OSError) as refused:
             request.setResponseCode(400)
             return json.dumps({"error": f"{type(refused).__name__}: {refused}"}).encode()
-        return json.dumps({"result": result}, default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
+        return json.dumps({"result": result}, default=asdict).encode()
 
 
 def run(ports: Ports, *, until_eof: bool = False) -> None:

@@ -128,17 +128,18 @@ class DriverStore(TokenStore):
         """Read one object; see TokenStore.read."""
 
         def work(driver: Driver, name: str, deadline: float) -> StoredObject | None:
-            for again in (True, False):
+            # A server closes idle connections, which shows only when one is used again. A caller's
+            # driver sees to that by itself.
+            again = self._theirs is None
+            while True:
                 try:
                     return self._run(driver, deadline, lambda left: self._read(driver, name, left))
                 except Exception as error:  # noqa: PERF203 - it loops at most once
                     if judge(error).reason == "missing":
                         return None
-                    # A server closes idle connections, which shows only when one is used again. A
-                    # caller's driver sees to that by itself.
-                    if self._theirs is not None or not (again and dropped(error)):
+                    if not (again and dropped(error)):
                         raise
-            return None
+                    again = False
 
         return self._call("read", key, work, timeout)
 

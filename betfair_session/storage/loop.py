@@ -59,7 +59,7 @@ def _leave_parents_loops() -> None:
         loop.set_exception_handler(lambda _loop, _context: None)  # nothing here is ours to close
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
     os.register_at_fork(after_in_child=_leave_parents_loops)
 
 

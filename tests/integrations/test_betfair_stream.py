@@ -164,3 +164,28 @@ def test_no_log_line_shows_the_token(trading: APIClient, caplog: pytest.LogCaptu
     assert trading.session_token
     assert trading.session_token not in caplog.text
     assert trading.app_key not in caplog.text
+
+
+def test_a_stream_that_is_stopped_while_it_lets_itself_in_sends_nothing(
+    trading: APIClient, sandbox: Sandbox
+) -> None:
+    """Another thread may stop it between any two steps."""
+    stream = trading.streaming.create_stream()
+    stream._running = True  # and its socket is gone
+    assert stream.authenticate() == 1
+    assert sandbox.counts().get("stream", 0) == 0
+
+
+def test_a_connection_that_breaks_at_the_authentication_is_an_error_of_the_streams(
+    trading: APIClient,
+) -> None:
+    """Without the token, which the original would show in it."""
+    stream = trading.streaming.create_stream()
+    stream._connect()
+    assert stream._socket is not None
+    stream._socket.close()
+    with pytest.raises(SocketError, match=r"^\[Connect: 1\]: Socket ") as caught:
+        stream.authenticate()
+    assert trading.session_token
+    assert trading.session_token not in str(caught.value)
+    assert not stream._running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -336,3 +337,17 @@ def test_an_error_of_the_original_shows_no_token(sandbox: Sandbox, trading: APIC
     token = request.headers["X-Authentication"]
     assert token == trading.session_token
     assert token not in repr(caught.value) + repr(dict(request.headers)) + str(caught.value)
+
+
+def test_a_betfairlightweight_that_lacks_something_itself_says_so(tmp_path: Path) -> None:
+    """It is installed then; the advice would be wrong."""
+    (tmp_path / "betfairlightweight.py").write_text("import no_such_part\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "import betfair_session.integrations.betfairlightweight"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'no_such_part'\n")

@@ -5,22 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from s3fs import S3FileSystem
 
 from betfair_session import ConfigurationError
-from betfair_session.storage import driver as drivers, local, open_store
+from betfair_session.storage import driver as drivers, local, loop as loops, obstore, open_store
+from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.errors import Operation, _landed
+from betfair_session.storage.faults import Sent
+from betfair_session.storage.generic import GenericStore, _leave_at_fork
 from betfair_session.storage.loop import background_loop, run
 from betfair_session.storage.obstore import ObstoreStore
 from betfair_session.storage.obstore_config import endpoint_of
+from betfair_session.storage.obstore_errors import understood
 from betfair_session.storage.once import Once, OutOfTime
+from betfair_session.storage.verdict import NoCredentials, Refusal, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from servers.objects import Bucket
 
 
 # --- local files ---------------------------------------------------------------------------------
@@ -162,3 +173,259 @@ def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path) -> 
     found = store.read("token", timeout=5)
     assert found is not None
     assert found.content == b"content"
+
+
+# --- what only forks, exits and odd drivers lead to -----------------------------------------------
+
+
+class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
+    """A kind of store that the library has never heard of, and that fsspec opens by URL."""
+
+    protocol = "plain"
+
+
+def test_a_generic_store_is_opened_anew_in_another_process(tmp_path: Path) -> None:
+    """One that was opened by its URL; a filesystem that was given cannot be."""
+    fsspec.register_implementation("plain", Plain, clobber=True)
+    store = open_store(f"plain://{tmp_path}")
+    given = open_store((Plain(skip_instance_cache=True), str(tmp_path)))
+    store.replace("token", b"content", timeout=5)
+    for each in (store, given):
+        assert isinstance(each, GenericStore)
+        each._process = -1  # as a forked child finds it
+    found = store.read("token", timeout=5)
+    assert found is not None
+    assert found.content == b"content"
+    with pytest.raises(ConfigurationError, match="was made before this process was forked"):
+        given.read("token", timeout=5)
+
+
+@pytest.mark.parametrize("loop", ["none", "of a parent"])
+def test_a_filesystem_without_a_loop_has_nothing_to_leave(loop: str) -> None:
+    """It runs on its caller's, or says that it was made before a fork."""
+
+    class Asynchronous:
+        async_impl = True
+
+        @property
+        def loop(self) -> None:
+            if loop == "of a parent":
+                raise RuntimeError
+
+    before = set(loops._others)
+    _leave_at_fork(Asynchronous())
+    assert set(loops._others) == before
+
+
+def test_a_loop_that_was_never_made_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork while the parent's was being made."""
+    monkeypatch.setattr(loops, "_loops", {os.getpid(): Once()})
+    monkeypatch.setattr(loops, "_others", set())
+    loops._leave_parents_loops()
+    assert loops._loops[os.getpid()].peek() is None
+
+
+def test_a_call_that_has_no_time_left_sends_nothing() -> None:
+    """It says so, in terms that tell that nothing was sent."""
+    asked: list[str] = []
+
+    async def work() -> None:
+        asked.append("sent")
+
+    with pytest.raises(OutOfTime):
+        run(background_loop(), work, timeout=0)
+    store = open_store("obstore+s3://bucket")
+    assert isinstance(store, ObstoreStore)
+    with pytest.raises(OutOfTime):
+        store._run(None, 0.0, lambda _left: asked.append("sent"))
+    assert asked == []
+
+
+def test_a_driver_is_given_back_from_inside_its_loop_without_waiting() -> None:
+    """The collector may run anywhere."""
+    loop = background_loop()
+    closed = threading.Event()
+    once: Once[str] = Once()
+    assert once.get(lambda: "driver", timeout=30) == "driver"
+
+    async def shut(driver: str) -> None:
+        assert driver == "driver"
+        closed.set()
+
+    async def inside() -> None:
+        loops.release({os.getpid(): once}, shut)
+
+    asyncio.run_coroutine_threadsafe(inside(), loop).result(30)
+    assert closed.wait(30)
+    assert once.peek() is None
+
+
+@pytest.mark.parametrize("given", ["before a fork", "none", "stopped"])
+def test_a_filesystem_given_without_a_loop_that_runs_is_refused(given: str) -> None:
+    """Its calls would wait for ever."""
+
+    class Kind(S3FileSystem):  # type: ignore[misc] # s3fs is untyped
+        @property
+        def loop(self) -> asyncio.AbstractEventLoop | None:
+            if given == "before a fork":
+                raise RuntimeError
+            return None if given == "none" else stopped
+
+    stopped = asyncio.new_event_loop()
+    store = open_store((Kind(anon=True, skip_instance_cache=True), "bucket"))
+    expected = "before this process was forked" if given == "before a fork" else "has no event loop"
+    with pytest.raises(ConfigurationError, match=expected):
+        store.read("token", timeout=5)
+    stopped.close()
+
+
+def test_credentials_that_adlfs_found_by_itself_are_closed() -> None:
+    """They hold connections of their own; those that a caller gave are the caller's."""
+    store = open_store("abfs://container", {"account_name": "name", "anon": False})
+    assert isinstance(store, AzureStore)
+    driver = store._driver(60)
+    assert driver.sync_credential is not None
+    closed: list[str] = []
+    close = driver.credential.close
+
+    async def watched() -> None:
+        closed.append("credential")
+        await close()
+
+    driver.credential.close = watched
+    store.close()
+    assert closed == ["credential"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "sent", "landed"),
+    [
+        ("forbidden", Sent.ANSWERED, False),
+        ("other", Sent.ANSWERED, True),
+        ("forbidden", Sent.MAYBE, True),
+        ("forbidden", Sent.NEVER, False),
+    ],
+)
+def test_a_write_of_several_requests_may_have_landed(
+    reason: str, sent: Sent, *, landed: bool
+) -> None:
+    """Unless the store certainly refused it: an error in the middle says nothing of the start."""
+    verdict = judge(ValueError()).but(reason=reason, sent=sent)
+    assert _landed(verdict, Operation("replace", "s", "k", single=False)) is landed
+
+
+def test_an_error_that_cannot_say_anything_is_judged_all_the_same() -> None:
+    """Drivers have had such."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert judge(Mute()).reason == judge(Exception()).reason
+
+
+# --- obstore --------------------------------------------------------------------------------------
+
+
+def test_obstore_is_not_used_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads do not survive it, and it would wait for them without end."""
+    monkeypatch.setattr(obstore, "_users", {-1})
+    with pytest.raises(ConfigurationError, match="was forked after obstore had been used"):
+        open_store("obstore+s3://bucket").read("token", timeout=5)
+
+
+def test_an_endpoint_without_tls_in_obstores_own_words(bucket_on: Callable[[str], Bucket]) -> None:
+    """Named where only obstore knows how to read it."""
+    bucket = bucket_on("moto")
+    options = bucket.server.options(bucket.server.endpoint)
+    config = {
+        "aws_endpoint": bucket.server.endpoint,
+        "aws_access_key_id": options["key"],
+        "aws_secret_access_key": options["secret"],
+        "aws_region": "us-east-1",
+    }
+    with open_store(f"obstore+{bucket.url()}", {"config": config}) as store:
+        assert store.read("token", timeout=30) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "config"),
+    [
+        (
+            "s3://bucket",
+            {"config_kwargs": {"s3": {"addressing_style": "virtual"}}},
+            {"virtual_hosted_style_request": True},
+        ),
+        ("s3://bucket", {"config_kwargs": {"s3": {"addressing_style": "path"}}}, {}),
+        (
+            "abfs://container",
+            {"account_name": "name", "account_host": "host.example:1"},
+            {"account_name": "name", "endpoint": "https://host.example:1"},
+        ),
+    ],
+)
+def test_options_become_obstores(url: str, options: dict[str, Any], config: dict[str, Any]) -> None:
+    """Those of fsspec's drivers, as far as obstore has the like."""
+    store = open_store(f"obstore+{url}", options)
+    assert isinstance(store, ObstoreStore)
+    assert {name: store._config.get(name) for name in config} == config
+    assert "virtual_hosted_style_request" not in store._config or config
+
+
+def test_a_token_that_obstore_cannot_take_is_refused() -> None:
+    """An object that gcsfs would take, say."""
+    with pytest.raises(ConfigurationError, match="token"):
+        open_store("obstore+gs://bucket", {"token": 5})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "code"),
+    [
+        ("Error performing token request: Connect", NoCredentials, None),
+        (
+            "Error performing GET https://host/bucket/x in 1s - Received redirect without LOCATION",
+            Refusal,
+            "WrongRegion",
+        ),
+    ],
+)
+def test_what_obstore_says_is_understood(text: str, kind: type, code: str | None) -> None:
+    """By its text, which is all there is."""
+    found = understood(Exception(text), "bucket")
+    assert type(found) is kind
+    assert getattr(found, "error_code", None) == code
+
+
+def test_a_scheme_whose_driver_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fsspec knows, and that nothing else here is for."""
+
+    def missing(*_: object, **__: object) -> NoReturn:
+        raise ImportError(name="paramiko")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(ConfigurationError) as caught:
+        open_store("sftp://host/x")
+    assert str(caught.value) == (
+        "the driver for 'sftp://host/x' is not installed (no module 'paramiko')"
+    )
+
+
+@pytest.mark.parametrize("fails", ["at its making", "at its look"])
+def test_a_clock_that_cannot_be_read_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """On a file system without unnamed files, and in a directory that is full or gone."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError
+
+    store = open_store(tmp_path)
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(local, "_write_temporary", refuse)
+    if fails == "at its look":
+        monkeypatch.undo()
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+        monkeypatch.setattr(os, "stat", refuse)
+    assert store.server_now(timeout=5) is None
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,181 @@
+"""What the library does in corners that no ordinary call leads to."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+import betfair_session
+from betfair_session import Certificate, CertificateError, KeepAlive, SessionManager
+from betfair_session.certificates import handover, reading
+from betfair_session.certificates.files import create, write_files
+from betfair_session.operations import called
+from betfair_session.secret import Secret, SecretBytes, SecretHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from betfair_session import Event, IdentityClient
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+
+
+def test_dir_lists_what_has_not_been_imported_yet() -> None:
+    """For people who look around in an interpreter."""
+    assert set(betfair_session.__all__) <= set(dir(betfair_session))
+
+
+@pytest.mark.parametrize("hidden", [SecretBytes(b"x"), SecretHeader("x"), Secret("x")])
+def test_a_copy_of_what_is_hidden_is_the_same(hidden: object) -> None:
+    """Neither needs a pickle, which is refused."""
+    assert copy.copy(hidden) is hidden
+    assert copy.deepcopy(hidden) is hidden
+
+
+@pytest.mark.parametrize("body", [b"{", "[" * 100_000, b"\xff"])
+def test_a_body_that_is_no_json_names_no_operation(body: str | bytes) -> None:
+    """It is sent as it is; nothing is known of it."""
+    assert called("https://host/exchange/betting/json-rpc/v1", body) == []
+
+
+# --- certificates ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, "No space left on device"), CertificateError),
+    ],
+)
+def test_files_that_are_written_by_half_are_removed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    raised: type[BaseException],
+) -> None:
+    """Whatever ends it at the second file, also Ctrl-C."""
+    opening = os.open
+
+    def fail_at_the_key(path: Path, flags: int, mode: int) -> int:
+        if path.suffix == ".key":
+            raise error
+        return opening(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", fail_at_the_key)
+    with pytest.raises(raised):
+        write_files(tmp_path, "client", "the certificate", "the key")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_damaged_certificate_in_a_bundle_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the parser of PKCS#12 lets one pass, which depends on its version."""
+    text, key = create("name")
+    paths = write_files(tmp_path, "client", text, key, p12_passphrase="x")
+    monkeypatch.setattr(reading, "_sound", lambda _certificate: None)
+    with pytest.raises(CertificateError, match=r"client\.p12 holds a damaged certificate"):
+        Certificate.from_pkcs12(paths[-1], "x").check()
+
+
+def test_a_text_that_is_none_is_refused() -> None:
+    """With its type, and nothing of it."""
+    given: Any = 5
+    with pytest.raises(CertificateError, match="given as a text or as bytes, not as int"):
+        Certificate.from_pem(given)
+
+
+def test_a_system_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None but Linux has them."""
+    monkeypatch.setattr(sys, "platform", "elsewhere")
+    assert handover._memory_file() is None
+
+
+# --- the session ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_a_logout_leaves_what_came_meanwhile(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, change: str
+) -> None:
+    """Somebody who noticed at once has logged in already, or removed the object himself."""
+
+    def interfere(event: Event) -> None:
+        if event.kind == "logged out":
+            (tmp_path / KEY).unlink()
+            if change == "replaced":
+                (tmp_path / KEY).write_text("another")
+
+    manager = SessionManager(client, sandbox.username, sandbox.password, on_event=interfere)
+    manager.get_session(tmp_path, KEY)
+    before = (tmp_path / f"{KEY}.login").read_bytes()
+    manager.logout(tmp_path, KEY)
+    assert (tmp_path / KEY).exists() == (change == "replaced")
+    assert (tmp_path / f"{KEY}.login").read_bytes() == before
+
+
+def test_threads_that_ask_for_one_place_get_one_handle(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Also one that had found none, and comes when another has just made it."""
+    manager = SessionManager(client, sandbox.username, sandbox.password)
+    known: list[Any] = []
+    first = manager._new_session(tmp_path, KEY, {}, known)
+    assert manager._new_session(tmp_path, KEY, {}, known) is first
+    assert known == [({}, first)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_keep_alive_whose_thread_ends_says_so(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing but the interpreter's own exceptions can end it."""
+
+    def leave(_report: object) -> NoReturn:
+        raise SystemExit
+
+    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+    keeper = KeepAlive(session, on_report=leave).start()
+    thread = keeper._thread
+    assert thread is not None
+    thread.join(60)
+    assert not keeper.running
+    assert [(record.levelno, record.getMessage()) for record in caplog.records][-1] == (
+        logging.CRITICAL,
+        f"{session!r} is no longer kept alive: the thread ended",
+    )
+    keeper.stop()
+
+
+def test_a_keep_alive_may_be_stopped_by_its_own_report(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It does not wait for itself."""
+    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+    keeper = KeepAlive(session, on_report=lambda _report: keeper.stop())
+    keeper.start()
+    thread = keeper._thread
+    assert thread is not None
+    thread.join(60)
+    assert not keeper.running
+    assert sandbox.counts() == {"certlogin": 1}
+
+
+def test_a_keep_alive_that_was_never_started_can_be_stopped(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Closing twice is fine, too."""
+    manager = SessionManager(client, sandbox.username, sandbox.password)
+    keeper = KeepAlive(manager.session(tmp_path, KEY))
+    calls: list[Callable[[], None]] = [keeper.stop, keeper.close, keeper.stop]
+    assert [call() for call in calls] == [None] * 3
+    assert not keeper.running
