@@ -229,6 +229,18 @@ def test_progress_says_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- doctor ---------------------------------------------------------------------------------------
 
 
+def test_advice_stands_below_what_was_found() -> None:
+    """On a line of its own."""
+    from betfair_session.cli.doctor import _lines
+    from betfair_session.cli.doctor.findings import warning
+
+    first, second = _lines(warning("store", "is slow", "take another")).splitlines()
+    assert (first.split(), second.strip()) == (
+        ["warning", "store:", "is", "slow"],
+        "to do: take another",
+    )
+
+
 def test_an_account_that_is_not_described() -> None:
     """Whatever the account API answers."""
     assert account._person(["of-mine"]) == "somebody it does not describe"
