@@ -38,13 +38,17 @@ GROUPS = {
     "manager": (
         ["manager.py", "session.py", "walk.py", "trust.py", "account.py", "failures.py"],
         [
-            *("tests/test_failures.py", "tests/test_session.py", "tests/test_trust.py"),
-            *("tests/test_async.py", "tests/test_events.py", "tests/test_login.py"),
+            *("tests/test_texts.py", "tests/test_failures.py", "tests/test_session.py"),
+            *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
+            *("tests/test_login.py", "tests/test_corners.py"),
         ],
     ),
     "identity": (
         ["identity.py", "answers.py"],
-        ["tests/test_answers.py", "tests/test_identity.py", "tests/test_login.py"],
+        [
+            *("tests/test_texts.py", "tests/test_answers.py", "tests/test_identity.py"),
+            "tests/test_login.py",
+        ],
     ),
     "storage": (
         ["storage/*"],

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 import betfair_session
-from betfair_session import Certificate, CertificateError, KeepAlive, SessionManager
+from betfair_session import (
+    Certificate,
+    CertificateError,
+    IdentityClient,
+    KeepAlive,
+    SessionManager,
+)
 from betfair_session.certificates import handover, reading
 from betfair_session.certificates.files import create, write_files
 from betfair_session.operations import called
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from betfair_session import Event, IdentityClient
+    from betfair_session import Event
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -98,6 +104,27 @@ def test_a_system_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
     """None but Linux has them."""
     monkeypatch.setattr(sys, "platform", "elsewhere")
     assert handover._memory_file() is None
+
+
+def test_a_login_with_a_certificate_that_ends_soon_says_so(
+    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log, by the file's name."""
+    text, key = create("soon", days=10)
+    sandbox.upload_certificate(text)
+    crt, key_file, *_ = write_files(tmp_path, "soon", text, key)
+    client = IdentityClient(
+        sandbox.app_key,
+        certificate=(crt, key_file),
+        identity_cert_url=sandbox.identity_cert_url,
+        verify=sandbox.ca_bundle,
+    )
+    with client:
+        client.certlogin(sandbox.username, sandbox.password)
+    ((logger, level, said),) = caplog.record_tuples
+    assert (logger, level) == ("betfair_session.identity", logging.WARNING)
+    assert "soon.crt" in said
+    assert "expires" in said
 
 
 # --- the session ----------------------------------------------------------------------------------
