@@ -47,7 +47,7 @@ GROUPS = {
         ["identity.py", "answers.py"],
         [
             *("tests/test_texts.py", "tests/test_answers.py", "tests/test_identity.py"),
-            "tests/test_login.py",
+            *("tests/test_login.py", "tests/test_corners.py"),
         ],
     ),
     "storage": (

@@ -13,6 +13,7 @@ from betfair_session.answer import EXCERPT, Answer
 from betfair_session.answers import read_certlogin, read_login, read_session
 from betfair_session.endpoint import Endpoint
 from betfair_session.exceptions import Blocked, IdentityError, IdentityUnavailable, LoginRefused
+from betfair_session.login_status import describe
 from betfair_session.secret import Secret
 from betfair_session.tokens import is_token
 
@@ -124,3 +125,81 @@ def test_an_excerpt_is_short_and_plain(page: bytes) -> None:
 def test_an_excerpt_reads_like_the_page(page: bytes, expected: str) -> None:
     """What a person would have read, without markup, scripts and numbers."""
     assert Answer(403, page).excerpt() == expected
+
+
+ABOUT = {"endpoint": "keepAlive", "host": "localhost:1"}
+NO_VERDICT = "Betfair gave no verdict on keepAlive at localhost:1: "
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "body", "told"),
+    [
+        (0, 200, "{}", "an answer without a loginStatus"),
+        (0, 200, '{"loginStatus": "SUCCESS"}', "SUCCESS without a usable token"),
+        (
+            0,
+            200,
+            '{"loginStatus": "SUCCESS", "sessionToken": "a b"}',
+            "SUCCESS without a usable token",
+        ),
+        (1, 200, "{}", "an answer without a status"),
+        (1, 200, '{"status": "SUCCESS"}', "SUCCESS without a usable token"),
+        (1, 200, '{"status": "LIMITED_ACCESS"}', "SUCCESS without a usable token"),
+        (2, 200, "{}", "an answer without a status"),
+        (2, 200, '{"status": "FAIL"}', "FAIL, no known error code"),
+        (2, 200, '{"status": "FAIL", "error": "INTERNAL_ERROR"}', "FAIL, INTERNAL_ERROR"),
+        (2, 200, '{"status": "FAIL", "error": "of-mine"}', "FAIL, no known error code"),
+        (2, 200, "[]", "an answer that is no JSON object"),
+        (2, 503, "{}", "it is down or overloaded (HTTP 503)"),
+        (2, 500, "{}", "HTTP 500"),
+        (2, 301, "{}", "HTTP 301"),
+    ],
+)
+def test_what_is_no_verdict_is_told_to_the_letter(
+    way: int, status: int, body: str, told: str
+) -> None:
+    """With the endpoint, the host and the status, for programs."""
+    error = readings(Answer(status, body.encode()))[way]
+    assert type(error) is IdentityUnavailable
+    assert (str(error), vars(error)) == (NO_VERDICT + told, {**ABOUT, "status_code": status})
+
+
+@pytest.mark.parametrize(
+    ("page", "says"), [(b"<p>Not from here.</p>", "Not from here."), (b"", "nothing")]
+)
+def test_a_block_is_told_to_the_letter(page: bytes, says: str) -> None:
+    """With what its page says."""
+    for error in readings(Answer(403, page)):
+        assert type(error) is Blocked
+        assert str(error) == (
+            "localhost:1 answered keepAlive with HTTP 403: this address is blocked, most likely "
+            "for its country or hosting provider; run where Betfair may be used from. "
+            f"The page says: {says}"
+        )
+        assert vars(error) == {**ABOUT, "status_code": 403}
+
+
+@pytest.mark.parametrize(
+    ("way", "body", "status"),
+    [
+        (0, '{"loginStatus": "ACCOUNT_NOW_LOCKED"}', "ACCOUNT_NOW_LOCKED"),
+        (1, '{"status": "FAIL", "error": "ACCOUNT_NOW_LOCKED"}', "ACCOUNT_NOW_LOCKED"),
+        (1, '{"status": "ACCOUNT_NOW_LOCKED"}', "ACCOUNT_NOW_LOCKED"),
+        (1, '{"status": "FAIL"}', "FAIL"),
+    ],
+)
+def test_a_refusal_is_told_to_the_letter(way: int, body: str, status: str) -> None:
+    """With what to do, and everything that programs need."""
+    error = readings(Answer(200, body.encode()))[way]
+    meaning = describe(status)
+    assert type(error) is LoginRefused
+    assert str(error) == f"Betfair refused the login: {status}. {meaning.hint}"
+    expected = {**ABOUT, "status_code": 200, "status": status, "login_class": meaning.login_class}
+    assert {name: getattr(error, name) for name in expected} == expected
+
+
+def test_a_token_in_the_answer_goes_before_the_one_that_was_sent() -> None:
+    """If it is one; Betfair echoes what it was sent."""
+    for token, expected in (("another", "another"), ("a b", "TheTokenThatWasSent"), ("", None)):
+        found = readings(Answer(200, json.dumps({"status": "SUCCESS", "token": token}).encode()))
+        assert found[2].reveal() == (expected or SENT.reveal())

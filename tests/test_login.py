@@ -106,7 +106,23 @@ def test_limited_access_is_a_session_with_a_warning(
     """Betfair issues a token with it."""
     sandbox.login_status("LIMITED_ACCESS")
     assert client.login(sandbox.username, sandbox.password)
-    assert "limited" in caplog.text
+    assert caplog.record_tuples == [
+        (
+            "betfair_session.identity",
+            logging.WARNING,
+            "Betfair calls this session's access limited",
+        )
+    ]
+
+
+def test_a_login_takes_no_longer_than_it_may(client: IdentityClient, sandbox: Sandbox) -> None:
+    """Either kind, by its own time-out, which goes before the client's."""
+    sandbox.fault("certlogin", "stall")
+    sandbox.fault("login", "stall")
+    logins: list[Callable[..., object]] = [client.certlogin, client.login]
+    for login in logins:
+        with pytest.raises(IdentityUnavailable, match=r"no answer within 0\.5 s$"):
+            login(sandbox.username, sandbox.password, timeout=0.5)
 
 
 def test_a_manager_can_log_in_interactively(sandbox: Sandbox, tmp_path: Path) -> None:
