@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -401,3 +401,50 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
     except OSError:
         pass
+
+
+class Recorder(HTTPAdapter):
+    """A real adapter that remembers what it sent."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        super().__init__()
+        self.sent: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in requests
+        """Send it."""
+        self.sent.append(request)
+        return super().send(request, *args, **kwargs)
+
+
+def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
+    """Their URLs and headers to the letter; nothing else of ours is sent."""
+    recorder = Recorder()
+    with requests.Session() as session:
+        session.mount("https://", recorder)
+        client = IdentityClient(
+            sandbox.app_key,
+            certificate=sandbox.certificate,
+            identity_url=sandbox.identity_url,
+            identity_cert_url=sandbox.identity_cert_url,
+            verify=sandbox.ca_bundle,
+            session=session,
+        )
+        token = client.certlogin(sandbox.username, sandbox.password)
+        client.login(sandbox.username, sandbox.password)
+        client.keep_alive(token)
+        client.logout(token)
+    asks = {"X-Application": sandbox.app_key, "Accept": "application/json"}
+    form = {**asks, "Content-Type": "application/x-www-form-urlencoded"}
+    about = {**asks, "X-Authentication": token.reveal()}
+    usual = {"User-Agent", "Accept-Encoding", "Connection", "Content-Length"}
+    sent = [
+        (each.method, each.url, {k: v for k, v in each.headers.items() if k not in usual})
+        for each in recorder.sent
+    ]
+    assert sent == [
+        ("POST", sandbox.identity_cert_url + "certlogin", form),
+        ("POST", sandbox.identity_url + "login", form),
+        ("POST", sandbox.identity_url + "keepAlive", about),
+        ("POST", sandbox.identity_url + "logout", about),
+    ]
