@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from betfair_session import IdentityClient, IdentityUnavailable, LoginTimeout, SessionManager
+from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,40 @@ def test_a_task_waits_no_longer_than_it_may(
     sandbox.release("certlogin")
     first.join()
     assert sandbox.counts() == {"certlogin": 1}
+
+
+def test_a_token_that_was_renewed_already_costs_no_io(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Another task of this process has seen to it, and its answer is still trusted."""
+    trusting = SessionManager(
+        manager._account.client,
+        sandbox.username,
+        sandbox.password,
+        verify_every=timedelta(minutes=15),
+    )
+    options = {"allow_world_writable": True}
+    session = trusting.session(tmp_path, KEY, options)
+    token = session.token()
+    sandbox.clear_journal()
+    assert asyncio.run(session.arenew("A" * 43 + "=")) == token
+    assert asyncio.run(trusting.aget_session(tmp_path, KEY, options)) == token
+    assert sandbox.counts() == {}
+
+
+def test_what_another_task_found_before_the_rejection_is_not_taken(
+    manager: SessionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the very token that was rejected since; then it is asked about again."""
+    answers = [(Secret("rejected"), False), None, (Secret("another"), False)]
+
+    async def join(*_: object, **__: object) -> tuple[Secret, bool] | None:
+        return answers.pop(0)
+
+    session = manager.session(tmp_path, KEY)
+    monkeypatch.setattr(session._flight, "ajoin", join)
+    assert asyncio.run(session.arenew("rejected")) == "another"
+    assert answers == []
 
 
 def test_a_rejected_token_is_renewed_once_for_all_tasks(

@@ -138,6 +138,8 @@ def test_settings_that_just_work() -> None:
     manager(interactive=True, two_step=lambda: "5")
     manager(interactive=True, two_step="")
     manager(of=client(jurisdiction="australia"), verify_every=timedelta(days=1))
+    assert client().timeout == 10.0
+    assert manager()._account.login_timeout == 60.0
     assert repr(manager()) == "SessionManager(IdentityClient(jurisdiction='international'))"
     assert repr(SessionManager.__new__(SessionManager)) == "SessionManager(None)"
     assert repr(IdentityClient.__new__(IdentityClient)) == "IdentityClient(jurisdiction=None)"
