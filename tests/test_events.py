@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,14 @@ class Listener:
         kinds: list[str] = [event.kind for event in self.events]
         self.events.clear()
         return kinds
+
+    def told(self, since: float) -> list[tuple[str, str]]:
+        """Return kinds and details of the events of a call that began then (monotonic)."""
+        outer = time.monotonic() - since
+        assert all(0 <= event.seconds <= outer for event in self.events)
+        told: list[tuple[str, str]] = [(event.kind, event.detail) for event in self.events]
+        self.events.clear()
+        return told
 
 
 def opening_of(path: Path) -> threading.Event:
@@ -150,6 +159,49 @@ def test_a_logout_is_told(listener: Listener, sandbox: Sandbox, tmp_path: Path) 
     listener.kinds()
     listener.manager.logout(tmp_path, KEY)
     assert listener.kinds() == ["logged out"]
+
+
+def test_events_are_whole(listener: Listener, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Each says where, how long it took, and more where there is more to say."""
+    manager, store = listener.manager, tmp_path / "store"
+
+    since = time.monotonic()
+    manager.get_session(store, KEY)
+    assert {(event.store, event.key) for event in listener.events} == {(str(store), KEY)}
+    assert listener.told(since) == [("logged in", ""), ("written", "")]
+
+    since = time.monotonic()
+    manager.get_session(store, KEY)
+    assert listener.told(since) == [("resumed", "")]
+
+    sandbox.fault("keepAlive", "blocked", times=None)
+    since = time.monotonic()
+    with pytest.raises(IdentityUnavailable) as unsure:
+        manager.get_session(store, KEY)
+    assert listener.told(since) == [("cannot tell", str(unsure.value))]
+    sandbox.clear_faults()
+
+    since = time.monotonic()
+    manager.logout(store, KEY)
+    assert listener.told(since) == [("logged out", "the stored session")]
+
+    sandbox.break_store(str(store))
+    since = time.monotonic()
+    with pytest.raises(StoreWriteError) as unwritten:
+        manager.get_session(store, KEY)
+    assert listener.told(since) == [
+        ("logged in", ""),
+        ("logged out", "the new session, which was not stored"),
+        ("cannot tell", str(unwritten.value)),
+    ]
+    sandbox.mend_store()
+
+    sandbox.login_status("ACCOUNT_NOW_LOCKED")
+    manager.unlock(store, KEY)
+    since = time.monotonic()
+    with pytest.raises(LoginRefused) as refused:
+        manager.get_session(store, KEY)
+    assert listener.told(since) == [("refused", str(refused.value))]
 
 
 def test_what_cannot_work_is_told(

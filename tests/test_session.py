@@ -266,6 +266,42 @@ def test_a_failed_logout_is_added_to_the_failed_write(
     assert token not in everything_in(caught.value)
 
 
+def test_a_logout_that_hangs_is_given_up(
+    manager: SessionManager,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It has a time of its own, since the caller's may be over; and the log says so."""
+    monkeypatch.setattr("betfair_session.walk._LOGOUT_SECONDS", 0.5)
+    store = tmp_path / "store"
+    store.mkdir()
+    sandbox.break_store(str(store))
+    sandbox.fault("logout", "stall", times=None)
+    with pytest.raises(StoreWriteError) as caught:
+        manager.get_session(store, KEY)
+    error = caught.value.logout_error
+    assert str(error).endswith(("timed out", "no answer within 0.5 s"))
+    label = str(store)
+    assert (
+        f"{label} {KEY!r}: a new session was not stored, and could not be ended either: {error}"
+    ) in [record.getMessage() for record in caplog.records]
+
+
+def test_junk_is_not_logged_out_to_the_letter(manager: SessionManager, tmp_path: Path) -> None:
+    """Nor touched."""
+    (tmp_path / KEY).write_bytes(b"\x00junk")
+    (tmp_path / KEY).chmod(0o600)
+    with pytest.raises(NotATokenError) as caught:
+        manager.logout(tmp_path, KEY)
+    assert str(caught.value) == (
+        f"{KEY!r} in {tmp_path} holds something that is no session token, so there is nothing to "
+        "log out and it is left untouched. Is the key mistyped?"
+    )
+    assert (tmp_path / KEY).read_bytes() == b"\x00junk"
+
+
 def test_threads_share_one_login_and_one_keepalive(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -703,6 +739,35 @@ def test_the_same_place_is_one_handle(manager: SessionManager, tmp_path: Path) -
     assert manager.session(store, KEY, {"allow_world_writable": True}) is not session
     manager.close()
     assert session.token()
+
+
+def test_every_call_of_a_manager_takes_storage_options(
+    manager: SessionManager, tmp_path: Path
+) -> None:
+    """Here one without which the place is refused."""
+    options = {"allow_world_writable": True}
+    token = manager.get_session(tmp_path, KEY, options)
+    for name in (KEY, f"{KEY}.login"):
+        (tmp_path / name).chmod(0o666)
+    with pytest.raises(StoreUnavailable, match="allow_world_writable"):
+        manager.get_session(tmp_path, KEY)
+    assert asyncio.run(manager.aget_session(tmp_path, KEY, options)) == token
+    manager.unlock(tmp_path, KEY, options)
+    (tmp_path / f"{KEY}.login").chmod(0o666)
+    manager.logout(tmp_path, KEY, options)
+    assert not (tmp_path / KEY).exists()
+
+
+def test_a_logout_leaves_a_lock_that_somebody_holds(
+    manager: SessionManager, tmp_path: Path
+) -> None:
+    """He is logging in; the lock is his."""
+    manager.get_session(tmp_path, KEY)
+    lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
+    (tmp_path / f"{KEY}.login").write_bytes(locks.encode(lock))
+    manager.logout(tmp_path, KEY)
+    assert not (tmp_path / KEY).exists()
+    assert (tmp_path / f"{KEY}.login").read_bytes() == locks.encode(lock)
 
 
 def test_nothing_secret_is_logged_or_shown(

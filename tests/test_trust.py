@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import time
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from storage.places import BucketPlace
 
+import betfair_session.session as session_module
+import betfair_session.trust as trust_module
 from betfair_session import (
     ConfigurationError,
     IdentityClient,
@@ -20,7 +23,8 @@ from betfair_session import (
     SessionManager,
     StoreError,
 )
-from betfair_session.trust import Held
+from betfair_session.secret import Secret
+from betfair_session.trust import Held, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
+UNKNOWN = "A" * 43 + "="
 QUARTER = timedelta(minutes=15)
 
 
@@ -80,6 +85,26 @@ def test_inside_the_window_nothing_is_asked(
     assert sandbox.counts() == {}
 
 
+@pytest.mark.parametrize(("edge", "trusted"), [("since", True), ("until", False)])
+def test_a_window_has_a_first_moment_and_no_last(
+    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, edge: str, *, trusted: bool
+) -> None:
+    """Whichever way the token is asked for."""
+    token = session.token()
+    ways: list[Callable[[], str]] = [
+        session.token,
+        lambda: asyncio.run(session.atoken()),
+        lambda: session.renew(UNKNOWN),
+        lambda: asyncio.run(session.arenew(UNKNOWN)),
+    ]
+    held = session._trust.held
+    monkeypatch.setattr(session_module, "_wall", lambda: getattr(held, edge))
+    for number, ask in enumerate(ways, start=1):
+        session._trust.held = held
+        assert ask() == token
+        assert sandbox.counts() == ({} if trusted else {"keepAlive": number})
+
+
 def test_the_manager_finds_the_same_window(
     client: IdentityClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -112,6 +137,7 @@ def test_after_the_window_one_thread_asks_and_the_others_go_on(
         asking = pool.submit(session.token)
         sandbox.wait_for("keepAlive")
         assert [session.token() for _ in range(50)] == [token] * 50
+        assert asyncio.run(session.atoken(timeout=20)) == token
         assert not asking.done()
         sandbox.release("keepAlive")
         assert asking.result() == token
@@ -345,3 +371,74 @@ def test_the_servers_time_tells_of_the_verification(
     assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
     assert place.get(KEY) == before
     assert place.keys() == [KEY, KEY + ".login"]
+
+
+class Now:
+    """The two clocks, set by hand."""
+
+    def __init__(self, wall: float, mono: float) -> None:
+        """Set them."""
+        self.wall, self.mono = wall, mono
+
+    def time(self) -> float:
+        """Return the wall clock's time."""
+        return self.wall
+
+    def monotonic(self) -> float:
+        """Return the other's."""
+        return self.mono
+
+
+def parts(held: Held) -> tuple[object, ...]:
+    """Return a token and its times."""
+    return held.token, held.since, held.until, held.ends, held.ends_wall
+
+
+def test_the_times_of_a_verification(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window and the session's length count from when Betfair was asked."""
+    now = Now(1000.0, 50.0)
+    monkeypatch.setattr(trust_module, "time", now)
+    trust = Trust(900.0, 1200.0)
+    assert not trust.held.usable
+    trust.verified(Secret("t"), 10.0)
+    first = trust.held
+    assert parts(first) == ("t", 1000.0, 1890.0, 1240.0, 2190.0)
+    for wall, mono, usable in (
+        (1000.0, 50.0, True),
+        (999.9, 50.0, False),
+        (2189.9, 50.0, True),
+        (2190.0, 50.0, False),
+        (1000.0, 1239.9, True),
+        (1000.0, 1240.0, False),
+    ):
+        now.wall, now.mono = wall, mono
+        assert first.usable is usable
+    now.wall, now.mono = 1900.0, 60.0
+    assert trust.postpone(first)
+    second = trust.held
+    assert parts(second) == ("t", 1900.0, 1905.0, 1240.0, 2190.0)
+    assert not trust.postpone(first)
+    assert trust.held is second
+    now.wall = 2188.0
+    assert trust.postpone(second)
+    assert parts(trust.held) == ("t", 2188.0, 2190.0, 1240.0, 2190.0)
+    trust.forget(Secret("another"))
+    assert trust.held.token == "t"
+    trust.forget(Secret("t"))
+    assert trust.held.token == ""
+
+
+@pytest.mark.parametrize(("window", "length"), [(3.0, None), (3.0, 2.0)])
+def test_a_session_of_unknown_length_lasts_as_long_as_the_window(
+    monkeypatch: pytest.MonkeyPatch, window: float, length: float | None
+) -> None:
+    """So does one that is said to be shorter; a postponement is no longer than the window."""
+    monkeypatch.setattr(trust_module, "time", Now(1000.0, 50.0))
+    trust = Trust(window, length)
+    assert (trust.window, trust.shared) == (3.0, False)
+    trust.verified(Secret("t"), 0.0)
+    assert parts(trust.held) == ("t", 1000.0, 1003.0, 53.0, 1003.0)
+    long = Held("t", 0.0, 0.0, 9999.0, 9999.0)
+    trust.held = long
+    assert trust.postpone(long)
+    assert trust.held.until == 1003.0
