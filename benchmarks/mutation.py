@@ -26,6 +26,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MUTMUT = Path(sys.executable).with_name("mutmut")
 AT_ONCE = 2
+QUICK = "not Seaweed and not replaced_is_told"
+"""Which tests are asked: not those that wait for seconds."""
+
 KILLED, SURVIVED, UNTESTED = "noticed", "not noticed", "not reached"
 VERDICTS = {0: SURVIVED, 33: UNTESTED, 5: UNTESTED}
 """By the exit code of pytest, or mutmut's own; any other says that something failed."""
@@ -90,7 +93,7 @@ def settings(changed: list[str], tests: list[str]) -> str:
 source_paths = ["betfair_session"]
 only_mutate = {json.dumps([f"betfair_session/{name}" for name in changed])}
 also_copy = {json.dumps([name for name in copied if name not in {"betfair_session", "tests"}])}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not Seaweed"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "{QUICK}"]
 pytest_add_cli_args_test_selection = {json.dumps(tests)}
 timeout_multiplier = 4.0
 timeout_constant = 10.0

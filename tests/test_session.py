@@ -148,8 +148,8 @@ def test_content_that_is_replaced_is_told(
     assert (warning.levelname, warning.getMessage()) == (
         "WARNING",
         (
-            f"{tmp_path} {KEY!r}: something that was no session token lay here, and the login's token "
-            "has replaced it; was it somebody's data, and is the key mistyped?"
+            f"{tmp_path} {KEY!r}: something that was no session token lay here, and the login's "
+            "token has replaced it; was it somebody's data, and is the key mistyped?"
         ),
     )
     assert "bread" not in caplog.text
@@ -421,8 +421,8 @@ def test_too_many_logins_in_a_minute_are_stopped(
         (
             "WARNING",
             (
-                f"{tmp_path} {KEY!r}: Betfair rejected a token that is less than a minute old; does "
-                "the egress address change between calls, or does somebody log out?"
+                f"{tmp_path} {KEY!r}: Betfair rejected a token that is less than a minute old; "
+                "does the egress address change between calls, or does somebody log out?"
             ),
         )
     }
@@ -743,8 +743,8 @@ def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
     assert sandbox.counts()["certlogin"] == 2
     assert [each.getMessage() for each in caplog.records if "vouches" in each.msg] == [
         (
-            "unheard://unheard is no store that this library vouches for, so each process logs in by "
-            "itself; see backends.md for those that share one login"
+            "unheard://unheard is no store that this library vouches for, so each process logs in "
+            "by itself; see backends.md for those that share one login"
         )
     ]
     manager.logout(place, KEY)
