@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from secrets_shown import everything_in
@@ -32,6 +32,7 @@ from betfair_session import (
 from betfair_session.lease import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.session import _unless_older
+from betfair_session.storage.contract import VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,8 +186,9 @@ def test_somebodys_data_is_left_alone(
 ) -> None:
     """More than 1 KiB is no token: the key is mistyped."""
     (tmp_path / KEY).write_text("x" * 1025)
+    start = rf"^'{KEY}' in {tmp_path} holds more than 1024 bytes"
     for call in (manager.get_session, manager.logout):
-        with pytest.raises(NotATokenError, match=KEY):
+        with pytest.raises(NotATokenError, match=start):
             call(tmp_path, KEY)
     assert (tmp_path / KEY).read_text() == "x" * 1025
     assert os.listdir(tmp_path) == [KEY]
@@ -623,6 +625,34 @@ def test_what_another_thread_found_before_the_rejection_is_not_taken() -> None:
     assert _unless_older((rejected, False), rejected) is None
     assert _unless_older((rejected, True), rejected) == "rejected"
     assert _unless_older((other, False), rejected) == "other"
+
+
+def test_a_renewal_goes_on_until_it_has_an_answer_of_its_own(
+    manager: SessionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another thread found may be the very token that was rejected since."""
+    answers = [(Secret("rejected"), False), None, (Secret("another"), False)]
+    session = manager.session(tmp_path, KEY)
+    monkeypatch.setattr(session._flight, "join", lambda *_, **__: answers.pop(0))
+    assert session.renew("rejected") == "another"
+    assert answers == []
+
+
+def test_a_logout_is_done_although_the_lock_changed_meanwhile(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever changed it is logging in already."""
+    session = manager.session(tmp_path, KEY)
+    session.token()
+
+    def conflict(*_: object, **__: object) -> NoReturn:
+        message = "changed"
+        raise VersionConflict(message, store="s", key="k", reason="conflict")
+
+    monkeypatch.setattr(session.store, "replace_if_version", conflict)
+    session.logout()
+    assert sandbox.sessions() == []
+    assert not (tmp_path / KEY).exists()
 
 
 def test_logout_ends_the_session_and_removes_the_object(
