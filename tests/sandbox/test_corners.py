@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
-import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,21 +41,6 @@ def test_an_interactive_login_needs_an_application_key(
     )
     assert answer.json()["error"] == "INPUT_VALIDATION_ERROR"
     assert sandbox.sessions() == []
-
-
-@pytest.mark.parametrize("line", [b"{", b"[]", b"\xff"])
-def test_a_line_that_is_no_message_ends_the_stream(sandbox: Sandbox, line: bytes) -> None:
-    """With the reason."""
-    context = ssl.create_default_context(cafile=sandbox.ca_bundle)
-    with (
-        socket.create_connection(sandbox.stream_address, timeout=20) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as connected,
-        connected.makefile("rb") as lines,
-    ):
-        assert json.loads(lines.readline())["op"] == "connection"
-        connected.sendall(line + b"\r\n")
-        assert json.loads(lines.readline())["errorCode"] == "INVALID_INPUT"
-        assert lines.readline() == b""
 
 
 def test_a_store_that_is_not_there_yet_is_broken_all_the_same(tmp_path: Path) -> None:

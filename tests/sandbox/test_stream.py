@@ -29,7 +29,11 @@ class Line:
 
     def send(self, **message: object) -> None:
         """Send one message."""
-        self._socket.sendall(json.dumps(message).encode() + b"\r\n")
+        self.send_line(json.dumps(message).encode())
+
+    def send_line(self, content: bytes) -> None:
+        """Send one line, whatever it is."""
+        self._socket.sendall(content + b"\r\n")
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next message, or None at the end."""
@@ -189,3 +193,16 @@ def test_a_session_that_ends_leaves_its_stream_open(sandbox: Sandbox, line: Line
     answer = line.ask(op="heartbeat", id=2)
     assert answer is not None
     assert answer["statusCode"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_a_line_that_is_no_message_ends_the_stream(line: Line, content: bytes) -> None:
+    """With the reason."""
+    greeting = line.receive()
+    assert greeting is not None
+    assert greeting["op"] == "connection"
+    line.send_line(content)
+    answer = line.receive()
+    assert answer is not None
+    assert answer["errorCode"] == "INVALID_INPUT"
+    assert line.receive() is None

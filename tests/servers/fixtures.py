@@ -59,22 +59,22 @@ def server_of() -> Iterator[Callable[[str], ObjectServer]]:
     """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
+    session = contextlib.ExitStack()
+    at_the_end = kept.at_the_end if kept.KEEP else session.callback
 
     def find(kind: str) -> ObjectServer:
         if kind not in running and kind not in missing:
             try:
                 running[kind] = _KINDS[kind]()
-                if kept.KEEP:
-                    kept.at_the_end(running[kind].stop)
+                at_the_end(running[kind].stop)
             except ServerMissing as reason:
                 missing[kind] = str(reason)
         if kind in missing:
             lack(f"no {kind} server: {missing[kind]}")
         return running[kind]
 
-    yield find
-    for server in running.values() if not kept.KEEP else ():
-        server.stop()
+    with session:
+        yield find
 
 
 @pytest.fixture

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from servers.objects import Bucket
 
 
+class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
+    """A kind of store that the library has never heard of, and that fsspec opens by URL."""
+
+    protocol = "plain"
+
+
 # --- local files ---------------------------------------------------------------------------------
 
 
@@ -164,10 +170,6 @@ def test_each_cloud_has_its_endpoint(
 
 def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path) -> None:
     """Some make them by themselves, others do not."""
-
-    class Plain(LocalFileSystem):  # type: ignore[misc] # no longer the local one, which is known
-        protocol = "plain"
-
     store = open_store((Plain(auto_mkdir=False, skip_instance_cache=True), str(tmp_path / "deep")))
     store.replace("token", b"content", timeout=5)
     found = store.read("token", timeout=5)
@@ -176,12 +178,6 @@ def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path) -> 
 
 
 # --- what only forks, exits and odd drivers lead to -----------------------------------------------
-
-
-class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
-    """A kind of store that the library has never heard of, and that fsspec opens by URL."""
-
-    protocol = "plain"
 
 
 def test_a_generic_store_is_opened_anew_in_another_process(tmp_path: Path) -> None:
@@ -421,10 +417,9 @@ def test_a_clock_that_cannot_be_read_is_none(
 
     store = open_store(tmp_path)
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    monkeypatch.setattr(local, "_write_temporary", refuse)
-    if fails == "at its look":
-        monkeypatch.undo()
-        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    if fails == "at its making":
+        monkeypatch.setattr(local, "_write_temporary", refuse)
+    else:
         monkeypatch.setattr(os, "stat", refuse)
     assert store.server_now(timeout=5) is None
     monkeypatch.undo()
