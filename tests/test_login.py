@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -252,14 +252,17 @@ def test_no_fault_of_an_endpoint_is_taken_for_an_answer(
         assert secret not in shown
 
 
-class Counting(HTTPAdapter):
-    """An adapter that counts what it sends."""
+class Recorder(HTTPAdapter):
+    """An adapter that remembers what it sends."""
 
-    sent = 0
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        super().__init__()
+        self.sent: list[PreparedRequest] = []
 
     def send(self, request: PreparedRequest, *args: object, **settings: object) -> Response:
-        """Count and send."""
-        self.sent += 1
+        """Remember and send."""
+        self.sent.append(request)
         return super().send(request, *args, **settings)  # type: ignore[arg-type]
 
 
@@ -272,13 +275,13 @@ def test_a_callers_own_session_is_used_with_its_adapters(
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with requests.Session() as session:
-        adapter = Counting()
+        adapter = Recorder()
         session.mount("https://", adapter)
         with identity(sandbox, session=session) as client:
             token = client.certlogin(sandbox.username, sandbox.password)
             assert client.keep_alive(token) == token
         assert client.keep_alive(token) == token
-        assert adapter.sent == 3
+        assert len(adapter.sent) == 3
     assert not any(entry.defects for entry in sandbox.journal())
     both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
     with requests.Session() as session, pytest.raises(CertificateError):
@@ -403,33 +406,12 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         pass
 
 
-class Recorder(HTTPAdapter):
-    """A real adapter that remembers what it sent."""
-
-    def __init__(self) -> None:
-        """Remember nothing yet."""
-        super().__init__()
-        self.sent: list[requests.PreparedRequest] = []
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in requests
-        """Send it."""
-        self.sent.append(request)
-        return super().send(request, *args, **kwargs)
-
-
 def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
     """Their URLs and headers to the letter; nothing else of ours is sent."""
     recorder = Recorder()
     with requests.Session() as session:
         session.mount("https://", recorder)
-        client = IdentityClient(
-            sandbox.app_key,
-            certificate=sandbox.certificate,
-            identity_url=sandbox.identity_url,
-            identity_cert_url=sandbox.identity_cert_url,
-            verify=sandbox.ca_bundle,
-            session=session,
-        )
+        client = identity(sandbox, session=session)
         token = client.certlogin(sandbox.username, sandbox.password)
         client.login(sandbox.username, sandbox.password)
         client.keep_alive(token)
