@@ -33,6 +33,11 @@ KILLED, SURVIVED, UNTESTED = "noticed", "not noticed", "not reached"
 VERDICTS = {0: SURVIVED, 33: UNTESTED, 5: UNTESTED}
 """By the exit code of pytest, or mutmut's own; any other says that something failed."""
 
+
+def _modules(names: str) -> list[str]:
+    return [f"storage/{name}.py" for name in names.split()]
+
+
 GROUPS = {
     "lease": (
         ["lease/*"],
@@ -54,13 +59,7 @@ GROUPS = {
         ],
     ),
     "storage": (
-        [
-            f"storage/{name}.py"
-            for name in (
-                *("__init__", "contract", "errors", "faults", "generic", "local", "location"),
-                *("once", "verdict"),
-            )
-        ],
+        _modules("__init__ contract errors faults generic local location once verdict"),
         [
             *("tests/storage/test_local.py", "tests/storage/test_memory.py"),
             *("tests/storage/test_errors.py", "tests/storage/test_choice.py"),
@@ -68,13 +67,7 @@ GROUPS = {
         ],
     ),
     "clouds": (
-        [
-            f"storage/{name}.py"
-            for name in (
-                *("azure", "driver", "gcs", "loop", "loop_driver", "obstore", "obstore_config"),
-                *("obstore_errors", "s3"),
-            )
-        ],
+        _modules("azure driver gcs loop loop_driver obstore obstore_config obstore_errors s3"),
         [
             *("tests/storage/test_gcs.py", "tests/storage/test_azure.py"),
             *("tests/storage/test_s3.py", "tests/storage/test_obstore.py"),

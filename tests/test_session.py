@@ -835,33 +835,6 @@ def test_nothing_secret_is_logged_or_shown(
         assert secret not in shown
 
 
-def test_a_manager_needs_a_username_and_a_password(client: IdentityClient) -> None:
-    """An empty environment variable is a common mistake."""
-    for username, password in (("", "x"), ("x", "")):
-        with pytest.raises(ConfigurationError, match="must not be empty"):
-            SessionManager(client, username, password)
-
-
-WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({"verify_every": 900}, r"verify_every must be a timedelta .*timedelta\(minutes=15\)"),
-    ({"verify_every": timedelta(0)}, "verify_every must be a timedelta above 0"),
-    ({"login_timeout": "5"}, "login_timeout must be a number of seconds above 0"),
-    ({"login_timeout": None}, "login_timeout must be a number"),
-    ({"login_timeout": timedelta(seconds=5)}, "login_timeout must be a number"),
-    ({"login_timeout": float("inf")}, "login_timeout must be a number"),
-    ({"two_step": 123456, "interactive": True}, "two_step must be the code as a text"),
-]
-
-
-@pytest.mark.parametrize(("settings", "expected"), WRONG_SETTINGS, ids=str)
-def test_settings_of_a_wrong_type_are_refused(
-    client: IdentityClient, settings: dict[str, Any], expected: str
-) -> None:
-    """With a word on what is wanted."""
-    with pytest.raises(ConfigurationError, match=expected):
-        SessionManager(client, "u", "p", **settings)
-
-
 def test_a_client_in_the_wrong_place_is_refused(client: IdentityClient) -> None:
     """The credentials do not show."""
     swapped: Any = SessionManager

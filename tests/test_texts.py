@@ -45,6 +45,9 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
         (lambda: manager("u", 5), EMPTY),
         (lambda: manager(login_timeout=0), LOGIN_TIMEOUT),
         (lambda: manager(login_timeout="5"), LOGIN_TIMEOUT),
+        (lambda: manager(login_timeout=None), LOGIN_TIMEOUT),
+        (lambda: manager(login_timeout=timedelta(seconds=5)), LOGIN_TIMEOUT),
+        (lambda: manager(login_timeout=float("inf")), LOGIN_TIMEOUT),
         (lambda: manager(two_step=5, interactive=True), TWO_STEP),
         (lambda: manager(two_step="\ud800", interactive=True), TWO_STEP),
         (
