@@ -7,6 +7,7 @@ What is dead cannot be told from what lives, so it serves only where there is no
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import time
 from dataclasses import dataclass
@@ -38,7 +39,10 @@ class FileLock:
         self._points: list[str] = []
         directory = self.job.url.removeprefix("file://")
         arguments = {"filename": f"{directory}/dogpile"}
-        self._region = make_region().configure("dogpile.cache.dbm", 3600, arguments=arguments)
+        with open(f"{directory}/made", "ab") as file:
+            # One after the other: some kinds of dbm take a file that is being made for a broken one.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._region = make_region().configure("dogpile.cache.dbm", 3600, arguments=arguments)
 
     def _log_in(self) -> str:
         self._points.append("login")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,34 @@ _T = TypeVar("_T")
 
 class OverrunError(TimeoutError):
     """The work did not end in time; it goes on, unobserved, in its own thread."""
+
+
+class NoThreadError(OSError):
+    """No thread could be started, so that nothing was done."""
+
+    def __init__(self) -> None:
+        """Say so, as the system would."""
+        super().__init__(errno.EAGAIN, "no thread can be started")
+
+
+def start(work: Callable[[], object]) -> threading.Thread:
+    """Do `work` in a thread of its own that does not keep the process alive.
+
+    Args:
+        work: what to do.
+
+    Returns:
+        The thread.
+
+    Raises:
+        NoThreadError: there are too many, or the interpreter is shutting down.
+    """
+    thread = threading.Thread(target=work, daemon=True, name="betfair-session")
+    try:
+        thread.start()
+    except RuntimeError:
+        raise NoThreadError from None
+    return thread
 
 
 def run_within(seconds: float, work: Callable[[], _T]) -> _T:
@@ -30,6 +59,7 @@ def run_within(seconds: float, work: Callable[[], _T]) -> _T:
 
     Raises:
         OverrunError: it did not end in time.
+        NoThreadError: it was not begun.
         Exception: whatever `work` raised.
     """
     results: list[_T] = []
@@ -41,9 +71,7 @@ def run_within(seconds: float, work: Callable[[], _T]) -> _T:
         except BaseException as error:  # noqa: BLE001 - it is raised again below
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="betfair-session")
-    thread.start()
-    thread.join(max(seconds, 0))
+    start(run).join(max(seconds, 0))
     if results:
         return results[0]
     if errors:

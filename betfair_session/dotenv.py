@@ -40,8 +40,8 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
         Names and values, the last of a name; None when there is no such file.
 
     Raises:
-        ConfigurationError: it cannot be read, or a line is not understood; the message tells the
-            line's number and nothing of what it says.
+        ConfigurationError: `path` is no path, the file cannot be read, or a line is not understood;
+            the message tells the line's number and nothing of what it says.
     """
     found = _read(path)
     if isinstance(found, str):
@@ -53,6 +53,10 @@ def _read(path: str | os.PathLike[str]) -> dict[str, str] | str | None:
     """Read the file, or say why not; here, where no traceback begins that could show the text."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
+    except TypeError:
+        return (
+            f'dotenv must be a path, such as ".env", or None for no file, not {type(path).__name__}'
+        )
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None  # a directory of this name is somebody's virtual environment
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What happened, told as it happens: to a hook of the caller's, and to the log."""
+"""What happened, told to the log as it happens, and to a hook of the caller's."""
 
 from __future__ import annotations
 
@@ -101,12 +101,20 @@ class Reporter:
 
     def tell(self, kind: Kind, seconds: float, detail: str = "") -> None:
         """Log one event, and hand it to the hook."""
+        self.hand(self.log(kind, seconds, detail))
+
+    def log(self, kind: Kind, seconds: float, detail: str = "") -> Event:
+        """Log one event, and return it for the hook."""
         level = _LEVELS.get(kind, logging.DEBUG)
         text = f": {detail}" if detail else ""
         _log.log(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
+        return Event(kind, self._store, self._key, seconds, detail)
+
+    def hand(self, event: Event) -> None:
+        """Hand an event to the hook; what that raises is logged and goes no further."""
         if self._hook is None:
             return
         try:
-            self._hook(Event(kind, self._store, self._key, seconds, detail))
+            self._hook(event)
         except Exception:  # noqa: BLE001 - it is the caller's code
             _log.exception("the hook for events failed")

@@ -123,9 +123,12 @@ class IdentityUnavailable(IdentityError):
     Attributes:
         not_before: when another login may be tried (timezone-aware, UTC), or None. Set when an
             earlier login of the fleet ended without an answer.
+        sent: False when the request certainly never reached Betfair, such as when no connection
+            came about; True when it did, or nobody knows.
     """
 
     not_before: datetime | None = None
+    sent: bool = True
 
 
 class Blocked(IdentityUnavailable):

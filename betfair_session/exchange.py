@@ -5,8 +5,8 @@ The forms of calls and answers are those of Betfair's pages on JSON-RPC, REST an
 
 from __future__ import annotations
 
+import itertools
 import json
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,16 +27,21 @@ from .operations import (
     only_read,
     with_customer_ref,
 )
+from .own_requests import OwnSession
 from .resending import Budget, ResendingAdapter
 from .results import exchange_error, read_result
 from .session import checked_handle
-from .transport import checked_seconds, checked_verify
+from .transport import checked_proxies, checked_seconds, checked_verify
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
     from .session import Session
+
+
+_NUMBERS = itertools.count(1)
+"""Each call has its own, so that no answer is taken for another's."""
 
 
 class Exchange(Closable):
@@ -89,15 +94,13 @@ class Exchange(Closable):
         self._base = https_base(api_url or f"https://{api_host}/exchange/", name="api_url")
         self._host = urlsplit(self._base).netloc
         self._timeout = checked_seconds(timeout)
-        self.requests = requests.Session()
-        self.requests.trust_env = False
+        self.requests = OwnSession(
+            ResendingAdapter(timeout),
+            verify=client.verify if verify is None else checked_verify(verify),
+            proxies=checked_proxies(proxies),
+        )
         self.requests.auth = BetfairAuth(session, hosts=[self._host], replay_orders=replay_orders)
-        self.requests.verify = client.verify if verify is None else checked_verify(verify)
-        self.requests.proxies.update(proxies or {})
-        # Threads that share a jar of cookies get in each other's way, and the API needs none.
-        self.requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.requests.headers["Accept"] = "application/json"
-        self.requests.mount("https://", ResendingAdapter(timeout, environment=proxies is None))
 
     def call(
         self,
@@ -136,7 +139,8 @@ class Exchange(Closable):
         seconds = self._timeout if timeout is None else checked_seconds(timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
-        body = _encoded(params if rest else _envelope(operation, params))
+        number = next(_NUMBERS)
+        body = _encoded(params if rest else _envelope(operation, params, number))
         path = operation.path if rest else f"{operation.service}/json-rpc/v1"
         reads = only_read([name])
         budget = Budget(seconds, resend=reads or name == "placeOrders")
@@ -154,7 +158,8 @@ class Exchange(Closable):
         else:
             unknown = budget.unknown > 0
             content = response.content
-            return read_result(name, response.status_code, content, rest=rest, unknown=unknown)
+            asked = None if rest else number
+            return read_result(name, response.status_code, content, number=asked, unknown=unknown)
         what = f"had no answer from {self._host}: {detail}"
         raise exchange_error(name, what, unknown=budget.unknown > 0)
 
@@ -176,8 +181,8 @@ class Exchange(Closable):
         )
 
 
-def _envelope(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "method": operation.method, "params": params, "id": 1}
+def _envelope(operation: Operation, params: dict[str, Any], number: int) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": operation.method, "params": params, "id": number}
 
 
 def _encoded(content: dict[str, Any]) -> bytes:

@@ -10,12 +10,36 @@ import time
 from concurrent.futures import Future, TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .exceptions import LoginTimeout
+from .deadline import NoThreadError, start
+from .exceptions import (
+    ConfigurationError,
+    IdentityUnavailable,
+    LoginTimeout,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+
+
+_SHORT = 2.0
+"""Seconds before the end of a call's time from which its failure may be for want of that."""
+
+
+class _Call(Future[_T]):
+    """A call under way.
+
+    Attributes:
+        deadline: the `time.monotonic` at which its time is over.
+        thread: the thread that works on it, once there is one.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self.deadline = deadline
+        self.thread: int | None = None
 
 
 class SingleFlight(Generic[_T]):
@@ -25,7 +49,7 @@ class SingleFlight(Generic[_T]):
         """Start with no call under way."""
         # By process: a forked child has the parent's call, but not the thread that works on it.
         # One atomic step of the dict decides who leads, so that no fork can leave a lock held.
-        self._calls: dict[int, Future[_T]] = {}
+        self._calls: dict[int, _Call[_T]] = {}
 
     def join(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -42,22 +66,32 @@ class SingleFlight(Generic[_T]):
 
         Raises:
             LoginTimeout: another was not ready in time.
-            Exception: whatever `work` raised, for each of the callers.
+            ConfigurationError: it is this thread's own, which a hook called from `work` waits for.
+            Exception: whatever `work` raised, for each of the callers; for want of time only if
+                this caller has no more of it.
         """
         while True:
-            call, leads = self._enter()
-            if leads:
-                self._work(call, work)
-                return call.result(), True
+            mine: _Call[_T] = _Call(deadline)
+            try:
+                call = self._enter(mine)
+                if call is mine:
+                    self._work(mine, work)
+                    return mine.result(), True
+            finally:
+                # An interruption may come between any two steps.
+                self._leave(mine)
             if not wait:
                 return None
+            if call.thread == threading.get_ident():
+                message = "a hook may not ask for the token whose call it is told of"
+                raise ConfigurationError(message)
             try:
                 error = call.exception(max(deadline - time.monotonic(), 0))
             except FutureTimeoutError:
                 raise _too_slow() from None
             if error is None:
                 return call.result(), False
-            _share(error)
+            _share(error, call.deadline, deadline)
 
     async def ajoin(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -75,52 +109,69 @@ class SingleFlight(Generic[_T]):
             As `join`.
 
         Raises:
+            IdentityUnavailable: no thread can be started.
             LoginTimeout: as `join`.
             Exception: as `join`.
         """
         while True:
-            call, leads = self._enter()
+            mine: _Call[_T] = _Call(deadline)
+            call, left = self._enter(mine), None
+            leads = call is mine
             if leads:
-                # Not the loop's own executor: that may be full of calls that wait for this one.
-                threading.Thread(
-                    target=self._work, args=(call, work), daemon=True, name="betfair-session"
-                ).start()
+                try:
+                    # Not the loop's own executor: that may be full of calls that wait for this one.
+                    start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
+                except NoThreadError as why:
+                    self._leave(mine)
+                    message = "no thread can be started to ask for the token"
+                    raise IdentityUnavailable(message) from why
             elif not wait:
                 return None
-            left = None if leads else max(deadline - time.monotonic(), 0)
+            else:
+                left = max(deadline - time.monotonic(), 0)
             if not await _done(call, left):
                 raise _too_slow()
             error = call.exception()
             if error is None or leads:
                 return call.result(), leads
-            _share(error)
+            _share(error, call.deadline, deadline)
 
-    def _enter(self) -> tuple[Future[_T], bool]:
-        """Return the call under way, and whether it is this caller's to make."""
-        mine: Future[_T] = Future()
-        call = self._calls.setdefault(os.getpid(), mine)
-        return call, call is mine
+    def _enter(self, mine: _Call[_T]) -> _Call[_T]:
+        """Return the call under way; mine if there is none."""
+        return self._calls.setdefault(os.getpid(), mine)
 
-    def _work(self, call: Future[_T], work: Callable[[], _T]) -> None:
+    def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:
+        call.thread = threading.get_ident()
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - result() raises it
-            del self._calls[os.getpid()]
-            call.set_exception(error)
+            self._leave(call, error)
         else:
             del self._calls[os.getpid()]
             call.set_result(result)
 
+    def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
+        """End a call that has no result; nothing if it has ended."""
+        if self._calls.get(os.getpid()) is call:
+            del self._calls[os.getpid()]
+        if not call.done():
+            call.set_exception(error or KeyboardInterrupt())
 
-def _share(error: BaseException) -> None:
-    """Raise another caller's error, unless it says nothing to anybody else.
+
+def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
+    """Raise another caller's error, unless it says nothing to this one.
 
     That is so for the end of its own time, and for its being interrupted.
     """
-    if isinstance(error, Exception) and not isinstance(error, LoginTimeout):
-        again = copy.copy(error)
-        again.__cause__ = error.__cause__
-        raise again
+    if isinstance(error, LoginTimeout) or not isinstance(error, Exception):
+        return
+    if isinstance(error, IdentityUnavailable | StoreUnavailable):
+        late = time.monotonic() > its_deadline - _SHORT
+        if late and deadline > its_deadline + _SHORT:
+            return
+    again = copy.copy(error)
+    again.__cause__ = error.__cause__
+    raise again
 
 
 def _too_slow() -> LoginTimeout:

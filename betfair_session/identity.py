@@ -14,7 +14,13 @@ from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
 from .secret import Secret
 from .tokens import is_token
-from .transport import NoAnswerError, Transport, checked_seconds, checked_verify
+from .transport import (
+    NoAnswerError,
+    Transport,
+    checked_proxies,
+    checked_seconds,
+    checked_verify,
+)
 from .value import Value
 
 if TYPE_CHECKING:
@@ -107,7 +113,10 @@ class IdentityClient(Closable):
         self._verify = checked_verify(verify)
         self.timeout = checked_seconds(timeout)
         self._certificate = None if certificate is None else Certificate.of(certificate)
-        self._proxies = proxies
+        self._proxies = checked_proxies(proxies)
+        if not (session is None or callable(getattr(session, "post", None))):
+            message = "session must be a requests.Session"
+            raise ConfigurationError(message)
         self._session = session
         self._transport = Transport(verify=self._verify, proxies=proxies, session=session)
 
@@ -147,7 +156,8 @@ class IdentityClient(Closable):
         Raises:
             LoginRefused: Betfair answered with another status than SUCCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
-            CertificateError: the certificate is missing or unfit; nothing was sent.
+            CertificateError: the certificate is unfit or cannot be read; nothing was sent.
+            ConfigurationError: the client has no certificate, or its proxy cannot be used.
         """
         from .answers import read_certlogin
 
@@ -160,16 +170,9 @@ class IdentityClient(Closable):
         if self._session is not None:
             self._warn(self._certificate.check())
             files = self._certificate.requests_cert()
-        # Used once in hours: a connection of its own cannot be one that the server closed long ago.
-        transport = Transport(
-            verify=self._verify,
-            proxies=self._proxies,
-            load_certificate=self._load_certificate,
-            session=self._session,
-            files=files,
+        answer = self._send_form(
+            endpoint, username, password, self._seconds(timeout), files=files, certified=True
         )
-        with contextlib.closing(transport):
-            answer = self._send_form(transport, endpoint, username, password, timeout)
         return read_certlogin(endpoint, answer)
 
     def login(
@@ -187,7 +190,8 @@ class IdentityClient(Closable):
             password: the account's password.
             code: the two-step code, or what returns it when it is wanted; None without two-step
                 authentication.
-            timeout: seconds in all; None for the client's own.
+            timeout: seconds in all, the time in which the code is had included; None for the
+                client's own.
 
         Returns:
             The new session token; a warning is logged when Betfair calls its access limited.
@@ -195,17 +199,26 @@ class IdentityClient(Closable):
         Raises:
             LoginRefused: Betfair answered with another status than SUCCESS or LIMITED_ACCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
-            ConfigurationError: `code` failed; nothing was sent.
+            ConfigurationError: `code` failed, or took too long; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
+        end = time.monotonic() + self._seconds(timeout)
         code = _two_step(code)
+        seconds = end - time.monotonic()
+        if seconds <= 0:
+            # Others of the fleet no longer count on this login.
+            message = (
+                "the two-step code came too late, so nothing was sent; it belongs to the time for "
+                "the login: `timeout` here, `login_deadline` in a manager's LeaseSettings"
+            )
+            raise ConfigurationError(message)
         if code:
             # Betfair's rule: the code follows the password, without anything between.
             password = Secret(password.reveal() + code.reveal())
         from .answers import read_login
 
         endpoint = Endpoint("login", self._base)
-        answer = self._send_form(self._transport, endpoint, username, password, timeout)
+        answer = self._send_form(endpoint, username, password, seconds)
         token, limited = read_login(endpoint, answer)
         if limited:
             _log.warning("Betfair calls this session's access limited")
@@ -222,6 +235,9 @@ class IdentityClient(Closable):
 
         Returns:
             What was found out, and when.
+
+        Raises:
+            ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
         _check_sendable(token, "token")
@@ -251,6 +267,7 @@ class IdentityClient(Closable):
 
         Raises:
             IdentityUnavailable: anything but a clear answer; Blocked for an HTTP 403.
+            ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
         _check_sendable(token, "token")
@@ -267,6 +284,7 @@ class IdentityClient(Closable):
 
         Raises:
             IdentityUnavailable: anything but a clear answer; the session may still live.
+            ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
         _check_sendable(token, "token")
@@ -282,7 +300,7 @@ class IdentityClient(Closable):
 
     def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
         """Call keepAlive or logout, which may be repeated."""
-        from .answers import cannot_tell, read_session
+        from .answers import read_session
 
         headers: dict[str, Sendable] = {
             "Accept": "application/json",
@@ -292,30 +310,39 @@ class IdentityClient(Closable):
         try:
             answer = self._transport.post_again(endpoint.url, headers, self._seconds(timeout))
         except NoAnswerError as error:
-            raise cannot_tell(endpoint, error.detail) from None
+            raise _unanswered(endpoint, error) from None
         return read_session(endpoint, answer, token)
 
     def _send_form(
         self,
-        transport: Transport,
         endpoint: Endpoint,
         username: Secret,
         password: Secret,
-        timeout: float | None,
+        seconds: float,
+        *,
+        files: str | tuple[str, str] | None = None,
+        certified: bool = False,
     ) -> Answer:
         """Send a login's form, once."""
-        from .answers import cannot_tell
-
         headers: dict[str, Sendable] = {
             "X-Application": self._app_key,
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
         form: dict[str, Sendable] = {"username": username, "password": password}
-        try:
-            return transport.post(endpoint.url, headers, form, self._seconds(timeout))
-        except NoAnswerError as error:
-            raise cannot_tell(endpoint, error.detail) from None
+        # Used once in hours: a connection of its own cannot be one that the server closed long ago.
+        transport = Transport(
+            verify=self._verify,
+            proxies=self._proxies,
+            load_certificate=self._load_certificate if certified else None,
+            session=self._session,
+            files=files,
+        )
+        with contextlib.closing(transport):
+            try:
+                return transport.post(endpoint.url, headers, form, seconds)
+            except NoAnswerError as error:
+                raise _unanswered(endpoint, error) from None
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)
@@ -328,6 +355,15 @@ class IdentityClient(Closable):
     def _warn(warnings: list[str]) -> None:
         for warning in warnings:
             _log.warning("%s", warning)
+
+
+def _unanswered(endpoint: Endpoint, why: NoAnswerError) -> IdentityUnavailable:
+    """Make the error for a request without an answer."""
+    from .answers import cannot_tell
+
+    error = cannot_tell(endpoint, why.detail)
+    error.sent = why.sent
+    return error
 
 
 def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:

@@ -9,7 +9,7 @@ from .account import Account, checked_interval
 from .closing import Closable
 from .exceptions import ConfigurationError
 from .forking import ForkSafeLock
-from .lease.settings import LeaseSettings
+from .lease.settings import LeaseSettings, checked_lease
 from .secret import Secret
 from .session import Session
 from .storage import open_store
@@ -63,7 +63,8 @@ class SessionManager(Closable):
                 verification: who verifies the token writes it anew, and who then finds it written
                 less than `verify_every` ago trusts it. A token that something else wrote, such as
                 a copy of an old file, is trusted likewise.
-            on_event: called with each `Event`, in the thread in which it happened.
+            on_event: called with each `Event` of a call when that ends, in the thread that made
+                it. It may take its time, but may not ask the same handle for a token.
 
         Raises:
             ConfigurationError: an empty username or password, an argument of a wrong type, a time
@@ -92,7 +93,7 @@ class SessionManager(Closable):
             username=username,
             password=password,
             login_timeout=login_timeout,
-            lease=lease or LeaseSettings(),
+            lease=checked_lease(lease),
             interactive=interactive,
             two_step=two_step,
             verify_every=0.0 if verify_every is None else verify_every.total_seconds(),
@@ -199,7 +200,7 @@ class SessionManager(Closable):
         if not hasattr(options, "keys"):
             message = 'storage_options must be a mapping, such as {"profile": "betting"}'
             raise ConfigurationError(message)
-        return self._new_session(store, key, dict(options), known)
+        return self._new_session(store, key, _copied(options), known)
 
     def _new_session(
         self,
@@ -262,7 +263,8 @@ class SessionManager(Closable):
     def close(self) -> None:
         """Close the stores that were opened; the client stays open, it is the caller's."""
         with self._lock:
-            sessions = [session for known in self._sessions.values() for _, session in known]
+            # In copies: other threads go on asking for handles.
+            sessions = [each for known in list(self._sessions.values()) for _, each in list(known)]
             self._sessions.clear()
             self._plain.clear()
         for session in sessions:
@@ -271,6 +273,14 @@ class SessionManager(Closable):
     def __repr__(self) -> str:
         account = vars(self).get("_account")  # missing if it was never wholly made
         return f"SessionManager({account.client if account else None!r})"
+
+
+def _copied(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy options with the mappings in them, which a caller may go on to change."""
+    return {
+        name: _copied(value) if isinstance(value, dict) else value
+        for name, value in dict(options).items()
+    }
 
 
 def _sendable(credential: Secret) -> bool:

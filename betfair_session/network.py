@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .deadline import NoThreadError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,10 +26,11 @@ def describe(error: BaseException) -> str:
     """
     import requests
 
+    whose = "the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
-            return f"{type(cause).__name__}: {cause.strerror}"
-    return "timed out" if isinstance(error, requests.Timeout) else type(error).__name__
+            return f"{whose}{type(cause).__name__}: {cause.strerror}"
+    return "timed out" if isinstance(error, requests.Timeout) else whose + type(error).__name__
 
 
 def never_left(error: BaseException) -> bool:
@@ -43,7 +46,10 @@ def never_left(error: BaseException) -> bool:
 
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
-    kinds = (ConnectTimeoutError, NewConnectionError, ProxyError, ssl.SSLCertVerificationError)
+    kinds = (
+        *(ConnectTimeoutError, NewConnectionError, ProxyError, ssl.SSLCertVerificationError),
+        NoThreadError,
+    )
     return any(isinstance(cause, kinds) for cause in _chain(error))
 
 

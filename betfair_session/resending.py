@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from .network import never_left
 from .operations import called, only_read
+from .own_requests import OwnAdapter
 from .transport import ATTEMPTS, CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 _HOSTS, _CONNECTIONS = 4, 32  # that many hosts, and for each as many connections, are kept
 _PAUSE = 0.25  # seconds after the first attempt; twice as many after each further one
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_PIECE = 16_384  # bytes between two looks at the clock
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
 
@@ -47,33 +47,27 @@ class Budget:
         return self.until - time.monotonic()
 
 
-class ResendingAdapter(HTTPAdapter):
+class ResendingAdapter(OwnAdapter):
     """Sends calls that only read up to three times, with growing pauses; all others once.
 
     It is sent again when no answer came, or one with status 429 or 5xx.
     """
 
-    def __init__(self, seconds: float, *, environment: bool) -> None:
+    def __init__(self, seconds: float) -> None:
         """Prepare.
 
         Args:
             seconds: how long the attempts for one request may take.
-            environment: whether proxies come from the environment.
         """
-        super().__init__(_HOSTS, _CONNECTIONS, max_retries=0)
+        super().__init__(hosts=_HOSTS, connections=_CONNECTIONS)
         self._seconds = seconds
-        self._environment = environment
-        self._process = os.getpid()
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
         """Send a request; see HTTPAdapter. The `timeout` may be a Budget."""
-        self._leave_parent()
         url, budget = request.url or "", settings.pop("timeout", None)
         if not isinstance(budget, Budget):
             reads = request.method in {"GET", "HEAD"} or only_read(called(url, request.body))
             settings["timeout"], budget = budget, Budget(self._seconds, resend=reads)
-        if self._environment and not settings.get("proxies"):
-            settings["proxies"] = requests.utils.get_environ_proxies(url)
         attempt = 1
         while True:
             pause = _PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1)
@@ -105,7 +99,7 @@ class ResendingAdapter(HTTPAdapter):
         try:
             response = super().send(request, **{**settings, "timeout": bounds})
             if not settings.get("stream"):
-                _ = response.content  # a broken body is a failed attempt, too
+                _read(response, budget)  # a broken body is a failed attempt, too
         except requests.RequestException as error:
             if never_left(error):
                 budget.unknown -= 1
@@ -114,12 +108,17 @@ class ResendingAdapter(HTTPAdapter):
             budget.unknown -= 1
         return response
 
-    def _leave_parent(self) -> None:
-        """Open connections of our own in a forked child, which must not speak on its parent's."""
-        if self._process != os.getpid():
-            self.proxy_manager = {}
-            self.init_poolmanager(_HOSTS, _CONNECTIONS)
-            self._process = os.getpid()
+
+def _read(response: Response, budget: Budget) -> None:
+    """Read an answer's body as `content`, but no longer than there is time: nobody waits for it."""
+    pieces = []
+    for piece in response.iter_content(_PIECE):
+        pieces.append(piece)
+        if budget.left() <= 0:
+            response.close()
+            message = "the answer took too long"
+            raise requests.Timeout(message)
+    response._content = b"".join(pieces)  # noqa: SLF001 - where requests keeps it
 
 
 def _is_passing(response: Response) -> bool:

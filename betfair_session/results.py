@@ -47,14 +47,16 @@ _MEANINGS = {
 """What codes mean that do not say it themselves."""
 
 
-def read_result(name: str, status_code: int, content: bytes, *, rest: bool, unknown: bool) -> Any:  # noqa: ANN401 - JSON
+def read_result(
+    name: str, status_code: int, content: bytes, *, number: int | None, unknown: bool
+) -> Any:  # noqa: ANN401 - JSON
     """Read the answer to a call.
 
     Args:
         name: the operation's name.
         status_code: the HTTP status.
         content: the body.
-        rest: whether it is an answer of the REST form, not JSON-RPC.
+        number: the JSON-RPC call's; None for an answer of the REST form, which has none.
         unknown: whether the call was sent more than once, and the fate of a sending is unknown.
 
     Returns:
@@ -67,12 +69,14 @@ def read_result(name: str, status_code: int, content: bytes, *, rest: bool, unkn
         answer = json.loads(content)
     except (ValueError, RecursionError):
         answer = None
-    if rest:
+    if number is None:
         answered = answer is not None and not error_code(answer)
     else:
+        if isinstance(answer, dict) and answer.get("id", number) != number:
+            answer = None  # it is another call's
         answered = isinstance(answer, dict) and "result" in answer
     if status_code == _OK and answered:
-        result = answer if rest else answer["result"]
+        result = answer if number is None else answer["result"]
         code = result.get("errorCode") if isinstance(result, dict) else None
         if not (unknown and code == _DUPLICATE):
             return result

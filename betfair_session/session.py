@@ -203,6 +203,7 @@ class Session:
             self._trust.forget(token)
             began = time.monotonic()
             self.client.logout(token)
+            self._trust.forget(token)  # another thread may have verified it meanwhile
             self._reporter.tell("logged out", time.monotonic() - began, "the stored session")
         now = self._store.read(self._key, timeout=timeout)
         # Somebody may have noticed at once and logged in: that token is not ours to remove.
@@ -221,6 +222,7 @@ class Session:
         to wait. While another process really logs in, this can cost one needless login.
 
         Raises:
+            NotATokenError: what lies in the lock object's place is too large to be one.
             StoreError: the lock object cannot be read or written.
         """
         from .lease.lock import cleared
@@ -238,8 +240,13 @@ class Session:
         """Rewrite the lock object, if there is one."""
         key, timeout = self._key + LOCK_SUFFIX, self._account.lease.store_deadline
         stored = self._store.read(key, timeout=timeout)
-        content = None if stored is None else change(stored.content)
-        if stored is not None and content is not None:
+        if stored is None:
+            return
+        from .lease.lock import check_size
+
+        check_size(stored.content, where=f"{key!r} in {self._store.label}")
+        content = change(stored.content)
+        if content is not None:
             self._store.replace_if_version(key, content, stored.version, timeout=timeout)
 
     def _deadline(self, timeout: float | None) -> float:

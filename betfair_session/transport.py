@@ -6,6 +6,7 @@ this module: a failure is told in words.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .deadline import OverrunError, run_within
 from .exceptions import ConfigurationError
-from .network import describe
+from .network import describe, never_left
 from .secret import Secret
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     import requests
-    from requests.adapters import HTTPAdapter
 
     from .answer import Answer
 
@@ -55,7 +55,7 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     if not verify or not isinstance(verify, bool | str | os.PathLike):
         message = "verify must be True or the path of a CA bundle: TLS is always verified"
         raise ConfigurationError(message)
-    verify = verify if isinstance(verify, bool) else os.fspath(verify)
+    verify = verify if isinstance(verify, bool) else os.path.expanduser(os.fspath(verify))
     if isinstance(verify, str) and not os.path.exists(verify):
         message = f"the CA bundle {verify!r} does not exist"
         raise ConfigurationError(message)
@@ -78,6 +78,27 @@ def _check_bundle(path: str) -> None:
     raise ConfigurationError(problem)
 
 
+def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Check proxies that a caller gave.
+
+    Args:
+        proxies: a mapping as in requests, or None.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigurationError: it is no mapping of texts. It may hold a password, so it is not shown.
+    """
+    if proxies is None:
+        return None
+    with contextlib.suppress(TypeError, ValueError):
+        if all(isinstance(part, str) for pair in dict(proxies).items() for part in pair):
+            return proxies
+    message = 'proxies must be a mapping, such as {"https": "http://proxy:3128"}'
+    raise ConfigurationError(message)
+
+
 def checked_seconds(value: float, name: str = "timeout") -> float:
     """Check a time that a caller gave in seconds.
 
@@ -92,10 +113,11 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
         ConfigurationError: it is no number, not above 0, or has no end.
     """
     # Whatever is a number to somebody, such as a Decimal; no text and no timedelta.
-    if not (hasattr(value, "__float__") and 0 < value < float("inf")):
+    seconds = float(value) if hasattr(value, "__float__") else 0.0
+    if not 0 < seconds < float("inf"):
         message = f"{name} must be a number of seconds above 0, such as 20"
         raise ConfigurationError(message)
-    return min(float(value), _YEAR)
+    return min(seconds, _YEAR)
 
 
 class NoAnswerError(Exception):
@@ -103,12 +125,14 @@ class NoAnswerError(Exception):
 
     Attributes:
         detail: what happened, in words without secrets.
+        sent: False when the request certainly was not sent.
     """
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, sent: bool) -> None:
         """Keep the words."""
         super().__init__(detail)
         self.detail = detail
+        self.sent = sent
 
 
 class Transport:
@@ -162,19 +186,30 @@ class Transport:
         Raises:
             NoAnswerError: none came, or not in time.
             CertificateError: the client certificate cannot be used.
+            ConfigurationError: the proxy cannot be used.
         """
         import requests
+        from requests import exceptions
 
-        session = self._open()
+        session, unusable, sent = self._open(), "", True
         try:
             return run_within(
                 seconds, lambda: self._post(session, url, headers, form, seconds=seconds)
             )
         except OverrunError:
             detail = f"no answer within {seconds:.1f} s"
+        except (exceptions.InvalidSchema, exceptions.InvalidURL) as error:
+            # The URL was looked at when it was given, so it is the proxy's.
+            unusable = type(error).__name__
         except (requests.RequestException, OSError, ValueError) as error:
-            detail = describe(error)
-        raise NoAnswerError(detail)
+            detail, sent = describe(error), not never_left(error)
+        if unusable:
+            message = (
+                f"the proxy in `proxies` or the environment cannot be used ({unusable}); it needs "
+                "a URL such as http://proxy:3128, and socks5:// the package PySocks"
+            )
+            raise ConfigurationError(message)
+        raise NoAnswerError(detail, sent=sent)
 
     def post_again(self, url: str, headers: Mapping[str, Sendable], seconds: float) -> Answer:
         """Send a POST without a body that may be repeated, up to ATTEMPTS times.
@@ -191,6 +226,7 @@ class Transport:
 
         Raises:
             NoAnswerError: the last attempt brought none.
+            ConfigurationError: as `post`.
         """
         import random
 
@@ -219,14 +255,10 @@ class Transport:
         *,
         seconds: float,
     ) -> Answer:
-        import requests
-
         from .answer import MAX_ANSWER, Answer
+        from .own_requests import drop_if_out_of_step
 
         end = time.monotonic() + seconds
-        proxies = self._proxies
-        if proxies is None:
-            proxies = requests.utils.get_environ_proxies(url)
         with session.post(
             url,
             headers={"Accept-Encoding": "identity", **_revealed(headers)},
@@ -234,13 +266,16 @@ class Transport:
             verify=self._verify,
             cert=self._files,
             auth=_as_it_is,
-            proxies=dict(proxies),
+            proxies=None if self._proxies is None else dict(self._proxies),
             timeout=(min(CONNECT_TIMEOUT, seconds), seconds),
             allow_redirects=False,
+            hooks={"response": _without_location},
             stream=True,
         ) as response:
+            drop_if_out_of_step(response)
             body = b""
-            for piece in response.iter_content(4096):
+            # In small pieces, since the time is looked at between them.
+            for piece in response.iter_content(64):
                 body += piece
                 if len(body) > MAX_ANSWER or time.monotonic() > end:
                     break
@@ -252,18 +287,24 @@ class Transport:
         if self._theirs is not None:
             return self._theirs
         if self._process != os.getpid():
-            # A forked child must not speak on its parent's connections.
+            # The parent may have held it; its connections are the adapter's business.
             self._lock, self._process = threading.Lock(), os.getpid()
-            self.close()
         with self._lock:
             if self._session is None:
-                import requests
+                from .own_requests import OwnAdapter, OwnSession
 
-                self._session = requests.Session()
-                # The environment's CA bundle may not take the place of the usual one.
-                self._session.trust_env = False
-                self._session.mount("https://", _adapter(self._load_certificate))
+                adapter = OwnAdapter(context=self._context())
+                self._session = OwnSession(adapter, verify=self._verify, proxies=self._proxies)
             return self._session
+
+    def _context(self) -> ssl.SSLContext | None:
+        if self._load_certificate is None:
+            return None
+        from urllib3.util.ssl_ import create_urllib3_context
+
+        context = create_urllib3_context()
+        self._load_certificate(context)
+        return context
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -278,24 +319,9 @@ def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - requests' own types
     return request
 
 
-def _adapter(load_certificate: Callable[[ssl.SSLContext], object] | None) -> HTTPAdapter:
-    from requests.adapters import HTTPAdapter
-
-    if load_certificate is None:
-        return HTTPAdapter(max_retries=0)
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    context = create_urllib3_context()
-    load_certificate(context)
-
-    class CertificateAdapter(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
-            super().init_poolmanager(*args, ssl_context=context, **kwargs)
-
-        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
-            return super().proxy_manager_for(*args, ssl_context=context, **kwargs)
-
-    return CertificateAdapter(max_retries=0)
+def _without_location(response: requests.Response, **_: object) -> None:
+    """Leave no redirect: a caller's session would read its whole body to prepare for it."""
+    response.headers.pop("Location", None)
 
 
 def _revealed(fields: Mapping[str, Sendable]) -> dict[str, str]:

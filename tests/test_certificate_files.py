@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import load_pem_x509_certificate
+from secrets_shown import everything_in
 
 from betfair_session.certificates import Certificate
 from betfair_session.certificates.files import _write_new, create, write_files
@@ -408,6 +409,16 @@ def test_dates_are_judged_by_the_moment_given(files: Path) -> None:
     over = explain(files / "client.crt", now=later + timedelta(days=20))
     assert "expired on" in over.problems[0]
     assert "problem: " in str(over)
+
+
+def test_arguments_that_cannot_work_are_errors_and_no_report(files: Path) -> None:
+    """They are no file's fault; bytes are a passphrase, as secret managers hold it."""
+    assert explain(files / "client.p12", passphrase=PASS.encode()).ok
+    with pytest.raises(CertificateError, match="the passphrase is given as a text") as caught:
+        explain(files / "client.p12", passphrase=bytearray(PASS, "ascii"))  # type: ignore[arg-type] # what is tested
+    assert PASS not in everything_in(caught.value)
+    with pytest.raises(ConfigurationError, match="now must be a timezone-aware datetime"):
+        explain(files / "client.crt", now=datetime(2026, 1, 1))  # noqa: DTZ001 - what is tested
 
 
 def test_a_key_that_others_can_read_is_warned_about(files: Path) -> None:

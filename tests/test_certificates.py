@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from betfair_session.certificates import Certificate
-from betfair_session.exceptions import CertificateError
+from betfair_session.certificates.report import explain
+from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ def dated(directory: Path, name: str, start: str, end: str) -> None:
     openssl("ca", *signing, "-in", request, *moments, "-out", directory / f"{name}.crt")
 
 
+def locked_as_of_old(directory: Path) -> None:
+    """Encrypt good.key in the traditional form, by a newer and by an older cipher."""
+    for name, cipher in (("old-locked.key", "-aes256"), ("older-locked.key", "-des3")):
+        files = ("-in", directory / "good.key", "-out", directory / name)
+        openssl("rsa", "-traditional", cipher, "-passout", f"pass:{PASS}", *files)
+
+
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a directory with certificates and keys, good and bad, all by openssl."""
@@ -105,7 +113,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (kit / "utf16.crt").write_text(crt.read_text(), encoding="utf-16")
     locked = ("-aes256", "-passout", f"pass:{PASS}")
     openssl("rsa", "-in", key, *locked, "-out", kit / "locked.key")
-    openssl("rsa", "-traditional", "-in", key, *locked, "-out", kit / "old-locked.key")
+    locked_as_of_old(kit)
     openssl("rsa", "-traditional", "-in", key, "-out", kit / "pkcs1.key")
     (kit / "locked.pem").write_bytes((kit / "locked.key").read_bytes() + crt.read_bytes())
 
@@ -179,6 +187,19 @@ GOOD: dict[str, Callable[[Path], Certificate]] = {
     "line ends lost": lambda kit: Certificate.from_pem(
         (kit / "good.pem").read_text().replace("\n", "")
     ),
+    "old encrypted key, line ends turned into spaces": lambda kit: Certificate.from_pem(
+        (kit / "good.crt").read_text(),
+        (kit / "old-locked.key").read_text().replace("\n", " "),
+        PASS,
+    ),
+    "old encrypted key, line ends lost": lambda kit: Certificate.from_pem(
+        (kit / "good.crt").read_text(),
+        (kit / "older-locked.key").read_text().replace("\n", ""),
+        PASS,
+    ),
+    "encrypted key, passphrase as bytes": lambda kit: Certificate.from_files(
+        kit / "good.crt", kit / "locked.key", PASS.encode()
+    ),
     "encrypted key as text": lambda kit: Certificate.from_pem(
         (kit / "good.crt").read_text(), (kit / "locked.key").read_text(), PASS
     ),
@@ -191,6 +212,9 @@ GOOD: dict[str, Callable[[Path], Certificate]] = {
     ),
     "base64 of PKCS#12": lambda kit: Certificate.from_pkcs12_base64(
         (kit / "good.b64").read_text(), PASS
+    ),
+    "base64 of PKCS#12 as bytes": lambda kit: Certificate.from_pkcs12_base64(
+        (kit / "good.b64").read_bytes(), PASS.encode()
     ),
 }
 
@@ -597,6 +621,27 @@ def test_a_certificate_ends_at_its_very_second(
         certificate.check(now=moment)
 
 
+def test_the_moment_to_judge_by_may_be_of_any_zone(kit: Path) -> None:
+    """What is said of it is in UTC."""
+    now = datetime(2097, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    certificate = Certificate.from_files(kit / "future.crt", kit / "good.key")
+    with pytest.raises(CertificateError, match="the clock, now 2096-12-31 23:30 UTC, is right"):
+        certificate.check(now=now)
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 1, 1), 0, "2026-01-01"])  # noqa: DTZ001 - what is tested
+def test_a_moment_without_its_zone_is_refused(now: Any, kit: Path) -> None:  # noqa: ANN401 - whatever it is
+    """It could be meant in any."""
+    certificate = Certificate.of(kit / "good.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for judge in (certificate.check, lambda now: certificate.load_into(context, now)):
+        with pytest.raises(ConfigurationError) as caught:
+            judge(now)
+        assert str(caught.value) == (
+            "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
+        )
+
+
 def test_a_file_that_is_replaced_is_read_anew(kit: Path, tmp_path: Path) -> None:
     """A renewed certificate is picked up by the next login of a running process."""
     path = tmp_path / "client.pem"
@@ -628,9 +673,79 @@ def test_a_key_pasted_where_a_path_belongs_is_not_repeated(kit: Path) -> None:
         assert pasted[100:140] not in str(caught.value)
 
 
+WRONG_TYPES: dict[str, tuple[Callable[[Any], Certificate], str]] = {
+    "no certificate's text": (
+        lambda key: Certificate.from_pem(None, key, PASS),  # type: ignore[arg-type] # what is tested
+        "the certificate's text is given as a text or as bytes, not as NoneType",
+    ),
+    "a key that is no text": (
+        lambda key: Certificate.from_pem(key, bytearray(key, "ascii"), PASS),  # type: ignore[arg-type]
+        "the key's text is given as a text or as bytes, not as bytearray",
+    ),
+    "no base64": (
+        lambda _key: Certificate.from_pkcs12_base64(None, PASS),  # type: ignore[arg-type]
+        "the PKCS#12 text is given as a text or as bytes, not as NoneType",
+    ),
+    "a passphrase for files": (
+        lambda _key: Certificate.from_files("a.crt", "a.key", bytearray(PASS, "ascii")),  # type: ignore[arg-type]
+        "the passphrase is given as a text or as bytes, not as bytearray",
+    ),
+    "a passphrase for PKCS#12": (
+        lambda key: Certificate.from_pkcs12(key.encode(), [PASS]),  # type: ignore[arg-type]
+        "the passphrase is given as a text or as bytes, not as list",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_TYPES)
+def test_what_is_no_text_is_refused_at_once(case: str, kit: Path) -> None:
+    """And what else was given with it shows in no traceback."""
+    make, says = WRONG_TYPES[case]
+    with pytest.raises(CertificateError) as caught:
+        make((kit / "good.key").read_text())
+    assert str(caught.value) == says
+    assert_says_nothing_secret(caught.value, kit)
+
+
+def test_a_key_in_place_of_a_pkcs12_file_shows_in_no_traceback(kit: Path) -> None:
+    """As in place of any other path."""
+    with pytest.raises(CertificateError, match=r"a text of \d+ characters") as caught:
+        Certificate.from_pkcs12((kit / "good.key").read_text(), PASS)
+    assert_says_nothing_secret(caught.value, kit)
+
+
+def test_a_passphrase_need_not_be_text_in_utf_8(kit: Path) -> None:
+    """The bytes that a secret manager holds are tried as they are."""
+    key = serialization.load_pem_private_key((kit / "good.key").read_bytes(), None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"caf\xe9"),
+    )
+    assert Certificate.from_pem((kit / "good.crt").read_bytes(), locked, b"caf\xe9").check() == []
+
+
+def test_the_home_directory_may_be_written_short(
+    kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a `.env` file, where no shell expands it."""
+    monkeypatch.setenv("HOME", str(kit))
+    paths = (str(kit / "good.crt"), str(kit / "good.key"))
+    pair = Certificate.from_files("~/good.crt", Path("~/good.key"))
+    assert pair.check() == []
+    assert pair.requests_cert() == Certificate.of(("~/good.crt", "~/good.key")).requests_cert()
+    assert pair.requests_cert() == paths
+    assert Certificate.from_pkcs12("~/good.p12", PASS).check() == []
+    assert explain("~/good.pem").files[0].path == str(kit / "good.pem")
+    with pytest.raises(CertificateError, match=f"there is no certificate file {kit}/none.pem$"):
+        Certificate.of("~/none.pem").check()
+
+
 @pytest.mark.parametrize("text", ["%%%", "abc", "ünïcode"])
 def test_text_that_is_not_base64_is_a_clear_error(text: str, kit: Path) -> None:
     """The error neither repeats the text nor chains the decoder's error, which holds it."""
+    with pytest.raises(CertificateError, match="not base64"):
+        Certificate.from_pkcs12_base64(text.encode("latin-1"), PASS)
     with pytest.raises(CertificateError, match="not base64") as caught:
         Certificate.from_pkcs12_base64(text, PASS)
     assert text not in str(caught.value)

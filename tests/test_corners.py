@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -17,10 +18,12 @@ from betfair_session import (
     CertificateError,
     IdentityClient,
     KeepAlive,
+    NotATokenError,
     SessionManager,
 )
 from betfair_session.certificates import handover, reading
 from betfair_session.certificates.files import create, write_files
+from betfair_session.lease import lock as locks
 from betfair_session.operations import called
 from betfair_session.secret import Secret, SecretBytes, SecretHeader
 
@@ -148,6 +151,76 @@ def test_a_logout_leaves_what_came_meanwhile(
     manager.logout(tmp_path, KEY)
     assert (tmp_path / KEY).exists() == (change == "replaced")
     assert (tmp_path / f"{KEY}.login").read_bytes() == before
+
+
+def test_a_token_that_was_verified_during_its_logout_is_not_trusted(
+    client: IdentityClient,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another thread, before Betfair has ended its session."""
+    manager = SessionManager(
+        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
+    )
+    session = manager.session(tmp_path, KEY)
+    token = session.token()
+    logout = client.logout
+
+    def verify_first(of: Secret) -> None:
+        assert session.verify() == token
+        logout(of)
+
+    monkeypatch.setattr(client, "logout", verify_first)
+    session.logout()
+    assert session.token() != token
+
+
+def test_somebodys_data_in_the_place_of_the_lock_is_left_alone(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Nobody logs in, since nobody could tell the others."""
+    manager = SessionManager(client, sandbox.username, sandbox.password)
+    theirs = b"notes " * 1000
+    (tmp_path / f"{KEY}.login").write_bytes(theirs)
+    calls: list[Callable[[], object]] = [
+        lambda: manager.get_session(tmp_path, KEY),
+        lambda: manager.unlock(tmp_path, KEY),
+    ]
+    for call in calls:
+        with pytest.raises(NotATokenError, match="holds more than 4096 bytes, so it is no lock"):
+            call()
+    assert (tmp_path / f"{KEY}.login").read_bytes() == theirs
+    assert sandbox.counts() == {}
+
+
+def test_options_that_are_changed_later_are_others(client: IdentityClient) -> None:
+    """Also those within them: the handle that was made keeps what it was given."""
+    manager = SessionManager(client, "u", "p")
+    options = {"client_kwargs": {"endpoint_url": "http://127.0.0.1:1"}}
+    first = manager.session("s3://bucket/path", KEY, options)
+    assert manager.session("s3://bucket/path", KEY, options) is first
+    options["client_kwargs"]["endpoint_url"] = "http://127.0.0.1:2"
+    assert manager.session("s3://bucket/path", KEY, options) is not first
+    manager.close()
+
+
+def test_a_hook_is_told_when_nobody_waits_for_the_login_any_more(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may take its time. What it may not do is to ask for the token itself."""
+    found = []
+
+    def hook(event: Event) -> None:
+        lock = locks.decode((tmp_path / f"{KEY}.login").read_bytes())
+        found.append((event.kind, lock.state, (tmp_path / KEY).exists()))
+        session.token()
+
+    manager = SessionManager(client, sandbox.username, sandbox.password, on_event=hook)
+    session = manager.session(tmp_path, KEY)
+    session.token()
+    assert found == [("logged in", locks.DONE, True), ("written", locks.DONE, True)]
+    assert caplog.text.count("ConfigurationError: a hook may not ask for the token") == 2
 
 
 def test_threads_that_ask_for_one_place_get_one_handle(

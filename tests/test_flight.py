@@ -6,12 +6,18 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from betfair_session import IdentityUnavailable, LoginTimeout
-from betfair_session.flight import SingleFlight
+from betfair_session import (
+    ConfigurationError,
+    IdentityUnavailable,
+    LoginRefused,
+    LoginTimeout,
+    StoreUnavailable,
+)
+from betfair_session.flight import SingleFlight, _share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +28,12 @@ FAR = time.monotonic() + 86_400
 class Leader:
     """A call under way, in a thread of its own, until it is let go."""
 
-    def __init__(self, flight: SingleFlight[str], error: BaseException | None = None) -> None:
+    def __init__(
+        self,
+        flight: SingleFlight[str],
+        error: BaseException | None = None,
+        deadline: float = FAR,
+    ) -> None:
         """Start it, and wait until it leads."""
         self._go, began = threading.Event(), threading.Event()
 
@@ -35,7 +46,7 @@ class Leader:
 
         def lead() -> object:
             try:
-                return flight.join(work, deadline=FAR)
+                return flight.join(work, deadline=deadline)
             except BaseException as raised:  # noqa: BLE001 - a test looks at it
                 return raised
 
@@ -61,8 +72,8 @@ def lead(flight: SingleFlight[str]) -> Iterator[Callable[..., Leader]]:
     """Return what makes leaders; they are ended when the test is over."""
     made = []
 
-    def make(error: BaseException | None = None) -> Leader:
-        made.append(Leader(flight, error))
+    def make(error: BaseException | None = None, deadline: float = FAR) -> Leader:
+        made.append(Leader(flight, error, deadline))
         return made[-1]
 
     yield make
@@ -104,10 +115,10 @@ def test_who_waits_too_long_is_told(flight: SingleFlight[str], lead: Callable[..
 def followers(flight: SingleFlight[str], leader: Leader) -> tuple[object, list[object]]:
     """Let a thread and a task wait for a leader; return what came of all three."""
     entered = threading.Semaphore(0)
-    enter = flight._enter
+    enter: Callable[[Any], object] = flight._enter
 
-    def noted() -> object:
-        found = enter()
+    def noted(mine: object) -> object:
+        found = enter(mine)
         entered.release()
         return found
 
@@ -164,3 +175,76 @@ def test_what_concerns_the_leader_alone_is_not_shared(
     assert led is error
     assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("error", [IdentityUnavailable("no answer"), StoreUnavailable("no answer")])
+def test_a_failure_for_want_of_time_is_not_shared_with_those_who_have_more(
+    flight: SingleFlight[str], lead: Callable[..., Leader], error: Exception
+) -> None:
+    """The leader gave Betfair, or the store, less time than they would."""
+    led, found = followers(flight, lead(error, time.monotonic()))
+    assert led is error
+    assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
+    assert len(found) == 2
+
+
+def test_other_failures_are_shared() -> None:
+    """Or else each of a hundred threads would ask a service that is down."""
+    now = time.monotonic()
+    down, refused = IdentityUnavailable("down"), LoginRefused("no", status="ACTIONS_REQUIRED")
+    for error, its, mine in (
+        (down, now + 0.5, now + 1.5),  # hardly more time
+        (down, now + 3600, FAR),  # it had time enough
+        (refused, now, FAR),  # time is not why
+    ):
+        with pytest.raises(type(error)):
+            _share(error, its, mine)
+    _share(down, now + 0.5, FAR)
+
+
+def test_a_call_from_within_the_call_is_refused(flight: SingleFlight[str]) -> None:
+    """It would wait for itself."""
+
+    def again() -> str:
+        assert flight.join(alone, deadline=FAR, wait=False) is None
+        flight.join(alone, deadline=FAR)
+        return "never"
+
+    with pytest.raises(ConfigurationError, match="a hook may not ask for the token"):
+        flight.join(again, deadline=FAR)
+    with pytest.raises(ConfigurationError, match="a hook may not ask for the token"):
+        asyncio.run(flight.ajoin(again, deadline=FAR))
+    assert flight.join(alone, deadline=FAR) == ("alone", True)
+
+
+class Interrupting(dict[int, Any]):
+    """A dict in the midst of whose steps Ctrl-C is pressed."""
+
+    def setdefault(self, key: int, default: Any = None) -> Any:  # noqa: ANN401 - as a dict's
+        """Take the call in, and be interrupted before anybody knows."""
+        super().setdefault(key, default)
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_at_any_step_leaves_nothing_behind(flight: SingleFlight[str]) -> None:
+    """A call that nobody works on would hold up all others for ever."""
+    flight._calls = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        flight.join(alone, deadline=FAR)
+    assert flight._calls == {}
+
+
+def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
+    flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a limit on processes."""
+
+    def full(_: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        with pytest.raises(IdentityUnavailable, match="no thread can be started"):
+            asyncio.run(flight.ajoin(alone, deadline=FAR))
+    assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from betfair_session import ConfigurationError, IdentityClient, SessionManager
+from betfair_session import ConfigurationError, IdentityClient, LeaseSettings, SessionManager
 from betfair_session.secret import Secret
 from betfair_session.session import checked_handle
 
@@ -20,6 +21,7 @@ NEVER = timedelta(0)
 EMPTY = "username and password must not be empty, and be text in UTF-8"
 LOGIN_TIMEOUT = "login_timeout must be a number of seconds above 0, such as 20"
 TWO_STEP = 'two_step must be the code as a text, such as "123456", or what returns it'
+LEASE = "lease must be settings such as LeaseSettings(ttl=30.0)"
 VERIFY_EVERY = "verify_every must be a timedelta above 0, such as timedelta(minutes=15)"
 TOO_LONG = "verify_every must be shorter than a session of this jurisdiction, "
 
@@ -58,6 +60,8 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
             lambda: manager(share_verification=True),
             "share_verification needs verify_every, which says how long it counts",
         ),
+        (lambda: manager(lease={"ttl": 5}), LEASE),
+        (lambda: manager(lease={}), LEASE),
         (lambda: manager(verify_every=900), VERIFY_EVERY),
         (lambda: manager(verify_every=NEVER), VERIFY_EVERY),
         (lambda: manager(verify_every=timedelta(hours=12)), TOO_LONG + "12:00:00"),
@@ -78,6 +82,10 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
         (
             lambda: checked_handle(manager()),  # type: ignore[arg-type] # what is tested
             "give a handle, manager.session(store, key), not a SessionManager",
+        ),
+        (
+            lambda: client(timeout=Decimal("nan")),
+            "timeout must be a number of seconds above 0, such as 20",
         ),
         (lambda: client(timeout="5"), "timeout must be a number of seconds above 0, such as 20"),
         (
@@ -143,6 +151,8 @@ def test_settings_that_just_work() -> None:
     manager(of=client(jurisdiction="australia"), verify_every=timedelta(days=1))
     assert client().timeout == 10.0
     assert manager()._account.login_timeout == 60.0
+    assert manager()._account.lease == LeaseSettings()
+    assert manager(lease=LeaseSettings(ttl=60.0))._account.lease == LeaseSettings(ttl=60.0)
     assert repr(manager()) == "SessionManager(IdentityClient(jurisdiction='international'))"
     assert repr(SessionManager.__new__(SessionManager)) == "SessionManager(None)"
     assert repr(IdentityClient.__new__(IdentityClient)) == "IdentityClient(jurisdiction=None)"

@@ -14,6 +14,7 @@ import requests
 from typing_extensions import assert_type
 
 import betfair_session
+from betfair_session import *  # noqa: F403 - that it brings every name is what is looked at
 from betfair_session import (
     BetfairAuth,
     Certificate,
@@ -109,6 +110,12 @@ def hook(event: Event) -> None:
         assert_type(event.detail, str)
     assert_type(event.kind == "logged in", bool)
     event.kind == "logged"  # type: ignore[comparison-overlap] # noqa: B015 - it is never equal
+
+
+def starred() -> None:
+    """Names that only `import *` brings here."""
+    assert_type(LoginBrake("why").args, tuple[Any, ...])  # noqa: F405
+    assert_type(place_from_env().key, str)  # noqa: F405
 
 
 betfair_session.get_session("tokens", "key")  # type: ignore[attr-defined]

@@ -10,14 +10,15 @@ import os
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.secret import Secret
 from betfair_session.value import Value
 
-from .source import Source, decode_base64, of_bytes, of_paths, of_pem_text
+from .source import Source, checked, decode_base64, of_bytes, of_paths, of_pem_text, wrapped
 
 if TYPE_CHECKING:
     import ssl
     from datetime import datetime
+
+    from betfair_session.secret import Secret
 
     from .fitness import Material
     from .source import StrPath
@@ -80,12 +81,16 @@ class Certificate(Value):
 
     @classmethod
     def from_files(
-        cls, crt: StrPath, key: StrPath | None = None, passphrase: str | Secret | None = None
+        cls,
+        crt: StrPath,
+        key: StrPath | None = None,
+        passphrase: str | bytes | Secret | None = None,
     ) -> Certificate:
         """Take a certificate from a .crt and a .key file, or from one file that holds both.
 
         Args:
-            crt: the path of the certificate, or of one .pem or .p12 with everything.
+            crt: the path of the certificate, or of one .pem or .p12 with everything; `~` is
+                expanded.
             key: the path of the private key. Which of the two files holds what does not matter.
             passphrase: opens an encrypted key.
 
@@ -93,7 +98,7 @@ class Certificate(Value):
             The certificate, not yet read or checked.
 
         Raises:
-            CertificateError: an argument cannot be a path.
+            CertificateError: an argument cannot be a path, or the passphrase is no text.
         """
         passphrase = _secret(passphrase)
         paths: list[object] = [crt] if key is None else [crt, key]
@@ -105,7 +110,7 @@ class Certificate(Value):
         cls,
         cert_pem: str | bytes | Secret,
         key_pem: str | bytes | Secret | None = None,
-        passphrase: str | Secret | None = None,
+        passphrase: str | bytes | Secret | None = None,
     ) -> Certificate:
         r"""Take a certificate from PEM text, as environment variables and secret managers hold it.
 
@@ -117,50 +122,65 @@ class Certificate(Value):
 
         Returns:
             The certificate, not yet checked.
+
+        Raises:
+            CertificateError: an argument is no text.
         """
-        sources = [of_pem_text("the certificate's text", cert_pem)]
+        passphrase = _secret(passphrase)
+        texts = {"the certificate's text": wrapped(cert_pem)}
         if key_pem is not None:
-            sources.append(of_pem_text("the key's text", key_pem))
-        return cls(tuple(sources), _secret(passphrase))
+            texts["the key's text"] = wrapped(key_pem)
+        del cert_pem, key_pem  # which no traceback is to show
+        return cls(tuple(of_pem_text(name, text) for name, text in texts.items()), passphrase)
 
     @classmethod
     def from_pkcs12(
-        cls, source: StrPath | bytes, passphrase: str | Secret | None = None
+        cls, source: StrPath | bytes, passphrase: str | bytes | Secret | None = None
     ) -> Certificate:
         """Take a certificate from PKCS#12, that is a .p12 or .pfx file.
 
         Args:
-            source: the file's path, or its bytes.
+            source: the file's path, where `~` is expanded, or its bytes.
             passphrase: what opens it; None if it has none.
 
         Returns:
             The certificate, not yet read or checked.
 
         Raises:
-            CertificateError: `source` is neither bytes nor a path.
+            CertificateError: `source` is neither bytes nor a path, or the passphrase is no text.
         """
+        passphrase = _secret(passphrase)
         if isinstance(source, bytes):
-            return cls((of_bytes("the PKCS#12 data", source),), _secret(passphrase))
-        return cls.from_files(source, passphrase=passphrase)
+            sources = (of_bytes("the PKCS#12 data", source),)
+            del source
+            return cls(sources, passphrase)
+        paths: list[object] = [source]
+        del source  # it may be the data itself, which no traceback is to show
+        return cls(of_paths(paths), passphrase)
 
     @classmethod
     def from_pkcs12_base64(
-        cls, text: str | Secret, passphrase: str | Secret | None = None
+        cls, text: str | bytes | Secret, passphrase: str | bytes | Secret | None = None
     ) -> Certificate:
         """Take a certificate from base64 text of a PKCS#12 file, as secret managers hold it.
 
         Args:
-            text: the base64 text; spaces and line ends in it do not matter.
+            text: the base64 text, also as bytes; spaces and line ends in it do not matter.
             passphrase: what opens the file; None if it has none.
 
         Returns:
             The certificate, not yet checked.
 
         Raises:
-            CertificateError: `text` is not base64.
+            CertificateError: `text` is not base64, or the passphrase is no text.
         """
-        text, passphrase = Secret(text), _secret(passphrase)  # before a traceback can show them
-        return cls.from_pkcs12(decode_base64(text), passphrase)
+        text, passphrase = wrapped(text), _secret(passphrase)
+        return cls.from_pkcs12(decode_base64("the PKCS#12 text", text), passphrase)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading."""
+        if self.passphrase is not None:
+            checked("the passphrase", self.passphrase)
 
     def check(self, now: datetime | None = None) -> list[str]:
         """Read the certificate and see that Betfair would take it.
@@ -177,6 +197,7 @@ class Certificate(Value):
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.
+            ConfigurationError: `now` is no timezone-aware datetime.
         """
         return self._checked(now)[1]
 
@@ -196,6 +217,7 @@ class Certificate(Value):
 
         Raises:
             CertificateError: as `check`, or the TLS library refuses the certificate.
+            ConfigurationError: as `check`.
         """
         from .handover import hand_over
 
@@ -210,8 +232,8 @@ class Certificate(Value):
             The path of one PEM file, or the paths of certificate and key.
 
         Raises:
-            CertificateError: it is not in PEM files, or its key is encrypted; requests can neither
-                take those nor ask for a passphrase.
+            CertificateError: a file cannot be read, or is no PEM file, or its key is encrypted;
+                requests can neither take those nor ask for a passphrase.
         """
         holds_key = [source.plain_pem_key() for source in self.sources]
         if None in holds_key:
@@ -243,5 +265,5 @@ class Certificate(Value):
         return f"<Certificate from {', '.join(source.name for source in self.sources)}>"
 
 
-def _secret(passphrase: str | Secret | None) -> Secret | None:
-    return None if passphrase is None else Secret(passphrase)
+def _secret(passphrase: str | bytes | Secret | None) -> Secret | None:
+    return None if passphrase is None else wrapped(passphrase)

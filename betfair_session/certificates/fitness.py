@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from betfair_session.exceptions import ConfigurationError
 from betfair_session.value import Value
 
 from .reading import attempt
@@ -94,8 +95,11 @@ def fitness(certificate: Certificate, now: datetime | None = None) -> tuple[list
     Returns:
         The problems that make it unfit, and the warnings, each as the rest of a sentence that
         starts with the file's name.
+
+    Raises:
+        ConfigurationError: `now` is no timezone-aware datetime.
     """
-    now = now or datetime.now(timezone.utc)
+    now = _moment(now)
     problems = _key_problems(certificate) + _usage_problems(certificate)
     warnings = []
     starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
@@ -111,6 +115,16 @@ def fitness(certificate: Certificate, now: datetime | None = None) -> tuple[list
             f"expires on {day(ends)} ({(ends - now).days} days left); {REMEDY} before that"
         )
     return problems, warnings
+
+
+def _moment(now: datetime | None) -> datetime:
+    """Return the time to judge by, in UTC, as `day` writes it."""
+    if now is None:
+        return datetime.now(timezone.utc)
+    if not isinstance(now, datetime) or now.utcoffset() is None:
+        message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
+        raise ConfigurationError(message)
+    return now.astimezone(timezone.utc)
 
 
 def _key_problems(certificate: Certificate) -> list[str]:

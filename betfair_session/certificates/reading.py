@@ -27,6 +27,12 @@ _BLOCK = re.compile(
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL
 )
 _BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----")
+# What stands above the base64 text of a traditional encrypted key; the second ends with the IV, as
+# long as the cipher's block.
+_HEADERS = re.compile(
+    rb"\s*(Proc-Type: ?4,ENCRYPTED)\s*"
+    rb"(DEK-Info: ?(?:AES-[0-9]+-CBC,[0-9A-Fa-f]{32}|DES-[A-Z0-9-]+,[0-9A-Fa-f]{16}))"
+)
 _CERTIFICATES = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 _KEYS = frozenset(
     {
@@ -128,8 +134,11 @@ def _with_lines(block: re.Match[bytes]) -> bytes:
     """Return a PEM block, with the lines it lost if it went through a one-line variable."""
     if b"\n" in block["body"]:
         return block[0]
-    body = b"".join(block["body"].split())
+    headers = _HEADERS.match(block["body"])
+    body = b"".join(block["body"][headers.end() if headers else 0 :].split())
     lines = [body[start : start + 64] for start in range(0, len(body), 64)]
+    if headers:
+        lines = [*headers.groups(), b"", *lines]
     label = block["label"]
     return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 

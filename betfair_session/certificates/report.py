@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.secret import Secret
 from betfair_session.value import Value
 
 from .fitness import belongs, day, fitness, public_key
 from .reading import Contents, look
-from .source import of_paths
+from .source import checked, of_paths, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from cryptography.x509 import Certificate
+
+    from betfair_session.secret import Secret
 
     from .source import StrPath
 
@@ -73,7 +74,7 @@ class Report(Value):
 
 
 def explain(
-    *paths: StrPath, passphrase: str | Secret | None = None, now: datetime | None = None
+    *paths: StrPath, passphrase: str | bytes | Secret | None = None, now: datetime | None = None
 ) -> Report:
     """Say what files are, and whether Betfair would take them for a certificate login.
 
@@ -84,8 +85,15 @@ def explain(
 
     Returns:
         The report; a file's faults are in it and not raised.
+
+    Raises:
+        CertificateError: the passphrase is no text.
+        ConfigurationError: `now` is no timezone-aware datetime.
     """
-    secret = None if passphrase is None else Secret(passphrase)
+    secret = None if passphrase is None else wrapped(passphrase)
+    del passphrase
+    if secret is not None:
+        checked("the passphrase", secret)
     found = [_read(path, secret) for path in paths]
     readable = [contents for contents in found if isinstance(contents, Contents)]
     certificates = [certificate for contents in readable for certificate in contents.certificates]

@@ -94,7 +94,7 @@ def _of_path(value: object) -> Source | str:
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
         )
-    return Source(path)
+    return Source(os.path.expanduser(path))  # a `.env` file has no shell that would do it
 
 
 def of_bytes(name: str, content: bytes) -> Source:
@@ -102,35 +102,70 @@ def of_bytes(name: str, content: bytes) -> Source:
     return Source(name, Secret(content.decode("latin-1")))
 
 
-def of_pem_text(name: str, value: str | bytes | Secret) -> Source:
-    r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
-    kind: object = value  # a caller without a type checker may give anything
-    if not isinstance(kind, str | bytes | Secret):
-        message = f"{name} is given as a text or as bytes, not as {type(kind).__name__}"
-        raise CertificateError(message)
-    text = value.decode("latin-1") if isinstance(value, bytes) else Secret(value).reveal()
+def wrapped(value: str | bytes | Secret) -> Secret:
+    """Wrap a text that a caller gave, before a traceback can show it; `checked` says if it is one.
+
+    Bytes, as secret managers hand them out, are text in UTF-8. Those that are not stay what they
+    are: `look` turns them back into the same bytes, since a passphrase need not be UTF-8.
+    """
+    return Secret(value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value)
+
+
+def checked(name: str, value: Secret) -> str:
+    """Return the text of what a caller gave.
+
+    Args:
+        name: what to call it.
+        value: from `wrapped`.
+
+    Raises:
+        CertificateError: it is no text; a caller without a type checker may give anything.
+    """
+    text: object = value.reveal()
+    kind = type(text).__name__
+    if isinstance(text, str):
+        return text
+    del text  # which no traceback is to show
+    message = f"{name} is given as a text or as bytes, not as {kind}"
+    raise CertificateError(message)
+
+
+def of_pem_text(name: str, value: Secret) -> Source:
+    r"""Take PEM text, where a line end may also be written as the two characters `\n`.
+
+    Args:
+        name: what to call it.
+        value: the text, from `wrapped`.
+
+    Raises:
+        CertificateError: it is no text.
+    """
     # PEM is ASCII; whatever else came along may not break the encoding of `Source.read`.
-    text = text.encode("ascii", "replace").decode("ascii")
+    text = checked(name, value).encode("ascii", "replace").decode("ascii")
     return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
 
 
-def decode_base64(text: Secret) -> bytes:
+def decode_base64(name: str, value: Secret) -> bytes:
     """Decode base64 text, whatever spaces and line ends are in it.
 
+    Args:
+        name: what to call it.
+        value: the text, from `wrapped`.
+
     Raises:
-        CertificateError: it is not base64.
+        CertificateError: it is no text, or not base64.
     """
-    content = _decoded(text)
+    content = _decoded(checked(name, value))
     if content is None:
-        message = "the PKCS#12 text is not base64; encode the .p12 file itself, whole"
+        message = f"{name} is not base64; encode the .p12 file itself, whole"
         raise CertificateError(message)
     return content
 
 
-def _decoded(text: Secret) -> bytes | None:
+def _decoded(text: str) -> bytes | None:
     import base64
 
-    joined = "".join(text.reveal().replace("\\n", "").split())
+    joined = "".join(text.replace("\\n", "").split())
     try:
         return base64.b64decode(joined, validate=True)
     except ValueError:  # binascii.Error is one

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
         'pip install "betfair-session[betfairlightweight]", or "[flumine]" for flumine'
     )
     raise ModuleNotFoundError(message, name=error.name) from None
+import requests
 from betfairlightweight import endpoints, resources
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
@@ -33,6 +34,7 @@ from betfair_session.betting import session_is_invalid
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.keepalive import keep_alive_interval
 from betfair_session.operations import ORDER_SECONDS, change_orders
+from betfair_session.own_requests import OwnSession
 from betfair_session.secret import SecretHeader
 from betfair_session.session import checked_handle
 
@@ -42,8 +44,6 @@ from .betfair_stream import Streaming
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
-
-    import requests
 
     from betfair_session.session import Session
 
@@ -93,7 +93,9 @@ class APIClient(betfairlightweight.APIClient):
             username: a name for logs and for flumine, which wants each client to have its own;
                 None for what the handle calls itself. It is not what logs in.
             lightweight: as in betfairlightweight; flumine needs False.
-            http_session: for the betting API, as `session` in betfairlightweight.
+            http_session: for the betting API, as `session` in betfairlightweight; it keeps its own
+                idea of redirects, .netrc, authorities and proxies. None for one that trusts what
+                the handle's client trusts, and takes no token along a redirect.
             end_session_on_logout: let `logout` end the session, also for all who share it.
             keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
                 accounts whose holder has chosen another session length.
@@ -113,7 +115,7 @@ class APIClient(betfairlightweight.APIClient):
             app_key=SecretHeader(session.client.app_key.reveal()),
             locale=place.name,
             lightweight=lightweight,
-            session=http_session,
+            session=http_session or _HttpSession(verify=session.client.verify),
         )
         every = keep_alive_interval(place)
         if keep_alive_every is not None:
@@ -217,6 +219,15 @@ def _misplaced(names: Iterable[str]) -> ConfigurationError:
         f"{', and no ' + given if given else ''}; app key and certificate belong to "
         "IdentityClient, username and password to SessionManager"
     )
+
+
+class _HttpSession(OwnSession):
+    """Follows a redirect, such as those of Betfair's web pages, only where no token goes along."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        if any(isinstance(value, SecretHeader) for value in resp.request.headers.values()):
+            return None
+        return requests.Session.get_redirect_target(self, resp)
 
 
 class _SessionEndpoint(BaseEndpoint):

@@ -22,7 +22,8 @@ class LeaseSettings(Value):
         logins_per_minute: how many logins one token may need in a minute before LoginBrake.
 
     Raises:
-        ConfigurationError: a number that is not positive, or a ttl that leaves a login no time.
+        ConfigurationError: what is no number, a number that is not positive, or a ttl that leaves
+            a login no time.
     """
 
     ttl: float = 30.0
@@ -31,6 +32,9 @@ class LeaseSettings(Value):
     logins_per_minute: int = 4
 
     def __post_init__(self) -> None:
+        if not all(isinstance(number, int | float) for number in vars(self).values()):
+            message = "the lease's times are seconds, numbers as in LeaseSettings(ttl=30.0)"
+            raise ConfigurationError(message)
         times = min(self.login_deadline, self.store_deadline)
         if not (times > 0 and 1 <= self.logins_per_minute <= MOST_LOGINS):
             message = (
@@ -44,3 +48,23 @@ class LeaseSettings(Value):
                 f"at most {MAX_TTL:.0f} s"
             )
             raise ConfigurationError(message)
+
+
+def checked_lease(lease: object) -> LeaseSettings:
+    """Check the settings that a caller gave.
+
+    Args:
+        lease: the settings; None for the usual ones.
+
+    Returns:
+        The same, or the usual ones.
+
+    Raises:
+        ConfigurationError: it is anything else.
+    """
+    if lease is None:
+        return LeaseSettings()
+    if not isinstance(lease, LeaseSettings):
+        message = "lease must be settings such as LeaseSettings(ttl=30.0)"
+        raise ConfigurationError(message)
+    return lease

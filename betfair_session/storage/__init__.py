@@ -143,7 +143,7 @@ def _generic(url: str, options: dict[str, Any]) -> TokenStore:
     try:
         filesystem, root = fsspec.core.url_to_fs(url, **options)
     except ImportError as error:
-        problem = f"the driver for {label!r} is not installed (no module {error.name!r})"
+        problem = f"the driver for {label!r} is not installed{_what_is_missing(error)}"
     except ValueError:
         known = ", ".join(sorted(fsspec.available_protocols()))
         problem = f"fsspec cannot open {label!r}; the schemes that it knows are {known}"
@@ -156,6 +156,20 @@ def _generic(url: str, options: dict[str, Any]) -> TokenStore:
 
         return _from_filesystem(filesystem, root, label, reopen)
     raise ConfigurationError(problem)
+
+
+def _what_is_missing(error: ImportError) -> str:
+    """Return what there is to install, or the module that is missing, as the end of a sentence.
+
+    fsspec's own error has no module's name, but says what its registry does. Only that is
+    repeated: a driver's own text may hold the URL.
+    """
+    from fsspec.registry import known_implementations
+
+    said = str(error)
+    if any(said == entry.get("err") for entry in known_implementations.values()):
+        return f": {said}"
+    return f" (no module {error.name!r})" if error.name else ""
 
 
 def _from_filesystem(

@@ -34,8 +34,7 @@ def bot(
     sandbox: Sandbox, bot_session: Callable[[], Session], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., APIClient]:
     """Return a function that makes an APIClient as another process has it."""
-    # What requests and what ssl trust; the identity client has been told already.
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", sandbox.ca_bundle)
+    # What the stream trusts; the identity client has been told already.
     monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)
 
     def make(session: Session | None = None, **settings: Any) -> APIClient:  # noqa: ANN401

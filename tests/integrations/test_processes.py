@@ -22,7 +22,6 @@ def test_bots_that_start_together_log_in_once(sandbox: Sandbox, tmp_path: Path) 
     variables = {
         **sandbox.environment(),
         "API_URL": sandbox.api_url,
-        "REQUESTS_CA_BUNDLE": sandbox.ca_bundle,
         "STORE": str(tmp_path / "store"),
     }
     sandbox.configure(login_seconds=0.5)  # so that they meet

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 
 from betfair_session import ConfigurationError, LeaseSettings
 
 TIMES = "the lease's times must be above 0, and its logins per minute from 1 to 100, where Betfair "
+NUMBERS = "the lease's times are seconds, numbers as in LeaseSettings(ttl=30.0)"
 TTL = (
     "the lease's ttl must leave time for one login and two calls of the store, and be at most 120 s"
 )
@@ -31,6 +35,11 @@ def test_what_can_work_is_taken(settings: dict[str, float]) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"ttl": "x"}, NUMBERS),
+        ({"login_deadline": None}, NUMBERS),
+        ({"store_deadline": timedelta(seconds=5)}, NUMBERS),
+        ({"login_deadline": Decimal(10)}, NUMBERS),
+        ({"logins_per_minute": "4"}, NUMBERS),
         ({"login_deadline": 0.0}, TIMES),
         ({"store_deadline": 0.0}, TIMES),
         ({"store_deadline": -1.0}, TIMES),
@@ -45,7 +54,7 @@ def test_what_can_work_is_taken(settings: dict[str, float]) -> None:
         ({"store_deadline": 10.1}, TTL),
     ],
 )
-def test_what_cannot_work_is_refused(settings: dict[str, float], message: str) -> None:
+def test_what_cannot_work_is_refused(settings: dict[str, object], message: str) -> None:
     """With what would."""
     with pytest.raises(ConfigurationError) as refused:
         LeaseSettings(**settings)  # type: ignore[arg-type] # one kind of number

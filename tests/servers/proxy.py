@@ -44,6 +44,7 @@ class Proxy:
         self._upstream = (HOST, upstream_port)
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
+        self._forgotten: list[Rule] = []
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self.requests: list[Exchange] = []
@@ -87,6 +88,7 @@ class Proxy:
         """Let further requests pass by a rule; what it holds is held until its release."""
         with self._lock:
             self._rules = [each for each in self._rules if each is not rule]
+            self._forgotten.append(rule)
 
     def clear(self) -> None:
         """Forget all rules and requests; what is held goes on."""
@@ -101,6 +103,8 @@ class Proxy:
         self.clear()
         with self._lock:
             connections = [self._listener, *self._open]
+        for rule in self._forgotten:
+            rule.release.set()
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

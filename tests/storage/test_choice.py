@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import fsspec
 import pytest
+from fsspec.registry import known_implementations
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable
 from betfair_session.storage import open_store
@@ -117,6 +119,34 @@ def test_an_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert not store.probe
     assert store._config["aws_endpoint_url_s3"] == "https://s3.amazonaws.com"
     assert open_store("obstore+s3://b").probe
+
+
+def test_a_missing_driver_is_named_in_the_words_of_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error has no module's name, but what there is to install; the URL's secrets stay out."""
+    known = {"class": "no_such_module.FileSystem", "err": "Install no-such to access it"}
+    monkeypatch.setitem(known_implementations, "nosuch", known)
+    for url in ("nosuch://user:hunter2@host/x", "dir::nosuch://user:hunter2@host/x"):
+        with pytest.raises(ConfigurationError) as refused:
+            open_store(url)
+        label = url.replace("user:hunter2@", "")
+        assert str(refused.value) == (
+            f"the driver for '{label}' is not installed: Install no-such to access it"
+        )
+
+
+def test_a_driver_that_says_something_of_its_own_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may hold anything."""
+
+    def missing(*_: object, **__: object) -> NoReturn:
+        message = "cannot import hunter2"
+        raise ImportError(message)
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(ConfigurationError) as refused:
+        open_store("sftp://host/x")
+    assert str(refused.value) == "the driver for 'sftp://host/x' is not installed"
 
 
 class PanicException(BaseException):

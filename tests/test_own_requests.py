@@ -1,0 +1,384 @@
+"""What a server, a network or the environment can do to the library's requests: next to nothing."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import trustme
+from hidden.listeners import Listener, saying
+from servers.process import free_ports
+
+from betfair_session import (
+    ConfigurationError,
+    Exchange,
+    ExchangeError,
+    IdentityClient,
+    IdentityUnavailable,
+    SessionManager,
+)
+from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.lease import lock as locks
+from betfair_session.own_requests import IDLE, OwnSession
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+APP_KEY = "app-key"
+
+
+def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """Return an HTTP answer."""
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def alive(token: str, *headers: str) -> bytes:
+    """Return keepAlive's answer for a live session."""
+    return answer(b'{"token":"%s","status":"SUCCESS","error":""}' % token.encode(), *headers)
+
+
+class Server:
+    """Another HTTPS server, which says whatever a test wants.
+
+    Attributes:
+        bundle: the path of its authority's certificate.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Have its certificate made."""
+        authority = trustme.CA()
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(self._tls)
+        self.bundle = str(directory / "authority.pem")
+        authority.cert_pem.write_to_path(self.bundle)
+
+    def serving(self, serve: Callable[[Listener, socket.socket], None]) -> Listener:
+        """Serve each connection so."""
+        return Listener(serve, self._tls)
+
+    def client(self, listener: Listener, **settings: Any) -> IdentityClient:  # noqa: ANN401
+        """Return a client of that server."""
+        url = f"https://localhost:{listener.port}/api/"
+        return IdentityClient(
+            APP_KEY, identity_url=url, identity_cert_url=url, verify=self.bundle, **settings
+        )
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    """Return it."""
+    directory = tmp_path / "server"
+    directory.mkdir()
+    return Server(directory)
+
+
+def one_by_one(*answers: bytes) -> Callable[[Listener, socket.socket], None]:
+    """Serve each request of a connection with the next answer, as long as there are some."""
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        for each in answers:
+            listener.read_request(connection)
+            connection.sendall(each)
+        listener.read_head(connection)  # until the other side closes it
+
+    return serve
+
+
+# --- cookies, redirects, .netrc -------------------------------------------------------------------
+
+
+def test_no_cookie_is_kept(server: Server) -> None:
+    """It would be sent with another session's calls."""
+    cookie = "Set-Cookie: ssoid=first; Path=/"
+    serve = one_by_one(alive("first", cookie), alive("second", cookie), alive("third"))
+    with server.serving(serve) as listener, server.client(listener) as client:
+        for token in ("first", "second", "third"):
+            assert client.keep_alive(token).reveal() == token  # type: ignore[union-attr]
+        assert listener.connections == 1
+        assert b"cookie" not in listener.heard.lower()
+
+
+def endless(head: bytes, over: threading.Event) -> Callable[[Listener, socket.socket], None]:
+    """Serve a body without end; tell when nobody reads it any more."""
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        with contextlib.suppress(OSError):
+            connection.sendall(head)
+            while True:
+                connection.sendall(b"x" * 65_536)
+        over.set()
+
+    return serve
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("status", ["200 OK", "302 Found"])
+def test_an_answer_without_end_is_left_soon(server: Server, status: str, *, own: bool) -> None:
+    """A redirect's too, which requests would read whole to prepare for following it."""
+    over = threading.Event()
+    head = f"HTTP/1.1 {status}\r\nLocation: https://localhost:1/\r\n\r\n".encode()
+    session = None if own else requests.Session()
+    with (
+        server.serving(endless(head, over)) as listener,
+        server.client(listener, session=session) as client,
+    ):
+        with pytest.raises(IdentityUnavailable):
+            client.login("u", "p")
+        assert over.wait(60)
+
+
+def test_a_call_of_the_api_reads_no_longer_than_it_lasts(
+    server: Server, sandbox: Sandbox, client: IdentityClient, tmp_path: Path
+) -> None:
+    """What comes later is nobody's any more."""
+    over = threading.Event()
+    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+    session.token()
+    with server.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over)) as listener:
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(session, api_url=url, verify=server.bundle, timeout=0.5) as exchange:
+            with pytest.raises(ExchangeError, match="had no answer"):
+                exchange.call("cancelOrders", {})
+            assert over.wait(60)
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A .netrc with a password for every host; return what would be sent of it."""
+    file = tmp_path / "netrc"
+    file.write_text("machine localhost login thief password thief\n")
+    monkeypatch.setenv("NETRC", str(file))
+    return base64.b64encode(b"thief:thief")
+
+
+def test_a_bots_token_goes_nowhere_else(
+    server: Server, sandbox: Sandbox, client: IdentityClient, tmp_path: Path, netrc: bytes
+) -> None:
+    """Along no redirect, and nothing of .netrc with it; it trusts what the client trusts."""
+    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+    both = tmp_path / "both.pem"
+    with open(sandbox.ca_bundle) as ours, open(server.bundle) as theirs:
+        both.write_text(ours.read() + theirs.read())
+    client._verify = str(both)
+    with Listener(saying(answer(b"{}"))) as elsewhere:
+        place = f"Location: http://127.0.0.1:{elsewhere.port}/"
+        redirect = answer(b"", place, status="302 Found")
+        with server.serving(saying(redirect)) as listener:
+            trading = APIClient(session, lightweight=True)
+            trading.login()
+            trading.api_uri = f"https://localhost:{listener.port}/"
+            with pytest.raises(Exception, match="302"):
+                trading.betting.list_event_types()
+            assert str(trading.session_token).encode() in listener.heard
+            assert netrc not in listener.heard
+            # A web page, to which no secret goes, may lie elsewhere.
+            page = trading.session.get(f"https://localhost:{listener.port}/", timeout=30)
+            assert page.json() == {}
+        assert elsewhere.connections == 1
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["103 Early Hints", "102 Processing", "204 No Content"])
+def test_no_answer_is_taken_for_the_next_calls(server: Server, status: str) -> None:
+    """Python's http takes what comes before an answer for the answer itself."""
+    early = f"HTTP/1.1 {status}\r\n\r\n".encode()
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        if listener.connections > 1:
+            connection.sendall(alive("second"))
+            return
+        connection.sendall(early)
+        # The real one comes when the connection is in use again, if it ever is.
+        listener.read_request(connection)
+        connection.sendall(alive("first"))
+
+    with server.serving(serve) as listener, server.client(listener) as client:
+        with pytest.raises(IdentityUnavailable, match=f"HTTP {status[:3]}"):
+            client.keep_alive("first")
+        assert client.keep_alive("second").reveal() == "second"  # type: ignore[union-attr]
+
+
+def test_another_calls_answer_is_no_result(
+    server: Server, sandbox: Sandbox, client: IdentityClient, tmp_path: Path
+) -> None:
+    """JSON-RPC numbers its calls."""
+    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+    session.token()
+    wrong = answer(b'{"jsonrpc": "2.0", "result": ["another"], "id": 0}')
+    with server.serving(one_by_one(wrong)) as listener:
+        url = f"https://localhost:{listener.port}/"
+        with Exchange(session, api_url=url, verify=server.bundle) as exchange:
+            with pytest.raises(ExchangeError, match="had no clear answer") as caught:
+                exchange.call("cancelOrders", {})
+            assert caught.value.landed
+            exchange.close()
+
+
+@pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
+def test_a_connection_that_idled_for_long_is_not_used_again(server: Server, clock: int) -> None:
+    """The network may have forgotten it, and what is sent on it is never answered."""
+    serve = one_by_one(alive("a"), alive("a"))
+    with server.serving(serve) as listener, server.client(listener) as client:
+        client.keep_alive("a")
+        client.keep_alive("a")
+        assert listener.connections == 1
+        session = client._transport._session
+        assert isinstance(session, OwnSession)
+        adapter: Any = session.get_adapter("https://")
+        clocks = list(adapter._used)
+        clocks[clock] -= IDLE + 1
+        adapter._used = tuple(clocks)
+        client.keep_alive("a")
+        client.keep_alive("a")
+        assert listener.connections == 2
+
+
+def test_a_login_has_a_connection_of_its_own(server: Server) -> None:
+    """One that was used before may be closed by the server just then, and it is sent once only."""
+    token = b'{"token":"t","status":"SUCCESS","error":""}'
+    serve = one_by_one(answer(token), answer(token))
+    with server.serving(serve) as listener, server.client(listener) as client:
+        client.keep_alive("t")
+        client.login("u", "p")
+        client.keep_alive("t")
+        assert listener.connections == 2
+
+
+# --- what was never sent --------------------------------------------------------------------------
+
+
+def test_a_login_that_was_never_sent_keeps_nobody_else_waiting(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A machine that cannot reach Betfair does not shut out those that can."""
+    sick = IdentityClient(
+        sandbox.app_key,
+        certificate=sandbox.certificate,
+        identity_url=f"https://localhost:{free_ports(1)[0]}/api/",
+        identity_cert_url=f"https://localhost:{free_ports(1)[0]}/api/",
+        verify=sandbox.ca_bundle,
+    )
+    with sick, pytest.raises(IdentityUnavailable, match="ConnectionRefusedError") as caught:
+        SessionManager(sick, sandbox.username, sandbox.password).get_session(tmp_path, KEY)
+    assert not caught.value.sent
+    lock = locks.decode((tmp_path / f"{KEY}.login").read_bytes())
+    assert (lock.state, lock.logins) == (locks.DONE, ())
+    SessionManager(client, sandbox.username, sandbox.password).get_session(tmp_path, KEY)
+    assert sandbox.counts() == {"certlogin": 1}
+
+
+def test_a_login_without_an_answer_still_does(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It may have made a session."""
+    sandbox.fault("certlogin", "reset")
+    manager = SessionManager(client, sandbox.username, sandbox.password)
+    with pytest.raises(IdentityUnavailable) as caught:
+        manager.get_session(tmp_path, KEY)
+    assert caught.value.sent
+    assert locks.decode((tmp_path / f"{KEY}.login").read_bytes()).state == locks.FAILED
+
+
+def test_a_thread_that_cannot_be_started_sends_nothing(
+    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a limit on processes, or while Python shuts down."""
+
+    def full(_: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(IdentityUnavailable, match="no thread can be started") as caught:
+        client.certlogin(sandbox.username, sandbox.password)
+    assert not caught.value.sent
+
+
+def test_a_two_step_code_that_comes_too_late_is_not_used(
+    client: IdentityClient, sandbox: Sandbox
+) -> None:
+    """By then others of the fleet may be logging in."""
+    never = threading.Event()
+
+    def slow() -> str:
+        never.wait(0.2)
+        return "123456"
+
+    with pytest.raises(ConfigurationError, match="the two-step code came too late"):
+        client.login(sandbox.username, sandbox.password, code=slow, timeout=0.1)
+    assert sandbox.counts() == {}
+
+
+# --- proxies --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take all variables for proxies away."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
+    no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient, tmp_path: Path
+) -> None:
+    """It is named, whether it was given or comes from the environment."""
+    (tmp_path / KEY).write_text(sandbox.issue(sandbox.username))
+    manager = SessionManager(client, sandbox.username, sandbox.password)
+    no_proxy.setenv("HTTPS_PROXY", "nonsense://localhost:1")
+    with pytest.raises(ConfigurationError, match="the proxy in `proxies` or the environment"):
+        manager.get_session(tmp_path, KEY)
+    no_proxy.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(IdentityUnavailable, match="the proxy: ConnectionRefusedError") as caught:
+        client.keep_alive("token")
+    assert not caught.value.sent
+    assert sandbox.counts() == {}
+
+
+def test_a_callers_session_keeps_its_own_proxies(
+    no_proxy: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    """The environment's do not take their place."""
+    no_proxy.setenv("HTTPS_PROXY", "http://localhost:1")
+    refusal = answer(b"", status="405 Not here")
+    with Listener(saying(refusal)) as theirs, requests.Session() as session:
+        session.trust_env = False
+        session.proxies["https"] = f"http://127.0.0.1:{theirs.port}"
+        client = IdentityClient(
+            APP_KEY, identity_url=sandbox.identity_url, verify=sandbox.ca_bundle, session=session
+        )
+        with pytest.raises(IdentityUnavailable, match="the proxy: "):
+            client.login("u", "p")
+        assert b"CONNECT localhost" in theirs.heard
+
+
+@pytest.mark.parametrize("proxies", ["http://p", {"https": 5}, 5, [("https",)]])
+def test_proxies_of_a_wrong_type_are_refused(proxies: Any) -> None:  # noqa: ANN401 - what is tested
+    """They are not shown, since they may hold a password."""
+    with pytest.raises(ConfigurationError, match="proxies must be a mapping, such as"):
+        IdentityClient(APP_KEY, proxies=proxies)
+
+
+def test_a_session_of_a_wrong_type_is_refused() -> None:
+    """It has to be one of requests'."""
+    wrong: Any = "session"
+    with pytest.raises(ConfigurationError, match=r"session must be a requests\.Session"):
+        IdentityClient(APP_KEY, session=wrong)
