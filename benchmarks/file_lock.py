@@ -40,7 +40,7 @@ class FileLock:
         directory = self.job.url.removeprefix("file://")
         arguments = {"filename": f"{directory}/dogpile"}
         with open(f"{directory}/made", "ab") as file:
-            # One after the other: some kinds of dbm take a file that is being made for a broken one.
+            # One by one: Python 3.13's dbm takes a file that is being made for a broken one.
             fcntl.flock(file, fcntl.LOCK_EX)
             self._region = make_region().configure("dogpile.cache.dbm", 3600, arguments=arguments)
 

@@ -76,7 +76,39 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - sorted gives a list
+# Spelled out: what is computed, no type checker knows.
+__all__ = [
+    "BetfairAuth",
+    "BetfairSessionError",
+    "Blocked",
+    "Certificate",
+    "CertificateError",
+    "Check",
+    "ConfigurationError",
+    "Event",
+    "Exchange",
+    "ExchangeError",
+    "IdentityClient",
+    "IdentityError",
+    "IdentityUnavailable",
+    "KeepAlive",
+    "LeaseSettings",
+    "LoginBrake",
+    "LoginRefused",
+    "LoginTimeout",
+    "NotATokenError",
+    "PublishUncertain",
+    "Report",
+    "Session",
+    "SessionManager",
+    "SessionRejected",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreWriteError",
+    "from_env",
+    "place_from_env",
+    "session_is_invalid",
+]
 
 
 if not TYPE_CHECKING:  # else every misspelt name would seem to exist

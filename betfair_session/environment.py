@@ -83,25 +83,30 @@ class Environment:
             dotenv: the file that the others come from, if it exists; None for no file.
 
         Raises:
-            ConfigurationError: the file cannot be read; the message tells the line.
+            ConfigurationError: an argument or a variable is of a wrong type, or the file cannot
+                be read; the message tells the line.
         """
-        found = None if dotenv is None else read_dotenv(dotenv)
-        merged = {**(found or {}), **(os.environ if env is None else env)}
-        self._values = {name: merged[name] for name in NAMES if merged.get(name, "").strip()}
+        found = _found(env, dotenv)
+        if isinstance(found, str):
+            raise ConfigurationError(found)
+        self._values, there = found
         self._sources = "the environment"
         if dotenv is not None:
-            self._sources += " and in" if found is not None else "; there is no file"
+            self._sources += " and in" if there else "; there is no file"
             self._sources += f" {os.fspath(dotenv)}"
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
         message = "an environment holds secrets and cannot be pickled"
         raise TypeError(message)
 
-    def require(self, *, account: bool = True, place: bool = False) -> None:
+    def require(
+        self, *, account: bool = True, certificate: bool = True, place: bool = False
+    ) -> None:
         """See that nothing is missing and nothing contradicts itself.
 
         Args:
             account: whether Betfair has to be reached.
+            certificate: whether there may be a login there, which alone needs a certificate.
             place: whether the store and the key have to be named.
 
         Raises:
@@ -109,22 +114,25 @@ class Environment:
         """
         needed = (*(_ACCOUNT if account else ()), *(_PLACE if place else ()))
         missing = [name for name in needed if name not in self._values]
-        if account:
+        if account and certificate:
             missing += self._missing_certificate()
         if missing:
             message = f"not set: {', '.join(missing)} (looked in {self._sources})"
             raise ConfigurationError(message)
 
-    def client(self) -> IdentityClient:
+    def client(self, *, certificate: bool = True) -> IdentityClient:
         """Make the client that speaks to Betfair for this account.
+
+        Args:
+            certificate: whether it may log in; if not, no variable of a certificate is read.
 
         Raises:
             ConfigurationError: a variable is missing or cannot work.
         """
-        self.require()
+        self.require(certificate=certificate)
         return IdentityClient(
             self._secret("BETFAIR_APP_KEY"),
-            certificate=self.certificate(),
+            certificate=self.certificate() if certificate else None,
             jurisdiction=self._values.get("BETFAIR_JURISDICTION", "international"),
             identity_url=self._values.get("BETFAIR_IDENTITY_URL"),
             identity_cert_url=self._values.get("BETFAIR_IDENTITY_CERT_URL"),
@@ -142,17 +150,19 @@ class Environment:
         if missing:
             message = f"not set: {', '.join(missing)} (looked in {self._sources})"
             raise ConfigurationError(message)
-        values = self._values
-        phrase = values.get("BETFAIR_CERT_PASSPHRASE")
-        if "BETFAIR_CERT_FILE" in values:
-            crt, key = values["BETFAIR_CERT_FILE"], values.get("BETFAIR_KEY_FILE")
-            return Certificate.from_files(crt, key, phrase)
-        if "BETFAIR_CERT_PEM" in values:
-            crt, key = values["BETFAIR_CERT_PEM"], values.get("BETFAIR_KEY_PEM")
-            return Certificate.from_pem(crt, key, phrase)
-        if "BETFAIR_PKCS12_FILE" in values:
-            return Certificate.from_pkcs12(values["BETFAIR_PKCS12_FILE"], phrase)
-        return Certificate.from_pkcs12_base64(values["BETFAIR_PKCS12_BASE64"], phrase)
+        # The values get no names here: a traceback would show them.
+        get, phrase = self._values.get, self.passphrase()
+        if "BETFAIR_CERT_FILE" in self._values:
+            return Certificate.from_files(
+                self._values["BETFAIR_CERT_FILE"], get("BETFAIR_KEY_FILE"), phrase
+            )
+        if "BETFAIR_CERT_PEM" in self._values:
+            return Certificate.from_pem(
+                self._values["BETFAIR_CERT_PEM"], get("BETFAIR_KEY_PEM"), phrase
+            )
+        if "BETFAIR_PKCS12_FILE" in self._values:
+            return Certificate.from_pkcs12(self._values["BETFAIR_PKCS12_FILE"], phrase)
+        return Certificate.from_pkcs12_base64(self._values["BETFAIR_PKCS12_BASE64"], phrase)
 
     def manager(self, client: IdentityClient, **settings: Any) -> SessionManager:  # noqa: ANN401
         """Make the manager of this account; it uses `client`, and SessionManager's settings."""
@@ -221,6 +231,24 @@ class Environment:
         if not begun:
             return [_ANY_CERTIFICATE]
         return [main for main in begun if main not in self._values]
+
+
+def _found(
+    env: Mapping[str, str] | None, dotenv: str | os.PathLike[str] | None
+) -> tuple[dict[str, str], bool] | str:
+    """Return the variables and whether there is a file, or what is wrong with a variable.
+
+    No traceback begins here, where the values have names.
+    """
+    if env is not None and not hasattr(env, "keys"):
+        return f"env must be a mapping of variables, such as os.environ, not {type(env).__name__}"
+    in_file = None if dotenv is None else read_dotenv(dotenv)
+    merged: dict[str, Any] = {**(in_file or {}), **(os.environ if env is None else env)}
+    values = {name: merged[name] for name in NAMES if name in merged}
+    for name, value in values.items():
+        if not isinstance(value, str):
+            return f"{name} must be a text, not {type(value).__name__}"
+    return {name: value for name, value in values.items() if value.strip()}, in_file is not None
 
 
 def from_env(

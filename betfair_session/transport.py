@@ -265,11 +265,10 @@ class Transport:
             data=None if form is None else _revealed(form),
             verify=self._verify,
             cert=self._files,
-            auth=_as_it_is,
+            auth=_on_its_own,
             proxies=None if self._proxies is None else dict(self._proxies),
             timeout=(min(CONNECT_TIMEOUT, seconds), seconds),
             allow_redirects=False,
-            hooks={"response": _without_location},
             stream=True,
         ) as response:
             drop_if_out_of_step(response)
@@ -314,8 +313,12 @@ class Transport:
             session.close()
 
 
-def _as_it_is(request: Any) -> Any:  # noqa: ANN401 - requests' own types
-    """Authenticate by nothing: without this, requests would send what .netrc says."""
+def _on_its_own(request: Any) -> Any:  # noqa: ANN401 - requests' own types
+    """Authenticate by nothing: without this, requests would send what .netrc says.
+
+    It is also where a hook can be added to those of a caller's session.
+    """
+    request.register_hook("response", _without_location)
     return request
 
 

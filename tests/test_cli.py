@@ -268,6 +268,28 @@ def test_wrong_usage(tmp_path: Path, arguments: list[str], words: str) -> None:
     _failed(cli(*arguments, directory=tmp_path), 2, words, ["hidden-value"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"BETFAIR_CERT_FILE": "", "BETFAIR_KEY_FILE": ""}, "not set: a certificate"),
+        ({"BETFAIR_KEY_FILE": ""}, "no private key"),
+        ({"BETFAIR_CERT_PEM": "another"}, "give the certificate in one way only"),
+    ],
+)
+def test_only_a_login_needs_the_certificate(
+    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    """A session can be looked at and ended where there is none, or none that works."""
+    assert cli("token", variables=variables, directory=tmp_path).returncode == 0
+    bare = {**variables, **changes}
+    for command, said in (("check", "alive"), ("unlock", "unlocked"), ("logout", "logged out")):
+        done = cli(command, variables=bare, directory=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"{said}: ")
+    assert sandbox.sessions() == []
+    _failed(cli("token", variables=bare, directory=tmp_path), 2, words, _secrets(sandbox))
+
+
 def test_a_dotenv_file_is_read_and_the_environment_wins(
     sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
 ) -> None:
@@ -319,27 +341,6 @@ def test_the_program_is_installed(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("betfair-session")
     done = run(str(program), "--version", directory=tmp_path)
     assert done.stdout == cli("--version", directory=tmp_path).stdout
-
-
-def test_output_that_nobody_takes_is_one_line(variables: dict[str, str], tmp_path: Path) -> None:
-    """A full disk behind standard output is an error, not a token lost in silence."""
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no /dev/full")
-    with full.open("w") as output:
-        done = subprocess.run(
-            [*CLI, "token"],
-            cwd=tmp_path,
-            env=scrubbed(variables),
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert done.stderr.startswith("betfair-session: cannot write to standard output: ")
-    assert done.stderr.count("\n") == 1
 
 
 def _start(*arguments: str, variables: dict[str, str], directory: Path) -> subprocess.Popen[str]:

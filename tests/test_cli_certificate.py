@@ -42,6 +42,17 @@ def test_create_writes_private_files_for_their_owner_only(made: Path) -> None:
     assert {modes[f"client-2048.{end}"] for end in ("key", "p12", "pem")} == {0o600}
 
 
+def test_create_says_what_to_do_with_what_it_made(tmp_path: Path) -> None:
+    """The .crt alone is to be uploaded; a .p12 is spoken of where there is one."""
+    variables = {"BETFAIR_CERT_PASSPHRASE": PASSPHRASE}
+    for more, names in (((), ".key and the .pem"), (("--p12",), ".key, the .pem and the .p12")):
+        arguments = ("certificate", "create", "other", f"--directory=d{len(more)}", *more)
+        done = cli(*arguments, variables=variables, directory=tmp_path)
+        upload, keep = done.stdout.splitlines()[-2:]
+        assert upload.startswith("Upload the .crt at Betfair under ")
+        assert keep.startswith(f"Keep the {names} to yourself: ")
+
+
 def test_create_makes_the_directory(tmp_path: Path) -> None:
     """As in the example of its help, ~ included, and for its owner only."""
     variables = {"HOME": str(tmp_path)}

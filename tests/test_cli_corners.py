@@ -75,6 +75,16 @@ def test_an_error_that_was_never_raised_has_no_place() -> None:
     assert _text(ValueError("of-mine")) == "an error of its own, please report it: ValueError"
 
 
+def test_ctrl_c_again_while_it_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is the same; nothing more is tried."""
+
+    def press(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(output, "fail", press)
+    assert main(["--nonsense"]) == 130
+
+
 def test_output_that_is_no_file_of_the_systems_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -84,6 +94,20 @@ def test_output_that_is_no_file_of_the_systems_is_left_as_it_is(
     output.write("é")
     assert isinstance(sys.stdout, io.StringIO)
     assert sys.stdout.getvalue() == "é\n"
+
+
+def test_a_text_goes_out_with_its_line_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unbuffered streams too: `head` may have seen enough of it, and be gone."""
+    pieces: list[str] = []
+
+    class Reader(io.StringIO):
+        def write(self, text: str, /) -> int:
+            pieces.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Reader())
+    output.write("one\ntwo")
+    assert pieces == ["one\ntwo\n"]
 
 
 # --- what needs the sandbox -----------------------------------------------------------------------

@@ -8,19 +8,23 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from programs import CLI, SECONDS, cli, scrubbed
+from programs import CLI, SECONDS, cli, run, scrubbed
 
 from betfair_session.lease import lock as locks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import TypeAlias
 
     from betfair_session.sandbox import Sandbox
+
+    Redirected: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 KEY = "session.token"
 ESCAPE = "\x1b["
@@ -394,6 +398,137 @@ def test_a_warning_is_told(sandbox: Sandbox, variables: dict[str, str], tmp_path
     assert "chmod 600" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
+
+
+# --- for nobody ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redirected(variables: dict[str, str], tmp_path: Path) -> Redirected:
+    """Run a command as a shell does that redirects or closes a stream of it."""
+
+    def run_so(redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        shell = ("sh", "-c", f'exec "$0" "$@" {redirection}', *CLI)
+        return run(*shell, *arguments, variables=variables, directory=tmp_path)
+
+    return run_so
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-"])
+def test_without_standard_error_a_command_does_what_it_does(
+    redirected: Redirected, tmp_path: Path, closed: str
+) -> None:
+    """As a service may be started; only what would be said there is lost."""
+    done = redirected(closed, "token")
+    assert (done.returncode, done.stdout) == (0, f"{(tmp_path / 'store' / KEY).read_text()}\n")
+    assert redirected(closed, "status").returncode == 0
+    assert redirected(closed, "token", "--nonsense").returncode == 2
+    (tmp_path / "store" / KEY).chmod(0o644)  # which is warned about
+    assert redirected(closed, "token").stdout == done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["token"], ["status"], ["token", "--json"], ["--help"]])
+def test_without_standard_output_a_result_is_an_error(
+    redirected: Redirected, arguments: list[str]
+) -> None:
+    """It is not lost in silence; without standard error too, the exit code tells."""
+    done = redirected(">&-", *arguments)
+    assert done.returncode == 1
+    assert done.stderr == "betfair-session: cannot write to standard output: Bad file descriptor\n"
+    done = redirected("<&- >&- 2>&-", *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_what_prints_nothing_needs_no_standard_output(redirected: Redirected) -> None:
+    """A command that keeps quiet, and wrong usage."""
+    assert redirected(">&-", "logout", "--quiet").returncode == 0
+    assert redirected(">&- 2>&-", "token", "--nonsense").returncode == 2
+
+
+def test_the_sandbox_runs_without_standard_error(tmp_path: Path) -> None:
+    """What there is to paste stands on standard output alone."""
+    with subprocess.Popen(
+        ["sh", "-c", 'exec "$0" "$@" 2>&-', *CLI, "sandbox"],
+        cwd=tmp_path,
+        env=scrubbed(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("export BETFAIR_")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+
+
+@pytest.fixture
+def full() -> str:
+    """A file that is always full."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    return "/dev/full"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["token"], ["--help"], ["token", "--help"], ["--version"], ["token", "--json"]]
+)
+def test_output_that_nobody_takes_is_one_line(
+    redirected: Redirected, full: str, arguments: list[str]
+) -> None:
+    """A full disk behind standard output is an error, not a token lost in silence."""
+    done = redirected(f"> {full}", *arguments)
+    assert done.returncode == 1
+    said = "betfair-session: cannot write to standard output: No space left on device\n"
+    assert done.stderr == said
+
+
+def test_an_error_that_nobody_takes_has_its_exit_code(
+    redirected: Redirected, tmp_path: Path, full: str
+) -> None:
+    """Neither it nor a warning makes the interpreter end in one of its own."""
+    assert redirected(f"2> {full}", "token", "--nonsense").returncode == 2
+    done = redirected(f"2> {full}", "token")
+    (tmp_path / "store" / KEY).chmod(0o644)
+    again = redirected(f"2> {full}", "token")
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+
+
+EARLY = """
+import signal, sys
+
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            sys.argv[1] = ""
+            signal.raise_signal(signal.SIGINT)
+
+from betfair_session.cli import main
+sys.meta_path.insert(0, Pressed())
+sys.exit(main(sys.argv[2:]))
+"""
+"""A program whose user presses Ctrl-C just when a module is imported."""
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("betfair_session.cli.output", ""),
+        ("betfair_session.cli.parser", "betfair-session: interrupted\n"),
+        ("betfair_session.storage.location", "betfair-session: interrupted\n"),
+    ],
+)
+def test_ctrl_c_while_it_starts(
+    variables: dict[str, str], tmp_path: Path, module: str, said: str
+) -> None:
+    """Exit code 130 and no traceback; in the first moment there is nothing yet to tell it by."""
+    command = (sys.executable, "-c", EARLY, module)
+    done = run(*command, "status", variables=variables, directory=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+    if said:
+        done = run(*command, "status", "--json", variables=variables, directory=tmp_path)
+        assert (done.returncode, done.stderr) == (130, "")
+        assert json.loads(done.stdout)["error"]["message"] == "interrupted"
 
 
 def test_a_shell_that_asks_for_completions_gets_none_without_argcomplete(tmp_path: Path) -> None:

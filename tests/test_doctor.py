@@ -560,7 +560,7 @@ def test_hosts_that_are_not_known_for_sure(variables: dict[str, str], tmp_path: 
     mine |= {"BETFAIR_JURISDICTION": "australia", "HTTPS_PROXY": "http://127.0.0.1:9"}
     found = doctor(variables=mine, directory=tmp_path)
     assert (found.code, found.states("problem")) == (4, ["identity", "certlogin"])
-    assert "identitysso.betfair.au does not answer: ConnectionRefused" in json.dumps(found.all)
+    assert "identitysso.betfair.au does not answer: the proxy: Connection" in json.dumps(found.all)
     (unsure,) = [each["text"] for each in found.all if each["state"] == "warning"]
     assert "not known for sure for australia" in unsure
 

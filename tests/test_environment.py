@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import load_pem_x509_certificate
+from secrets_shown import everything_in
 
 from betfair_session import CertificateError, ConfigurationError, place_from_env
 from betfair_session.dotenv import parse_dotenv, read_dotenv
@@ -207,6 +208,63 @@ def test_a_value_that_cannot_work_is_not_shown(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         from_env({**_COMPLETE, name: value}, None)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BETFAIR_CERT_FILE", "-----BEGIN PRIVATE KEY-----very secret"),
+        ("BETFAIR_KEY_FILE", "-----BEGIN PRIVATE KEY-----very secret"),
+        ("BETFAIR_PKCS12_FILE", "-----BEGIN PRIVATE KEY-----very secret"),
+        ("BETFAIR_PKCS12_BASE64", "very secret!"),
+    ],
+)
+def test_no_value_shows_in_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Neither that of the variable that cannot work, nor any other's."""
+    others = {**_ACCOUNT, "BETFAIR_PASSWORD": "most secret"}
+    if name == "BETFAIR_KEY_FILE":
+        others |= {"BETFAIR_CERT_FILE": "client.crt"}
+    for each in NAMES:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, value)
+    path = tmp_path / ".env"
+    path.write_text("".join(f"{each}={text}\n" for each, text in others.items()))
+    with pytest.raises(CertificateError) as caught:
+        from_env(dotenv=path)
+    assert "secret" not in everything_in(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "dotenv", "text"),
+    [
+        ("x", None, "env must be a mapping of variables, such as os.environ, not str"),
+        ([], None, "env must be a mapping of variables, such as os.environ, not list"),
+        ({"BETFAIR_USERNAME": 5}, None, "BETFAIR_USERNAME must be a text, not int"),
+        (
+            {**_COMPLETE, "BETFAIR_APP_KEY": b"key"},
+            None,
+            "BETFAIR_APP_KEY must be a text, not bytes",
+        ),
+        ({"BETFAIR_SESSION_KEY": None}, None, "BETFAIR_SESSION_KEY must be a text, not NoneType"),
+        ({}, 5, 'dotenv must be a path, such as ".env", or None for no file, not int'),
+        ({}, True, 'dotenv must be a path, such as ".env", or None for no file, not bool'),
+        ({}, b".env", 'dotenv must be a path, such as ".env", or None for no file, not bytes'),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(env: Any, dotenv: Any, text: str) -> None:  # noqa: ANN401 - what is tested
+    """With what would do."""
+    for read in (from_env, place_from_env):
+        with pytest.raises(ConfigurationError) as caught:
+            read(env, dotenv)
+        assert str(caught.value) == text
+
+
+def test_the_file_and_the_others_variables_may_hold_what_they_like(tmp_path: Path) -> None:
+    """Nobody reads those."""
+    place = place_from_env({**_PLACE, "NUMBER": 5}, tmp_path)  # type: ignore[dict-item] # what is tested
+    assert place.key == "token"
 
 
 def test_an_unknown_jurisdiction_is_an_error() -> None:

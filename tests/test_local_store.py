@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from betfair_session.exceptions import StoreError, StoreUnavailable, StoreWriteError
+from betfair_session.exceptions import (
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
@@ -141,10 +146,11 @@ def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     assert seen <= set(values)
 
 
-def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0, 0o177], ids=oct)
+def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umask: int) -> None:
     """0600 and 0700, whatever the umask; directories that exist are left as they are."""
     tmp_path.chmod(0o755)
-    before = os.umask(0)
+    before = os.umask(umask)
     try:
         LocalStore(str(tmp_path / "a" / "b")).create("c/k", b"x", timeout=5)
     finally:
@@ -336,6 +342,73 @@ def test_a_path_may_be_a_url_or_start_at_home(
         stored = open_store(place).read("k", timeout=5)
         assert stored is not None
         assert stored.content == b"x"
+
+
+def test_a_home_that_is_not_known_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory named "~" wherever the program happens to run would be a login of its own."""
+    with pytest.raises(ConfigurationError, match="the home directory is not known"):
+        open_store("~nobody-of-this-name/x")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # in a container: nobody's
+    with pytest.raises(ConfigurationError, match=r"'~/tokens': .* or write \./~/tokens"):
+        open_store("~/tokens")
+    open_store("./~/tokens")
+
+
+def test_a_relative_path_needs_a_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been removed under the program."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigurationError, match="'tokens': the working directory is gone"):
+        open_store("tokens")
+    assert isinstance(open_store(tmp_path), LocalStore)
+
+
+CROWDED = """
+import os, resource, sys
+from betfair_session.exceptions import StoreUnavailable
+from betfair_session.storage.local import LocalStore
+store = LocalStore(sys.argv[1])
+store.create("k", b"x", timeout=5)
+usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+free = os.dup(0)
+os.close(free)
+def read_in_a_crowd():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, usual[1]))
+    try:
+        store.read("k", timeout=5)
+    except StoreUnavailable as error:
+        message = str(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    print(error_words(message))
+def error_words(message):
+    return [words for words in ("Too many open files", "ulimit") if words in message]
+read_in_a_crowd()
+os.mkdir(os.path.join(sys.argv[1], "d"))
+try:
+    store.read("d", timeout=5)
+except StoreUnavailable:
+    read_in_a_crowd()
+print(store.read("k", timeout=5) is not None)
+"""
+
+
+def test_with_no_descriptor_left_the_error_is_still_ours(tmp_path: Path) -> None:
+    """Not even a module can be loaded then, as those that know the words for other errors are."""
+    done = subprocess.run(
+        [sys.executable, "-c", CROWDED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "['Too many open files']",
+        "['Too many open files', 'ulimit']",
+        "True",
+    ]
 
 
 def test_a_directory_that_another_makes_just_then_is_used(

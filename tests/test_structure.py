@@ -23,6 +23,7 @@ ROOMS = [
         "exceptions",
         "forking",
         "network",
+        "own_requests",
         "secret",
         "trust",
         "value",
@@ -150,6 +151,7 @@ def test_the_public_names_are_there_and_no_others() -> None:
     """People outside build on these."""
     for name in betfair_session.__all__:
         assert getattr(betfair_session, name).__name__ == name
+    assert betfair_session.__all__ == sorted(betfair_session._HOME_OF)
     assert set(betfair_session.__all__) == names_for_type_checkers()
     with pytest.raises(AttributeError):
         getattr(betfair_session, "get_session")  # noqa: B009 - mypy knows that it is missing

@@ -4,39 +4,26 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import signal
 import sys
-from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from betfair_session.exceptions import (
-    BetfairSessionError,
-    ConfigurationError,
-    ExchangeError,
-    IdentityUnavailable,
-    LoginRefused,
-    StoreError,
-)
-
+# All else is imported where `main` can still tell of Ctrl-C: it takes a moment, and people have
+# pressed it by then.
 if TYPE_CHECKING:
+    import logging
+    from argparse import Namespace
     from collections.abc import Sequence
 
 ERROR, USAGE, REFUSED, CANNOT_TELL, STORE = 1, 2, 3, 4, 5
 INTERRUPTED, TERMINATED = 130, 143
 
-_CODES: tuple[tuple[type[BaseException], int], ...] = (
-    (ConfigurationError, USAGE),
-    (LoginRefused, REFUSED),
-    (IdentityUnavailable, CANNOT_TELL),
-    (ExchangeError, CANNOT_TELL),
-    (StoreError, STORE),
-    (KeyboardInterrupt, INTERRUPTED),
-)
-
 # Events that end a call with an error, which is told anyway.
 _TOLD_ANYWAY = frozenset({"refused", "cannot tell", "failed"})
+
+
+class OutputError(Exception):
+    """Standard output took no more; `str` is the system's reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,25 +36,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 fine, 1 our error, 2 wrong usage or configuration, 3 login refused,
         4 Betfair cannot tell or is down, 5 the store, 130 interrupted, 143 terminated.
     """
-    from .output import OutputError, prepare
-
-    prepare()
     try:
-        return _run(sys.argv[1:] if arguments is None else list(arguments))
-    except OutputError as error:
-        # The interpreter would try once more when it ends, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.stderr.write(f"betfair-session: cannot write to standard output: {error}\n")
-        return ERROR
+        from .output import complain, finish, prepare
+
+        prepare()
+        try:
+            return _run(sys.argv[1:] if arguments is None else list(arguments))
+        except OutputError as error:
+            complain(f"betfair-session: cannot write to standard output: {error}\n")
+            return ERROR
+        finally:
+            finish()
+    except KeyboardInterrupt:  # in the first moment, or again while it was told of the first
+        return INTERRUPTED
 
 
 def _run(arguments: list[str]) -> int:
     """Run the command and tell what went wrong, but for the telling itself."""
-    from .output import OutputError, fail
-    from .parser import parse
-
-    chosen = Namespace(json="--json" in arguments, told=False)
+    chosen: Namespace | None = None
     try:
+        from .parser import parse
+
         chosen = parse(arguments)
         _show_warnings()
         with contextlib.suppress(ValueError):  # not in the main thread
@@ -76,17 +65,34 @@ def _run(arguments: list[str]) -> int:
     except OutputError:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where they end
+        from .output import fail
+
         code = code_of(error)
-        fail(_text(error), code, error, as_json=chosen.json and not chosen.told)
+        as_json = chosen.json and not chosen.told if chosen else "--json" in arguments
+        fail(_text(error), code, error, as_json=as_json)
     return code
 
 
 def code_of(error: BaseException) -> int:
     """Return the exit code for an error."""
-    return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
+    from betfair_session import exceptions
+
+    codes: tuple[tuple[type[BaseException], int], ...] = (
+        (exceptions.ConfigurationError, USAGE),
+        (exceptions.LoginRefused, REFUSED),
+        (exceptions.IdentityUnavailable, CANNOT_TELL),
+        (exceptions.ExchangeError, CANNOT_TELL),
+        (exceptions.StoreError, STORE),
+        (KeyboardInterrupt, INTERRUPTED),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), ERROR)
 
 
 def _text(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    from betfair_session.exceptions import BetfairSessionError, ConfigurationError, LoginRefused
+
     from .words import UNLOCK, may_be_mended, with_variable
 
     if isinstance(error, LoginRefused) and may_be_mended(error.login_class):
@@ -95,8 +101,6 @@ def _text(error: BaseException) -> str:
         return with_variable(str(error))
     if isinstance(error, BetfairSessionError):
         return str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
     # A foreign text may hold a secret: tell its kind only.
     return f"an error of its own, please report it: {_where(error)}"
 
@@ -111,6 +115,8 @@ def _where(error: BaseException) -> str:
 
 def _show_warnings() -> None:
     """Show the library's warnings in lines of their own, and nothing of other packages' logs."""
+    import logging
+
     logging.getLogger().addHandler(logging.NullHandler())
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("betfair-session: warning: %(message)s"))

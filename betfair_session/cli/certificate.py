@@ -24,9 +24,10 @@ def create(chosen: Namespace) -> int:
     directory = os.path.expanduser(chosen.directory)
     paths = write_files(directory, chosen.name, certificate, key, p12_passphrase=passphrase)
     names = [str(path) for path in paths]
+    private = "the .key, the .pem and the .p12" if chosen.p12 else "the .key and the .pem"
     what_to_do = (
-        f"Upload the .crt (or the .pem) at Betfair under {UPLOAD_PLACE}.\n"
-        "Keep the .key, the .pem and the .p12 to yourself: they are as good as half a password."
+        f"Upload the .crt at Betfair under {UPLOAD_PLACE}.\n"
+        f"Keep {private} to yourself: they are as good as half a password."
     )
     document = {"files": names, "upload": UPLOAD_PLACE}
     tell(chosen, document, "\n".join([*names, "", what_to_do]))

@@ -5,12 +5,15 @@ Errors too: with --json they are the document, otherwise one line on standard er
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
+
+from . import OutputError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,14 +39,44 @@ _ATTRIBUTES = (
 )
 
 
-class OutputError(Exception):
-    """Standard output took no more; `str` is the system's reason."""
+# What stands in for a stream that whoever started the program has closed, and that is None. In
+# this order each gets the number that is free, so that no file and no connection gets it. What
+# stands in for standard output can only be read: a result that nobody can get is an error.
+_STAND_INS = (
+    ("stdin", os.O_RDONLY, "r"),
+    ("stdout", os.O_RDONLY, "w"),
+    ("stderr", os.O_WRONLY, "w"),
+)
 
 
 def prepare() -> None:
-    """Let nothing fail for a character that the terminal or the pipe cannot show."""
+    """Let there be all streams, and none fail for a character that it cannot show."""
+    for name, flags, mode in _STAND_INS:
+        if getattr(sys, name) is None:
+            # It stays open, so that nothing complains of that when the program ends.
+            stream = open(  # noqa: SIM115
+                os.open(os.devnull, flags),
+                mode,
+                encoding="utf-8",
+                errors="backslashreplace",
+                closefd=False,
+            )
+            setattr(sys, name, stream)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def finish() -> None:
+    """Drop what a stream did not take: the interpreter would try once more, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        _finish(stream)
+
+
+def _finish(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def tell(chosen: Namespace, document: Mapping[str, object], text: str = "") -> None:
@@ -62,12 +95,19 @@ def write(line: str) -> None:
         OutputError: it could not be.
     """
     try:
-        print(line, flush=True)
+        sys.stdout.write(f"{line}\n")  # at once, unlike `print`: `head` may be gone after the text
+        sys.stdout.flush()
     except OSError as error:
         reason = error.strerror
     else:
         return
     raise OutputError(reason)
+
+
+def complain(text: str) -> None:
+    """Write to standard error, if it takes anything; the exit code tells in any case."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
 
 
 def fail(text: str, code: int, error: BaseException, *, as_json: bool) -> None:
@@ -86,7 +126,7 @@ def fail(text: str, code: int, error: BaseException, *, as_json: bool) -> None:
         content = {"type": type(error).__name__, "message": line, "exit_code": code, **facts}
         write(json.dumps({"error": content}))
     else:
-        sys.stderr.write(f"{paint('betfair-session:', 'red', sys.stderr)} {line}\n")
+        complain(f"{paint('betfair-session:', 'red', sys.stderr)} {line}\n")
 
 
 def paint(text: str, colour: Colour | None, stream: TextIO) -> str:

@@ -14,6 +14,7 @@ from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage.location import redact
 
 from . import certificate, demo, doctor, sandbox, session, status, texts
+from .output import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +47,9 @@ class _Parser(argparse.ArgumentParser):
         text = f"{_QUOTED.sub(_KEPT, message)} (see `{self.prog} --help`)"
         raise UsageError(text)
 
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - never given
+        write(self.format_help().removesuffix("\n"))
+
 
 class _Version(argparse.Action):
     """`--version`, without looking it up for every other command."""
@@ -53,7 +57,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        print(f"betfair-session {version('betfair-session')}")
+        write(f"betfair-session {version('betfair-session')}")
         parser.exit()
 
 

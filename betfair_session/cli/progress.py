@@ -11,7 +11,7 @@ from betfair_session.exceptions import BetfairSessionError
 from betfair_session.inspection import inspect_login
 from betfair_session.lease.flow import owner_name
 
-from .output import paint
+from .output import complain, paint
 from .words import moment
 
 if TYPE_CHECKING:
@@ -79,4 +79,4 @@ def _show(look: Callable[[], str], over: threading.Event) -> None:
         text = look()
         if text and text != shown and not over.is_set():
             shown = text
-            sys.stderr.write(paint(f"betfair-session: {text}", "dim", sys.stderr) + "\n")
+            complain(paint(f"betfair-session: {text}", "dim", sys.stderr) + "\n")

@@ -6,13 +6,12 @@ import contextlib
 import importlib.util
 import re
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 
-from .output import tell
+from .output import complain, tell
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def run(chosen: Namespace) -> int:
         addresses = {"api_url": sandbox.api_url, "stream_address": stream}
         tell(chosen, {**values, **trust, **addresses}, _exports(values))
         if not chosen.json:
-            sys.stderr.write(
+            complain(
                 "sandbox: running; paste these lines into another terminal or a .env file, then "
                 "try `betfair-session token`, or\n"
                 f"`betfair-session doctor --api-url {sandbox.api_url}`. Ctrl-C ends it.\n"

@@ -35,7 +35,7 @@ _STORE_SECONDS = 5.0
 
 def token(chosen: Namespace) -> int:
     """Print a live token."""
-    with _session(chosen) as session:
+    with _session(chosen, logs_in=True) as session:
         with progress(chosen, login_of(session)):
             found = session.token(timeout=chosen.timeout)
         tell(chosen, {**_place(session), "token": found}, found)
@@ -156,12 +156,17 @@ def place_of(chosen: Namespace, environment: Environment) -> Place:
 
 
 @contextmanager
-def _session(chosen: Namespace, *, bounded: bool = False) -> Iterator[Session]:
-    """Make the session's handle; `bounded` by the time given, where its calls take none."""
+def _session(
+    chosen: Namespace, *, logs_in: bool = False, bounded: bool = False
+) -> Iterator[Session]:
+    """Make the session's handle; `bounded` by the time given, where its calls take none.
+
+    Only what `logs_in` needs the certificate: a stolen token can be ended where there is none.
+    """
     environment = Environment()
-    environment.require(place=chosen.store is None)
+    environment.require(certificate=logs_in, place=chosen.store is None)
     place = place_of(chosen, environment)
-    with environment.client() as client:
+    with environment.client(certificate=logs_in) as client:
         lease = LeaseSettings()
         if bounded:
             client.timeout = min(client.timeout, chosen.timeout)

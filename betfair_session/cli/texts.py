@@ -45,6 +45,7 @@ in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
 """
 
 _ACCOUNT = "`betfair-session --help` lists the variables for the account."
+_NO_LOGIN = f"{_ACCOUNT} No certificate is needed."
 
 TOKEN = f"""\
 print a live session token, and nothing else
@@ -67,7 +68,7 @@ ask Betfair whether the stored session lives
 
 One keepAlive for the stored token, which also extends its session; never a login.
 
-{_PLACE}{_ACCOUNT}
+{_PLACE}{_NO_LOGIN}
 
 examples:
   betfair-session check && echo "the session lives"
@@ -101,7 +102,7 @@ end the stored session and remove its object
 Ends the session at Betfair, for all who share it, and removes the object; fine if there is none.
 One line says that it is done; with --quiet, none.
 
-{_PLACE}{_ACCOUNT}
+{_PLACE}{_NO_LOGIN}
 
 example:
   betfair-session logout ~/.betfair session.token
@@ -120,7 +121,7 @@ is to forget. One line says that it is done; with --quiet, none.
 
 The logins of the last minute stay counted: more than 4 a minute would get the account banned.
 
-{_PLACE}{_ACCOUNT}
+{_PLACE}{_NO_LOGIN}
 
 example:
   betfair-session unlock && betfair-session token

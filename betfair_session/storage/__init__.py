@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
 
-from .location import mistyped, redact, scheme_of
+from .location import local_path, mistyped, redact, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
     if scheme is None or scheme in _LOCAL:
         from .local import LocalStore
 
-        return LocalStore(_local_path(url), options)
+        return LocalStore(local_path(url), options)
     if scheme.startswith("obstore+") or options.pop("obstore", False):
         from .obstore import ObstoreStore
 
@@ -123,15 +123,6 @@ def _object_store(schemes: set[str]) -> type[Any] | None:
 
         return AzureStore
     return None
-
-
-def _local_path(url: str) -> str:
-    path = url.split("://", 1)[-1]
-    if not path or any(ord(character) < 0x20 for character in path):  # noqa: PLR2004 - as in a key
-        message = f"the store {path!r} names no directory"
-        raise ConfigurationError(message)
-    # file:///C:/tokens names C:/tokens.
-    return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
 
 
 def _generic(url: str, options: dict[str, Any]) -> TokenStore:

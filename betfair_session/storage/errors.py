@@ -83,9 +83,18 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         its context: VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError. The
         foreign error is its cause if that holds no credential.
     """
-    # Needed by nobody whose calls succeed.
-    from .faults import HINTS, WHAT
-    from .verdict import judge, may_keep
+    what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
+    try:  # they are needed by nobody whose calls succeed
+        from .faults import HINTS, WHAT
+        from .verdict import judge, may_keep
+    except OSError as lost:  # no descriptor is left to read them with, most likely
+        return StoreUnavailable(
+            f"cannot {operation.verb} {what}: no file can be opened ({lost.strerror})",
+            store=operation.store,
+            key=operation.key,
+            reason="busy",
+            landed=operation.writes,
+        )
 
     verdict = judge(error)
     reason = verdict.reason
@@ -95,10 +104,11 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         reason = "busy"
     elif reason == "other" and operation.verb == "open":
         reason = "configuration"
-    what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
     hint = operation.hints.get(reason) or HINTS.get(reason)
     message = f"cannot {operation.verb} {what}: {WHAT[reason]} ({verdict.detail})"
     message = f"{message}; {hint}" if hint else message
+    if reason == "exhausted":
+        reason = "busy"  # programs do the same about both
     ours: BetfairSessionError
     if reason == "configuration":
         ours = ConfigurationError(message)

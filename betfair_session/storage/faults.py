@@ -23,6 +23,7 @@ WHAT = {
     "busy": "something else is using it",
     "configuration": "an option or the URL does not fit",
     "conflict": "another write was there first",
+    "exhausted": "this process or machine has too many files or threads",
     "forbidden": "access was refused",
     "full": "there is no room left",
     "no-bucket": "there is no such bucket, container or directory",
@@ -36,6 +37,7 @@ WHAT = {
 """Each reason in words."""
 
 HINTS = {
+    "exhausted": "raise the limit (ulimit -n for files, -u for threads), or find what keeps them",
     "forbidden": "check the permissions, and the credentials where there are any",
     "full": "free some space or raise the quota",
     "no-bucket": "create it, or correct its name",
@@ -129,6 +131,7 @@ TYPES = {
     # ours, and the interpreter's
     "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
     "betfair_session:Garbled": _GARBLED,
+    "betfair_session:NoThreadError": ("exhausted", Sent.NEVER),
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,
     "builtins:TimeoutError": _TIMEOUT,
@@ -241,7 +244,8 @@ ERRNOS = {
         ("EACCES EPERM", ("forbidden", _BEFORE)),
         ("EROFS", ("read-only", _BEFORE)),
         ("ENOSPC EDQUOT EFBIG", ("full", _BEFORE)),
-        ("EBUSY EAGAIN ETXTBSY EDEADLK ENOLCK EMFILE ENFILE", ("busy", _BEFORE)),
+        ("EBUSY EAGAIN ETXTBSY EDEADLK ENOLCK", ("busy", _BEFORE)),
+        ("EMFILE ENFILE", ("exhausted", _BEFORE)),
         ("ENOENT", ("missing", _BEFORE)),
         ("EEXIST", ("conflict", _BEFORE)),
         ("ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL", ("other", _BEFORE)),

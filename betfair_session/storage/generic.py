@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.deadline import run_within
 from betfair_session.exceptions import ConfigurationError, StoreError
+from betfair_session.forking import ForkSafeLock
 
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
@@ -30,7 +30,7 @@ _LOST = frozenset({"timeout", "unreachable"})
 class GenericStore(TokenStore):
     """Objects below `root` on an fsspec filesystem; no atomicity between processes."""
 
-    _shared_lock: threading.Lock | None = None
+    _shared_lock: ForkSafeLock | None = None
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class GenericStore(TokenStore):
         self._root = root.rstrip("/")
         self._reopen = reopen
         self._process = os.getpid()
-        self._opening = threading.Lock()
-        self._lock = self._shared_lock or threading.Lock()
+        self._opening = ForkSafeLock()
+        self._lock = self._shared_lock or ForkSafeLock()
         self.label = label
         _leave_at_fork(filesystem)
 
@@ -132,21 +132,31 @@ class GenericStore(TokenStore):
         operation = Operation(verb, self.label, key, single=False)
         if self._process != os.getpid():
             attempt(self._after_fork, operation)
-        used = self._filesystem
+        lock = self._lock
         try:
             return attempt(lambda: run_within(timeout, work), operation)
         except StoreError as error:
-            # Some drivers, sshfs for one, never connect again once a connection is lost.
-            if error.reason in _LOST and self._reopen and self._filesystem is used:
-                self._filesystem = None
+            if error.reason in _LOST and self._lock is lock:
+                self._renew()
             raise
 
     def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
         with self._opening:
-            if self._filesystem is None and self._reopen:
-                self._filesystem = self._reopen()
-                _leave_at_fork(self._filesystem)
-            return self._filesystem
+            filesystem = self._filesystem
+            if filesystem is None and self._reopen:
+                filesystem = self._filesystem = self._reopen()
+                _leave_at_fork(filesystem)
+            return filesystem
+
+    def _renew(self) -> None:
+        """Leave behind a lost connection, and the locks that an abandoned thread may never release.
+
+        Some drivers, sshfs for one, never connect again once a connection is lost. A write that was
+        given up may meet the next one from here on, as another process's always may.
+        """
+        self._lock, self._opening = ForkSafeLock(), ForkSafeLock()
+        if self._reopen:
+            self._filesystem = None
 
     def _after_fork(self) -> None:
         """Have the filesystem opened anew: fsspec's event loop does not survive a fork."""
@@ -156,8 +166,7 @@ class GenericStore(TokenStore):
                 "make it in the process that uses it, or give a URL instead"
             )
             raise ConfigurationError(message)
-        self._filesystem = None
-        self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._renew()
         self._process = os.getpid()
 
 
@@ -165,7 +174,7 @@ class MemoryStore(GenericStore):
     """fsspec's memory filesystem: one process, so its lock makes every call atomic."""
 
     atomic = True
-    _shared_lock = threading.Lock()  # fsspec keeps one memory for the whole process
+    _shared_lock = ForkSafeLock()  # fsspec keeps one memory for the whole process
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
         del timeout  # nothing here waits

@@ -22,7 +22,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from betfair_session.exceptions import StoreError, StoreUnavailable
+from betfair_session.exceptions import ConfigurationError, StoreError, StoreUnavailable
 
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
@@ -56,8 +56,12 @@ class LocalStore(TokenStore):
     atomic = True
 
     def __init__(self, root: str, options: Mapping[str, Any] | None = None) -> None:
-        """Keep objects in files below the directory `root`."""
-        self._root = os.path.abspath(os.path.expanduser(root))
+        """Keep objects in files below the directory `root`.
+
+        Raises:
+            ConfigurationError: nobody can tell where that is.
+        """
+        self._root = _absolute(root)
         self._allow_world_writable = bool((options or {}).get("allow_world_writable"))
         self._warned: set[str] = set()
         self.label = self._root
@@ -246,6 +250,22 @@ def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _absolute(path: str) -> str:
+    """Return a path from the root on, which stays the same wherever the program goes."""
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        message = (
+            f"the store {path!r}: the home directory is not known; name it from / on, or write "
+            f"./{path} for a directory of that name"
+        )
+        raise ConfigurationError(message)
+    try:
+        return os.path.abspath(expanded)
+    except FileNotFoundError:
+        message = f"the store {path!r}: the working directory is gone; name the store from / on"
+        raise ConfigurationError(message) from None
+
+
 def _make_directory(path: str) -> None:
     """Make a directory and its parents, each only for its owner."""
     if os.path.isdir(path):
@@ -253,6 +273,8 @@ def _make_directory(path: str) -> None:
     _make_directory(os.path.dirname(path))
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
+        if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
     if not os.path.isdir(path):  # it is, too, when another process was faster
         raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
 

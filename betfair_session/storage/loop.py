@@ -7,17 +7,20 @@ the request go on. Here a call that ran out of time is cancelled, so that no wri
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import selectors
-import threading
 import time
 import weakref
+from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from betfair_session.deadline import start
 from betfair_session.exceptions import ConfigurationError
 
-from .once import Once, OutOfTime
+from .once import Once, OutOfTime, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -63,9 +66,27 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
     os.register_at_fork(after_in_child=_leave_parents_loops)
 
 
+class DaemonExecutor(ThreadPoolExecutor):
+    """Does what blocks (the drivers look up names so) in threads that keep no process alive.
+
+    The usual executor takes no work once the main thread has ended, while others may go on for
+    days. asyncio wants one of its kind.
+    """
+
+    def submit(
+        self, work: Callable[..., T], /, *args: object, **options: object
+    ) -> concurrent.futures.Future[T]:
+        """Begin at once, in a thread of its own."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()  # nobody cancels it from here on
+        start(partial(fill, future, partial(work, *args, **options)))
+        return future
+
+
 def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="betfair-session-io", daemon=True).start()
+    loop.set_default_executor(DaemonExecutor())
+    start(loop.run_forever)
     return loop
 
 
@@ -127,11 +148,13 @@ def release(processes: dict[int, Once[T]], shut: Callable[[T], Coroutine[Any, An
         processes: the drivers by process; a parent's is not this one's to close.
         shut: makes the coroutine that closes one.
     """
-    once = processes.get(os.getpid())
+    once, loops = processes.get(os.getpid()), _loops.get(os.getpid())
     driver = None if once is None else once.take()
-    if driver is None or os.getpid() not in _loops:  # without a loop nothing was opened on one
+    # Looked at without a lock: the collector may run in a thread that starts the loop, or that the
+    # starting one waits for.
+    loop = None if loops is None else loops.peek()
+    if driver is None or loop is None:  # without a loop nothing was opened on one
         return
-    loop = background_loop()
     try:
         inside = asyncio.get_running_loop() is loop
     except RuntimeError:

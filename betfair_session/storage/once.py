@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from betfair_session.deadline import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +19,21 @@ class OutOfTime(TimeoutError):
     """The time was over before anything was sent."""
 
 
+def fill(future: concurrent.futures.Future[T], make: Callable[[], T]) -> None:
+    """Put what `make` returns or raises into a future."""
+    try:
+        future.set_result(make())
+    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        future.set_exception(error)
+
+
 class Once(Generic[T]):
     """Something that is made once, by whoever asks first, while the others wait for it."""
 
     def __init__(self) -> None:
         """Start with nothing made."""
-        self._lock = threading.Lock()
+        # The collector may run what asks again in the very thread that holds it.
+        self._lock = threading.RLock()
         self._future: concurrent.futures.Future[T] | None = None
 
     def get(self, make: Callable[[], T], *, timeout: float) -> T:
@@ -36,23 +48,18 @@ class Once(Generic[T]):
 
         Raises:
             OutOfTime: it is not made yet.
+            NoThreadError: there is no thread to make it in.
             Exception: whatever `make` raised.
         """
         with self._lock:
             future = self._future
             if future is None or (future.done() and future.exception() is not None):
-                future = self._future = concurrent.futures.Future()
-                threading.Thread(target=self._fill, args=(future, make), daemon=True).start()
+                future = concurrent.futures.Future()
+                start(partial(fill, future, make))
+                self._future = future  # not before: without a thread it would stay empty for ever
         if not concurrent.futures.wait([future], max(timeout, 0)).done:
             raise OutOfTime
         return future.result()
-
-    @staticmethod
-    def _fill(future: concurrent.futures.Future[T], make: Callable[[], T]) -> None:
-        try:
-            future.set_result(make())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            future.set_exception(error)
 
     def peek(self) -> T | None:
         """Return what was made, if anything."""

@@ -68,7 +68,8 @@ class Verdict(Value):
     """What an error means.
 
     Attributes:
-        reason: one of StoreError's reasons, or "missing" (no such object), or "configuration".
+        reason: one of StoreError's reasons, or "missing" (no such object), "configuration" or
+            "exhausted" (no descriptor or thread left; outside it is "busy").
         sent: how far the request came.
         detail: the error in a few words, without credentials.
     """

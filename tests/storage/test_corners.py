@@ -13,8 +13,16 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 
-from betfair_session import ConfigurationError
-from betfair_session.storage import driver as drivers, local, loop as loops, obstore, open_store
+from betfair_session import ConfigurationError, StoreUnavailable
+from betfair_session.deadline import NoThreadError
+from betfair_session.storage import (
+    driver as drivers,
+    local,
+    loop as loops,
+    obstore,
+    once as onces,
+    open_store,
+)
 from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.errors import Operation, _landed
@@ -115,6 +123,25 @@ def test_what_is_made_once_has_a_time_to_be_made_in() -> None:
     assert go.get(make, timeout=30) == "made"
 
 
+def test_what_could_not_be_begun_is_begun_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on threads may be reached for a moment; nothing waits for ever for what it hit."""
+
+    def refuse(_: threading.Thread) -> NoReturn:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    made: Once[str] = Once()
+    store = open_store("obstore+s3://bucket", {"key": "k", "secret": "s"})
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(NoThreadError):
+        made.get(lambda: "made", timeout=30)
+    with pytest.raises(StoreUnavailable, match=r"too many files or threads.*no thread") as caught:
+        store.replace("token", b"content", timeout=30)
+    assert (caught.value.reason, caught.value.landed) == ("busy", False)
+    monkeypatch.undo()
+    assert made.get(lambda: "made", timeout=30) == "made"
+
+
 # --- what is given -------------------------------------------------------------------------------
 
 
@@ -196,6 +223,61 @@ def test_a_generic_store_is_opened_anew_in_another_process(tmp_path: Path) -> No
         given.read("token", timeout=5)
 
 
+class Hanging:
+    """Something that hangs once, as on a connection that is only half open."""
+
+    def __init__(self) -> None:
+        """Hang the first time."""
+        self.calls = 0
+        self.gate = threading.Event()
+
+    def __call__(self) -> None:
+        """Hang, or not."""
+        self.calls += 1
+        if self.calls == 1:
+            self.gate.wait(60)
+
+
+@pytest.mark.parametrize("given", ["by its URL", "open"])
+def test_a_write_that_hangs_keeps_no_other_from_writing(tmp_path: Path, given: str) -> None:
+    """Its thread is abandoned, with the lock in its hand."""
+    hang = Hanging()
+
+    class Filesystem(Plain):
+        protocol = "plain"
+
+        def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+            hang()
+            super().pipe_file(*arguments, **options)
+
+    fsspec.register_implementation("plain", Filesystem, clobber=True)
+    opened = (Filesystem(skip_instance_cache=True), str(tmp_path))
+    store = open_store(opened if given == "open" else f"plain://{tmp_path}")
+    with pytest.raises(StoreUnavailable) as caught:
+        store.replace("token", b"first", timeout=0.01)
+    assert caught.value.reason == "timeout"
+    store.replace("token", b"second", timeout=30)
+    found = store.read("token", timeout=30)
+    assert found is not None
+    assert found.content == b"second"
+    hang.gate.set()
+
+
+def test_an_opening_that_hangs_keeps_no_other_from_opening(tmp_path: Path) -> None:
+    """Nor does its abandoned thread."""
+    hang = Hanging()
+
+    def reopen() -> Plain:
+        hang()
+        return Plain(skip_instance_cache=True)
+
+    store = GenericStore(None, str(tmp_path), label="plain", reopen=reopen)
+    with pytest.raises(StoreUnavailable):
+        store.read("token", timeout=0.01)
+    assert store.read("token", timeout=30) is None
+    hang.gate.set()
+
+
 @pytest.mark.parametrize("loop", ["none", "of a parent"])
 def test_a_filesystem_without_a_loop_has_nothing_to_leave(loop: str) -> None:
     """It runs on its caller's, or says that it was made before a fork."""
@@ -254,6 +336,35 @@ def test_a_driver_is_given_back_from_inside_its_loop_without_waiting() -> None:
     asyncio.run_coroutine_threadsafe(inside(), loop).result(30)
     assert closed.wait(30)
     assert once.peek() is None
+
+
+def test_a_driver_is_given_back_whoever_is_at_the_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector may run in a thread that starts a loop, or that such a thread waits for."""
+    closed = threading.Event()
+    once: Once[str] = Once()
+    once.get(lambda: "driver", timeout=30)
+    background_loop()
+
+    async def shut(_: str) -> None:
+        closed.set()
+
+    def collect() -> None:
+        loops.release({os.getpid(): once}, shut)
+
+    collector = threading.Thread(target=collect, daemon=True)
+    with loops._loops[os.getpid()]._lock:
+        collector.start()
+        collector.join(30)
+        assert not collector.is_alive()
+    assert closed.wait(30)
+
+    def start(work: Callable[[], object]) -> None:
+        assert other.take() is None
+        work()
+
+    other: Once[str] = Once()
+    monkeypatch.setattr(onces, "start", start)
+    assert other.get(lambda: "made", timeout=30) == "made"
 
 
 @pytest.mark.parametrize("given", ["before a fork", "none", "stopped"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -102,6 +104,18 @@ def test_codes_that_say_nothing_come_with_advice(status: int, code: str, advice:
     assert code in str(ours)
     assert advice in str(ours)
     assert "credentials" not in str(ours)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("verb", ["read", "create"])
+def test_too_many_open_files_are_named(verb: str, number: int) -> None:
+    """Nobody else uses the token; and what could not be opened was not changed."""
+    ours = explain(OSError(number, os.strerror(number)), Operation(verb, "/x", "k"))
+    assert isinstance(ours, StoreUnavailable)
+    assert (ours.reason, ours.landed) == ("busy", False)
+    assert "ulimit -n" in str(ours)
+    assert "open files" in str(ours)
+    assert "something else" not in str(ours)
 
 
 def test_the_words_fit_a_directory() -> None:

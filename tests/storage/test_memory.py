@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import fsspec
 import pytest
 
+from betfair_session.storage import open_store
+from betfair_session.storage.generic import MemoryStore
 from storage.contract import ThreadRaces, Whole
-from storage.places import MemoryPlace
+from storage.places import TIMEOUT, MemoryPlace
 from storage.suites import TokenStoreContract
-from storage.surroundings import Forks, OwnFilesystem
+from storage.surroundings import Forks, OwnFilesystem, in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,3 +30,17 @@ class TestMemory(TokenStoreContract, ThreadRaces, Whole, Forks, OwnFilesystem):
         memory = fsspec.filesystem("memory")
         if memory.exists(f"/{folder}"):
             memory.rm(f"/{folder}", recursive=True)
+
+
+def test_a_fork_while_another_thread_writes_leaves_the_child_able_to() -> None:
+    """The child has a copy of the lock that is held, and nobody in it who would release it."""
+    store = open_store(f"memory://t{secrets.token_hex(8)}")
+    assert isinstance(store, MemoryStore)
+
+    def work() -> object:
+        store.create("token", b"content", timeout=TIMEOUT)
+        found = store.read("token", timeout=TIMEOUT)
+        return found and bytes(found.content)
+
+    with MemoryStore._shared_lock, store._opening:
+        assert in_a_child(work) == b"content"

@@ -17,6 +17,7 @@ import fsspec
 import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from servers.fixtures import lack
+from servers.process import HOST
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
@@ -71,6 +72,22 @@ print(store.read("token", timeout=10).content.decode(), len(os.listdir(place)))
 """
 
 
+_OUTLIVES = """
+import json, sys, threading
+from betfair_session.storage import open_store
+
+url, options = json.loads(sys.stdin.read())
+store = open_store(url, options)
+
+def bot():
+    threading.main_thread().join()
+    store.create("token", b"content", timeout=60)
+    print(store.read("token", timeout=60).content.decode())
+
+threading.Thread(target=bot).start()
+"""
+
+
 @pytest.mark.parametrize("wrapper", ["simplecache", "filecache", "blockcache"])
 def test_a_caching_url_is_refused(tmp_path: Path, wrapper: str) -> None:
     """A cache in the URL chain would go on serving a dead token."""
@@ -118,6 +135,28 @@ def test_the_type_of_a_google_bucket_is_not_asked(
         assert store.read("token", timeout=10) is not None
         store.delete("token", timeout=10)
     assert [each.method for each in proxy.requests] == ["POST", "GET", "DELETE"]
+
+
+@pytest.mark.skipif(
+    (3, 12) <= sys.version_info < (3, 12, 3),
+    reason="these start no thread once the main one has ended (python/cpython#113964)",
+)
+@pytest.mark.parametrize("kind", ["moto", "gcs", "azure"])
+def test_threads_that_outlive_the_main_one_are_served(
+    bucket_on: Callable[[str], Bucket], kind: str
+) -> None:
+    """The drivers look up names in asyncio's own threads, of which there are no more by then."""
+    bucket = bucket_on(kind)
+    named = bucket.server.endpoint.replace(HOST, "localhost")
+    done = subprocess.run(
+        [sys.executable, "-c", _OUTLIVES],
+        input=json.dumps([bucket.url(), bucket.server.options(named)]),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == "content\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,10 @@ def compare_clocks(clocks: list[Clock]) -> Finding:
 def _ask(
     name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, strict: bool
 ) -> tuple[Finding, Clock | None]:
-    import requests
+    from betfair_session.own_requests import OwnSession
 
     dates: list[str] = []
-    with requests.Session() as session:
-        session.trust_env = False  # as the client's own: no .netrc, no other CA bundle
+    with OwnSession() as session:
         session.hooks["response"].append(
             lambda response, **_: dates.append(response.headers.get("Date", ""))
         )
