@@ -48,14 +48,14 @@ GROUPS = {
         [
             *("tests/test_texts.py", "tests/test_failures.py", "tests/test_session.py"),
             *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
-            *("tests/test_login.py", "tests/test_corners.py"),
+            *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
         ],
     ),
     "identity": (
         ["identity.py", "answers.py"],
         [
             *("tests/test_texts.py", "tests/test_answers.py", "tests/test_identity.py"),
-            *("tests/test_login.py", "tests/test_corners.py"),
+            *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
         ],
     ),
     "storage": (
@@ -64,6 +64,7 @@ GROUPS = {
             *("tests/storage/test_local.py", "tests/storage/test_memory.py"),
             *("tests/storage/test_errors.py", "tests/storage/test_choice.py"),
             *("tests/storage/test_corners.py", "tests/test_local_store.py"),
+            "tests/storage/test_location.py",
         ],
     ),
     "clouds": (

@@ -24,11 +24,12 @@ class NoThreadError(OSError):
         super().__init__(errno.EAGAIN, "no thread can be started")
 
 
-def start(work: Callable[[], object]) -> threading.Thread:
+def start(work: Callable[[], object], name: str = "betfair-session") -> threading.Thread:
     """Do `work` in a thread of its own that does not keep the process alive.
 
     Args:
         work: what to do.
+        name: the thread's name, for people.
 
     Returns:
         The thread.
@@ -36,7 +37,7 @@ def start(work: Callable[[], object]) -> threading.Thread:
     Raises:
         NoThreadError: there are too many, or the interpreter is shutting down.
     """
-    thread = threading.Thread(target=work, daemon=True, name="betfair-session")
+    thread = threading.Thread(target=work, daemon=True, name=name)
     try:
         thread.start()
     except RuntimeError:
