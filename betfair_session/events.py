@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .value import Value
@@ -85,7 +87,7 @@ class Event(Value):
 
 
 class Reporter:
-    """Tells of one token's events."""
+    """Tells of one token's events: the log at once, the hook when a call is over."""
 
     def __init__(self, store: str, key: str, hook: Callable[[Event], object] | None) -> None:
         """Prepare.
@@ -98,23 +100,22 @@ class Reporter:
         self._store = store
         self._key = key
         self._hook = hook
+        self._waiting: deque[Event] = deque()
 
     def tell(self, kind: Kind, seconds: float, detail: str = "") -> None:
-        """Log one event, and hand it to the hook."""
-        self.hand(self.log(kind, seconds, detail))
-
-    def log(self, kind: Kind, seconds: float, detail: str = "") -> Event:
-        """Log one event, and return it for the hook."""
+        """Log one event, and keep it for the hook."""
         level = _LEVELS.get(kind, logging.DEBUG)
         text = f": {detail}" if detail else ""
         _log.log(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
-        return Event(kind, self._store, self._key, seconds, detail)
+        if self._hook:
+            self._waiting.append(Event(kind, self._store, self._key, seconds, detail))
 
-    def hand(self, event: Event) -> None:
-        """Hand an event to the hook; what that raises is logged and goes no further."""
-        if self._hook is None:
-            return
-        try:
-            self._hook(event)
-        except Exception:  # noqa: BLE001 - it is the caller's code
-            _log.exception("the hook for events failed")
+    def hand_over(self) -> None:
+        """Hand to the hook what was kept: not before, since a slow one would hold up everybody."""
+        while self._hook and self._waiting:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                event = self._waiting.popleft()
+                try:
+                    self._hook(event)
+                except Exception:  # noqa: BLE001 - it is the caller's code
+                    _log.exception("the hook for events failed")

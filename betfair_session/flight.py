@@ -7,8 +7,8 @@ import copy
 import os
 import threading
 import time
-from concurrent.futures import Future, TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Generic, TypeVar
+from concurrent.futures import Future, InvalidStateError, TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .deadline import NoThreadError, start
 from .exceptions import (
@@ -33,23 +33,30 @@ class _Call(Future[_T]):
 
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
-        thread: the thread that works on it, once there is one.
+        over: ends when all is done that belongs to it.
     """
 
     def __init__(self, deadline: float) -> None:
         super().__init__()
         self.deadline = deadline
-        self.thread: int | None = None
+        self.over: Future[None] = Future()
 
 
 class SingleFlight(Generic[_T]):
     """Lets the first caller work and the others wait for what comes of it."""
 
-    def __init__(self) -> None:
-        """Start with no call under way."""
+    def __init__(self, afterwards: Callable[[], object] = lambda: None) -> None:
+        """Start with no call under way.
+
+        Args:
+            afterwards: what the first caller does when the others need not wait any more. It may
+                not join a call itself.
+        """
         # By process: a forked child has the parent's call, but not the thread that works on it.
         # One atomic step of the dict decides who leads, so that no fork can leave a lock held.
         self._calls: dict[int, _Call[_T]] = {}
+        self._afterwards = afterwards
+        self._in_it: set[int] = set()
 
     def join(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -66,10 +73,11 @@ class SingleFlight(Generic[_T]):
 
         Raises:
             LoginTimeout: another was not ready in time.
-            ConfigurationError: it is this thread's own, which a hook called from `work` waits for.
+            ConfigurationError: it is called from within `afterwards`.
             Exception: whatever `work` raised, for each of the callers; for want of time only if
                 this caller has no more of it.
         """
+        self._check_place()
         while True:
             mine: _Call[_T] = _Call(deadline)
             try:
@@ -82,9 +90,6 @@ class SingleFlight(Generic[_T]):
                 self._leave(mine)
             if not wait:
                 return None
-            if call.thread == threading.get_ident():
-                message = "a hook may not ask for the token whose call it is told of"
-                raise ConfigurationError(message)
             try:
                 error = call.exception(max(deadline - time.monotonic(), 0))
             except FutureTimeoutError:
@@ -113,23 +118,26 @@ class SingleFlight(Generic[_T]):
             LoginTimeout: as `join`.
             Exception: as `join`.
         """
+        self._check_place()
         while True:
             mine: _Call[_T] = _Call(deadline)
-            call, left = self._enter(mine), None
-            leads = call is mine
-            if leads:
-                try:
+            leads, left = False, None
+            try:
+                call = self._enter(mine)
+                leads = call is mine
+                if leads:
                     # Not the loop's own executor: that may be full of calls that wait for this one.
                     start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
-                except NoThreadError as why:
-                    self._leave(mine)
-                    message = "no thread can be started to ask for the token"
-                    raise IdentityUnavailable(message) from why
-            elif not wait:
-                return None
-            else:
+            except BaseException as why:
+                self._leave(mine)
+                if not isinstance(why, NoThreadError):
+                    raise
+                raise _no_thread() from why
+            if not leads:
+                if not wait:
+                    return None
                 left = max(deadline - time.monotonic(), 0)
-            if not await _done(call, left):
+            if not await _done(call.over if leads else call, left):
                 raise _too_slow()
             error = call.exception()
             if error is None or leads:
@@ -140,22 +148,37 @@ class SingleFlight(Generic[_T]):
         """Return the call under way; mine if there is none."""
         return self._calls.setdefault(os.getpid(), mine)
 
+    def _check_place(self) -> None:
+        if threading.get_ident() in self._in_it:
+            message = "a hook may not ask for the token whose call it is told of"
+            raise ConfigurationError(message)
+
     def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:
-        call.thread = threading.get_ident()
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - result() raises it
             self._leave(call, error)
         else:
-            del self._calls[os.getpid()]
-            call.set_result(result)
+            self._forget(call)
+            with contextlib.suppress(InvalidStateError):  # whoever began it was interrupted
+                call.set_result(result)
+        me = threading.get_ident()
+        self._in_it.add(me)
+        try:
+            self._afterwards()
+        finally:
+            self._in_it.discard(me)
+            call.over.set_result(None)
 
     def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
         """End a call that has no result; nothing if it has ended."""
-        if self._calls.get(os.getpid()) is call:
-            del self._calls[os.getpid()]
+        self._forget(call)
         if not call.done():
             call.set_exception(error or KeyboardInterrupt())
+
+    def _forget(self, call: _Call[_T]) -> None:
+        if self._calls.get(os.getpid()) is call:
+            del self._calls[os.getpid()]
 
 
 def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
@@ -174,17 +197,23 @@ def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
     raise again
 
 
+def _no_thread() -> IdentityUnavailable:
+    error = IdentityUnavailable("no thread can be started to ask for the token")
+    error.sent = False
+    return error
+
+
 def _too_slow() -> LoginTimeout:
     return LoginTimeout("another thread of this process is still at it")
 
 
-async def _done(call: Future[_T], seconds: float | None) -> bool:
+async def _done(call: Future[Any], seconds: float | None) -> bool:
     """Wait for a call to end; return whether it did in time."""
     import asyncio
 
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 
-    def tell(_: Future[_T]) -> None:
+    def tell(_: Future[Any]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
             loop.call_soon_threadsafe(over.set)
 

@@ -26,7 +26,9 @@ def describe(error: BaseException) -> str:
     """
     import requests
 
-    whose = "the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
+    # urllib3 blames the proxy also for what the server behind it does with a request.
+    proxied = isinstance(error, requests.exceptions.ProxyError) and never_left(error)
+    whose = "the proxy: " if proxied else ""
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
             return f"{whose}{type(cause).__name__}: {cause.strerror}"
@@ -44,13 +46,15 @@ def never_left(error: BaseException) -> bool:
     """
     import ssl
 
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-    kinds = (
-        *(ConnectTimeoutError, NewConnectionError, ProxyError, ssl.SSLCertVerificationError),
-        NoThreadError,
-    )
-    return any(isinstance(cause, kinds) for cause in _chain(error))
+    kinds = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
+    return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in _chain(error))
+
+
+def _no_tunnel(error: BaseException) -> bool:
+    """Tell whether a proxy answered that it makes no connection, in the words of Python's http."""
+    return isinstance(error, OSError) and str(error).startswith("Tunnel connection failed")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -87,34 +87,55 @@ class OwnAdapter(HTTPAdapter):
         self._context: dict[str, Any] = {} if context is None else {"ssl_context": context}
         self._sizes = (hosts, connections)
         self._process = os.getpid()
-        self._used = _clocks()
         super().__init__(hosts, connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         """Make the pool; see HTTPAdapter."""
         super().init_poolmanager(*args, **{**kwargs, **self._context})
+        _forget_the_idle(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
         """Return a proxy's pool; see HTTPAdapter."""
-        return super().proxy_manager_for(*args, **{**kwargs, **self._context})
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **{**kwargs, **self._context})
+        if not known:
+            _forget_the_idle(manager)
+        return manager
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
         """Send a request; see HTTPAdapter."""
-        self._drop_the_old()
-        response = super().send(request, **settings)
-        self._used = _clocks()
-        drop_if_out_of_step(response)
-        return response
-
-    def _drop_the_old(self) -> None:
         if self._process != os.getpid():
             # A forked child must not speak on its parent's connections, nor end them.
             self.proxy_manager: dict[str, Any] = {}
             self.init_poolmanager(*self._sizes)
             self._process = os.getpid()
+        response = super().send(request, **settings)
+        drop_if_out_of_step(response)
+        return response
+
+
+class _Forgetful:
+    """A pool of urllib3's that does not use connections again that idled for long."""
+
+    def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
+        if conn is not None:
+            conn.put_back = _clocks()
+        super()._put_conn(conn)  # type: ignore[misc] # the pool's
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's
+        conn = super()._get_conn(timeout)  # type: ignore[misc] # the pool's
+        then = getattr(conn, "put_back", None)
         # One of the clocks stands still while a function is frozen.
-        elif any(now - used > IDLE for now, used in zip(_clocks(), self._used, strict=True)):
-            self.close()
+        if then and any(now - back > IDLE for now, back in zip(_clocks(), then, strict=True)):
+            conn.close()  # it is opened anew when it is used
+        return conn
+
+
+def _forget_the_idle(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for proxies of any kind
+    kinds = manager.pool_classes_by_scheme.items()
+    manager.pool_classes_by_scheme = {
+        scheme: type(kind.__name__, (_Forgetful, kind), {}) for scheme, kind in kinds
+    }
 
 
 def drop_if_out_of_step(response: Response) -> None:

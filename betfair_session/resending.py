@@ -110,7 +110,7 @@ class ResendingAdapter(OwnAdapter):
 
 
 def _read(response: Response, budget: Budget) -> None:
-    """Read an answer's body as `content`, but no longer than there is time: nobody waits for it."""
+    """Read an answer's body as `content`; leave it when the time is over, and nobody waits."""
     pieces = []
     for piece in response.iter_content(_PIECE):
         pieces.append(piece)

@@ -72,7 +72,7 @@ def read_result(
     if number is None:
         answered = answer is not None and not error_code(answer)
     else:
-        if isinstance(answer, dict) and answer.get("id", number) != number:
+        if isinstance(answer, dict) and answer.get("id") not in (None, number):
             answer = None  # it is another call's
         answered = isinstance(answer, dict) and "result" in answer
     if status_code == _OK and answered:

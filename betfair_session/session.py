@@ -48,7 +48,6 @@ class Session:
         self._account = account
         self._store = store
         self._key = key
-        self._flight: SingleFlight[Secret] = SingleFlight()
         length = account.client.jurisdiction.session_length
         self._trust = Trust(
             account.verify_every,
@@ -56,6 +55,7 @@ class Session:
             shared=account.share_verification,
         )
         self._reporter = Reporter(store.label, key, account.on_event)
+        self._flight: SingleFlight[Secret] = SingleFlight(self._reporter.hand_over)
 
     @property
     def client(self) -> IdentityClient:
@@ -184,6 +184,7 @@ class Session:
 
         Raises:
             NotATokenError: the object is no token; it is left alone.
+            ConfigurationError: the proxy cannot be used; the token stays.
             IdentityUnavailable: Betfair cannot be asked; the token stays.
             StoreError: the object cannot be read or removed.
         """
@@ -205,6 +206,7 @@ class Session:
             self.client.logout(token)
             self._trust.forget(token)  # another thread may have verified it meanwhile
             self._reporter.tell("logged out", time.monotonic() - began, "the stored session")
+            self._reporter.hand_over()
         now = self._store.read(self._key, timeout=timeout)
         # Somebody may have noticed at once and logged in: that token is not ours to remove.
         if now is not None and now.version == stored.version:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from .deadline import OverrunError, run_within
 from .exceptions import ConfigurationError
+from .forking import ForkSafeLock
 from .network import describe, never_left
 from .secret import Secret
 
@@ -93,7 +93,11 @@ def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | No
     if proxies is None:
         return None
     with contextlib.suppress(TypeError, ValueError):
-        if all(isinstance(part, str) for pair in dict(proxies).items() for part in pair):
+        # None means none for that scheme, to requests.
+        if all(
+            isinstance(scheme, str) and isinstance(url, str | None)
+            for scheme, url in dict(proxies).items()
+        ):
             return proxies
     message = 'proxies must be a mapping, such as {"https": "http://proxy:3128"}'
     raise ConfigurationError(message)
@@ -113,7 +117,9 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
         ConfigurationError: it is no number, not above 0, or has no end.
     """
     # Whatever is a number to somebody, such as a Decimal; no text and no timedelta.
-    seconds = float(value) if hasattr(value, "__float__") else 0.0
+    seconds = 0.0
+    with contextlib.suppress(ArithmeticError, TypeError, ValueError):
+        seconds = float(value) if hasattr(value, "__float__") else 0.0
     if not 0 < seconds < float("inf"):
         message = f"{name} must be a number of seconds above 0, such as 20"
         raise ConfigurationError(message)
@@ -162,8 +168,7 @@ class Transport:
         self._theirs = session
         self._files = files
         self._session: requests.Session | None = None
-        self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def post(
         self,
@@ -202,7 +207,8 @@ class Transport:
             # The URL was looked at when it was given, so it is the proxy's.
             unusable = type(error).__name__
         except (requests.RequestException, OSError, ValueError) as error:
-            detail, sent = describe(error), not never_left(error)
+            # A caller's adapters may have sent it before the attempt that ended so.
+            detail, sent = describe(error), self._theirs is not None or not never_left(error)
         if unusable:
             message = (
                 f"the proxy in `proxies` or the environment cannot be used ({unusable}); it needs "
@@ -265,7 +271,7 @@ class Transport:
             data=None if form is None else _revealed(form),
             verify=self._verify,
             cert=self._files,
-            auth=_on_its_own,
+            auth=on_its_own,
             proxies=None if self._proxies is None else dict(self._proxies),
             timeout=(min(CONNECT_TIMEOUT, seconds), seconds),
             allow_redirects=False,
@@ -285,9 +291,6 @@ class Transport:
     def _open(self) -> requests.Session:
         if self._theirs is not None:
             return self._theirs
-        if self._process != os.getpid():
-            # The parent may have held it; its connections are the adapter's business.
-            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             if self._session is None:
                 from .own_requests import OwnAdapter, OwnSession
@@ -313,10 +316,16 @@ class Transport:
             session.close()
 
 
-def _on_its_own(request: Any) -> Any:  # noqa: ANN401 - requests' own types
+def on_its_own(request: Any) -> Any:  # noqa: ANN401 - requests' own types
     """Authenticate by nothing: without this, requests would send what .netrc says.
 
-    It is also where a hook can be added to those of a caller's session.
+    It is also where a hook can be added to those of a caller's session: no redirect is left.
+
+    Args:
+        request: the prepared request.
+
+    Returns:
+        The same.
     """
     request.register_hook("response", _without_location)
     return request

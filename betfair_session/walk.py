@@ -27,7 +27,7 @@ from .secret import Secret
 
 if TYPE_CHECKING:
     from .account import Account
-    from .events import Event, Kind, Reporter
+    from .events import Kind, Reporter
     from .storage.contract import StoredObject, TokenStore
     from .trust import Trust
 
@@ -59,7 +59,6 @@ class Walk:
         self._reporter = reporter
         self._deadline = 0.0
         self._asked = 0.0
-        self._events: list[Event] = []
 
     def go(self, *, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
         """Walk to a live token.
@@ -74,20 +73,12 @@ class Walk:
         Raises:
             BetfairSessionError: there is none to be had.
         """
-        try:
-            return self._go(deadline, seen)
-        finally:
-            # Not before: a slow hook would hold up all who wait for this login, and outlive it.
-            for event in self._events:
-                self._reporter.hand(event)
-
-    def _go(self, deadline: float, seen: tuple[StoredObject | None] | None) -> Secret:
         began = time.monotonic()
         self._deadline = deadline
         try:
             done = self._walk(seen)
         except BetfairSessionError as error:
-            self._tell(_kind(error), time.monotonic() - began, str(error))
+            self._reporter.tell(_kind(error), time.monotonic() - began, str(error))
             raise
         token = Secret(done.token)
         # Counted from when Betfair was asked, not from when it answered.
@@ -95,11 +86,8 @@ class Walk:
         self._trust.verified(token, time.monotonic() - since + done.age)
         if done.how != "logged in":
             kind: Kind = "adopted" if done.how == "adopted" else "resumed"
-            self._tell(kind, time.monotonic() - began)
+            self._reporter.tell(kind, time.monotonic() - began)
         return token
-
-    def _tell(self, kind: Kind, seconds: float, detail: str = "") -> None:
-        self._events.append(self._reporter.log(kind, seconds, detail))
 
     def _walk(self, seen: tuple[StoredObject | None] | None) -> m.Done:
         """Ask Betfair what the machine wants to know, until it knows enough."""
@@ -114,7 +102,7 @@ class Walk:
         ask = flow.start()
         while True:
             for note in flow.notes.drain():
-                self._tell(*note)
+                self._reporter.tell(*note)
             if isinstance(ask, m.Done):
                 if flow.junk and ask.how == "logged in":
                     self._warn_of_junk()
@@ -181,7 +169,7 @@ class Walk:
             return m.Unclear(error, sent=error.sent)
         except ConfigurationError as error:
             return m.Unclear(error, sent=False)
-        self._tell("logged in", time.monotonic() - self._asked)
+        self._reporter.tell("logged in", time.monotonic() - self._asked)
         return m.LoggedIn(token, fingerprint(token))
 
     def _end(self, token: Secret) -> m.LoggedOut:
@@ -196,7 +184,9 @@ class Walk:
                 error,
             )
             return m.LoggedOut(error)
-        self._tell("logged out", time.monotonic() - began, "the new session, which was not stored")
+        self._reporter.tell(
+            "logged out", time.monotonic() - began, "the new session, which was not stored"
+        )
         return m.LoggedOut()
 
 

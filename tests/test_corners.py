@@ -208,7 +208,7 @@ def test_options_that_are_changed_later_are_others(client: IdentityClient) -> No
 def test_a_hook_is_told_when_nobody_waits_for_the_login_any_more(
     client: IdentityClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It may take its time. What it may not do is to ask for the token itself."""
+    """It may take its time, of all threads. What it may not do is to ask for the token itself."""
     found = []
 
     def hook(event: Event) -> None:

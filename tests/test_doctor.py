@@ -554,6 +554,16 @@ def test_a_host_that_others_answer_for(
     assert sandbox.counts() == {}
 
 
+def test_a_proxy_that_cannot_be_used_is_a_finding(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Among the others."""
+    mine = {**variables, "HTTPS_PROXY": "nonsense://localhost:1"}
+    found = doctor(variables=mine, directory=tmp_path)
+    assert found.states("problem") == ["identity", "certlogin"]
+    assert "the proxy in `proxies` or the environment cannot be used" in json.dumps(found.all)
+
+
 def test_hosts_that_are_not_known_for_sure(variables: dict[str, str], tmp_path: Path) -> None:
     """Where they do not answer, it says what is uncertain about them; a proxy is respected."""
     mine = {name: value for name, value in variables.items() if "IDENTITY" not in name}

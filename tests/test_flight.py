@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -202,19 +203,61 @@ def test_other_failures_are_shared() -> None:
     _share(down, now + 0.5, FAR)
 
 
-def test_a_call_from_within_the_call_is_refused(flight: SingleFlight[str]) -> None:
-    """It would wait for itself."""
+def test_what_comes_afterwards_keeps_nobody_waiting() -> None:
+    """Others have the result meanwhile; whoever made the call returns when that is over, too."""
+    began, go = threading.Event(), threading.Event()
 
-    def again() -> str:
-        assert flight.join(alone, deadline=FAR, wait=False) is None
-        flight.join(alone, deadline=FAR)
-        return "never"
+    def afterwards() -> None:
+        began.set()
+        assert go.wait(60)
 
-    with pytest.raises(ConfigurationError, match="a hook may not ask for the token"):
-        flight.join(again, deadline=FAR)
-    with pytest.raises(ConfigurationError, match="a hook may not ask for the token"):
-        asyncio.run(flight.ajoin(again, deadline=FAR))
-    assert flight.join(alone, deadline=FAR) == ("alone", True)
+    mine: SingleFlight[str] = SingleFlight(afterwards)
+    calls: list[Callable[[], object]] = [
+        lambda: mine.join(work, deadline=FAR),
+        lambda: asyncio.run(mine.ajoin(work, deadline=FAR)),
+    ]
+    for call in calls:
+        working, finish = threading.Event(), threading.Event()
+
+        def work(working: threading.Event = working, finish: threading.Event = finish) -> str:
+            working.set()
+            assert finish.wait(60)
+            return "first"
+
+        began.clear()
+        go.clear()
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(call)
+            assert working.wait(60)
+            second = pool.submit(mine.join, alone, deadline=FAR)
+            finish.set()
+            assert began.wait(60)
+            found = second.result(60)
+            assert not first.done()
+            go.set()
+            # If the second came too late to share, it made a call of its own.
+            assert found in {("first", False), ("alone", True)}
+            assert first.result() == ("first", True)
+
+
+def test_a_call_from_within_what_comes_afterwards_is_refused() -> None:
+    """It would have an afterwards of its own, and so on."""
+    refused = []
+
+    def afterwards() -> None:
+        calls: list[Callable[[], object]] = [
+            lambda: mine.join(alone, deadline=FAR),
+            lambda: asyncio.run(mine.ajoin(alone, deadline=FAR)),
+        ]
+        for call in calls:
+            with pytest.raises(ConfigurationError, match="a hook may not ask for the token"):
+                call()
+            refused.append(call)
+
+    mine: SingleFlight[str] = SingleFlight(afterwards)
+    assert mine.join(alone, deadline=FAR) == ("alone", True)
+    assert asyncio.run(mine.ajoin(alone, deadline=FAR)) == ("alone", True)
+    assert len(refused) == 4
 
 
 class Interrupting(dict[int, Any]):
@@ -232,6 +275,37 @@ def test_an_interruption_at_any_step_leaves_nothing_behind(flight: SingleFlight[
     with pytest.raises(KeyboardInterrupt):
         flight.join(alone, deadline=FAR)
     assert flight._calls == {}
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(flight.ajoin(alone, deadline=FAR))
+    assert flight._calls == {}
+
+
+def test_a_call_that_was_interrupted_as_it_began_ends_all_the_same(
+    flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread finds that nobody waits for it."""
+    started = []
+
+    def start_and_be_interrupted(work: Callable[[], object]) -> None:
+        thread = threading.Thread(target=work)
+        started.append(thread)
+        thread.start()
+        thread.join()
+        raise KeyboardInterrupt
+
+    began = threading.Event()
+
+    def work() -> str:
+        began.set()
+        call = flight._calls[os.getpid()]
+        flight._leave(call)  # as the interruption does
+        return "nobody's"
+
+    monkeypatch.setattr("betfair_session.flight.start", start_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(flight.ajoin(work, deadline=FAR))
+    assert began.is_set()
+    assert flight._calls == {}
 
 
 def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
@@ -245,6 +319,7 @@ def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", full)
-        with pytest.raises(IdentityUnavailable, match="no thread can be started"):
+        with pytest.raises(IdentityUnavailable, match="no thread can be started") as caught:
             asyncio.run(flight.ajoin(alone, deadline=FAR))
+    assert not caught.value.sent
     assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)

@@ -7,25 +7,28 @@ import contextlib
 import os
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 import trustme
-from hidden.listeners import Listener, saying
+from hidden.listeners import Listener, saying, tunnel
 from servers.process import free_ports
 
 from betfair_session import (
+    Certificate,
     ConfigurationError,
     Exchange,
     ExchangeError,
     IdentityClient,
     IdentityUnavailable,
     SessionManager,
+    own_requests,
 )
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.lease import lock as locks
-from betfair_session.own_requests import IDLE, OwnSession
+from betfair_session.own_requests import IDLE
 
 if TYPE_CHECKING:
     import socket
@@ -161,6 +164,8 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     file = tmp_path / "netrc"
     file.write_text("machine localhost login thief password thief\n")
     monkeypatch.setenv("NETRC", str(file))
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # a session of requests' prefers them
+        monkeypatch.delenv(name, raising=False)
     return base64.b64encode(b"thief:thief")
 
 
@@ -187,6 +192,13 @@ def test_a_bots_token_goes_nowhere_else(
             # A web page, to which no secret goes, may lie elsewhere.
             page = trading.session.get(f"https://localhost:{listener.port}/", timeout=30)
             assert page.json() == {}
+            assert elsewhere.connections == 1
+            # Nor with a session of somebody else's, such as flumine's.
+            with requests.Session() as theirs:
+                theirs.verify = str(both)
+                with pytest.raises(Exception, match="302"):
+                    trading.betting.list_event_types(session=theirs)
+            assert netrc not in listener.heard
         assert elsewhere.connections == 1
 
 
@@ -231,22 +243,25 @@ def test_another_calls_answer_is_no_result(
 
 
 @pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
-def test_a_connection_that_idled_for_long_is_not_used_again(server: Server, clock: int) -> None:
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_connection_that_idled_for_long_is_not_used_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, clock: int, *, proxied: bool
+) -> None:
     """The network may have forgotten it, and what is sent on it is never answered."""
     serve = one_by_one(alive("a"), alive("a"))
-    with server.serving(serve) as listener, server.client(listener) as client:
-        client.keep_alive("a")
-        client.keep_alive("a")
-        assert listener.connections == 1
-        session = client._transport._session
-        assert isinstance(session, OwnSession)
-        adapter: Any = session.get_adapter("https://")
-        clocks = list(adapter._used)
-        clocks[clock] -= IDLE + 1
-        adapter._used = tuple(clocks)
-        client.keep_alive("a")
-        client.keep_alive("a")
-        assert listener.connections == 2
+    with Listener(tunnel) as proxy, server.serving(serve) as listener:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
+        with server.client(listener, proxies=proxies) as client:
+            client.keep_alive("a")
+            client.keep_alive("a")
+            assert listener.connections == 1
+            later = [time.monotonic(), time.time()]
+            later[clock] += IDLE + 60
+            monkeypatch.setattr(own_requests, "_clocks", lambda: tuple(later))
+            client.keep_alive("a")
+            client.keep_alive("a")
+            assert listener.connections == 2
+            assert proxy.connections == 2 * proxied
 
 
 def test_a_login_has_a_connection_of_its_own(server: Server) -> None:
@@ -281,6 +296,57 @@ def test_a_login_that_was_never_sent_keeps_nobody_else_waiting(
     assert (lock.state, lock.logins) == (locks.DONE, ())
     SessionManager(client, sandbox.username, sandbox.password).get_session(tmp_path, KEY)
     assert sandbox.counts() == {"certlogin": 1}
+
+
+def dying(listener: Listener, connection: socket.socket) -> None:
+    """Be Betfair that takes a login and hangs up."""
+    listener.read_request(connection)
+    listener.heard += b"all of it"
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_a_login_that_dies_behind_a_proxy_may_have_arrived(server: Server, *, theirs: bool) -> None:
+    """urllib3 calls that a fault of the proxy's."""
+    session = requests.Session() if theirs else None
+    with Listener(tunnel) as proxy, server.serving(dying) as listener:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+        client = server.client(listener, proxies=proxies, session=session)
+        with client, pytest.raises(IdentityUnavailable) as caught:
+            client.login("u", "p")
+        assert b"all of it" in listener.heard
+        assert caught.value.sent
+        assert "the proxy: " not in str(caught.value)
+
+
+def test_a_callers_session_may_have_sent_before(server: Server) -> None:
+    """Its adapters may repeat, and the last attempt's end says nothing of the first."""
+    port = free_ports(1)[0]
+    with requests.Session() as session:
+        client = IdentityClient(
+            APP_KEY,
+            identity_url=f"https://localhost:{port}/api/",
+            verify=server.bundle,
+            session=session,
+        )
+        with pytest.raises(IdentityUnavailable, match="ConnectionRefusedError") as caught:
+            client.login("u", "p")
+    assert caught.value.sent
+
+
+def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in production, where `verify` names no bundle: some versions of requests did not."""
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", sandbox.ca_bundle)
+    client = IdentityClient(
+        sandbox.app_key,
+        certificate=Certificate.from_files(*sandbox.certificate),
+        identity_url=sandbox.identity_url,
+        identity_cert_url=sandbox.identity_cert_url,
+    )
+    with client:
+        token = client.certlogin(sandbox.username, sandbox.password)
+        assert client.keep_alive(token) == token
 
 
 def test_a_login_without_an_answer_still_does(
@@ -366,11 +432,11 @@ def test_a_callers_session_keeps_its_own_proxies(
             APP_KEY, identity_url=sandbox.identity_url, verify=sandbox.ca_bundle, session=session
         )
         with pytest.raises(IdentityUnavailable, match="the proxy: "):
-            client.login("u", "p")
+            client.keep_alive("token")
         assert b"CONNECT localhost" in theirs.heard
 
 
-@pytest.mark.parametrize("proxies", ["http://p", {"https": 5}, 5, [("https",)]])
+@pytest.mark.parametrize("proxies", ["http://p", {"https": 5}, {None: "x"}, 5, [("https",)]])
 def test_proxies_of_a_wrong_type_are_refused(proxies: Any) -> None:  # noqa: ANN401 - what is tested
     """They are not shown, since they may hold a password."""
     with pytest.raises(ConfigurationError, match="proxies must be a mapping, such as"):

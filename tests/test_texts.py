@@ -87,6 +87,10 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
             lambda: client(timeout=Decimal("nan")),
             "timeout must be a number of seconds above 0, such as 20",
         ),
+        (
+            lambda: client(timeout=10**400),
+            "timeout must be a number of seconds above 0, such as 20",
+        ),
         (lambda: client(timeout="5"), "timeout must be a number of seconds above 0, such as 20"),
         (
             lambda: IdentityClient(""),
@@ -143,6 +147,7 @@ def test_storage_options_that_are_no_mapping(tmp_path: Path) -> None:
 
 def test_settings_that_just_work() -> None:
     """The edges of what is refused above."""
+    client(proxies={"https": None}, timeout=Decimal("0.1"))
     manager("u", "p", verify_every=timedelta(hours=12) - timedelta.resolution)
     manager("u", Secret("p"), verify_every=timedelta.resolution, share_verification=True)
     manager(interactive=True, two_step="5")

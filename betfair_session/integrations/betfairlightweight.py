@@ -37,6 +37,7 @@ from betfair_session.operations import ORDER_SECONDS, change_orders
 from betfair_session.own_requests import OwnSession
 from betfair_session.secret import SecretHeader
 from betfair_session.session import checked_handle
+from betfair_session.transport import on_its_own
 
 from .betfair_errors import as_betfair_errors
 from .betfair_stream import Streaming
@@ -94,8 +95,9 @@ class APIClient(betfairlightweight.APIClient):
                 None for what the handle calls itself. It is not what logs in.
             lightweight: as in betfairlightweight; flumine needs False.
             http_session: for the betting API, as `session` in betfairlightweight; it keeps its own
-                idea of redirects, .netrc, authorities and proxies. None for one that trusts what
-                the handle's client trusts, and takes no token along a redirect.
+                idea of authorities and proxies. None for one that trusts what the handle's client
+                trusts. Neither takes the token of a betting, account or scores call along a
+                redirect, nor reads .netrc for one.
             end_session_on_logout: let `logout` end the session, also for all who share it.
             keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
                 accounts whose holder has chosen another session length.
@@ -230,6 +232,16 @@ class _HttpSession(OwnSession):
         return requests.Session.get_redirect_target(self, resp)
 
 
+class _Straight:
+    """A session of anybody's, such as flumine's, that takes the token to no other place."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self._session = session
+
+    def post(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
+        return self._session.post(url, auth=on_its_own, allow_redirects=False, **settings)
+
+
 class _SessionEndpoint(BaseEndpoint):
     """What is called to log in, to keep alive or to log out; it answers as the original does."""
 
@@ -258,11 +270,12 @@ class _RenewingEndpoint(BaseEndpoint):
     """
 
     def request(self, method: str, params: dict[str, Any], session: requests.Session | None) -> Any:  # noqa: ANN401 - the original's
+        straight: Any = _Straight(session or self.client.session)
         if self.client.session_token is None:
             self.client.obtain_token()
         sent, began = self.client.session_token or "", _now()
         try:
-            return super().request(method, params, session)
+            return super().request(method, params, straight)
         except APIError as error:
             if not session_is_invalid(error.response):
                 raise
@@ -270,7 +283,7 @@ class _RenewingEndpoint(BaseEndpoint):
         self.client.renew_token(sent)
         if change_orders([method.rpartition("/")[2]]) and _now() - began >= ORDER_SECONDS:
             raise rejection
-        return super().request(method, params, session)
+        return super().request(method, params, straight)
 
 
 class _Betting(_RenewingEndpoint, endpoints.Betting):

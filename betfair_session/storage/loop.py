@@ -86,7 +86,11 @@ class DaemonExecutor(ThreadPoolExecutor):
 def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_default_executor(DaemonExecutor())
-    start(loop.run_forever, name="betfair-session-io")
+    try:
+        start(loop.run_forever, name="betfair-session-io")
+    except BaseException:
+        loop.close()  # it holds descriptors
+        raise
     return loop
 
 

@@ -142,6 +142,26 @@ def test_what_could_not_be_begun_is_begun_by_the_next(monkeypatch: pytest.Monkey
     assert made.get(lambda: "made", timeout=30) == "made"
 
 
+def test_a_loop_without_a_thread_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be few left."""
+    made = []
+    make = asyncio.new_event_loop
+
+    def note() -> asyncio.AbstractEventLoop:
+        made.append(make())
+        return made[-1]
+
+    def refuse(_: threading.Thread) -> NoReturn:
+        raise RuntimeError
+
+    monkeypatch.setattr(asyncio, "new_event_loop", note)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(NoThreadError):
+        loops._start_loop()
+    (loop,) = made
+    assert loop.is_closed()
+
+
 # --- what is given -------------------------------------------------------------------------------
 
 

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 
 from betfair_session.answers import cannot_tell, read_session
 from betfair_session.endpoint import Endpoint, https_base
-from betfair_session.exceptions import BetfairSessionError, Blocked, IdentityUnavailable
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    Blocked,
+    ConfigurationError,
+    IdentityUnavailable,
+)
 from betfair_session.jurisdictions import jurisdiction
 from betfair_session.secret import Secret
 from betfair_session.transport import NoAnswerError, Transport, checked_verify
@@ -113,6 +118,8 @@ def _ask(
             answer = Transport(verify=verify, session=session).post(
                 endpoint.url, {"Accept": "application/json"}, None, seconds
             )
+        except ConfigurationError as error:
+            return problem(name, error), None
         except NoAnswerError as error:
             advice = _ANOTHER if "CERTIFICATE_VERIFY_FAILED" in error.detail else _NOBODY
             return problem(name, _unreachable(endpoint, error.detail), advice), None
