@@ -63,8 +63,8 @@ class SessionManager(Closable):
                 verification: who verifies the token writes it anew, and who then finds it written
                 less than `verify_every` ago trusts it. A token that something else wrote, such as
                 a copy of an old file, is trusted likewise.
-            on_event: called with each `Event` of a call when that ends, in the thread that made
-                it. It may take its time, but may not ask the same handle for a token.
+            on_event: called with each `Event` of a call when nobody waits for that any more, in a
+                thread that made one. It may take its time, but not ask the same handle for a token.
 
         Raises:
             ConfigurationError: an empty username or password, an argument of a wrong type, a time
