@@ -17,6 +17,7 @@ from betfair_session import (
     Certificate,
     CertificateError,
     IdentityClient,
+    IdentityUnavailable,
     KeepAlive,
     NotATokenError,
     SessionManager,
@@ -176,6 +177,23 @@ def test_a_token_that_was_verified_during_its_logout_is_not_trusted(
     assert session.token() != token
 
 
+def test_a_token_whose_logout_failed_is_not_trusted(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Betfair may have ended its session."""
+    manager = SessionManager(
+        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
+    )
+    session = manager.session(tmp_path, KEY)
+    session.token()
+    sandbox.fault("logout", "lost", times=3)
+    with pytest.raises(IdentityUnavailable):
+        session.logout()
+    sandbox.clear_journal()
+    session.token()
+    assert sandbox.counts()["keepAlive"] >= 1
+
+
 def test_somebodys_data_in_the_place_of_the_lock_is_left_alone(
     client: IdentityClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -188,7 +206,10 @@ def test_somebodys_data_in_the_place_of_the_lock_is_left_alone(
         lambda: manager.unlock(tmp_path, KEY),
     ]
     for call in calls:
-        with pytest.raises(NotATokenError, match="holds more than 4096 bytes, so it is no lock"):
+        where = (
+            rf"'session\.token\.login' in {tmp_path} holds more than 4096 bytes, so it is no lock"
+        )
+        with pytest.raises(NotATokenError, match=where):
             call()
     assert (tmp_path / f"{KEY}.login").read_bytes() == theirs
     assert sandbox.counts() == {}
