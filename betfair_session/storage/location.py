@@ -37,32 +37,17 @@ def local_path(url: str) -> str:
     """Return the path that a local path, or a URL of a local directory, stands for.
 
     Raises:
-        ConfigurationError: it names no directory, or one of another machine.
+        ConfigurationError: it names no directory.
     """
     scheme = scheme_of(url)
     path = url if scheme is None else url.split("://", 1)[1]
-    if scheme == "file":
-        path = _without_host(path, url)
+    if scheme == "file" and path.partition("/")[0].lower() == "localhost":
+        path = path[len("localhost") :]  # any other name there is a path's, as to fsspec
     if not path or any(ord(character) < 0x20 for character in path):  # noqa: PLR2004 - as in a key
         message = f"the store {path!r} names no directory"
         raise ConfigurationError(message)
     # file:///C:/tokens names C:/tokens.
     return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
-
-
-def _without_host(path: str, url: str) -> str:
-    """Take the host off what follows "file://"; only this machine's directories can be meant."""
-    host = path.partition("/")[0]
-    if host.lower() == "localhost":
-        return path[len(host) :]
-    # What cannot be a host is taken for a path, as fsspec takes it.
-    if host and host[0] not in "~." and not (os.name == "nt" and host.endswith(":")):
-        message = (
-            f"the store {redact(url)} names a directory of another machine; write file:///… and "
-            "the path from / on, or the path alone"
-        )
-        raise ConfigurationError(message)
-    return path
 
 
 def redact(url: str) -> str:
