@@ -224,7 +224,6 @@ class Session:
         to wait. While another process really logs in, this can cost one needless login.
 
         Raises:
-            NotATokenError: what lies in the lock object's place is too large to be one.
             StoreError: the lock object cannot be read or written.
         """
         from .lease.lock import cleared
@@ -242,13 +241,8 @@ class Session:
         """Rewrite the lock object, if there is one."""
         key, timeout = self._key + LOCK_SUFFIX, self._account.lease.store_deadline
         stored = self._store.read(key, timeout=timeout)
-        if stored is None:
-            return
-        from .lease.lock import check_size
-
-        check_size(stored.content, where=f"{key!r} in {self._store.label}")
-        content = change(stored.content)
-        if content is not None:
+        content = None if stored is None else change(stored.content)
+        if stored is not None and content is not None:
             self._store.replace_if_version(key, content, stored.version, timeout=timeout)
 
     def _deadline(self, timeout: float | None) -> float:

@@ -19,7 +19,6 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
     KeepAlive,
-    NotATokenError,
     SessionManager,
 )
 from betfair_session.certificates import handover, reading
@@ -192,27 +191,6 @@ def test_a_token_whose_logout_failed_is_not_trusted(
     sandbox.clear_journal()
     session.token()
     assert sandbox.counts()["keepAlive"] >= 1
-
-
-def test_somebodys_data_in_the_place_of_the_lock_is_left_alone(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Nobody logs in, since nobody could tell the others."""
-    manager = SessionManager(client, sandbox.username, sandbox.password)
-    theirs = b"notes " * 1000
-    (tmp_path / f"{KEY}.login").write_bytes(theirs)
-    calls: list[Callable[[], object]] = [
-        lambda: manager.get_session(tmp_path, KEY),
-        lambda: manager.unlock(tmp_path, KEY),
-    ]
-    for call in calls:
-        where = (
-            rf"'session\.token\.login' in {tmp_path} holds more than 4096 bytes, so it is no lock"
-        )
-        with pytest.raises(NotATokenError, match=where):
-            call()
-    assert (tmp_path / f"{KEY}.login").read_bytes() == theirs
-    assert sandbox.counts() == {}
 
 
 def test_options_that_are_changed_later_are_others(client: IdentityClient) -> None:

@@ -188,11 +188,9 @@ class Flow:
         return m.TokenRead(token, stored.version, fingerprint(token))
 
     def _read_lock(self) -> m.LockRead:
-        key = self._key + LOCK_SUFFIX
-        stored = self._read(key)
+        stored = self._read(self._key + LOCK_SUFFIX)
         if stored is None:
             return m.LockRead()
-        locks.check_size(stored.content, where=f"{key!r} in {self._store.label}")
         return m.LockRead(locks.decode(stored.content), stored.version, self._age(stored))
 
     def _age(self, stored: StoredObject) -> float | None:

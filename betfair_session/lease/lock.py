@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from betfair_session.exceptions import NotATokenError
-from betfair_session.storage.contract import MAX_READ
 from betfair_session.value import Value
 
 from .settings import MAX_TTL, MOST_LOGINS
@@ -63,24 +61,6 @@ def encode(lock: Lock) -> bytes:
     import json
 
     return json.dumps({"v": VERSION, **vars(lock)}, separators=(",", ":")).encode()
-
-
-def check_size(content: bytes, *, where: str) -> None:
-    """See that what lies in a lock object's place may be one, and is nobody's data.
-
-    Args:
-        content: the object's bytes.
-        where: its name and store, for the error.
-
-    Raises:
-        NotATokenError: it is larger than any lock object.
-    """
-    if len(content) > MAX_READ:
-        message = (
-            f"{where} holds more than {MAX_READ} bytes, so it is no lock object of a shared login; "
-            "it is left untouched. Is the key mistyped? Each key needs the name beside it, too"
-        )
-        raise NotATokenError(message)
 
 
 def decode(content: bytes) -> Lock:
