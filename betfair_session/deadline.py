@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import threading
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -45,6 +47,19 @@ def start(work: Callable[[], object], name: str = "betfair-session") -> threadin
     return thread
 
 
+def fill(future: Future[_T], work: Callable[[], _T]) -> None:
+    """Do `work`, and put what it returns or raises into a future.
+
+    Args:
+        future: not done yet.
+        work: what to do.
+    """
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        future.set_exception(error)
+
+
 def run_within(seconds: float, work: Callable[[], _T]) -> _T:
     """Do `work` in a thread of its own and wait at most `seconds` for it.
 
@@ -63,18 +78,8 @@ def run_within(seconds: float, work: Callable[[], _T]) -> _T:
         NoThreadError: it was not begun.
         Exception: whatever `work` raised.
     """
-    results: list[_T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised again below
-            errors.append(error)
-
-    start(run).join(max(seconds, 0))
-    if results:
-        return results[0]
-    if errors:
-        raise errors[0]
-    raise OverrunError
+    future: Future[_T] = Future()
+    start(partial(fill, future, work)).join(max(seconds, 0))
+    if not future.done():
+        raise OverrunError
+    return future.result()

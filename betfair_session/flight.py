@@ -128,11 +128,12 @@ class SingleFlight(Generic[_T]):
                 if leads:
                     # Not the loop's own executor: that may be full of calls that wait for this one.
                     start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
-            except BaseException as why:
+            except NoThreadError as why:
                 self._leave(mine)
-                if not isinstance(why, NoThreadError):
-                    raise
                 raise _no_thread() from why
+            except BaseException:
+                self._leave(mine)
+                raise
             if not leads:
                 if not wait:
                     return None

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 # The modules that hold tests without being named so.
 pytest.register_assert_rewrite("storage", "lease.script")
@@ -22,6 +31,37 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A .netrc with a password for every host; return what would be sent of it to this machine.
+
+    Nor does the environment name authorities, which a session of requests' would prefer.
+    """
+    file = tmp_path / "netrc"
+    file.write_text("machine localhost login thief password thief\ndefault login t password t\n")
+    monkeypatch.setenv("NETRC", str(file))
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    return base64.b64encode(b"thief:thief")
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """Return what lets no thread be started for a while, as with a limit on processes."""
+
+    def refuse(_: threading.Thread) -> NoReturn:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    @contextmanager
+    def refused() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            yield
+
+    return refused
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

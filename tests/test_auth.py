@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-import trustme
+from hidden.listeners import strange_tls
 from secrets_shown import everything_in
 
 from betfair_session import (
@@ -315,10 +314,9 @@ class Elsewhere:
 
     def __init__(self, directory: Path, sandbox: Sandbox) -> None:
         """Serve on a free port of 127.0.0.1."""
-        authority = trustme.CA()
+        context, authority = strange_tls()
         self.bundle = directory / "both.pem"
-        both = authority.cert_pem.bytes() + Path(sandbox.ca_bundle).read_bytes()
-        self.bundle.write_bytes(both)
+        self.bundle.write_bytes(authority + Path(sandbox.ca_bundle).read_bytes())
         self.seen: list[dict[str, str]] = []
         seen = self.seen
 
@@ -335,8 +333,6 @@ class Elsewhere:
             def log_message(self, *_: object) -> None:
                 pass
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost").configure_cert(context)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -358,14 +354,6 @@ def elsewhere(tmp_path: Path, sandbox: Sandbox) -> Iterator[Elsewhere]:
     server = Elsewhere(directory, sandbox)
     yield server
     server.close()
-
-
-@pytest.fixture
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A .netrc with a password for every host."""
-    file = tmp_path / "netrc"
-    file.write_text("machine localhost login thief password thief\ndefault login t password t\n")
-    monkeypatch.setenv("NETRC", str(file))
 
 
 @pytest.mark.usefixtures("netrc")

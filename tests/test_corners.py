@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from betfair_session import Event
+    from betfair_session import Event, Session
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -153,43 +153,39 @@ def test_a_logout_leaves_what_came_meanwhile(
     assert (tmp_path / f"{KEY}.login").read_bytes() == before
 
 
+@pytest.fixture
+def trusting(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
+    """Return a handle that trusts a verified token for a while."""
+    manager = SessionManager(
+        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
+    )
+    return manager.session(tmp_path, KEY)
+
+
 def test_a_token_that_was_verified_during_its_logout_is_not_trusted(
-    client: IdentityClient,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    trusting: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By another thread, before Betfair has ended its session."""
-    manager = SessionManager(
-        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
-    )
-    session = manager.session(tmp_path, KEY)
-    token = session.token()
-    logout = client.logout
+    token = trusting.token()
+    logout = trusting.client.logout
 
     def verify_first(of: Secret) -> None:
-        assert session.verify() == token
+        assert trusting.verify() == token
         logout(of)
 
-    monkeypatch.setattr(client, "logout", verify_first)
-    session.logout()
-    assert session.token() != token
+    monkeypatch.setattr(trusting.client, "logout", verify_first)
+    trusting.logout()
+    assert trusting.token() != token
 
 
-def test_a_token_whose_logout_failed_is_not_trusted(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_token_whose_logout_failed_is_not_trusted(trusting: Session, sandbox: Sandbox) -> None:
     """Betfair may have ended its session."""
-    manager = SessionManager(
-        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
-    )
-    session = manager.session(tmp_path, KEY)
-    session.token()
+    trusting.token()
     sandbox.fault("logout", "lost", times=3)
     with pytest.raises(IdentityUnavailable):
-        session.logout()
+        trusting.logout()
     sandbox.clear_journal()
-    session.token()
+    trusting.token()
     assert sandbox.counts()["keepAlive"] >= 1
 
 

@@ -22,6 +22,7 @@ from betfair_session.flight import SingleFlight, _share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 FAR = time.monotonic() + 86_400
 
@@ -309,17 +310,13 @@ def test_a_call_that_was_interrupted_as_it_began_ends_all_the_same(
 
 
 def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
-    flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
+    flight: SingleFlight[str], no_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
     """As with a limit on processes."""
-
-    def full(_: threading.Thread) -> None:
-        message = "can't start new thread"
-        raise RuntimeError(message)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", full)
-        with pytest.raises(IdentityUnavailable, match="no thread can be started") as caught:
-            asyncio.run(flight.ajoin(alone, deadline=FAR))
+    with (
+        no_threads(),
+        pytest.raises(IdentityUnavailable, match="no thread can be started") as caught,
+    ):
+        asyncio.run(flight.ajoin(alone, deadline=FAR))
     assert not caught.value.sent
     assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
-import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-import trustme
-from hidden.listeners import Listener, saying, tunnel
+from hidden.listeners import Listener, saying, strange_tls, tunnel
 from servers.process import free_ports
 
 from betfair_session import (
@@ -33,8 +30,10 @@ from betfair_session.own_requests import IDLE
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from betfair_session import Session
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -61,11 +60,10 @@ class Server:
 
     def __init__(self, directory: Path) -> None:
         """Have its certificate made."""
-        authority = trustme.CA()
-        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("localhost").configure_cert(self._tls)
-        self.bundle = str(directory / "authority.pem")
-        authority.cert_pem.write_to_path(self.bundle)
+        self._tls, authority = strange_tls()
+        bundle = directory / "authority.pem"
+        bundle.write_bytes(authority)
+        self.bundle = str(bundle)
 
     def serving(self, serve: Callable[[Listener, socket.socket], None]) -> Listener:
         """Serve each connection so."""
@@ -85,6 +83,12 @@ def server(tmp_path: Path) -> Server:
     directory = tmp_path / "server"
     directory.mkdir()
     return Server(directory)
+
+
+@pytest.fixture
+def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
+    """Return a handle for a token in a file."""
+    return SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
 
 
 def one_by_one(*answers: bytes) -> Callable[[Listener, socket.socket], None]:
@@ -143,12 +147,9 @@ def test_an_answer_without_end_is_left_soon(server: Server, status: str, *, own:
         assert over.wait(60)
 
 
-def test_a_call_of_the_api_reads_no_longer_than_it_lasts(
-    server: Server, sandbox: Sandbox, client: IdentityClient, tmp_path: Path
-) -> None:
+def test_a_call_of_the_api_reads_no_longer_than_it_lasts(server: Server, session: Session) -> None:
     """What comes later is nobody's any more."""
     over = threading.Event()
-    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
     session.token()
     with server.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over)) as listener:
         url = f"https://localhost:{listener.port}/"
@@ -158,26 +159,14 @@ def test_a_call_of_the_api_reads_no_longer_than_it_lasts(
             assert over.wait(60)
 
 
-@pytest.fixture
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A .netrc with a password for every host; return what would be sent of it."""
-    file = tmp_path / "netrc"
-    file.write_text("machine localhost login thief password thief\n")
-    monkeypatch.setenv("NETRC", str(file))
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # a session of requests' prefers them
-        monkeypatch.delenv(name, raising=False)
-    return base64.b64encode(b"thief:thief")
-
-
 def test_a_bots_token_goes_nowhere_else(
-    server: Server, sandbox: Sandbox, client: IdentityClient, tmp_path: Path, netrc: bytes
+    server: Server, sandbox: Sandbox, session: Session, tmp_path: Path, netrc: bytes
 ) -> None:
     """Along no redirect, and nothing of .netrc with it; it trusts what the client trusts."""
-    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
     both = tmp_path / "both.pem"
     with open(sandbox.ca_bundle) as ours, open(server.bundle) as theirs:
         both.write_text(ours.read() + theirs.read())
-    client._verify = str(both)
+    session.client._verify = str(both)
     with Listener(saying(answer(b"{}"))) as elsewhere:
         place = f"Location: http://127.0.0.1:{elsewhere.port}/"
         redirect = answer(b"", place, status="302 Found")
@@ -226,11 +215,8 @@ def test_no_answer_is_taken_for_the_next_calls(server: Server, status: str) -> N
         assert client.keep_alive("second").reveal() == "second"  # type: ignore[union-attr]
 
 
-def test_another_calls_answer_is_no_result(
-    server: Server, sandbox: Sandbox, client: IdentityClient, tmp_path: Path
-) -> None:
+def test_another_calls_answer_is_no_result(server: Server, session: Session) -> None:
     """JSON-RPC numbers its calls."""
-    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
     session.token()
     wrong = answer(b'{"jsonrpc": "2.0", "result": ["another"], "id": 0}')
     with server.serving(one_by_one(wrong)) as listener:
@@ -362,16 +348,15 @@ def test_a_login_without_an_answer_still_does(
 
 
 def test_a_thread_that_cannot_be_started_sends_nothing(
-    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    client: IdentityClient,
+    sandbox: Sandbox,
+    no_threads: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """As with a limit on processes, or while Python shuts down."""
-
-    def full(_: threading.Thread) -> None:
-        message = "can't start new thread"
-        raise RuntimeError(message)
-
-    monkeypatch.setattr(threading.Thread, "start", full)
-    with pytest.raises(IdentityUnavailable, match="no thread can be started") as caught:
+    with (
+        no_threads(),
+        pytest.raises(IdentityUnavailable, match="no thread can be started") as caught,
+    ):
         client.certlogin(sandbox.username, sandbox.password)
     assert not caught.value.sent
 

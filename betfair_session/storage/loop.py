@@ -17,10 +17,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from betfair_session.deadline import start
+from betfair_session.deadline import fill, start
 from betfair_session.exceptions import ConfigurationError
 
-from .once import Once, OutOfTime, fill
+from .once import Once, OutOfTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

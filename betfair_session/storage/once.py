@@ -7,7 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from betfair_session.deadline import start
+from betfair_session.deadline import fill, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,14 +17,6 @@ T = TypeVar("T")
 
 class OutOfTime(TimeoutError):
     """The time was over before anything was sent."""
-
-
-def fill(future: concurrent.futures.Future[T], make: Callable[[], T]) -> None:
-    """Put what `make` returns or raises into a future."""
-    try:
-        future.set_result(make())
-    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-        future.set_exception(error)
 
 
 class Once(Generic[T]):

@@ -6,13 +6,14 @@ import contextlib
 import re
 import select
 import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING
 
+import trustme
 from servers.process import HOST
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from typing_extensions import Self
@@ -94,6 +95,14 @@ class Listener:
         self._socket.close()
         for thread in self._threads:
             thread.join(_SECONDS)
+
+
+def strange_tls() -> tuple[ssl.SSLContext, bytes]:
+    """Return TLS for another server on this machine, and the authority that vouches for it."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context, authority.cert_pem.bytes()
 
 
 def saying(answer: bytes) -> Callable[[Listener, socket.socket], None]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import json
-import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 import requests
-import trustme
 
 from betfair_session import (
     BetfairSessionError,
@@ -20,11 +18,12 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
 )
-from hidden.listeners import Listener, saying, tunnel
+from hidden.listeners import Listener, saying, strange_tls, tunnel
 from hidden.planted import APP_KEY, PASSPHRASE, PASSWORD, USERNAME, shown_by
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -58,10 +57,7 @@ def failure(work: Callable[[], object]) -> BetfairSessionError:
 @pytest.fixture
 def stranger() -> tuple[ssl.SSLContext, bytes]:
     """TLS for another server on this machine, and the authority that vouches for it."""
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context, authority.cert_pem.bytes()
+    return strange_tls()
 
 
 def at_once(listener: Listener, connection: socket.socket) -> None:

@@ -37,6 +37,7 @@ from betfair_session.storage.verdict import NoCredentials, Refusal, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from servers.objects import Bucket
@@ -123,26 +124,25 @@ def test_what_is_made_once_has_a_time_to_be_made_in() -> None:
     assert go.get(make, timeout=30) == "made"
 
 
-def test_what_could_not_be_begun_is_begun_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_begun_is_begun_by_the_next(
+    no_threads: Callable[[], AbstractContextManager[None]],
+) -> None:
     """A limit on threads may be reached for a moment; nothing waits for ever for what it hit."""
-
-    def refuse(_: threading.Thread) -> NoReturn:
-        message = "can't start new thread"
-        raise RuntimeError(message)
-
     made: Once[str] = Once()
     store = open_store("obstore+s3://bucket", {"key": "k", "secret": "s"})
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(NoThreadError):
-        made.get(lambda: "made", timeout=30)
-    with pytest.raises(StoreUnavailable, match=r"too many files or threads.*no thread") as caught:
-        store.replace("token", b"content", timeout=30)
+    words = r"too many files or threads.*no thread"
+    with no_threads():
+        with pytest.raises(NoThreadError):
+            made.get(lambda: "made", timeout=30)
+        with pytest.raises(StoreUnavailable, match=words) as caught:
+            store.replace("token", b"content", timeout=30)
     assert (caught.value.reason, caught.value.landed) == ("busy", False)
-    monkeypatch.undo()
     assert made.get(lambda: "made", timeout=30) == "made"
 
 
-def test_a_loop_without_a_thread_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_without_a_thread_leaves_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch, no_threads: Callable[[], AbstractContextManager[None]]
+) -> None:
     """There may be few left."""
     made = []
     make = asyncio.new_event_loop
@@ -151,12 +151,8 @@ def test_a_loop_without_a_thread_leaves_no_descriptor(monkeypatch: pytest.Monkey
         made.append(make())
         return made[-1]
 
-    def refuse(_: threading.Thread) -> NoReturn:
-        raise RuntimeError
-
     monkeypatch.setattr(asyncio, "new_event_loop", note)
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(NoThreadError):
+    with no_threads(), pytest.raises(NoThreadError):
         loops._start_loop()
     (loop,) = made
     assert loop.is_closed()
