@@ -132,7 +132,7 @@ def _s3(options: _Options) -> _Options:
     style = options.pop("config_kwargs", {})
     config = _rename(client, _S3_CLIENT, "client_kwargs option")
     config |= _rename(extra, _S3_EXTRA, "s3_additional_kwargs option")
-    addressing = style.pop("s3", {}) if style.keys() == {"s3"} else style
+    addressing = style["s3"] if style.keys() == {"s3"} else style
     if addressing.get("addressing_style") == "virtual":
         config["virtual_hosted_style_request"] = True
     _rename({name: None for name in addressing if name != "addressing_style"}, {}, "config option")

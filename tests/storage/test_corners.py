@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -488,8 +489,10 @@ def test_an_endpoint_without_tls_in_obstores_own_words(bucket_on: Callable[[str]
     ],
 )
 def test_options_become_obstores(url: str, options: dict[str, Any], config: dict[str, Any]) -> None:
-    """Those of fsspec's drivers, as far as obstore has the like."""
+    """Those of fsspec's drivers, as far as obstore has the like; the caller's stay as they are."""
+    before = copy.deepcopy(options)
     store = open_store(f"obstore+{url}", options)
+    assert options == before
     assert isinstance(store, ObstoreStore)
     assert {name: store._config.get(name) for name in config} == config
     assert "virtual_hosted_style_request" not in store._config or config
