@@ -64,7 +64,7 @@ GROUPS = {
             *("tests/storage/test_local.py", "tests/storage/test_memory.py"),
             *("tests/storage/test_errors.py", "tests/storage/test_choice.py"),
             *("tests/storage/test_corners.py", "tests/test_local_store.py"),
-            "tests/storage/test_location.py",
+            *("tests/storage/test_location.py", "tests/storage/test_generic.py"),
         ],
     ),
     "clouds": (

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -198,14 +198,27 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe"])
-def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
-    """A directory in the token's place, or a pipe that would block its reader."""
+def test_what_is_no_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A directory in the token's place, or a pipe that would block its reader; none stays open."""
     if what == "directory":
         (tmp_path / "k").mkdir()
     else:
         os.mkfifo(tmp_path / "k", 0o600)
-    with pytest.raises(StoreError):
+    opened = []
+    real = os.open
+
+    def note(*arguments: Any) -> int:  # noqa: ANN401 - os.open's
+        opened.append(real(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(os, "open", note)
+    with pytest.raises(StoreError, match=r"\(OSError: not a regular file\)"):
         LocalStore(str(tmp_path)).read("k", timeout=5)
+    (descriptor,) = opened
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_a_store_below_a_file_reads_as_empty_and_cannot_be_written(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fsspec import AbstractFileSystem
+
+    from betfair_session.exceptions import BetfairSessionError
 
     from .contract import TokenStore
 
@@ -43,6 +46,7 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
     Raises:
         ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
             URL that lacks a slash.
+        StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot.
     """
     if isinstance(store, os.PathLike):
         store = os.fspath(store)
@@ -127,6 +131,7 @@ def _object_store(schemes: set[str]) -> type[Any] | None:
 
 def _generic(url: str, options: dict[str, Any]) -> TokenStore:
     label = redact(url)
+    ours: BetfairSessionError
     if _CACHES & {part.split("://")[0] for part in url.split("::")}:
         raise _cached(label)
     import fsspec
@@ -134,19 +139,26 @@ def _generic(url: str, options: dict[str, Any]) -> TokenStore:
     try:
         filesystem, root = fsspec.core.url_to_fs(url, **options)
     except ImportError as error:
-        problem = f"the driver for {label!r} is not installed{_what_is_missing(error)}"
+        missing = _what_is_missing(error)
+        ours = ConfigurationError(f"the driver for {label!r} is not installed{missing}")
     except ValueError:
         known = ", ".join(sorted(fsspec.available_protocols()))
-        problem = f"fsspec cannot open {label!r}; the schemes that it knows are {known}"
+        ours = ConfigurationError(
+            f"fsspec cannot open {label!r}; the schemes that it knows are {known}"
+        )
     except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
-        problem = f"{label!r} cannot be opened: {type(error).__name__}"
+        from .errors import Operation, explain
+
+        ours = explain(error, Operation("open", label))  # some connect at once, as sshfs's does
+        if isinstance(ours, ConfigurationError):  # whatever it says may hold the options
+            ours = ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
     else:
 
         def reopen() -> Any:  # noqa: ANN401 - fsspec is untyped
             return fsspec.core.url_to_fs(url, skip_instance_cache=True, **options)[0]
 
         return _from_filesystem(filesystem, root, label, reopen)
-    raise ConfigurationError(problem)
+    raise ours
 
 
 def _what_is_missing(error: ImportError) -> str:
@@ -175,7 +187,8 @@ def _from_filesystem(
     label = label or redact(f"{min(names)}://{root.lstrip('/')}")
     if "dir" in names:
         return _from_filesystem(filesystem.fs, filesystem._join(root))  # noqa: SLF001 - it has no public name
-    if names & _CACHES or hasattr(filesystem, "_cache_mapper"):
+    caching = sys.modules.get("fsspec.implementations.cached")  # without it nothing is of its kind
+    if names & _CACHES or (caching and isinstance(filesystem, caching.CachingFileSystem)):
         raise _cached(label)
     if names & _LOCAL:
         from .local import LocalStore

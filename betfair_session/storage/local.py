@@ -184,13 +184,13 @@ class LocalStore(TokenStore):
     def _open(self, path: str) -> BinaryIO:
         # O_NONBLOCK: opening a named pipe would wait for its writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        file = open(os.open(path, flags), "rb")  # noqa: SIM115 - the caller closes it
+        descriptor = os.open(path, flags)
         try:
-            self._check_mode(path, os.fstat(file.fileno()))
+            self._check_mode(path, os.fstat(descriptor))
+            return open(descriptor, "rb")  # the caller closes it
         except BaseException:
-            file.close()
+            os.close(descriptor)
             raise
-        return file
 
     def _check_mode(self, path: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import fsspec
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 
@@ -28,7 +27,6 @@ from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.errors import Operation, _landed
 from betfair_session.storage.faults import Sent
-from betfair_session.storage.generic import GenericStore, _leave_at_fork
 from betfair_session.storage.loop import background_loop, run
 from betfair_session.storage.obstore import ObstoreStore
 from betfair_session.storage.obstore_config import endpoint_of
@@ -42,12 +40,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from servers.objects import Bucket
-
-
-class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
-    """A kind of store that the library has never heard of, and that fsspec opens by URL."""
-
-    protocol = "plain"
 
 
 # --- local files ---------------------------------------------------------------------------------
@@ -121,8 +113,19 @@ def test_what_is_made_once_has_a_time_to_be_made_in() -> None:
 
     with pytest.raises(OutOfTime):
         go.get(make, timeout=0.01)
+    assert go.peek() is None
     gate.set()
     assert go.get(make, timeout=30) == "made"
+
+
+def test_what_could_not_be_made_is_not_there() -> None:
+    """The next who asks has it made again."""
+    go: Once[float] = Once()
+    with pytest.raises(ZeroDivisionError):
+        go.get(lambda: 1 / 0, timeout=30)
+    assert go.peek() is None
+    assert go.take() is None
+    assert go.get(lambda: 1.0, timeout=30) == 1
 
 
 def test_what_could_not_be_begun_is_begun_by_the_next(
@@ -180,13 +183,6 @@ def test_an_open_filesystem_takes_no_options() -> None:
         open_store((MemoryFileSystem(), "/x"), {"anything": 1})
 
 
-@pytest.mark.parametrize("url", ["simplecache::s3://bucket", "filecache::memory://x"])
-def test_a_cache_is_no_place_for_a_token(url: str) -> None:
-    """It would go on serving a dead one."""
-    with pytest.raises(ConfigurationError, match="cach"):
-        open_store(url)
-
-
 def test_obstore_takes_no_filesystem() -> None:
     """It is opened by URL."""
     with pytest.raises(ConfigurationError, match=r"give an obstore\+ URL and its options"):
@@ -212,104 +208,7 @@ def test_each_cloud_has_its_endpoint(
     assert endpoint_of(cloud, config) == endpoint
 
 
-def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path) -> None:
-    """Some make them by themselves, others do not."""
-    store = open_store((Plain(auto_mkdir=False, skip_instance_cache=True), str(tmp_path / "deep")))
-    store.replace("token", b"content", timeout=5)
-    found = store.read("token", timeout=5)
-    assert found is not None
-    assert found.content == b"content"
-
-
 # --- what only forks, exits and odd drivers lead to -----------------------------------------------
-
-
-def test_a_generic_store_is_opened_anew_in_another_process(tmp_path: Path) -> None:
-    """One that was opened by its URL; a filesystem that was given cannot be."""
-    fsspec.register_implementation("plain", Plain, clobber=True)
-    store = open_store(f"plain://{tmp_path}")
-    given = open_store((Plain(skip_instance_cache=True), str(tmp_path)))
-    store.replace("token", b"content", timeout=5)
-    for each in (store, given):
-        assert isinstance(each, GenericStore)
-        each._process = -1  # as a forked child finds it
-    found = store.read("token", timeout=5)
-    assert found is not None
-    assert found.content == b"content"
-    with pytest.raises(ConfigurationError, match="was made before this process was forked"):
-        given.read("token", timeout=5)
-
-
-class Hanging:
-    """Something that hangs once, as on a connection that is only half open."""
-
-    def __init__(self) -> None:
-        """Hang the first time."""
-        self.calls = 0
-        self.gate = threading.Event()
-
-    def __call__(self) -> None:
-        """Hang, or not."""
-        self.calls += 1
-        if self.calls == 1:
-            self.gate.wait(60)
-
-
-@pytest.mark.parametrize("given", ["by its URL", "open"])
-def test_a_write_that_hangs_keeps_no_other_from_writing(tmp_path: Path, given: str) -> None:
-    """Its thread is abandoned, with the lock in its hand."""
-    hang = Hanging()
-
-    class Filesystem(Plain):
-        protocol = "plain"
-
-        def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
-            hang()
-            super().pipe_file(*arguments, **options)
-
-    fsspec.register_implementation("plain", Filesystem, clobber=True)
-    opened = (Filesystem(skip_instance_cache=True), str(tmp_path))
-    store = open_store(opened if given == "open" else f"plain://{tmp_path}")
-    with pytest.raises(StoreUnavailable) as caught:
-        store.replace("token", b"first", timeout=0.01)
-    assert caught.value.reason == "timeout"
-    store.replace("token", b"second", timeout=30)
-    found = store.read("token", timeout=30)
-    assert found is not None
-    assert found.content == b"second"
-    hang.gate.set()
-
-
-def test_an_opening_that_hangs_keeps_no_other_from_opening(tmp_path: Path) -> None:
-    """Nor does its abandoned thread."""
-    hang = Hanging()
-
-    def reopen() -> Plain:
-        hang()
-        return Plain(skip_instance_cache=True)
-
-    store = GenericStore(None, str(tmp_path), label="plain", reopen=reopen)
-    with pytest.raises(StoreUnavailable):
-        store.read("token", timeout=0.01)
-    assert store.read("token", timeout=30) is None
-    hang.gate.set()
-
-
-@pytest.mark.parametrize("loop", ["none", "of a parent"])
-def test_a_filesystem_without_a_loop_has_nothing_to_leave(loop: str) -> None:
-    """It runs on its caller's, or says that it was made before a fork."""
-
-    class Asynchronous:
-        async_impl = True
-
-        @property
-        def loop(self) -> None:
-            if loop == "of a parent":
-                raise RuntimeError
-
-    before = set(loops._others)
-    _leave_at_fork(Asynchronous())
-    assert set(loops._others) == before
 
 
 def test_a_loop_that_was_never_made_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUna
 from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.faults import TYPES
 from betfair_session.storage.s3 import S3Store
-from betfair_session.storage.verdict import Refusal
+from betfair_session.storage.verdict import Garbled, Refusal, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,3 +125,14 @@ def test_the_words_fit_a_directory() -> None:
     missing = explain(FileNotFoundError(2, "No such file"), Operation("create", "/x", "k"))
     assert "no such bucket, container or directory" in str(missing)
     assert "URL" not in str(missing)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_answer_without_a_version_is_no_answer_of_the_stores(value: str | None) -> None:
+    """Such as the login page of a hotel's network, with HTTP 200."""
+    with pytest.raises(Garbled) as found:
+        version_in(value)
+    assert str(found.value) == (
+        "the answer has no version; something between here and the store gave it"
+    )
+    assert version_in(7) == "7"

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.storage.location import local_path
+from betfair_session.storage.location import check_key, local_path
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,48 @@ def test_what_names_nothing_is_refused(url: str) -> None:
     """Nor is the working directory meant."""
     with pytest.raises(ConfigurationError, match="names no directory"):
         local_path(url)
+
+
+_ABSOLUTE = "is absolute; it must be a name below the store"
+_CLIMBS = "has an empty, '.' or '..' part; it must be a plain name below the store"
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("", "is empty"),
+        ("/abs", _ABSOLUTE),
+        ("\\abs", _ABSOLUTE),
+        ("C:\\x", _ABSOLUTE),
+        ("z:/x", _ABSOLUTE),
+        ("..", _CLIMBS),
+        ("a/../b", _CLIMBS),
+        ("a\\..\\b", _CLIMBS),
+        ("a//b", _CLIMBS),
+        ("a/", _CLIMBS),
+        ("./a", _CLIMBS),
+        ("line\nbreak", "holds a control character"),
+        ("nul\0", "holds a control character"),
+        ("\x1f", "holds a control character"),
+        ("delete\x7f", "holds a control character"),
+        ("x.login", "ends with '.login', the name of another token's lock object"),
+    ],
+)
+def test_a_key_that_names_no_object_below_the_store_is_refused(key: str, problem: str) -> None:
+    """With the reason."""
+    with pytest.raises(ConfigurationError) as refused:
+        check_key(key)
+    assert str(refused.value) == f"the key {key!r} {problem}"
+
+
+@pytest.mark.parametrize("key", ["a", "a b/ü.token", "a:b", "C:x", ".a", "a..", "login", " "])
+def test_any_other_key_is_taken_as_it_is(key: str) -> None:
+    """Blanks and all."""
+    assert check_key(key) == key
+
+
+def test_a_key_is_a_text() -> None:
+    """Nothing else has a name's parts."""
+    with pytest.raises(ConfigurationError) as refused:
+        check_key(7)
+    assert str(refused.value) == "the key must be a text, not int"
