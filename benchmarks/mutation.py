@@ -38,19 +38,19 @@ def _modules(names: str) -> list[str]:
     return [f"storage/{name}.py" for name in names.split()]
 
 
+_CALLS = [
+    *("tests/test_texts.py", "tests/test_failures.py", "tests/test_session.py"),
+    *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
+    *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
+]
+
 GROUPS = {
     "lease": (
         ["lease/*"],
         ["tests/lease", "tests/explore/test_traces.py", "tests/explore/test_local.py"],
     ),
-    "manager": (
-        ["manager.py", "session.py", "walk.py", "trust.py", "account.py", "failures.py"],
-        [
-            *("tests/test_texts.py", "tests/test_failures.py", "tests/test_session.py"),
-            *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
-            *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
-        ],
-    ),
+    "manager": (["manager.py", "account.py"], _CALLS),
+    "session": (["session.py", "walk.py", "trust.py", "failures.py"], _CALLS),
     "identity": (
         ["identity.py", "answers.py"],
         [
