@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import threading
 import weakref
@@ -346,7 +347,8 @@ def test_it_is_opened_anew_only_when_its_connection_is_lost(
     tmp_path: Path, plain: type[Plain]
 ) -> None:
     """Not for every call, and not for every failure."""
-    store = GenericStore(None, str(tmp_path), label="plain", reopen=plain)
+    reopen = functools.partial(plain, skip_instance_cache=True)
+    store = GenericStore(None, str(tmp_path), label="plain", reopen=reopen)
     fails = [None, OSError(errno.EACCES, "x"), OSError(errno.ECONNRESET, "x"), None, None]
     opened = []
     for error in fails:
