@@ -32,9 +32,9 @@ CHECKS = (
     (PYTHON, "mypy"),
     (PYTHON, "pip", "check"),
     (FLUMINE, "pytest", IN_FLUMINE),
-    # Last, so that its closing line ends the output.
-    (PYTHON, "pytest", "-n", "4", "--maxschedchunk", "1", f"--ignore={IN_FLUMINE}"),
 )
+# By itself, and last, so that its closing line ends the output.
+SUITE = (PYTHON, "pytest", "-n", "4", "--dist", "loadgroup", f"--ignore={IN_FLUMINE}")
 
 
 # No server may be missing, and what is tested is the wheel, also by processes that tests start.
@@ -59,13 +59,40 @@ def main(arguments: list[str]) -> int:
 
 def test() -> int:
     """Run all checks, up to the first that fails; a server that is missing is a failure."""
-    for python, *check in CHECKS:
-        print("\n$ " + " ".join(check), flush=True)
-        # Not `python -m`, which would find the package's source before the installed wheel.
-        code = call([str(python.with_name(check[0])), *check[1:]], **MUST)
-        if code:
-            return code
-    return 0
+    with ThreadPoolExecutor() as pool:  # together: some compute, others wait
+        for check, done in zip(CHECKS, pool.map(quietly, CHECKS), strict=True):
+            announce(check)
+            print(done.stdout, end="", flush=True)
+            if done.returncode:
+                return done.returncode
+    announce(SUITE)
+    return call(command(SUITE), **MUST)
+
+
+def announce(check: tuple[Path | str, ...]) -> None:
+    """Say what runs, or ran."""
+    print("\n$ " + " ".join(map(str, check[1:])), flush=True)
+
+
+def command(check: tuple[Path | str, ...]) -> list[str]:
+    """Return the command of a check: an interpreter's environment, a program in it, arguments."""
+    # Not `python -m`, which would find the package's source before the installed wheel.
+    python, program, *arguments = check
+    return [str(Path(python).with_name(str(program))), *map(str, arguments)]
+
+
+def quietly(check: tuple[Path | str, ...]) -> subprocess.CompletedProcess[str]:
+    """Run a check; return what it printed."""
+    return subprocess.run(
+        command(check),
+        cwd=ROOT,
+        env={**environment(), **MUST},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 def prepare(purpose: str) -> int:

@@ -72,6 +72,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     waiting: list[tuple[int, pytest.Item]] = []
     busy: list[pytest.Item] = []
     for item in items:
+        if "one_crowd" in getattr(item, "fixturenames", ()):
+            # All in one worker, which begins with them: the others need not wait for their turn.
+            item.add_marker(pytest.mark.xdist_group("crowd"))
         kind = next((kinds[start] for start in _WAITING if item.nodeid.startswith(start)), None)
         if kind is None:
             busy.append(item)

@@ -48,10 +48,11 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
             URL that lacks a slash.
         StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot.
     """
+    options = dict(storage_options or {})
     if isinstance(store, os.PathLike):
-        store = os.fspath(store)
+        return _local(os.fsdecode(store), options)
     if isinstance(store, str):
-        return _from_url(store, dict(storage_options or {}))
+        return _from_url(store, options)
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     if not hasattr(filesystem, "cat_file"):
         message = (
@@ -59,28 +60,49 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
             f"and its root, not {type(store).__name__}"
         )
         raise ConfigurationError(message)
-    if storage_options:
+    if options:
         message = "storage_options cannot be given for a filesystem that is open already"
+        raise ConfigurationError(message)
+    if isinstance(root, os.PathLike):
+        root = os.fsdecode(root)
+    if not isinstance(root, str):
+        message = f"the root on a filesystem must be a path, not {type(root).__name__}"
         raise ConfigurationError(message)
     return _from_filesystem(filesystem, root)
 
 
 def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
-    scheme = scheme_of(url)
-    if "::" in url:
+    if _is_chained(url):
         return _generic(url, options)
-    if scheme is None:
-        _check_slashes(url)
+    scheme = scheme_of(url)
     if scheme is None or scheme in _LOCAL:
-        from .local import LocalStore
-
-        return LocalStore(local_path(url), options)
-    if scheme.startswith("obstore+") or options.pop("obstore", False):
+        return _local(url, options)
+    url = scheme + url[len(scheme) :]  # the drivers know small letters only
+    asked = options.pop("obstore", False)
+    if asked or scheme.startswith("obstore+"):
         from .obstore import ObstoreStore
 
         return _make(ObstoreStore, url, options)
     backend = _object_store({scheme})
     return _make(backend, url, options) if backend else _generic(url, options)
+
+
+def _is_chained(url: str) -> bool:
+    """Tell whether fsspec would open one filesystem through another; a path may hold `::`, too."""
+    first, chained, _ = url.partition("::")
+    if not chained or "://" in first:
+        return bool(chained)
+    import fsspec
+
+    return first in fsspec.available_protocols()
+
+
+def _local(path: str, options: dict[str, Any]) -> TokenStore:
+    from .local import LocalStore
+
+    if scheme_of(path) is None:
+        _check_slashes(path)
+    return LocalStore(local_path(path), options)
 
 
 def _check_slashes(path: str) -> None:
@@ -191,9 +213,7 @@ def _from_filesystem(
     if names & _CACHES or (caching and isinstance(filesystem, caching.CachingFileSystem)):
         raise _cached(label)
     if names & _LOCAL:
-        from .local import LocalStore
-
-        return LocalStore(root)
+        return _local(root or ".", {})
     backend = _object_store(names)
     if backend:
         store: TokenStore = backend(label, filesystem=filesystem, root=root)

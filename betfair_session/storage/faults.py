@@ -52,10 +52,9 @@ HINTS = {
 STATUSES = {
     401: "forbidden",
     403: "forbidden",
-    404: "missing",
+    404: "missing",  # if it is the store's own: see verdict.judge
     408: "timeout",
     409: "conflict",
-    410: "missing",
     412: "conflict",
     423: "busy",
     429: "throttled",
@@ -108,6 +107,19 @@ CODES = {
     "ServerBusy": "throttled",
 }
 """The reason for a server's error code, where the HTTP status alone would mislead."""
+
+UNNAMED = frozenset({"", "404"})
+"""The code of a 404 that no store has said: what routes requests has them, for one, while it does
+not know where to. botocore puts the status where it finds no code."""
+
+PERHAPS = frozenset({"502", "504", "OperationTimedOut"})
+"""HTTP statuses and error codes of whoever did not wait for what may still be done."""
+
+CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
+"""An error that may hold the answer of a credential service; with 401 and 403 it is the store's."""
+
+OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
+"""The calls of S3; any other that botocore makes is for credentials."""
 
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 
@@ -212,6 +224,10 @@ TYPES = {
     "asyncssh:SFTPConnectionLost": _UNREACHABLE,
     "asyncssh:DisconnectError": _UNREACHABLE,
     "asyncssh:Error": ("other", Sent.MAYBE),
+    # ftplib, below fsspec's ftp
+    "ftplib:error_temp": _UNREACHABLE,
+    "ftplib:error_reply": _UNREACHABLE,
+    "ftplib:error_proto": _UNREACHABLE,
     # azure-core, below adlfs
     "azure:ClientAuthenticationError": _CREDENTIALS,
     "azure:ServiceRequestTimeoutError": ("timeout", Sent.UNCONNECTED),

@@ -24,7 +24,7 @@ from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver
 from .loop import background_loop, own, read_start, run
 from .loop_driver import LoopStore
-from .verdict import Refusal, version_in
+from .verdict import NoCredentials, Refusal, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,12 @@ class GCSStore(LoopStore):
         filesystem = self._kind(**options)
         session = run(loop, filesystem._set_session, timeout=_OPENING)
         session._retry_connection = False  # aiohttp's own second attempt
+        anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
+        if anonymous and not _is_emulator(filesystem._location):
+            # Nobody may write so, and it would not look again when there are some.
+            run(loop, lambda: self._shut(filesystem), timeout=_OPENING)
+            message = "neither the options nor the environment or the machine have any"
+            raise NoCredentials(message)
         return own(filesystem)
 
     @staticmethod
@@ -108,11 +114,11 @@ class GCSStore(LoopStore):
         try:
             headers, content = await self._send(driver, "GET", path, timeout, alt="media")
         except Refusal as refusal:
-            # Google's servers say what is missing; where one does not, the bucket is asked for.
-            said = "No such object" in str(refusal) or refusal.error_code
-            if refusal.status_code == HTTPStatus.NOT_FOUND and not (said or self._bucket_seen):
+            if not _unsaid(driver, refusal):
+                raise
+            if not self._bucket_seen:
                 await self._look_for_bucket(driver, timeout)
-            raise
+            raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchKey", str(refusal)) from None
         return StoredObject(
             content,
             version_in(headers.get("X-Goog-Generation")),
@@ -162,7 +168,11 @@ class GCSStore(LoopStore):
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        await self._send(driver, "DELETE", path, timeout)
+        try:
+            await self._send(driver, "DELETE", path, timeout)
+        except Refusal as refusal:
+            if not _unsaid(driver, refusal):
+                raise
 
 
 def _seconds(date: str | None) -> float | None:
@@ -173,7 +183,23 @@ def _refusal(status: int, text: str, *, upload: bool) -> Refusal:
     """Read the error out of an answer, which is JSON or, to a download, plain text."""
     with suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["error"]["message"])
-    # An upload needs nothing but the bucket.
-    no_bucket = upload or ("bucket" in text.lower() and "object" not in text.lower())
-    missing = status == HTTPStatus.NOT_FOUND and no_bucket
-    return Refusal(status, "NoSuchBucket" if missing else "", text)
+    code = ""
+    if status == HTTPStatus.NOT_FOUND:
+        if "No such object" in text:
+            code = "NoSuchKey"
+        elif upload or ("bucket" in text.lower() and "object" not in text.lower()):
+            code = "NoSuchBucket"  # an upload needs nothing else
+    return Refusal(status, code, text)
+
+
+def _unsaid(driver: Driver, refusal: Refusal) -> bool:
+    """Tell whether an emulator may mean that there is no such object.
+
+    Google's servers say so in words, and what else stands in their place with TLS does not.
+    """
+    nameless = refusal.status_code == HTTPStatus.NOT_FOUND and not refusal.error_code
+    return nameless and _is_emulator(driver._location)
+
+
+def _is_emulator(location: str) -> bool:
+    return location.startswith("http://")

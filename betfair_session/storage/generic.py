@@ -107,11 +107,16 @@ class GenericStore(TokenStore):
         return f"{self._root}/{key}"
 
     def _read(self, key: str) -> StoredObject | None:
-        try:
-            path = self._path(key)
-            content: bytes = self._opened().cat_file(path, start=0, end=MAX_READ + 1)
-        except FileNotFoundError:
-            return None
+        # Twice: fsspec's ftp, for one, calls a file missing when its connection was lost.
+        for _ in range(2):
+            with contextlib.suppress(FileNotFoundError):
+                return self._look(key)
+        return None
+
+    def _look(self, key: str) -> StoredObject:
+        path, filesystem = self._path(key), self._opened()
+        filesystem.invalidate_cache()  # some read by a listing that they keep
+        content: bytes = filesystem.cat_file(path, start=0, end=MAX_READ + 1)
         content = content[: MAX_READ + 1]  # some drivers do not know ranges
         return StoredObject(content, _version(content))
 

@@ -19,7 +19,7 @@ from betfair_session.exceptions import ConfigurationError
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .location import is_amazon
-from .obstore_config import endpoint_of, named_endpoint, translate
+from .obstore_config import complete, endpoint_of, named_endpoint, translate
 from .obstore_errors import surviving, understanding
 from .once import Once, OutOfTime
 from .verdict import version_in
@@ -41,7 +41,7 @@ _SCHEMES = {
     "abfss": "az",
 }
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
-_AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net")
+_AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?")
 
 _USUAL = timedelta(seconds=5)  # for a call of the store, unless LeaseSettings say otherwise
 
@@ -91,7 +91,8 @@ class ObstoreStore(DriverStore):
             raise ConfigurationError(message)
         self._account: str | None = None
         super().__init__(url, options)
-        self._config = translate(self._cloud, self._own_options())
+        own = self._options.get("config", {})
+        self._config = complete(self._cloud, {**translate(self._cloud, self._own_options()), **own})
         named = named_endpoint(self._cloud, self._config)
         self.probe = self._cloud == "s3" and not is_amazon(named)
 
@@ -106,9 +107,12 @@ class ObstoreStore(DriverStore):
         if self._cloud == "az":
             container, _, host = bucket.rpartition("@")
             known = _AZURE_HOST.fullmatch(host)
-            if known:  # container@account.dfs.core.windows.net, or account….net/container
+            if known:
                 self._account = known[1]
-                bucket, _, prefix = (container, "", prefix) if container else prefix.partition("/")
+            if container:  # container@account.dfs.core.windows.net, or another cloud's host
+                bucket = container
+            elif known:  # account.dfs.core.windows.net/container
+                bucket, _, prefix = prefix.partition("/")
         return bucket, prefix.strip("/")
 
     def _own_options(self) -> dict[str, Any]:
@@ -150,7 +154,7 @@ class ObstoreStore(DriverStore):
         with surviving():
             return getattr(self._module, _STORES[self._cloud])(
                 self._bucket,
-                config={**self._config, **self._options.get("config", {})},
+                config=self._config,
                 client_options={
                     "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
                     **self._options.get("client_options", {}),

@@ -56,6 +56,16 @@ _CONNECTION_STRING = {
     "sharedaccesssignature": "sas_key",
     "blobendpoint": "endpoint",
 }
+_ENDPOINTS = {
+    "s3": (
+        *("aws_endpoint_url_s3", "endpoint_url_s3", "aws_endpoint_url", "aws_endpoint"),
+        *("endpoint_url", "endpoint"),
+    ),
+    "gs": ("google_base_url", "base_url"),
+    "az": ("azure_storage_endpoint", "azure_endpoint", "endpoint"),
+}
+"""Under which names obstore takes an endpoint, in small letters."""
+
 _VARIABLES = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
@@ -84,6 +94,25 @@ def translate(cloud: str, options: Mapping[str, Any]) -> _Options:
     return _CLOUDS[cloud](given)
 
 
+def complete(cloud: str, config: _Options) -> _Options:
+    """Have a named endpoint go before the environment's, as with the other drivers.
+
+    Args:
+        cloud: "s3", "gs" or "az".
+        config: the `config` of obstore's store.
+
+    Returns:
+        The same, with one more entry where obstore would prefer AWS_ENDPOINT_URL_S3.
+
+    Raises:
+        ConfigurationError: the endpoint is no address.
+    """
+    named = named_endpoint(cloud, config)
+    if cloud == "s3" and named and os.environ.get("AWS_ENDPOINT_URL_S3"):
+        return {**config, "aws_endpoint_url_s3": named}
+    return config
+
+
 def named_endpoint(cloud: str, config: Mapping[str, Any]) -> str | None:
     """Return the address that a configuration or the environment names, if they do.
 
@@ -94,8 +123,8 @@ def named_endpoint(cloud: str, config: Mapping[str, Any]) -> str | None:
     Raises:
         ConfigurationError: it is no address; obstore would panic with it.
     """
-    names = ("endpoint_url_s3", "aws_endpoint_url_s3", "endpoint", "base_url")
-    given = next((config[name] for name in names if name in config), None)
+    lower = {str(name).lower(): value for name, value in config.items()}
+    given = next((lower[name] for name in _ENDPOINTS[cloud] if name in lower), None)
     if given is not None:
         _check_url(given, "the endpoint" if cloud == "az" else "endpoint_url")
         return str(given)
@@ -136,18 +165,17 @@ def _s3(options: _Options) -> _Options:
     if addressing.get("addressing_style") == "virtual":
         config["virtual_hosted_style_request"] = True
     _rename({name: None for name in addressing if name != "addressing_style"}, {}, "config option")
-    config |= _rename(options, _S3, "option")
-    if "endpoint" in config and os.environ.get("AWS_ENDPOINT_URL_S3"):
-        # Which would go before the option.
-        config["aws_endpoint_url_s3"] = config["endpoint"]
-    return config
+    return config | _rename(options, _S3, "option")
 
 
 def _gs(options: _Options) -> _Options:
     config: _Options = {}
     options.pop("project", None)  # a bucket's objects are found without
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST")  # gcsfs reads it, obstore does not
     if "endpoint_url" in options:
         config["base_url"] = options.pop("endpoint_url")
+    elif emulator:
+        config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
     token = options.pop("token", None)
     if token == "anon":  # noqa: S105 - gcsfs's word for "without credentials"
         # skip_signature is not enough: obstore would still look for credentials to write with.
@@ -190,6 +218,9 @@ def _connection_string(text: str) -> _Options:
             message = "the connection string names neither AccountName nor BlobEndpoint"
             raise ConfigurationError(message)
         config["account_name"] = name
+    address, _, signature = config.get("endpoint", "").partition("?")
+    if signature:
+        config |= {"endpoint": address, "sas_key": signature}
     if "endpoint" not in config and "endpointsuffix" in parts:
         scheme = parts.get("defaultendpointsprotocol", "https")
         suffix = parts["endpointsuffix"]

@@ -72,9 +72,10 @@ def understood(error: Exception, bucket: str) -> Exception:
         return Refusal(301, "WrongRegion", "the bucket is in another region")
     bulk = _BULK.search(text)
     if bulk:
-        missing = bulk[2] == "404" and "container" in bulk[1]
         numeric = bulk[2].isdigit()
-        code_text = "NoSuchBucket" if missing else "" if numeric else bulk[2]
+        code_text = "" if numeric else bulk[2]
+        if bulk[2] == "404":  # one of many answers in a whole that only the store can give
+            code_text = "NoSuchBucket" if "container" in bulk[1] else "NoSuchKey"
         return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1])
     kind = _KIND.search(text)
     if kind:

@@ -20,7 +20,7 @@ from .driver import CONNECT_TIMEOUT, Driver
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
 from .loop_driver import LoopStore
-from .verdict import version_in
+from .verdict import NoCredentials, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +67,8 @@ class S3Store(LoopStore):
             or os.environ.get("AWS_ENDPOINT_URL")
         )
 
+        self._met = filesystem is None
+
     def _place(self, path: str) -> tuple[str, str]:
         # The driver knows access points and other names that hold a slash.
         path = self._kind._strip_protocol(path).lstrip("/")
@@ -103,6 +105,11 @@ class S3Store(LoopStore):
         handlers = import_module("botocore.handlers")
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
         self.probe = not is_amazon(client.meta.endpoint_url)
+        if not filesystem.anon and client._request_signer._credentials is None:
+            # The client would go on without them when there are some.
+            run(loop, lambda: self._shut(filesystem), timeout=_OPENING)
+            message = "neither the options nor the environment, profile or machine have any"
+            raise NoCredentials(message)
         return own(filesystem)
 
     @staticmethod
@@ -115,6 +122,10 @@ class S3Store(LoopStore):
         """Call a method of the filesystem's client, with the options that apply to it."""
         await driver.set_session()
         client = await driver.get_s3(self._bucket)
+        if not self._met:
+            self._met = True
+            # A caller's filesystem may have its endpoint from a profile.
+            self.probe = self.probe or not is_amazon(client.meta.endpoint_url)
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from betfair_session.value import Value
 
-from .faults import ADVICE, CODES, ERRNOS, KEEPABLE, STATUSES, TYPES, Sent
+from .faults import (
+    ADVICE,
+    CODES,
+    CREDENTIALS_ONLY,
+    ERRNOS,
+    KEEPABLE,
+    OBJECT_CALLS,
+    PERHAPS,
+    STATUSES,
+    TYPES,
+    UNNAMED,
+    Sent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +143,14 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
     return status, str(getattr(code, "value", code) or "")
 
 
+def _of_credentials(error: BaseException, status: int) -> bool:
+    """Tell whether an HTTP answer is that of a service which was asked for credentials."""
+    operation = getattr(error, "operation_name", None)  # botocore's
+    if operation is not None:
+        return operation not in OBJECT_CALLS
+    return CREDENTIALS_ONLY in _names(error) and status not in (401, 403)
+
+
 def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
     """Return what lies in mappings within mappings, or None."""
     for name in names:
@@ -173,9 +193,15 @@ def judge(error: BaseException) -> Verdict:
         if answer is not None:
             status, code = answer
             reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
-            detail = f"{status} {code}".strip()
+            detail = str(status) if code in {"", str(status)} else f"{status} {code}"
             more = ADVICE.get(code) or (text if reason == "other" else "")
-            return Verdict(reason, Sent.ANSWERED, f"{detail}: {more}" if more else detail)
+            if _of_credentials(each, status):
+                return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+            if reason == "missing" and code in UNNAMED:
+                reason = "server"  # or else a live token would look absent
+                more = "without a store's own words; is the endpoint right, and its way there?"
+            sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
+            return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
     detail = f"{name}: {text}" if text else name
     found: list[tuple[str, Sent]] = []
     for each in _chain(error, contexts=True):

@@ -23,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from servers.s3 import read_models_once
+
 import betfair_session.session as session_module
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
 from betfair_session.lease.flow import SYSTEM_CLOCK, Flow
@@ -147,9 +149,12 @@ def crowd(line: str, make: Callable[[Job], Works] = Worker) -> None:
         make: makes of a job what does it, in the child.
     """
     jobs = [Job.decode(fields) for fields in json.loads(line)]
-    for module in (*_EVERYWHERE, *_DRIVERS.get(jobs[0].url.split("://")[0], [])):
+    scheme = jobs[0].url.split("://")[0]
+    for module in (*_EVERYWHERE, *_DRIVERS.get(scheme, [])):
         with contextlib.suppress(ImportError):
             import_module(module)
+    if scheme == "s3":
+        read_models_once()
     gc.freeze()
     waiting, gate = os.pipe()
 

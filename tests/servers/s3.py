@@ -30,7 +30,7 @@ class S3Server(ObjectServer):
     secret_key: ClassVar[str] = "secretKeyOfTheAdmin/0123456789abcdefghij"
 
     def _connect(self) -> None:
-        _read_models_once()
+        read_models_once()
         self.client = _client(self.endpoint, self.key_id, self.secret_key)
 
     def _ready(self) -> bool:
@@ -157,12 +157,17 @@ class MotoServer(S3Server):
 
 
 @functools.cache
-def _read_models_once() -> None:
-    """Have botocore keep what it parses: else each new client costs a tenth of a second."""
+@functools.cache
+def read_models_once() -> None:
+    """Have botocore keep what it parses: else each new client costs a tenth of a second.
+
+    A process that makes one before it forks spares its children that, too.
+    """
     from botocore.loaders import JSONFileLoader
 
     load = functools.cache(JSONFileLoader().load_file)
     JSONFileLoader.load_file = lambda _, path: load(path)
+    _client(f"http://{HOST}", "", "")
 
 
 def _client(endpoint: str, key_id: str, secret: str) -> Any:  # noqa: ANN401 - boto3 is untyped

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable
 from betfair_session.storage import open_store
+from betfair_session.storage.driver import DriverStore
+from betfair_session.storage.generic import MemoryStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.obstore import ObstoreStore
+from betfair_session.storage.obstore_config import translate
 from betfair_session.storage.s3 import S3Store
 
 
@@ -168,3 +173,106 @@ def test_a_panic_becomes_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("obstore.store.S3Store", panic)
     with pytest.raises(ConfigurationError, match="Panicked"):
         store.read("key", timeout=10)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "bucket", "prefix"),
+    [
+        ("S3://Bucket/P", {}, "Bucket", "P"),
+        ("GS://bucket/p", {"token": "anon"}, "bucket", "p"),
+        ("ABFS://container/p", {"account_name": "n"}, "container", "p"),
+        ("OBSTORE+S3://Bucket/P", {}, "Bucket", "P"),
+        ("obstore+s3://bucket", {"obstore": True}, "bucket", ""),
+        ("obstore+abfs://container@n.dfs.core.windows.net/p", {}, "container", "p"),
+        ("obstore+abfs://container@n.dfs.core.windows.net:443/p", {}, "container", "p"),
+        ("obstore+abfs://n.blob.core.windows.net/container/p", {}, "container", "p"),
+        (
+            "obstore+abfs://container@n.dfs.core.chinacloudapi.cn/p",
+            {"account_name": "n", "account_host": "n.blob.core.chinacloudapi.cn"},
+            "container",
+            "p",
+        ),
+    ],
+)
+def test_a_bucket_is_found_in_a_url(
+    url: str, options: dict[str, Any], bucket: str, prefix: str
+) -> None:
+    """However its scheme is written, and whatever host stands beside it."""
+    store = open_store(url, options)
+    assert isinstance(store, DriverStore)
+    assert (store._bucket, store._prefix) == (bucket, prefix)
+
+
+def test_two_colons_do_not_make_a_path_a_chain(tmp_path: Path) -> None:
+    """As fsspec would have it, two stores of two accounts would be one."""
+    for name in ("tokens::alice", "tokens::bob"):
+        for store in (tmp_path / name, str(tmp_path / name)):
+            assert open_store(store).label == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("url", ["dir::memory://x", "dir://::memory://x"])
+def test_a_chain_is_one(url: str) -> None:
+    """With or without the slashes."""
+    assert isinstance(open_store(url, {"dir": {"path": "y"}}), MemoryStore)
+
+
+def test_a_root_may_be_a_path_or_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file system that is given with it; without one it is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    local = LocalFileSystem()
+    for root in (tmp_path, str(tmp_path), f"file://{tmp_path}", "", "."):
+        assert open_store((local, root)).label == str(tmp_path)
+    assert open_store(local).label == str(tmp_path)
+
+
+@pytest.mark.parametrize("root", [None, 7, b"x"])
+def test_a_root_is_a_path(root: object) -> None:
+    """Nothing else names a place."""
+    with pytest.raises(ConfigurationError) as refused:
+        open_store((LocalFileSystem(), root))
+    assert str(refused.value) == (
+        f"the root on a filesystem must be a path, not {type(root).__name__}"
+    )
+
+
+# --- obstore's endpoints --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["endpoint", "aws_endpoint", "endpoint_url", "AWS_ENDPOINT_URL"])
+def test_obstores_own_option_goes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The token belongs to the server that the program names."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    server = "https://store.example"
+    store = open_store("obstore+s3://b", {"config": {name: server}})
+    assert isinstance(store, ObstoreStore)
+    assert store.probe
+    made = store._build(timedelta(seconds=1), plain=False)
+    assert made.config["endpoint_url_s3"] == server
+
+
+@pytest.mark.parametrize(
+    ("value", "base"), [("127.0.0.1:1", "http://127.0.0.1:1"), ("https://x.example",) * 2]
+)
+def test_an_emulator_of_googles_is_found_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, value: str, base: str
+) -> None:
+    """As gcsfs does; an option goes before it."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", value)
+    assert translate("gs", {}) == {"base_url": base}
+    named = {"endpoint_url": "https://named.example"}
+    assert translate("gs", named) == {"base_url": "https://named.example"}
+
+
+def test_a_signature_may_stand_in_the_endpoint() -> None:
+    """Azure's own library takes it from there."""
+    text = "BlobEndpoint=https://n.blob.core.windows.net/?sv=1&sig=x"
+    assert translate("az", {"connection_string": text}) == {
+        "account_name": "n",
+        "endpoint": "https://n.blob.core.windows.net/",
+        "sas_key": "sv=1&sig=x",
+    }

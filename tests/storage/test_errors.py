@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import ftplib
 import inspect
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from botocore.exceptions import ClientError
 
 from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUnavailable
 from betfair_session.storage.errors import Operation, explain
-from betfair_session.storage.faults import TYPES
+from betfair_session.storage.faults import TYPES, Sent
 from betfair_session.storage.s3 import S3Store
-from betfair_session.storage.verdict import Garbled, Refusal, version_in
+from betfair_session.storage.verdict import Garbled, Refusal, judge, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,3 +139,55 @@ def test_an_answer_without_a_version_is_no_answer_of_the_stores(value: str | Non
         "the answer has no version; something between here and the store gave it"
     )
     assert version_in(7) == "7"
+
+
+@pytest.mark.parametrize("status", [404, 410, 500])
+def test_a_credential_services_answer_is_not_the_stores(status: int) -> None:
+    """Its 404 says nothing of a token; nothing was asked of the store."""
+    azures = ClientAuthenticationError("not here")
+    azures.status_code = status
+    amazons = ClientError(
+        {"Error": {"Code": "Gone"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        "GetRoleCredentials",
+    )
+    for error in (azures, amazons):
+        verdict = judge(error)
+        assert (verdict.reason, verdict.sent) == ("forbidden", Sent.NEVER)
+        assert verdict.detail.startswith(f"no credentials: {status}")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_azures_is_the_stores(status: int) -> None:
+    """Of the same type."""
+    error = ClientAuthenticationError("no")
+    error.status_code = status
+    assert (judge(error).reason, judge(error).sent) == ("forbidden", Sent.ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason", "sent"),
+    [
+        (404, "", "server", Sent.ANSWERED),
+        (404, "404", "server", Sent.ANSWERED),
+        (404, "NoSuchKey", "missing", Sent.ANSWERED),
+        (404, "BlobNotFound", "missing", Sent.ANSWERED),
+        (404, "SomethingElse", "missing", Sent.ANSWERED),
+        (404, "NoSuchBucket", "no-bucket", Sent.ANSWERED),
+        (410, "", "other", Sent.ANSWERED),
+        (500, "OperationTimedOut", "timeout", Sent.MAYBE),
+        (500, "InternalError", "server", Sent.ANSWERED),
+        (502, "", "server", Sent.MAYBE),
+        (503, "SlowDown", "throttled", Sent.ANSWERED),
+        (504, "", "server", Sent.MAYBE),
+    ],
+)
+def test_what_an_answer_means(status: int, code: str, reason: str, sent: Sent) -> None:
+    """Only the store itself knows that an object is not there, and that nothing was written."""
+    verdict = judge(Refusal(status, code, "text"))
+    assert (verdict.reason, verdict.sent) == (reason, sent)
+
+
+@pytest.mark.parametrize("kind", [ftplib.error_temp, ftplib.error_reply, ftplib.error_proto])
+def test_a_server_that_ends_the_conversation_is_lost(kind: type[Exception]) -> None:
+    """As one does after a while without a command, with 421."""
+    assert judge(kind("421 Timeout")).reason == "unreachable"

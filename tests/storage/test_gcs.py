@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from gcsfs.core import GCSFileSystem
 from google.oauth2.credentials import Credentials
+from servers.process import free_ports
 from servers.script import Answer
 
 from betfair_session import StoreUnavailable
-from betfair_session.storage import open_store
+from betfair_session.storage import gcs, open_store
 from storage import dialects
 from storage.places import BucketPlace
 from storage.suites import FsspecObjectStoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from servers.objects import Bucket, ObjectServer
     from servers.proxy import Proxy
@@ -89,3 +91,28 @@ def test_a_bucket_that_may_not_be_looked_at_is_taken_for_there(
             with pytest.raises(StoreUnavailable) as caught:
                 store.read("token", timeout=30)
             assert caught.value.reason == reason
+
+
+def test_credentials_may_come_later(
+    bucket_on: Callable[[str], Bucket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gcsfs would go on without any; where Google's own servers are asked, nobody may."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    for name, value in {
+        "CLOUDSDK_CONFIG": str(tmp_path),
+        "HOME": str(tmp_path),
+        "GCE_METADATA_HOST": f"127.0.0.1:{free_ports(1)[0]}",
+        "NO_GCE_CHECK": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = bucket_on("gcs")
+    options = bucket.server.options(bucket.server.endpoint)
+    del options["token"]
+    with open_store(bucket.url(), options) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(gcs, "_is_emulator", lambda _: False)
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="NoCredentials: neither") as caught:
+                    store.read("token", timeout=60)
+                assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
+        assert store.read("token", timeout=60) is None

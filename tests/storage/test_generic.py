@@ -343,6 +343,53 @@ def test_an_opening_that_hangs_keeps_no_other_from_opening(tmp_path: Path) -> No
     hang.gate.set()
 
 
+def test_a_lost_connection_is_no_missing_token(tmp_path: Path) -> None:
+    """Fsspec's ftp says FileNotFoundError, once; what is really missing is missing twice."""
+    said: list[type[Exception]] = []
+
+    class Filesystem(Plain):
+        def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
+            if said:
+                raise said.pop()
+            content: bytes = super().cat_file(path, **options)
+            return content
+
+    store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
+    store.replace("token", b"content", timeout=30)
+    said = [BrokenPipeError, FileNotFoundError]
+    with pytest.raises(StoreUnavailable) as caught:
+        store.read("token", timeout=30)
+    assert caught.value.reason == "unreachable"
+    said = [FileNotFoundError]
+    found = store.read("token", timeout=30)
+    assert found is not None
+    assert found.content == b"content"
+    assert store.read("other", timeout=30) is None
+
+
+def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
+    """Some drivers look up in one what they then read, and how much of it."""
+
+    class Filesystem(Plain):
+        def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
+            known = self.dircache.setdefault("known", set(os.listdir(tmp_path)))
+            if os.path.basename(path) not in known:
+                raise FileNotFoundError(path)
+            content: bytes = super().cat_file(path, **options)
+            return content
+
+        def invalidate_cache(self, path: str | None = None) -> None:
+            del path
+            self.dircache.clear()
+
+    store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
+    assert store.read("token", timeout=30) is None
+    (tmp_path / "token").write_bytes(b"content")
+    found = store.read("token", timeout=30)
+    assert found is not None
+    assert found.content == b"content"
+
+
 def test_it_is_opened_anew_only_when_its_connection_is_lost(
     tmp_path: Path, plain: type[Plain]
 ) -> None:

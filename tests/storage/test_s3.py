@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from s3fs import S3FileSystem
 from servers.s3 import S3Server
 
+from betfair_session import StoreUnavailable
+from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
 from storage import dialects
 from storage.calls import failure
@@ -16,6 +20,7 @@ from storage.suites import FsspecObjectStoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from servers.objects import Bucket
 
@@ -80,3 +85,65 @@ class TestS3OnSeaweed(_S3, Credentials):
     """SeaweedFS."""
 
     kind: ClassVar[str] = "seaweed"
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No AWS credentials anywhere; return the place of the configuration that there is none of."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def test_credentials_may_come_later(
+    bucket_on: Callable[[str], Bucket], nobody: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a machine's own do, when a program starts before them."""
+    bucket = bucket_on("moto")
+    options = bucket.server.options(bucket.server.endpoint)
+    key, secret = options.pop("key"), options.pop("secret")
+    with open_store(bucket.url(), options) as store:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="NoCredentials: neither the opt") as caught:
+                store.read("token", timeout=30)
+            assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        assert store.read("token", timeout=30) is None
+    assert not nobody.exists()
+
+
+def test_without_credentials_on_purpose_there_are_none(
+    bucket_on: Callable[[str], Bucket], nobody: Path
+) -> None:
+    """The server decides then."""
+    bucket = bucket_on("seaweed")
+    options = {**bucket.server.options(bucket.server.endpoint), "anon": True}
+    del options["key"], options["secret"]
+    with open_store(bucket.url(), options) as store, pytest.raises(StoreUnavailable) as caught:
+        store.read("token", timeout=30)
+    assert caught.value.reason == "forbidden"
+    assert "NoCredentials" not in str(caught.value)
+    assert not nobody.exists()
+
+
+def test_an_endpoint_out_of_a_callers_profile_is_probed(
+    bucket_on: Callable[[str], Bucket], nobody: Path
+) -> None:
+    """Only the client of the caller's filesystem knows it, once there is one."""
+    bucket = bucket_on("moto")
+    options = bucket.server.options(bucket.server.endpoint)
+    nobody.write_text(
+        f"[profile mine]\nendpoint_url = {options['endpoint_url']}\nregion = us-east-1\n"
+        f"aws_access_key_id = {options['key']}\naws_secret_access_key = {options['secret']}\n"
+    )
+    filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
+    store = open_store((filesystem, bucket.name))
+    assert store.read("token", timeout=30) is None
+    assert store.probe
+    store.probe = False  # as when it has been tried out
+    assert store.read("token", timeout=30) is None
+    assert not store.probe

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from servers.process import free_ports, poll
+from servers.script import Answer
 
 from betfair_session.exceptions import StoreUnavailable, StoreWriteError
-from betfair_session.storage import open_store
+from betfair_session.storage import gcs, open_store
 from betfair_session.storage.contract import VersionConflict
 from storage import dialects
 from storage.calls import CALLS, CONDITIONAL, WRITES, failure, secrets_in
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from servers.objects import ObjectServer
     from servers.proxy import Proxy
-    from servers.script import Answer, Fault
+    from servers.script import Fault
 
     from betfair_session.storage.contract import TokenStore
     from storage.dialects import Dialect
@@ -117,6 +118,22 @@ class OnTheWire:
         """A gateway's page in place of an answer is an error, whatever its status."""
         self._refuse(line, call, dialects.page(403), "forbidden", landed=False)
         self._refuse(line, call, dialects.page(502), "server")
+
+    @pytest.mark.parametrize("call", ["read", "delete"])
+    def test_a_404_of_somebody_else_is_no_missing_object(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        """What routes requests gives it while it knows no way; a live token would look absent."""
+        monkeypatch.setattr(gcs, "_is_emulator", lambda _: False)  # fake-gcs-server names nothing
+        plain = Answer(404, b"404 page not found\n", {"Content-Type": "text/plain"})
+        for answer in (dialects.page(404), plain, Answer(404, b"", {})):
+            self._refuse(line, call, answer, "server", landed=False)
+
+    @pytest.mark.parametrize("call", WRITES)
+    def test_a_write_that_a_gateway_gave_up_may_have_landed(self, line: Line, call: str) -> None:
+        """It does not know what the server behind it still does."""
+        for status in (502, 504):
+            self._refuse(line, call, dialects.page(status), "server", landed=True)
 
     @pytest.mark.parametrize("call", ["read", "create", "replace_if_version", "replace"])
     def test_a_page_with_status_200_is_no_success(self, line: Line, call: str) -> None:
