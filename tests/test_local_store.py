@@ -165,9 +165,14 @@ def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     """Anyone could have put the token there; a mount that cannot do better may be allowed."""
     (tmp_path / "k").write_bytes(b"token")
     (tmp_path / "k").chmod(0o666)
-    with pytest.raises(StoreUnavailable, match="allow_world_writable") as caught:
+    with pytest.raises(StoreUnavailable) as caught:
         LocalStore(str(tmp_path)).read("k", timeout=5)
-    assert caught.value.reason == "forbidden"
+    assert str(caught.value) == (
+        f"{tmp_path}/k can be written by every user of this machine, so its token cannot be "
+        "trusted: chmod 600 it, or set the storage option allow_world_writable if the mount "
+        "(WSL, CIFS, Kubernetes) cannot do better"
+    )
+    assert (caught.value.store, caught.value.reason) == (str(tmp_path), "forbidden")
     assert content(LocalStore(str(tmp_path), {"allow_world_writable": True})) == b"token"
 
 
@@ -181,7 +186,11 @@ def test_a_file_that_everybody_may_read_is_warned_about_once(
     assert [content(store), content(store)] == [b"token", b"token"]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "chmod 600" in record.getMessage()
+    said = f"{tmp_path}/k can be read by every user of this machine; chmod 600 it"
+    assert record.getMessage() == said
+    (tmp_path / "k").chmod(0o640)
+    assert content(LocalStore(str(tmp_path))) == b"token"
+    assert len(caplog.records) == 1
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:

@@ -32,6 +32,16 @@ class TestMemory(TokenStoreContract, ThreadRaces, Whole, Forks, OwnFilesystem):
             memory.rm(f"/{folder}", recursive=True)
 
 
+def test_what_was_read_is_not_shown() -> None:
+    """It may be a token."""
+    store = open_store(f"memory://t{secrets.token_hex(8)}")
+    store.create("token", b"hunter2", timeout=TIMEOUT)
+    found = store.read("token", timeout=TIMEOUT)
+    assert found is not None
+    assert found.content == b"hunter2"
+    assert "hunter2" not in repr(found)
+
+
 def test_a_fork_while_another_thread_writes_leaves_the_child_able_to() -> None:
     """The child has a copy of the lock that is held, and nobody in it who would release it."""
     store = open_store(f"memory://t{secrets.token_hex(8)}")
