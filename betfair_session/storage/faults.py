@@ -242,7 +242,7 @@ TYPES = {
     # obstore
     "obstore:AlreadyExistsError": ("conflict", Sent.ANSWERED),
     "obstore:PreconditionError": ("conflict", Sent.ANSWERED),
-    "obstore:NotFoundError": ("missing", Sent.ANSWERED),
+    "obstore:NotFoundError": _GARBLED,  # with the store's own words it is read as an HTTP answer
     "obstore:PermissionDeniedError": ("forbidden", Sent.ANSWERED),
     "obstore:UnauthenticatedError": ("forbidden", Sent.ANSWERED),
     "obstore:InvalidPathError": _CONFIGURATION,
