@@ -174,8 +174,8 @@ def _gs(options: _Options) -> _Options:
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")  # gcsfs reads it, obstore does not
     if "endpoint_url" in options:
         config["base_url"] = options.pop("endpoint_url")
-    elif emulator:
-        config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
+    elif emulator not in {None, "", "default"}:
+        config["base_url"] = emulator if "://" in str(emulator) else f"http://{emulator}"
     token = options.pop("token", None)
     if token == "anon":  # noqa: S105 - gcsfs's word for "without credentials"
         # skip_signature is not enough: obstore would still look for credentials to write with.

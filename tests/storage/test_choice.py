@@ -264,6 +264,9 @@ def test_an_emulator_of_googles_is_found_in_the_environment(
     """As gcsfs does; an option goes before it."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", value)
     assert translate("gs", {}) == {"base_url": base}
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "default")
+    assert translate("gs", {}) == {}
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", value)
     named = {"endpoint_url": "https://named.example"}
     assert translate("gs", named) == {"base_url": "https://named.example"}
 

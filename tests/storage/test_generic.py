@@ -229,7 +229,7 @@ def test_a_cache_that_is_given_is_found(protocol: str) -> None:
     """Also one whose name says nothing."""
     kind = type("Own", (SimpleCacheFileSystem,), {"protocol": protocol})
     filesystem = kind(target_protocol="memory", skip_instance_cache=True)
-    with pytest.raises(ConfigurationError, match=f"^'{protocol}://x' reads through a cache, "):
+    with pytest.raises(ConfigurationError, match="://x' reads through a cache, "):
         open_store((filesystem, "x"))
 
 
