@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import os
+import socket
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +14,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
+from servers.process import poll
 
 from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.deadline import NoThreadError
@@ -33,6 +36,7 @@ from betfair_session.storage.obstore_config import endpoint_of
 from betfair_session.storage.obstore_errors import understood
 from betfair_session.storage.once import Once, OutOfTime
 from betfair_session.storage.verdict import NoCredentials, Refusal, judge
+from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +213,54 @@ def test_each_cloud_has_its_endpoint(
 
 
 # --- what only forks, exits and odd drivers lead to -----------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("whose", ["ours", "fsspec's"])
+def test_a_forked_child_is_cut_off_from_its_parents_connections(
+    monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """Whatever it does with its copies, the parent's go on."""
+    loop = loops._start_loop()
+    other = type("Other", (), {})()  # as a loop that is not asyncio's own
+    monkeypatch.setattr(loops, "_loops", {1: Once(), os.getpid(): Once()})
+    monkeypatch.setattr(loops, "_others", [other])
+    if whose == "ours":
+        loops._loops[os.getpid()].get(lambda: loop, timeout=30)
+    else:
+        loops._others.append(loop)  # type: ignore[attr-defined] # in order, unlike a WeakSet
+    mine, theirs = socket.socketpair()
+    heard = threading.Event()
+
+    def hear() -> None:
+        theirs.recv(1)
+        heard.set()
+
+    async def listen() -> None:
+        loop.add_reader(theirs, hear)
+
+    loops.run(loop, listen, timeout=30)
+
+    def work() -> object:
+        seen = os.fstat(theirs.fileno()).st_rdev == os.stat(os.devnull).st_rdev
+        handler = loop.get_exception_handler()
+        with contextlib.suppress(OSError):
+            theirs.shutdown(socket.SHUT_RDWR)  # it is no socket any more
+        return (
+            seen,
+            os.get_inheritable(theirs.fileno()),
+            len(loop._selector.get_map()),  # type: ignore[attr-defined] # there is no public way
+            handler is not None and handler(loop, {}) is None,
+        )
+
+    assert in_a_child(work) == (True, False, 0, True)
+    mine.send(b"x")
+    assert heard.wait(30)
+    loop.call_soon_threadsafe(loop.stop)
+    assert any(not loop.is_running() for _ in poll(30))
+    loop.close()
+    mine.close()
+    theirs.close()
 
 
 def test_a_loop_that_was_never_made_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
