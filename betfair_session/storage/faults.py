@@ -235,6 +235,7 @@ TYPES = {
     "azure:IncompleteReadError": _UNREACHABLE,
     "azure:ServiceRequestError": _UNREACHABLE,
     "azure:ServiceResponseError": _UNREACHABLE,
+    "azure:HttpResponseError": _GARBLED,  # with a success that is not the one of that call
     "azure:AzureSigningError": _CREDENTIALS,
     "azure:AzureError": ("other", Sent.MAYBE),
     "azure:DeserializationError": _GARBLED,

@@ -53,7 +53,7 @@ class ObstoreStore(DriverStore):
     """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore.
 
     Attributes:
-        probe: True for S3's protocol where the endpoint is not Amazon's own.
+        probe: True for S3's protocol until the endpoint is known to be Amazon's own.
     """
 
     module = "obstore.store"
@@ -93,8 +93,7 @@ class ObstoreStore(DriverStore):
         super().__init__(url, options)
         own = self._options.get("config", {})
         self._config = complete(self._cloud, {**translate(self._cloud, self._own_options()), **own})
-        named = named_endpoint(self._cloud, self._config)
-        self.probe = self._cloud == "s3" and not is_amazon(named)
+        self.probe = self._cloud == "s3"
 
     def _place(self, path: str) -> tuple[str, str]:
         scheme, _, rest = path.removeprefix("obstore+").partition("://")

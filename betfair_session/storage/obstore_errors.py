@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .verdict import NoCredentials, Refusal, Unconnected
+from .verdict import Garbled, NoCredentials, Refusal, Unconnected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,18 @@ def understood(error: Exception, bucket: str) -> Exception:
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
         return NoCredentials(text)
+    refusal = _refusal_in(text)
+    if refusal:
+        return refusal
+    if "Header missing from response" in text:
+        return Garbled(text)
+    kind = _KIND.search(text)
+    if kind:
+        return _TRANSPORT.get(kind[1], ConnectionError)(text)
+    return error
+
+
+def _refusal_in(text: str) -> Refusal | None:
     status = _STATUS.search(text)
     if status:
         code = _CODE.search(text)
@@ -77,7 +89,4 @@ def understood(error: Exception, bucket: str) -> Exception:
         if bulk[2] == "404":  # one of many answers in a whole that only the store can give
             code_text = "NoSuchBucket" if "container" in bulk[1] else "NoSuchKey"
         return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1])
-    kind = _KIND.search(text)
-    if kind:
-        return _TRANSPORT.get(kind[1], ConnectionError)(text)
-    return error
+    return None

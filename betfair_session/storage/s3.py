@@ -10,7 +10,6 @@ that its botocore does not know, conditions among them.
 
 from __future__ import annotations
 
-import os
 from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,9 +33,11 @@ class S3Store(LoopStore):
     """A bucket on Amazon S3, or on a server that speaks its protocol.
 
     Attributes:
-        probe: True where the endpoint is not Amazon's own.
+        probe: True until the client's endpoint is known to be Amazon's own.
     """
 
+    probe = True
+    _met = False
     module = "s3fs"
     extra = "s3"
     filesystem = "S3FileSystem"
@@ -46,28 +47,6 @@ class S3Store(LoopStore):
         "bucket (without it a missing object looks like a forbidden one)",
         "no-bucket": "create the bucket, or correct its name, the region or the endpoint",
     }
-
-    def __init__(
-        self,
-        url: str,
-        options: Mapping[str, Any] | None = None,
-        *,
-        filesystem: Driver = None,
-        root: str | None = None,
-    ) -> None:
-        """Prepare the store; see LoopStore."""
-        super().__init__(url, options, filesystem=filesystem, root=root)
-        client = self._options.get("client_kwargs") or {}
-        self.probe = not is_amazon(
-            self._options.get("endpoint_url")
-            or client.get("endpoint_url")
-            or getattr(filesystem, "endpoint_url", None)
-            or getattr(filesystem, "client_kwargs", {}).get("endpoint_url")
-            or os.environ.get("AWS_ENDPOINT_URL_S3")
-            or os.environ.get("AWS_ENDPOINT_URL")
-        )
-
-        self._met = filesystem is None
 
     def _place(self, path: str) -> tuple[str, str]:
         # The driver knows access points and other names that hold a slash.
@@ -99,12 +78,10 @@ class S3Store(LoopStore):
         loop = background_loop()
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
-        filesystem.retries = 1
         client = run(loop, filesystem.set_session, timeout=_OPENING)
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         handlers = import_module("botocore.handlers")
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
-        self.probe = not is_amazon(client.meta.endpoint_url)
         if not filesystem.anon and client._request_signer._credentials is None:
             # The client would go on without them when there are some.
             run(loop, lambda: self._shut(filesystem), timeout=_OPENING)
@@ -124,8 +101,7 @@ class S3Store(LoopStore):
         client = await driver.get_s3(self._bucket)
         if not self._met:
             self._met = True
-            # A caller's filesystem may have its endpoint from a profile.
-            self.probe = self.probe or not is_amazon(client.meta.endpoint_url)
+            self.probe = not is_amazon(client.meta.endpoint_url)
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name

@@ -70,14 +70,15 @@ class Proxy:
 
         Args:
             match: "PUT", "PUT part-of-the-path", "*", or a function of the exchange.
-            kind: "delay" (by `seconds`); "reset" before it is forwarded; "lost": forwarded, the
-                answer replaced by a reset; "truncate": half of the answer, then the end;
-                "duplicate": forwarded twice, the second answer counts; "hold": forwarded when
-                released, even if the client has gone; "hold-answer": the answer waits for the
-                release; or an Answer to give instead of the server's.
+            kind: "delay" (by `seconds`); "halves": as long between the halves of the answer;
+                "reset" before it is forwarded; "lost": forwarded, the answer replaced by a reset;
+                "truncate": half of the answer, then the end; "duplicate": forwarded twice, the
+                second answer counts; "hold": forwarded when released, even if the client has gone;
+                "hold-answer": the answer waits for the release; or an Answer to give instead of
+                the server's.
             times: how many requests.
             skip: how many matching requests pass first.
-            seconds: for "delay".
+            seconds: for "delay" and "halves".
         """
         rule = Rule(matcher(match), kind, times, skip, seconds)
         with self._lock:
@@ -188,8 +189,8 @@ class Proxy:
             elif kind == "lost":
                 _answer(exchange, server, None)
                 return _reset(client)
-            elif kind == "truncate":
-                return _truncated(exchange, client, server)
+            elif kind in {"truncate", "halves"}:
+                return _parted(exchange, client, server, rule.seconds, whole=kind == "halves")
             return _answer(exchange, server, client)
 
     @contextlib.contextmanager
@@ -228,14 +229,22 @@ def _answer(exchange: Exchange, server: Stream, client: Stream | None) -> bool:
     return not endless and head.headers.get("connection", "").lower() != "close"
 
 
-def _truncated(exchange: Exchange, client: Stream, server: Stream) -> bool:
+def _parted(
+    exchange: Exchange, client: Stream, server: Stream, seconds: float, *, whole: bool
+) -> bool:
+    """Pass the first half of an answer on, and the other a while later if it is to be whole."""
     head = _final_head(server)
     body = b"".join(_body(exchange, head, server))
     exchange.status = int(head.first[1])
     # Without a body, the head itself is cut.
-    cut = head.raw + body[: len(body) // 2] if body else head.raw[: len(head.raw) // 2]
-    client.socket.sendall(cut)
+    message = head.raw + body
+    half = len(message) - len(body) // 2 if body else len(message) // 2
+    client.socket.sendall(message[:half])
     exchange.delivered = len(body) // 2
+    if whole:
+        time.sleep(seconds)
+        client.socket.sendall(message[half:])
+        exchange.delivered = len(body)
     return False
 
 

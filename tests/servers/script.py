@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Fault: TypeAlias = Literal["delay", "reset", "lost", "truncate", "duplicate", "hold", "hold-answer"]
+Fault: TypeAlias = Literal[
+    "delay", "halves", "reset", "lost", "truncate", "duplicate", "hold", "hold-answer"
+]
 _CONDITIONS = ("if-match", "if-none-match", "x-goog-if-generation-match")
 
 

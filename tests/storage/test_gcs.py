@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import datetime, timedelta, timezone
+from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import ANY
+from urllib.parse import parse_qsl
 
 import pytest
 from gcsfs.core import GCSFileSystem
@@ -12,9 +16,11 @@ from google.oauth2.credentials import Credentials
 from servers.process import free_ports
 from servers.script import Answer
 
-from betfair_session import StoreUnavailable
+from betfair_session import StoreUnavailable, StoreWriteError
 from betfair_session.storage import gcs, open_store
+from betfair_session.storage.loop import background_loop, run
 from storage import dialects
+from storage.calls import CALLS, failure
 from storage.places import BucketPlace
 from storage.suites import FsspecObjectStoreContract
 
@@ -51,7 +57,15 @@ def test_credentials_are_renewed_in_time_and_sent(
     answer = json.dumps({"access_token": "second", "expires_in": 3600}).encode()
     headers = {"Content-Type": "application/json"}
     proxy.fail(lambda seen: seen.path == "/token", Answer(200, answer, headers), times=2)
-    make: Any = Credentials  # it has no types
+    renewed_by: list[int] = []
+
+    class Watched(Credentials):
+        def refresh(self, request: object) -> None:
+            renewed_by.append(threading.get_ident())
+            refresh: Any = super().refresh  # it has no types
+            refresh(request)
+
+    make: Any = Watched
     credentials = make(
         "first", "refresh", token_uri=f"{proxy.endpoint}/token", client_id="c", client_secret="s"
     )
@@ -71,6 +85,119 @@ def test_credentials_are_renewed_in_time_and_sent(
         ("GET", "Bearer first"),
         ("POST", "Bearer second"),
     ]
+
+    async def thread() -> int:
+        return threading.get_ident()
+
+    loop_thread = run(background_loop(), thread, timeout=30)
+    assert renewed_by
+    assert loop_thread not in renewed_by, "it blocks every other call of the process"
+
+
+def test_requests_are_as_googles_reference_has_them(
+    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy]
+) -> None:
+    """Fake-gcs-server takes more than Google does, such as a slash in an object's name."""
+    bucket = bucket_on("gcs")
+    proxy = proxy_to(bucket.server)
+    with open_store(bucket.url("a b"), bucket.server.options(proxy.endpoint)) as store:
+        assert store.read("token", timeout=30) is None
+        version = store.create("token", b"first", timeout=30)
+        version = store.replace_if_version("token", b"second", version, timeout=30)
+        store.replace("token", b"third", timeout=30)
+        store.delete("token", timeout=30)
+    sent = [(each.method, *each.target.partition("?")[::2]) for each in proxy.requests]
+    name, uploads = "a%20b%2Ftoken", f"/upload/storage/v1/b/{bucket.name}/o"
+    assert [each[:2] for each in sent] == [
+        ("GET", f"/download/storage/v1/b/{bucket.name}/o/{name}"),
+        ("GET", f"/storage/v1/b/{bucket.name}"),
+        *[("POST", uploads)] * 3,
+        ("DELETE", f"/storage/v1/b/{bucket.name}/o/{name}"),
+    ]
+    queries = [dict(parse_qsl(each[2])) for each in sent]
+    upload = {"uploadType": "multipart"}
+    assert [{k: v for k, v in each.items() if k != "ifGenerationMatch"} for each in queries] == [
+        *({"alt": "media"}, {"fields": "name"}, upload, upload, upload, {}),
+    ]
+    assert [each.get("ifGenerationMatch") for each in queries[2:5]] == ["0", ANY, None]
+    for each in proxy.requests[2:5]:
+        kind = each.headers["content-type"]
+        message: Any = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + each.body)
+        assert message.get_content_type() == "multipart/related"
+        about, content = message.get_payload()
+        assert about.get_content_type() == "application/json"
+        assert json.loads(about.get_payload()) == {"name": "a b/token"}
+        assert content.get_content_type() == "application/octet-stream"
+
+
+@pytest.fixture
+def no_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the server for Google's own."""
+    monkeypatch.setattr(gcs, "_is_emulator", lambda _: False)
+
+
+_NO_OBJECT = "No such object: bucket/prefix/token"
+_NO_BUCKET = "The specified bucket does not exist."
+
+
+def _said(message: str) -> Answer:
+    body = {"error": {"code": 404, "message": message, "errors": [{"reason": "notFound"}]}}
+    return Answer(404, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "reason"),
+    [
+        ("read", Answer(404, _NO_OBJECT.encode()), None),
+        ("read", Answer(404, _NO_BUCKET.encode()), "no-bucket"),
+        ("read", _said(_NO_OBJECT), None),
+        ("read", _said("Not Found"), "server"),
+        ("delete", _said(_NO_OBJECT), None),
+        ("delete", _said(_NO_BUCKET), "no-bucket"),
+        ("delete", _said("Not Found"), "server"),
+        ("create", _said(_NO_BUCKET), "no-bucket"),
+        ("create", _said("Not Found"), "no-bucket"),
+        *[
+            ("read", Answer(404, text, {"Content-Type": "application/json"}), "server")
+            for text in (b"[]", b"{}", b'{"error": "x"}', b'{"error": {}}', b"null", b"\xff", b"{")
+        ],
+        ("read", Answer(302, b"", {"Location": "http://127.0.0.1:1/"}), "other"),
+        ("read", Answer(300, b"", {"X-Goog-Generation": "1"}), "other"),
+    ],
+)
+@pytest.mark.usefixtures("no_emulator")
+def test_googles_own_words_decide(
+    bucket_on: Callable[[str], Bucket],
+    proxy_to: Callable[[ObjectServer], Proxy],
+    call: str,
+    answer: Answer,
+    reason: str | None,
+) -> None:
+    """As its servers give them; nothing else is asked, and no other place."""
+    bucket = bucket_on("gcs")
+    proxy = proxy_to(bucket.server)
+    proxy.fail("*", answer)
+    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
+        if reason is None:
+            assert CALLS[call](store, "1", 30) is None
+        else:
+            error = failure(call, store, "1")
+            assert isinstance(error, (StoreUnavailable, StoreWriteError))
+            assert (error.reason, error.landed) == (reason, False)
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'"x"', b"<html>", b""])
+def test_an_upload_without_a_generation_is_no_success(
+    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy], body: bytes
+) -> None:
+    """Something in between said so."""
+    bucket = bucket_on("gcs")
+    proxy = proxy_to(bucket.server)
+    proxy.fail("POST", Answer(200, body))
+    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
+        error = failure("create", store, "")
+    assert (error.reason, getattr(error, "landed", None)) == ("server", True)
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "no-bucket"), (403, "missing")])

@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from hidden.listeners import Listener, saying
 from s3fs import S3FileSystem
 from servers.s3 import S3Server
+from servers.script import Answer
 
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
@@ -72,7 +74,23 @@ class _S3(FsspecObjectStoreContract):
 
     def test_an_endpoint_of_its_own_is_probed(self, store: TokenStore) -> None:
         """Whether a server that only speaks S3's protocol keeps conditions has to be tried."""
+        store.read("token", timeout=TIMEOUT)
         assert store.probe
+
+    def test_a_callers_settings_of_the_client_count(self, line: Line) -> None:
+        """All but its time-outs and retries, with what s3fs adds to each request."""
+        options = {
+            **line.server.options(line.proxy.endpoint),
+            "config_kwargs": {"user_agent_extra": "team/betting", "retries": {"max_attempts": 9}},
+            "requester_pays": True,
+        }
+        line.proxy.clear()
+        line.proxy.fail("GET", Answer(500))
+        with open_store(line.place.url("prefix"), options) as store:
+            assert failure("read", store, "").reason == "server"
+        (sent,) = line.proxy.requests
+        assert "team/betting" in sent.headers["user-agent"]
+        assert sent.headers["x-amz-request-payer"] == "requester"
 
 
 class TestS3OnMoto(_S3):
@@ -130,20 +148,37 @@ def test_without_credentials_on_purpose_there_are_none(
     assert not nobody.exists()
 
 
-def test_an_endpoint_out_of_a_callers_profile_is_probed(
-    bucket_on: Callable[[str], Bucket], nobody: Path
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_an_endpoint_out_of_a_profile_is_probed(
+    bucket_on: Callable[[str], Bucket], nobody: Path, whose: str
 ) -> None:
-    """Only the client of the caller's filesystem knows it, once there is one."""
+    """Only the client knows it, once there is one."""
     bucket = bucket_on("moto")
     options = bucket.server.options(bucket.server.endpoint)
     nobody.write_text(
         f"[profile mine]\nendpoint_url = {options['endpoint_url']}\nregion = us-east-1\n"
         f"aws_access_key_id = {options['key']}\naws_secret_access_key = {options['secret']}\n"
     )
-    filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
-    store = open_store((filesystem, bucket.name))
+    if whose == "ours":
+        store = open_store(bucket.url(), {"profile": "mine"})
+    else:
+        filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
+        store = open_store((filesystem, bucket.name))
     assert store.read("token", timeout=30) is None
     assert store.probe
     store.probe = False  # as when it has been tried out
     assert store.read("token", timeout=30) is None
     assert not store.probe
+
+
+def test_amazon_is_not_probed_and_is_reached_through_the_proxy() -> None:
+    """Amazon keeps conditions, and has no name here: nobody but the proxy is asked for it."""
+    with Listener(saying(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+        client = {"region_name": "eu-west-1"}
+        options = {"key": "k", "secret": "s", "client_kwargs": client}
+        options["config_kwargs"] = {"proxies": proxies, "s3": {"addressing_style": "path"}}
+        with open_store("s3://bucket", options) as store:
+            seen = (store.probe, failure("read", store, "").reason, store.probe)
+    assert seen == (True, "unreachable", False)
+    assert proxy.heard.startswith(b"CONNECT s3.eu-west-1.amazonaws.com:443 ")

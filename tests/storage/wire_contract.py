@@ -95,7 +95,9 @@ class OnTheWire:
     def test_the_condition_goes_with_the_write(self, line: Line, call: str) -> None:
         """The server is asked to check; looking first and then writing would be a race."""
         CALLS[call](line.store, line.version, TIMEOUT)
-        assert line.proxy.requests[0].conditions
+        sent = line.proxy.requests[0]
+        assert sent.conditions
+        assert "expect" not in sent.headers, "that would be a round trip more"
 
     def test_a_huge_object_is_not_fetched_whole(self, line: Line) -> None:
         """Of 50 MB only a part crosses the wire, in one request."""
@@ -106,6 +108,15 @@ class OnTheWire:
         line.store.close()
         assert [each.method for each in line.proxy.requests] == ["GET"]
         assert line.proxy.requests[0].delivered < 10_000_000
+
+    def test_an_answer_in_pieces_is_read_whole(self, line: Line) -> None:
+        """A slow network delivers it so."""
+        content = bytes(range(256)) * 8
+        line.place.put("prefix/long", content)
+        line.proxy.fail("GET", "halves", seconds=0.2)
+        found = line.store.read("long", timeout=TIMEOUT)
+        assert found is not None
+        assert found.content == content
 
     @pytest.mark.parametrize("call", CALLS)
     def test_a_refusal_is_told(self, line: Line, call: str) -> None:
@@ -141,7 +152,7 @@ class OnTheWire:
         line.proxy.fail("*", dialects.page(200))
         error = failure(call, line.store, line.version)
         assert isinstance(error, (StoreUnavailable, StoreWriteError))
-        assert error.landed is (call != "read")
+        assert (error.reason, error.landed) == ("server", call != "read")
         assert len(line.proxy.requests) == 1
 
     @pytest.mark.parametrize("call", CALLS)
