@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import os
 import socket
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import fsspec
@@ -30,7 +32,8 @@ from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.errors import Operation, _landed
 from betfair_session.storage.faults import Sent
-from betfair_session.storage.loop import background_loop, run
+from betfair_session.storage.loop import DaemonExecutor, background_loop, run
+from betfair_session.storage.loop_driver import LoopStore
 from betfair_session.storage.obstore import ObstoreStore
 from betfair_session.storage.obstore_config import endpoint_of
 from betfair_session.storage.obstore_errors import understood
@@ -358,6 +361,30 @@ def test_a_filesystem_given_without_a_loop_that_runs_is_refused(given: str) -> N
         else "the filesystem given for s3://bucket has no event loop of its own "
         "(asynchronous=True?); make it without that, or give a URL instead"
     )
+
+
+@pytest.mark.parametrize("kind", ["moto", "gcs", "azure"])
+def test_a_driver_is_closed_by_its_store_alone(
+    bucket_on: Callable[[str], Bucket], kind: str
+) -> None:
+    """Its own finalizer would wait for a loop that is gone, or keep it for ever."""
+    bucket = bucket_on(kind)
+    with open_store(bucket.url(), bucket.options) as store:
+        assert isinstance(store, LoopStore)
+        driver = store._driver(60)
+        known = [each.peek() for each in weakref.finalize._registry]  # type: ignore[attr-defined]
+        assert store in [each[0] for each in known]
+        assert driver not in [each[0] for each in known]
+        held = weakref.ref(driver)
+        del driver, known
+    del store
+    gc.collect()
+    assert held() is None
+
+
+def test_blocking_work_is_given_all_its_arguments() -> None:
+    """As by any executor."""
+    assert DaemonExecutor().submit(int, "11", base=2).result(30) == 3
 
 
 def test_credentials_that_adlfs_found_by_itself_are_closed() -> None:

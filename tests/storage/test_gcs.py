@@ -161,6 +161,7 @@ def _said(message: str) -> Answer:
             ("read", Answer(404, text, {"Content-Type": "application/json"}), "server")
             for text in (b"[]", b"{}", b'{"error": "x"}', b'{"error": {}}', b"null", b"\xff", b"{")
         ],
+        ("read", Answer(404, b"no object in that bucket"), "server"),
         ("read", Answer(302, b"", {"Location": "http://127.0.0.1:1/"}), "other"),
         ("read", Answer(300, b"", {"X-Goog-Generation": "1"}), "other"),
     ],
@@ -185,6 +186,19 @@ def test_googles_own_words_decide(
             assert isinstance(error, (StoreUnavailable, StoreWriteError))
             assert (error.reason, error.landed) == (reason, False)
     assert len(proxy.requests) == 1
+
+
+@pytest.mark.usefixtures("no_emulator")
+def test_googles_own_words_are_repeated(
+    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy]
+) -> None:
+    """Without the JSON around them."""
+    bucket = bucket_on("gcs")
+    proxy = proxy_to(bucket.server)
+    body = {"error": {"code": 400, "message": "Billing is off.", "errors": []}}
+    proxy.fail("POST", Answer(400, json.dumps(body).encode()))
+    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
+        assert str(failure("create", store, "")).endswith("(400: Billing is off.)")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'"x"', b"<html>", b""])
