@@ -195,6 +195,8 @@ class OnTheWire:
         line.proxy.fail("*", answer)
         error = failure(call, line.store, line.version)
         assert (error.reason, len(line.proxy.requests)) == (reason, 1), (answer, error)
+        verb = "replace if unchanged" if call == "replace_if_version" else call
+        assert str(error).startswith(f"cannot {verb} {error.key!r} in {line.store.label}: ")
         if reason == "conflict":
             assert isinstance(error, VersionConflict)
         elif call == "read":
