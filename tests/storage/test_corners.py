@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from obstore.fsspec import FsspecStore
 from s3fs import S3FileSystem
 from servers.process import poll
 
@@ -194,6 +195,25 @@ def test_obstore_takes_no_filesystem() -> None:
     """It is opened by URL."""
     with pytest.raises(ConfigurationError, match=r"give an obstore\+ URL and its options"):
         ObstoreStore("obstore+s3://bucket", filesystem=MemoryFileSystem())
+
+
+def test_a_filesystem_that_knows_no_conditions_is_refused() -> None:
+    """Such as obstore's own for fsspec, which takes them and overwrites."""
+    with pytest.raises(ConfigurationError) as refused:
+        open_store((FsspecStore("s3"), "bucket"))
+    assert str(refused.value) == (
+        "s3://bucket: obstore.fsspec.FsspecStore is no s3fs.S3FileSystem and cannot be told to "
+        "write on a condition; give the store's URL instead"
+    )
+
+
+@pytest.mark.parametrize("url", ["s3://", "gs://", "abfs://", "obstore+s3://"])
+def test_a_url_without_a_bucket_is_refused(url: str) -> None:
+    """There is nowhere to keep the token."""
+    options = {"account_name": "name"} if url == "abfs://" else {}
+    with pytest.raises(ConfigurationError) as refused:
+        open_store(url, options)
+    assert str(refused.value) == f"{url} names no bucket or container"
 
 
 @pytest.mark.parametrize(

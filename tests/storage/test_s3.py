@@ -77,6 +77,22 @@ class _S3(FsspecObjectStoreContract):
         store.read("token", timeout=TIMEOUT)
         assert store.probe
 
+    @pytest.mark.parametrize(("whose", "landed"), [("ours", False), ("the caller's", True)])
+    def test_a_callers_filesystem_may_have_tried_before(
+        self, line: Line, whose: str, *, landed: bool
+    ) -> None:
+        """Its last attempt was refused; of an earlier one nobody knows."""
+        line.proxy.clear()
+        line.proxy.fail("PUT", Answer(500), times=9)
+        store = line.store
+        if whose != "ours":
+            options = line.server.options(line.proxy.endpoint)
+            filesystem = S3FileSystem(**options, skip_instance_cache=True)
+            store = open_store((filesystem, f"{line.place.bucket.name}/prefix"))
+        error = failure("create", store, "")
+        assert (error.reason, error.landed) == ("server", landed)
+        assert (len(line.proxy.requests) > 1) is landed
+
     def test_a_callers_settings_of_the_client_count(self, line: Line) -> None:
         """All but its time-outs and retries, with what s3fs adds to each request."""
         options = {
