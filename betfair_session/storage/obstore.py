@@ -130,15 +130,11 @@ class ObstoreStore(DriverStore):
             )
             raise ConfigurationError(message)
         _users.add(os.getpid())
-        # Making one takes milliseconds, so the first is already the one for the usual time-out.
         named = named_endpoint(self._cloud, self._config)
         plain = str(named).startswith("http://")  # as of an emulator on this machine
-        first = self._build(_USUAL, plain=plain)
-        endpoint = endpoint_of(self._cloud, first.config)
-        self.probe = self._cloud == "s3" and not is_amazon(endpoint)
-        if endpoint.startswith("http://") and not plain:
-            plain, first = True, self._build(_USUAL, plain=True)
-        made = {_USUAL: first}
+        self.probe = self._cloud == "s3" and not is_amazon(named)
+        # Making one takes milliseconds, so the first is already the one for the usual time-out.
+        made = {_USUAL: self._build(_USUAL, plain=plain)}
 
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.
