@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver
 from .loop import background_loop, own, run
-from .loop_driver import LoopStore
+from .loop_driver import OPENING, LoopStore
 from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_OPENING = 60.0
 
 
 class AzureStore(LoopStore):
@@ -57,7 +55,7 @@ class AzureStore(LoopStore):
             transport.session._retry_connection = False
             return own(filesystem)
 
-        return run(loop, connect, timeout=_OPENING)
+        return run(loop, connect, timeout=OPENING)
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

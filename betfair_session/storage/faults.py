@@ -108,10 +108,6 @@ CODES = {
 }
 """The reason for a server's error code, where the HTTP status alone would mislead."""
 
-UNNAMED = frozenset({"", "404"})
-"""The code of a 404 that no store has said: what routes requests has them, for one, while it does
-not know where to. botocore puts the status where it finds no code."""
-
 PERHAPS = frozenset({"502", "504", "OperationTimedOut"})
 """HTTP statuses and error codes of whoever did not wait for what may still be done."""
 

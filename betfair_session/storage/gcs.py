@@ -23,14 +23,14 @@ from urllib.parse import quote
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver
 from .loop import background_loop, own, read_start, run
-from .loop_driver import LoopStore
-from .verdict import NoCredentials, Refusal, version_in
+from .loop_driver import OPENING, LoopStore
+from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OPENING = 60.0
 _LONGEST_ANSWER = 65536
+_SAID, _NO_OBJECT = "No such object", "NoSuchKey"
 
 
 class GCSStore(LoopStore):
@@ -61,14 +61,11 @@ class GCSStore(LoopStore):
         loop = background_loop()
         options |= {"skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
-        session = run(loop, filesystem._set_session, timeout=_OPENING)
+        session = run(loop, filesystem._set_session, timeout=OPENING)
         session._retry_connection = False  # aiohttp's own second attempt
         anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
-        if anonymous and not _is_emulator(filesystem._location):
-            # Nobody may write so, and it would not look again when there are some.
-            run(loop, lambda: self._shut(filesystem), timeout=_OPENING)
-            message = "neither the options nor the environment or the machine have any"
-            raise NoCredentials(message)
+        if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
+            self._refuse(filesystem, "the environment or the machine")
         return own(filesystem)
 
     @staticmethod
@@ -107,18 +104,23 @@ class GCSStore(LoopStore):
                 self._bucket_seen = True
                 return answer.headers, await read_start(answer.content, MAX_READ + 1)
             text = await read_start(answer.content, _LONGEST_ANSWER)
-            raise _refusal(answer.status, text.decode(errors="replace"), upload=method == "POST")
+            raise _refusal(
+                answer.status,
+                text.decode(errors="replace"),
+                upload=method == "POST",
+                emulator=_is_emulator(driver._location),
+            )
 
     async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         try:
             headers, content = await self._send(driver, "GET", path, timeout, alt="media")
         except Refusal as refusal:
-            if not _unsaid(driver, refusal):
-                raise
-            if not self._bucket_seen:
+            # What an emulator did not say may be the bucket.
+            guessed = refusal.error_code == _NO_OBJECT and _SAID not in str(refusal)
+            if guessed and not self._bucket_seen:
                 await self._look_for_bucket(driver, timeout)
-            raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchKey", str(refusal)) from None
+            raise
         return StoredObject(
             content,
             version_in(headers.get("X-Goog-Generation")),
@@ -168,37 +170,29 @@ class GCSStore(LoopStore):
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        try:
-            await self._send(driver, "DELETE", path, timeout)
-        except Refusal as refusal:
-            if not _unsaid(driver, refusal):
-                raise
+        await self._send(driver, "DELETE", path, timeout)
 
 
 def _seconds(date: str | None) -> float | None:
     return parsedate_to_datetime(date).timestamp() if date else None
 
 
-def _refusal(status: int, text: str, *, upload: bool) -> Refusal:
-    """Read the error out of an answer, which is JSON or, to a download, plain text."""
+def _refusal(status: int, text: str, *, upload: bool, emulator: bool) -> Refusal:
+    """Read the error out of an answer, which is JSON or, to a download, plain text.
+
+    Google's servers say what is missing, and what else stands in their place with TLS does not.
+    """
     with suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["error"]["message"])
     code = ""
     if status == HTTPStatus.NOT_FOUND:
-        if "No such object" in text:
-            code = "NoSuchKey"
+        if _SAID in text:
+            code = _NO_OBJECT
         elif upload or ("bucket" in text.lower() and "object" not in text.lower()):
             code = "NoSuchBucket"  # an upload needs nothing else
+        elif emulator:
+            code = _NO_OBJECT
     return Refusal(status, code, text)
-
-
-def _unsaid(driver: Driver, refusal: Refusal) -> bool:
-    """Tell whether an emulator may mean that there is no such object.
-
-    Google's servers say so in words, and what else stands in their place with TLS does not.
-    """
-    nameless = refusal.status_code == HTTPStatus.NOT_FOUND and not refusal.error_code
-    return nameless and _is_emulator(driver._location)
 
 
 def _is_emulator(location: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from betfair_session.exceptions import ConfigurationError
 
 from .driver import Driver, DriverStore
 from .loop import background_loop, leave_at_fork, release, run
+from .verdict import NoCredentials
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from .driver import Soon
 
 T = TypeVar("T")
+
+OPENING = 60.0
+"""Seconds for a driver to be opened, or closed again, at most; a call's own time-out ends first."""
 
 
 class LoopStore(DriverStore):
@@ -39,6 +43,12 @@ class LoopStore(DriverStore):
     @staticmethod
     async def _shut(driver: Driver) -> None:
         """Give back what `_open` took."""
+
+    def _refuse(self, driver: Driver, elsewhere: str) -> NoReturn:
+        """Close a driver that found no credentials: it would not look again when there are some."""
+        run(background_loop(), lambda: self._shut(driver), timeout=OPENING)
+        message = f"neither the options nor {elsewhere} have any"
+        raise NoCredentials(message)
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""

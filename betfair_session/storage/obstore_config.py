@@ -171,11 +171,11 @@ def _s3(options: _Options) -> _Options:
 def _gs(options: _Options) -> _Options:
     config: _Options = {}
     options.pop("project", None)  # a bucket's objects are found without
-    emulator = os.environ.get("STORAGE_EMULATOR_HOST")  # gcsfs reads it, obstore does not
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # gcsfs reads it, obstore does not
     if "endpoint_url" in options:
         config["base_url"] = options.pop("endpoint_url")
-    elif emulator not in {None, "", "default"}:
-        config["base_url"] = emulator if "://" in str(emulator) else f"http://{emulator}"
+    elif emulator not in {"", "default"}:
+        config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
     token = options.pop("token", None)
     if token == "anon":  # noqa: S105 - gcsfs's word for "without credentials"
         # skip_signature is not enough: obstore would still look for credentials to write with.

@@ -18,13 +18,12 @@ from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
-from .loop_driver import LoopStore
-from .verdict import NoCredentials, version_in
+from .loop_driver import OPENING, LoopStore
+from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OPENING = 60.0
 _READ_TIMEOUT = 600
 """Far beyond any call's own time-out, which is what ends a request."""
 
@@ -78,15 +77,12 @@ class S3Store(LoopStore):
         loop = background_loop()
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
-        client = run(loop, filesystem.set_session, timeout=_OPENING)
+        client = run(loop, filesystem.set_session, timeout=OPENING)
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         handlers = import_module("botocore.handlers")
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
         if not filesystem.anon and client._request_signer._credentials is None:
-            # The client would go on without them when there are some.
-            run(loop, lambda: self._shut(filesystem), timeout=_OPENING)
-            message = "neither the options nor the environment, profile or machine have any"
-            raise NoCredentials(message)
+            self._refuse(filesystem, "the environment, profile or machine")
         return own(filesystem)
 
     @staticmethod

@@ -17,7 +17,6 @@ from .faults import (
     PERHAPS,
     STATUSES,
     TYPES,
-    UNNAMED,
     Sent,
 )
 
@@ -140,7 +139,8 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
     garbled = any(_GARBLED in _names(each) for each in (error, error.__cause__) if each)
     if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
         return None
-    return status, str(getattr(code, "value", code) or "")
+    code = str(getattr(code, "value", code) or "")
+    return status, "" if code == str(status) else code  # botocore puts it where it finds none
 
 
 def _of_credentials(error: BaseException, status: int) -> bool:
@@ -193,12 +193,13 @@ def judge(error: BaseException) -> Verdict:
         if answer is not None:
             status, code = answer
             reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
-            detail = str(status) if code in {"", str(status)} else f"{status} {code}"
+            detail = f"{status} {code}".strip()
             more = ADVICE.get(code) or (text if reason == "other" else "")
             if _of_credentials(each, status):
                 return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
-            if reason == "missing" and code in UNNAMED:
-                reason = "server"  # or else a live token would look absent
+            if reason == "missing" and not code:
+                # What routes requests says so, too; a live token would look absent.
+                reason = "server"
                 more = "without a store's own words; is the endpoint right, and its way there?"
             sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
             return Verdict(reason, sent, f"{detail}: {more}" if more else detail)

@@ -157,7 +157,6 @@ class MotoServer(S3Server):
 
 
 @functools.cache
-@functools.cache
 def read_models_once() -> None:
     """Have botocore keep what it parses: else each new client costs a tenth of a second.
 

@@ -25,11 +25,13 @@ from storage.places import BucketPlace
 from storage.suites import FsspecObjectStoreContract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from servers.objects import Bucket, ObjectServer
     from servers.proxy import Proxy
+
+    from betfair_session.storage.contract import TokenStore
 
 
 class TestGCS(FsspecObjectStoreContract):
@@ -48,12 +50,27 @@ class TestGCS(FsspecObjectStoreContract):
         return GCSFileSystem(**place.options)
 
 
-def test_credentials_are_renewed_in_time_and_sent(
-    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy]
-) -> None:
+@pytest.fixture
+def bucket(bucket_on: Callable[[str], Bucket]) -> Bucket:
+    """A fresh bucket."""
+    return bucket_on("gcs")
+
+
+@pytest.fixture
+def proxy(bucket: Bucket, proxy_to: Callable[[ObjectServer], Proxy]) -> Proxy:
+    """What stands before the bucket's server."""
+    return proxy_to(bucket.server)
+
+
+@pytest.fixture
+def proxied(bucket: Bucket, proxy: Proxy) -> Iterator[TokenStore]:
+    """The bucket, through it."""
+    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
+        yield store
+
+
+def test_credentials_are_renewed_in_time_and_sent(bucket: Bucket, proxy: Proxy) -> None:
     """As Google's own, of which each lives an hour: the next is fetched when one has expired."""
-    bucket = bucket_on("gcs")
-    proxy = proxy_to(bucket.server)
     answer = json.dumps({"access_token": "second", "expires_in": 3600}).encode()
     headers = {"Content-Type": "application/json"}
     proxy.fail(lambda seen: seen.path == "/token", Answer(200, answer, headers), times=2)
@@ -94,12 +111,8 @@ def test_credentials_are_renewed_in_time_and_sent(
     assert loop_thread not in renewed_by, "it blocks every other call of the process"
 
 
-def test_requests_are_as_googles_reference_has_them(
-    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy]
-) -> None:
+def test_requests_are_as_googles_reference_has_them(bucket: Bucket, proxy: Proxy) -> None:
     """Fake-gcs-server takes more than Google does, such as a slash in an object's name."""
-    bucket = bucket_on("gcs")
-    proxy = proxy_to(bucket.server)
     with open_store(bucket.url("a b"), bucket.server.options(proxy.endpoint)) as store:
         assert store.read("token", timeout=30) is None
         version = store.create("token", b"first", timeout=30)
@@ -168,74 +181,53 @@ def _said(message: str) -> Answer:
 )
 @pytest.mark.usefixtures("no_emulator")
 def test_googles_own_words_decide(
-    bucket_on: Callable[[str], Bucket],
-    proxy_to: Callable[[ObjectServer], Proxy],
-    call: str,
-    answer: Answer,
-    reason: str | None,
+    proxy: Proxy, proxied: TokenStore, call: str, answer: Answer, reason: str | None
 ) -> None:
     """As its servers give them; nothing else is asked, and no other place."""
-    bucket = bucket_on("gcs")
-    proxy = proxy_to(bucket.server)
     proxy.fail("*", answer)
-    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
-        if reason is None:
-            assert CALLS[call](store, "1", 30) is None
-        else:
-            error = failure(call, store, "1")
-            assert isinstance(error, (StoreUnavailable, StoreWriteError))
-            assert (error.reason, error.landed) == (reason, False)
+    if reason is None:
+        assert CALLS[call](proxied, "1", 30) is None
+    else:
+        error = failure(call, proxied, "1")
+        assert isinstance(error, (StoreUnavailable, StoreWriteError))
+        assert (error.reason, error.landed) == (reason, False)
     assert len(proxy.requests) == 1
 
 
 @pytest.mark.usefixtures("no_emulator")
-def test_googles_own_words_are_repeated(
-    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy]
-) -> None:
+def test_googles_own_words_are_repeated(proxy: Proxy, proxied: TokenStore) -> None:
     """Without the JSON around them."""
-    bucket = bucket_on("gcs")
-    proxy = proxy_to(bucket.server)
     body = {"error": {"code": 400, "message": "Billing is off.", "errors": []}}
     proxy.fail("POST", Answer(400, json.dumps(body).encode()))
-    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
-        assert str(failure("create", store, "")).endswith("(400: Billing is off.)")
+    assert str(failure("create", proxied, "")).endswith("(400: Billing is off.)")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'"x"', b"<html>", b""])
 def test_an_upload_without_a_generation_is_no_success(
-    bucket_on: Callable[[str], Bucket], proxy_to: Callable[[ObjectServer], Proxy], body: bytes
+    proxy: Proxy, proxied: TokenStore, body: bytes
 ) -> None:
     """Something in between said so."""
-    bucket = bucket_on("gcs")
-    proxy = proxy_to(bucket.server)
     proxy.fail("POST", Answer(200, body))
-    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
-        error = failure("create", store, "")
+    error = failure("create", proxied, "")
     assert (error.reason, getattr(error, "landed", None)) == ("server", True)
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "no-bucket"), (403, "missing")])
 def test_a_bucket_that_may_not_be_looked_at_is_taken_for_there(
-    bucket_on: Callable[[str], Bucket],
-    proxy_to: Callable[[ObjectServer], Proxy],
-    status: int,
-    reason: str,
+    bucket: Bucket, proxy: Proxy, proxied: TokenStore, status: int, reason: str
 ) -> None:
     """The role that suffices for objects does not let anybody look at the bucket."""
-    bucket = bucket_on("gcs")
-    proxy = proxy_to(bucket.server)
     proxy.fail(lambda seen: seen.path.endswith(f"/b/{bucket.name}"), dialects.gcs(status, "x"))
-    with open_store(bucket.url(), bucket.server.options(proxy.endpoint)) as store:
-        if reason == "missing":
-            assert store.read("token", timeout=30) is None
-        else:
-            with pytest.raises(StoreUnavailable) as caught:
-                store.read("token", timeout=30)
-            assert caught.value.reason == reason
+    if reason == "missing":
+        assert proxied.read("token", timeout=30) is None
+    else:
+        with pytest.raises(StoreUnavailable) as caught:
+            proxied.read("token", timeout=30)
+        assert caught.value.reason == reason
 
 
 def test_credentials_may_come_later(
-    bucket_on: Callable[[str], Bucket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gcsfs would go on without any; where Google's own servers are asked, nobody may."""
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
@@ -246,7 +238,6 @@ def test_credentials_may_come_later(
         "NO_GCE_CHECK": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    bucket = bucket_on("gcs")
     options = bucket.server.options(bucket.server.endpoint)
     del options["token"]
     with open_store(bucket.url(), options) as store:

@@ -226,10 +226,12 @@ def test_a_cache_is_no_place_for_a_token(url: str) -> None:
 
 @pytest.mark.parametrize("protocol", ["simplecache", "own"])
 def test_a_cache_that_is_given_is_found(protocol: str) -> None:
-    """Also one whose name says nothing."""
+    """Also one whose name says nothing; older releases of fsspec have the target's protocol."""
     kind = type("Own", (SimpleCacheFileSystem,), {"protocol": protocol})
     filesystem = kind(target_protocol="memory", skip_instance_cache=True)
-    with pytest.raises(ConfigurationError, match="://x' reads through a cache, "):
+    with pytest.raises(
+        ConfigurationError, match=f"^'({protocol}|memory)://x' reads through a cache, "
+    ):
         open_store((filesystem, "x"))
 
 
