@@ -74,7 +74,9 @@ class Surroundings:
             [
                 # Without -X dev: with it aiohttp takes offence at the S3 servers' headers.
                 *(sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"),
-                *("-W", "ignore::SyntaxWarning", "-c", _PROGRAM),
+                *("-W", "ignore::SyntaxWarning"),
+                # Google's packages leave an old Python behind; we do not yet.
+                *("-W", "ignore:You are using a:FutureWarning", "-c", _PROGRAM),
             ],
             input=json.dumps([place.url("prefix"), place.options, ending]),
             capture_output=True,
