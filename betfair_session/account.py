@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from .exceptions import ConfigurationError
+from .transport import checked_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,21 @@ class Account(NamedTuple):
     verify_every: float = 0.0
     share_verification: bool = False
     on_event: Callable[[Event], object] | None = None
+
+    def deadline(self, timeout: float | None) -> float:
+        """Return the `time.monotonic` at which a call ends.
+
+        Args:
+            timeout: seconds that a caller gives it; None for `login_timeout`.
+
+        Returns:
+            The time.
+
+        Raises:
+            ConfigurationError: `timeout` is no number above 0.
+        """
+        seconds = self.login_timeout if timeout is None else checked_seconds(timeout)
+        return time.monotonic() + seconds
 
     def log_in(self, seconds: float) -> Secret:
         """Make a session, sending one request; see IdentityClient.certlogin and login."""

@@ -60,6 +60,27 @@ def fill(future: Future[_T], work: Callable[[], _T]) -> None:
         future.set_exception(error)
 
 
+async def in_a_thread(work: Callable[[], _T]) -> _T:
+    """Do `work` in a thread of its own, without blocking the event loop.
+
+    Args:
+        work: what to do; it goes on when the task is cancelled.
+
+    Returns:
+        What `work` returned.
+
+    Raises:
+        NoThreadError: it was not begun.
+        Exception: whatever `work` raised.
+    """
+    import asyncio
+
+    future: Future[_T] = Future()
+    future.set_running_or_notify_cancel()  # a cancelled task leaves it to the thread
+    start(partial(fill, future, work))
+    return await asyncio.wrap_future(future)
+
+
 def run_within(seconds: float, work: Callable[[], _T]) -> _T:
     """Do `work` in a thread of its own and wait at most `seconds` for it.
 

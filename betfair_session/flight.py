@@ -130,7 +130,7 @@ class SingleFlight(Generic[_T]):
                     start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
             except NoThreadError as why:
                 self._leave(mine)
-                raise _no_thread() from why
+                raise no_thread() from why
             except BaseException:
                 self._leave(mine)
                 raise
@@ -198,7 +198,8 @@ def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
     raise again
 
 
-def _no_thread() -> IdentityUnavailable:
+def no_thread() -> IdentityUnavailable:
+    """Make the error for a call that got no thread to be made in."""
     error = IdentityUnavailable("no thread can be started to ask for the token")
     error.sent = False
     return error

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .account import Account, checked_interval
 from .closing import Closable
+from .deadline import NoThreadError, in_a_thread
 from .exceptions import ConfigurationError
+from .flight import no_thread
 from .forking import ForkSafeLock
 from .lease.settings import LeaseSettings, checked_lease
 from .secret import Secret
@@ -24,7 +28,11 @@ if TYPE_CHECKING:
     from .identity import IdentityClient
     from .storage import Store
 
+    _Known: TypeAlias = list[tuple[dict[str, Any], Session]]
+
 _log = logging.getLogger("betfair_session")
+
+_LEAST = 0.001  # seconds that are left of a call's time when opening its store took it all
 
 
 class SessionManager(Closable):
@@ -100,7 +108,7 @@ class SessionManager(Closable):
             share_verification=share_verification,
             on_event=on_event,
         )
-        self._sessions: dict[tuple[Any, str], list[tuple[dict[str, Any], Session]]] = {}
+        self._sessions: dict[tuple[Any, str], _Known] = {}
         # Those without storage options once more, for the shortest way to a token.
         self._plain: dict[tuple[Any, str], Session] = {}
         self._lock = ForkSafeLock()
@@ -141,7 +149,9 @@ class SessionManager(Closable):
         except (KeyError, TypeError):
             session = None
         if session is None or storage_options:
-            session = self.session(store, key, storage_options)
+            deadline = self._account.deadline(timeout)
+            session = self._find(store, key, storage_options, deadline)
+            timeout = _left(deadline)
         return session.token(timeout=timeout)
 
     async def aget_session(
@@ -166,7 +176,15 @@ class SessionManager(Closable):
         Raises:
             BetfairSessionError: as `get_session`.
         """
-        return await self.session(store, key, storage_options).atoken(timeout=timeout)
+        deadline = self._account.deadline(timeout)
+        session = _among(self._known(store, key), storage_options)
+        if session is None:  # to open a store may take a while, if only to import its driver
+            find = partial(self._find, store, key, storage_options, deadline)
+            try:
+                session = await in_a_thread(find)
+            except NoThreadError as why:
+                raise no_thread() from why
+        return await session.atoken(timeout=_left(deadline))
 
     def session(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -186,35 +204,44 @@ class SessionManager(Closable):
 
         Raises:
             ConfigurationError: store, key or options cannot work.
+            StoreUnavailable: the store's driver connects when it is made, as sshfs's does, and
+                cannot within the lease's `store_deadline`.
         """
-        options = storage_options or {}
+        return self._find(store, key, storage_options, self._account.deadline(None))
+
+    def _find(
+        self, store: Store, key: str, options: Mapping[str, Any] | None, deadline: float
+    ) -> Session:
+        """Return the handle for one place; what it takes to open that has to end in time."""
+        known = self._known(store, key)
+        session = _among(known, options)
+        if session is not None:
+            return session
+        if not hasattr(options or {}, "keys"):
+            message = 'storage_options must be a mapping, such as {"profile": "betting"}'
+            raise ConfigurationError(message)
+        return self._open(store, check_key(key), _copied(options or {}), known, deadline)
+
+    def _known(self, store: Store, key: str) -> _Known:
+        """Return the handles for one place, by their storage options."""
         try:
-            known = self._sessions.setdefault((store, key), [])
+            return self._sessions.setdefault((store, key), [])
         except TypeError:
             check_key(key)
             message = f"a store cannot be a {type(store).__name__}"
             raise ConfigurationError(message) from None
-        for its_options, session in known:
-            if its_options == options:
-                return session
-        if not hasattr(options, "keys"):
-            message = 'storage_options must be a mapping, such as {"profile": "betting"}'
-            raise ConfigurationError(message)
-        return self._new_session(store, key, _copied(options), known)
 
-    def _new_session(
-        self,
-        store: Store,
-        key: str,
-        options: dict[str, Any],
-        known: list[tuple[dict[str, Any], Session]],
+    def _open(
+        self, store: Store, key: str, options: dict[str, Any], known: _Known, deadline: float
     ) -> Session:
-        key = check_key(key)
+        # Outside of the lock: other places' callers need not wait for a driver that connects.
+        seconds = min(_left(deadline), self._account.lease.store_deadline)
+        opened = open_store(store, options, timeout=seconds)
         with self._lock:
-            for its_options, session in known:
-                if its_options == options:
-                    return session  # another thread was faster
-            opened = open_store(store, options)
+            session = _among(known, options)
+            if session is not None:  # another thread was faster
+                opened.close()
+                return session
             if not opened.atomic:
                 _log.warning(
                     "%s is no store that this library vouches for, so each process logs in by "
@@ -273,6 +300,16 @@ class SessionManager(Closable):
     def __repr__(self) -> str:
         account = vars(self).get("_account")  # missing if it was never wholly made
         return f"SessionManager({account.client if account else None!r})"
+
+
+def _among(known: _Known, options: Mapping[str, Any] | None) -> Session | None:
+    """Return the handle with these storage options, if there is one."""
+    return next((session for its, session in known if its == (options or {})), None)
+
+
+def _left(deadline: float) -> float:
+    """Return the seconds until a deadline, or next to none."""
+    return max(deadline - time.monotonic(), _LEAST)
 
 
 def _copied(options: Mapping[str, Any]) -> dict[str, Any]:

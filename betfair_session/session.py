@@ -20,7 +20,6 @@ from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
 from .tokens import is_blank, parse_token
-from .transport import checked_seconds
 from .trust import Trust
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class Session:
         held = self._trust.held
         if held.since <= _wall() < held.until:
             return held.token
-        deadline = self._deadline(timeout)
+        deadline = self._account.deadline(timeout)
         found = await self._flight.ajoin(
             lambda: self._refresh(deadline), deadline=deadline, wait=not held.usable
         )
@@ -131,7 +130,7 @@ class Session:
         """
         refused = Secret(rejected)
         del rejected  # no traceback is to show it
-        deadline = self._deadline(timeout)
+        deadline = self._account.deadline(timeout)
         renewed = self._renewed(refused)
         while renewed is None:
             found = self._flight.join(lambda: self._ask(deadline), deadline=deadline)
@@ -153,7 +152,7 @@ class Session:
         """
         refused = Secret(rejected)
         del rejected  # no traceback is to show it
-        deadline = self._deadline(timeout)
+        deadline = self._account.deadline(timeout)
         renewed = self._renewed(refused)
         while renewed is None:
             found = await self._flight.ajoin(lambda: self._ask(deadline), deadline=deadline)
@@ -172,7 +171,7 @@ class Session:
         Raises:
             BetfairSessionError: as `SessionManager.get_session`.
         """
-        deadline = self._deadline(timeout)
+        deadline = self._account.deadline(timeout)
         while True:
             found = self._flight.join(lambda: self._ask(deadline), deadline=deadline)
             # What another thread found may have come from the store alone.
@@ -245,10 +244,6 @@ class Session:
         if stored is not None and content is not None:
             self._store.replace_if_version(key, content, stored.version, timeout=timeout)
 
-    def _deadline(self, timeout: float | None) -> float:
-        seconds = self._account.login_timeout if timeout is None else checked_seconds(timeout)
-        return time.monotonic() + seconds
-
     def _renewed(self, refused: Secret) -> str | None:
         """Return the token that has taken a rejected one's place in this process already."""
         self._trust.forget(refused)
@@ -257,7 +252,7 @@ class Session:
 
     def _fresh(self, held: Held, timeout: float | None) -> str:
         """Ask about the token that is held, or leave that to the thread that is doing it."""
-        deadline = self._deadline(timeout)
+        deadline = self._account.deadline(timeout)
         found = self._flight.join(
             lambda: self._refresh(deadline), deadline=deadline, wait=not held.usable
         )

@@ -160,7 +160,12 @@ def test_a_call_of_the_api_reads_no_longer_than_it_lasts(server: Server, session
 
 
 def test_a_bots_token_goes_nowhere_else(
-    server: Server, sandbox: Sandbox, session: Session, tmp_path: Path, netrc: bytes
+    server: Server,
+    sandbox: Sandbox,
+    session: Session,
+    tmp_path: Path,
+    netrc: bytes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Along no redirect, and nothing of .netrc with it; it trusts what the client trusts."""
     both = tmp_path / "both.pem"
@@ -187,7 +192,20 @@ def test_a_bots_token_goes_nowhere_else(
                 theirs.verify = str(both)
                 with pytest.raises(Exception, match="302"):
                     trading.betting.list_event_types(session=theirs)
+                trading.navigation_uri = trading.api_uri
+                with pytest.raises(Exception, match="302"):
+                    trading.navigation.list_navigation(session=theirs)
+                monkeypatch.setattr(type(trading.historic), "url", trading.api_uri)
+                with pytest.raises(Exception, match="302"):
+                    trading.historic.get_my_data(session=theirs)
+                trading.historic.download_file("of/2026.bz2", str(tmp_path), session=theirs)
+                assert (tmp_path / "2026.bz2").read_bytes() == b""
+            assert listener.connections == 6
             assert netrc not in listener.heard
+        # Nor without https.
+        trading.api_uri = f"http://127.0.0.1:{elsewhere.port}/"
+        with pytest.raises(Exception, match="by https only"):
+            trading.betting.list_event_types()
         assert elsewhere.connections == 1
 
 

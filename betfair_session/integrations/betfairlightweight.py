@@ -96,8 +96,8 @@ class APIClient(betfairlightweight.APIClient):
             lightweight: as in betfairlightweight; flumine needs False.
             http_session: for the betting API, as `session` in betfairlightweight; it keeps its own
                 idea of authorities and proxies. None for one that trusts what the handle's client
-                trusts. Neither takes the token of a betting, account or scores call along a
-                redirect, nor reads .netrc for one.
+                trusts. Neither takes the token along a redirect or to a URL without https, nor
+                reads .netrc for a call that has it.
             end_session_on_logout: let `logout` end the session, also for all who share it.
             keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
                 accounts whose holder has chosen another session length.
@@ -183,6 +183,8 @@ class APIClient(betfairlightweight.APIClient):
         self.logout = _SessionEndpoint(self, self._log_out, resources.LogoutResource)
         self.betting = _Betting(self)
         self.account = _Account(self)
+        self.historic = _Historic(self)
+        self.navigation = _Navigation(self)
         self.scores = _Scores(self)
         self.streaming = Streaming(self)
 
@@ -238,8 +240,20 @@ class _Straight:
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
+    def get(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
+        return self._session.get(_by_https(url), auth=on_its_own, allow_redirects=False, **settings)
+
     def post(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        return self._session.post(url, auth=on_its_own, allow_redirects=False, **settings)
+        return self._session.post(
+            _by_https(url), auth=on_its_own, allow_redirects=False, **settings
+        )
+
+
+def _by_https(url: str) -> str:
+    if not url.lower().startswith("https://"):
+        message = "the token goes by https only; see api_uri"
+        raise ConfigurationError(message)
+    return url
 
 
 class _SessionEndpoint(BaseEndpoint):
@@ -262,28 +276,44 @@ class _SessionEndpoint(BaseEndpoint):
         return self.process_response(answer, self._resource, _now() - began, lightweight)
 
 
-class _RenewingEndpoint(BaseEndpoint):
+class _StraightEndpoint(BaseEndpoint):
+    """Sends the token where its URL says, and nowhere else."""
+
+    def request(
+        self,
+        method: str | None = None,
+        params: dict[str, Any] | None = None,
+        session: requests.Session | None = None,
+    ) -> Any:  # noqa: ANN401 - the original's
+        return super().request(method, params, _Straight(session or self.client.session))
+
+
+class _RenewingEndpoint(_StraightEndpoint):
     """Repeats a call once, with a renewed token, when Betfair calls the session invalid.
 
     Betfair has not carried out such a call, so that even an order may be sent again, unless it has
     become an old one while somebody logged in: then the rejection is raised.
     """
 
-    def request(self, method: str, params: dict[str, Any], session: requests.Session | None) -> Any:  # noqa: ANN401 - the original's
-        straight: Any = _Straight(session or self.client.session)
+    def request(
+        self,
+        method: str | None = None,
+        params: dict[str, Any] | None = None,
+        session: requests.Session | None = None,
+    ) -> Any:  # noqa: ANN401 - the original's
         if self.client.session_token is None:
             self.client.obtain_token()
         sent, began = self.client.session_token or "", _now()
         try:
-            return super().request(method, params, straight)
+            return super().request(method, params, session)
         except APIError as error:
             if not session_is_invalid(error.response):
                 raise
             rejection = error
         self.client.renew_token(sent)
-        if change_orders([method.rpartition("/")[2]]) and _now() - began >= ORDER_SECONDS:
+        if change_orders([(method or "").rpartition("/")[2]]) and _now() - began >= ORDER_SECONDS:
             raise rejection
-        return super().request(method, params, straight)
+        return super().request(method, params, session)
 
 
 class _Betting(_RenewingEndpoint, endpoints.Betting):
@@ -295,4 +325,20 @@ class _Account(_RenewingEndpoint, endpoints.Account):
 
 
 class _Scores(_RenewingEndpoint, endpoints.Scores):
+    pass
+
+
+class _Historic(_StraightEndpoint, endpoints.Historic):
+    def download_file(
+        self,
+        file_path: str,
+        store_directory: str | None = None,
+        session: requests.Session | None = None,
+    ) -> str:
+        straight: Any = _Straight(session or self.client.session)
+        name: str = super().download_file(file_path, store_directory, straight)
+        return name
+
+
+class _Navigation(_StraightEndpoint, endpoints.Navigation):
     pass

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from betfair_session.deadline import run_within
 from betfair_session.exceptions import ConfigurationError
 
 from .location import local_path, mistyped, redact, scheme_of
@@ -30,7 +32,12 @@ _AZURE = frozenset({"abfs", "abfss", "az"})
 _CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 
 
-def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -> TokenStore:
+def open_store(
+    store: Store,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    timeout: float = 5.0,
+) -> TokenStore:
     """Open the place that a caller named, without touching it.
 
     Args:
@@ -39,6 +46,7 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
         storage_options: what fsspec takes for that URL; not with a filesystem of the caller's.
             `{"obstore": True}` opens an s3, gs or abfs URL with obstore, like the prefix
             "obstore+".
+        timeout: seconds for a driver that connects when it is made.
 
     Returns:
         The store.
@@ -46,13 +54,14 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
     Raises:
         ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
             URL that lacks a slash.
-        StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot.
+        StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot, or not
+            in time.
     """
     options = dict(storage_options or {})
     if isinstance(store, os.PathLike):
         return _local(os.fsdecode(store), options)
     if isinstance(store, str):
-        return _from_url(store, options)
+        return _from_url(store, options, timeout)
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     if not hasattr(filesystem, "cat_file"):
         message = (
@@ -71,9 +80,9 @@ def open_store(store: Store, storage_options: Mapping[str, Any] | None = None) -
     return _from_filesystem(filesystem, root)
 
 
-def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
+def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     if _is_chained(url):
-        return _generic(url, options)
+        return _generic(url, options, timeout)
     scheme = scheme_of(url)
     if scheme is None or scheme in _LOCAL:
         return _local(url, options)
@@ -84,7 +93,7 @@ def _from_url(url: str, options: dict[str, Any]) -> TokenStore:
 
         return _make(ObstoreStore, url, options)
     backend = _object_store({scheme})
-    return _make(backend, url, options) if backend else _generic(url, options)
+    return _make(backend, url, options) if backend else _generic(url, options, timeout)
 
 
 def _is_chained(url: str) -> bool:
@@ -151,15 +160,17 @@ def _object_store(schemes: set[str]) -> type[Any] | None:
     return None
 
 
-def _generic(url: str, options: dict[str, Any]) -> TokenStore:
+def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     label = redact(url)
     ours: BetfairSessionError
     if _CACHES & {part.split("://")[0] for part in url.split("::")}:
         raise _cached(label)
     import fsspec
 
+    # One of our own: fsspec would keep it for as long as the process lives.
+    connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
     try:
-        filesystem, root = fsspec.core.url_to_fs(url, **options)
+        filesystem, root = run_within(timeout, connect)  # some connect at once, as sshfs's does
     except ImportError as error:
         missing = _what_is_missing(error)
         ours = ConfigurationError(f"the driver for {label!r} is not installed{missing}")
@@ -171,15 +182,11 @@ def _generic(url: str, options: dict[str, Any]) -> TokenStore:
     except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
         from .errors import Operation, explain
 
-        ours = explain(error, Operation("open", label))  # some connect at once, as sshfs's does
+        ours = explain(error, Operation("open", label))
         if isinstance(ours, ConfigurationError):  # whatever it says may hold the options
             ours = ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
     else:
-
-        def reopen() -> Any:  # noqa: ANN401 - fsspec is untyped
-            return fsspec.core.url_to_fs(url, skip_instance_cache=True, **options)[0]
-
-        return _from_filesystem(filesystem, root, label, reopen)
+        return _from_filesystem(filesystem, root, label, lambda: connect()[0])
     raise ours
 
 

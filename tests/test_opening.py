@@ -1,0 +1,158 @@
+"""Stores whose driver connects when it is made: the call's time holds, and nobody else waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from hidden.listeners import Listener
+
+from betfair_session import (
+    IdentityUnavailable,
+    LeaseSettings,
+    SessionManager,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from betfair_session import IdentityClient
+    from betfair_session.sandbox import Sandbox
+
+KEY = "session.token"
+
+
+class Silent:
+    """An sftp server that takes connections and says nothing.
+
+    Attributes:
+        url: a store there.
+        met: set when somebody has connected.
+        enough: set to have it hang up.
+    """
+
+    def __init__(self) -> None:
+        """Listen."""
+        self.met, self.enough = threading.Event(), threading.Event()
+        self.listener = Listener(self._serve)
+        self.url = f"sftp://tester@127.0.0.1:{self.listener.port}/tokens"
+
+    def _serve(self, _: Listener, connection: socket.socket) -> None:
+        del connection
+        self.met.set()
+        self.enough.wait()
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    """Return it, running."""
+    server = Silent()
+    with server.listener:
+        yield server
+        server.enough.set()
+
+
+@pytest.fixture
+def patient(client: IdentityClient, sandbox: Sandbox) -> SessionManager:
+    """A manager that would wait for a store longer than any of these tests."""
+    lease = LeaseSettings(ttl=120, store_deadline=50)
+    return SessionManager(
+        client, sandbox.username, sandbox.password, lease=lease, login_timeout=1000
+    )
+
+
+def test_a_calls_time_ends_the_opening(patient: SessionManager, silent: Silent) -> None:
+    """Sshfs itself would wait for two minutes."""
+    with pytest.raises(StoreUnavailable, match="cannot open") as caught:
+        patient.get_session(silent.url, KEY, {"password": "x"}, timeout=0.5)
+    assert caught.value.reason == "timeout"
+    with pytest.raises(StoreUnavailable) as caught:
+        asyncio.run(patient.aget_session(silent.url, KEY, {"password": "x"}, timeout=0.5))
+    assert caught.value.reason == "timeout"
+
+
+def test_a_handles_opening_ends_as_any_call_of_the_store_does(
+    client: IdentityClient, sandbox: Sandbox, silent: Silent
+) -> None:
+    """It has the lease's store_deadline."""
+    lease = LeaseSettings(ttl=20, store_deadline=0.5)
+    manager = SessionManager(client, sandbox.username, sandbox.password, lease=lease)
+    with pytest.raises(StoreUnavailable) as caught:
+        manager.session(silent.url, KEY, {"password": "x"})
+    assert caught.value.reason == "timeout"
+
+
+def test_other_stores_are_opened_meanwhile(
+    patient: SessionManager, sandbox: Sandbox, silent: Silent
+) -> None:
+    """One that hangs keeps nobody from a token kept elsewhere."""
+    with ThreadPoolExecutor() as pool:
+        hanging = pool.submit(patient.session, silent.url, KEY, {"password": "x"})
+        assert silent.met.wait(60)
+        patient.get_session("memory://beside", KEY)
+        assert not hanging.done()
+        silent.enough.set()
+        with pytest.raises(StoreUnavailable):
+            hanging.result()
+    assert sandbox.counts() == {"certlogin": 1}
+
+
+def test_the_loop_goes_on_while_a_store_is_opened(patient: SessionManager, silent: Silent) -> None:
+    """Other tasks run; a cancelled one leaves the work to its thread."""
+
+    async def main() -> None:
+        asking = asyncio.create_task(patient.aget_session(silent.url, KEY, {"password": "x"}))
+        assert await asyncio.to_thread(silent.met.wait, 60)
+        assert not asking.done()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(main())
+    silent.enough.set()
+
+
+def test_without_threads_a_task_is_told(
+    patient: SessionManager,
+    silent: Silent,
+    no_threads: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """Nothing was sent, so that the next call need not wait for anything."""
+
+    async def ask() -> str:
+        with no_threads():
+            return await patient.aget_session(silent.url, KEY)
+
+    with pytest.raises(IdentityUnavailable, match="no thread") as caught:
+        asyncio.run(ask())
+    assert caught.value.sent is False
+
+
+def test_threads_that_open_at_once_get_one_handle(
+    patient: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but one of the stores that they opened are closed again."""
+    import betfair_session.manager as manager_module
+    from betfair_session.storage import open_store
+
+    together = threading.Barrier(4)
+    opened, closed = [], []
+
+    def open_together(*arguments: object, **settings: object) -> object:
+        store = open_store(*arguments, **settings)  # type: ignore[arg-type]
+        monkeypatch.setattr(store, "close", lambda: closed.append(store))
+        opened.append(store)
+        together.wait(60)
+        return store
+
+    monkeypatch.setattr(manager_module, "open_store", open_together)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(patient.session, "memory://together", KEY) for _ in range(4)]
+    (handle,) = {each.result() for each in asked}
+    assert sorted(map(id, [*closed, handle.store])) == sorted(map(id, opened))
