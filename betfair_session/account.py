@@ -86,3 +86,18 @@ def checked_interval(value: timedelta, name: str) -> timedelta:
         message = f"{name} must be a timedelta above 0, such as timedelta(minutes=15)"
         raise ConfigurationError(message)
     return value
+
+
+def checked_hook(hook: object, name: str) -> None:
+    """Check what a caller gave to be called.
+
+    Args:
+        hook: the function, or None.
+        name: the argument's name, for the error.
+
+    Raises:
+        ConfigurationError: it cannot be called.
+    """
+    if hook is not None and not callable(hook):
+        message = f"{name} must be a function of one argument, not a {type(hook).__name__}"
+        raise ConfigurationError(message)

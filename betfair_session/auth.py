@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from requests.auth import AuthBase
 
+from . import clocks
 from .betting import session_is_invalid
 from .exceptions import ConfigurationError, SessionRejected
 from .jurisdictions import JURISDICTIONS
@@ -107,7 +108,8 @@ class BetfairAuth(AuthBase):
             raise ConfigurationError(message)
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
-        request.register_hook("response", self._answered)  # type: ignore[no-untyped-call] # requests'
+        answered = partial(self._answered, clocks.now())
+        request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request
 
     def _may_have(self, url: str | None) -> bool:
@@ -116,9 +118,13 @@ class BetfairAuth(AuthBase):
         parts = urlsplit(url or "")
         return parts.scheme == "https" and _place(parts.netloc) in self._hosts
 
-    def _answered(self, response: Response, **settings: Any) -> Response:  # noqa: ANN401 - requests' own settings, passed on
+    def _answered(
+        self,
+        sent: tuple[float, float],
+        response: Response,
+        **settings: Any,  # noqa: ANN401 - requests' own settings, passed on
+    ) -> Response:
         """Look at an answer; requests calls this before anything else sees it."""
-        sent = time.monotonic() - response.elapsed.total_seconds()
         response.headers.pop("Location", None)
         rejected = _rejected(response, settings)
         if not rejected:
@@ -130,13 +136,13 @@ class BetfairAuth(AuthBase):
             return response
         return _replay(response, new, settings)
 
-    def _may_replay(self, request: PreparedRequest, sent: float) -> bool:
+    def _may_replay(self, request: PreparedRequest, sent: tuple[float, float]) -> bool:
         body: object = request.body
         if not isinstance(body, str | bytes | None):
             return False
         if not change_orders(called(request.url or "", body)):
             return True
-        return self._replay_orders and time.monotonic() < sent + ORDER_SECONDS
+        return self._replay_orders and clocks.passed(sent) < ORDER_SECONDS
 
 
 def _rejected(response: Response, settings: dict[str, Any]) -> Literal["", "partly", "wholly"]:
@@ -176,7 +182,7 @@ def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -
 
 
 def _checked(hosts: Iterable[str]) -> frozenset[str]:
-    names = [None] if isinstance(hosts, str) else list(hosts)
+    names = [None] if isinstance(hosts, str) or not hasattr(hosts, "__iter__") else list(hosts)
     places = [_place(name) if isinstance(name, str) else "" for name in names]
     if not all(_HOST.fullmatch(place) for place in places):
         message = 'hosts must be a list of names such as "api.betfair.com" or "localhost:8443"'

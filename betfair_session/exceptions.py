@@ -68,7 +68,8 @@ class IdentityError(BetfairSessionError):
     """Betfair's identity service refused, or could not be asked.
 
     Attributes:
-        endpoint: what was called: "certlogin", "login", "keepAlive" or "logout".
+        endpoint: what was called: "certlogin", "login", "keepAlive" or "logout"; None when an
+            earlier login's failure still counts, and nothing was called.
         host: the host that was called, or None.
         status_code: the HTTP status of the answer, or None when there was no answer.
     """
@@ -170,8 +171,8 @@ class StoreUnavailable(StoreError):
 class StoreWriteError(StoreError):
     """The store would not take a write.
 
-    When a login had been made for it, that session has been logged out again (unless
-    `__notes__` or `logout_error` say that the logout failed too).
+    When a login had been made for it, that session has been logged out again, unless
+    `logout_error` (and the message) says that this failed, too.
 
     Attributes:
         logout_error: what went wrong when the new session was logged out, or None.

@@ -160,6 +160,8 @@ class Exchange(Closable):
             content = response.content
             asked = None if rest else number
             return read_result(name, response.status_code, content, number=asked, unknown=unknown)
+        finally:
+            budget.seconds = 0.0  # whoever was interrupted here has nothing sent later
         what = f"had no answer from {self._host}: {detail}"
         raise exchange_error(name, what, unknown=budget.unknown > 0)
 

@@ -100,8 +100,7 @@ def _remembered(
         )
     if not lock.status:
         error = IdentityUnavailable(
-            f"a login for {place} ended without an answer a moment ago; {until}",
-            endpoint="certlogin",
+            f"a login for {place} ended without an answer a moment ago; {until}"
         )
         error.not_before = not_before
         return error
@@ -113,7 +112,6 @@ def _remembered(
         status=lock.status,
         login_class=lock.login_class,
         not_before=not_before,
-        endpoint="certlogin",
     )
 
 

@@ -33,12 +33,14 @@ class _Call(Future[_T]):
 
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
+        leader: which thread of which process works on it; None before it has begun.
         over: ends when all is done that belongs to it.
     """
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, leader: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.deadline = deadline
+        self.leader = leader
         self.over: Future[None] = Future()
 
 
@@ -56,7 +58,7 @@ class SingleFlight(Generic[_T]):
         # One atomic step of the dict decides who leads, so that no fork can leave a lock held.
         self._calls: dict[int, _Call[_T]] = {}
         self._afterwards = afterwards
-        self._in_it: set[int] = set()
+        self._in_it: set[tuple[int, int]] = set()
 
     def join(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -73,13 +75,14 @@ class SingleFlight(Generic[_T]):
 
         Raises:
             LoginTimeout: another was not ready in time.
-            ConfigurationError: it is called from within `afterwards`.
+            ConfigurationError: it is called from within `afterwards`, or by a signal handler from
+                within `work`.
             Exception: whatever `work` raised, for each of the callers; for want of time only if
                 this caller has no more of it.
         """
         self._check_place()
         while True:
-            mine: _Call[_T] = _Call(deadline)
+            mine: _Call[_T] = _Call(deadline, _me())
             try:
                 call = self._enter(mine)
                 if call is mine:
@@ -90,6 +93,11 @@ class SingleFlight(Generic[_T]):
                 self._leave(mine)
             if not wait:
                 return None
+            if call.leader == mine.leader:
+                message = (
+                    "a signal handler may not ask for the token that its own thread is getting"
+                )
+                raise ConfigurationError(message)
             try:
                 error = call.exception(max(deadline - time.monotonic(), 0))
             except FutureTimeoutError:
@@ -150,11 +158,12 @@ class SingleFlight(Generic[_T]):
         return self._calls.setdefault(os.getpid(), mine)
 
     def _check_place(self) -> None:
-        if threading.get_ident() in self._in_it:
+        if _me() in self._in_it:
             message = "a hook may not ask for the token whose call it is told of"
             raise ConfigurationError(message)
 
     def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:
+        call.leader = _me()
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - result() raises it
@@ -163,9 +172,9 @@ class SingleFlight(Generic[_T]):
             self._forget(call)
             with contextlib.suppress(InvalidStateError):  # whoever began it was interrupted
                 call.set_result(result)
-        me = threading.get_ident()
-        self._in_it.add(me)
+        me = _me()
         try:
+            self._in_it.add(me)
             self._afterwards()
         finally:
             self._in_it.discard(me)
@@ -180,6 +189,11 @@ class SingleFlight(Generic[_T]):
     def _forget(self, call: _Call[_T]) -> None:
         if self._calls.get(os.getpid()) is call:
             del self._calls[os.getpid()]
+
+
+def _me() -> tuple[int, int]:
+    """Name this thread; a forked child has another's number."""
+    return os.getpid(), threading.get_ident()
 
 
 def _share(error: BaseException, its_deadline: float, deadline: float) -> None:

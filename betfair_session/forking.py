@@ -7,24 +7,22 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from contextlib import AbstractContextManager
 
 
 class ForkSafeLock:
-    """A `threading.Lock` for `with` statements, new in every process."""
+    """A lock that is new in every process: `with lock.mine(): …`."""
 
     def __init__(self) -> None:
         """Begin unlocked."""
-        self._locks = {os.getpid(): threading.Lock()}
+        self._locks = {os.getpid(): threading.RLock()}
 
-    def __enter__(self) -> None:
+    def mine(self) -> AbstractContextManager[bool]:
+        """Return this process's own lock, for a `with` statement.
+
+        Returns:
+            The interpreter's own, since no signal comes between taking that and the block; and one
+            that a signal handler can take again in the thread that has it.
+        """
         # One atomic step of the dict, so that two threads of a child take the same lock.
-        self._locks.setdefault(os.getpid(), threading.Lock()).acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._locks[os.getpid()].release()
+        return self._locks.setdefault(os.getpid(), threading.RLock())

@@ -9,9 +9,11 @@ import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from .account import checked_interval
+from .account import checked_hook, checked_interval
 from .closing import Closable
+from .deadline import NoThreadError, start
 from .exceptions import BetfairSessionError, ConfigurationError
+from .flight import no_thread
 from .session import checked_handle
 from .value import Value
 
@@ -91,8 +93,8 @@ class KeepAlive(Closable):
             on_report: called after each attempt, in the thread that made it.
 
         Raises:
-            ConfigurationError: `session` is no handle, or `every` no timedelta above 0 and shorter
-                than a session lives.
+            ConfigurationError: `session` is no handle, `every` no timedelta above 0 and shorter
+                than a session lives, or `on_report` nothing that can be called.
         """
         place = checked_handle(session).client.jurisdiction
         length = place.session_length
@@ -100,6 +102,7 @@ class KeepAlive(Closable):
         if length is not None and every >= length:
             message = f"every must be shorter than a session lives, {length}"
             raise ConfigurationError(message)
+        checked_hook(on_report, "on_report")
         self._session = session
         self._every = every.total_seconds()
         self._on_report = on_report
@@ -153,12 +156,17 @@ class KeepAlive(Closable):
 
         Returns:
             This object.
+
+        Raises:
+            IdentityUnavailable: no thread can be started.
         """
         if not self.running:
             self._stopping.clear()
             # A daemon, so that it cannot keep a program from ending; atexit lets it finish.
-            self._thread = threading.Thread(target=self._run, daemon=True, name="betfair-keepalive")
-            self._thread.start()
+            try:
+                self._thread = start(self._run, "betfair-keepalive")
+            except NoThreadError as why:
+                raise no_thread() from why
             # Finalizers, which close urllib3's connections, run at exit from the moment that the
             # first is made. Make one now: what is registered later, as `stop`, runs before them.
             weakref.finalize(self, bool).detach()
@@ -166,7 +174,11 @@ class KeepAlive(Closable):
         return self
 
     def stop(self) -> None:
-        """End the thread, after the attempt under way; the session stays alive."""
+        """End the thread, after the attempt under way; the session stays alive.
+
+        That attempt may wait for another thread's. In a signal handler, where that may be the very
+        one that was interrupted, only tell the program to stop.
+        """
         atexit.unregister(self.stop)
         self._stopping.set()
         thread = self._thread

@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .account import Account, checked_interval
+from .account import Account, checked_hook, checked_interval
 from .closing import Closable
 from .deadline import NoThreadError, in_a_thread
 from .exceptions import ConfigurationError
@@ -95,6 +95,7 @@ class SessionManager(Closable):
         if two_step is not None and not interactive:
             message = "a two-step code is for interactive logins only: set interactive=True"
             raise ConfigurationError(message)
+        checked_hook(on_event, "on_event")
         _check_window(verify_every, client.jurisdiction.session_length, share=share_verification)
         self._account = Account(
             client=client,
@@ -237,7 +238,7 @@ class SessionManager(Closable):
         # Outside of the lock: other places' callers need not wait for a driver that connects.
         seconds = min(_left(deadline), self._account.lease.store_deadline)
         opened = open_store(store, options, timeout=seconds)
-        with self._lock:
+        with self._lock.mine():
             session = _among(known, options)
             if session is not None:  # another thread was faster
                 opened.close()
@@ -289,7 +290,7 @@ class SessionManager(Closable):
 
     def close(self) -> None:
         """Close the stores that were opened; the client stays open, it is the caller's."""
-        with self._lock:
+        with self._lock.mine():
             # In copies: other threads go on asking for handles.
             sessions = [each for known in list(self._sessions.values()) for _, each in list(known)]
             self._sessions.clear()

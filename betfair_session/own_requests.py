@@ -6,12 +6,13 @@ It imports requests, which takes 100 ms, so it is itself imported when the first
 from __future__ import annotations
 
 import os
-import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+
+from . import clocks
 
 if TYPE_CHECKING:
     import ssl
@@ -119,14 +120,13 @@ class _Forgetful:
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         if conn is not None:
-            conn.put_back = _clocks()
+            conn.put_back = clocks.now()
         super()._put_conn(conn)  # type: ignore[misc] # the pool's
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - urllib3's
         conn = super()._get_conn(timeout)  # type: ignore[misc] # the pool's
         then = getattr(conn, "put_back", None)
-        # One of the clocks stands still while a function is frozen.
-        if then and any(now - back > IDLE for now, back in zip(_clocks(), then, strict=True)):
+        if then and clocks.passed(then) > IDLE:
             conn.close()  # it is opened anew when it is used
         return conn
 
@@ -148,7 +148,3 @@ def drop_if_out_of_step(response: Response) -> None:
     """
     if response.status_code < _OK or response.status_code in {_NO_CONTENT, _NOT_MODIFIED}:
         response.raw.close()
-
-
-def _clocks() -> tuple[float, float]:
-    return time.monotonic(), time.time()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from . import clocks
 from .network import never_left
 from .operations import called, only_read
 from .own_requests import OwnAdapter
@@ -30,7 +31,7 @@ class Budget:
     of them draw on the same.
 
     Attributes:
-        until: the `time.monotonic` from which nothing is sent any more.
+        seconds: from its making, after which nothing is sent any more.
         resend: whether a request may be sent again when its fate is unknown.
         unknown: how many sendings have an unknown fate: under way, without an answer, or with one
             that says nothing (5xx).
@@ -38,13 +39,14 @@ class Budget:
 
     def __init__(self, seconds: float, *, resend: bool) -> None:
         """Begin now."""
-        self.until = time.monotonic() + seconds
+        self._began = clocks.now()
+        self.seconds = seconds
         self.resend = resend
         self.unknown = 0
 
     def left(self) -> float:
         """Return the seconds that are left, below 0 when there are none."""
-        return self.until - time.monotonic()
+        return self.seconds - clocks.passed(self._began)
 
 
 class ResendingAdapter(OwnAdapter):

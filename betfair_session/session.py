@@ -13,6 +13,7 @@ from .exceptions import (
     LoginTimeout,
     NotATokenError,
     StoreError,
+    StoreUnavailable,
 )
 from .flight import SingleFlight
 from .glance import glance
@@ -20,7 +21,7 @@ from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
 from .tokens import is_blank, parse_token
-from .trust import Trust
+from .trust import NOTHING, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Looked up once: a trading loop asks before every bet.
 _wall = time.time
+
+_UNLOCKS = 5  # tries to change a lock that others change meanwhile
 
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
@@ -188,6 +191,7 @@ class Session:
             StoreError: the object cannot be read or removed.
         """
         timeout = self._account.lease.store_deadline
+        self._trust.held = NOTHING  # another's token may have taken its place, or none
         stored = self._store.read(self._key, timeout=timeout)
         if stored is None:
             return
@@ -223,11 +227,15 @@ class Session:
         to wait. While another process really logs in, this can cost one needless login.
 
         Raises:
-            StoreError: the lock object cannot be read or written.
+            StoreError: the lock object cannot be read or written, or others write it all the time.
         """
         from .lease.lock import cleared
 
-        self._change_lock(cleared)
+        for _ in range(_UNLOCKS):
+            with contextlib.suppress(VersionConflict):
+                return self._change_lock(cleared)
+        message = f"the lock beside {self._key!r} in {self._store.label} changes all the time"
+        raise StoreUnavailable(message, store=self._store.label, key=self._key, reason="busy")
 
     def close(self) -> None:
         """Close the store; the handle can be used again afterwards."""
@@ -275,7 +283,7 @@ class Session:
         began = time.monotonic()
         timeout = min(self._account.lease.store_deadline, max(deadline - began, 1.0))
         look = glance(self._store, self._key, within=self._trust.window, timeout=timeout)
-        if look.token is None:
+        if look.token is None or self._trust.doubts(look.token, look.age):
             return self._ask(deadline, look.seen)
         self._trust.verified(look.token, look.age)
         self._reporter.tell("trusted", time.monotonic() - began)

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import clocks
 from .deadline import OverrunError, run_within
 from .exceptions import ConfigurationError
 from .forking import ForkSafeLock
@@ -196,11 +197,16 @@ class Transport:
         import requests
         from requests import exceptions
 
-        session, unusable, sent = self._open(), "", True
+        began, unusable, sent = clocks.now(), "", True
+        session = self._open()
+        # To load a certificate takes its time, too, and others may have taken the login over.
+        left = seconds - clocks.passed(began)
         try:
-            return run_within(
-                seconds, lambda: self._post(session, url, headers, form, seconds=seconds)
-            )
+            if left > 0:
+                return run_within(
+                    left, lambda: self._post(session, url, headers, form, seconds=left)
+                )
+            detail, sent = "no time was left to send the request", False
         except OverrunError:
             detail = f"no answer within {seconds:.1f} s"
         except (exceptions.InvalidSchema, exceptions.InvalidURL) as error:
@@ -291,7 +297,7 @@ class Transport:
     def _open(self) -> requests.Session:
         if self._theirs is not None:
             return self._theirs
-        with self._lock:
+        with self._lock.mine():
             if self._session is None:
                 from .own_requests import OwnAdapter, OwnSession
 
@@ -310,7 +316,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
-        with self._lock:
+        with self._lock.mine():
             session, self._session = self._session, None
         if session is not None:
             session.close()

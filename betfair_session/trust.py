@@ -63,7 +63,7 @@ class Trust:
         shared: whether verifications are shared through the store.
     """
 
-    __slots__ = ("_length", "held", "shared", "window")
+    __slots__ = ("_doubted", "_length", "held", "shared", "window")
 
     def __init__(self, window: float, length: float | None, *, shared: bool = False) -> None:
         """Begin without a token.
@@ -78,10 +78,11 @@ class Trust:
         self.window = window
         self.shared = shared
         self._length = window if length is None else max(length, window)
+        self._doubted = (Secret(""), 0.0)  # a token, and when (monotonic) it was said to be dead
 
     def verified(self, token: Secret, age: float) -> None:
         """Take in that a token was verified `age` seconds ago."""
-        if not self.window:
+        if not self.window or self.doubts(token, age):
             return
         wall = time.time()
         left = self._length - age
@@ -89,8 +90,14 @@ class Trust:
             token.reveal(), wall, wall + self.window - age, time.monotonic() + left, wall + left
         )
 
+    def doubts(self, token: Secret, age: float) -> bool:
+        """Tell whether a token was forgotten since it was verified `age` seconds ago."""
+        doubted, then = self._doubted
+        return doubted == token and time.monotonic() - age <= then
+
     def forget(self, token: Secret) -> None:
-        """Use a token no more: it is dead, or said to be."""
+        """Use a token no more: it is dead, or said to be. A verification before this is none."""
+        self._doubted = (token, time.monotonic())
         if Secret(self.held.token) == token:
             self.held = NOTHING
 

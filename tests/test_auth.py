@@ -488,7 +488,7 @@ def test_a_host_of_the_callers_takes_the_place_of_betfairs(
 
 
 @pytest.mark.parametrize(
-    "hosts", ["api.betfair.com", ["https://x"], [""], ["a/b"], ["u@h"], [7], ["höst"]]
+    "hosts", ["api.betfair.com", ["https://x"], [""], ["a/b"], ["u@h"], [7], ["höst"], 5]
 )
 def test_what_is_no_host_is_refused(session: Session, hosts: Any) -> None:  # noqa: ANN401
     """A single text is a common mistake: it is a list of letters."""

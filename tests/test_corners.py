@@ -218,17 +218,6 @@ def test_a_hook_is_told_when_nobody_waits_for_the_login_any_more(
     assert caplog.text.count("ConfigurationError: a hook may not ask for the token") == 2
 
 
-def test_threads_that_ask_for_one_place_get_one_handle(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Also one that had found none, and comes when another has just made it."""
-    manager = SessionManager(client, sandbox.username, sandbox.password)
-    known: list[Any] = []
-    first = manager._new_session(tmp_path, KEY, {}, known)
-    assert manager._new_session(tmp_path, KEY, {}, known) is first
-    assert known == [({}, first)]
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_keep_alive_whose_thread_ends_says_so(
     client: IdentityClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -6,10 +6,13 @@ import json
 import os
 import pickle
 import re
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import requests
@@ -25,6 +28,7 @@ from betfair_session import (
     LoginRefused,
     SessionManager,
     SessionRejected,
+    clocks,
     exchange as exchange_module,
     resending,
 )
@@ -605,3 +609,60 @@ def test_a_manager_is_no_handle(client: IdentityClient, sandbox: Sandbox) -> Non
     manager: Any = SessionManager(client, "u", "p")
     with pytest.raises(ConfigurationError, match=r"manager\.session\(store, key\)"):
         Exchange(manager, api_url=sandbox.api_url)
+
+
+class Interrupted(Exception):
+    """What a time limit raises in the main thread."""
+
+
+def test_nothing_is_sent_for_a_call_that_was_interrupted(
+    exchange: Exchange, sandbox: Sandbox
+) -> None:
+    """Not a bet, above all, that its caller has given up, and may place again."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise Interrupted
+
+    exchange.call("listEventTypes", {"filter": {}})
+    sandbox.expire_all()
+    sandbox.hold("certlogin")
+    earlier = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+
+            def strike() -> None:
+                sandbox.wait_for("certlogin")
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+            struck = pool.submit(strike)
+            with pytest.raises(Interrupted):
+                exchange.call("placeOrders", BET)
+            struck.result()
+    finally:
+        signal.signal(signal.SIGUSR1, earlier)
+    sandbox.release("certlogin")
+    let_finish()
+    assert sandbox.orders() == []
+    assert exchange.call("placeOrders", BET)["status"] == "SUCCESS"
+    assert len(sandbox.orders()) == 1
+
+
+@pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
+def test_no_bet_is_sent_again_after_a_sleep(
+    exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: int
+) -> None:
+    """Whichever clock goes on meanwhile: Betfair forgets a customerRef after a minute."""
+    asleep = [0.0, 0.0]
+    monkeypatch.setattr(
+        clocks, "now", lambda: (time.monotonic() + asleep[0], time.time() + asleep[1])
+    )
+
+    def sleep(_seconds: float) -> None:
+        asleep[clock] += 600
+
+    monkeypatch.setattr(resending, "time", SimpleNamespace(sleep=sleep))
+    sandbox.fault("betting", "lost")
+    with pytest.raises(ExchangeError) as caught:
+        exchange.call("placeOrders", BET)
+    assert caught.value.landed
+    assert len(sandbox.orders()) == 1

@@ -64,7 +64,6 @@ def attributes(error: BetfairSessionError) -> dict[str, object]:
                 status="ACCOUNT_NOW_LOCKED",
                 login_class="account",
                 not_before=THEN,
-                endpoint="certlogin",
             ),
         ),
     ],
@@ -82,7 +81,7 @@ def test_an_earlier_login_without_an_answer_is_told() -> None:
     """By an error that says when to try again."""
     error = told(Failed("refused", lock=locks.Lock(locks.FAILED), not_before=AT))
     expected = IdentityUnavailable(
-        f"a login for {PLACE} ended without an answer a moment ago; {UNTIL}", endpoint="certlogin"
+        f"a login for {PLACE} ended without an answer a moment ago; {UNTIL}"
     )
     expected.not_before = THEN
     assert type(error) is IdentityUnavailable

@@ -320,3 +320,36 @@ def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
         asyncio.run(flight.ajoin(alone, deadline=FAR))
     assert not caught.value.sent
     assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)
+
+
+def test_a_signal_handler_cannot_wait_for_its_own_thread(flight: SingleFlight[str]) -> None:
+    """It would until its time is over; another handle, or another thread, is free to ask."""
+
+    def work() -> str:
+        assert flight.join(alone, deadline=FAR, wait=False) is None
+        with pytest.raises(ConfigurationError, match="a signal handler may not ask"):
+            flight.join(alone, deadline=FAR)
+        return "done"
+
+    assert flight.join(work, deadline=FAR) == ("done", True)
+    assert asyncio.run(flight.ajoin(work, deadline=FAR)) == ("done", True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_a_process_forked_by_a_hook_may_ask() -> None:
+    """It has the hook's thread, but is another process."""
+
+    def hook() -> None:
+        child = os.fork()
+        if child == 0:
+            found = None
+            try:
+                found = forked.join(alone, deadline=FAR)
+            finally:
+                os._exit(0 if found == ("alone", True) else 1)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    codes: list[int] = []
+    forked: SingleFlight[str] = SingleFlight(hook)
+    forked.join(alone, deadline=FAR)
+    assert codes == [0]

@@ -14,6 +14,7 @@ import pytest
 from betfair_session import (
     ConfigurationError,
     IdentityClient,
+    IdentityUnavailable,
     LoginRefused,
     Session,
     SessionManager,
@@ -22,6 +23,8 @@ from betfair_session.jurisdictions import JURISDICTIONS
 from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from betfair_session.sandbox import Sandbox
@@ -252,3 +255,16 @@ def test_a_forked_child_starts_a_thread_of_its_own(session: Session, tmp_path: P
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert (tmp_path / KEY).exists()
+
+
+def test_without_threads_it_does_not_start(
+    session: Session, no_threads: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """It says so, can be closed, and starts when there are some again."""
+    keeping = KeepAlive(session)
+    with no_threads(), pytest.raises(IdentityUnavailable, match="no thread"):
+        keeping.start()
+    assert not keeping.running
+    keeping.close()
+    with keeping:
+        assert keeping.running

@@ -20,15 +20,18 @@ from secrets_shown import everything_in
 
 from betfair_session import (
     Blocked,
+    Certificate,
     CertificateError,
     ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
     LoginRefused,
     SessionManager,
+    clocks,
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from requests import PreparedRequest, Response
@@ -430,3 +433,21 @@ def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
         ("POST", sandbox.identity_url + "keepAlive", about),
         ("POST", sandbox.identity_url + "logout", about),
     ]
+
+
+def test_a_login_whose_time_went_into_its_certificate_is_not_sent(
+    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may have taken the login over meanwhile."""
+    load, late = Certificate.load_into, [0.0]
+
+    def slow(self: Certificate, context: ssl.SSLContext) -> list[str]:
+        late[0] += 100
+        return load(self, context)
+
+    monkeypatch.setattr(Certificate, "load_into", slow)
+    monkeypatch.setattr(clocks, "now", lambda: (time.monotonic(), time.time() + late[0]))
+    with pytest.raises(IdentityUnavailable, match="no time was left") as caught:
+        client.certlogin(sandbox.username, sandbox.password)
+    assert caught.value.sent is False
+    assert sandbox.counts() == {}

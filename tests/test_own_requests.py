@@ -21,7 +21,7 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
     SessionManager,
-    own_requests,
+    clocks,
 )
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.lease import lock as locks
@@ -165,6 +165,7 @@ def test_a_bots_token_goes_nowhere_else(
     session: Session,
     tmp_path: Path,
     netrc: bytes,
+    *,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Along no redirect, and nothing of .netrc with it; it trusts what the client trusts."""
@@ -261,7 +262,7 @@ def test_a_connection_that_idled_for_long_is_not_used_again(
             assert listener.connections == 1
             later = [time.monotonic(), time.time()]
             later[clock] += IDLE + 60
-            monkeypatch.setattr(own_requests, "_clocks", lambda: tuple(later))
+            monkeypatch.setattr(clocks, "now", lambda: tuple(later))
             client.keep_alive("a")
             client.keep_alive("a")
             assert listener.connections == 2

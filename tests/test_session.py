@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from betfair_session import Session
     from betfair_session.sandbox import Sandbox
+    from betfair_session.storage.contract import StoredObject, TokenStore
 
 KEY = "session.token"
 UNKNOWN = "A" * 43 + "="
@@ -357,6 +358,47 @@ def test_a_person_can_clear_a_refusal(
     assert other.get_session(tmp_path, KEY) in live(sandbox)
     other.unlock(tmp_path / "nothing", KEY)
     assert not (tmp_path / "nothing").exists()
+
+
+def test_unlocking_reads_again_what_others_have_changed(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Until it has its turn; where there is none, an error says so."""
+    sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=2)
+    handle = manager.session(tmp_path, KEY)
+    with pytest.raises(LoginRefused):
+        handle.token()
+    busy = Busy(handle.store, times=2)
+    handle._store = busy  # type: ignore[assignment] # it does as one
+    handle.unlock()
+    assert busy.times == 0
+    with pytest.raises(LoginRefused):
+        handle.token()
+    assert sandbox.counts() == {"certlogin": 2}
+    busy.times = 100
+    with pytest.raises(StoreUnavailable, match="changes all the time") as caught:
+        handle.unlock()
+    assert (caught.value.reason, caught.value.key) == ("busy", KEY)
+
+
+class Busy:
+    """A store in which somebody else writes after each read of ours, so many times."""
+
+    def __init__(self, store: TokenStore, times: int) -> None:
+        """Use a real one."""
+        self._store = store
+        self.times = times
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+        """Read, then write the same in other bytes."""
+        stored = self._store.read(key, timeout=timeout)
+        if stored is not None and self.times and key.endswith(".login"):
+            self.times -= 1
+            self._store.replace(key, bytes(stored.content) + b" ", timeout=timeout)
+        return stored
 
 
 def test_a_valid_token_is_adopted_during_a_ban(

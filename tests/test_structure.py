@@ -17,6 +17,7 @@ PACKAGE = Path(betfair_session.__file__).parent
 # Each room may import from itself and from the rooms above it.
 ROOMS = [
     {
+        "clocks",
         "closing",
         "deadline",
         "events",

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from betfair_session import ConfigurationError, IdentityClient, LeaseSettings, SessionManager
+from betfair_session import (
+    ConfigurationError,
+    IdentityClient,
+    KeepAlive,
+    LeaseSettings,
+    SessionManager,
+)
 from betfair_session.secret import Secret
 from betfair_session.session import checked_handle
 
@@ -62,6 +68,11 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
         ),
         (lambda: manager(lease={"ttl": 5}), LEASE),
         (lambda: manager(lease={}), LEASE),
+        (lambda: manager(on_event=5), "on_event must be a function of one argument, not a int"),
+        (
+            lambda: KeepAlive(manager().session("memory://x", "key"), on_report="x"),  # type: ignore[arg-type] # what is tested
+            "on_report must be a function of one argument, not a str",
+        ),
         (lambda: manager(verify_every=900), VERIFY_EVERY),
         (lambda: manager(verify_every=NEVER), VERIFY_EVERY),
         (lambda: manager(verify_every=timedelta(hours=12)), TOO_LONG + "12:00:00"),

@@ -19,6 +19,7 @@ from betfair_session import (
     ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
+    LoginRefused,
     Session,
     SessionManager,
     StoreError,
@@ -442,3 +443,86 @@ def test_a_session_of_unknown_length_lasts_as_long_as_the_window(
     trust.held = long
     assert trust.postpone(long)
     assert trust.held.until == 1003.0
+
+
+# --- a verification counts only from when it was made ---------------------------------------------
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_a_token_found_dead_is_not_trusted_for_the_stores_sake(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, *, share: bool
+) -> None:
+    """It lies there young, since the login that would replace it was refused."""
+    session = manager(client, sandbox, share=share).session(tmp_path, KEY)
+    token = session.token()
+    sandbox.expire(token)
+    sandbox.login_status("SUSPENDED", times=1)
+    for _ in range(2):
+        with pytest.raises(LoginRefused, match="SUSPENDED"):
+            session.renew(token)
+        with pytest.raises(LoginRefused, match="SUSPENDED"):
+            session.token()
+    assert sandbox.counts()["certlogin"] == 2
+
+
+def test_a_verification_that_ends_after_a_logout_is_none(
+    session: Session, sandbox: Sandbox
+) -> None:
+    """Betfair answered before it."""
+    sandbox.hold("keepAlive", "after")
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(session.verify)
+        sandbox.wait_for("keepAlive")
+        session.logout()
+        sandbox.release("keepAlive")
+        ended = asking.result()
+    assert session.token() != ended
+    assert [each.token for each in sandbox.sessions()] == [session.token()]
+
+
+@pytest.mark.parametrize("left", ["another", "none"])
+def test_a_logout_forgets_what_another_process_had_replaced(
+    session: Session, client: IdentityClient, sandbox: Sandbox, tmp_path: Path, left: str
+) -> None:
+    """The handle still trusts the token before."""
+    old = session.token()
+    sandbox.expire(old)
+    if left == "another":
+        manager(client, sandbox).get_session(tmp_path, KEY)
+    else:
+        (tmp_path / KEY).unlink()
+    session.logout()
+    assert sandbox.sessions() == []
+    assert session.token() != old
+
+
+def test_a_verification_before_a_rejection_is_none(session: Session, sandbox: Sandbox) -> None:
+    """Also if nobody can be asked about it afterwards."""
+    token = session.token()
+    sandbox.hold("keepAlive", "after")
+    with ThreadPoolExecutor() as pool:
+        early = pool.submit(session.verify)
+        sandbox.wait_for("keepAlive")
+        sandbox.expire(token)
+        session._trust.forget(Secret(token))  # as renew does, before it asks
+        sandbox.fault("keepAlive", "status:503", times=None)
+        sandbox.release("keepAlive")
+        assert early.result() == token
+    with pytest.raises(IdentityUnavailable):
+        session.token()
+
+
+def test_a_verification_that_could_not_be_shared_is_not_trusted(
+    client: IdentityClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Somebody has written meanwhile, or logged out."""
+    one, other = (manager(client, sandbox, share=True).session(tmp_path, KEY) for _ in range(2))
+    token = one.token()
+    sandbox.hold("keepAlive", "after")
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(other.verify)
+        sandbox.wait_for("keepAlive")
+        one.logout()
+        sandbox.release("keepAlive")
+        assert asking.result() == token
+    assert other.token() != token

@@ -31,6 +31,7 @@ from betfairlightweight.exceptions import APIError
 
 from betfair_session.account import checked_interval
 from betfair_session.betting import session_is_invalid
+from betfair_session.clocks import now as both_clocks, passed
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.keepalive import keep_alive_interval
 from betfair_session.operations import ORDER_SECONDS, change_orders
@@ -303,7 +304,7 @@ class _RenewingEndpoint(_StraightEndpoint):
     ) -> Any:  # noqa: ANN401 - the original's
         if self.client.session_token is None:
             self.client.obtain_token()
-        sent, began = self.client.session_token or "", _now()
+        sent, began = self.client.session_token or "", both_clocks()
         try:
             return super().request(method, params, session)
         except APIError as error:
@@ -311,7 +312,8 @@ class _RenewingEndpoint(_StraightEndpoint):
                 raise
             rejection = error
         self.client.renew_token(sent)
-        if change_orders([(method or "").rpartition("/")[2]]) and _now() - began >= ORDER_SECONDS:
+        late = passed(began) >= ORDER_SECONDS
+        if late and change_orders([(method or "").rpartition("/")[2]]):
             raise rejection
         return super().request(method, params, session)
 

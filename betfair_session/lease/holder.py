@@ -9,6 +9,7 @@ from .state import (
     RELEASES,
     SENDS,
     SHORT,
+    SHORTEST_LOGIN,
     TAKES,
     State,
     pause,
@@ -82,11 +83,11 @@ def confirmed(state: State, event: m.Event, tick: m.Tick) -> Next:
     if elapsed + settings.login_deadline + settings.store_deadline > settings.ttl:
         # Frozen since the lock was taken: it may be another's by now.
         return _release(state, _untouched(state))
-    left = state.deadline - tick.mono
-    if left <= 0:
-        return _release(state, _untouched(state), m.Failed("timeout"))
     # Whoever waits only so long wants the token stored by then, too.
-    seconds = min(settings.login_deadline, left * 0.75)
+    seconds = min(settings.login_deadline, (state.deadline - tick.mono) * 0.75)
+    if seconds < min(settings.login_deadline, SHORTEST_LOGIN):
+        # It might arrive all the same: a session that nobody has, and the others would wait.
+        return _release(state, _untouched(state), m.Failed("timeout"))
     return state.but(phase="login"), m.Login(seconds)
 
 

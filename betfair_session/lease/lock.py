@@ -6,6 +6,7 @@ It holds no secret. Times are the store's own, in seconds since the epoch.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from betfair_session.value import Value
@@ -17,6 +18,8 @@ VERSION = 1
 
 JUNK_TTL = 30.0
 """Seconds for which content that nobody can read counts as held."""
+
+_STATUS = re.compile(r"[A-Z0-9_]{0,64}", re.ASCII)
 
 HELD, DONE, FAILED = "held", "done", "failed"
 
@@ -84,7 +87,7 @@ def decode(content: bytes) -> Lock:
             logins=tuple(map(_number, logins[-MOST_LOGINS:])) if isinstance(logins, list) else (),
             published=_text(fields["published"]),
             refusals=max(int(_number(fields["refusals"])), 0),
-            status=_text(fields["status"]),
+            status=_code(fields["status"]),
             login_class=_text(fields["login_class"]),
             not_before=_number(fields["not_before"]),
         )
@@ -110,6 +113,13 @@ def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside
     if not (isinstance(value, str) and value.isascii() and value.isprintable()):
         raise TypeError
     return value[:200]
+
+
+def _code(value: Any) -> str:  # noqa: ANN401 - it comes from outside
+    # It is shown as Betfair's own word, which a writer of locks is not to put in its mouth.
+    if not _STATUS.fullmatch(value):
+        raise ValueError
+    return str(value)
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - it comes from outside

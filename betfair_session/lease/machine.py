@@ -12,6 +12,7 @@ released may be taken; a wrong clock costs a wait or a login, never a live token
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from . import holder, lock as locks, messages as m
@@ -122,8 +123,10 @@ def _validate(state: State, event: m.Event, tick: m.Tick) -> Next:
 
 
 def _rotate(state: State, event: m.Event, tick: m.Tick) -> Next:
-    del event, tick  # whether it was stored or not, it is the token to use
-    return state, m.Done(state.new, "resumed")
+    """Use the token whether it was stored or not; but not again unasked if another wrote."""
+    del tick
+    doubt = isinstance(event, m.Conflict)  # it may have been logged out meanwhile
+    return state, m.Done(state.new, "resumed", math.inf if doubt else 0.0)
 
 
 # --- looking at the lock -------------------------------------------------------------------------

@@ -102,7 +102,8 @@ class Done(Value):
     Attributes:
         token: the token.
         how: how it was come by: "resumed", "adopted" or "logged in".
-        age: seconds since Betfair was last asked about it, or made it.
+        age: seconds since Betfair was last asked about it, or made it; infinite where something
+            may have happened to it since.
     """
 
     token: Token

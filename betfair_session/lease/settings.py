@@ -36,10 +36,11 @@ class LeaseSettings(Value):
             message = "the lease's times are seconds, numbers as in LeaseSettings(ttl=30.0)"
             raise ConfigurationError(message)
         times = min(self.login_deadline, self.store_deadline)
-        if not (times > 0 and 1 <= self.logins_per_minute <= MOST_LOGINS):
+        most = self.logins_per_minute
+        if not (times > 0 and isinstance(most, int) and 1 <= most <= MOST_LOGINS):
             message = (
-                "the lease's times must be above 0, and its logins per minute from 1 to "
-                f"{MOST_LOGINS}, where Betfair bans the account"
+                "the lease's times must be above 0, and its logins per minute a whole number from "
+                f"1 to {MOST_LOGINS}, where Betfair bans the account"
             )
             raise ConfigurationError(message)
         if not self.login_deadline + 2 * self.store_deadline <= self.ttl <= MAX_TTL:

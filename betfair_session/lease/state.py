@@ -26,6 +26,9 @@ BAN = 1200.0
 SHORT = 15.0
 """Seconds without a login after one that ended without an answer, or could not be stored."""
 
+SHORTEST_LOGIN = 2.0
+"""Seconds that a login gets at least, or is not made."""
+
 FRESH = 60.0
 """Seconds for which a waiter believes the lock's word that a token was just published."""
 

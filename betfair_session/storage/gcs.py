@@ -44,7 +44,7 @@ class GCSStore(LoopStore):
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid Google credentials (application default credentials, a service "
         "account's file as token) with the role Storage Object User on the bucket "
-        "(storage.objects.get, storage.objects.create, storage.objects.delete)",
+        "(storage.objects.get, .create, .delete and .list)",
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 

@@ -66,7 +66,7 @@ class GenericStore(TokenStore):
         """Look, then write: atomic in this process only; see TokenStore.create."""
 
         def create() -> str:
-            with self._lock:
+            with self._lock.mine():
                 if self._read(key) is not None:
                     raise self._conflict(key)
                 return self._put(key, content)
@@ -77,7 +77,7 @@ class GenericStore(TokenStore):
         """Compare, then write: atomic in this process only; as TokenStore.replace_if_version."""
 
         def swap() -> str:
-            with self._lock:
+            with self._lock.mine():
                 present = self._read(key)
                 if present is None or present.version != version:
                     raise self._conflict(key)
@@ -89,7 +89,7 @@ class GenericStore(TokenStore):
         """Write with one `pipe_file`; the filesystem decides whether a reader may see a part."""
 
         def put() -> str:
-            with self._lock:
+            with self._lock.mine():
                 return self._put(key, content)
 
         return self._run(put, "replace", key, timeout)
@@ -98,7 +98,7 @@ class GenericStore(TokenStore):
         """Remove with `rm_file`, which expands no wildcards; see TokenStore.delete."""
 
         def delete() -> None:
-            with self._lock, contextlib.suppress(FileNotFoundError):
+            with self._lock.mine(), contextlib.suppress(FileNotFoundError):
                 self._opened().rm_file(self._path(key))
 
         self._run(delete, "delete", key, timeout)
@@ -146,7 +146,7 @@ class GenericStore(TokenStore):
             raise
 
     def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
-        with self._opening:
+        with self._opening.mine():
             filesystem = self._filesystem
             if filesystem is None and self._reopen:
                 filesystem = self._filesystem = self._reopen()

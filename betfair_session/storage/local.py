@@ -62,6 +62,7 @@ class LocalStore(TokenStore):
             ConfigurationError: nobody can tell where that is.
         """
         self._root = _absolute(root)
+        self._near = self._root  # where the last read looked: a directory that can be written
         self._allow_world_writable = bool((options or {}).get("allow_world_writable"))
         self._warned: set[str] = set()
         self.label = self._root
@@ -152,7 +153,7 @@ class LocalStore(TokenStore):
         """Take the time from a file made for it: on a network mount that is the server's."""
         del timeout
         try:
-            unnamed = os.open(self._root, os.O_RDWR | os.O_TMPFILE, 0o600)
+            unnamed = os.open(self._near, os.O_RDWR | os.O_TMPFILE, 0o600)
         except (OSError, AttributeError):
             return self._time_of_named_file()
         try:
@@ -162,7 +163,7 @@ class LocalStore(TokenStore):
 
     def _time_of_named_file(self) -> float | None:
         try:
-            named = _write_temporary(os.path.join(self._root, "clock"), b"")
+            named = _write_temporary(os.path.join(self._near, "clock"), b"")
         except OSError:
             return None
         try:
@@ -176,6 +177,7 @@ class LocalStore(TokenStore):
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
     def _read(self, path: str) -> StoredObject:
+        self._near = os.path.dirname(path)
         with self._open(path) as file:
             modified = os.fstat(file.fileno()).st_mtime
             content = file.read(MAX_READ + 1)
@@ -384,4 +386,7 @@ def _directory_lock(directory: str, patience: float) -> Iterator[None]:
                 break  # a mount without locks
         yield
     finally:
+        # A child that was forked meanwhile has it open, too.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

@@ -169,15 +169,20 @@ class ObstoreStore(DriverStore):
             return cast("T", send(left))
 
     def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
-        content = bytearray()
+        content, part = bytearray(), b""
         answer = driver(_rounded(timeout)).get(name)
-        for part in answer.stream(min_chunk_size=1):
-            content += part
-            if len(content) > MAX_READ:
-                break
         meta = answer.meta
         modified = meta["last_modified"].timestamp()
         version = version_in(meta[self._condition])
+        try:
+            for part in answer.stream(min_chunk_size=1):
+                content += part
+                if len(content) > MAX_READ:
+                    break
+        except BaseException:
+            content.clear()  # no traceback is to show it
+            del part
+            raise
         return StoredObject(bytes(content[: MAX_READ + 1]), version, modified)
 
     def _write(
@@ -210,9 +215,14 @@ class ObstoreStore(DriverStore):
 
             import requests
 
+            from betfair_session.transport import on_its_own
+
             config = self._driver(timeout)(_USUAL).config
             with requests.head(
-                endpoint_of(self._cloud, config), timeout=timeout, allow_redirects=False
+                endpoint_of(self._cloud, config),
+                timeout=timeout,
+                auth=on_its_own,  # nothing of .netrc
+                allow_redirects=False,
             ) as answer:
                 return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 

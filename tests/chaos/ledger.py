@@ -202,6 +202,10 @@ class Ledger:
             round_of.logins.append(lease)
         elif event in ("session", "unclear"):
             lease.answered = event == "session"
+        elif event == "unsent":  # it was frozen for so long that its time was over
+            lease.login = None
+            for each in self.rounds:
+                each.logins[:] = [login for login in each.logins if login is not lease]
         elif event == "took":
             lease.taken = True
         elif event == "missed" and not lease.taken:  # else it tries the store's conditions out

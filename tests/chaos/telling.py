@@ -1,9 +1,9 @@
 """The real store and the real client of a process that tells what it is about to do, and has done.
 
 What is told is that the lock is about to be taken ("take"), was taken ("took"), was another's
-("missed") or is given back ("released"), that a login is about to be sent ("login") and what it
-brought ("session", "unclear"), and that a token is about to be written ("publish"), was
-("published") or was not, since another was there ("unpublished").
+("missed") or is given back ("released"), that a login is about to be sent ("login"), what it
+brought ("session", "unclear") or that it was not sent ("unsent"), and that a token is about to be
+written ("publish"), was ("published") or was not, since another was there ("unpublished").
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class TellingClient(IdentityClient):
         self.voice.tell("login")
         try:
             token = super().certlogin(username, password, timeout=timeout)
-        except BetfairSessionError:
-            self.voice.tell("unclear")
+        except BetfairSessionError as error:
+            self.voice.tell("unclear" if getattr(error, "sent", True) else "unsent")
             raise
         self.voice.tell("session")
         return token

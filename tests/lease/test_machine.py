@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,23 +29,27 @@ def test_a_live_token_costs_one_read_and_one_question() -> None:
 
 def test_a_rotated_token_is_written_and_used_whatever_becomes_of_that() -> None:
     """Betfair's answer is the token, stored or not."""
-    for answer in (m.Written("V1"), m.Conflict(), BROKEN):
+    for answer, age in ((m.Written("V1"), 0.0), (m.Conflict(), math.inf), (BROKEN, 0.0)):
         script = Script()
         script.tell(m.TokenRead("old", "V0", "fp"), m.Validate("old"))
         script.tell(m.Alive("new", "fp-new"), m.Publish("new", "V0"))
-        script.tell(answer, m.Done("new", "resumed"))
+        script.tell(answer, m.Done("new", "resumed", age))
 
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_verification_is_shared_by_writing_the_token_anew(*, shared: bool) -> None:
     """Only where writes are conditional: a late one could replace a newer token."""
-    script = Script(share=True, shared=shared)
-    script.tell(m.TokenRead("live", "V0", "fp"), m.Validate("live"))
     if not shared:
+        script = Script(share=True, shared=shared)
+        script.tell(m.TokenRead("live", "V0", "fp"), m.Validate("live"))
         script.tell(m.Alive("live", "fp"), m.Done("live", "resumed"))
         return
-    script.tell(m.Alive("live", "fp"), m.Publish("live", "V0"))
-    script.tell(m.Written("V1"), m.Done("live", "resumed"))
+    # Where another wrote meanwhile, it may have been logged out: it is not trusted unasked.
+    for answer, age in ((m.Written("V1"), 0.0), (m.Conflict(), math.inf)):
+        script = Script(share=True, shared=shared)
+        script.tell(m.TokenRead("live", "V0", "fp"), m.Validate("live"))
+        script.tell(m.Alive("live", "fp"), m.Publish("live", "V0"))
+        script.tell(answer, m.Done("live", "resumed", age))
 
 
 def test_no_answer_from_betfair_is_an_error_and_no_login() -> None:
@@ -303,17 +308,15 @@ def test_the_clock_that_ran_faster_counts() -> None:
 
 
 def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
-    """The rest is for storing its token; without any there is no login."""
-    script = Script(deadline=8.0)
-    lock = script.hold()
-    script.tell_at(4.0, m.TokenRead(), m.Login(3.0))
-    script = Script(deadline=8.0)
-    script.hold()
-    script.tell_at(7.5, m.TokenRead(), m.Login(0.375))
-    script = Script(deadline=8.0)
-    script.hold()
-    script.tell_at(8.0, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
-    script.tell(m.Written("L2"), m.Failed("timeout"))
+    """The rest is for storing its token; below two seconds there is no login."""
+    for now, seconds in ((4.0, 3.0), (5.25, 2.0625), (5.375, None), (8.0, None)):
+        script = Script(deadline=8.0)
+        lock = script.hold()
+        if seconds:
+            script.tell_at(now, m.TokenRead(), m.Login(seconds))
+        else:
+            script.tell_at(now, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+            script.tell(m.Written("L2"), m.Failed("timeout"))
 
 
 # --- what Betfair says to the login --------------------------------------------------------------

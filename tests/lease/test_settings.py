@@ -9,7 +9,10 @@ import pytest
 
 from betfair_session import ConfigurationError, LeaseSettings
 
-TIMES = "the lease's times must be above 0, and its logins per minute from 1 to 100, where Betfair "
+TIMES = (
+    "the lease's times must be above 0, and its logins per minute a whole number from 1 to 100, "
+    "where Betfair bans the account"
+)
 NUMBERS = "the lease's times are seconds, numbers as in LeaseSettings(ttl=30.0)"
 TTL = (
     "the lease's ttl must leave time for one login and two calls of the store, and be at most 120 s"
@@ -45,6 +48,7 @@ def test_what_can_work_is_taken(settings: dict[str, float]) -> None:
         ({"store_deadline": -1.0}, TIMES),
         ({"logins_per_minute": 0}, TIMES),
         ({"logins_per_minute": 101}, TIMES),
+        ({"logins_per_minute": 4.0}, TIMES),
         ({"ttl": 5}, TTL),
         ({"ttl": 19.9}, TTL),
         ({"ttl": 500}, TTL),

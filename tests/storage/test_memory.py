@@ -52,5 +52,5 @@ def test_a_fork_while_another_thread_writes_leaves_the_child_able_to() -> None:
         found = store.read("token", timeout=TIMEOUT)
         return found and bytes(found.content)
 
-    with MemoryStore._shared_lock, store._opening:
+    with MemoryStore._shared_lock.mine(), store._opening.mine():
         assert in_a_child(work) == b"content"

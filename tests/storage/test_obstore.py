@@ -7,7 +7,10 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from hidden.listeners import Listener, saying
+from secrets_shown import everything_in
 
+from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
 from storage import dialects
 from storage.permissions import Credentials
@@ -83,3 +86,29 @@ class TestObstoreAzure(_Obstore, Credentials):
 
     dialect: ClassVar[dialects.Dialect] = dialects.AZURE
     kind: ClassVar[str] = "azure"
+
+
+def test_a_servers_clock_is_asked_for_without_netrc(netrc: bytes) -> None:
+    """What that has for a host is not for the store's."""
+    answer = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\n"
+    with Listener(saying(answer)) as listener:
+        options = {"endpoint_url": f"http://127.0.0.1:{listener.port}", "key": "k", "secret": "s"}
+        with open_store("obstore+s3://bucket", options) as store:
+            assert store.server_now(timeout=TIMEOUT) == 1795348800.0
+    assert listener.heard.startswith(b"HEAD / HTTP/1.1\r\n")
+    assert netrc not in listener.heard
+
+
+def test_an_answer_that_breaks_off_leaves_no_token_behind() -> None:
+    """Not in the locals of our frames either, which a tracker of errors may send."""
+    token = "T" * 43 + "="
+    head = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nETag: "1"\r\n'
+    head += "Last-Modified: Sun, 22 Nov 2026 11:00:00 GMT\r\n\r\n"
+    with Listener(saying((head + token).encode())) as listener:
+        options = {"endpoint_url": f"http://127.0.0.1:{listener.port}", "key": "k", "secret": "s"}
+        with (
+            open_store("obstore+s3://bucket", options) as store,
+            pytest.raises(StoreUnavailable) as caught,
+        ):
+            store.read("token", timeout=TIMEOUT)
+    assert token not in everything_in(caught.value)
