@@ -64,6 +64,10 @@ class BetfairAuth(AuthBase):
     is, but without its Location. An answer that is streamed (`stream=True`) is looked at if it is
     an error or at most 64 KiB long, which reads it.
 
+    Where there is no live session to be had, sending raises a BetfairSessionError, which is no
+    requests.RequestException: SessionRejected after a second rejection, else as
+    `SessionManager.get_session`.
+
     The exceptions and answers of requests keep the request. The token in its headers does not show
     itself in a repr, and they cannot be pickled.
 

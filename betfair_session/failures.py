@@ -78,7 +78,7 @@ def _braked(lock: Lock | None) -> str:
         return f"{tried}; the last ended without an answer"
     if lock and not lock.since:
         # Unlocked by somebody, and with that what came of them is forgotten.
-        return f"{tried}, and more would get the account banned"
+        return f"{tried}, and many more would get the account banned"
     return (
         f"{tried}: something kills each new session. Look for an egress address that changes "
         "between calls, a wrong jurisdiction, or somebody who logs out"

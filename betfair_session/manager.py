@@ -58,8 +58,7 @@ class SessionManager(Closable):
             client: speaks to Betfair for this account.
             username: the account's name.
             password: the account's password.
-            login_timeout: seconds that a call waits at most for another process's login; a
-                call's own `timeout` may be shorter.
+            login_timeout: seconds that a call may take that names no `timeout` of its own.
             lease: the shared login's times.
             interactive: log in as the website does instead of with a client certificate.
             two_step: for an interactive login: the two-step code, or what returns it within a
@@ -71,8 +70,9 @@ class SessionManager(Closable):
                 verification: who verifies the token writes it anew, and who then finds it written
                 less than `verify_every` ago trusts it. A token that something else wrote, such as
                 a copy of an old file, is trusted likewise.
-            on_event: called with each `Event` of a call when nobody waits for that any more, in a
-                thread that made one. It may take its time, but not ask the same handle for a token.
+            on_event: called with each `Event` of a call when its work is done, in the thread that
+                did that and then returns; no other call waits for it. It may not ask the same
+                handle for a token.
 
         Raises:
             ConfigurationError: an empty username or password, an argument of a wrong type, a time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from programs import cli, run
-from servers.azure import ACCOUNT, ACCOUNT_KEY
+from servers.azure import ACCOUNT, ACCOUNT_KEY, AzureServer
 
 from betfair_session import exceptions, storage
 from betfair_session.cli.parser import parse
@@ -162,15 +163,29 @@ def test_an_example_of_a_backend_runs(
     assert done.stdout == f"{session.token}\n"
 
 
-def test_the_bucket_for_moto_is_made(server_of: Callable[[str], ObjectServer]) -> None:
+@pytest.mark.parametrize(("kind", "port"), [("moto", 5000), ("gcs", 4443)])
+def test_a_bucket_to_try_is_made(
+    server_of: Callable[[str], ObjectServer], kind: str, port: int
+) -> None:
     """By the very request that curl sends."""
-    (command,) = [command for command in _commands(_BACKENDS) if command.startswith("curl ")]
-    _, option, method, url = shlex.split(command)
-    assert option == "-X"
-    server = server_of("moto")
-    address = url.replace("http://127.0.0.1:5000", server.endpoint)
+    (command,) = (
+        command
+        for command in _commands(_BACKENDS)
+        if command.startswith("curl ") and f":{port}/" in command
+    )
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-X", required=True)
+    parser.add_argument("-H", default="Accept: */*")
+    parser.add_argument("-d")
+    parser.add_argument("url")
+    asked = parser.parse_args(shlex.split(command)[1:])
+    server = server_of(kind)
+    address = asked.url.replace(f"http://127.0.0.1:{port}", server.endpoint)
+    headers = dict([asked.H.split(": ")])
     try:
-        requests.request(method, address, timeout=60).raise_for_status()
+        requests.request(
+            asked.X, address, data=asked.d, headers=headers, timeout=60
+        ).raise_for_status()
         server.put("my-bucket", "key", b"content")
         assert server.get("my-bucket", "key") == b"content"
     finally:
@@ -258,6 +273,12 @@ def test_a_command_can_be_run(sandbox: Sandbox, tmp_path: Path, command: str) ->
         assert ended.value.code == 0
     elif words[:3] == ["python3", "-m", "venv"]:
         assert len(words) == 4
+    elif words[:2] == ["python", "-c"]:
+        with AzureServer() as server:
+            program, variables = _reaching(server, words[2])
+            done = run(sys.executable, "-c", program, variables=variables, directory=tmp_path)
+            assert (done.returncode, done.stdout) == (0, "")
+            server.put("my-container", "key", b"there is one")
     elif words[0] == "python3":
         assert (_ROOT / words[1]).is_file()
         assert command in (_ROOT / words[1]).read_text(encoding="utf-8")

@@ -108,7 +108,7 @@ def test_an_earlier_login_without_an_answer_is_told() -> None:
         ),
         (
             locks.Lock(locks.DONE, logins=(AT,) * 5),
-            "5 login attempts in the last minute, and more would get the account banned",
+            "5 login attempts in the last minute, and many more would get the account banned",
         ),
         (
             locks.Lock(locks.DONE, since=AT, logins=(AT,) * 4),

@@ -127,7 +127,9 @@ def _add_sessions(commands: Commands) -> None:
     _add_timeout(token, 60.0, "give up after that")
     _add_timeout(check, 15.0, "give up after that")
     for command in (logout, unlock):
-        _add_timeout(command, 10.0, "for each answer of the store or Betfair")
+        _add_timeout(
+            command, 10.0, "for each answer of Betfair, or of the store, which gets 5 at most"
+        )
     _add_timeout(look, 5.0, "for each answer of the store")
     _add_timeout(examine, 5.0, "for each answer of the store or a host")
 

@@ -119,7 +119,8 @@ so that nobody gets the account locked. Once you have mended the cause (the pass
 certificate, the terms to accept), this lets the next call try at once. `status` shows what there
 is to forget. One line says that it is done; with --quiet, none.
 
-The logins of the last minute stay counted: more than 4 a minute would get the account banned.
+The logins of the last minute stay counted: this library makes at most 4 a minute, since many
+more get the account banned.
 
 {_PLACE}{_NO_LOGIN}
 

@@ -23,7 +23,7 @@ class Alert:
         Args:
             url: the web hook; whoever knows it can post, so it is never logged.
             pause: seconds between two alerts of one kind from this process.
-            timeout: seconds that an alert may take. The call that waits for the token waits for it.
+            timeout: seconds that an alert may take. The call that it tells of returns after it.
         """
         self._url = url
         self._pause = pause
