@@ -36,7 +36,11 @@ _LEAST = 0.001  # seconds that are left of a call's time when opening its store 
 
 
 class SessionManager(Closable):
-    """Keeps session tokens alive in shared storage; safe to share between threads."""
+    """Keeps session tokens alive in shared storage; safe to share between threads.
+
+    A forked child may use its parent's, unless the fork came while another thread made its first
+    call: what a thread is importing then, no child can import.
+    """
 
     def __init__(
         self,

@@ -77,10 +77,15 @@ def read_result(
         answered = isinstance(answer, dict) and "result" in answer
     if status_code == _OK and answered:
         result = answer if number is None else answer["result"]
-        code = result.get("errorCode") if isinstance(result, dict) else None
-        if not (unknown and code == _DUPLICATE):
+        report = result if isinstance(result, dict) else {}
+        if not (unknown and report.get("status") == "FAILURE"):
             return result
-        what = "was sent more than once; an earlier sending arrived, and its report is lost"
+        code = _shown(report.get("errorCode"))
+        what = (
+            "was sent more than once; an earlier sending arrived, and its report is lost"
+            if code == _DUPLICATE
+            else f"was sent more than once, at last in vain ({code or 'FAILURE'})"
+        )
     else:
         code = _code(answer)
         meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
@@ -122,4 +127,9 @@ def _code(answer: object) -> str:
     if not code and isinstance(answer, dict):
         error = answer.get("error")
         code = error.get("message") if isinstance(error, dict) else answer.get("faultstring")
+    return _shown(code)
+
+
+def _shown(code: object) -> str:
+    """Return what looks like a code; anything else is not to be shown."""
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""

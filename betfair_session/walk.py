@@ -119,6 +119,12 @@ class Walk:
                     # Interrupted: nobody knows what came of it. Do not let others wait for me.
                     flow.tell(m.Unclear(None))
                     raise
+                try:
+                    ask = flow.tell(event)
+                except BaseException:
+                    self._finish(flow)
+                    raise
+                continue
             else:
                 event = self._end(ask.token)
             ask = flow.tell(event)
@@ -171,6 +177,12 @@ class Walk:
             return m.Unclear(error, sent=False)
         self._reporter.tell("logged in", time.monotonic() - self._asked)
         return m.LoggedIn(token, fingerprint(token))
+
+    def _finish(self, flow: Flow) -> None:
+        """Store what a login has brought, and release the lock, although that was interrupted."""
+        ask = flow.tell(m.StoreFailed(None, landed=True, passing=True))
+        if isinstance(ask, m.Logout):
+            flow.tell(self._end(ask.token))
 
     def _end(self, token: Secret) -> m.LoggedOut:
         began = time.monotonic()

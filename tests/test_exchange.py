@@ -611,6 +611,19 @@ def test_a_manager_is_no_handle(client: IdentityClient, sandbox: Sandbox) -> Non
         Exchange(manager, api_url=sandbox.api_url)
 
 
+def test_a_repetition_in_vain_says_nothing_of_the_first(
+    exchange: Exchange, sandbox: Sandbox
+) -> None:
+    """The bet may stand, whatever became of the market since."""
+    sandbox.fault("betting", "lost")
+    suspended = {"status": "FAILURE", "errorCode": "MARKET_SUSPENDED"}
+    sandbox.fault("betting", "non_object", body=json.dumps({"result": suspended}))
+    with pytest.raises(ExchangeError, match=r"in vain \(MARKET_SUSPENDED\); it may have") as caught:
+        exchange.call("placeOrders", BET)
+    assert (caught.value.code, caught.value.landed) == ("MARKET_SUSPENDED", True)
+    assert len(sandbox.orders()) == 1
+
+
 class Interrupted(Exception):
     """What a time limit raises in the main thread."""
 

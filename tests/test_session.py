@@ -889,3 +889,50 @@ def test_arguments_of_a_call_of_a_wrong_type_are_refused(
             call(tmp_path, KEY, options)
         assert "of-mine" not in str(caught.value)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("struck", ["token", "lock"])
+def test_an_interruption_after_the_login_loses_no_session(
+    manager: SessionManager, client: IdentityClient, sandbox: Sandbox, tmp_path: Path, struck: str
+) -> None:
+    """The new token is stored all the same, and the lock released, so that nobody waits."""
+    handle = manager.session(tmp_path, KEY)
+    store = Struck(handle.store, KEY if struck == "token" else KEY + ".login")
+    handle._store = store  # type: ignore[assignment] # it does as one
+    with pytest.raises(KeyboardInterrupt):
+        handle.token()
+    assert store.strikes == 2  # and the second time it goes through
+    assert locks.decode((tmp_path / f"{KEY}.login").read_bytes()).state == locks.DONE
+    token = another(client, sandbox).get_session(tmp_path, KEY)
+    assert live(sandbox) == [token]
+    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
+
+
+class Struck:
+    """A store in which Ctrl-C meets the first write of an object after the login."""
+
+    def __init__(self, store: TokenStore, key: str) -> None:
+        """Use a real one."""
+        self._store = store
+        self._key = key
+        self.strikes = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """Strike if it is the token's."""
+        if key == self._key == KEY:
+            self._strike()
+        return self._store.create(key, content, timeout=timeout)
+
+    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+        """Strike if it is the lock's."""
+        if key == self._key != KEY:
+            self._strike()
+        return self._store.replace_if_version(key, content, version, timeout=timeout)
+
+    def _strike(self) -> None:
+        self.strikes += 1
+        if self.strikes == 1:
+            raise KeyboardInterrupt
