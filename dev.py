@@ -34,7 +34,8 @@ CHECKS = (
     (FLUMINE, "pytest", IN_FLUMINE),
 )
 # By itself, and last, so that its closing line ends the output.
-SUITE = (PYTHON, "pytest", "-n", "4", "--dist", "loadgroup", f"--ignore={IN_FLUMINE}")
+ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")  # in the order of tests/conftest.py
+SUITE = (PYTHON, "pytest", "-n", "4", *ONE_BY_ONE, f"--ignore={IN_FLUMINE}")
 
 
 # No server may be missing, and what is tested is the wheel, also by processes that tests start.

@@ -89,6 +89,8 @@ class Trust:
         self.held = Held(
             token.reveal(), wall, wall + self.window - age, time.monotonic() + left, wall + left
         )
+        if self.doubts(token, age):  # meanwhile
+            self.held = NOTHING
 
     def doubts(self, token: Secret, age: float) -> bool:
         """Tell whether a token was forgotten since it was verified `age` seconds ago."""

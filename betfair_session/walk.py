@@ -28,6 +28,7 @@ from .secret import Secret
 if TYPE_CHECKING:
     from .account import Account
     from .events import Kind, Reporter
+    from .lease.flow import Ask
     from .storage.contract import StoredObject, TokenStore
     from .trust import Trust
 
@@ -110,24 +111,11 @@ class Walk:
             if isinstance(ask, m.Failed):
                 raise failure(ask, store=self._store.label, key=self._key)
             if isinstance(ask, m.Validate):
-                event: m.Event = self._validate(ask.token)
+                ask = flow.tell(self._validate(ask.token))
             elif isinstance(ask, m.Login):
-                self._warn(flow)
-                try:
-                    event = self._login(ask.seconds)
-                except BaseException:
-                    # Interrupted: nobody knows what came of it. Do not let others wait for me.
-                    flow.tell(m.Unclear(None))
-                    raise
-                try:
-                    ask = flow.tell(event)
-                except BaseException:
-                    self._finish(flow)
-                    raise
-                continue
+                ask = self._renew(flow, ask.seconds)
             else:
-                event = self._end(ask.token)
-            ask = flow.tell(event)
+                ask = flow.tell(self._end(ask.token))
 
     def _validate(self, token: Secret) -> m.Alive | m.Dead | m.Unclear:
         self._asked = time.monotonic()
@@ -143,6 +131,21 @@ class Walk:
             self._trust.forget(token)
             return m.Dead()
         return m.Alive(alive, fingerprint(alive))
+
+    def _renew(self, flow: Flow, seconds: float) -> Ask:
+        """Log in and have the flow go on; an interruption makes no others wait for this call."""
+        self._warn(flow)
+        try:
+            event = self._login(seconds)
+        except BaseException:
+            flow.tell(m.Unclear(None))  # nobody knows what came of it
+            raise
+        try:
+            return flow.tell(event)
+        except BaseException:
+            # Whether this was written, nobody knows either: the flow looks, and goes on with it.
+            flow.tell(m.StoreFailed(None, landed=True, passing=True))
+            raise
 
     def _warn(self, flow: Flow) -> None:
         if flow.rejected_young:
@@ -177,12 +180,6 @@ class Walk:
             return m.Unclear(error, sent=False)
         self._reporter.tell("logged in", time.monotonic() - self._asked)
         return m.LoggedIn(token, fingerprint(token))
-
-    def _finish(self, flow: Flow) -> None:
-        """Store what a login has brought, and release the lock, although that was interrupted."""
-        ask = flow.tell(m.StoreFailed(None, landed=True, passing=True))
-        if isinstance(ask, m.Logout):
-            flow.tell(self._end(ask.token))
 
     def _end(self, token: Secret) -> m.LoggedOut:
         began = time.monotonic()

@@ -65,23 +65,28 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextM
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Spread the tests that wait among those that compute, for workers that share the cores."""
+    """Spread the tests that wait among those that compute, for workers that share the cores.
+
+    Those with `one_crowd`, of which one runs at a time, are spread by themselves, so that no worker
+    has to wait for another's.
+    """
     if not hasattr(config, "workerinput"):  # one process keeps the usual order
         return
     kinds = {start: index for index, start in enumerate(_WAITING)}
     waiting: list[tuple[int, pytest.Item]] = []
+    crowds: list[pytest.Item] = []
     busy: list[pytest.Item] = []
     for item in items:
-        if "one_crowd" in getattr(item, "fixturenames", ()):
-            # All in one worker, which begins with them: the others need not wait for their turn.
-            item.add_marker(pytest.mark.xdist_group("crowd"))
         kind = next((kinds[start] for start in _WAITING if item.nodeid.startswith(start)), None)
-        if kind is None:
+        if "one_crowd" in getattr(item, "fixturenames", ()):
+            crowds.append(item)
+        elif kind is None:
             busy.append(item)
         else:
             waiting.append((kind, item))
     waiting.sort(key=lambda each: each[0])
-    # All of them begin within the first three quarters, so that no worker ends up with one alone.
+    # These begin within the first three quarters, so that no worker ends up with one alone.
     places = [(0.75 * number / len(waiting), item) for number, (_, item) in enumerate(waiting)]
+    places += [(0.75 * number / len(crowds), item) for number, item in enumerate(crowds)]
     places += [(number / len(busy), item) for number, item in enumerate(busy)]
     items[:] = [item for _, item in sorted(places, key=lambda each: each[0])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import ssl
 import stat
 import subprocess
 from datetime import datetime, timedelta, timezone
@@ -21,6 +22,7 @@ from secrets_shown import everything_in
 from betfair_session.certificates import Certificate
 from betfair_session.certificates.files import _write_new, create, write_files
 from betfair_session.certificates.report import explain
+from betfair_session.certificates.source import MAX_FILE
 from betfair_session.exceptions import CertificateError, ConfigurationError, LoginRefused
 from betfair_session.identity import IdentityClient
 from betfair_session.secret import Secret
@@ -439,3 +441,11 @@ def test_names_in_a_certificate_cannot_write_to_the_terminal(tmp_path: Path) -> 
     text = str(explain(crt))
     assert "?[31mred" in text
     assert "\x1b" not in text
+
+
+def test_a_file_that_is_too_large_is_no_certificate(tmp_path: Path) -> None:
+    """Such as a disk's, or a device that never ends."""
+    file = tmp_path / "huge.pem"
+    file.write_bytes(b"-" * (MAX_FILE + 1))
+    with pytest.raises(CertificateError, match="too large for a certificate file"):
+        Certificate.of(file).load_into(ssl.create_default_context())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from secrets_shown import everything_in
+from storage.surroundings import in_a_child
 
 from betfair_session import (
     Blocked,
@@ -356,15 +356,7 @@ def test_a_forked_child_opens_connections_of_its_own(
     """Two processes on one TLS connection would garble it."""
     token = client.certlogin(sandbox.username, sandbox.password)
     assert client.keep_alive(token) == token
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if client.keep_alive(token) == token else 2
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert in_a_child(lambda: client.keep_alive(token) == token) is True
     assert client.keep_alive(token) == token
     assert len({entry.connection for entry in sandbox.journal("keepAlive")}) == 2
 

@@ -481,7 +481,7 @@ def test_too_many_logins_in_a_minute_are_stopped(
         ),
         (locks.Lock(locks.FAILED, login_class="unknown"), "4 .*; the last ended without an answer"),
         (locks.Lock(locks.FAILED, login_class="store"), "4 .* could not be stored"),
-        (locks.Lock(locks.DONE), "4 login attempts in the last minute, and more would"),
+        (locks.Lock(locks.DONE), "4 login attempts in the last minute, and many more would"),
     ],
     ids=["refused", "unanswered", "unstored", "unlocked"],
 )
@@ -936,3 +936,13 @@ class Struck:
         self.strikes += 1
         if self.strikes == 1:
             raise KeyboardInterrupt
+
+
+def test_a_stored_token_is_not_asked_about_without_time(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Nor is anybody logged in."""
+    (tmp_path / KEY).write_text(sandbox.issue())
+    with pytest.raises(LoginTimeout, match="no time was left to verify"):
+        manager.session(tmp_path, KEY).token(timeout=1e-9)
+    assert sandbox.counts() == {}

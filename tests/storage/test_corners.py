@@ -561,3 +561,24 @@ def test_a_clock_that_cannot_be_read_is_none(
     assert store.server_now(timeout=5) is None
     monkeypatch.undo()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("stolen", ["before a link", "before a rename"])
+def test_a_write_whose_file_is_always_taken_away_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stolen: str
+) -> None:
+    """Each time by somebody who came first; in time, with an error that says so."""
+    make = local._write_temporary
+
+    def lose(path: str, content: bytes) -> str:
+        temporary = make(path, content)
+        os.unlink(temporary)
+        return temporary
+
+    store = open_store(tmp_path)
+    monkeypatch.setattr(local, "_write_temporary", lose)
+    write = store.create if stolen == "before a link" else store.replace
+    with pytest.raises(StoreUnavailable, match="written by others all the time") as caught:
+        write("token", b"x", timeout=0.1)
+    assert (caught.value.reason, caught.value.landed) == ("busy", False)
+    assert os.listdir(tmp_path) == []

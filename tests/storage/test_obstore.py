@@ -112,3 +112,12 @@ def test_an_answer_that_breaks_off_leaves_no_token_behind() -> None:
         ):
             store.read("token", timeout=TIMEOUT)
     assert token not in everything_in(caught.value)
+
+
+def test_a_server_that_tells_no_time_is_no_error() -> None:
+    """Nobody is there, or it is none that HTTP asks for."""
+    with Listener(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as listener:
+        options = {"endpoint_url": f"http://127.0.0.1:{listener.port}", "key": "k", "secret": "s"}
+        store = open_store("obstore+s3://bucket", options)
+        assert store.server_now(timeout=TIMEOUT) is None
+    assert store.server_now(timeout=TIMEOUT) is None
