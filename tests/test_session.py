@@ -946,3 +946,18 @@ def test_a_stored_token_is_not_asked_about_without_time(
     with pytest.raises(LoginTimeout, match="no time was left to verify"):
         manager.session(tmp_path, KEY).token(timeout=1e-9)
     assert sandbox.counts() == {}
+
+
+def test_an_interrupted_login_is_told_to_the_others(
+    manager: SessionManager, client: IdentityClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it arrived; they respect that for a moment, and need not wait longer."""
+
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "certlogin", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        manager.get_session(tmp_path, KEY)
+    lock = locks.decode((tmp_path / f"{KEY}.login").read_bytes())
+    assert (lock.state, lock.login_class) == (locks.FAILED, "unknown")

@@ -526,3 +526,18 @@ def test_a_verification_that_could_not_be_shared_is_not_trusted(
         sandbox.release("keepAlive")
         assert asking.result() == token
     assert other.token() != token
+
+
+def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held() -> None:
+    """Another thread has heard that it is dead in that very moment."""
+    trust = Trust(900.0, 3600.0)
+
+    class Ended(Secret):
+        def reveal(self) -> str:
+            trust.forget(Secret("token"))
+            return super().reveal()
+
+    trust.verified(Ended("token"), 1.0)
+    assert trust.held.token == ""
+    trust.verified(Secret("token"), 0.0)
+    assert trust.held.token == "token"
