@@ -117,7 +117,7 @@ def _remembered(
 
 def _timeout(lock: Lock | None, store: str, key: str) -> LoginTimeout:
     if lock is None or not lock.owner:
-        return LoginTimeout(f"no time was left to log in for the token {key!r} in {store}")
+        return LoginTimeout(f"too little time was left to log in for the token {key!r} in {store}")
     since = _time(lock.since)
     return LoginTimeout(
         f"{lock.owner} has been logging in for the token {key!r} in {store} since "

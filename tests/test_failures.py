@@ -144,7 +144,7 @@ def test_a_wait_that_was_too_long_names_who_logs_in() -> None:
         error = told(Failed("timeout", lock=nobody))
         assert type(error) is LoginTimeout
         assert attributes(error) == attributes(
-            LoginTimeout(f"no time was left to log in for {PLACE}")
+            LoginTimeout(f"too little time was left to log in for {PLACE}")
         )
 
 

@@ -7,6 +7,7 @@ import os
 import pydoc
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -22,9 +23,17 @@ from betfair_session.sandbox import Sandbox, SandboxError
 _SECONDS = 30
 
 
-def _listens(url: str) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) == 0
+def _listens(url: str, authority: ssl.SSLContext) -> bool:
+    """Say whether a sandbox listens there; its port may be another process's by now."""
+    address = ("127.0.0.1", urlsplit(url).port or 0)
+    try:
+        with (
+            socket.create_connection(address, timeout=_SECONDS) as probe,
+            authority.wrap_socket(probe, server_hostname="localhost"),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 def _runs(pid: int) -> bool:
@@ -51,10 +60,11 @@ def test_closing_leaves_no_process_no_port_and_no_file(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Sandbox() as sandbox:
         assert sandbox.directory.parent == tmp_path
-        assert _listens(sandbox.identity_url)
+        authority = ssl.create_default_context(cafile=sandbox.ca_bundle)
+        assert _listens(sandbox.identity_url, authority)
         sandbox.make_certificate("another")
     assert not _runs(sandbox.pid)
-    assert not _listens(sandbox.identity_url)
+    assert not _listens(sandbox.identity_url, authority)
     assert list(tmp_path.iterdir()) == []
     sandbox.close()
     with pytest.raises(SandboxError, match="does not answer"):
