@@ -47,6 +47,12 @@ class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
 
     protocol = "plain"
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        # Older releases of fsspec know no other names here than a local file's.
+        stripped: str = super()._strip_protocol(path.removeprefix("plain://"))
+        return stripped
+
 
 @pytest.fixture
 def plain() -> type[Plain]:
