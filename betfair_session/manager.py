@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .identity import IdentityClient
     from .storage import Store
 
-    _Known: TypeAlias = list[tuple[dict[str, Any], Session]]
+    _Handles: TypeAlias = list[tuple[dict[str, Any], Session]]
 
 _log = logging.getLogger("betfair_session")
 
@@ -113,7 +113,7 @@ class SessionManager(Closable):
             share_verification=share_verification,
             on_event=on_event,
         )
-        self._sessions: dict[tuple[Any, str], _Known] = {}
+        self._sessions: dict[tuple[Any, str], _Handles] = {}
         # Those without storage options once more, for the shortest way to a token.
         self._plain: dict[tuple[Any, str], Session] = {}
         self._lock = ForkSafeLock()
@@ -154,8 +154,10 @@ class SessionManager(Closable):
         except (KeyError, TypeError):
             session = None
         if session is None or storage_options:
+            session = self._known(store, key, storage_options)
+        if session is None:
             deadline = self._account.deadline(timeout)
-            session = self._find(store, key, storage_options, deadline)
+            session = self._open(store, key, storage_options, deadline)
             timeout = _left(deadline)
         return session.token(timeout=timeout)
 
@@ -181,15 +183,16 @@ class SessionManager(Closable):
         Raises:
             BetfairSessionError: as `get_session`.
         """
-        deadline = self._account.deadline(timeout)
-        session = _among(self._known(store, key), storage_options)
+        session = self._known(store, key, storage_options)
         if session is None:  # to open a store may take a while, if only to import its driver
-            find = partial(self._find, store, key, storage_options, deadline)
+            deadline = self._account.deadline(timeout)
+            opening = partial(self._open, store, key, storage_options, deadline)
             try:
-                session = await in_a_thread(find)
+                session = await in_a_thread(opening)
             except NoThreadError as why:
                 raise no_thread() from why
-        return await session.atoken(timeout=_left(deadline))
+            timeout = _left(deadline)
+        return await session.atoken(timeout=timeout)
 
     def session(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -212,22 +215,16 @@ class SessionManager(Closable):
             StoreUnavailable: the store's driver connects when it is made, as sshfs's does, and
                 cannot within the lease's `store_deadline`.
         """
-        return self._find(store, key, storage_options, self._account.deadline(None))
+        known = self._known(store, key, storage_options)
+        if known is not None:
+            return known
+        return self._open(store, key, storage_options, self._account.deadline(None))
 
-    def _find(
-        self, store: Store, key: str, options: Mapping[str, Any] | None, deadline: float
-    ) -> Session:
-        """Return the handle for one place; what it takes to open that has to end in time."""
-        known = self._known(store, key)
-        session = _among(known, options)
-        if session is not None:
-            return session
-        if not hasattr(options or {}, "keys"):
-            message = 'storage_options must be a mapping, such as {"profile": "betting"}'
-            raise ConfigurationError(message)
-        return self._open(store, check_key(key), _copied(options or {}), known, deadline)
+    def _known(self, store: Store, key: str, options: Mapping[str, Any] | None) -> Session | None:
+        """Return the handle for one place, if it has been made."""
+        return _among(self._handles(store, key), options or {})
 
-    def _known(self, store: Store, key: str) -> _Known:
+    def _handles(self, store: Store, key: str) -> _Handles:
         """Return the handles for one place, by their storage options."""
         try:
             return self._sessions.setdefault((store, key), [])
@@ -237,13 +234,18 @@ class SessionManager(Closable):
             raise ConfigurationError(message) from None
 
     def _open(
-        self, store: Store, key: str, options: dict[str, Any], known: _Known, deadline: float
+        self, store: Store, key: str, given: Mapping[str, Any] | None, deadline: float
     ) -> Session:
+        """Make the handle for one place; what it takes to open that has to end in time."""
+        if not hasattr(given or {}, "keys"):
+            message = 'storage_options must be a mapping, such as {"profile": "betting"}'
+            raise ConfigurationError(message)
+        handles, key, options = self._handles(store, key), check_key(key), _copied(given or {})
         # Outside of the lock: other places' callers need not wait for a driver that connects.
         seconds = min(_left(deadline), self._account.lease.store_deadline)
         opened = open_store(store, options, timeout=seconds)
         with self._lock.mine():
-            session = _among(known, options)
+            session = _among(handles, options)
             if session is not None:  # another thread was faster
                 opened.close()
                 return session
@@ -254,7 +256,7 @@ class SessionManager(Closable):
                     opened.label,
                 )
             session = Session(self._account, opened, key)
-            known.append((options, session))
+            handles.append((options, session))
             if not options:
                 self._plain[store, key] = session
             return session
@@ -307,9 +309,9 @@ class SessionManager(Closable):
         return f"SessionManager({account.client if account else None!r})"
 
 
-def _among(known: _Known, options: Mapping[str, Any] | None) -> Session | None:
+def _among(handles: _Handles, options: Mapping[str, Any]) -> Session | None:
     """Return the handle with these storage options, if there is one."""
-    return next((session for its, session in known if its == (options or {})), None)
+    return next((session for its, session in handles if its == options), None)
 
 
 def _left(deadline: float) -> float:

@@ -381,16 +381,24 @@ def test_unlocking_reads_again_what_others_have_changed(
     assert (caught.value.reason, caught.value.key) == ("busy", KEY)
 
 
-class Busy:
-    """A store in which somebody else writes after each read of ours, so many times."""
+class Around:
+    """A real store, of which a test changes a call or two."""
 
-    def __init__(self, store: TokenStore, times: int) -> None:
-        """Use a real one."""
+    def __init__(self, store: TokenStore) -> None:
+        """Use that one."""
         self._store = store
-        self.times = times
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         return getattr(self._store, name)
+
+
+class Busy(Around):
+    """A store in which somebody else writes after each read of ours, so many times."""
+
+    def __init__(self, store: TokenStore, times: int) -> None:
+        """Begin with so many."""
+        super().__init__(store)
+        self.times = times
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read, then write the same in other bytes."""
@@ -908,17 +916,14 @@ def test_an_interruption_after_the_login_loses_no_session(
     assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
 
 
-class Struck:
+class Struck(Around):
     """A store in which Ctrl-C meets the first write of an object after the login."""
 
     def __init__(self, store: TokenStore, key: str) -> None:
-        """Use a real one."""
-        self._store = store
+        """Strike at that object."""
+        super().__init__(store)
         self._key = key
         self.strikes = 0
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
-        return getattr(self._store, name)
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Strike if it is the token's."""

@@ -465,17 +465,22 @@ def test_a_token_found_dead_is_not_trusted_for_the_stores_sake(
     assert sandbox.counts()["certlogin"] == 2
 
 
-def test_a_verification_that_ends_after_a_logout_is_none(
-    session: Session, sandbox: Sandbox
-) -> None:
-    """Betfair answered before it."""
+def verified_meanwhile(session: Session, sandbox: Sandbox, work: Callable[[], object]) -> str:
+    """Do `work` when Betfair has verified a session, and nobody heard of it yet; return which."""
     sandbox.hold("keepAlive", "after")
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(session.verify)
         sandbox.wait_for("keepAlive")
-        session.logout()
+        work()
         sandbox.release("keepAlive")
-        ended = asking.result()
+        return asking.result()
+
+
+def test_a_verification_that_ends_after_a_logout_is_none(
+    session: Session, sandbox: Sandbox
+) -> None:
+    """Betfair answered before it."""
+    ended = verified_meanwhile(session, sandbox, session.logout)
     assert session.token() != ended
     assert [each.token for each in sandbox.sessions()] == [session.token()]
 
@@ -499,15 +504,13 @@ def test_a_logout_forgets_what_another_process_had_replaced(
 def test_a_verification_before_a_rejection_is_none(session: Session, sandbox: Sandbox) -> None:
     """Also if nobody can be asked about it afterwards."""
     token = session.token()
-    sandbox.hold("keepAlive", "after")
-    with ThreadPoolExecutor() as pool:
-        early = pool.submit(session.verify)
-        sandbox.wait_for("keepAlive")
+
+    def end() -> None:
         sandbox.expire(token)
         session._trust.forget(Secret(token))  # as renew does, before it asks
         sandbox.fault("keepAlive", "status:503", times=None)
-        sandbox.release("keepAlive")
-        assert early.result() == token
+
+    assert verified_meanwhile(session, sandbox, end) == token
     with pytest.raises(IdentityUnavailable):
         session.token()
 
@@ -518,13 +521,7 @@ def test_a_verification_that_could_not_be_shared_is_not_trusted(
     """Somebody has written meanwhile, or logged out."""
     one, other = (manager(client, sandbox, share=True).session(tmp_path, KEY) for _ in range(2))
     token = one.token()
-    sandbox.hold("keepAlive", "after")
-    with ThreadPoolExecutor() as pool:
-        asking = pool.submit(other.verify)
-        sandbox.wait_for("keepAlive")
-        one.logout()
-        sandbox.release("keepAlive")
-        assert asking.result() == token
+    assert verified_meanwhile(other, sandbox, one.logout) == token
     assert other.token() != token
 
 
