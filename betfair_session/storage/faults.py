@@ -117,6 +117,9 @@ CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
 OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
 """The calls of S3; any other that botocore makes is for credentials."""
 
+UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
+"""The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
+
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 
 ADVICE = {
@@ -139,6 +142,7 @@ TYPES = {
     # ours, and the interpreter's
     "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
     "betfair_session:Garbled": _GARBLED,
+    "betfair_session:Altered": ("configuration", Sent.MAYBE),
     "betfair_session:NoThreadError": ("exhausted", Sent.NEVER),
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,

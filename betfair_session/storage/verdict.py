@@ -17,6 +17,7 @@ from .faults import (
     PERHAPS,
     STATUSES,
     TYPES,
+    UNKNOWN_CONDITION,
     Sent,
 )
 
@@ -69,6 +70,16 @@ def version_in(value: object) -> str:
         message = "the answer has no version; something between here and the store gave it"
         raise Garbled(message)
     return str(value)
+
+
+class Altered(Exception):
+    """A server keeps other bytes than it was sent."""
+
+    def __str__(self) -> str:
+        return (
+            "the server keeps other content than was written, most likely with a checksum's frame "
+            "around it; give config_kwargs={'request_checksum_calculation': 'when_required'}"
+        )
 
 
 class Unconnected(ConnectionError):
@@ -222,6 +233,14 @@ def dropped(error: BaseException) -> bool:
     """Tell whether a kept-open connection turned out to be closed when it was used again."""
     verdict = judge(error)
     return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
+
+
+def condition_refused(error: BaseException) -> str:
+    """Return what a server answered that does not know conditions, or "" for any other error."""
+    answers = (_answer(each) for each in _chain(error, contexts=False))
+    status, code = next((answer for answer in answers if answer), (0, ""))
+    unknown = status == 501 or (status == 400 and code in UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
+    return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
 
 
 def may_keep(error: BaseException) -> bool:

@@ -110,9 +110,9 @@ class _S3(FsspecObjectStoreContract):
 
 
 class TestS3OnMoto(_S3):
-    """moto's server."""
+    """moto's server, by https as almost every server is reached; SeaweedFS is by http."""
 
-    kind: ClassVar[str] = "moto"
+    kind: ClassVar[str] = "moto-tls"
 
 
 class TestS3OnSeaweed(_S3, Credentials):
