@@ -15,7 +15,7 @@ from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX, redact
 from .once import Once
-from .verdict import Altered, Refusal, condition_refused, dropped, judge
+from .verdict import Altered, Refusal, condition_refused, credentials_rejected, dropped, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -208,9 +208,23 @@ class DriverStore(TokenStore):
         deadline = time.monotonic() + timeout
         driver = self._driver(timeout) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
+
+        def work_again() -> T:
+            try:
+                return work(driver, name, deadline)
+            except Exception as error:
+                if self._theirs is not None or not credentials_rejected(error):
+                    raise
+            # Drivers read key files once; tools rewrite them while the program runs.
+            self._renew(driver)
+            return work(self._driver(deadline - time.monotonic()), name, deadline)
+
         single = self.single or self._theirs is None
-        operation = Operation(verb, self.label, key, self.hints, single)
-        return attempt(lambda: work(driver, name, deadline), operation)
+        return attempt(work_again, Operation(verb, self.label, key, self.hints, single))
+
+    def _renew(self, driver: Driver) -> Driver:
+        """Have our driver opened anew by the next call; return one that is used no more."""
+        return self._processes[os.getpid()].renew(driver)
 
     @abstractmethod
     def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:

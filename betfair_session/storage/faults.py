@@ -117,6 +117,17 @@ CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
 OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
 """The calls of S3; any other that botocore makes is for credentials."""
 
+REJECTED_CREDENTIALS = frozenset(
+    (
+        # Amazon S3 and STS
+        *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
+        *("InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired"),
+        # Azure: a signature that has expired, or by a key that the account has no more
+        "AuthenticationFailed",
+    )
+)
+"""Error codes that say, as a 401 does, that the credentials are not good, or no longer."""
+
 UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
 """The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
 

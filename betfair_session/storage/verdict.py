@@ -15,6 +15,7 @@ from .faults import (
     KEEPABLE,
     OBJECT_CALLS,
     PERHAPS,
+    REJECTED_CREDENTIALS,
     STATUSES,
     TYPES,
     UNKNOWN_CONDITION,
@@ -53,7 +54,16 @@ class Refusal(Exception):
 
 
 class NoCredentials(Exception):
-    """The driver found no credentials, or could not renew them; nothing was sent."""
+    """The driver found no credentials, or could not renew them; nothing was sent.
+
+    Attributes:
+        rejected: whether a service that was asked for a token answered that the key is not good.
+    """
+
+    def __init__(self, text: str, *, rejected: bool = False) -> None:
+        """Keep the words."""
+        super().__init__(text)
+        self.rejected = rejected
 
 
 class Garbled(Exception):
@@ -235,10 +245,22 @@ def dropped(error: BaseException) -> bool:
     return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
 
 
+def _first_answer(error: BaseException) -> tuple[int, str]:
+    answers = (_answer(each) for each in _chain(error, contexts=False))
+    return next((answer for answer in answers if answer), (0, ""))
+
+
+def credentials_rejected(error: BaseException) -> bool:
+    """Tell whether an answer says that credentials have expired or are not valid (any more)."""
+    if getattr(error, "rejected", False):
+        return True
+    status, code = _first_answer(error)
+    return status == 401 or code in REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+
+
 def condition_refused(error: BaseException) -> str:
     """Return what a server answered that does not know conditions, or "" for any other error."""
-    answers = (_answer(each) for each in _chain(error, contexts=False))
-    status, code = next((answer for answer in answers if answer), (0, ""))
+    status, code = _first_answer(error)
     unknown = status == 501 or (status == 400 and code in UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
     return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
 
