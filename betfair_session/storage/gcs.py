@@ -93,7 +93,7 @@ class GCSStore(LoopStore):
         limit = ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
         async with session.request(
             method,
-            f"{driver._location}/{path}",
+            f"{driver._location.rstrip('/')}/{path}",
             params=driver._get_params(query),
             headers=driver._get_headers(headers),
             data=data,
