@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from servers.objects import ProgramServer
 from servers.process import free_ports, poll
 from servers.script import Answer
 
@@ -41,8 +42,9 @@ class Line:
     version: str
 
     @property
-    def server(self) -> ObjectServer:
+    def server(self) -> ProgramServer:
         """The server behind the proxy."""
+        assert isinstance(self.place.bucket.server, ProgramServer)
         return self.place.bucket.server
 
     @property
