@@ -18,6 +18,7 @@ from .verdict import dropped, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
 
 T = TypeVar("T")
 
@@ -29,6 +30,21 @@ Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 
 CONNECT_TIMEOUT = 3
 """Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
+
+
+def seconds_of(date: str | datetime | None) -> float | None:
+    """Return a header's date in seconds since the epoch; None where it is missing or none.
+
+    Something between here and the store may leave it out, or write it in its own way.
+    """
+    if isinstance(date, str):
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+    return date.timestamp() if date else None
 
 
 class DriverStore(TokenStore):
@@ -135,7 +151,7 @@ class DriverStore(TokenStore):
                 try:
                     return self._run(driver, deadline, lambda left: self._read(driver, name, left))
                 except Exception as error:  # noqa: PERF203 - it loops at most once
-                    if judge(error).reason == "missing":
+                    if judge(error, cloud=True).reason == "missing":
                         return None
                     if not (again and dropped(error)):
                         raise
@@ -162,7 +178,7 @@ class DriverStore(TokenStore):
             try:
                 self._run(driver, deadline, lambda left: self._delete(driver, name, left))
             except Exception as error:
-                if judge(error).reason != "missing":
+                if judge(error, cloud=True).reason != "missing":
                     raise
 
         self._call("delete", key, work, timeout)
@@ -193,7 +209,7 @@ class DriverStore(TokenStore):
         driver = self._driver(timeout) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
         single = self.single or self._theirs is None
-        operation = Operation(verb, self.label, key, self.hints, single)
+        operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
         return attempt(lambda: work(driver, name, deadline), operation)
 
     @abstractmethod
@@ -204,5 +220,5 @@ class DriverStore(TokenStore):
         """Return our own driver, opened once in each process."""
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         once = self._processes.setdefault(os.getpid(), Once())
-        operation = Operation("open", self.label, hints=self.hints)
+        operation = Operation("open", self.label, hints=self.hints, cloud=True)
         return attempt(lambda: once.get(self._open, timeout=timeout), operation)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+import requests
 from servers.cloudlike import EXPIRED
 from servers.cloudlike_wire import Says
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from betfair_session import StoreUnavailable
 from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.once import OutOfTime
 from storage.calls import failure
 from storage.contract import Basics, Concurrency, Races, Whole
 from storage.permissions import Buckets
@@ -94,3 +100,56 @@ def test_an_etag_in_another_form_serves_as_well(cloud: Cloud, store: TokenStore,
     store.replace_if_version("token", b"third", found.version, timeout=TIMEOUT)
     with pytest.raises(VersionConflict):
         store.replace_if_version("token", b"fourth", found.version, timeout=TIMEOUT)
+
+
+@pytest.fixture(params=["refused", "missing", "timeout"])
+def handling(request: pytest.FixtureRequest) -> Exception:
+    """An error that a program handles by asking for a token: none of them is of its store."""
+    refused = NewConnectionError(HTTPConnection("h"), "refused")
+    refused.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    errors = {
+        "refused": requests.ConnectionError(MaxRetryError(HTTPConnectionPool("h"), "/", refused)),
+        "missing": FileNotFoundError(2, "No such file", "config.json"),
+        "timeout": OutOfTime(),
+    }
+    found: Exception = errors[request.param]
+    return found
+
+
+def test_what_the_caller_handles_is_not_what_the_store_did(
+    cloud: Cloud,
+    place: BucketPlace,
+    store: TokenStore,
+    handling: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A write of unknown fate stays that, and a read that failed oddly is no missing object."""
+    cloud.fail("PUT", lands="now", answer="drop")
+
+    def fail(*_: object) -> NoReturn:
+        raise RecursionError
+
+    try:
+        raise handling  # noqa: TRY301 - as in a caller's program
+    except Exception:  # noqa: BLE001 - whichever it is
+        written = failure("create", store, "")
+        monkeypatch.setattr(store, "_read", fail)
+        read = failure("read", store, "")
+    assert (written.reason, written.landed) == ("unreachable", True)
+    assert place.keys() == ["prefix/fresh"]
+    assert (type(read), read.reason) == (StoreUnavailable, "other")
+
+
+@pytest.mark.parametrize("date", [None, "soon"])
+def test_a_date_that_is_none_costs_no_read(
+    cloud: Cloud, store: TokenStore, date: str | None
+) -> None:
+    """The store's clock is not known then; what Azure's own driver cannot read is an error."""
+    store.create("token", b"content", timeout=TIMEOUT)
+    cloud.headers["Date"] = date
+    if cloud.kind == "azure" and date and not store.label.startswith("obstore"):
+        assert failure("read", store, "").reason == "server"
+        return
+    found = store.read("token", timeout=TIMEOUT)
+    assert found
+    assert (found.content, found.now) == (b"content", None)
