@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from abc import abstractmethod
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
@@ -100,7 +99,7 @@ class DriverStore(TokenStore):
         self._options = dict(options or {})
         self._theirs = filesystem
         try:
-            self._module = import_module(self.module)
+            self._module = self._import()
         except ImportError as error:
             message = (
                 f"{self.label} needs {error.name or self.module}: "
@@ -119,6 +118,11 @@ class DriverStore(TokenStore):
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
         self._processes: dict[int, Once[Driver]] = {}
+
+    @staticmethod
+    @abstractmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        """Import `module`, by a statement: what packs programs looks for those."""
 
     @property
     def _kind(self) -> Any:  # noqa: ANN401 - the drivers are untyped

@@ -17,7 +17,7 @@ import os
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from .contract import MAX_READ, StoredObject
@@ -49,6 +49,12 @@ class GCSStore(LoopStore):
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 
+    @staticmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        from gcsfs import core
+
+        return core
+
     _bucket_seen = False
 
     def _place(self, path: str) -> tuple[str, str]:
@@ -73,9 +79,10 @@ class GCSStore(LoopStore):
         from fsspec.config import apply_config
         from google.auth import _cloud_sdk, environment_vars
 
+        find: Any = _cloud_sdk.get_application_default_credentials_path
         named = apply_config(self._kind, dict(self._options)).get("token")
         file = os.environ.get(environment_vars.CREDENTIALS)
-        file = file or _cloud_sdk.get_application_default_credentials_path()
+        file = file or find()
         if driver is not None or named or os.path.exists(file):
             return ""
         return "neither the options nor the environment have any, and no metadata server answers"
