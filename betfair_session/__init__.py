@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange as Exchange
     from .identity import Check as Check, IdentityClient as IdentityClient
     from .keepalive import KeepAlive as KeepAlive, Report as Report
-    from .lease.settings import LeaseSettings as LeaseSettings
+    from .login.settings import LeaseSettings as LeaseSettings
     from .manager import SessionManager as SessionManager
     from .session import Session as Session
 
@@ -70,7 +70,7 @@ _HOMES = {
     "exchange": ["Exchange"],
     "identity": ["Check", "IdentityClient"],
     "keepalive": ["KeepAlive", "Report"],
-    "lease.settings": ["LeaseSettings"],
+    "login.settings": ["LeaseSettings"],
     "manager": ["SessionManager"],
     "session": ["Session"],
 }

@@ -9,11 +9,11 @@ import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from .account import checked_hook, checked_interval
 from .closing import Closable
 from .deadline import NoThreadError, start
 from .exceptions import BetfairSessionError, ConfigurationError
 from .flight import no_thread
+from .login.account import checked_hook, checked_interval
 from .session import checked_handle
 from .value import Value
 

@@ -17,6 +17,7 @@ from .exceptions import (
 )
 from .flight import SingleFlight
 from .glance import glance
+from .login.memory import Memory
 from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
@@ -26,8 +27,8 @@ from .trust import NOTHING, Trust
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .account import Account
     from .identity import IdentityClient
+    from .login.account import Account
     from .storage.contract import StoredObject, TokenStore
     from .trust import Held
 
@@ -56,6 +57,7 @@ class Session:
             None if length is None else length.total_seconds(),
             shared=account.share_verification,
         )
+        self._memory = Memory()
         self._reporter = Reporter(store.label, key, account.on_event)
         self._flight: SingleFlight[Secret] = SingleFlight(self._reporter.hand_over)
 
@@ -215,7 +217,7 @@ class Session:
         if now is not None and now.version == stored.version:
             self._store.delete(self._key, timeout=timeout)
             # So that nobody waits for the token that was published there.
-            from .lease.lock import withdrawn
+            from .login.lock import withdrawn
 
             with contextlib.suppress(VersionConflict):
                 self._change_lock(withdrawn)
@@ -229,8 +231,9 @@ class Session:
         Raises:
             StoreError: the lock object cannot be read or written, or others write it all the time.
         """
-        from .lease.lock import cleared
+        from .login.lock import cleared
 
+        self._memory.owed = None
         for _ in range(_UNLOCKS):
             with contextlib.suppress(VersionConflict):
                 return self._change_lock(cleared)
@@ -290,11 +293,19 @@ class Session:
         return look.token
 
     def _ask(self, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
-        """Walk to a token that Betfair calls alive."""
-        from .walk import Walk  # a token that is trusted needs nothing of it
+        """Come to a token that Betfair calls alive."""
+        from .login.runner import Runner  # a token that is trusted needs nothing of it
 
-        walk = Walk(self._account, self._store, self._key, self._trust, self._reporter)
-        return walk.go(deadline=deadline, seen=seen)
+        return Runner(
+            self._account,
+            self._store,
+            self._key,
+            trust=self._trust,
+            reporter=self._reporter,
+            memory=self._memory,
+            deadline=deadline,
+            seen=seen,
+        ).find()
 
 
 def checked_handle(session: Session) -> Session:

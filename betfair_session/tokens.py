@@ -6,6 +6,8 @@ breaks nobody, and narrow enough that a token can always be put into a header an
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 
 from .exceptions import NotATokenError
@@ -23,6 +25,18 @@ _TOKEN = re.compile(rf"[!-~]{{1,{MAX_TOKEN}}}", re.ASCII)
 def is_token(text: object) -> bool:
     """Tell whether `text` is 1 to 512 printable ASCII characters without a space."""
     return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
+
+
+def fingerprint(token: Secret | None) -> str:
+    """Return a short text that tells tokens apart and does not give them away; "" for none."""
+    if token is None:
+        return ""
+    return hashlib.sha256(b"betfair-session " + token.reveal().encode()).hexdigest()[:24]
+
+
+def blank() -> bytes:
+    """Return content that is no token and, as far as a store's ETags can tell, never was there."""
+    return f"{int.from_bytes(os.urandom(8), 'big'):064b}".translate({48: " ", 49: "\n"}).encode()
 
 
 def is_blank(content: bytes) -> bool:

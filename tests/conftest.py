@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The modules that hold tests without being named so.
-pytest.register_assert_rewrite("storage", "lease.script")
+pytest.register_assert_rewrite("storage", "login.script")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures"]
 

@@ -29,7 +29,7 @@ from betfair_session import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.session import _unless_older
 from betfair_session.storage.contract import VersionConflict
@@ -281,7 +281,7 @@ def test_a_logout_that_hangs_is_given_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It has a time of its own, since the caller's may be over; and the log says so."""
-    monkeypatch.setattr("betfair_session.walk._LOGOUT_SECONDS", 0.5)
+    monkeypatch.setattr("betfair_session.login.runner._LOGOUT_SECONDS", 0.5)
     store = tmp_path / "store"
     store.mkdir()
     sandbox.break_store(str(store))
@@ -467,7 +467,9 @@ def test_too_many_logins_in_a_minute_are_stopped(
     assert caught.value.not_before is not None
     assert sandbox.counts()["certlogin"] == 4
     warnings = [
-        (each.levelname, each.getMessage()) for each in caplog.records if "rejected" in each.msg
+        (each.levelname, each.getMessage())
+        for each in caplog.records
+        if "rejected" in each.getMessage()
     ]
     assert set(warnings) == {
         (

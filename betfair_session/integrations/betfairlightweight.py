@@ -29,11 +29,11 @@ from betfairlightweight import endpoints, resources
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
-from betfair_session.account import checked_interval
 from betfair_session.betting import session_is_invalid
 from betfair_session.clocks import now as both_clocks, passed
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.keepalive import keep_alive_interval
+from betfair_session.login.account import checked_interval
 from betfair_session.operations import ORDER_SECONDS, change_orders
 from betfair_session.own_requests import OwnSession
 from betfair_session.secret import SecretHeader

@@ -60,11 +60,13 @@ class TokenStore(Closable):
         atomic: whether `create` and `replace_if_version` are atomic between processes.
         probe: whether the endpoint may ignore conditions although the driver sends them (an
             S3-compatible server), so that the first use has to try it out.
+        on_this_machine: whether `modified` comes from a machine's own clock, which can be set.
     """
 
     label: str
     atomic: bool = False
     probe: bool = False
+    on_this_machine: bool = False
 
     @abstractmethod
     def read(self, key: str, *, timeout: float) -> StoredObject | None:

@@ -54,6 +54,7 @@ class LocalStore(TokenStore):
     """
 
     atomic = True
+    on_this_machine = True
 
     def __init__(self, root: str, options: Mapping[str, Any] | None = None) -> None:
         """Keep objects in files below the directory `root`.

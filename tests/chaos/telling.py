@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fleet.worker import say
 
 from betfair_session import BetfairSessionError, IdentityClient
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 

@@ -6,16 +6,17 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from .exceptions import ConfigurationError
-from .transport import checked_seconds
+from betfair_session.exceptions import ConfigurationError
+from betfair_session.transport import checked_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .events import Event
-    from .identity import IdentityClient
-    from .lease.settings import LeaseSettings
-    from .secret import Secret
+    from betfair_session.events import Event
+    from betfair_session.identity import IdentityClient
+    from betfair_session.secret import Secret
+
+    from .settings import LeaseSettings
 
 
 class Account(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from betfair_session.lease.flow import Clock
+from betfair_session.clocks import Clock
 from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
 
 
@@ -104,6 +104,14 @@ class HandClock(Clock):
     def wall(self) -> float:
         """See Clock."""
         return self.at + 8900
+
+    def up(self) -> float:
+        """See Clock."""
+        return self.at + 300
+
+    def boot(self) -> str:
+        """See Clock."""
+        return "this boot"
 
     def sleep(self, seconds: float) -> None:
         """See Clock."""
