@@ -348,7 +348,7 @@ class IdentityClient(Closable):
         return self.timeout if timeout is None else checked_seconds(timeout)
 
     def _load_certificate(self, context: ssl.SSLContext) -> None:
-        assert self._certificate is not None
+        assert self._certificate is not None  # noqa: S101 - certlogin has seen to it
         self._warn(self._certificate.load_into(context))
 
     @staticmethod

@@ -91,7 +91,7 @@ class Sandbox(Controls):
         super().__init__(details["control_url"], details["control_token"], self.ca_bundle)
 
     def _details(self) -> dict[str, str]:
-        assert self._process.stdout is not None
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         too_slow = threading.Timer(_START_SECONDS, self._process.kill)
         too_slow.start()
         try:
