@@ -152,7 +152,7 @@ def jurisdiction(name: str) -> Jurisdiction:
             "Betfair does not offer the certificate login to residents of Denmark, and no other "
             "jurisdiction's host will let a Danish account in"
         )
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="jurisdiction")
     found = JURISDICTIONS.get(_ALIASES.get(lower, lower))
     if found is None:
         message = (
@@ -160,5 +160,5 @@ def jurisdiction(name: str) -> Jurisdiction:
             f"(or {', '.join(_ALIASES)}). Accounts of the United Kingdom and Ireland are "
             "international"
         )
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="jurisdiction")
     return found

@@ -217,6 +217,32 @@ def test_where_the_variables_are_from(
     assert sandbox.username not in json.dumps(found.all)
 
 
+@pytest.mark.parametrize("name", ["BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY"])
+@pytest.mark.parametrize(
+    ("spoil", "state"),
+    [
+        ("{}\n", "warning"),  # taken off here, sent by others
+        ("\ufeff{}", "warning"),
+        ('"{}"', "warning"),
+        (" {}", "warning"),
+        ("{}\r", "problem"),
+    ],
+)
+def test_what_came_along_with_a_secret_is_found(
+    variables: dict[str, str], tmp_path: Path, name: str, spoil: str, state: str
+) -> None:
+    """The variable is named once, and its value is not shown."""
+    value = spoil.format(variables[name])
+    if name == "BETFAIR_APP_KEY" and spoil == " {}":
+        state = "problem"  # a header cannot hold it
+    found = doctor(variables={**variables, name: value}, directory=tmp_path)
+    assert found.code == (2 if state == "problem" else 0)
+    named = [each for each in found.all if each["state"] == state and each["text"].startswith(name)]
+    assert [each["name"] for each in named] == ["configuration"]
+    assert found.states("problem") == (["configuration"] if state == "problem" else [])
+    assert value.strip() not in json.dumps(found.all, ensure_ascii=False)
+
+
 def test_a_bad_dotenv_file_ends_it(tmp_path: Path) -> None:
     """Nothing can be looked at without knowing what to look at."""
     (tmp_path / ".env").write_text("hidden-value\n")
