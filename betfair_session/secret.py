@@ -10,11 +10,6 @@ from .exceptions import ConfigurationError
 # No account's name, password or key holds these, and a line end would begin another header.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019\xab\xbb")
-_ODD = {
-    "blanks": lambda text: text != text.strip(),
-    "quotes": lambda text: len(text) > 1 and {text[0], text[-1]} <= _QUOTES,
-    "invisible": lambda text: not text.isprintable(),
-}
 ODD_WORDS = {
     "blanks": "begins or ends with a blank",
     "quotes": "is wrapped in quotes",
@@ -94,7 +89,15 @@ def check_credential(value: Secret, argument: str) -> None:
 
 def odd(value: Secret) -> str:
     """Tell what looks as if it came along with a value: "blanks", "quotes", "invisible" or ""."""
-    return next((kind for kind, found in _ODD.items() if found(value.reveal())), "")
+    return _odd(value.reveal())
+
+
+def _odd(text: str) -> str:
+    if text != text.strip():
+        return "blanks"
+    if len(text) > 1 and {text[0], text[-1]} <= _QUOTES:
+        return "quotes"
+    return "" if text.isprintable() else "invisible"
 
 
 def _is_utf8(value: Secret) -> bool:
