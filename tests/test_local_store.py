@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 WRITER = """
 import os, signal, sys
-from betfair_session.storage import local
+from betfair_session.storage import local, local_files
 from betfair_session.storage.contract import VersionConflict
-rename = local._rename
+rename = local_files.rename
 def stop_first(temporary, path):
-    local._rename = rename
+    local_files.rename = rename
     print("compared", flush=True)
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     rename(temporary, path)
-local._rename = stop_first
+local_files.rename = stop_first
 store = local.LocalStore(sys.argv[1])
 try:
     store.replace_if_version("k", b"late", store.read("k", timeout=5).version, timeout=30)
@@ -118,11 +118,31 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
     store.create("k", b"old", timeout=5)
     start_writer(tmp_path, "SIGKILL").communicate(timeout=60)
     assert len(os.listdir(tmp_path)) == 2
-    others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.tmp")
-    for name in others:
+    others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.attrs")
+    for name in (*others, ".k.0123456789abcdef.tmp"):  # the last as earlier versions leave it
         (tmp_path / name).touch(0o600)
     store.replace("k", b"new", timeout=5)
     assert sorted(os.listdir(tmp_path)) == sorted(["k", *others])
+
+
+def test_a_file_that_vanishes_is_none_that_go_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go's fileblob leaves out what ends in .attrs; on another it would look, and fail."""
+    store = LocalStore(str(tmp_path))
+    seen: set[str] = set()
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        seen.update(os.listdir(tmp_path))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    store.create("k", b"old", timeout=5)
+    store.replace("k", b"new", timeout=5)
+    vanished = seen - set(os.listdir(tmp_path))
+    assert len(vanished) == 2
+    assert all(name.endswith(".attrs") for name in vanished)
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:

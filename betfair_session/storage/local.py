@@ -14,7 +14,6 @@ there is one, only keeps the living from fencing each other over and over.)
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import logging
 import os
@@ -24,24 +23,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from betfair_session.exceptions import ConfigurationError, StoreError, StoreUnavailable
 
+from . import local_files as files
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _log = logging.getLogger("betfair_session.storage")
-
-_LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
-_NONCE = 16  # hexadecimal digits in a temporary file's name
-
-
-class _FencedError(Exception):
-    """Another writer took the temporary file away: start over."""
-
-
-class _ChangedError(Exception):
-    """The file is not what the condition says."""
 
 
 class LocalStore(TokenStore):
@@ -83,8 +72,8 @@ class LocalStore(TokenStore):
         """Link a finished temporary file to its name; see TokenStore.create."""
 
         def create(temporary: str, path: str) -> None:
-            _link(temporary, path)
-            _fence(path)  # sweeps away what a killed process left; the living see that they lost
+            files.link(temporary, path)
+            files.fence(path)  # sweep away what a killed process left; the living see they lost
 
         return self._write("create", key, content, create, timeout=timeout)
 
@@ -94,14 +83,14 @@ class LocalStore(TokenStore):
             return self._renew(key, version)
 
         def swap(temporary: str, path: str) -> None:
-            _fence(path, but=temporary)
+            files.fence(path, but=temporary)
             try:
                 present = self._read(path)
             except FileNotFoundError:
-                raise _ChangedError from None
+                raise files.ChangedError from None
             if present.version != version:
-                raise _ChangedError
-            _rename(temporary, path)
+                raise files.ChangedError
+            files.rename(temporary, path)
 
         return self._write("replace if unchanged", key, content, swap, timeout=timeout)
 
@@ -130,8 +119,8 @@ class LocalStore(TokenStore):
         """Fence and rename; see TokenStore.replace."""
 
         def put(temporary: str, path: str) -> None:
-            _fence(path, but=temporary)
-            _rename(temporary, path)
+            files.fence(path, but=temporary)
+            files.rename(temporary, path)
 
         return self._write("replace", key, content, put, timeout=timeout)
 
@@ -142,9 +131,9 @@ class LocalStore(TokenStore):
         def delete() -> None:
             with (
                 contextlib.suppress(FileNotFoundError, NotADirectoryError),
-                _directory_lock(os.path.dirname(path), _patience(timeout)),
+                files.directory_lock(os.path.dirname(path), files.patience(timeout)),
             ):
-                _fence(path)
+                files.fence(path)
                 os.unlink(path)
 
         attempt(delete, Operation("delete", self.label, key))
@@ -163,7 +152,7 @@ class LocalStore(TokenStore):
 
     def _time_of_named_file(self) -> float | None:
         try:
-            named = _write_temporary(os.path.join(self._near, "clock"), b"")
+            named = files.write_temporary(os.path.join(self._near, "clock"), b"")
         except OSError:
             return None
         try:
@@ -171,7 +160,7 @@ class LocalStore(TokenStore):
         except OSError:
             return None
         finally:
-            _remove(named)
+            files.remove(named)
 
     def _path(self, key: str) -> str:
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
@@ -224,22 +213,22 @@ class LocalStore(TokenStore):
         give_up = time.monotonic() + timeout
 
         def write() -> str:
-            _make_directory(os.path.dirname(path))
-            with _directory_lock(os.path.dirname(path), _patience(timeout)):
+            files.make_directory(os.path.dirname(path))
+            with files.directory_lock(os.path.dirname(path), files.patience(timeout)):
                 while time.monotonic() < give_up:
-                    temporary = _write_temporary(path, content)
+                    temporary = files.write_temporary(path, content)
                     try:
                         commit(temporary, path)
-                    except _FencedError:
-                        _sleep_up_to(0.02)
-                    except _ChangedError:
+                    except files.FencedError:
+                        files.sleep_up_to(0.02)
+                    except files.ChangedError:
                         raise self._problem(
                             VersionConflict, key, "is not what it was", "conflict"
                         ) from None
                     else:
                         return _version(content)
                     finally:
-                        _remove(temporary)
+                        files.remove(temporary)
             raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
 
         return attempt(write, Operation(verb, self.label, key))
@@ -266,127 +255,3 @@ def _absolute(path: str) -> str:
     except FileNotFoundError:
         message = f"the store {path!r}: the working directory is gone; name the store from / on"
         raise ConfigurationError(message) from None
-
-
-def _make_directory(path: str) -> None:
-    """Make a directory and its parents, each only for its owner."""
-    if os.path.isdir(path):
-        return
-    _make_directory(os.path.dirname(path))
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-        if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
-    if not os.path.isdir(path):  # it is, too, when another process was faster
-        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
-
-
-def _write_temporary(path: str, content: bytes) -> str:
-    """Write a new file beside `path`, wholly on the disk, and return its name."""
-    directory, name = os.path.split(path)
-    nonce = os.urandom(_NONCE // 2).hex()
-    temporary = os.path.join(directory, f".{name}.{nonce}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        _remove(temporary)
-        raise
-    return temporary
-
-
-def _fence(path: str, but: str = "") -> None:
-    """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
-    directory, name = os.path.split(path)
-    prefix = f".{name}."
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            nonce, dot, suffix = entry.name[len(prefix) :].partition(".")
-            if (
-                entry.name.startswith(prefix)
-                and (len(nonce), dot, suffix) == (_NONCE, ".", "tmp")
-                and entry.path != but
-            ):
-                _remove(entry.path)
-
-
-def _rename(temporary: str, path: str) -> None:
-    try:
-        os.replace(temporary, path)
-    except FileNotFoundError:
-        raise _FencedError from None
-    except PermissionError:
-        # Windows: a reader has the file open for a moment.
-        if os.name != "nt":
-            raise
-        raise _FencedError from None
-
-
-def _link(temporary: str, path: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise _ChangedError from None
-    except FileNotFoundError:
-        raise _FencedError from None
-    except (OSError, NotImplementedError, AttributeError):
-        # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
-        # in between sees an empty file, which is no token, and a lock that is held.
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            raise _ChangedError from None
-        _rename(temporary, path)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _patience(timeout: float) -> float:
-    """Return how long to queue up, so that time is left for the write itself."""
-    return min(timeout / 4, _LOCK_PATIENCE)
-
-
-def _sleep_up_to(seconds: float) -> None:
-    import random
-
-    time.sleep(random.uniform(0.001, seconds))
-
-
-@contextlib.contextmanager
-def _directory_lock(directory: str, patience: float) -> Iterator[None]:
-    """Queue up with the other writers of a directory for at most `patience` seconds."""
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - Windows: nothing to queue at
-        yield
-        return
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        yield  # the write itself will say what is wrong
-        return
-    try:
-        give_up = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= give_up:
-                    break
-                _sleep_up_to(0.02)
-            except OSError:
-                break  # a mount without locks
-        yield
-    finally:
-        # A child that was forked meanwhile has it open, too.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)

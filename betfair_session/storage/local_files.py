@@ -1,0 +1,157 @@
+"""The steps of a write to a local file: directories, temporary files, fencing, renaming, locks."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
+_NONCE = 16  # hexadecimal digits in a temporary file's name
+# Go's fileblob takes names that end so for its own side files, and leaves them out of its listings:
+# its call would fail on a temporary file that it lists, and that is gone when it looks at it.
+_ENDING = "attrs"
+_ENDINGS = (_ENDING, "tmp")  # "tmp" is what earlier versions left behind
+
+
+class FencedError(Exception):
+    """Another writer took the temporary file away: start over."""
+
+
+class ChangedError(Exception):
+    """The file is not what the condition says."""
+
+
+def make_directory(path: str) -> None:
+    """Make a directory and its parents, each only for its owner."""
+    if os.path.isdir(path):
+        return
+    make_directory(os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
+    if not os.path.isdir(path):  # it is, too, when another process was faster
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
+
+
+def write_temporary(path: str, content: bytes) -> str:
+    """Write a new file beside `path`, wholly on the disk, and return its name."""
+    directory, name = os.path.split(path)
+    nonce = os.urandom(_NONCE // 2).hex()
+    temporary = os.path.join(directory, f".{name}.{nonce}.{_ENDING}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        remove(temporary)
+        raise
+    return temporary
+
+
+def fence(path: str, but: str = "") -> None:
+    """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
+    directory, name = os.path.split(path)
+    prefix = f".{name}."
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            nonce, _, ending = entry.name[len(prefix) :].partition(".")
+            if (
+                entry.name.startswith(prefix)
+                and len(nonce) == _NONCE
+                and ending in _ENDINGS
+                and entry.path != but
+            ):
+                remove(entry.path)
+
+
+def rename(temporary: str, path: str) -> None:
+    """Put the temporary file in the place of what is there."""
+    try:
+        os.replace(temporary, path)
+    except FileNotFoundError:
+        raise FencedError from None
+    except PermissionError:
+        # Windows: a reader has the file open for a moment.
+        if os.name != "nt":
+            raise
+        raise FencedError from None
+
+
+def link(temporary: str, path: str) -> None:
+    """Give the temporary file its name, if nothing has that name yet."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise ChangedError from None
+    except FileNotFoundError:
+        raise FencedError from None
+    except (OSError, NotImplementedError, AttributeError):
+        # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
+        # in between sees an empty file, which is no token, and a lock that is held.
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise ChangedError from None
+        rename(temporary, path)
+
+
+def remove(path: str) -> None:
+    """Remove a file if it is there and may be removed."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def patience(timeout: float) -> float:
+    """Return how long to queue up, so that time is left for the write itself."""
+    return min(timeout / 4, _LOCK_PATIENCE)
+
+
+def sleep_up_to(seconds: float) -> None:
+    """Wait for a random time, so that those who met do not meet again."""
+    import random
+
+    time.sleep(random.uniform(0.001, seconds))
+
+
+@contextlib.contextmanager
+def directory_lock(directory: str, patience: float) -> Iterator[None]:
+    """Queue up with the other writers of a directory for at most `patience` seconds."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows: nothing to queue at
+        yield
+        return
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        yield  # the write itself will say what is wrong
+        return
+    try:
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= give_up:
+                    break
+                sleep_up_to(0.02)
+            except OSError:
+                break  # a mount without locks
+        yield
+    finally:
+        # A child that was forked meanwhile has it open, too.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
