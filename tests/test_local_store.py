@@ -27,6 +27,8 @@ from betfair_session.storage.local import LocalStore
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NOBODY = 65534
+
 WRITER = """
 import os, signal, sys
 from betfair_session.storage import local, local_files
@@ -179,6 +181,82 @@ def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umas
         assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "a/b/c/k").stat().st_mode) == 0o600
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def as_root() -> bool:
+    """Tell whether files may be given away here."""
+    return os.geteuid() == 0
+
+
+def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
+    """Token, lock and new directories, made or replaced; group and the group's rights, too."""
+    home, group = tmp_path / "service", os.getgroups()[-1] if os.getgroups() else os.getegid()
+    home.mkdir(mode=0o700)
+    owner = (_NOBODY, _NOBODY) if as_root() else (os.geteuid(), group)
+    os.chown(home, *owner)
+    store = LocalStore(str(home))
+    for key in ("k", "new/k", "k.login"):
+        store.create(key, b"one", timeout=5)
+        os.chown(home / key, *owner)  # for a user who is not root
+        os.chmod(home / key, 0o664)
+        store.replace_if_version(key, b"two", version(store, key), timeout=5)
+        found = (home / key).stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (*owner, 0o660)
+        store.replace(key, b"three", timeout=5)
+        assert stat.S_IMODE((home / key).stat().st_mode) == 0o660
+    if as_root():  # what it made at first was given away, too
+        store.create("other/k", b"one", timeout=5)
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in home.rglob("*")} == {owner}
+
+
+def test_a_group_that_is_not_mine_to_give_gets_no_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were another group's; and where everybody may write, the old file says nothing."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"one", timeout=5)
+    (tmp_path / "k").chmod(0o660)
+    status = os.stat
+
+    def of_another(path: Any, **more: Any) -> Any:  # noqa: ANN401 - os.stat's
+        found = status(path, **more)
+        other = os.stat_result((*found[:4], _NOBODY, _NOBODY, *found[6:]))
+        return other if path == str(tmp_path / "k") else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", of_another)
+        patch.setattr(os, "fchown", refuse)
+        store.replace("k", b"two", timeout=5)
+    assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
+    (tmp_path / "k").chmod(0o660)
+    tmp_path.chmod(0o1777)
+    store.replace("k", b"three", timeout=5)
+    assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
+
+
+def test_a_mount_without_modes_is_found_before_anything_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No later call would read what is written there; no lock stays behind to be waited for."""
+    status = os.fstat
+
+    def without_modes(descriptor: int) -> os.stat_result:
+        found = status(descriptor)
+        return os.stat_result((found.st_mode | 0o777, *found[1:]))
+
+    monkeypatch.setattr(os, "fstat", without_modes)
+    store = LocalStore(str(tmp_path))
+    with pytest.raises(StoreWriteError, match="allow_world_writable") as caught:
+        store.create("k.login", b"held", timeout=5)
+    assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
+    assert os.listdir(tmp_path) == []
+    allowed = LocalStore(str(tmp_path), {"allow_world_writable": True})
+    allowed.create("k.login", b"held", timeout=5)
+    assert content(allowed, "k.login") == b"held"
 
 
 def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:

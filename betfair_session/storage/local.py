@@ -21,7 +21,12 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from betfair_session.exceptions import ConfigurationError, StoreError, StoreUnavailable
+from betfair_session.exceptions import (
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
 
 from . import local_files as files
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
@@ -52,7 +57,8 @@ class LocalStore(TokenStore):
         """
         self._root = _absolute(root)
         self._near = self._root  # where the last read looked: a directory that can be written
-        self._allow_world_writable = bool((options or {}).get("allow_world_writable"))
+        allowed = bool((options or {}).get("allow_world_writable"))
+        self._looks_at_modes = os.name == "posix" and not allowed
         self._warned: set[str] = set()
         self.label = self._root
 
@@ -187,18 +193,30 @@ class LocalStore(TokenStore):
         if not stat.S_ISREG(status.st_mode):
             message = "not a regular file"
             raise OSError(message)
-        if os.name != "posix" or self._allow_world_writable:
-            return
-        if status.st_mode & stat.S_IWOTH:
+        if self._is_open_to_all(status):
             message = (
                 f"{path} can be written by every user of this machine, so its token cannot be "
                 "trusted: chmod 600 it, or set the storage option allow_world_writable if the "
                 "mount (WSL, CIFS, Kubernetes) cannot do better"
             )
             raise StoreUnavailable(message, store=self.label, reason="forbidden")
-        if status.st_mode & stat.S_IROTH and path not in self._warned:
+        if self._looks_at_modes and status.st_mode & stat.S_IROTH and path not in self._warned:
             self._warned.add(path)
             _log.warning("%s can be read by every user of this machine; chmod 600 it", path)
+
+    def _is_open_to_all(self, status: os.stat_result) -> bool:
+        return self._looks_at_modes and bool(status.st_mode & stat.S_IWOTH)
+
+    def _check_new(self, status: os.stat_result) -> None:
+        """See that a file just made has its mode: no later call would read it otherwise."""
+        if self._is_open_to_all(status):
+            message = (
+                f"{self.label} is on a mount where every user may write each file, whatever its "
+                "mode, so a token could not be trusted there: name another directory, or set the "
+                "storage option allow_world_writable if only trusted users reach the mount (WSL, "
+                "CIFS, Kubernetes)"
+            )
+            raise StoreWriteError(message, store=self.label, reason="forbidden")
 
     def _write(
         self,
@@ -216,7 +234,7 @@ class LocalStore(TokenStore):
             files.make_directory(os.path.dirname(path))
             with files.directory_lock(os.path.dirname(path), files.patience(timeout)):
                 while time.monotonic() < give_up:
-                    temporary = files.write_temporary(path, content)
+                    temporary = files.write_temporary(path, content, self._check_new)
                     try:
                         commit(temporary, path)
                     except files.FencedError:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
 _NONCE = 16  # hexadecimal digits in a temporary file's name
@@ -37,12 +37,30 @@ def make_directory(path: str) -> None:
         os.mkdir(path, 0o700)
         if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
             os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
+        if _is_root():
+            # By a descriptor, so that no link in its place is followed.
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                _keep_owner(descriptor, os.path.dirname(path))
+            finally:
+                os.close(descriptor)
     if not os.path.isdir(path):  # it is, too, when another process was faster
         raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
 
 
-def write_temporary(path: str, content: bytes) -> str:
-    """Write a new file beside `path`, wholly on the disk, and return its name."""
+def write_temporary(
+    path: str, content: bytes, check: Callable[[os.stat_result], None] = lambda _: None
+) -> str:
+    """Write a new file beside `path`, wholly on the disk.
+
+    Args:
+        path: the file that it is to replace; owner, group and the group's rights are kept.
+        content: what to write.
+        check: raises if the file, as it was made, may not hold it.
+
+    Returns:
+        The new file's name.
+    """
     directory, name = os.path.split(path)
     nonce = os.urandom(_NONCE // 2).hex()
     temporary = os.path.join(directory, f".{name}.{nonce}.{_ENDING}")
@@ -50,13 +68,53 @@ def write_temporary(path: str, content: bytes) -> str:
     descriptor = os.open(temporary, flags, 0o600)
     try:
         with open(descriptor, "wb") as file:
+            check(os.fstat(descriptor))
+            _keep_owner(descriptor, directory, path)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-    except OSError:
+            os.fsync(descriptor)
+    except Exception:
         remove(temporary)
         raise
     return temporary
+
+
+def _keep_owner(descriptor: int, directory: str, replaced: str | None = None) -> None:
+    """Give a new file the owner and group of what it replaces, and the rights of that group.
+
+    Where there is nothing yet, what root makes belongs to the owner of the directory: one run as
+    root would lock out the service that lives there. In a directory that everybody may write,
+    anyone could have put the old file there, so that it says nothing.
+    """
+    if os.name != "posix":
+        return
+    model = os.stat(directory)
+    if model.st_mode & stat.S_IWOTH:
+        return
+    rights, known = 0, _is_root()
+    if replaced:
+        with contextlib.suppress(FileNotFoundError):
+            model, known = os.stat(replaced), True
+            rights = model.st_mode & 0o060
+    mine = os.fstat(descriptor)
+    if known and (model.st_uid, model.st_gid) != (mine.st_uid, mine.st_gid):
+        known = _give(descriptor, model.st_uid, model.st_gid)
+    if known and rights:  # another group was not given them
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600 | rights)
+
+
+def _give(descriptor: int, owner: int, group: int) -> bool:
+    """Give a file away, which takes root, or to a group alone; tell whether it has the group."""
+    for user in (owner, -1):
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, user, group)
+            return True
+    return False
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def fence(path: str, but: str = "") -> None:
