@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -433,6 +434,95 @@ def test_a_disk_that_is_full_or_read_only_keeps_the_old_content(
     lines = done.stdout.splitlines()
     assert lines[0] == f"StoreWriteError {reason} False"
     assert lines[1] in ("True ['filler', 'k']", "True ['k']")
+
+
+UNREPLACEABLE = """
+import os, subprocess, sys
+from betfair_session.exceptions import StoreError
+from betfair_session.storage.local import LocalStore
+store = LocalStore(sys.argv[1])
+for key in ("k", "k.login"):
+    store.create(key, b"x", timeout=5)
+subprocess.run(["sh", "-c", sys.argv[2]], cwd=sys.argv[1], check=True)
+version = store.read("k.login", timeout=5).version
+for write in (
+    lambda: store.replace_if_version("k.login", b"held", version, timeout=5),
+    lambda: store.replace("k", b"y", timeout=5),
+):
+    try:
+        write()
+    except StoreError as error:
+        print(type(error).__name__, error.reason, error.landed, error.key)
+print(*(bytes(store.read(key, timeout=5).content).decode() for key in ("k", "k.login")))
+store.create("other.login", b"held", timeout=5)
+"""
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "mount --bind k k",
+        "mkdir ro; mv k ro; ln -s ro/k k; mount --bind ro ro; mount -o remount,bind,ro ro",
+    ],
+    ids=["a file that is mounted by itself", "a link to a read-only mount"],
+)
+def test_a_token_that_cannot_be_replaced_keeps_the_lock_from_being_taken(
+    tmp_path: Path, then: str
+) -> None:
+    """It would be logged in for nothing, again and again; the other keys go on."""
+    done = subprocess.run(
+        [*("unshare", "-Urm", sys.executable, "-c", UNREPLACEABLE), str(tmp_path), then],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "StoreWriteError read-only False k",
+        "StoreWriteError read-only False k",
+        "x x",
+    ]
+
+
+@pytest.mark.parametrize("where", ["k", "."])
+@pytest.mark.parametrize("flag", ["i", "a"])
+def test_an_immutable_token_keeps_the_lock_from_being_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str, where: str
+) -> None:
+    """Or an append-only one, or such a directory; where root alone may set it, the flag is told."""
+    store = LocalStore(str(tmp_path))
+    for key in ("k", "k.login"):
+        store.create(key, b"x", timeout=5)
+    seen = version(store, "k.login")
+    target = str(tmp_path / where)
+    command = ["chattr", f"+{flag}", target]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        number = {"i": 0x10, "a": 0x20}[flag]
+        monkeypatch.setattr("fcntl.ioctl", lambda *_: struct.pack("l", number))
+    try:
+        with pytest.raises(StoreWriteError) as caught:
+            store.replace_if_version("k.login", b"held", seen, timeout=5)
+    finally:
+        subprocess.run(["chattr", f"-{flag}", target], capture_output=True, check=False)
+    assert (caught.value.reason, caught.value.landed, caught.value.key) == ("read-only", False, "k")
+    assert content(store, "k.login") == b"x"
+
+
+def test_another_users_token_in_a_sticky_directory_keeps_the_lock_from_being_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As below /tmp; the owner of the file or of the directory may replace it, and root."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"x", timeout=5)
+    tmp_path.chmod(0o1777)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+        with pytest.raises(StoreWriteError) as caught:
+            store.create("k.login", b"held", timeout=5)
+        store.create("other.login", b"held", timeout=5)
+    assert (caught.value.reason, caught.value.landed, caught.value.key) == ("forbidden", False, "k")
+    assert content(store, "k.login") is None
+    store.create("k.login", b"held", timeout=5)
 
 
 def test_the_time_is_the_file_systems_own(tmp_path: Path) -> None:

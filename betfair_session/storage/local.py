@@ -14,6 +14,7 @@ there is one, only keeps the living from fencing each other over and over.)
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -31,6 +32,7 @@ from betfair_session.exceptions import (
 from . import local_files as files
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
+from .location import LOCK_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -231,25 +233,52 @@ class LocalStore(TokenStore):
         give_up = time.monotonic() + timeout
 
         def write() -> str:
-            files.make_directory(os.path.dirname(path))
-            with files.directory_lock(os.path.dirname(path), files.patience(timeout)):
-                while time.monotonic() < give_up:
-                    temporary = files.write_temporary(path, content, self._check_new)
-                    try:
-                        commit(temporary, path)
-                    except files.FencedError:
-                        files.sleep_up_to(0.02)
-                    except files.ChangedError:
-                        raise self._problem(
-                            VersionConflict, key, "is not what it was", "conflict"
-                        ) from None
-                    else:
-                        return _version(content)
-                    finally:
-                        files.remove(temporary)
-            raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
+            if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
+                self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
+            try:
+                return self._write_as(commit, key, path, content, give_up)
+            except PermissionError:
+                self._see_replaceable(key)
+                raise
+            except OSError as error:
+                if error.errno == errno.EBUSY:
+                    self._see_replaceable(key)
+                raise
 
         return attempt(write, Operation(verb, self.label, key))
+
+    def _see_replaceable(self, key: str) -> None:
+        """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
+        for reason, what in files.obstacles(self._path(key)):
+            message = f"{key!r} in {self.label} cannot be replaced: {what}"
+            raise StoreWriteError(message, store=self.label, key=key, reason=reason) from None
+
+    def _write_as(
+        self,
+        commit: Callable[[str, str], None],
+        key: str,
+        path: str,
+        content: bytes,
+        give_up: float,
+    ) -> str:
+        directory = os.path.dirname(path)
+        files.make_directory(directory)
+        with files.directory_lock(directory, files.patience(give_up - time.monotonic())):
+            while time.monotonic() < give_up:
+                temporary = files.write_temporary(path, content, self._check_new)
+                try:
+                    commit(temporary, path)
+                except files.FencedError:
+                    files.sleep_up_to(0.02)
+                except files.ChangedError:
+                    raise self._problem(
+                        VersionConflict, key, "is not what it was", "conflict"
+                    ) from None
+                else:
+                    return _version(content)
+                finally:
+                    files.remove(temporary)
+        raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
 
     def _problem(self, kind: type[StoreError], key: str, what: str, reason: str) -> StoreError:
         return kind(f"{key!r} in {self.label} {what}", store=self.label, key=key, reason=reason)

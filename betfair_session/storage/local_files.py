@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,12 @@ _NONCE = 16  # hexadecimal digits in a temporary file's name
 # its call would fail on a temporary file that it lists, and that is gone when it looks at it.
 _ENDING = "attrs"
 _ENDINGS = (_ENDING, "tmp")  # "tmp" is what earlier versions left behind
+
+# FS_IOC_GETFLAGS and its flags, from Linux's include/uapi/linux/fs.h.
+_LONG = struct.calcsize("l")
+_GET_FLAGS = 2 << 30 | _LONG << 16 | ord("f") << 8 | 1
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class FencedError(Exception):
@@ -110,6 +118,68 @@ def _give(descriptor: int, owner: int, group: int) -> bool:
         with contextlib.suppress(OSError):
             os.fchown(descriptor, user, group)
             return True
+    return False
+
+
+def obstacles(path: str) -> Iterator[tuple[str, str]]:
+    """Tell what keeps a file from being replaced, as far as that can be seen without trying.
+
+    Args:
+        path: the file, links resolved; it need not exist.
+
+    Yields:
+        "read-only" or "forbidden", and what is the matter and what to do.
+    """
+    directory = os.path.dirname(path)
+    if os.name != "posix" or not os.path.isdir(directory):
+        return  # it is made, or the write says what is wrong
+    around, status = os.stat(directory), None
+    with contextlib.suppress(OSError):
+        status = os.lstat(path)
+    if _is_frozen(directory, around) or (status and _is_frozen(path, status)):
+        what = "or its directory is immutable or append-only: take that off (chattr -i -a)"
+        yield "read-only", f"{path} {what}"
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        yield "read-only", f"{directory} is on a read-only mount: name a place that can be written"
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+        yield "forbidden", f"this user may not write in {directory}: change its owner or mode"
+    if status and _is_mount_point(path):
+        what = "is a mount of its own: mount the directory that holds it, not the file"
+        yield "read-only", f"{path} {what}"
+    sticky = around.st_mode & stat.S_ISVTX
+    if status and sticky and os.geteuid() not in {0, around.st_uid, status.st_uid}:
+        what = (
+            "belongs to another user, who alone may replace it in a sticky directory: change its "
+            "owner, or name a directory of this user's"
+        )
+        yield "forbidden", f"{path} {what}"
+
+
+def _is_mount_point(path: str) -> bool:
+    """Tell whether a file is mounted by itself, as containers do; st_dev would not tell it."""
+    # As in the kernel's table: blanks and backslashes in octal.
+    wanted = re.sub(rb"[ \t\n\\]", lambda found: b"\\%03o" % found[0][0], os.fsencode(path))
+    try:
+        with open("/proc/self/mountinfo", "rb") as mounts:
+            return any(line.split()[4] == wanted for line in mounts)
+    except OSError:
+        return False
+
+
+def _is_frozen(path: str, status: os.stat_result) -> bool:
+    """Tell whether a file or directory carries a flag that forbids changes, even to root."""
+    if hasattr(status, "st_flags"):  # pragma: no cover - macOS and the BSDs
+        flags = stat.UF_IMMUTABLE | stat.UF_APPEND | stat.SF_IMMUTABLE | stat.SF_APPEND
+        return bool(status.st_flags & flags)
+    import fcntl
+
+    with contextlib.suppress(OSError):  # not every file system has flags
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            found = fcntl.ioctl(descriptor, _GET_FLAGS, b"\0" * _LONG)
+        finally:
+            os.close(descriptor)
+        return bool(struct.unpack_from("i", found)[0] & (_IMMUTABLE | _APPEND_ONLY))
     return False
 
 

@@ -570,8 +570,8 @@ def test_a_write_whose_file_is_always_taken_away_ends(
     """Each time by somebody who came first; in time, with an error that says so."""
     make = local_files.write_temporary
 
-    def lose(path: str, content: bytes) -> str:
-        temporary = make(path, content)
+    def lose(path: str, content: bytes, check: Callable[[os.stat_result], None]) -> str:
+        temporary = make(path, content, check)
         os.unlink(temporary)
         return temporary
 
