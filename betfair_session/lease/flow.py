@@ -7,7 +7,6 @@ Betfair next, or the end.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import time
 from typing import TYPE_CHECKING, TypeAlias
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from .settings import LeaseSettings
 
     Ask: TypeAlias = m.Validate | m.Login | m.Logout | m.Done | m.Failed
-
-_log = logging.getLogger("betfair_session.lease")
 
 _PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "conflict"})
 _LAST_MINUTE = 1.0  # seconds that a call of the store gets although the caller's time is up
@@ -223,27 +220,7 @@ class Flow:
         if not effect.shared:
             return m.Written(self._store.replace(key, content, timeout=self._timeout()))
         version = self._write(key, content, effect.version)
-        if effect.best_effort or not self._store.probe:
-            return m.Written(version)
-        return self._prove(key, content, effect.version, version)
-
-    def _prove(self, key: str, content: bytes, before: str | None, version: str) -> m.Written:
-        """Make the same conditional write again: a store that takes it ignores conditions."""
-        try:
-            version = self._write(key, content, before)
-        except VersionConflict:
-            self._store.probe = False
-            return m.Written(version)
-        except StoreError as error:
-            _log.debug("%s could not be probed: %s", self._store.label, error)
-            return m.Written(version)
-        _log.warning(
-            "%s ignores the conditions of writes, so each process logs in by itself; see "
-            "backends.md for stores that share one login",
-            self._store.label,
-        )
-        self._store.atomic = False
-        return m.Written(version, honest=False)
+        return m.Written(version, honest=self._store.atomic)
 
     def _write(self, key: str, content: bytes, version: str | None) -> str:
         timeout = self._timeout()

@@ -117,6 +117,20 @@ CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
 OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
 """The calls of S3; any other that botocore makes is for credentials."""
 
+REJECTED_CREDENTIALS = frozenset(
+    (
+        # Amazon S3 and STS
+        *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
+        *("InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired"),
+        # Azure: a signature that has expired, or by a key that the account has no more
+        "AuthenticationFailed",
+    )
+)
+"""Error codes that say, as a 401 does, that the credentials are not good, or no longer."""
+
+UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
+"""The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
+
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 
 ADVICE = {
@@ -139,6 +153,7 @@ TYPES = {
     # ours, and the interpreter's
     "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
     "betfair_session:Garbled": _GARBLED,
+    "betfair_session:Altered": ("configuration", Sent.MAYBE),
     "betfair_session:NoThreadError": ("exhausted", Sent.NEVER),
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -49,6 +50,12 @@ class LoopStore(DriverStore):
         run(background_loop(), lambda: self._shut(driver), timeout=OPENING)
         message = f"neither the options nor {elsewhere} have any"
         raise NoCredentials(message)
+
+    def _renew(self, driver: Driver) -> Driver:
+        former = super()._renew(driver)
+        if former is not None:
+            asyncio.run_coroutine_threadsafe(self._shut(former), background_loop())
+        return former
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""

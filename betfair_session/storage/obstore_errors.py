@@ -63,7 +63,8 @@ def understood(error: Exception, bucket: str) -> Exception:
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
-        return NoCredentials(text)
+        status = _STATUS.search(text)
+        return NoCredentials(text, rejected=bool(status and status[1].startswith("4")))
     refusal = _refusal_in(text)
     if refusal:
         return refusal

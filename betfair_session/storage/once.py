@@ -27,6 +27,7 @@ class Once(Generic[T]):
         # The collector may run what asks again in the very thread that holds it.
         self._lock = threading.RLock()
         self._future: concurrent.futures.Future[T] | None = None
+        self._former: T | None = None
 
     def get(self, make: Callable[[], T], *, timeout: float) -> T:
         """Return what `make` returned, in a thread of its own since it may block.
@@ -60,8 +61,25 @@ class Once(Generic[T]):
             return None
         return future.result()
 
+    def renew(self, made: T) -> T | None:
+        """Have the next `get` make another, if `made` is still the one thing.
+
+        Args:
+            made: what `get` returned; others may be using it, so it is kept until the next time.
+
+        Returns:
+            What was kept so until now, if anything.
+        """
+        with self._lock:
+            if self.peek() is not made:
+                return None
+            former, self._former, self._future = self._former, made, None
+            return former
+
     def take(self) -> T | None:
-        """Return what was made, if anything, and forget it."""
+        """Return what was made and forget it; at the next call what was kept of an earlier one."""
         with self._lock:
             made, self._future = self.peek(), None
+            if made is None:
+                made, self._former = self._former, None
         return made

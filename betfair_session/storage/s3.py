@@ -24,6 +24,9 @@ from .verdict import version_in
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
+"""Settings of botocore's client."""
+
 _READ_TIMEOUT = 600
 """Far beyond any call's own time-out, which is what ends a request."""
 
@@ -78,6 +81,11 @@ class S3Store(LoopStore):
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
         client = run(loop, filesystem.set_session, timeout=OPENING)
+        if not is_amazon(client.meta.endpoint_url):
+            # Over https botocore frames a body to put a checksum behind it, which other servers
+            # refuse, or keep as content. Amazon's Object Lock needs the checksum.
+            for name in _CHECKSUMS - config.keys():
+                setattr(client.meta.config, name, "when_required")
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         handlers = import_module("botocore.handlers")
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)

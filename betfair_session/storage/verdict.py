@@ -15,8 +15,10 @@ from .faults import (
     KEEPABLE,
     OBJECT_CALLS,
     PERHAPS,
+    REJECTED_CREDENTIALS,
     STATUSES,
     TYPES,
+    UNKNOWN_CONDITION,
     Sent,
 )
 
@@ -52,7 +54,16 @@ class Refusal(Exception):
 
 
 class NoCredentials(Exception):
-    """The driver found no credentials, or could not renew them; nothing was sent."""
+    """The driver found no credentials, or could not renew them; nothing was sent.
+
+    Attributes:
+        rejected: whether a service that was asked for a token answered that the key is not good.
+    """
+
+    def __init__(self, text: str, *, rejected: bool = False) -> None:
+        """Keep the words."""
+        super().__init__(text)
+        self.rejected = rejected
 
 
 class Garbled(Exception):
@@ -69,6 +80,16 @@ def version_in(value: object) -> str:
         message = "the answer has no version; something between here and the store gave it"
         raise Garbled(message)
     return str(value)
+
+
+class Altered(Exception):
+    """A server keeps other bytes than it was sent."""
+
+    def __str__(self) -> str:
+        return (
+            "the server keeps other content than was written, most likely with a checksum's frame "
+            "around it; give config_kwargs={'request_checksum_calculation': 'when_required'}"
+        )
 
 
 class Unconnected(ConnectionError):
@@ -222,6 +243,26 @@ def dropped(error: BaseException) -> bool:
     """Tell whether a kept-open connection turned out to be closed when it was used again."""
     verdict = judge(error)
     return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
+
+
+def _first_answer(error: BaseException) -> tuple[int, str]:
+    answers = (_answer(each) for each in _chain(error, contexts=False))
+    return next((answer for answer in answers if answer), (0, ""))
+
+
+def credentials_rejected(error: BaseException) -> bool:
+    """Tell whether an answer says that credentials have expired or are not valid (any more)."""
+    if getattr(error, "rejected", False):
+        return True
+    status, code = _first_answer(error)
+    return status == 401 or code in REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+
+
+def condition_refused(error: BaseException) -> str:
+    """Return what a server answered that does not know conditions, or "" for any other error."""
+    status, code = _first_answer(error)
+    unknown = status == 501 or (status == 400 and code in UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
+    return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
 
 
 def may_keep(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from servers.gcs import GCSServer
 from servers.gcs_xml import GCSXMLServer
 from servers.process import ServerMissing
 from servers.proxy import Proxy
-from servers.s3 import MotoServer, SeaweedServer
+from servers.s3 import MotoServer, MotoTLSServer, SeaweedServer
 from servers.sftp import SFTPServer
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _KINDS: dict[str, type[ObjectServer]] = {
     "seaweed": SeaweedServer,
     "moto": MotoServer,
+    "moto-tls": MotoTLSServer,
     "gcs": GCSServer,
     "gcs-xml": GCSXMLServer,
     "azure": AzureServer,
@@ -56,7 +57,7 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
+    """Return the running server of a kind: seaweed, moto, moto-tls, gcs, gcs-xml, azure or sftp."""
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
     session = contextlib.ExitStack()
@@ -98,7 +99,7 @@ def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
     made: list[Proxy] = []
 
     def make(server: ObjectServer) -> Proxy:
-        proxy = Proxy(server.port)
+        proxy = Proxy(server.port, getattr(server, "tls", None))
         made.append(proxy)
         return proxy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
+from unittest.mock import ANY
 
 import pytest
 from servers.process import free_ports, poll
@@ -123,6 +124,19 @@ class OnTheWire:
         """Access refused in any words: "forbidden", nothing changed, asked once."""
         for status, code in self.dialect.forbidden:
             self._refuse(line, call, self.dialect.say(status, code), "forbidden", landed=False)
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_rejected_credentials_are_looked_for_anew_once(self, line: Line, call: str) -> None:
+        """Key files are rewritten while a program runs; the driver would never read them again."""
+        for status, code in self.dialect.rejected:
+            line.proxy.clear()
+            line.proxy.fail("*", self.dialect.say(status, code), times=2)
+            error = failure(call, line.store, line.version)
+            assert (error.reason, error.landed, line.methods) == ("forbidden", False, [ANY, ANY])
+        line.proxy.fail("*", self.dialect.say(*self.dialect.rejected[0]))
+        CALLS[call](line.store, line.version, TIMEOUT)
+        if call != "read":
+            assert line.state() == CHANGED[call]
 
     @pytest.mark.parametrize("call", CALLS)
     def test_a_page_in_between_is_told(self, line: Line, call: str) -> None:

@@ -96,7 +96,9 @@ class Probe:
         """
         self._store = store
         self._key = key
-        self._name = f"{key}.doctor-{secrets.token_hex(4)}"
+        # By a lock's name, a store that may not keep conditions tries them out itself.
+        self._name = f"{key}.doctor-{secrets.token_hex(4)}{LOCK_SUFFIX}"
+        self._doubtful = store.probe
         self._seconds = seconds
 
     def run(self, *, locked: bool) -> list[Finding]:
@@ -161,8 +163,8 @@ class Probe:
 
     def _shared(self, *, kept: bool) -> Finding:
         label = self._store.label
-        if not kept:
-            text = f"{label} ignores the conditions of writes, so each process logs in by itself"
+        if not kept or (self._doubtful and not self._store.atomic):
+            text = f"{label} does not keep the conditions of writes, so each process logs in alone"
             return warning(_SHARED, text, _STORES)
         if not self._store.atomic:
             text = f"this library does not vouch for {label}, so each process logs in by itself"
