@@ -6,11 +6,12 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from programs import CLI, SECONDS, cli, scrubbed
+from programs import CLI, SECONDS, cli, run, scrubbed
 from servers.proxy import Proxy
 from servers.script import Answer
 
@@ -71,7 +72,11 @@ class Diagnosis(NamedTuple):
 
 def doctor(*arguments: str, variables: dict[str, str], directory: Path) -> Diagnosis:
     """Run it."""
-    done = cli("doctor", "--json", *arguments, variables=variables, directory=directory)
+    return diagnosis(cli("doctor", "--json", *arguments, variables=variables, directory=directory))
+
+
+def diagnosis(done: subprocess.CompletedProcess[str]) -> Diagnosis:
+    """Read what it printed."""
     told = json.loads(done.stdout)
     assert told["exit_code"] == done.returncode
     assert told["ok"] == (done.returncode == 0)
@@ -541,6 +546,99 @@ def test_a_login_under_way_is_a_warning_and_too_many_are_a_problem(
         "warning" if held else "problem",
     )
     assert path.read_bytes() == locks.encode(lock)
+
+
+# --- faults from the field ------------------------------------------------------------------------
+
+MODELESS = """
+import os, sys
+status = os.fstat
+def without_modes(descriptor):
+    found = status(descriptor)
+    return os.stat_result((found.st_mode | 0o777, *found[1:]))
+os.fstat = without_modes
+from betfair_session.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def mounted_by_itself(place: Path) -> tuple[str, ...]:
+    """Bind the token's file onto itself, as `docker run -v token:token` does."""
+    token = place / KEY
+    return ("unshare", "-Urm", "sh", "-c", f'mount --bind {token} {token} && exec "$@"', "sh", *CLI)
+
+
+def without_modes(place: Path) -> tuple[str, ...]:
+    """Show every file as 0777, as WSL, CIFS and Azure Files do."""
+    (place / KEY).unlink()
+    return (sys.executable, "-c", MODELESS)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        pytest.param(mounted_by_itself, "mount the directory", id="B"),
+        pytest.param(without_modes, "allow_world_writable", id="E"),
+    ],
+)
+def test_a_local_token_that_could_not_be_stored_is_found(
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    tmp_path: Path,
+    arrange: Callable[[Path], tuple[str, ...]],
+    words: str,
+) -> None:
+    """Before any login, with what to do; and nothing changes, not even the token's time."""
+    store = tmp_path / "store"
+    store.mkdir()
+    token = store / KEY
+    token.touch(0o600)
+    token.write_text(sandbox.issue())
+    program = arrange(store)
+    before = {each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in store.iterdir()}
+    done = run(*program, "doctor", "--json", variables=variables, directory=tmp_path)
+    found = diagnosis(done)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert words in found.checks["writing"]["text"]
+    assert {
+        each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in store.iterdir()
+    } == before
+    assert "certlogin" not in sandbox.counts()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_policy_that_names_the_lock_alone_is_found(
+    variables: dict[str, str],
+    tmp_path: Path,
+    bucket_on: Callable[[str], Bucket],
+    stored: bool,  # noqa: FBT001 - a parameter of the test
+    beside: bool,  # noqa: FBT001 - whether another object beside them may be written
+) -> None:
+    """Each login would be made for nothing; the token is tried itself, and stays as it is."""
+    bucket = bucket_on("azure")
+    place = {**variables, **in_bucket(bucket)}
+    assert cli("token", variables=place, directory=tmp_path).returncode == 0
+    if not stored:
+        bucket.server.delete(bucket.name, KEY)
+    before = {key: bucket.get(key) for key in sorted(bucket.keys())}
+    with Proxy(bucket.server.port) as proxy:
+        denied = Answer(403, b"", {"x-ms-error-code": "AuthorizationPermissionMismatch"})
+        proxy.fail(
+            lambda each: (
+                each.method == "PUT"
+                and (each.path.endswith(KEY) or (not beside and ".doctor-" in each.path))
+            ),
+            denied,
+            times=99,
+        )
+        place |= in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables=place, directory=tmp_path)
+        puts = [each for each in proxy.requests if each.method == "PUT"]
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert repr(KEY) in found.checks["writing"]["advice"]
+    assert {key: bucket.get(key) for key in sorted(bucket.keys())} == before
+    assert all({"if-match", "if-none-match"} & each.headers.keys() for each in puts)
 
 
 # --- Betfair -------------------------------------------------------------------------------------

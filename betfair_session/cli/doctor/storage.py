@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from betfair_session.cli import ERROR, REFUSED, STORE
@@ -22,7 +24,7 @@ from .findings import Finding, fine, problem, warning
 from .hosts import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from betfair_session.inspection import Inspection
     from betfair_session.storage.contract import TokenStore
@@ -47,13 +49,30 @@ def examine_store(
     """
     try:
         see_directory(store)
-        found = inspect(store, key, timeout=seconds)
+        with _heard() as said:
+            found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
         return [problem("store", error)], None
     clock = Clock("the store", found.now - time.time()) if found.clock else None
     described = _described(store, key, found)  # before a directory is made
-    probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
+    described += [warning("store", text) for text in said]
+    with _heard():  # what it says there is among the findings
+        probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
     return [*described, *probe, _next_login(found)], clock
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Collect what the library warns of, such as files that others can read, instead of showing."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("betfair_session")
+    logger.handlers, shown = [handler], logger.handlers
+    try:
+        yield said
+    finally:
+        logger.handlers = shown
 
 
 def _described(store: TokenStore, key: str, found: Inspection) -> list[Finding]:
@@ -110,7 +129,7 @@ class Probe:
         began = time.monotonic()
         try:
             try:
-                kept = self._write()
+                kept, version = self._write()
             finally:
                 left = self._remove()
         except VersionConflict:
@@ -125,10 +144,15 @@ class Probe:
         text = f"{self._name!r} was written, read, replaced and removed in {took}"
         advice = "remove it yourself; `logout` could not remove the token either"
         writing = warning(_WRITING, str(left), advice) if left else fine(_WRITING, text)
+        if kept and self._store.atomic:
+            writing = self._unwritable(version, self._key, self._key + LOCK_SUFFIX) or writing
         return [writing, self._shared(kept=kept)]
 
-    def _write(self) -> bool | None:
-        """Return whether conditions are kept; None when reads do not show what was written."""
+    def _write(self) -> tuple[bool | None, str]:
+        """Return whether conditions are kept, and a version that no other object ever had.
+
+        None instead, when reads do not show what was written.
+        """
         store, name, seconds = self._store, self._name, self._seconds
         first, second, third, fourth = _CONTENTS
         version = store.create(name, first, timeout=seconds)
@@ -140,7 +164,32 @@ class Probe:
             kept = self._conflicts(
                 lambda: store.replace_if_version(name, fourth, version, timeout=seconds)
             )
-        return kept if shown else None
+        return kept if shown else None, version
+
+    def _unwritable(self, version: str, *names: str) -> Finding | None:
+        """Find out whether the token or its lock cannot be written, although another object can.
+
+        Each is sent what it holds, on a condition that cannot hold. A store that would write says
+        so by a conflict; nothing changes, not even the time, which may stand for a verification.
+
+        Args:
+            version: one that none of them ever had.
+            names: the objects.
+        """
+        for name in names:
+            try:
+                stored = self._store.read(name, timeout=self._seconds)
+                if stored is None and self._doubtful:
+                    continue  # it may take any condition on an object that is not there
+                content = stored.content if stored else b""
+                self._store.replace_if_version(name, content, version, timeout=self._seconds)
+            except VersionConflict:
+                continue
+            except StoreError as error:
+                return problem(
+                    _WRITING, error, f"no login could be stored: let {name!r} be written"
+                )
+        return None
 
     def _remove(self) -> StoreError | None:
         try:
@@ -173,29 +222,38 @@ class Probe:
 
     def _refused(self, error: StoreError, *, locked: bool) -> Finding:
         """Tell of a failed write: the permissions may name the two objects and no other."""
-        if error.reason != "forbidden":
+        if error.reason != "forbidden" or isinstance(self._store, LocalStore):
             return problem(_WRITING, error)
-        if locked and self._may_write_lock():
+        version = self._lock_may_be_written() if locked else None
+        if version:
+            unwritable = self._unwritable(version, self._key)
             text = (
-                f"{self._key + LOCK_SUFFIX!r} may be written, {self._name!r} may not, so whether "
-                "the store keeps conditions was not tried"
+                f"the token and its lock may be written, {self._name!r} may not, so whether the "
+                "store keeps conditions was not tried"
             )
-            return warning(_WRITING, text, f"to try it, allow {self._key}.doctor-* as well")
+            advice = f"to try it, allow {self._key}.doctor-* as well"
+            return unwritable or warning(_WRITING, text, advice)
         advice = (
             f"or, if the permissions name single objects, allow {self._key}.doctor-* for this check"
         )
         return problem(_WRITING, error, advice)
 
-    def _may_write_lock(self) -> bool:
-        """Try to create the lock, which exists: a conflict tells that only that was wrong."""
+    def _lock_may_be_written(self) -> str | None:
+        """Try to create the lock, which exists: a conflict tells that only that was wrong.
+
+        Returns:
+            The lock's version; None where it may not be written, or that cannot be tried.
+        """
         if not self._store.atomic or self._store.probe:
-            return False  # it might overwrite it
+            return None  # it might overwrite it
         # If it is gone by now, this is the lock of somebody who has just finished.
         content = locks.encode(locks.Lock(locks.DONE))
+        name = self._key + LOCK_SUFFIX
         try:
-            self._store.create(self._key + LOCK_SUFFIX, content, timeout=self._seconds)
+            found = self._store.read(name, timeout=self._seconds)
+            self._store.create(name, content, timeout=self._seconds)
         except VersionConflict:
-            return True
+            return found.version if found else None
         except BetfairSessionError:
-            return False
-        return True
+            pass
+        return None
