@@ -21,11 +21,13 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.storage import open_store
+from betfair_session.storage import local_files, open_store
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _NOBODY = 65534
@@ -523,6 +525,88 @@ def test_another_users_token_in_a_sticky_directory_keeps_the_lock_from_being_tak
     assert (caught.value.reason, caught.value.landed, caught.value.key) == ("forbidden", False, "k")
     assert content(store, "k.login") is None
     store.create("k.login", b"held", timeout=5)
+
+
+class Mount:
+    """Stands in for a network mount that hangs: every file below it opens when it is back."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Begin in good health."""
+        self.waiting = 0
+        self._root = str(root)
+        self._back = threading.Event()
+        self._back.set()
+        self._open = os.open
+        monkeypatch.setattr(os, "open", self._wait)
+        monkeypatch.setattr(local_files, "_DISKS", frozenset())
+
+    def _wait(self, path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
+        if str(path).startswith(self._root) and not self._back.is_set():
+            self.waiting += 1
+            self._back.wait(60)
+            self.waiting -= 1
+        return self._open(path, *arguments, **more)
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Hang for the time of a block."""
+        self._back.clear()
+        try:
+            yield
+        finally:
+            self._back.set()
+
+
+def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried; when it is back, all goes on, and nothing is written late."""
+    mount = Mount(tmp_path, monkeypatch)
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"old", timeout=5)
+    seen = version(store)
+    for write in (
+        lambda: store.replace("k", b"late", timeout=0.1),
+        lambda: store.replace_if_version("k", b"late", seen, timeout=0.1),
+        lambda: store.create("new", b"late", timeout=0.1),
+    ):
+        with mount.hanging():
+            with pytest.raises(StoreUnavailable) as caught:
+                write()
+            assert (caught.value.reason, caught.value.landed) == ("timeout", True)
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable) as caught:
+                    store.read("k", timeout=0.01)
+                assert (caught.value.reason, caught.value.landed) == ("timeout", False)
+            assert mount.waiting == 1
+        assert (content(store), content(store, "new")) == (b"old", None)
+        assert os.listdir(tmp_path) == ["k"]
+
+
+def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
+    tmp_path: Path, no_threads: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """As at the exit of the interpreter; most mounts never hang."""
+    store = LocalStore(str(tmp_path))
+    with no_threads():
+        store.create("k", b"content", timeout=5)
+        assert content(store) == b"content"
+
+
+def test_a_disk_is_known_and_costs_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first call for a key; a mount of any other kind keeps its thread."""
+    started = []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda it: (started.append(it), start(it)))
+    for kind, threads in (("ext4", 1), ("nfs4", 3)):
+        monkeypatch.setattr(local_files, "_mounts", lambda kind=kind: [("/", "nfs"), ("/", kind)])
+        store = LocalStore(str(tmp_path))
+        started.clear()
+        for _ in range(3):
+            assert content(store) is None
+        assert len(started) == threads
 
 
 def test_the_time_is_the_file_systems_own(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import logging
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from betfair_session.exceptions import (
     ConfigurationError,
@@ -33,11 +33,17 @@ from . import local_files as files
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX
+from .once import Lane, OutOfTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_T = TypeVar("_T")
+
 _log = logging.getLogger("betfair_session.storage")
+
+_GRACE = 0.5  # seconds; a write that does not hang ends by itself, and says more
+_HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
 class LocalStore(TokenStore):
@@ -62,11 +68,12 @@ class LocalStore(TokenStore):
         allowed = bool((options or {}).get("allow_world_writable"))
         self._looks_at_modes = os.name == "posix" and not allowed
         self._warned: set[str] = set()
+        self._lane = Lane()
+        self._on_disk: dict[str, bool] = {}  # by key, whether its file is where nothing hangs
         self.label = self._root
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read a file through one open; see TokenStore.read."""
-        del timeout  # a local read cannot be interrupted
 
         def read() -> StoredObject | None:
             try:
@@ -74,7 +81,7 @@ class LocalStore(TokenStore):
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-        return attempt(read, Operation("read", self.label, key))
+        return self._attempt(read, "read", key, timeout)
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Link a finished temporary file to its name; see TokenStore.create."""
@@ -88,7 +95,7 @@ class LocalStore(TokenStore):
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """Fence, compare, rename; see the module and TokenStore.replace_if_version."""
         if version == _version(content):
-            return self._renew(key, version)
+            return self._renew(key, version, timeout)
 
         def swap(temporary: str, path: str) -> None:
             files.fence(path, but=temporary)
@@ -102,7 +109,7 @@ class LocalStore(TokenStore):
 
         return self._write("replace if unchanged", key, content, swap, timeout=timeout)
 
-    def _renew(self, key: str, version: str) -> str:
+    def _renew(self, key: str, version: str, timeout: float) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
 
         Through its descriptor: whatever somebody who does not take part puts in its place, or
@@ -119,7 +126,7 @@ class LocalStore(TokenStore):
                 return False
             return same
 
-        if attempt(renew, Operation("replace if unchanged", self.label, key)):
+        if self._attempt(renew, "replace if unchanged", key, timeout):
             return version
         raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
@@ -169,6 +176,24 @@ class LocalStore(TokenStore):
             return None
         finally:
             files.remove(named)
+
+    def _attempt(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
+        """Do `work`; in a thread that can be left unless the key's file is on a disk of ours.
+
+        A call into a mount that hangs never ends. On a disk, threads would only cost time, and
+        make forks unsafe.
+        """
+        operation = Operation(verb, self.label, key, _HINTS)
+        if self._on_disk.get(key):
+            return attempt(work, operation)
+
+        def apart() -> _T:
+            done = work()
+            if key not in self._on_disk:
+                self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))
+            return done
+
+        return attempt(lambda: self._lane.run(timeout, apart), operation)
 
     def _path(self, key: str) -> str:
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
@@ -229,23 +254,19 @@ class LocalStore(TokenStore):
         *,
         timeout: float,
     ) -> str:
-        path = self._path(key)
         give_up = time.monotonic() + timeout
 
         def write() -> str:
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
                 self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
-                return self._write_as(commit, key, path, content, give_up)
-            except PermissionError:
-                self._see_replaceable(key)
-                raise
+                return self._write_as(commit, key, content, give_up)
             except OSError as error:
-                if error.errno == errno.EBUSY:
-                    self._see_replaceable(key)
+                if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
+                    self._see_replaceable(key)  # it knows plainer words
                 raise
 
-        return attempt(write, Operation(verb, self.label, key))
+        return self._attempt(write, verb, key, timeout + _GRACE)
 
     def _see_replaceable(self, key: str) -> None:
         """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
@@ -257,28 +278,33 @@ class LocalStore(TokenStore):
         self,
         commit: Callable[[str, str], None],
         key: str,
-        path: str,
         content: bytes,
         give_up: float,
     ) -> str:
+        path, fenced = self._path(key), False
         directory = os.path.dirname(path)
         files.make_directory(directory)
         with files.directory_lock(directory, files.patience(give_up - time.monotonic())):
-            while time.monotonic() < give_up:
+            while True:
                 temporary = files.write_temporary(path, content, self._check_new)
                 try:
-                    commit(temporary, path)
+                    if time.monotonic() < give_up:  # else nobody waits for it any more
+                        commit(temporary, path)
+                        return _version(content)
+                    if not fenced:
+                        raise OutOfTime
+                    raise self._problem(
+                        StoreUnavailable, key, "is written by others all the time", "busy"
+                    )
                 except files.FencedError:
+                    fenced = True
                     files.sleep_up_to(0.02)
                 except files.ChangedError:
                     raise self._problem(
                         VersionConflict, key, "is not what it was", "conflict"
                     ) from None
-                else:
-                    return _version(content)
                 finally:
                     files.remove(temporary)
-        raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
 
     def _problem(self, kind: type[StoreError], key: str, what: str, reason: str) -> StoreError:
         return kind(f"{key!r} in {self.label} {what}", store=self.label, key=key, reason=reason)

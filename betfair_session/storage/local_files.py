@@ -27,6 +27,14 @@ _GET_FLAGS = 2 << 30 | _LONG << 16 | ord("f") << 8 | 1
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 _EFFECTIVE = os.access in os.supports_effective_ids
 
+_DISKS = frozenset(
+    (
+        *("ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "zfs", "jfs", "overlay"),
+        *("tmpfs", "ramfs", "rootfs", "vfat", "exfat", "ntfs3"),
+    )
+)
+_OCTAL = re.compile(rb"\\([0-7]{3})")  # how the kernel writes blanks and backslashes in a path
+
 
 class FencedError(Exception):
     """Another writer took the temporary file away: start over."""
@@ -157,13 +165,33 @@ def obstacles(path: str) -> Iterator[tuple[str, str]]:
 
 def _is_mount_point(path: str) -> bool:
     """Tell whether a file is mounted by itself, as containers do; st_dev would not tell it."""
-    # As in the kernel's table: blanks and backslashes in octal.
-    wanted = re.sub(rb"[ \t\n\\]", lambda found: b"\\%03o" % found[0][0], os.fsencode(path))
-    try:
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            return any(line.split()[4] == wanted for line in mounts)
-    except OSError:
-        return False
+    return any(point == path for point, _ in _mounts())
+
+
+def is_on_disk(directory: str) -> bool:
+    """Tell whether a directory, links resolved, is certainly on a disk of this machine.
+
+    A network mount, or one that a program serves, may hang for hours.
+    """
+    kind = ""
+    deepest = -1
+    for point, found in _mounts():  # of two on one point the later one is seen
+        below = os.path.join(point, "")
+        if (directory == point or directory.startswith(below)) and len(below) >= deepest:
+            deepest, kind = len(below), found
+    return kind in _DISKS
+
+
+def _mounts() -> Iterator[tuple[str, str]]:
+    """Return this process's mounts, in order: where each is, and the kind of file system.
+
+    Nothing where the system does not tell, as others than Linux.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
+        for line in lines:
+            fields, _, kind = line.partition(b" - ")
+            point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), fields.split()[4])
+            yield os.fsdecode(point), kind.split()[0].decode()
 
 
 def _is_frozen(path: str, status: os.stat_result) -> bool:
