@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver
+from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .loop import background_loop, own, run
 from .loop_driver import OPENING, LoopStore
 from .verdict import version_in
@@ -83,8 +83,8 @@ class AzureStore(LoopStore):
         return StoredObject(
             bytes(content[: MAX_READ + 1]),
             version_in(headers["ETag"]),
-            headers["Last-Modified"].timestamp(),
-            headers["Date"].timestamp(),
+            seconds_of(headers["Last-Modified"]),
+            seconds_of(headers["Date"]),
         )
 
     async def _write(

@@ -19,6 +19,7 @@ from .verdict import Altered, Refusal, condition_refused, credentials_rejected, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
 
 _log = logging.getLogger("betfair_session.storage")
 
@@ -32,6 +33,21 @@ Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 
 CONNECT_TIMEOUT = 3
 """Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
+
+
+def seconds_of(date: str | datetime | None) -> float | None:
+    """Return a header's date in seconds since the epoch; None where it is missing or none.
+
+    Something between here and the store may leave it out, or write it in its own way.
+    """
+    if isinstance(date, str):
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+    return date.timestamp() if date else None
 
 
 class DriverStore(TokenStore):
@@ -139,7 +155,7 @@ class DriverStore(TokenStore):
             try:
                 return self._run(driver, deadline, lambda left: self._read(driver, name, left))
             except Exception as error:  # noqa: PERF203 - it loops at most once
-                if judge(error).reason == "missing":
+                if judge(error, cloud=True).reason == "missing":
                     return None
                 if not (again and dropped(error)):
                     raise
@@ -164,7 +180,7 @@ class DriverStore(TokenStore):
             try:
                 self._run(driver, deadline, lambda left: self._delete(driver, name, left))
             except Exception as error:
-                if judge(error).reason != "missing":
+                if judge(error, cloud=True).reason != "missing":
                     raise
 
         self._call("delete", key, work, timeout)
@@ -220,7 +236,7 @@ class DriverStore(TokenStore):
             return work(self._driver(deadline - time.monotonic()), name, deadline)
 
         single = self.single or self._theirs is None
-        return attempt(work_again, Operation(verb, self.label, key, self.hints, single))
+        return attempt(work_again, Operation(verb, self.label, key, self.hints, single, cloud=True))
 
     def _renew(self, driver: Driver) -> Driver:
         """Have our driver opened anew by the next call; return one that is used no more."""
@@ -234,7 +250,7 @@ class DriverStore(TokenStore):
         """Return our own driver, opened once in each process."""
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         once = self._processes.setdefault(os.getpid(), Once())
-        operation = Operation("open", self.label, hints=self.hints)
+        operation = Operation("open", self.label, hints=self.hints, cloud=True)
         return attempt(lambda: once.get(self._open, timeout=timeout), operation)
 
 
@@ -304,11 +320,13 @@ class _Conditional:
                 version = self._write(asking=True)
                 ignored = True
             except Exception as error:
-                if judge(error).reason != "conflict":
+                if judge(error, cloud=True).reason != "conflict":
                     raise
             found = self._look()
         except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
-            _log.debug("%s could not be tried out: %s", store.label, judge(error).detail)
+            _log.debug(
+                "%s could not be tried out: %s", store.label, judge(error, cloud=True).detail
+            )
             return version
         if found is not None and found.version == version and found.content != self._content:
             raise Altered

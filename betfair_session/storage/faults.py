@@ -27,6 +27,7 @@ WHAT = {
     "forbidden": "access was refused",
     "full": "there is no room left",
     "no-bucket": "there is no such bucket, container or directory",
+    "no-file": "a local file that its driver needs cannot be read",
     "other": "it was refused",
     "read-only": "it cannot be written",
     "server": "the store failed",
@@ -41,6 +42,8 @@ HINTS = {
     "forbidden": "check the permissions, and the credentials where there are any",
     "full": "free some space or raise the quota",
     "no-bucket": "create it, or correct its name",
+    "no-file": "put it there, or correct the option or variable that names it: a key or token "
+    "file, a program for credentials, or the authorities (verify, AWS_CA_BUNDLE)",
     "read-only": "choose a place that can be written",
     "server": "try again in a moment",
     "throttled": "try again in a moment",
@@ -263,6 +266,9 @@ TYPES = {
     "obstore:BaseError": ("other", Sent.MAYBE),
 }
 """What an error's type means: by the root package and the name of its class, or of a base."""
+
+NO_FILE = ("no-file", Sent.NEVER)
+"""What a missing or forbidden local file means to a cloud: its driver needs one."""
 
 _BEFORE = Sent.ANSWERED  # the system refused the call itself
 

@@ -15,13 +15,12 @@ import asyncio
 import json
 import secrets
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver
+from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .loop import background_loop, own, read_start, run
 from .loop_driver import OPENING, LoopStore
 from .verdict import Refusal, version_in
@@ -93,7 +92,7 @@ class GCSStore(LoopStore):
         limit = ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
         async with session.request(
             method,
-            f"{driver._location}/{path}",
+            f"{driver._location.rstrip('/')}/{path}",
             params=driver._get_params(query),
             headers=driver._get_headers(headers),
             data=data,
@@ -124,8 +123,8 @@ class GCSStore(LoopStore):
         return StoredObject(
             content,
             version_in(headers.get("X-Goog-Generation")),
-            _seconds(headers.get("Last-Modified")),
-            _seconds(headers.get("Date")),
+            seconds_of(headers.get("Last-Modified")),
+            seconds_of(headers.get("Date")),
         )
 
     async def _write(
@@ -171,10 +170,6 @@ class GCSStore(LoopStore):
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         await self._send(driver, "DELETE", path, timeout)
-
-
-def _seconds(date: str | None) -> float | None:
-    return parsedate_to_datetime(date).timestamp() if date else None
 
 
 def _refusal(status: int, text: str, *, upload: bool, emulator: bool) -> Refusal:

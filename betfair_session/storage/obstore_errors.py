@@ -16,6 +16,7 @@ _REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
+_LOCAL_FILE = re.compile(r"token file|\(os error \d+\)")
 _LONGEST = 10_000  # the body of an answer may follow
 _KIND = re.compile(r"kind: (\w+)")
 
@@ -65,6 +66,8 @@ def understood(error: Exception, bucket: str) -> Exception:
     if "token request" in text or elsewhere:
         status = _STATUS.search(text)
         return NoCredentials(text, rejected=bool(status and status[1].startswith("4")))
+    if request is None and _LOCAL_FILE.search(text):
+        return FileNotFoundError(text)  # it reads none but those with credentials
     refusal = _refusal_in(text)
     if refusal:
         return refusal

@@ -10,12 +10,11 @@ that its botocore does not know, conditions among them.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver
+from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
 from .loop_driver import OPENING, LoopStore
@@ -119,13 +118,11 @@ class S3Store(LoopStore):
             content = await read_start(answer["Body"], MAX_READ + 1)
         finally:
             answer["Body"].close()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        modified = answer.get("LastModified")
         return StoredObject(
             content,
             version_in(answer.get("ETag")),
-            modified.timestamp() if modified else None,
-            parsedate_to_datetime(date).timestamp() if date else None,
+            seconds_of(answer.get("LastModified")),
+            seconds_of(answer["ResponseMetadata"]["HTTPHeaders"].get("date")),
         )
 
     async def _write(

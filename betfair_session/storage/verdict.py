@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from betfair_session.network import chain
 from betfair_session.value import Value
 
 from .faults import (
@@ -13,6 +14,7 @@ from .faults import (
     CREDENTIALS_ONLY,
     ERRNOS,
     KEEPABLE,
+    NO_FILE,
     OBJECT_CALLS,
     PERHAPS,
     REJECTED_CREDENTIALS,
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
-_DEEPEST_CHAIN = 8
 _GARBLED = "aiohttp:HttpProcessingError"
+_FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _CLEANERS = (
     (re.compile(r"(?<=://)[^/\s]*@"), ""),
     (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), "?…"),
@@ -100,8 +102,9 @@ class Verdict(Value):
     """What an error means.
 
     Attributes:
-        reason: one of StoreError's reasons, or "missing" (no such object), "configuration" or
-            "exhausted" (no descriptor or thread left; outside it is "busy").
+        reason: one of StoreError's reasons, or "missing" (no such object), "configuration",
+            "exhausted" (no descriptor or thread left; outside it is "busy") or "no-file" (a local
+            one that a cloud's driver needs; outside it is "forbidden").
         sent: how far the request came.
         detail: the error in a few words, without credentials.
     """
@@ -123,15 +126,6 @@ def clean(text: str) -> str:
     lines = [line.strip() for line in scrub(text[:_LONGEST_TEXT]).splitlines() if line.strip()]
     line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
     return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
-
-
-def _chain(error: BaseException | None, *, contexts: bool) -> Iterator[BaseException]:
-    """Yield `error` and what it was raised from, outermost first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen and len(seen) < _DEEPEST_CHAIN:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (error.__context__ if contexts else None)
 
 
 def _names(error: BaseException) -> Iterator[str]:
@@ -187,49 +181,45 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def _known(error: BaseException) -> tuple[str, Sent] | None:
+def _known(error: BaseException, *, cloud: bool) -> tuple[str, Sent] | None:
     """Look an error up by its type or its errno."""
     name = next((name for name in _names(error) if name in TYPES), None)
     # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
-    builtin = name is None or name.startswith("builtins:")
+    if name is not None and not name.startswith("builtins:"):
+        return TYPES[name]
+    denied = isinstance(error, PermissionError) and error.filename  # without, it was a connection
+    if cloud and (denied or isinstance(error, _FILE_ERRORS)):
+        return NO_FILE
     number = error.errno if isinstance(error, OSError) else None
-    if builtin and isinstance(number, int) and number in ERRNOS:
+    if isinstance(number, int) and number in ERRNOS:
         return ERRNOS[number]
     return None if name is None else TYPES[name]
 
 
-def judge(error: BaseException) -> Verdict:
+def judge(error: BaseException, *, cloud: bool = False) -> Verdict:
     """Find out what a foreign error means.
 
     Args:
         error: what a driver or the system raised.
+        cloud: whether the store is a cloud. Then a file that is missing or forbidden is one that
+            the driver needs, such as a key file; only the store's own answer is about an object.
 
     Returns:
         The verdict; "other", possibly sent, for what is not known.
     """
-    text = clean(_text(error))
-    name = type(error).__name__
-    for each in _chain(error, contexts=False):
+    for each in chain(error):
         answer = _answer(each)
         if answer is not None:
-            status, code = answer
-            reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
-            detail = f"{status} {code}".strip()
-            more = ADVICE.get(code) or (text if reason == "other" else "")
-            if _of_credentials(each, status):
-                return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
-            if reason == "missing" and not code:
-                # What routes requests says so, too; a live token would look absent.
-                reason = "server"
-                more = "without a store's own words; is the endpoint right, and its way there?"
-            sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
-            return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
-    detail = f"{name}: {text}" if text else name
+            return _of_answer(each, *answer, clean(_text(error)))
+    text, name = clean(_text(error)), type(error).__name__
     found: list[tuple[str, Sent]] = []
-    for each in _chain(error, contexts=True):
-        known = _known(each)
+    for each in chain(error):
+        known = _known(each, cloud=cloud)
+        if known is NO_FILE:
+            return Verdict(*NO_FILE, f"{type(each).__name__}: {clean(_text(each))}")
         if known is not None:
             found.append(known)
+    detail = f"{name}: {text}" if text else name
     if not found:
         return Verdict("other", Sent.MAYBE, detail)
     # The outermost says what it was. That it never left may be known only further in: drivers use
@@ -239,14 +229,29 @@ def judge(error: BaseException) -> Verdict:
     return Verdict(reason, inner[0] if inner else found[0][1], detail)
 
 
+def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdict:
+    """Find out what an HTTP answer means."""
+    reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
+    detail = f"{status} {code}".strip()
+    more = ADVICE.get(code) or (text if reason == "other" else "")
+    if _of_credentials(error, status):
+        return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+    if reason == "missing" and not code:
+        # What routes requests says so, too; a live token would look absent.
+        reason = "server"
+        more = "without a store's own words; is the endpoint right, and its way there?"
+    sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
+    return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
+
+
 def dropped(error: BaseException) -> bool:
     """Tell whether a kept-open connection turned out to be closed when it was used again."""
-    verdict = judge(error)
+    verdict = judge(error, cloud=True)
     return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
 
 
 def _first_answer(error: BaseException) -> tuple[int, str]:
-    answers = (_answer(each) for each in _chain(error, contexts=False))
+    answers = (_answer(each) for each in chain(error))
     return next((answer for answer in answers if answer), (0, ""))
 
 
@@ -265,12 +270,26 @@ def condition_refused(error: BaseException) -> str:
     return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
 
 
-def may_keep(error: BaseException) -> bool:
-    """Tell whether an error, with all that it was raised from, certainly holds no credential."""
-    return all(
+def bare(error: BaseException) -> BaseException | None:
+    """Return a foreign error as ours may keep it: what it says, and nothing of how it came about.
+
+    Its frames, and those of what it was raised from, hold what was being written; its context may
+    be a request.
+
+    Args:
+        error: it loses its traceback and its context.
+
+    Returns:
+        The error; None if it may hold a credential, or something that it was raised from may.
+    """
+    harmless = all(
         next(_names(each)).split(":")[0] in KEEPABLE
         and getattr(each, "request", None) is None
         and len(_text(each)) <= _LONGEST_TEXT
         and scrub(_text(each)) == _text(each)
-        for each in _chain(error, contexts=True)
+        for each in chain(error)
     )
+    for each in chain(error):
+        for name in ("__traceback__", "__context__"):  # past a class that lets nothing be set
+            BaseException.__setattr__(each, name, None)
+    return error if harmless else None

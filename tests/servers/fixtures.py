@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import kept
 import pytest
 
 from servers.azure import AzureServer
+from servers.cloudlike import Cloud
 from servers.gcs import GCSServer
 from servers.gcs_xml import GCSXMLServer
 from servers.process import ServerMissing
@@ -23,6 +24,8 @@ from servers.sftp import SFTPServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from storage.places import BucketPlace
 
     from servers.objects import Bucket, ObjectServer
 
@@ -106,3 +109,31 @@ def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
     yield make
     for proxy in made:
         proxy.close()
+
+
+CLOUD_LANES = ("s3", "gcs", "azure", "obstore+s3", "obstore+gcs", "obstore+azure")
+"""Each cloud as the stub, through fsspec's driver and through obstore."""
+
+
+@pytest.fixture(params=CLOUD_LANES)
+def cloud_lane(request: pytest.FixtureRequest) -> str:
+    """The name of a lane; to choose some, parametrize this fixture."""
+    lane: str = request.param
+    return lane
+
+
+@pytest.fixture
+def cloud(cloud_lane: str) -> Iterator[Cloud]:
+    """A cloud that behaves like one, with faults by script; a new one for each test."""
+    kind: Any = cloud_lane.rpartition("+")[2]
+    with Cloud(kind) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud_place(cloud_lane: str, cloud: Cloud) -> BucketPlace:
+    """A fresh bucket there, and the way to it that the lane names."""
+    from storage.places import BucketPlace
+
+    driver = "obstore+" if cloud_lane.startswith("obstore+") else ""
+    return BucketPlace(cloud.new_bucket(), driver)

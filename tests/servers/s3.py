@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import trustme
 
-from servers.objects import ObjectServer
+from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
 from servers.proxy import Proxy
 
@@ -26,10 +26,10 @@ REGION = "us-east-1"
 _MOTO = Path(__file__).with_name("moto_program.py")
 
 
-class S3Server(ObjectServer):
+class S3Server(ProgramServer):
     """What both have in common: everything but their start."""
 
-    scheme: ClassVar[str] = "s3"
+    scheme = "s3"
     key_id: ClassVar[str] = "KEYIDOFTHEADMIN00001"
     secret_key: ClassVar[str] = "secretKeyOfTheAdmin/0123456789abcdefghij"
 

@@ -16,13 +16,16 @@ import trustme
 from servers.process import HOST
 
 from betfair_session import ConfigurationError, StoreError
-from betfair_session.storage import open_store
+from betfair_session.storage import obstore_config, open_store, s3
 from betfair_session.storage.contract import VersionConflict
 from storage.places import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from servers.objects import Bucket, ObjectServer
+    from servers.proxy import Proxy
 
     from betfair_session.storage.contract import TokenStore
 
@@ -231,3 +234,24 @@ def test_a_lock_that_another_took_is_no_fault_of_the_server(driver: str) -> None
                 store.create(LOCK, b"mine", timeout=TIMEOUT)
             assert (caught.value.reason, caught.value.landed) == ("other", False)
             assert store.atomic
+
+
+@pytest.mark.parametrize("driver", ["", "obstore+"])
+@pytest.mark.parametrize("amazons", [True, False])
+def test_a_checksum_is_sent_to_amazon_alone(
+    bucket_on: Callable[[str], Bucket],
+    proxy_to: Callable[[ObjectServer], Proxy],
+    monkeypatch: pytest.MonkeyPatch,
+    driver: str,
+    *,
+    amazons: bool,
+) -> None:
+    """A bucket with Object Lock and a default retention demands one; other servers refuse it."""
+    for module in (s3, obstore_config):
+        monkeypatch.setattr(module, "is_amazon", lambda _: amazons)
+    bucket = bucket_on("moto")
+    proxy = proxy_to(bucket.server)
+    with open_store(driver + bucket.url(), bucket.server.options(proxy.endpoint)) as store:
+        store.create("token", b"first", timeout=TIMEOUT)
+    [sent] = proxy.requests
+    assert any(name.startswith("x-amz-checksum-") for name in sent.headers) is amazons

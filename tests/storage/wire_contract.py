@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from unittest.mock import ANY
 
 import pytest
+from servers.objects import ProgramServer
 from servers.process import free_ports, poll
 from servers.script import Answer
 
@@ -42,8 +43,9 @@ class Line:
     version: str
 
     @property
-    def server(self) -> ObjectServer:
+    def server(self) -> ProgramServer:
         """The server behind the proxy."""
+        assert isinstance(self.place.bucket.server, ProgramServer)
         return self.place.bucket.server
 
     @property
