@@ -5,6 +5,7 @@ requests' exceptions keep the request, and with it what it carries. None of them
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .deadline import NoThreadError
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEEPEST = 16  # errors in a chain
+# In the words of Python's http.client; the reason after the number is the proxy's own.
+_NO_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b", re.ASCII)
+_NO_WAY = "it cannot reach the host, or will not"
+_ADVICE = {
+    "403": "it does not let this host be reached; have it allowed, or go past it by NO_PROXY",
+    "407": "it wants a user and a password, as in HTTPS_PROXY=http://user:password@proxy:3128",
+}
 
 
 def describe(error: BaseException) -> str:
@@ -28,6 +36,9 @@ def describe(error: BaseException) -> str:
     """
     import requests
 
+    refused = next(filter(None, map(_refused_tunnel, chain(error))), "")
+    if refused:
+        return f"the proxy answered HTTP {refused}: {_ADVICE.get(refused, _NO_WAY)}"
     # urllib3 blames the proxy also for what the server behind it does with a request.
     proxied = isinstance(error, requests.exceptions.ProxyError) and never_left(error)
     whose = "the proxy: " if proxied else ""
@@ -51,12 +62,13 @@ def never_left(error: BaseException) -> bool:
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     kinds = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
-    return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in chain(error))
+    return any(isinstance(cause, kinds) or _refused_tunnel(cause) for cause in chain(error))
 
 
-def _no_tunnel(error: BaseException) -> bool:
-    """Tell whether a proxy answered that it makes no connection, in the words of Python's http."""
-    return isinstance(error, OSError) and str(error).startswith("Tunnel connection failed")
+def _refused_tunnel(error: BaseException) -> str:
+    """Return the HTTP status with which a proxy answered that it makes no connection, or ""."""
+    found = _NO_TUNNEL.match(str(error)) if isinstance(error, OSError) else None
+    return found[1] if found else ""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

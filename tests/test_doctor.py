@@ -688,6 +688,30 @@ def test_a_proxy_that_cannot_be_used_is_a_finding(
     assert "the proxy in `proxies` or the environment cannot be used" in json.dumps(found.all)
 
 
+@pytest.mark.parametrize("status", [407, 403, 502])
+def test_a_proxy_is_named_and_what_it_answers(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket], status: int
+) -> None:
+    """For each host whether it is used, and for the store's driver; and not its password."""
+    with Proxy(0) as proxy:
+        proxy.fail("CONNECT", Answer(status, b"a page of the proxy's"), times=99)
+        mine = {
+            **variables,
+            **in_bucket(bucket_on("moto")),
+            "HTTPS_PROXY": f"http://user:hidden-value@127.0.0.1:{proxy.port}",
+            "NO_PROXY": variables["BETFAIR_IDENTITY_CERT_URL"].split("/")[2],
+        }
+        found = doctor(variables=mine, directory=tmp_path)
+    plain, cert = (variables[f"BETFAIR_IDENTITY{name}_URL"].split("/")[2] for name in ("", "_CERT"))
+    text = found.checks["proxy"]["text"]
+    assert f"{plain} by 127.0.0.1:{proxy.port}" in text
+    assert f"{cert} directly" in text
+    assert "s3fs" in text
+    assert (found.code, found.states("problem")) == (4, ["identity"])
+    assert f"{status}" in found.checks["identity"]["text"]
+    assert "hidden-value" not in json.dumps(found.all)
+
+
 def test_hosts_that_are_not_known_for_sure(variables: dict[str, str], tmp_path: Path) -> None:
     """Where they do not answer, it says what is uncertain about them; a proxy is respected."""
     mine = {name: value for name, value in variables.items() if "IDENTITY" not in name}

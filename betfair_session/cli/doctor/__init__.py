@@ -89,7 +89,8 @@ def _examine(
     else:
         yield opened
     begin("Betfair's identity hosts")
-    findings, theirs = examine_hosts(settings, seconds)
+    store = opened[0] if isinstance(opened, tuple) else None
+    findings, theirs = examine_hosts(settings, seconds, store=store)
     yield from findings
     yield compare_clocks([*theirs, *clocks])
     begin("the stored token")
