@@ -224,36 +224,36 @@ class Probe:
         """Tell of a failed write: the permissions may name the two objects and no other."""
         if error.reason != "forbidden" or isinstance(self._store, LocalStore):
             return problem(_WRITING, error)
-        version = self._lock_may_be_written() if locked else None
-        if version:
-            unwritable = self._unwritable(version, self._key)
+        if locked and self._may_write_lock():
             text = (
                 f"the token and its lock may be written, {self._name!r} may not, so whether the "
                 "store keeps conditions was not tried"
             )
             advice = f"to try it, allow {self._key}.doctor-* as well"
-            return unwritable or warning(_WRITING, text, advice)
+            return self._unwritable_beside_lock() or warning(_WRITING, text, advice)
         advice = (
             f"or, if the permissions name single objects, allow {self._key}.doctor-* for this check"
         )
         return problem(_WRITING, error, advice)
 
-    def _lock_may_be_written(self) -> str | None:
-        """Try to create the lock, which exists: a conflict tells that only that was wrong.
+    def _unwritable_beside_lock(self) -> Finding | None:
+        """Try the token with the version of the lock, which it never had."""
+        try:
+            lock = self._store.read(self._key + LOCK_SUFFIX, timeout=self._seconds)
+        except StoreError:
+            return None
+        return self._unwritable(lock.version, self._key) if lock else None
 
-        Returns:
-            The lock's version; None where it may not be written, or that cannot be tried.
-        """
+    def _may_write_lock(self) -> bool:
+        """Try to create the lock, which exists: a conflict tells that only that was wrong."""
         if not self._store.atomic or self._store.probe:
-            return None  # it might overwrite it
+            return False  # it might overwrite it
         # If it is gone by now, this is the lock of somebody who has just finished.
         content = locks.encode(locks.Lock(locks.DONE))
-        name = self._key + LOCK_SUFFIX
         try:
-            found = self._store.read(name, timeout=self._seconds)
-            self._store.create(name, content, timeout=self._seconds)
+            self._store.create(self._key + LOCK_SUFFIX, content, timeout=self._seconds)
         except VersionConflict:
-            return found.version if found else None
+            return True
         except BetfairSessionError:
-            pass
-        return None
+            return False
+        return True
