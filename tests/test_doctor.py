@@ -606,6 +606,42 @@ def test_a_local_token_that_could_not_be_stored_is_found(
     assert "certlogin" not in sandbox.counts()
 
 
+@pytest.mark.parametrize(
+    ("store", "options", "name"),
+    [
+        ("s3://b", {}, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ("s3://b", {}, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        ("gs://b", {}, "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://b", {"account_name": "a", "anon": False}, "AZURE_FEDERATED_TOKEN_FILE"),
+    ],
+)
+def test_a_local_file_that_is_missing_is_found(
+    variables: dict[str, str], tmp_path: Path, store: str, options: dict[str, Any], name: str
+) -> None:
+    """Whatever the driver makes of that; a key in its place is not shown."""
+    missing = tmp_path / "nowhere"
+    mine = {
+        **variables,
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AZURE_CLIENT_ID": "client",
+        "AZURE_TENANT_ID": "tenant",
+        "PYTHONWARNINGS": "default",
+        "BETFAIR_SESSION_STORE": store,
+        "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
+        name: str(missing),
+    }
+    found = doctor(variables=mine, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["store"])
+    told = [each["text"] for each in found.all if each["name"] == "store"]
+    assert any(str(missing) in text and name in text for text in told)
+    found = doctor(variables={**mine, name: "hidden-value" * 20}, directory=tmp_path)
+    told = [each["text"] for each in found.all if each["state"] == "warning"]
+    assert any(name in text for text in told)
+    assert "hidden-value" not in json.dumps(told)
+
+
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_policy_that_names_the_lock_alone_is_found(

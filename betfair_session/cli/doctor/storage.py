@@ -31,6 +31,22 @@ if TYPE_CHECKING:
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
+_CLOUDS = {"s3": "aws", "s3a": "aws", "gs": "google", "gcs": "google"} | dict.fromkeys(
+    ("abfs", "abfss", "az"), "azure"
+)
+# The variables by which each cloud's drivers find files: keys, tokens, authorities.
+_KEY_FILES = {
+    "aws": (
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONFIG_FILE",
+        "AWS_CA_BUNDLE",
+    ),
+    "google": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "azure": ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"),
+}
+_LONG = 200  # characters; a path is shorter, a key that was put in its place is longer
 _CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
 
 
@@ -52,13 +68,34 @@ def examine_store(
         with _heard() as said:
             found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
-        return [problem("store", error)], None
+        return [problem("store", error), *_missing_files(store)], None
     clock = Clock("the store", found.now - time.time()) if found.clock else None
     described = _described(store, key, found)  # before a directory is made
-    described += [warning("store", text) for text in said]
+    described += [*(warning("store", text) for text in said), *_missing_files(store)]
     with _heard():  # what it says there is among the findings
         probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
     return [*described, *probe, _next_login(found)], clock
+
+
+def _missing_files(store: TokenStore) -> list[Finding]:
+    """Find variables of the store's cloud that name a file which cannot be read.
+
+    Its driver may take that for missing credentials, or ask another service instead.
+    """
+    scheme = store.label.removeprefix("obstore+").partition("://")[0]
+    found = []
+    for name in _KEY_FILES.get(_CLOUDS.get(scheme, ""), ()):
+        path = os.environ.get(name)
+        try:
+            with open(os.path.expanduser(path or os.devnull), "rb"):
+                continue
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no path"
+        # Somebody may have put the key itself where its path belongs.
+        shown = f" {path}" if path and os.path.isabs(path) and len(path) < _LONG else ""
+        text = f"the file{shown} that {name} names cannot be read: {reason}"
+        found.append(warning("store", text, "put the file there, or correct the variable"))
+    return found
 
 
 @contextmanager
@@ -186,9 +223,9 @@ class Probe:
             except VersionConflict:
                 continue
             except StoreError as error:
-                return problem(
-                    _WRITING, error, f"no login could be stored: let {name!r} be written"
-                )
+                alone = error.reason == "forbidden" and not isinstance(self._store, LocalStore)
+                advice = f"no login could be stored: let {name!r} be written" if alone else ""
+                return problem(_WRITING, error, advice)
         return None
 
     def _remove(self) -> StoreError | None:
