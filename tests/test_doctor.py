@@ -356,7 +356,7 @@ def test_a_store_that_ignores_conditions(
     with DeafProxy(bucket.server.port) as proxy:
         place = in_bucket(bucket, proxy.endpoint)
         found = doctor(variables={**variables, **place}, directory=tmp_path)
-    assert (found.code, found.states("warning")) == (0, ["shared login", "store"])
+    assert (found.code, found.states("warning")) == (0, ["shared login"])
     assert "conditions" in found.checks["shared login"]["text"]
     assert bucket.keys() == []
 
