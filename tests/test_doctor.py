@@ -642,6 +642,19 @@ def test_a_local_file_that_is_missing_is_found(
     assert "hidden-value" not in json.dumps(told)
 
 
+def test_what_came_along_with_a_clouds_key_is_found(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """The driver signs with it as it is, and the store calls that a wrong signature."""
+    mine = {**variables, **in_bucket(bucket_on("moto"))}
+    mine |= {"AWS_SECRET_ACCESS_KEY": '"hidden-value"', "AZURE_CLIENT_SECRET": '"hidden-value"'}
+    found = doctor(variables=mine, directory=tmp_path)
+    (told,) = [each for each in found.all if each["state"] == "warning"]
+    assert told["name"] == "store"
+    assert told["text"].startswith("AWS_SECRET_ACCESS_KEY")
+    assert "hidden-value" not in json.dumps(found.all)
+
+
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_policy_that_names_the_lock_alone_is_found(

@@ -16,6 +16,7 @@ from betfair_session.cli.words import login_words
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.inspection import inspect
 from betfair_session.lease import lock as locks
+from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -68,23 +69,28 @@ def examine_store(
         with _heard() as said:
             found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
-        return [problem("store", error), *_missing_files(store)], None
+        return [problem("store", error), *_surroundings(store)], None
     clock = Clock("the store", found.now - time.time()) if found.clock else None
     described = _described(store, key, found)  # before a directory is made
-    described += [*(warning("store", text) for text in said), *_missing_files(store)]
+    described += [*(warning("store", text) for text in said), *_surroundings(store)]
     with _heard():  # what it says there is among the findings
         probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
     return [*described, *probe, _next_login(found)], clock
 
 
-def _missing_files(store: TokenStore) -> list[Finding]:
-    """Find variables of the store's cloud that name a file which cannot be read.
+def _surroundings(store: TokenStore) -> list[Finding]:
+    """Find variables of the store's cloud that are spoilt, or name a file that cannot be read.
 
     Its driver may take that for missing credentials, or ask another service instead.
     """
     scheme = store.label.removeprefix("obstore+").partition("://")[0]
+    cloud = _CLOUDS.get(scheme, "none")
     found = []
-    for name in _KEY_FILES.get(_CLOUDS.get(scheme, ""), ()):
+    for name in sorted(os.environ):
+        kind = odd(Secret(os.environ[name])) if name.startswith(f"{cloud.upper()}_") else ""
+        if kind:
+            found.append(warning("store", f"{name} {ODD_WORDS[kind]}", "take it out"))
+    for name in _KEY_FILES.get(cloud, ()):
         path = os.environ.get(name)
         try:
             with open(os.path.expanduser(path or os.devnull), "rb"):
