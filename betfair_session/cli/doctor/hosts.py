@@ -109,7 +109,7 @@ def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
         ways.append(f"{host} by {proxy}" if proxy else f"{host} directly, by NO_PROXY")
     if isinstance(store, DriverStore):
         ways.append(f"for {store.label} its driver, {store.module}, reads the same variables")
-    return [fine("proxy", f"HTTPS_PROXY is set: {'; '.join(ways)}")]
+    return [fine("proxy", f"the environment names one: {'; '.join(ways)}")]
 
 
 def _proxy_for(url: str) -> str:
