@@ -14,13 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEEPEST = 16  # errors in a chain
-# In the words of Python's http.client; the reason after the number is the proxy's own.
-_NO_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b", re.ASCII)
-_NO_WAY = "it cannot reach the host, or will not"
-_ADVICE = {
-    "403": "it does not let this host be reached; have it allowed, or go past it by NO_PROXY",
-    "407": "it wants a user and a password, as in HTTPS_PROXY=http://user:password@proxy:3128",
-}
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 def describe(error: BaseException) -> str:
@@ -36,13 +30,12 @@ def describe(error: BaseException) -> str:
     """
     import requests
 
-    refused = next(filter(None, map(_refused_tunnel, chain(error))), "")
-    if refused:
-        return f"the proxy answered HTTP {refused}: {_ADVICE.get(refused, _NO_WAY)}"
     # urllib3 blames the proxy also for what the server behind it does with a request.
     proxied = isinstance(error, requests.exceptions.ProxyError) and never_left(error)
     whose = "the proxy: " if proxied else ""
     for cause in chain(error):
+        if refused := _no_tunnel(cause):
+            return f"a proxy answered {refused[1]} and made no connection"
         if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
             return f"{whose}{type(cause).__name__}: {cause.strerror}"
     return "timed out" if isinstance(error, requests.Timeout) else whose + type(error).__name__
@@ -62,13 +55,12 @@ def never_left(error: BaseException) -> bool:
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     kinds = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
-    return any(isinstance(cause, kinds) or _refused_tunnel(cause) for cause in chain(error))
+    return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in chain(error))
 
 
-def _refused_tunnel(error: BaseException) -> str:
-    """Return the HTTP status with which a proxy answered that it makes no connection, or ""."""
-    found = _NO_TUNNEL.match(str(error)) if isinstance(error, OSError) else None
-    return found[1] if found else ""
+def _no_tunnel(error: BaseException) -> re.Match[str] | None:
+    """Find a proxy's answer that it makes no connection, in the words of Python's http."""
+    return _TUNNEL.match(str(error)) if isinstance(error, OSError) else None
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -114,6 +114,9 @@ CODES = {
 PERHAPS = frozenset({"502", "504", "OperationTimedOut"})
 """HTTP statuses and error codes of whoever did not wait for what may still be done."""
 
+OWN_HEADERS = ("x-amz-request-id", "x-ms-request-id", "x-guploader-uploadid")
+"""What the clouds put into each answer, and nothing on the way to them does."""
+
 CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
 """An error that may hold the answer of a credential service; with 401 and 403 it is the store's."""
 

@@ -25,6 +25,18 @@ OPENING = 60.0
 """Seconds for a driver to be opened, or closed again, at most; a call's own time-out ends first."""
 
 
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, as requests finds it.
+
+    aiohttp finds it by `trust_env`, but then also takes what .netrc has for the store's host, and
+    refuses to send that beside the store's own authorization.
+    """
+    from requests.utils import get_environ_proxies
+
+    proxies: dict[str, str] = get_environ_proxies(url)
+    return proxies.get(url.partition("://")[0])
+
+
 class LoopStore(DriverStore):
     """A store on an asynchronous driver: ours on our loop, a caller's on its own."""
 

@@ -19,6 +19,11 @@ _BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
 _LOCAL_FILE = re.compile(r"token file|\(os error \d+\)")
 _LONGEST = 10_000  # the body of an answer may follow
 _KIND = re.compile(r"kind: (\w+)")
+_TUNNELS = {
+    "ProxyAuthRequired": "a proxy answered 407 and made no connection",
+    "TunnelUnsuccessful": "a proxy refused to make a connection",
+}
+_TUNNEL = re.compile(rf"\b({'|'.join(_TUNNELS)})\b")
 
 _TRANSPORT: dict[str, type[Exception]] = {"Connect": Unconnected, "Timeout": TimeoutError}
 
@@ -75,7 +80,8 @@ def understood(error: Exception, bucket: str) -> Exception:
         return Garbled(text)
     kind = _KIND.search(text)
     if kind:
-        return _TRANSPORT.get(kind[1], ConnectionError)(text)
+        tunnel = _TUNNEL.search(text)
+        return _TRANSPORT.get(kind[1], ConnectionError)(_TUNNELS[tunnel[1]] if tunnel else text)
     return error
 
 

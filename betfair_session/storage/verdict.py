@@ -16,6 +16,7 @@ from .faults import (
     KEEPABLE,
     NO_FILE,
     OBJECT_CALLS,
+    OWN_HEADERS,
     PERHAPS,
     REJECTED_CREDENTIALS,
     STATUSES,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
 _GARBLED = "aiohttp:HttpProcessingError"
+_PROXY = "aiohttp:ClientHttpProxyError"
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _CLEANERS = (
     (re.compile(r"(?<=://)[^/\s]*@"), ""),
@@ -48,11 +50,15 @@ _CLEANERS = (
 class Refusal(Exception):
     """An HTTP answer that is no success, where a driver has no good error of its own for it."""
 
-    def __init__(self, status: int, code: str, text: str) -> None:
-        """Keep the HTTP status, the server's error code (or "") and what else it said."""
+    def __init__(self, status: int, code: str, text: str, *, own: bool = False) -> None:
+        """Keep the HTTP status, the server's error code (or "") and what else it said.
+
+        `own` says that the answer is the store's even without a code.
+        """
         super().__init__(text)
         self.status_code = status
         self.error_code = code
+        self.own = own
 
 
 class NoCredentials(Exception):
@@ -166,6 +172,16 @@ def _of_credentials(error: BaseException, status: int) -> bool:
     return CREDENTIALS_ONLY in _names(error) and status not in (401, 403)
 
 
+def _in_own_words(error: BaseException, code: str) -> bool:
+    """Tell whether an answer shows that the store gave it, and not something on the way there."""
+    if code or getattr(error, "own", False):
+        return True
+    response = getattr(error, "response", None)
+    headers = _inside(response, "ResponseMetadata", "HTTPHeaders")
+    headers = headers or getattr(response, "headers", None) or {}
+    return any(_inside(headers, name) for name in OWN_HEADERS)
+
+
 def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
     """Return what lies in mappings within mappings, or None."""
     for name in names:
@@ -209,6 +225,9 @@ def judge(error: BaseException, *, cloud: bool = False) -> Verdict:
     """
     for each in chain(error):
         answer = _answer(each)
+        if _PROXY in _names(each):
+            told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
+            return Verdict("unreachable", Sent.UNCONNECTED, told)
         if answer is not None:
             return _of_answer(each, *answer, clean(_text(error)))
     text, name = clean(_text(error)), type(error).__name__
@@ -236,10 +255,13 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdi
     more = ADVICE.get(code) or (text if reason == "other" else "")
     if _of_credentials(error, status):
         return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+    if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
+        # A proxy or gateway refuses in the same statuses; a live token would look absent, or
+        # another's write be seen where there was none.
+        told = f"{status} without a store's own words; is the endpoint right, and its way there?"
+        return Verdict("server", Sent.MAYBE, told)
     if reason == "missing" and not code:
-        # What routes requests says so, too; a live token would look absent.
-        reason = "server"
-        more = "without a store's own words; is the endpoint right, and its way there?"
+        reason, more = "server", "it does not say what is missing"
     sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
     return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
 

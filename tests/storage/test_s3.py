@@ -85,7 +85,7 @@ class _S3(FsspecObjectStoreContract):
     ) -> None:
         """Its last attempt was refused; of an earlier one nobody knows."""
         line.proxy.clear()
-        line.proxy.fail("PUT", Answer(500), times=9)
+        line.proxy.fail("PUT", dialects.s3(500, "InternalError"), times=9)
         store = line.store
         if whose != "ours":
             options = line.server.options(line.proxy.endpoint)
