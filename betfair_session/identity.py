@@ -12,7 +12,7 @@ from .closing import Closable
 from .endpoint import Endpoint, https_base
 from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
-from .secret import Secret
+from .secret import Secret, check_credential
 from .tokens import is_token
 from .transport import (
     NoAnswerError,
@@ -157,7 +157,8 @@ class IdentityClient(Closable):
             LoginRefused: Betfair answered with another status than SUCCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
             CertificateError: the certificate is unfit or cannot be read; nothing was sent.
-            ConfigurationError: the client has no certificate, or its proxy cannot be used.
+            ConfigurationError: the client has no certificate, its proxy cannot be used, or the
+                username or password is empty or holds a control character; nothing was sent.
         """
         from .answers import read_certlogin
 
@@ -166,6 +167,7 @@ class IdentityClient(Closable):
         if self._certificate is None:
             message = "certlogin needs a client certificate; give IdentityClient one"
             raise ConfigurationError(message)
+        given = self._given(username, password)
         files = None
         if self._session is not None:
             self._warn(self._certificate.check())
@@ -173,7 +175,7 @@ class IdentityClient(Closable):
         answer = self._send_form(
             endpoint, username, password, self._seconds(timeout), files=files, certified=True
         )
-        return read_certlogin(endpoint, answer)
+        return read_certlogin(endpoint, answer, given)
 
     def login(
         self,
@@ -199,9 +201,12 @@ class IdentityClient(Closable):
         Raises:
             LoginRefused: Betfair answered with another status than SUCCESS or LIMITED_ACCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
-            ConfigurationError: `code` failed, or took too long; nothing was sent.
+            ConfigurationError: `code` failed, or took too long; a value is empty or holds a
+                control character; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
+        code = code if code is None or callable(code) else Secret(code)
+        given = self._given(username, password)
         end = time.monotonic() + self._seconds(timeout)
         code = _two_step(code)
         seconds = end - time.monotonic()
@@ -219,7 +224,7 @@ class IdentityClient(Closable):
 
         endpoint = Endpoint("login", self._base)
         answer = self._send_form(endpoint, username, password, seconds)
-        token, limited = read_login(endpoint, answer)
+        token, limited = read_login(endpoint, answer, given)
         if limited:
             _log.warning("Betfair calls this session's access limited")
         return token
@@ -298,6 +303,12 @@ class IdentityClient(Closable):
         place = vars(self).get("_jurisdiction")  # missing if it was never wholly made
         return f"IdentityClient(jurisdiction={place.name if place else None!r})"
 
+    def _given(self, username: Secret, password: Secret) -> dict[str, Secret]:
+        """Return what a login sends, by name, after a look at it: a wrong one locks accounts."""
+        check_credential(username, "username")
+        check_credential(password, "password")
+        return {"username": username, "password": password, "app_key": self._app_key}
+
     def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
         """Call keepAlive or logout, which may be repeated."""
         from .answers import read_session
@@ -366,7 +377,7 @@ def _unanswered(endpoint: Endpoint, why: NoAnswerError) -> IdentityUnavailable:
     return error
 
 
-def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
+def _two_step(code: Secret | Callable[[], str] | None) -> Secret | None:
     """Return the two-step code, asking for it if need be."""
     if code is None:
         return None
@@ -375,18 +386,14 @@ def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
     except Exception as error:  # noqa: BLE001 - it is the caller's code
         message = f"the two-step code could not be had: {type(error).__name__}"
     else:
-        if _is_text(found.reveal()):
-            return found
-        message = 'the two-step code must be a text, such as "123456"'
-    raise ConfigurationError(message)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+        if found.reveal() != "":
+            check_credential(found, "code")
+        return found
+    raise ConfigurationError(message, argument="code")
 
 
 def _check_sendable(value: Secret, name: str) -> None:
     """See that a value can be sent as a header."""
     if not is_token(value.reveal()):
         message = f"the {name} must be 1 to 512 printable ASCII characters without spaces"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument=name)

@@ -5,12 +5,16 @@ requests' exceptions keep the request, and with it what it carries. None of them
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .deadline import NoThreadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_DEEPEST = 16  # errors in a chain
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 def describe(error: BaseException) -> str:
@@ -29,7 +33,9 @@ def describe(error: BaseException) -> str:
     # urllib3 blames the proxy also for what the server behind it does with a request.
     proxied = isinstance(error, requests.exceptions.ProxyError) and never_left(error)
     whose = "the proxy: " if proxied else ""
-    for cause in _chain(error):
+    for cause in chain(error):
+        if refused := _no_tunnel(cause):
+            return f"a proxy answered {refused[1]} and made no connection"
         if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
             return f"{whose}{type(cause).__name__}: {cause.strerror}"
     return "timed out" if isinstance(error, requests.Timeout) else whose + type(error).__name__
@@ -49,26 +55,37 @@ def never_left(error: BaseException) -> bool:
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     kinds = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
-    return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in _chain(error))
+    return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in chain(error))
 
 
-def _no_tunnel(error: BaseException) -> bool:
-    """Tell whether a proxy answered that it makes no connection, in the words of Python's http."""
-    return isinstance(error, OSError) and str(error).startswith("Tunnel connection failed")
+def _no_tunnel(error: BaseException) -> re.Match[str] | None:
+    """Find a proxy's answer that it makes no connection, in the words of Python's http."""
+    return _TUNNEL.match(str(error)) if isinstance(error, OSError) else None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to what it was made of, as requests and urllib3 keep it."""
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an error to what it was made of, as the code that raised it says.
+
+    Never to its `__context__`: that leads out of the library, into the error which the caller was
+    handling when it called.
+
+    Args:
+        error: where to begin.
+
+    Yields:
+        `error` itself, then what each was raised from or carries, outermost first.
+    """
     seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        inner = next((part for part in cause.args if isinstance(part, BaseException)), None)
-        reason = getattr(cause, "reason", None)
-        cause = (
-            inner
-            or (reason if isinstance(reason, BaseException) else None)
-            or cause.__cause__
-            or cause.__context__
-        )
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen and len(seen) < _DEEPEST:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or _carried(each)
+
+
+def _carried(error: BaseException) -> BaseException | None:
+    """Return the error that another one keeps: requests and urllib3, azure, botocore do."""
+    settings = getattr(error, "kwargs", None)
+    held = [*error.args, *(getattr(error, name, None) for name in ("reason", "inner_exception"))]
+    held += [settings.get("error")] if isinstance(settings, dict) else []
+    return next((each for each in held if isinstance(each, BaseException)), None)

@@ -55,11 +55,11 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     """
     if not verify or not isinstance(verify, bool | str | os.PathLike):
         message = "verify must be True or the path of a CA bundle: TLS is always verified"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="verify")
     verify = verify if isinstance(verify, bool) else os.path.expanduser(os.fspath(verify))
     if isinstance(verify, str) and not os.path.exists(verify):
         message = f"the CA bundle {verify!r} does not exist"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="verify")
     if isinstance(verify, str) and not os.path.isdir(verify):
         _check_bundle(verify)
     return verify
@@ -76,7 +76,7 @@ def _check_bundle(path: str) -> None:
         if b"CERTIFICATE-----" in content:
             return
         problem = f"the CA bundle {path!r} holds no certificate in PEM form"
-    raise ConfigurationError(problem)
+    raise ConfigurationError(problem, argument="verify")
 
 
 def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | None:

@@ -253,6 +253,10 @@ def test_a_configuration_that_cannot_work(
     [
         ([], "COMMAND"),
         (["nonsense"], "invalid choice"),
+        (["tokne"], "`token`"),
+        (["certificate", "crate"], "`create`"),
+        (["sandbox", "--port", "65534"], "--port: must be a port"),
+        (["sandbox", "--port", "hidden-value"], "--port: must be a port"),
         (["token", "store"], "both STORE and KEY"),
         (["token", "store", "key", "hidden-value"], "too many arguments"),
         (["token", "--password=hidden-value"], "unknown option --password"),

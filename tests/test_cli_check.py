@@ -16,6 +16,8 @@ from betfair_session.login import lock as locks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from storage.places import BucketPlace
+
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -275,3 +277,31 @@ def test_status_as_json(sandbox: Sandbox, variables: dict[str, str], tmp_path: P
     assert (login["state"], login["owner"]) == ("held", "another machine")
     assert (login["ttl_seconds"], login["status"]) == (30.0, None)
     assert datetime.fromisoformat(login["since"]).timestamp() == pytest.approx(time.time(), abs=60)
+
+
+@pytest.mark.parametrize("cloud_lane", ["s3", "obstore+s3"])
+@pytest.mark.parametrize("command", ["check", "status", "logout", "token"])
+def test_a_missing_file_with_credentials_is_no_missing_token(
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    tmp_path: Path,
+    cloud_place: BucketPlace,
+    command: str,
+) -> None:
+    """A live token is stored; nothing is said of it, and it is neither ended nor replaced."""
+    cloud_place.put(KEY, b"token")
+    options = {"endpoint_url": cloud_place.options["endpoint_url"]}
+    variables |= {
+        "BETFAIR_SESSION_STORE": cloud_place.url(),
+        "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
+        "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/r",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "gone"),
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONWARNINGS": "default",  # of botocore's
+    }
+    done = cli(command, variables=variables, directory=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert str(tmp_path / "gone") in done.stderr
+    assert sandbox.counts() == {}
+    assert cloud_place.keys() == [KEY]

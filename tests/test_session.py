@@ -129,6 +129,21 @@ def test_a_token_that_somebody_else_wrote_is_used(
     assert sandbox.counts() == {"keepAlive": 1}
 
 
+def test_a_token_from_a_windows_shell_is_used_replaced_and_logged_out(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """PowerShell writes UTF-16; what is compared at a write is the object as it lies there."""
+    for end in (sandbox.expire_all, lambda: manager.logout(tmp_path, KEY)):
+        token = sandbox.issue()
+        (tmp_path / KEY).write_bytes(b"\xff\xfe" + f"{token}\r\n".encode("utf-16-le"))
+        assert manager.get_session(tmp_path, KEY) == token
+        end()
+        assert live(sandbox) == []
+    assert not (tmp_path / KEY).exists()
+    assert manager.get_session(tmp_path, KEY) in live(sandbox)
+    assert sandbox.counts()["certlogin"] == 1
+
+
 @pytest.mark.parametrize("content", ["", "\n", "   ", "not a token", "x" * 600, UNKNOWN])
 def test_what_is_no_live_token_is_replaced(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path, content: str
@@ -298,7 +313,7 @@ def test_a_logout_that_hangs_is_given_up(
 
 def test_junk_is_not_logged_out_to_the_letter(manager: SessionManager, tmp_path: Path) -> None:
     """Nor touched."""
-    (tmp_path / KEY).write_bytes(b"\x00junk")
+    (tmp_path / KEY).write_bytes(b"\x00junk\xff")
     (tmp_path / KEY).chmod(0o600)
     with pytest.raises(NotATokenError) as caught:
         manager.logout(tmp_path, KEY)
@@ -306,7 +321,7 @@ def test_junk_is_not_logged_out_to_the_letter(manager: SessionManager, tmp_path:
         f"{KEY!r} in {tmp_path} holds something that is no session token, so there is nothing to "
         "log out and it is left untouched. Is the key mistyped?"
     )
-    assert (tmp_path / KEY).read_bytes() == b"\x00junk"
+    assert (tmp_path / KEY).read_bytes() == b"\x00junk\xff"
 
 
 def test_threads_share_one_login_and_one_keepalive(

@@ -29,7 +29,7 @@ from betfairlightweight import endpoints, resources
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
-from betfair_session.betting import session_is_invalid
+from betfair_session.betting import names_invalid_session
 from betfair_session.clocks import now as both_clocks, passed
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.keepalive import keep_alive_interval
@@ -308,7 +308,7 @@ class _RenewingEndpoint(_StraightEndpoint):
         try:
             return super().request(method, params, session)
         except APIError as error:
-            if not session_is_invalid(error.response):
+            if not names_invalid_session(error.response):
                 raise
             rejection = error
         self.client.renew_token(sent)

@@ -19,11 +19,9 @@ from betfair_session.exceptions import (
     LoginBrake,
     LoginRefused,
     LoginTimeout,
-    StoreError,
     StoreUnavailable,
 )
 from betfair_session.secret import Secret, SecretBytes
-from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import blank, fingerprint, is_blank, parse_token
 
@@ -267,27 +265,7 @@ class Runner:
         if not effect.shared:
             return do.Written(self._store.replace(key, content, timeout=self._timeout()))
         version = self._write(key, content, effect.version)
-        if effect.gives_back or not self._store.probe:
-            return do.Written(version)
-        return self._prove(key, content, effect.version, version)
-
-    def _prove(self, key: str, content: bytes, before: str | None, version: str) -> do.Written:
-        """Make the same conditional write again: a store that takes it ignores conditions."""
-        try:
-            version = self._write(key, content, before)
-        except VersionConflict:
-            self._store.probe = False
-            return do.Written(version)
-        except StoreError as error:
-            _log.debug("%s could not be probed: %s", self._store.label, error)
-            return do.Written(version)
-        _log.warning(
-            "%s ignores the conditions of writes, so each process logs in by itself; see "
-            "backends.md for stores that share one login",
-            self._store.label,
-        )
-        self._store.atomic = False
-        return do.Written(version, honest=False)
+        return do.Written(version, honest=self._store.atomic)
 
     def _write_token(self, effect: do.WriteToken) -> do.Written:
         content = SecretBytes(effect.token.reveal().encode() if effect.token else blank())

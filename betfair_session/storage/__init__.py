@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from betfair_session.deadline import run_within
 from betfair_session.exceptions import ConfigurationError
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from .contract import TokenStore
 
-    Store: TypeAlias = (
-        "str | os.PathLike[str] | AbstractFileSystem | tuple[AbstractFileSystem, str]"
-    )
+# A Union, so that a caller's `Store | None` works where nothing has imported fsspec.
+Store: TypeAlias = Union[
+    str, "os.PathLike[str]", "AbstractFileSystem", "tuple[AbstractFileSystem, str]"
+]
+"""What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
 
 _LOCAL = frozenset({"file", "local"})
 _S3 = frozenset({"s3", "s3a"})

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver
+from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .loop import background_loop, own, run
-from .loop_driver import OPENING, LoopStore
+from .loop_driver import OPENING, LoopStore, proxy_for
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class AzureStore(LoopStore):
         async def connect() -> Driver:
             filesystem = kind(**options)
             transport = filesystem.service_client._pipeline._transport
+            transport._use_env_settings = False  # see proxy_for
             await transport.open()
             # aiohttp sends a PUT again by itself when its connection is lost.
             transport.session._retry_connection = False
@@ -70,7 +71,7 @@ class AzureStore(LoopStore):
         # Below the client's download_blob: that asks for a range, which an empty blob does not
         # have, and repeats a broken download three times, whatever it was told.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
-            cls=lambda *answer: answer, **_once(timeout)
+            cls=lambda *answer: answer, **self._once(driver, timeout)
         )
         content = bytearray()
         try:
@@ -83,8 +84,8 @@ class AzureStore(LoopStore):
         return StoredObject(
             bytes(content[: MAX_READ + 1]),
             version_in(headers["ETag"]),
-            headers["Last-Modified"].timestamp(),
-            headers["Date"].timestamp(),
+            seconds_of(headers["Last-Modified"]),
+            seconds_of(headers["Date"]),
         )
 
     async def _write(
@@ -103,18 +104,24 @@ class AzureStore(LoopStore):
             {"etag": version, "match_condition": MatchConditions.IfNotModified} if version else {}
         )
         answer = await self._blob(driver, name).upload_blob(
-            content, overwrite=not absent, max_concurrency=1, **condition, **_once(timeout)
+            content,
+            overwrite=not absent,
+            max_concurrency=1,
+            **condition,
+            **self._once(driver, timeout),
         )
         return version_in(answer["etag"])
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
-        await self._blob(driver, name).delete_blob(**_once(timeout))
+        await self._blob(driver, name).delete_blob(**self._once(driver, timeout))
 
-
-def _once(timeout: float) -> dict[str, Any]:
-    """Return what keeps the client to one attempt, and that to `timeout` seconds."""
-    return {
-        "retry_total": 0,
-        "connection_timeout": min(CONNECT_TIMEOUT, timeout),
-        "read_timeout": timeout,
-    }
+    def _once(self, driver: Driver, timeout: float) -> dict[str, Any]:
+        """Return what keeps the client to one attempt, and that to `timeout` seconds."""
+        url = driver.service_client.url
+        proxy = proxy_for(url) if self._theirs is None else None
+        return {
+            "retry_total": 0,
+            "connection_timeout": min(CONNECT_TIMEOUT, timeout),
+            "read_timeout": timeout,
+            **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
+        }

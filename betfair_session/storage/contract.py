@@ -57,9 +57,10 @@ class TokenStore(Closable):
 
     Attributes:
         label: the store's URL for people, without credentials.
-        atomic: whether `create` and `replace_if_version` are atomic between processes.
-        probe: whether the endpoint may ignore conditions although the driver sends them (an
-            S3-compatible server), so that the first use has to try it out.
+        atomic: whether `create` and `replace_if_version` are atomic between processes; it may
+            turn False when the first lock is written.
+        probe: whether the endpoint may not keep conditions although the driver sends them (an
+            S3-compatible server); the first write of a lock tries it out.
         on_this_machine: whether `modified` comes from a machine's own clock, which can be set.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import abstractmethod
@@ -12,12 +13,15 @@ from betfair_session.exceptions import ConfigurationError
 
 from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
-from .location import redact
+from .location import LOCK_SUFFIX, redact
 from .once import Once
-from .verdict import dropped, judge
+from .verdict import Altered, Refusal, condition_refused, credentials_rejected, dropped, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
+
+_log = logging.getLogger("betfair_session.storage")
 
 T = TypeVar("T")
 
@@ -29,6 +33,21 @@ Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 
 CONNECT_TIMEOUT = 3
 """Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
+
+
+def seconds_of(date: str | datetime | None) -> float | None:
+    """Return a header's date in seconds since the epoch; None where it is missing or none.
+
+    Something between here and the store may leave it out, or write it in its own way.
+    """
+    if isinstance(date, str):
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+    return date.timestamp() if date else None
 
 
 class DriverStore(TokenStore):
@@ -126,22 +145,21 @@ class DriverStore(TokenStore):
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read one object; see TokenStore.read."""
+        return self._call("read", key, self._look, timeout)
 
-        def work(driver: Driver, name: str, deadline: float) -> StoredObject | None:
-            # A server closes idle connections, which shows only when one is used again. A caller's
-            # driver sees to that by itself.
-            again = self._theirs is None
-            while True:
-                try:
-                    return self._run(driver, deadline, lambda left: self._read(driver, name, left))
-                except Exception as error:  # noqa: PERF203 - it loops at most once
-                    if judge(error).reason == "missing":
-                        return None
-                    if not (again and dropped(error)):
-                        raise
-                    again = False
-
-        return self._call("read", key, work, timeout)
+    def _look(self, driver: Driver, name: str, deadline: float) -> StoredObject | None:
+        # A server closes idle connections, which shows only when one is used again. A caller's
+        # driver sees to that by itself.
+        again = self._theirs is None
+        while True:
+            try:
+                return self._run(driver, deadline, lambda left: self._read(driver, name, left))
+            except Exception as error:  # noqa: PERF203 - it loops at most once
+                if judge(error, cloud=True).reason == "missing":
+                    return None
+                if not (again and dropped(error)):
+                    raise
+                again = False
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Write an object that must not exist: a conditional request; see TokenStore.create."""
@@ -162,7 +180,7 @@ class DriverStore(TokenStore):
             try:
                 self._run(driver, deadline, lambda left: self._delete(driver, name, left))
             except Exception as error:
-                if judge(error).reason != "missing":
+                if judge(error, cloud=True).reason != "missing":
                     raise
 
         self._call("delete", key, work, timeout)
@@ -178,10 +196,24 @@ class DriverStore(TokenStore):
         version: str | None = None,
     ) -> str:
         def work(driver: Driver, name: str, deadline: float) -> str:
-            def write(left: float) -> Soon[str]:
-                return self._write(driver, name, content, left, absent=absent, version=version)
+            def write(*, asking: bool) -> str:
+                known = version if asking else None
+                return self._run(
+                    driver,
+                    deadline,
+                    lambda left: self._write(
+                        driver, name, content, left, absent=absent and asking, version=known
+                    ),
+                )
 
-            return self._run(driver, deadline, write)
+            def look() -> StoredObject | None:
+                return self._look(driver, name, deadline)
+
+            if not (absent or version):
+                return write(asking=False)
+            return _Conditional(self, write, look, content, version).send(
+                lock=key.endswith(LOCK_SUFFIX)
+            )
 
         return self._call(verb, key, work, timeout)
 
@@ -192,9 +224,23 @@ class DriverStore(TokenStore):
         deadline = time.monotonic() + timeout
         driver = self._driver(timeout) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
+
+        def work_again() -> T:
+            try:
+                return work(driver, name, deadline)
+            except Exception as error:
+                if self._theirs is not None or not credentials_rejected(error):
+                    raise
+            # Drivers read key files once; tools rewrite them while the program runs.
+            self._renew(driver)
+            return work(self._driver(deadline - time.monotonic()), name, deadline)
+
         single = self.single or self._theirs is None
-        operation = Operation(verb, self.label, key, self.hints, single)
-        return attempt(lambda: work(driver, name, deadline), operation)
+        return attempt(work_again, Operation(verb, self.label, key, self.hints, single, cloud=True))
+
+    def _renew(self, driver: Driver) -> Driver:
+        """Have our driver opened anew by the next call; return one that is used no more."""
+        return self._processes[os.getpid()].renew(driver)
 
     @abstractmethod
     def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
@@ -204,5 +250,97 @@ class DriverStore(TokenStore):
         """Return our own driver, opened once in each process."""
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         once = self._processes.setdefault(os.getpid(), Once())
-        operation = Operation("open", self.label, hints=self.hints)
+        operation = Operation("open", self.label, hints=self.hints, cloud=True)
         return attempt(lambda: once.get(self._open, timeout=timeout), operation)
+
+
+class _Conditional:
+    """One conditional write, to a server that may not know conditions.
+
+    Where the server turns out not to keep them, the store is `atomic` no longer, and looks before
+    it writes.
+    """
+
+    def __init__(
+        self,
+        store: DriverStore,
+        write: Callable[..., str],
+        look: Callable[[], StoredObject | None],
+        content: bytes,
+        version: str | None,
+    ) -> None:
+        self._store = store
+        self._write = write
+        self._look = look
+        self._content = content
+        self._version = version
+
+    def send(self, *, lock: bool) -> str:
+        """Write; with the lock, the first write also tries the server out."""
+        store = self._store
+        if not store.atomic:
+            return self._by_looking()
+        refused = ""
+        while True:
+            try:
+                version = self._write(asking=True)
+            except Exception as error:
+                status = condition_refused(error) if store.probe else ""
+                if not status or (status == "412" and not lock):
+                    raise
+                failed = error
+            else:
+                return self._try_out(version) if lock and store.probe else version
+            # Another writer may have been faster; only the same answer twice, while the condition
+            # holds, is the server's own manner.
+            if status == "412" and not self._holds():
+                raise failed
+            if status != "412" or refused:
+                break
+            refused = status
+        version = self._by_looking()
+        self._distrust(f"answers {status} to them")
+        return version
+
+    def _holds(self) -> bool:
+        found = self._look()
+        return (found.version if found else None) == self._version
+
+    def _by_looking(self) -> str:
+        if not self._holds():
+            raise Refusal(412, "PreconditionFailed", "another write was first")
+        return self._write(asking=False)
+
+    def _try_out(self, version: str) -> str:
+        """Make the same write again, which must fail now, and read back what was written."""
+        store = self._store
+        try:
+            ignored = False
+            try:
+                version = self._write(asking=True)
+                ignored = True
+            except Exception as error:
+                if judge(error, cloud=True).reason != "conflict":
+                    raise
+            found = self._look()
+        except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
+            _log.debug(
+                "%s could not be tried out: %s", store.label, judge(error, cloud=True).detail
+            )
+            return version
+        if found is not None and found.version == version and found.content != self._content:
+            raise Altered
+        store.probe = False
+        if ignored:
+            self._distrust("ignores them")
+        return version
+
+    def _distrust(self, why: str) -> None:
+        store = self._store
+        store.atomic = store.probe = False
+        _log.warning(
+            "%s does not keep the conditions of writes (it %s), so each process logs in by itself; "
+            "see backends.md for stores that share one login",
+            store.label,
+            why,
+        )

@@ -2,7 +2,7 @@
 
 `explain` puts the verdict on an error into a sentence for people. The foreign error is kept as the
 cause only if it cannot carry a credential: some hold the request, and with it its Authorization
-header.
+header. Its frames, where a token may be, are never kept.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Operation(NamedTuple):
         hints: what to do about a reason, where the store knows better than `HINTS`.
         single: whether the driver sends a request at most once. One that repeats requests by
             itself can fail last time and have written before.
+        cloud: whether the store is a cloud, which knows no local files.
     """
 
     verb: str
@@ -48,6 +49,7 @@ class Operation(NamedTuple):
     key: str | None = None
     hints: Mapping[str, str] = MappingProxyType({})
     single: bool = True
+    cloud: bool = False
 
     @property
     def writes(self) -> bool:
@@ -81,12 +83,12 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     Returns:
         The error to raise, outside of the `except` block so that the foreign one does not become
         its context: VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError. The
-        foreign error is its cause if that holds no credential.
+        foreign error is its cause if that holds no credential, without its traceback.
     """
     what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
     try:  # they are needed by nobody whose calls succeed
         from .faults import HINTS, WHAT
-        from .verdict import judge, may_keep
+        from .verdict import bare, judge
     except OSError as lost:  # no descriptor is left to read them with, most likely
         return StoreUnavailable(
             f"cannot {operation.verb} {what}: no file can be opened ({lost.strerror})",
@@ -96,7 +98,7 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
             landed=operation.writes,
         )
 
-    verdict = judge(error)
+    verdict = judge(error, cloud=operation.cloud)
     reason = verdict.reason
     if reason == "missing":
         reason = "conflict" if operation.verb == "replace if unchanged" else "no-bucket"
@@ -107,8 +109,8 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     hint = operation.hints.get(reason) or HINTS.get(reason)
     message = f"cannot {operation.verb} {what}: {WHAT[reason]} ({verdict.detail})"
     message = f"{message}; {hint}" if hint else message
-    if reason == "exhausted":
-        reason = "busy"  # programs do the same about both
+    # Programs do the same about both.
+    reason = {"exhausted": "busy", "no-file": "forbidden"}.get(reason, reason)
     ours: BetfairSessionError
     if reason == "configuration":
         ours = ConfigurationError(message)
@@ -125,8 +127,7 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
             reason=reason,
             landed=_landed(verdict, operation),
         )
-    if may_keep(error):
-        ours.__cause__ = error
+    ours.__cause__ = bare(error)
     return ours
 
 

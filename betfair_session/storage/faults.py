@@ -27,6 +27,7 @@ WHAT = {
     "forbidden": "access was refused",
     "full": "there is no room left",
     "no-bucket": "there is no such bucket, container or directory",
+    "no-file": "a local file that its driver needs cannot be read",
     "other": "it was refused",
     "read-only": "it cannot be written",
     "server": "the store failed",
@@ -41,6 +42,8 @@ HINTS = {
     "forbidden": "check the permissions, and the credentials where there are any",
     "full": "free some space or raise the quota",
     "no-bucket": "create it, or correct its name",
+    "no-file": "put it there, or correct the option or variable that names it: a key or token "
+    "file, a program for credentials, or the authorities (verify, AWS_CA_BUNDLE)",
     "read-only": "choose a place that can be written",
     "server": "try again in a moment",
     "throttled": "try again in a moment",
@@ -111,11 +114,28 @@ CODES = {
 PERHAPS = frozenset({"502", "504", "OperationTimedOut"})
 """HTTP statuses and error codes of whoever did not wait for what may still be done."""
 
+OWN_HEADERS = ("x-amz-request-id", "x-ms-request-id", "x-guploader-uploadid")
+"""What the clouds put into each answer, and nothing on the way to them does."""
+
 CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
 """An error that may hold the answer of a credential service; with 401 and 403 it is the store's."""
 
 OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
 """The calls of S3; any other that botocore makes is for credentials."""
+
+REJECTED_CREDENTIALS = frozenset(
+    (
+        # Amazon S3 and STS
+        *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
+        *("InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired"),
+        # Azure: a signature that has expired, or by a key that the account has no more
+        "AuthenticationFailed",
+    )
+)
+"""Error codes that say, as a 401 does, that the credentials are not good, or no longer."""
+
+UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
+"""The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
 
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 
@@ -139,6 +159,7 @@ TYPES = {
     # ours, and the interpreter's
     "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
     "betfair_session:Garbled": _GARBLED,
+    "betfair_session:Altered": ("configuration", Sent.MAYBE),
     "betfair_session:NoThreadError": ("exhausted", Sent.NEVER),
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,
@@ -248,6 +269,9 @@ TYPES = {
     "obstore:BaseError": ("other", Sent.MAYBE),
 }
 """What an error's type means: by the root package and the name of its class, or of a base."""
+
+NO_FILE = ("no-file", Sent.NEVER)
+"""What a missing or forbidden local file means to a cloud: its driver needs one."""
 
 _BEFORE = Sent.ANSWERED  # the system refused the call itself
 

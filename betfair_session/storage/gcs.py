@@ -15,15 +15,15 @@ import asyncio
 import json
 import secrets
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver
+from .driver import CONNECT_TIMEOUT, Driver, seconds_of
+from .faults import OWN_HEADERS
 from .loop import background_loop, own, read_start, run
-from .loop_driver import OPENING, LoopStore
+from .loop_driver import OPENING, LoopStore, proxy_for
 from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class GCSStore(LoopStore):
         """Send one request and read the start of its answer."""
         from aiohttp import ClientTimeout
 
+        url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
         if driver.credentials.credentials is not None:
             # It may ask for a new token, and would block the loop.
@@ -93,12 +94,13 @@ class GCSStore(LoopStore):
         limit = ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
         async with session.request(
             method,
-            f"{driver._location}/{path}",
+            url,
             params=driver._get_params(query),
             headers=driver._get_headers(headers),
             data=data,
             timeout=limit,
             allow_redirects=False,
+            proxy=self._proxy(driver, url),
         ) as answer:
             if answer.status < HTTPStatus.MULTIPLE_CHOICES:
                 self._bucket_seen = True
@@ -109,7 +111,13 @@ class GCSStore(LoopStore):
                 text.decode(errors="replace"),
                 upload=method == "POST",
                 emulator=_is_emulator(driver._location),
+                signed=any(name in answer.headers for name in OWN_HEADERS),
             )
+
+    def _proxy(self, driver: Driver, url: str) -> str | None:
+        """Return the environment's proxy, which gcsfs passes by unless it is told."""
+        told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
+        return None if told else proxy_for(url)
 
     async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
@@ -124,8 +132,8 @@ class GCSStore(LoopStore):
         return StoredObject(
             content,
             version_in(headers.get("X-Goog-Generation")),
-            _seconds(headers.get("Last-Modified")),
-            _seconds(headers.get("Date")),
+            seconds_of(headers.get("Last-Modified")),
+            seconds_of(headers.get("Date")),
         )
 
     async def _write(
@@ -173,17 +181,14 @@ class GCSStore(LoopStore):
         await self._send(driver, "DELETE", path, timeout)
 
 
-def _seconds(date: str | None) -> float | None:
-    return parsedate_to_datetime(date).timestamp() if date else None
-
-
-def _refusal(status: int, text: str, *, upload: bool, emulator: bool) -> Refusal:
+def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:
     """Read the error out of an answer, which is JSON or, to a download, plain text.
 
     Google's servers say what is missing, and what else stands in their place with TLS does not.
     """
+    own = emulator or signed
     with suppress(ValueError, KeyError, TypeError):
-        text = str(json.loads(text)["error"]["message"])
+        text, own = str(json.loads(text)["error"]["message"]), True
     code = ""
     if status == HTTPStatus.NOT_FOUND:
         if _SAID in text:
@@ -192,7 +197,7 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool) -> Refusal
             code = "NoSuchBucket"  # an upload needs nothing else
         elif emulator:
             code = _NO_OBJECT
-    return Refusal(status, code, text)
+    return Refusal(status, code, text, own=own)
 
 
 def _is_emulator(location: str) -> bool:

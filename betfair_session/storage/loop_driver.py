@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -22,6 +23,18 @@ T = TypeVar("T")
 
 OPENING = 60.0
 """Seconds for a driver to be opened, or closed again, at most; a call's own time-out ends first."""
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, as requests finds it.
+
+    aiohttp finds it by `trust_env`, but then also takes what .netrc has for the store's host, and
+    refuses to send that beside the store's own authorization.
+    """
+    from requests.utils import get_environ_proxies
+
+    proxies: dict[str, str] = get_environ_proxies(url)
+    return proxies.get(url.partition("://")[0])
 
 
 class LoopStore(DriverStore):
@@ -49,6 +62,12 @@ class LoopStore(DriverStore):
         run(background_loop(), lambda: self._shut(driver), timeout=OPENING)
         message = f"neither the options nor {elsewhere} have any"
         raise NoCredentials(message)
+
+    def _renew(self, driver: Driver) -> Driver:
+        former = super()._renew(driver)
+        if former is not None:
+            asyncio.run_coroutine_threadsafe(self._shut(former), background_loop())
+        return former
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""

@@ -20,7 +20,7 @@ from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .location import is_amazon
 from .obstore_config import complete, endpoint_of, named_endpoint, translate
-from .obstore_errors import surviving, understanding
+from .obstore_errors import understanding
 from .once import Once, OutOfTime
 from .verdict import version_in
 
@@ -146,7 +146,7 @@ class ObstoreStore(DriverStore):
         return store
 
     def _build(self, timeout: timedelta, *, plain: bool) -> Driver:
-        with surviving():
+        with understanding(self._bucket):
             return getattr(self._module, _STORES[self._cloud])(
                 self._bucket,
                 config=self._config,

@@ -10,12 +10,11 @@ that its botocore does not know, conditions among them.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .contract import MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver
+from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
 from .loop_driver import OPENING, LoopStore
@@ -23,6 +22,9 @@ from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
+"""Settings of botocore's client."""
 
 _READ_TIMEOUT = 600
 """Far beyond any call's own time-out, which is what ends a request."""
@@ -78,6 +80,11 @@ class S3Store(LoopStore):
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
         client = run(loop, filesystem.set_session, timeout=OPENING)
+        if not is_amazon(client.meta.endpoint_url):
+            # Over https botocore frames a body to put a checksum behind it, which other servers
+            # refuse, or keep as content. Amazon's Object Lock needs the checksum.
+            for name in _CHECKSUMS - config.keys():
+                setattr(client.meta.config, name, "when_required")
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         handlers = import_module("botocore.handlers")
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
@@ -111,13 +118,11 @@ class S3Store(LoopStore):
             content = await read_start(answer["Body"], MAX_READ + 1)
         finally:
             answer["Body"].close()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        modified = answer.get("LastModified")
         return StoredObject(
             content,
             version_in(answer.get("ETag")),
-            modified.timestamp() if modified else None,
-            parsedate_to_datetime(date).timestamp() if date else None,
+            seconds_of(answer.get("LastModified")),
+            seconds_of(answer["ResponseMetadata"]["HTTPHeaders"].get("date")),
         )
 
     async def _write(

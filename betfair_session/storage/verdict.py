@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from betfair_session.network import chain
 from betfair_session.value import Value
 
 from .faults import (
@@ -13,10 +14,14 @@ from .faults import (
     CREDENTIALS_ONLY,
     ERRNOS,
     KEEPABLE,
+    NO_FILE,
     OBJECT_CALLS,
+    OWN_HEADERS,
     PERHAPS,
+    REJECTED_CREDENTIALS,
     STATUSES,
     TYPES,
+    UNKNOWN_CONDITION,
     Sent,
 )
 
@@ -25,8 +30,9 @@ if TYPE_CHECKING:
 
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
-_DEEPEST_CHAIN = 8
 _GARBLED = "aiohttp:HttpProcessingError"
+_PROXY = "aiohttp:ClientHttpProxyError"
+_FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _CLEANERS = (
     (re.compile(r"(?<=://)[^/\s]*@"), ""),
     (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), "?…"),
@@ -44,15 +50,28 @@ _CLEANERS = (
 class Refusal(Exception):
     """An HTTP answer that is no success, where a driver has no good error of its own for it."""
 
-    def __init__(self, status: int, code: str, text: str) -> None:
-        """Keep the HTTP status, the server's error code (or "") and what else it said."""
+    def __init__(self, status: int, code: str, text: str, *, own: bool = False) -> None:
+        """Keep the HTTP status, the server's error code (or "") and what else it said.
+
+        `own` says that the answer is the store's even without a code.
+        """
         super().__init__(text)
         self.status_code = status
         self.error_code = code
+        self.own = own
 
 
 class NoCredentials(Exception):
-    """The driver found no credentials, or could not renew them; nothing was sent."""
+    """The driver found no credentials, or could not renew them; nothing was sent.
+
+    Attributes:
+        rejected: whether a service that was asked for a token answered that the key is not good.
+    """
+
+    def __init__(self, text: str, *, rejected: bool = False) -> None:
+        """Keep the words."""
+        super().__init__(text)
+        self.rejected = rejected
 
 
 class Garbled(Exception):
@@ -71,6 +90,16 @@ def version_in(value: object) -> str:
     return str(value)
 
 
+class Altered(Exception):
+    """A server keeps other bytes than it was sent."""
+
+    def __str__(self) -> str:
+        return (
+            "the server keeps other content than was written, most likely with a checksum's frame "
+            "around it; give config_kwargs={'request_checksum_calculation': 'when_required'}"
+        )
+
+
 class Unconnected(ConnectionError):
     """There was no connection to send a request on."""
 
@@ -79,8 +108,9 @@ class Verdict(Value):
     """What an error means.
 
     Attributes:
-        reason: one of StoreError's reasons, or "missing" (no such object), "configuration" or
-            "exhausted" (no descriptor or thread left; outside it is "busy").
+        reason: one of StoreError's reasons, or "missing" (no such object), "configuration",
+            "exhausted" (no descriptor or thread left; outside it is "busy") or "no-file" (a local
+            one that a cloud's driver needs; outside it is "forbidden").
         sent: how far the request came.
         detail: the error in a few words, without credentials.
     """
@@ -102,15 +132,6 @@ def clean(text: str) -> str:
     lines = [line.strip() for line in scrub(text[:_LONGEST_TEXT]).splitlines() if line.strip()]
     line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
     return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
-
-
-def _chain(error: BaseException | None, *, contexts: bool) -> Iterator[BaseException]:
-    """Yield `error` and what it was raised from, outermost first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen and len(seen) < _DEEPEST_CHAIN:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (error.__context__ if contexts else None)
 
 
 def _names(error: BaseException) -> Iterator[str]:
@@ -151,6 +172,16 @@ def _of_credentials(error: BaseException, status: int) -> bool:
     return CREDENTIALS_ONLY in _names(error) and status not in (401, 403)
 
 
+def _in_own_words(error: BaseException, code: str) -> bool:
+    """Tell whether an answer shows that the store gave it, and not something on the way there."""
+    if code or getattr(error, "own", False):
+        return True
+    response = getattr(error, "response", None)
+    headers = _inside(response, "ResponseMetadata", "HTTPHeaders")
+    headers = headers or getattr(response, "headers", None) or {}
+    return any(_inside(headers, name) for name in OWN_HEADERS)
+
+
 def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
     """Return what lies in mappings within mappings, or None."""
     for name in names:
@@ -166,49 +197,48 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def _known(error: BaseException) -> tuple[str, Sent] | None:
+def _known(error: BaseException, *, cloud: bool) -> tuple[str, Sent] | None:
     """Look an error up by its type or its errno."""
     name = next((name for name in _names(error) if name in TYPES), None)
     # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
-    builtin = name is None or name.startswith("builtins:")
+    if name is not None and not name.startswith("builtins:"):
+        return TYPES[name]
+    denied = isinstance(error, PermissionError) and error.filename  # without, it was a connection
+    if cloud and (denied or isinstance(error, _FILE_ERRORS)):
+        return NO_FILE
     number = error.errno if isinstance(error, OSError) else None
-    if builtin and isinstance(number, int) and number in ERRNOS:
+    if isinstance(number, int) and number in ERRNOS:
         return ERRNOS[number]
     return None if name is None else TYPES[name]
 
 
-def judge(error: BaseException) -> Verdict:
+def judge(error: BaseException, *, cloud: bool = False) -> Verdict:
     """Find out what a foreign error means.
 
     Args:
         error: what a driver or the system raised.
+        cloud: whether the store is a cloud. Then a file that is missing or forbidden is one that
+            the driver needs, such as a key file; only the store's own answer is about an object.
 
     Returns:
         The verdict; "other", possibly sent, for what is not known.
     """
-    text = clean(_text(error))
-    name = type(error).__name__
-    for each in _chain(error, contexts=False):
+    for each in chain(error):
         answer = _answer(each)
+        if _PROXY in _names(each):
+            told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
+            return Verdict("unreachable", Sent.UNCONNECTED, told)
         if answer is not None:
-            status, code = answer
-            reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
-            detail = f"{status} {code}".strip()
-            more = ADVICE.get(code) or (text if reason == "other" else "")
-            if _of_credentials(each, status):
-                return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
-            if reason == "missing" and not code:
-                # What routes requests says so, too; a live token would look absent.
-                reason = "server"
-                more = "without a store's own words; is the endpoint right, and its way there?"
-            sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
-            return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
-    detail = f"{name}: {text}" if text else name
+            return _of_answer(each, *answer, clean(_text(error)))
+    text, name = clean(_text(error)), type(error).__name__
     found: list[tuple[str, Sent]] = []
-    for each in _chain(error, contexts=True):
-        known = _known(each)
+    for each in chain(error):
+        known = _known(each, cloud=cloud)
+        if known is NO_FILE:
+            return Verdict(*NO_FILE, f"{type(each).__name__}: {clean(_text(each))}")
         if known is not None:
             found.append(known)
+    detail = f"{name}: {text}" if text else name
     if not found:
         return Verdict("other", Sent.MAYBE, detail)
     # The outermost says what it was. That it never left may be known only further in: drivers use
@@ -218,18 +248,70 @@ def judge(error: BaseException) -> Verdict:
     return Verdict(reason, inner[0] if inner else found[0][1], detail)
 
 
+def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdict:
+    """Find out what an HTTP answer means."""
+    reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
+    detail = f"{status} {code}".strip()
+    more = ADVICE.get(code) or (text if reason == "other" else "")
+    if _of_credentials(error, status):
+        return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+    if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
+        # A proxy or gateway refuses in the same statuses; a live token would look absent, or
+        # another's write be seen where there was none.
+        told = f"{status} without a store's own words; is the endpoint right, and its way there?"
+        return Verdict("server", Sent.MAYBE, told)
+    if reason == "missing" and not code:
+        reason, more = "server", "it does not say what is missing"
+    sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
+    return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
+
+
 def dropped(error: BaseException) -> bool:
     """Tell whether a kept-open connection turned out to be closed when it was used again."""
-    verdict = judge(error)
+    verdict = judge(error, cloud=True)
     return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
 
 
-def may_keep(error: BaseException) -> bool:
-    """Tell whether an error, with all that it was raised from, certainly holds no credential."""
-    return all(
+def _first_answer(error: BaseException) -> tuple[int, str]:
+    answers = (_answer(each) for each in chain(error))
+    return next((answer for answer in answers if answer), (0, ""))
+
+
+def credentials_rejected(error: BaseException) -> bool:
+    """Tell whether an answer says that credentials have expired or are not valid (any more)."""
+    if getattr(error, "rejected", False):
+        return True
+    status, code = _first_answer(error)
+    return status == 401 or code in REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+
+
+def condition_refused(error: BaseException) -> str:
+    """Return what a server answered that does not know conditions, or "" for any other error."""
+    status, code = _first_answer(error)
+    unknown = status == 501 or (status == 400 and code in UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
+    return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
+
+
+def bare(error: BaseException) -> BaseException | None:
+    """Return a foreign error as ours may keep it: what it says, and nothing of how it came about.
+
+    Its frames, and those of what it was raised from, hold what was being written; its context may
+    be a request.
+
+    Args:
+        error: it loses its traceback and its context.
+
+    Returns:
+        The error; None if it may hold a credential, or something that it was raised from may.
+    """
+    harmless = all(
         next(_names(each)).split(":")[0] in KEEPABLE
         and getattr(each, "request", None) is None
         and len(_text(each)) <= _LONGEST_TEXT
         and scrub(_text(each)) == _text(each)
-        for each in _chain(error, contexts=True)
+        for each in chain(error)
     )
+    for each in chain(error):
+        for name in ("__traceback__", "__context__"):  # past a class that lets nothing be set
+            BaseException.__setattr__(each, name, None)
+    return error if harmless else None

@@ -16,7 +16,6 @@ class Shelf(TokenStore):
         modified: when every object was written, by the store's clock.
         now: the store's clock in its answers; None if the driver hides it.
         clock: the store's clock when it is asked for it.
-        ignores_conditions: whether a conditional write always succeeds.
     """
 
     label = "the shelf"
@@ -30,7 +29,6 @@ class Shelf(TokenStore):
         self.modified: float | None = 5000.0
         self.now: float | None = 5010.0
         self.clock: float | None = None
-        self.ignores_conditions = False
         self._versions = 0
 
     def _note(self, call: str, key: str, timeout: float) -> None:
@@ -57,14 +55,14 @@ class Shelf(TokenStore):
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """See TokenStore."""
         self._note("create", key, timeout)
-        if key in self.objects and not self.ignores_conditions:
+        if key in self.objects:
             raise VersionConflict(key)
         return self._put(key, content)
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """See TokenStore."""
         self._note("replace_if_version", key, timeout)
-        if self.objects.get(key, (b"", ""))[1] != version and not self.ignores_conditions:
+        if self.objects.get(key, (b"", ""))[1] != version:
             raise VersionConflict(key)
         return self._put(key, content)
 

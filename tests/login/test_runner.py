@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -195,7 +194,7 @@ def test_a_store_that_is_not_atomic_is_written_without_conditions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "junk"), [(b"", False), (b" \n", False), (b"two words", True), (b"\xff\xfe", True)]
+    ("content", "junk"), [(b"", False), (b" \n", False), (b"two words", True), (b"\xff\xff", True)]
 )
 def test_junk_is_a_missing_token_and_noticed(content: bytes, *, junk: bool) -> None:
     """Blank content is nothing to speak of."""
@@ -359,68 +358,21 @@ def test_without_the_stores_clock_a_lock_has_no_age(what: str) -> None:
     assert refusal(Stage(shelf)).not_before == 9010.0
 
 
-# --- a store that may ignore conditions ----------------------------------------------------------
+# --- a store that turns out not to keep conditions ------------------------------------------------
 
 
-def probed(**attributes: object) -> Shelf:
-    """Return an empty shelf that has to be tried out."""
-    shelf = Shelf()
-    vars(shelf).update(probe=True, **attributes)
-    return shelf
+def test_a_store_that_turns_out_not_to_keep_conditions_is_relied_on_no_more() -> None:
+    """The write of the lock tells; what follows asks for none."""
 
+    class Ignoring(Shelf):
+        def create(self, key: str, content: bytes, *, timeout: float) -> str:
+            self.atomic = False
+            return super().create(key, content, timeout=timeout)
 
-def test_conditions_are_tried_out_by_the_first_write() -> None:
-    """Once; the second write has to fail."""
-    stage = Stage(probed())
-    stage.start()
-    assert stage.calls == ["read token", "create token.login", "create token.login", "read token"]
-    assert stage.shelf.probe is False
-    assert stage.shelf.atomic
-    assert stage.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
-    assert stage.lock().state == locks.DONE
-
-
-def test_a_lock_that_is_there_is_tried_out_by_its_version() -> None:
-    """The same write again, which now names an old one."""
-    shelf = shelf_with(lock=locks.Lock(locks.DONE, published=fingerprint(Secret(OLD))))
-    shelf.probe = True
-    stage = Stage(shelf)
-    stage.start()
-    assert stage.tell(m.DEAD) == m.LogIn(10.0)
-    assert stage.calls[2:4] == ["replace_if_version token.login"] * 2
-    assert shelf.probe is False
-
-
-def test_a_store_that_ignores_conditions_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    """And relied on no more, by this call or another."""
-    stage = Stage(probed(ignores_conditions=True))
-    with caplog.at_level(logging.WARNING, "betfair_session"):
-        assert stage.start() == m.LogIn(10.0)
-    [record] = caplog.records
-    assert record.getMessage() == (
-        "the shelf ignores the conditions of writes, so each process logs in by itself; see "
-        "backends.md for stores that share one login"
-    )
-    assert stage.shelf.atomic is False
+    stage = Stage(Ignoring())
+    assert stage.start() == m.LogIn(10.0)
     stage.tell(LOGGED_IN)
     assert stage.calls[-1] == "replace token.login"
-
-
-def test_a_try_that_fails_proves_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The next lock is tried again."""
-    shelf = probed(errors={"create": [None, StoreUnavailable("busy", reason="busy")]})
-    stage = Stage(shelf)
-    with caplog.at_level(logging.DEBUG, "betfair_session"):
-        assert stage.start() == m.LogIn(10.0)
-    assert [record.getMessage() for record in caplog.records] == [
-        "the shelf could not be probed: busy"
-    ]
-    assert shelf.probe
-    assert shelf.atomic
-    stage.tell(LOGGED_IN)
-    # A release is not tried out: nothing depends on it.
-    assert stage.calls[-1] == "replace_if_version token.login"
-    assert stage.calls.count("replace_if_version token.login") == 1
 
 
 # --- what is told of it --------------------------------------------------------------------------

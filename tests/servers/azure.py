@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from servers.objects import ObjectServer
+from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
 from servers.s3 import answers
 
@@ -25,10 +25,10 @@ ACCOUNT_KEY = "a2V5T2ZUaGVUZXN0QWNjb3VudDAxMjM0NTY3ODlhYmNkZWY="
 _WRONG_KEY = "d3JvbmdLZXlPZlRoZVRlc3RBY2NvdW50MDEyMzQ1Njc4OWE="
 
 
-class AzureServer(ObjectServer):
+class AzureServer(ProgramServer):
     """Azurite's blob service, everything in memory."""
 
-    scheme: ClassVar[str] = "abfs"
+    scheme = "abfs"
 
     def _start(self, *ports: int) -> tuple[ServerProcess, int]:
         command = [

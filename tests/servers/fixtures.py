@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import kept
 import pytest
 
 from servers.azure import AzureServer
+from servers.cloudlike import Cloud
 from servers.gcs import GCSServer
 from servers.gcs_xml import GCSXMLServer
 from servers.process import ServerMissing
 from servers.proxy import Proxy
-from servers.s3 import MotoServer, SeaweedServer
+from servers.s3 import MotoServer, MotoTLSServer, SeaweedServer
 from servers.sftp import SFTPServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from storage.places import BucketPlace
 
     from servers.objects import Bucket, ObjectServer
 
 _KINDS: dict[str, type[ObjectServer]] = {
     "seaweed": SeaweedServer,
     "moto": MotoServer,
+    "moto-tls": MotoTLSServer,
     "gcs": GCSServer,
     "gcs-xml": GCSXMLServer,
     "azure": AzureServer,
@@ -56,7 +60,7 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
+    """Return the running server of a kind: seaweed, moto, moto-tls, gcs, gcs-xml, azure or sftp."""
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
     session = contextlib.ExitStack()
@@ -98,10 +102,38 @@ def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
     made: list[Proxy] = []
 
     def make(server: ObjectServer) -> Proxy:
-        proxy = Proxy(server.port)
+        proxy = Proxy(server.port, getattr(server, "tls", None))
         made.append(proxy)
         return proxy
 
     yield make
     for proxy in made:
         proxy.close()
+
+
+CLOUD_LANES = ("s3", "gcs", "azure", "obstore+s3", "obstore+gcs", "obstore+azure")
+"""Each cloud as the stub, through fsspec's driver and through obstore."""
+
+
+@pytest.fixture(params=CLOUD_LANES)
+def cloud_lane(request: pytest.FixtureRequest) -> str:
+    """The name of a lane; to choose some, parametrize this fixture."""
+    lane: str = request.param
+    return lane
+
+
+@pytest.fixture
+def cloud(cloud_lane: str) -> Iterator[Cloud]:
+    """A cloud that behaves like one, with faults by script; a new one for each test."""
+    kind: Any = cloud_lane.rpartition("+")[2]
+    with Cloud(kind) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud_place(cloud_lane: str, cloud: Cloud) -> BucketPlace:
+    """A fresh bucket there, and the way to it that the lane names."""
+    from storage.places import BucketPlace
+
+    driver = "obstore+" if cloud_lane.startswith("obstore+") else ""
+    return BucketPlace(cloud.new_bucket(), driver)

@@ -7,18 +7,18 @@ import importlib.util
 import platform
 import urllib.parse
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
 
-from servers.objects import ObjectServer
+from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
 
 
-class GCSServer(ObjectServer):
+class GCSServer(ProgramServer):
     """fake-gcs-server, everything in memory. It looks at no credentials."""
 
-    scheme: ClassVar[str] = "gs"
+    scheme = "gs"
 
     def _start(self, *ports: int) -> tuple[ServerProcess, int]:
         command = [

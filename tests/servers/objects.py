@@ -19,56 +19,22 @@ if TYPE_CHECKING:
 
 
 class ObjectServer(ABC):
-    """A running object store.
+    """What serves objects.
 
     Its buckets are looked at and changed by something other than the library's drivers.
 
     Attributes:
         scheme: of the URLs that name its buckets.
         port: where it listens on the loopback address.
-        process: the running server.
     """
 
-    scheme: ClassVar[str]
-    ports: ClassVar[int] = 1
-
-    def __init__(self) -> None:
-        """Start it, trying other ports when somebody was faster."""
-        self.directory = Path(tempfile.mkdtemp(prefix="server-"))
-        try:
-            self._start_somewhere()
-            self._connect()
-        except BaseException:
-            self.stop()
-            raise
-
-    def _start_somewhere(self) -> None:
-        for attempt in range(3):
-            self.process, self.port = self._start(*free_ports(self.ports))
-            try:
-                self.process.wait_until(self._ready)
-            except ServerFailed:
-                if attempt == 2:
-                    raise
-            else:
-                return
+    scheme: str
+    port: int
 
     @property
     def endpoint(self) -> str:
         """The server's base URL."""
         return f"http://{HOST}:{self.port}"
-
-    @abstractmethod
-    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
-        """Start on these ports; return the process and the port that clients use."""
-
-    @abstractmethod
-    def _ready(self) -> bool:
-        """Tell whether it serves."""
-
-    @abstractmethod
-    def _connect(self) -> None:
-        """Make the client that the methods below use."""
 
     def url(self, bucket: str) -> str:
         """Return a bucket's URL, as fsspec takes it."""
@@ -116,17 +82,64 @@ class ObjectServer(ABC):
         self.make_bucket(name)
         return Bucket(self, name)
 
+    @abstractmethod
     def stop(self) -> None:
-        """End the server and remove its directory."""
-        if hasattr(self, "process"):
-            self.process.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """End it."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class ProgramServer(ObjectServer):
+    """A running program that serves objects.
+
+    Attributes:
+        process: the running program.
+    """
+
+    ports: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        """Start it, trying other ports when somebody was faster."""
+        self.directory = Path(tempfile.mkdtemp(prefix="server-"))
+        try:
+            self._start_somewhere()
+            self._connect()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_somewhere(self) -> None:
+        for attempt in range(3):
+            self.process, self.port = self._start(*free_ports(self.ports))
+            try:
+                self.process.wait_until(self._ready)
+            except ServerFailed:
+                if attempt == 2:
+                    raise
+            else:
+                return
+
+    @abstractmethod
+    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
+        """Start on these ports; return the process and the port that clients use."""
+
+    @abstractmethod
+    def _ready(self) -> bool:
+        """Tell whether it serves."""
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Make the client that the methods below use."""
+
+    def stop(self) -> None:
+        """End the server and remove its directory."""
+        if hasattr(self, "process"):
+            self.process.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 @dataclass(frozen=True)

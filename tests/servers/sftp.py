@@ -9,18 +9,18 @@ import shutil
 import socket
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from servers.objects import ObjectServer
+from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
 
 _PROGRAM = Path(__file__).with_name("sftp_program.py")
 
 
-class SFTPServer(ObjectServer):
+class SFTPServer(ProgramServer):
     """A directory behind sftp; its "buckets" are the folders in it."""
 
-    scheme: ClassVar[str] = "sftp"
+    scheme = "sftp"
     password = ""
 
     def _start(self, *ports: int) -> tuple[ServerProcess, int]:

@@ -14,6 +14,7 @@ from servers.script import Answer
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.s3 import S3Store
 from storage import dialects
 from storage.calls import failure
 from storage.permissions import Credentials
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from servers.objects import Bucket
+    from servers.objects import Bucket, ObjectServer
+    from servers.proxy import Proxy
 
     from betfair_session.storage.contract import TokenStore
     from storage.wire_contract import Line
@@ -83,7 +85,7 @@ class _S3(FsspecObjectStoreContract):
     ) -> None:
         """Its last attempt was refused; of an earlier one nobody knows."""
         line.proxy.clear()
-        line.proxy.fail("PUT", Answer(500), times=9)
+        line.proxy.fail("PUT", dialects.s3(500, "InternalError"), times=9)
         store = line.store
         if whose != "ours":
             options = line.server.options(line.proxy.endpoint)
@@ -110,9 +112,9 @@ class _S3(FsspecObjectStoreContract):
 
 
 class TestS3OnMoto(_S3):
-    """moto's server."""
+    """moto's server, by https as almost every server is reached; SeaweedFS is by http."""
 
-    kind: ClassVar[str] = "moto"
+    kind: ClassVar[str] = "moto-tls"
 
 
 class TestS3OnSeaweed(_S3, Credentials):
@@ -162,6 +164,47 @@ def test_without_credentials_on_purpose_there_are_none(
     assert caught.value.reason == "forbidden"
     assert "NoCredentials" not in str(caught.value)
     assert not nobody.exists()
+
+
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_renewed_keys_are_read(
+    bucket_on: Callable[[str], Bucket],
+    proxy_to: Callable[[ObjectServer], Proxy],
+    nobody: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str,
+) -> None:
+    """Tools rewrite the file under a program that runs for weeks, which opens one driver anew."""
+    bucket = bucket_on("moto")
+    proxy = proxy_to(bucket.server)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nobody))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    def renew(number: int) -> None:
+        nobody.write_text(
+            f"[default]\naws_access_key_id = KEY{number}\naws_secret_access_key = s\n"
+        )
+
+    renew(0)
+    filesystem = S3FileSystem(skip_instance_cache=True)
+    store = open_store(bucket.url() if whose == "ours" else (filesystem, bucket.name))
+    with store:
+        for number in range(4):
+            assert store.read("token", timeout=TIMEOUT) is None
+            proxy.fail(
+                lambda seen, key=f"KEY{number}/": key in seen.headers["authorization"],  # type: ignore[misc]
+                dialects.s3(400, "ExpiredToken"),
+                times=99,
+            )
+            renew(number + 1)
+            if whose != "ours":
+                assert failure("read", store, "").reason == "forbidden"
+                return
+        assert isinstance(store, S3Store)
+        kept = store._processes[os.getpid()]
+        assert store.read("token", timeout=TIMEOUT) is None
+    assert (kept.take(), len(proxy.requests)) == (None, 9)
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])

@@ -1,0 +1,288 @@
+"""A cloud that behaves like one, S3, Google or Azure, with its worse days by script.
+
+Emulators are gentle: they neither throttle, nor refuse by policy, nor let a write land late. This
+stub does, on the loopback address, in threads of the test's own process. It looks at no
+credentials.
+"""
+# ruff: noqa: D102 - ObjectServer says what each method does
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from servers.cloudlike_wire import ABSENT, Listener, Order, Outcome, Request, Says, Stored, said
+from servers.objects import ObjectServer
+from servers.script import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Kind: TypeAlias = Literal["s3", "gcs", "azure"]
+
+SLOW_DOWN = {
+    "s3": Says(503, "SlowDown", "Please reduce your request rate."),
+    "gcs": Says(429, "rateLimitExceeded", "The object exceeded the rate limit for mutations."),
+    "azure": Says(503, "ServerBusy", "The server is busy."),
+}
+"""What a cloud says to too many requests."""
+
+EXPIRED = {
+    "s3": Says(400, "ExpiredToken", "The provided token has expired."),
+    "gcs": Says(401, "authError", "Invalid Credentials"),
+    "azure": Says(401, "InvalidAuthenticationInfo", "Lifetime validation failed."),
+}
+"""What a cloud says to credentials that have expired."""
+
+DENIED = {
+    "s3": Says(403, "AccessDenied", "Access Denied"),
+    "gcs": Says(403, "forbidden", "The caller does not have permission."),
+    "azure": Says(403, "AuthorizationPermissionMismatch", "This request is not authorized."),
+}
+"""What a cloud says where a permission is missing."""
+
+_NO_OBJECT = {
+    "s3": Says(404, "NoSuchKey", "The specified key does not exist."),
+    "gcs": Says(404, "notFound", "No such object: {}/{}"),
+    "azure": Says(404, "BlobNotFound", "The specified blob does not exist."),
+}
+_NO_BUCKET = {
+    "s3": Says(404, "NoSuchBucket", "The specified bucket does not exist"),
+    "gcs": Says(404, "notFound", "The specified bucket does not exist."),
+    "azure": Says(404, "ContainerNotFound", "The specified container does not exist."),
+}
+_UNMET = {
+    "s3": Says(412, "PreconditionFailed", "A pre-condition did not hold"),
+    "gcs": Says(412, "conditionNotMet", "A pre-condition did not hold."),
+    "azure": Says(412, "ConditionNotMet", "The condition was not met."),
+}
+_EXISTS = {**_UNMET, "azure": Says(409, "BlobAlreadyExists", "The blob already exists.")}
+_generations = itertools.count(1_790_000_000_000_000)
+
+
+@dataclass
+class Fault:
+    """What happens to some requests.
+
+    Attributes:
+        match: the orders that it is for.
+        lands: whether they are carried out: "now", "never", or "later", by `land`. A fault that
+            gives the usual answer carries them out.
+        answer: what is said: the "usual", words of the cloud's, an Answer as it is, "drop" for a
+            broken connection, "silence" or "stall" (in the middle of the usual answer) until
+            `release` is set, when the connection breaks.
+        headers: of the usual answer, in place of its own; None leaves one out.
+        times: how many requests it is for; None for all.
+        seconds: how long it lasts from the first one on; None for ever.
+        met: what it was done to.
+        reached: set once it was done to something.
+    """
+
+    match: Callable[[Order], bool]
+    lands: Literal["now", "never", "later"] = "never"
+    answer: Answer | Says | Literal["usual", "drop", "silence", "stall"] = "usual"
+    headers: dict[str, str | None] = field(default_factory=dict)
+    times: int | None = None
+    seconds: float | None = None
+    met: list[Order] = field(default_factory=list)
+    reached: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+    late: list[Callable[[], Outcome]] = field(default_factory=list)
+    began: float | None = None
+
+    def takes(self, order: Order) -> bool:
+        """Tell whether it is for this order, and count it."""
+        now = time.monotonic()
+        began = now if self.began is None else self.began
+        spent = self.times is not None and len(self.met) >= self.times
+        over = self.seconds is not None and now - began >= self.seconds
+        if spent or over or not self.match(order):
+            return False
+        self.began = began
+        self.met.append(order)
+        return True
+
+    def land(self) -> list[bool]:
+        """Carry out what was put off; tell of each whether its condition still held."""
+        late, self.late = self.late, []
+        return [not isinstance(each(), Says) for each in late]
+
+
+class Cloud(ObjectServer):
+    """One cloud, with its own ways until a test says otherwise.
+
+    Attributes:
+        pace: seconds that must lie between two changes of one object; Google takes one a second.
+        headers: of every usual answer, in place of its own; None leaves one out.
+        etag: the form of an ETag, such as 'W/"{}"' or "{}".
+        ahead: seconds by which its clock is ahead of this machine's.
+        orders: what it was asked, in order.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        """Serve, until it is stopped."""
+        self.kind: Kind = kind
+        self.scheme = {"gcs": "gs", "azure": "abfs"}.get(kind, "s3")
+        self.pace = 0.0
+        self.headers: dict[str, str | None] = {}
+        self.etag = '"{}"'
+        self.ahead = 0.0
+        self.orders: list[Order] = []
+        self._faults: list[Fault] = []
+        self._lock = threading.RLock()
+        self._buckets: dict[str, dict[str, Stored]] = {}
+        self._changed: dict[tuple[str, str], float] = {}
+        self._listener = Listener(kind, self._answer)
+        self.port = self._listener.server_address[1]
+
+    def fail(self, match: str | Callable[[Order], bool] = "*", **what: Any) -> Fault:  # noqa: ANN401 - a Fault's
+        """Have something happen to some requests; of several faults the newest counts.
+
+        Args:
+            match: such as "PUT", or "* token" (where the name holds that), or a function.
+            what: what happens, as Fault's attributes.
+
+        Returns:
+            The fault, to be looked at and ended.
+        """
+        if isinstance(match, str):
+            verb, _, part = match.partition(" ")
+            fault = Fault(lambda each: verb in ("*", each.verb) and part in each.name, **what)
+        else:
+            fault = Fault(match, **what)
+        with self._lock:
+            self._faults.insert(0, fault)
+        return fault
+
+    def heal(self) -> None:
+        """Forget every fault; what was put off goes on to wait for `land`."""
+        with self._lock:
+            faults, self._faults = self._faults, []
+        for fault in faults:
+            fault.release.set()
+
+    def _answer(self, request: Request) -> Answer | None:
+        """Return what to say; None breaks the connection."""
+        order = request.order
+        if order is None:
+            return Answer(400, b"", {"Date": self._date(time.time())})
+        with self._lock:
+            self.orders.append(order)
+            fault = next((each for each in self._faults if each.takes(order)), None)
+            if fault is None or fault.lands == "now" or fault.answer in ("usual", "stall"):
+                outcome = self._carry_out(order)
+            elif fault.lands == "later":
+                fault.late.append(lambda: self._carry_out(order))
+        if fault is None:
+            return self._usual(request, outcome, {})
+        fault.reached.set()
+        if isinstance(fault.answer, Answer):
+            return fault.answer
+        if isinstance(fault.answer, Says):
+            return self._usual(request, fault.answer, fault.headers)
+        if fault.answer == "usual":
+            return self._usual(request, outcome, fault.headers)
+        if fault.answer == "stall":
+            request.send(self._usual(request, outcome, fault.headers).encode(request.method)[:-1])
+        if fault.answer != "drop":
+            fault.release.wait()
+        return None
+
+    def _usual(self, request: Request, outcome: Outcome, changes: dict[str, str | None]) -> Answer:
+        assert request.order
+        answer = said(request, request.order, outcome)
+        headers: dict[str, str | None] = {**answer.headers, "Date": self._date(time.time())}
+        if isinstance(outcome, Stored):
+            headers["ETag"] = self.etag.format(outcome.version)
+            headers["Last-Modified"] = self._date(outcome.modified)
+        headers |= {**self.headers, **changes}
+        kept = {name: value for name, value in headers.items() if value is not None}
+        return Answer(answer.status, answer.body, kept)
+
+    def _carry_out(self, order: Order) -> Outcome:
+        with self._lock:
+            objects = self._buckets.get(order.bucket)
+            if objects is None:
+                return _NO_BUCKET[self.kind]
+            if order.verb == "LOOK":
+                return None
+            found = objects.get(order.name)
+            missing = _NO_OBJECT[self.kind]
+            missing = missing._replace(message=missing.message.format(order.bucket, order.name))
+            if order.verb == "GET":
+                return found or missing
+            refusal = self._unmet(order, found, missing) or self._too_fast(order)
+            if refusal:
+                return refusal
+            if order.verb == "DELETE":
+                objects.pop(order.name, None)
+                return None
+            self.put(order.bucket, order.name, order.content)
+            return objects[order.name]
+
+    def _unmet(self, order: Order, found: Stored | None, missing: Says) -> Says | None:
+        """Return what is said where a write's condition does not hold."""
+        if order.expect == ABSENT and found:
+            return _EXISTS[self.kind]
+        if order.expect and not found:
+            return missing if self.kind == "s3" else _UNMET[self.kind]
+        if order.expect and found and order.expect != found.version:
+            return _UNMET[self.kind]
+        return missing if order.verb == "DELETE" and not found and self.kind != "s3" else None
+
+    def _too_fast(self, order: Order) -> Says | None:
+        """Return what is said to a change too soon after another, and note the time of this one."""
+        place, now = (order.bucket, order.name), time.monotonic()
+        if now - self._changed.get(place, now - self.pace) < self.pace:
+            return SLOW_DOWN[self.kind]
+        self._changed[place] = now
+        return None
+
+    def _date(self, seconds: float) -> str:
+        return formatdate(seconds + self.ahead, usegmt=True)
+
+    def options(self, endpoint: str) -> dict[str, Any]:
+        if self.kind == "gcs":
+            return {"endpoint_url": endpoint, "token": "anon", "project": "test"}
+        if self.kind == "azure":
+            secret = "AccountKey=a2V5T2ZUaGVTdHViMDEyMzQ1Njc4OWFiY2RlZg=="
+            parts = ["DefaultEndpointsProtocol=http", "AccountName=stub", secret]
+            return {"connection_string": f"{';'.join(parts)};BlobEndpoint={endpoint}/stub;"}
+        return {
+            "endpoint_url": endpoint,
+            "key": "KEYIDOFTHESTUB000001",
+            "secret": "secretKeyOfTheStub/0123456789abcdefghijk",
+            "client_kwargs": {"region_name": "us-east-1"},
+        }
+
+    def make_bucket(self, name: str) -> None:
+        self._buckets[name] = {}
+
+    def drop_bucket(self, name: str) -> None:
+        self._buckets.pop(name, None)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        number = next(_generations)
+        version = {"gcs": str(number), "azure": f"0x{number:X}"}.get(self.kind)
+        # On S3 equal contents have equal ETags.
+        version = version or hashlib.md5(content, usedforsecurity=False).hexdigest()
+        self._buckets[bucket][key] = Stored(content, version, time.time())
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        found = self._buckets[bucket].get(key)
+        return found.content if found else None
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._buckets[bucket].pop(key, None)
+
+    def keys(self, bucket: str) -> list[str]:
+        return sorted(self._buckets[bucket])
+
+    def stop(self) -> None:
+        self.heal()
+        self._listener.close()

@@ -1,0 +1,155 @@
+"""The contract on a cloud that behaves like one, and what that does on its worse days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+import requests
+from servers.cloudlike import EXPIRED
+from servers.cloudlike_wire import Says
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from betfair_session import StoreUnavailable
+from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.once import OutOfTime
+from storage.calls import failure
+from storage.contract import Basics, Concurrency, Races, Whole
+from storage.permissions import Buckets
+from storage.places import TIMEOUT
+
+if TYPE_CHECKING:
+    from servers.cloudlike import Cloud
+
+    from betfair_session.storage.contract import TokenStore
+    from storage.places import BucketPlace
+
+
+class TestCloudlike(Basics, Concurrency, Whole, Races, Buckets):
+    """S3, Google and Azure, each through two drivers."""
+
+    @pytest.fixture
+    def place(self, cloud_place: BucketPlace) -> BucketPlace:
+        """A fresh bucket."""
+        return cloud_place
+
+
+@pytest.fixture
+def place(cloud_place: BucketPlace) -> BucketPlace:
+    """A fresh bucket."""
+    return cloud_place
+
+
+def test_changes_that_follow_too_fast_are_throttled(cloud: Cloud, store: TokenStore) -> None:
+    """As on Google, which takes one change of an object a second: refused, and not made."""
+    version = store.create("token", b"first", timeout=TIMEOUT)
+    cloud.pace = 1e6
+    for call in ("replace_if_version", "replace", "delete"):
+        error = failure(call, store, version)
+        assert (error.reason, error.landed) == ("throttled", False)
+    cloud.pace = 0
+    store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_write_may_land_after_its_refusal(
+    cloud: Cloud, place: BucketPlace, store: TokenStore, status: int
+) -> None:
+    """Then its own condition still decides."""
+    fault = cloud.fail("PUT", lands="later", answer=Says(status, "InternalError"), times=1)
+    assert failure("create", store, "").reason == "server"
+    assert place.keys() == []
+    assert fault.land() == [True]
+    assert place.keys() == ["prefix/fresh"]
+    with pytest.raises(VersionConflict):
+        store.create("fresh", b"again", timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("call", ["read", "create", "replace"])
+def test_credentials_that_expire_are_no_missing_object(
+    cloud: Cloud, store: TokenStore, call: str
+) -> None:
+    """In the middle of a call, in the cloud's own words."""
+    cloud.fail(answer=EXPIRED[cloud.kind])
+    error = failure(call, store, "")
+    assert (error.reason, error.landed) == ("forbidden", False)
+
+
+@pytest.mark.parametrize("lands", ["now", "never"])
+def test_a_write_whose_connection_breaks_may_have_landed(
+    cloud: Cloud, place: BucketPlace, store: TokenStore, lands: str
+) -> None:
+    """It looks alike from here."""
+    cloud.fail("PUT", lands=lands, answer="drop")
+    error = failure("create", store, "")
+    assert (error.reason, error.landed) == ("unreachable", True)
+    assert len(cloud.orders) == 1
+    assert bool(place.keys()) is (lands == "now")
+
+
+@pytest.mark.parametrize("form", ['W/"{}"', "{}"])
+def test_an_etag_in_another_form_serves_as_well(cloud: Cloud, store: TokenStore, form: str) -> None:
+    """Proxies make them weak, look-alikes leave the quotes away."""
+    cloud.etag = form
+    version = store.create("token", b"first", timeout=TIMEOUT)
+    store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+    found = store.read("token", timeout=TIMEOUT)
+    assert found
+    store.replace_if_version("token", b"third", found.version, timeout=TIMEOUT)
+    with pytest.raises(VersionConflict):
+        store.replace_if_version("token", b"fourth", found.version, timeout=TIMEOUT)
+
+
+@pytest.fixture(params=["refused", "missing", "timeout"])
+def handling(request: pytest.FixtureRequest) -> Exception:
+    """An error that a program handles by asking for a token: none of them is of its store."""
+    refused = NewConnectionError(HTTPConnection("h"), "refused")
+    refused.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    errors = {
+        "refused": requests.ConnectionError(MaxRetryError(HTTPConnectionPool("h"), "/", refused)),
+        "missing": FileNotFoundError(2, "No such file", "config.json"),
+        "timeout": OutOfTime(),
+    }
+    found: Exception = errors[request.param]
+    return found
+
+
+def test_what_the_caller_handles_is_not_what_the_store_did(
+    cloud: Cloud,
+    place: BucketPlace,
+    store: TokenStore,
+    handling: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A write of unknown fate stays that, and a read that failed oddly is no missing object."""
+    cloud.fail("PUT", lands="now", answer="drop")
+
+    def fail(*_: object) -> NoReturn:
+        raise RecursionError
+
+    try:
+        raise handling  # noqa: TRY301 - as in a caller's program
+    except Exception:  # noqa: BLE001 - whichever it is
+        written = failure("create", store, "")
+        monkeypatch.setattr(store, "_read", fail)
+        read = failure("read", store, "")
+    assert (written.reason, written.landed) == ("unreachable", True)
+    assert place.keys() == ["prefix/fresh"]
+    assert (type(read), read.reason) == (StoreUnavailable, "other")
+
+
+@pytest.mark.parametrize("date", [None, "soon"])
+def test_a_date_that_is_none_costs_no_read(
+    cloud: Cloud, store: TokenStore, date: str | None
+) -> None:
+    """The store's clock is not known then; what Azure's own driver cannot read is an error."""
+    store.create("token", b"content", timeout=TIMEOUT)
+    cloud.headers["Date"] = date
+    if cloud.kind == "azure" and date and not store.label.startswith("obstore"):
+        assert failure("read", store, "").reason == "server"
+        return
+    found = store.read("token", timeout=TIMEOUT)
+    assert found
+    assert (found.content, found.now) == (b"content", None)
