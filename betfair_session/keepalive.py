@@ -9,6 +9,7 @@ import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from . import clocks
 from .account import checked_hook, checked_interval
 from .closing import Closable
 from .deadline import NoThreadError, start
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from .clocks import Times
     from .jurisdictions import Jurisdiction
     from .session import Session
 
@@ -30,6 +32,7 @@ _log = logging.getLogger("betfair_session.keepalive")
 _MOST = timedelta(hours=1)
 _UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
 _RETRIES = (15.0, 30.0, 60.0)  # seconds after the first, second and every later failure in a row
+_SLICE = 5.0  # seconds; a wait stands still while the machine sleeps, so the clocks are looked at
 _BAN = 1200.0  # seconds; no failure forbids a login for longer, whatever this machine's clock says
 
 
@@ -194,11 +197,23 @@ class KeepAlive(Closable):
 
     def _run(self) -> None:
         try:
-            while not self._stopping.wait(self.run_once().again_in):
-                pass
+            since = clocks.now()
+            while not self._rest(self.run_once(), since):
+                since = clocks.now()
         finally:
             if not self._stopping.is_set():
                 _log.critical("%r is no longer kept alive: the thread ended", self._session)
+
+    def _rest(self, report: Report, began: Times) -> bool:
+        """Wait until the next attempt is due; return whether the thread ends in its place."""
+        # A session lives on from when Betfair was asked, which may have been before a sleep.
+        since = began if report.ok else clocks.now()
+        while not self._stopping.is_set():
+            left = report.again_in - clocks.passed(since)
+            if left <= 0:
+                return False
+            self._stopping.wait(min(left, _SLICE))
+        return True
 
 
 def _forbidden_for(error: Exception) -> float:

@@ -12,6 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from . import clocks
 from .exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -59,7 +60,7 @@ class Walk:
         self._trust = trust
         self._reporter = reporter
         self._deadline = 0.0
-        self._asked = 0.0
+        self._asked = clocks.now()
 
     def go(self, *, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
         """Walk to a live token.
@@ -82,9 +83,8 @@ class Walk:
             self._reporter.tell(_kind(error), time.monotonic() - began, str(error))
             raise
         token = Secret(done.token)
-        # Counted from when Betfair was asked, not from when it answered.
-        since = self._asked if done.how in {"resumed", "logged in"} else time.monotonic()
-        self._trust.verified(token, time.monotonic() - since + done.age)
+        # Counted from when Betfair was asked, or this call began, not from when it was answered.
+        self._trust.verified(token, clocks.later(self._asked, -done.age))
         if done.how != "logged in":
             kind: Kind = "adopted" if done.how == "adopted" else "resumed"
             self._reporter.tell(kind, time.monotonic() - began)
@@ -118,14 +118,9 @@ class Walk:
                 ask = flow.tell(self._end(ask.token))
 
     def _validate(self, token: Secret) -> m.Alive | m.Dead | m.Unclear:
-        self._asked = time.monotonic()
-        left = self._deadline - self._asked
-        if left <= 0:
-            return m.Unclear(LoginTimeout("no time was left to verify the token"))
-        client = self._account.client
         try:
-            alive = client.keep_alive(token, timeout=min(left, client.timeout))
-        except (IdentityUnavailable, ConfigurationError) as error:
+            alive, self._asked = self._account.keep_alive(token, self._deadline)
+        except (IdentityUnavailable, ConfigurationError, LoginTimeout) as error:
             return m.Unclear(error)
         if alive is None:
             self._trust.forget(token)
@@ -165,7 +160,7 @@ class Walk:
         )
 
     def _login(self, seconds: float) -> m.LoggedIn | m.Refused | m.Unclear:
-        self._asked = time.monotonic()
+        began, self._asked = time.monotonic(), clocks.now()
         try:
             token = self._account.log_in(seconds)
         except LoginRefused as error:
@@ -178,7 +173,7 @@ class Walk:
             return m.Unclear(error, sent=error.sent)
         except ConfigurationError as error:
             return m.Unclear(error, sent=False)
-        self._reporter.tell("logged in", time.monotonic() - self._asked)
+        self._reporter.tell("logged in", time.monotonic() - began)
         return m.LoggedIn(token, fingerprint(token))
 
     def _end(self, token: Secret) -> m.LoggedOut:

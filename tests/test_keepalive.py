@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from hand_clocks import HandClocks
+
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -177,6 +179,43 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert not keeping.running
     assert keeping.last is not None
     assert keeping.last.ok
+
+
+@pytest.mark.parametrize("outcome", ["alive", "failed"])
+def test_a_sleep_of_the_machine_counts(
+    session: Session, sandbox: Sandbox, hands: HandClocks, outcome: str
+) -> None:
+    """An attempt that came due meanwhile is made within seconds, wherever the sleep began."""
+    session.token()
+    if outcome == "failed":
+        sandbox.fault("keepAlive", "blocked", times=None)
+    waits: list[float] = []
+    attempts: list[list[float]] = []
+
+    class Stopping(threading.Event):
+        """Waits by the steady clock; from the third time on in a machine that is suspended."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            waits.append(timeout)
+            hands.go(timeout)
+            if len(waits) == 3:
+                hands.sleep(8 * 3600)
+            return self.is_set()
+
+    def hook(report: Report) -> None:
+        assert report.ok is (outcome == "alive")
+        attempts.append(list(waits))
+        if len(attempts) == 2 and report.ok:
+            hands.sleep(8 * 3600)  # after Betfair has answered
+        elif len(attempts) > 1:
+            keeping.stop()
+
+    keeping = KeepAlive(session, on_report=hook)
+    keeping._stopping = Stopping()
+    keeping._run()
+    assert waits == [5.0, 5.0, 5.0]
+    assert [len(each) for each in attempts] == ([0, 3, 3] if outcome == "alive" else [0, 3])
 
 
 @pytest.mark.parametrize("name", JURISDICTIONS)
