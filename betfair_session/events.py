@@ -59,7 +59,8 @@ class Event(Value):
 
     - "refused": Betfair refused a login, now or a moment ago, or there were too many;
     - "cannot tell": Betfair or the store gave no clear answer, or another login took too long;
-      within a trust window's session the call may go on with the token that it has;
+      within a trust window's session the call may go on with the token that it has, and when the
+      store cannot be read, with one that Betfair calls alive: then "resumed" follows;
     - "failed": what was given cannot work, such as the certificate or the key.
 
     On the way there may be

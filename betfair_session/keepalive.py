@@ -75,7 +75,8 @@ class KeepAlive(Closable):
 
     A dead session is renewed on the way, by one login for all who share it. After a failure
     it tries again in 15, 30, and then every 60 seconds; after a refused login not before the time
-    from which another may be tried.
+    from which another may be tried. While the store cannot be read, the token that the handle used
+    last is kept alive, and nobody logs in.
 
         with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
             trade()

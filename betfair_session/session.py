@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from . import clocks
 from .events import Reporter
 from .exceptions import (
+    BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
     LoginTimeout,
@@ -294,11 +295,35 @@ class Session:
         return look.token
 
     def _ask(self, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
-        """Walk to a token that Betfair calls alive."""
+        """Walk to a token that Betfair calls alive, or keep ours alive while the store is away."""
         from .walk import Walk  # a token that is trusted needs nothing of it
 
+        held, began = Secret(self._trust.held.token), time.monotonic()
+        if held and seen is None:
+            # Half of the time, so that some is left to ask Betfair.
+            timeout = min(self._account.lease.store_deadline, max((deadline - began) / 2, 0.1))
+            try:
+                seen = (self._store.read(self._key, timeout=timeout),)
+            except BetfairSessionError as error:
+                kept = self._kept(held, deadline) if isinstance(error, StoreError) else None
+                if kept is not None:
+                    self._reporter.tell("cannot tell", time.monotonic() - began, str(error))
+                    self._reporter.tell("resumed", time.monotonic() - began, "without the store")
+                    return kept
         walk = Walk(self._account, self._store, self._key, self._trust, self._reporter)
         return walk.go(deadline=deadline, seen=seen)
+
+    def _kept(self, held: Secret, deadline: float) -> Secret | None:
+        """Keep a token alive without the store; None if it is dead, or Betfair cannot tell."""
+        try:
+            alive, since = self._account.keep_alive(held, deadline)
+        except (IdentityUnavailable, ConfigurationError, LoginTimeout):
+            return None
+        if alive is None:
+            self._trust.forget(held)  # nobody logs in: the store may have another by now
+        else:
+            self._trust.verified(alive, since)
+        return alive
 
 
 def checked_handle(session: Session) -> Session:
