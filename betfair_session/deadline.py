@@ -1,4 +1,4 @@
-"""An end to work that has none of its own."""
+"""An end to work that has none of its own, and the end that a caller's signal handler gives it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _T = TypeVar("_T")
+
+_VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
 
 
 class OverrunError(TimeoutError):
@@ -104,3 +107,50 @@ def run_within(seconds: float, work: Callable[[], _T]) -> _T:
     if not future.done():
         raise OverrunError
     return future.result()
+
+
+def interruption(error: BaseException) -> BaseException | None:
+    """Return what a signal handler of the caller's raised in the midst of some work, if that is it.
+
+    Such an error is not ours to handle, whatever its type: a TimeoutError after an alarm is no
+    failure of the network, and a task's time limit none of a store. The interpreter hands a handler
+    the frame that it interrupted (docs of `signal.signal`), and in a traceback the handler's own
+    frame follows that one.
+
+    Args:
+        error: what came out of the work: the handler's error itself, or what a driver made of it.
+
+    Returns:
+        The handler's error; None if there is none.
+    """
+    left, seen = [error], set[int]()
+    while left:
+        each = left.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            if _is_handlers(each):
+                return each
+            # As drivers, requests and urllib3 keep what theirs was made of. Not by its context,
+            # which leads on to what the caller was handling when it called.
+            made_of = (each.__cause__, getattr(each, "reason", None), *each.args)
+            left += [part for part in made_of if isinstance(part, BaseException)]
+    return None
+
+
+def _is_handlers(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        interrupted, trace = trace.tb_frame, trace.tb_next
+        if any(value is interrupted for value in _arguments(trace.tb_frame)):
+            return True
+    return False
+
+
+def _arguments(frame: FrameType) -> Iterator[object]:
+    """Walk through what a function was called with."""
+    code, found = frame.f_code, frame.f_locals
+    more = bool(code.co_flags & _VARARGS)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]
+    for name in names:
+        value = found.get(name)
+        yield from value if more and name == names[-1] and isinstance(value, tuple) else (value,)

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from .deadline import interruption
 from .value import Value
 
 if TYPE_CHECKING:
@@ -118,5 +119,7 @@ class Reporter:
                 event = self._waiting.popleft()
                 try:
                     self._hook(event)
-                except Exception:  # noqa: BLE001 - it is the caller's code
+                except Exception as error:  # it is the caller's code
+                    if interruption(error):
+                        raise
                     _log.exception("the hook for events failed")

@@ -14,7 +14,7 @@ import requests
 
 from .auth import BetfairAuth
 from .closing import Closable
-from .deadline import OverrunError, run_within
+from .deadline import OverrunError, interruption, run_within
 from .endpoint import https_base
 from .exceptions import BetfairSessionError, ConfigurationError
 from .jurisdictions import is_betfairs
@@ -154,6 +154,8 @@ class Exchange(Closable):
             what = f"had no answer from {self._host}, nor a session to repeat it with: {error}"
             raise exchange_error(name, what, unknown=True) from error
         except (requests.RequestException, OSError, ValueError) as error:
+            if interruption(error):
+                raise
             detail = describe(error)
         else:
             unknown = budget.unknown > 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import clocks
 from .certificates import Certificate
 from .closing import Closable
+from .deadline import interruption
 from .endpoint import Endpoint, https_base
 from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
@@ -384,7 +385,9 @@ def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
         return None
     try:
         found = Secret(code() if callable(code) else code)
-    except Exception as error:  # noqa: BLE001 - it is the caller's code
+    except Exception as error:
+        if interruption(error):
+            raise
         message = f"the two-step code could not be had: {type(error).__name__}"
     else:
         if _is_text(found.reveal()):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import clocks
 from .account import checked_hook, checked_interval
 from .closing import Closable
-from .deadline import NoThreadError, start
+from .deadline import NoThreadError, interruption, start
 from .exceptions import BetfairSessionError, ConfigurationError
 from .flight import no_thread
 from .session import checked_handle
@@ -129,12 +129,15 @@ class KeepAlive(Closable):
         """Verify the session now, for a scheduler of the caller's.
 
         Returns:
-            What came of it, and when to call again. Errors are in it; none is raised.
+            What came of it, and when to call again. Errors are in it; none is raised, apart from
+            what a signal handler of the caller's raises meanwhile.
         """
         error: Exception | None = None
         try:
             self._session.verify()
-        except Exception as raised:  # noqa: BLE001 - whatever it is, the next attempt must follow
+        except Exception as raised:  # whatever it is, the next attempt must follow
+            if interruption(raised):
+                raise
             error = raised
         self._failures = 0 if error is None else self._failures + 1
         again = self._every
@@ -151,7 +154,9 @@ class KeepAlive(Closable):
         if self._on_report is not None:
             try:
                 self._on_report(report)
-            except Exception:  # noqa: BLE001 - it is the caller's code
+            except Exception as raised:  # it is the caller's code
+                if interruption(raised):
+                    raise
                 _log.exception("the hook for reports failed")
         return report
 

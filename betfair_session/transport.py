@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import clocks
-from .deadline import OverrunError, run_within
+from .deadline import OverrunError, interruption, run_within
 from .exceptions import ConfigurationError
 from .forking import ForkSafeLock
 from .network import describe, never_left
@@ -213,6 +213,8 @@ class Transport:
             # The URL was looked at when it was given, so it is the proxy's.
             unusable = type(error).__name__
         except (requests.RequestException, OSError, ValueError) as error:
+            if interruption(error):
+                raise
             # A caller's adapters may have sent it before the attempt that ended so.
             detail, sent = describe(error), self._theirs is not None or not never_left(error)
         if unusable:

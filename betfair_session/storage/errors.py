@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from betfair_session.deadline import interruption
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -142,11 +143,15 @@ def attempt(work: Callable[[], T], operation: Operation) -> T:
 
     Raises:
         BetfairSessionError: `work` failed; see `explain`.
+        Exception: what a signal handler of the caller's raised meanwhile.
     """
     try:
         return work()
     except BetfairSessionError:
         raise
     except Exception as error:  # noqa: BLE001 - that is what this boundary is for
-        ours = explain(error, operation)
-    raise ours
+        theirs = interruption(error)
+        raised = theirs or explain(error, operation)
+    if theirs:
+        theirs.__context__ = None  # a driver's error, perhaps, with what it sent
+    raise raised
