@@ -50,6 +50,22 @@ def start(work: Callable[[], object], name: str = "betfair-session") -> threadin
     return thread
 
 
+def is_ending(error: BaseException) -> bool:
+    """Tell whether the interpreter refused a thread because it is shutting down.
+
+    Its words alone say so: "can't register atexit after shutdown" when an executor is imported,
+    "cannot schedule new futures after shutdown" when one is used, and since Python 3.12 "can't
+    create new thread at interpreter shutdown".
+
+    Args:
+        error: what an import, a driver or the system raised.
+
+    Returns:
+        Whether it is that.
+    """
+    return isinstance(error, RuntimeError) and "shutdown" in str(error)
+
+
 def fill(future: Future[_T], work: Callable[[], _T]) -> None:
     """Do `work`, and put what it returns or raises into a future.
 

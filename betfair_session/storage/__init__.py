@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from betfair_session.deadline import interruption, run_within
+from betfair_session.deadline import interruption, is_ending, run_within
 from betfair_session.exceptions import ConfigurationError
 
 from .location import local_path, mistyped, redact, scheme_of
@@ -55,13 +55,19 @@ def open_store(
         ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
             URL that lacks a slash.
         StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot, or not
-            in time.
+            in time; or Python is shutting down.
     """
     options = dict(storage_options or {})
     if isinstance(store, os.PathLike):
         return _local(os.fsdecode(store), options)
     if isinstance(store, str):
-        return _from_url(store, options, timeout)
+        try:
+            return _from_url(store, options, timeout)
+        except RuntimeError as error:
+            if not is_ending(error):
+                raise
+            refused = _unopened(error, redact(store))
+        raise refused
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     if not hasattr(filesystem, "cat_file"):
         message = (
