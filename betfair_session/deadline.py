@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from concurrent.futures import Future
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +33,8 @@ class NoThreadError(OSError):
 def start(work: Callable[[], object], name: str = "betfair-session") -> threading.Thread:
     """Do `work` in a thread of its own that does not keep the process alive.
 
+    It has the caller's context variables, by which tracers know what a request belongs to.
+
     Args:
         work: what to do.
         name: the thread's name, for people.
@@ -42,7 +45,7 @@ def start(work: Callable[[], object], name: str = "betfair-session") -> threadin
     Raises:
         NoThreadError: there are too many, or the interpreter is shutting down.
     """
-    thread = threading.Thread(target=work, daemon=True, name=name)
+    thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name=name)
     try:
         thread.start()
     except RuntimeError:
