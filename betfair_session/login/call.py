@@ -41,11 +41,13 @@ PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "c
 class Clock(Protocol):
     """Time and randomness.
 
-    `mono` is the process's monotonic clock, `wall` the machine's, `server` the store's as well as
-    it is known (seconds); `jitter` is random from 0 to 1, `nonce` a random name.
+    `mono` is the clock of deadlines and waits; `steady` never steps, and may stand still only where
+    `wall`, the machine's, does not; `server` is the store's as well as it is known (all seconds).
+    `jitter` is random from 0 to 1, `nonce` a random name.
     """
 
     def mono(self) -> float: ...  # noqa: D102
+    def steady(self) -> float: ...  # noqa: D102
     def wall(self) -> float: ...  # noqa: D102
     def server(self) -> float: ...  # noqa: D102
     def jitter(self) -> float: ...  # noqa: D102
@@ -211,11 +213,11 @@ class Call:
         )
 
     def _now(self) -> tuple[float, float]:
-        return self.clock.mono(), self.clock.wall()
+        return self.clock.steady(), self.clock.wall()
 
     def _elapsed(self, since: tuple[float, float]) -> float:
         """Return the seconds since then, by the clock that went further: one may stand still."""
-        return max(self.clock.mono() - since[0], self.clock.wall() - since[1])
+        return max(self.clock.steady() - since[0], self.clock.wall() - since[1])
 
     def _just_asked(self) -> bool:
         """Tell whether a write now would not make an old verification look new."""
@@ -243,8 +245,8 @@ class Call:
 
     def _owed_for(self) -> float:
         """Return how long ago that call ended, by the clock that went less far: a step is none."""
-        mono, wall = self.memory.since
-        return max(min(self.clock.mono() - mono, self.clock.wall() - wall), 0.0)
+        steady, wall = self.memory.since
+        return max(min(self.clock.steady() - steady, self.clock.wall() - wall), 0.0)
 
     def _respect(self, lock: Lock) -> None:
         """Refuse a login that an earlier one forbids: it failed, or there were too many."""

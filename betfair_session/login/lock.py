@@ -86,14 +86,14 @@ class Lock(Value):
         limit = min(self.ttl, MAX_TTL) + MARGIN
         return watched >= limit or (age is not None and age >= limit)
 
-    def age_here(self, boot: str, up: Callable[[], float]) -> float | None:
+    def age_here(self, boot: str, steady: Callable[[], float]) -> float | None:
         """Return how long ago this was written, if that was on this machine since its start.
 
         Args:
             boot: names this run of the machine, or "".
-            up: returns how long the machine has been running, seconds.
+            steady: returns how long the machine has been running, seconds.
         """
-        passed = up() - self.up if self.boot and self.boot == boot else -MARGIN
+        passed = steady() - self.up if self.boot and self.boot == boot else -MARGIN
         return max(passed, 0.0) if passed > -MARGIN else None
 
     def recent(self, now: float) -> tuple[float, ...]:

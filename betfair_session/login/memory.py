@@ -13,7 +13,7 @@ class Memory:
 
     Attributes:
         owed: the lock that it could not give back, as it should read; None for none.
-        since: the monotonic and the wall time from which the times in it count.
+        since: the steady and the wall time from which the times in it count.
     """
 
     owed: Lock | None = None

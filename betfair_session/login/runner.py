@@ -11,14 +11,13 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.clocks import SYSTEM_CLOCK, Clock
+from betfair_session.clocks import SYSTEM_CLOCK, Clock, later, now
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
     LoginBrake,
     LoginRefused,
-    LoginTimeout,
     StoreUnavailable,
 )
 from betfair_session.secret import Secret, SecretBytes
@@ -59,12 +58,8 @@ class StoreClock:
     def __init__(self, clock: Clock) -> None:
         """Begin without knowing."""
         self.mono, self.wall, self.sleep = clock.mono, clock.wall, clock.sleep
-        self.jitter, self.nonce, self.boot, self.up = (
-            clock.jitter,
-            clock.nonce,
-            clock.boot,
-            clock.up,
-        )
+        self.steady, self.boot = clock.steady, clock.boot
+        self.jitter, self.nonce = clock.jitter, clock.nonce
         self._offset: float | None = None
 
     @property
@@ -161,7 +156,7 @@ class Runner:
             raise
         finally:
             self._tell_waited()
-        self._trust.verified(done.token, done.age)
+        self._trust.verified(done.token, later(now(), -done.age))
         if done.how == "adopted":
             self._reporter.tell("adopted", self._clock.mono() - began)
         elif done.how == "resumed":
@@ -241,7 +236,7 @@ class Runner:
 
     def _age(self, stored: StoredObject, lock: Lock) -> float | None:
         """Return how long ago a lock was written, by a clock that all its readers share."""
-        passed = lock.age_here(self._clock.boot(), self._clock.up)
+        passed = lock.age_here(self._clock.boot(), self._clock.steady)
         if passed is not None:
             self._clock.note(lock.now + passed)
             return passed
@@ -260,7 +255,9 @@ class Runner:
     def _write_lock(self, effect: do.WriteLock) -> do.Written:
         key, lock = self._key + LOCK_SUFFIX, effect.lock
         if self._store.on_this_machine and self._clock.boot():
-            lock = lock.but(boot=self._clock.boot(), up=self._clock.up(), now=self._clock.server())
+            lock = lock.but(
+                boot=self._clock.boot(), up=self._clock.steady(), now=self._clock.server()
+            )
         content = locks.encode(lock)
         if not effect.shared:
             return do.Written(self._store.replace(key, content, timeout=self._timeout()))
@@ -305,11 +302,7 @@ class Runner:
 
     def _ask(self, ask: do.Ask) -> do.Session | None:
         self._tell_waited()
-        client, left = self._account.client, self.login.deadline - self._clock.mono()
-        if left <= 0:
-            message = "no time was left to verify the token"
-            raise LoginTimeout(message)
-        alive = client.keep_alive(ask.token, timeout=min(left, client.timeout))
+        alive, self.login.asked = self._account.keep_alive(ask.token, self.login.deadline)
         if alive is None:
             self._trust.forget(ask.token)
             return None

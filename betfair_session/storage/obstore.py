@@ -14,6 +14,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from betfair_session.deadline import interruption
 from betfair_session.exceptions import ConfigurationError
 
 from .contract import MAX_READ, StoredObject
@@ -228,7 +229,9 @@ class ObstoreStore(DriverStore):
 
         try:
             return Once[float]().get(ask, timeout=timeout)
-        except Exception:  # noqa: BLE001 - it is allowed not to find out
+        except Exception as error:  # it is allowed not to find out
+            if interruption(error):
+                raise
             return None
 
 

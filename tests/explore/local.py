@@ -68,7 +68,7 @@ class ModelClock:
         """See Clock."""
         return 0.0
 
-    wall = mono
+    wall = steady = mono
 
     def server(self) -> float:
         """See Clock."""

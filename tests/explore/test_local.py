@@ -77,7 +77,7 @@ class RealClock(ModelClock):
         """See Clock."""
         return self.now
 
-    wall = server = mono
+    wall = steady = server = mono
 
 
 class Answers:

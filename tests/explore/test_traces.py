@@ -34,7 +34,7 @@ class Walk:
         """See Clock."""
         return self._at
 
-    wall = mono
+    wall = steady = mono
 
     def server(self) -> float:
         """See Clock."""

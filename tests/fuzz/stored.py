@@ -102,6 +102,8 @@ class _Clock:
         """See Clock."""
         return 1000.0 + self._passed
 
+    steady = mono
+
     def wall(self) -> float:
         """See Clock."""
         return self._began + self._passed

@@ -117,6 +117,8 @@ class Script:
         """See Clock."""
         return self.now
 
+    steady = mono
+
     def wall(self) -> float:
         """See Clock."""
         return self.now - self.slow_wall

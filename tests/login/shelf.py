@@ -103,7 +103,7 @@ class HandClock(Clock):
         """See Clock."""
         return self.at + 8900
 
-    def up(self) -> float:
+    def steady(self) -> float:
         """See Clock."""
         return self.at + 300
 

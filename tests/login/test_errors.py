@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from betfair_session import (
-    ConfigurationError,
     IdentityUnavailable,
     LoginRefused,
     StoreUnavailable,
@@ -100,9 +99,7 @@ def test_a_condition_that_never_holds_is_told_as_a_write_that_was_refused() -> N
 
 
 def test_betfairs_own_errors_get_the_time_of_the_next_try() -> None:
-    """Only those have one."""
+    """Which they do not know themselves."""
     error = LoginRefused("no")
     ERRORS.forbid(error, AT)
     assert error.not_before == THEN
-    other = ConfigurationError("unfit")
-    assert vars(other) == {}
