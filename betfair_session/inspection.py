@@ -9,7 +9,7 @@ from .clocks import SYSTEM_CLOCK
 from .login import lock as locks
 from .login.settings import LeaseSettings
 from .storage.location import LOCK_SUFFIX
-from .tokens import fingerprint, parse_token
+from .tokens import fingerprint, is_blank, parse_token
 from .value import Value
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Inspection(Value):
     """What was found in one place; it holds no secret.
 
     Attributes:
-        token: "stored"; "missing"; or "junk", which is no token and which a login replaces.
+        token: "stored"; "missing", or blank; or "junk", which is no token and which a login
+            replaces.
         written: when that object was last written, which is when its login or, where
             verifications are shared, its verification was; seconds since the epoch by the store's
             clock. None when it is missing, or the store does not tell.
@@ -86,12 +87,13 @@ def inspect(
     token = None
     if stored is not None:
         token = parse_token(stored.content, where=f"{key!r} in {store.label}")
+    empty = stored is None or is_blank(stored.content)
     known = _server_time(store, stored, locked, timeout)
     now = time.time() if known is None else known
     login = _judge(store, locked, known, settings or LeaseSettings())
     published = login.lock.published if login.lock else ""
     return Inspection(
-        token="missing" if stored is None else "junk" if token is None else "stored",
+        token="stored" if token else "missing" if empty else "junk",
         written=stored.modified if stored else None,
         from_login=token is not None and published == fingerprint(token),
         login=login,

@@ -214,15 +214,13 @@ class Session:
             self._trust.forget(token)  # another thread may have verified it meanwhile
             self._reporter.tell("logged out", time.monotonic() - began, "the stored session")
             self._reporter.hand_over()
-        now = self._store.read(self._key, timeout=timeout)
-        # Somebody may have noticed at once and logged in: that token is not ours to remove.
-        if now is not None and now.version == stored.version:
-            self._store.delete(self._key, timeout=timeout)
+        # Another may have noticed at once and logged in: that token is not ours to remove.
+        with contextlib.suppress(VersionConflict):
+            self._store.delete(self._key, stored.version, timeout=timeout)
             # So that nobody waits for the token that was published there.
             from .login.lock import withdrawn
 
-            with contextlib.suppress(VersionConflict):
-                self._change_lock(withdrawn)
+            self._change_lock(withdrawn)
 
     def unlock(self) -> None:
         """Forget refusals, and a login that somebody is said to be making.

@@ -705,6 +705,25 @@ def test_a_renewal_goes_on_until_it_has_an_answer_of_its_own(
     assert answers == []
 
 
+def test_a_logout_removes_no_token_that_another_published_meanwhile(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that lands in the moment before the removal."""
+    session = manager.session(tmp_path, KEY)
+    session.token()
+    theirs = sandbox.issue()
+    delete = session.store.delete
+
+    def late(*given: Any, **named: Any) -> None:  # noqa: ANN401 - as they were given
+        (tmp_path / KEY).write_text(theirs)
+        delete(*given, **named)
+
+    monkeypatch.setattr(session.store, "delete", late)
+    session.logout()
+    assert (tmp_path / KEY).read_text() == theirs
+    assert [each.token for each in sandbox.sessions()] == [theirs]
+
+
 def test_a_logout_is_done_although_the_lock_changed_meanwhile(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

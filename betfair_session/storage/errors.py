@@ -36,7 +36,8 @@ class Operation(NamedTuple):
     """What was being done, for the message and to tell what a failure may have changed.
 
     Attributes:
-        verb: "open", "read", "write", "create", "replace", "replace if unchanged" or "delete".
+        verb: "open", "read", "write", "create", "replace", "replace if unchanged", "delete" or
+            "delete if unchanged".
         store: the store's URL for people.
         key: the object's name, or None when the store itself was being opened.
         hints: what to do about a reason, where the store knows better than `HINTS`.
@@ -60,7 +61,7 @@ class Operation(NamedTuple):
     @property
     def conditional(self) -> bool:
         """Whether it has a condition that can fail."""
-        return self.verb in {"create", "replace if unchanged"}
+        return self.verb in {"create", "replace if unchanged", "delete if unchanged"}
 
 
 def _landed(verdict: Verdict, operation: Operation) -> bool:
@@ -102,7 +103,7 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     verdict = judge(error, cloud=operation.cloud)
     reason = verdict.reason
     if reason == "missing":
-        reason = "conflict" if operation.verb == "replace if unchanged" else "no-bucket"
+        reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
     elif reason == "conflict" and not operation.conditional:
         reason = "busy"
     elif reason == "other" and operation.verb == "open":

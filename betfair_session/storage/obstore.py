@@ -58,6 +58,7 @@ class ObstoreStore(DriverStore):
     """
 
     module = "obstore.store"
+    deletes_versions = False
     extra = "obstore"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid credentials (options, the cloud's environment variables, or the "
@@ -200,7 +201,8 @@ class ObstoreStore(DriverStore):
         answer = driver(_rounded(timeout)).put(name, content, mode=mode, use_multipart=False)
         return version_in(answer[self._condition])
 
-    def _delete(self, driver: Driver, name: str, timeout: float) -> None:
+    def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
+        del version  # it deletes whatever is there
         driver(_rounded(timeout)).delete(name)
 
     @property

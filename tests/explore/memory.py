@@ -109,7 +109,7 @@ class MemoryStore(TokenStore):
         """See TokenStore."""
         raise NotImplementedError
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """See TokenStore."""
         raise NotImplementedError
 

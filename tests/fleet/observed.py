@@ -114,10 +114,10 @@ class ObservedStore(TokenStore):
         with self._points.around(f"replace {key}"):
             return self._store.replace(key, content, timeout=timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Delete."""
         with self._points.around(f"delete {key}"):
-            self._store.delete(key, timeout=timeout)
+            self._store.delete(key, version, timeout=timeout)
 
     def server_now(self, *, timeout: float) -> float | None:
         """Ask for the time."""

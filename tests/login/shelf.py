@@ -71,9 +71,11 @@ class Shelf(TokenStore):
         self._note("replace", key, timeout)
         return self._put(key, content)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """See TokenStore."""
         self._note("delete", key, timeout)
+        if version is not None and self.objects.get(key, (b"", ""))[1] != version:
+            raise VersionConflict(key)
         self.objects.pop(key, None)
 
     def server_now(self, *, timeout: float) -> float | None:
