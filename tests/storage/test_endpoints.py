@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import os
+import threading
+import types
 from typing import TYPE_CHECKING
 
+import fsspec
 import google.oauth2.credentials
 import pytest
 from hidden.listeners import Listener, saying
 
+from betfair_session import ConfigurationError
 from betfair_session.storage import open_store
+from betfair_session.storage.obstore import ObstoreStore
 from storage.calls import failure
 from storage.places import TIMEOUT
 
@@ -125,3 +131,45 @@ def test_a_session_of_the_callers_own_settings_finds_its_own_way(
         with open_store(bucket.url(), bucket.options) as store:
             assert failure("read", store, "").reason == "unreachable"
     assert proxy.connections > 0
+
+
+@pytest.mark.parametrize("cloud", ["gs", "az"])
+def test_credentials_that_are_nowhere_are_told_of_in_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: str
+) -> None:
+    """Where there is no metadata server, packets to it may be swallowed; the network is fine."""
+    for name in [name for name in os.environ if name.startswith(("GOOGLE_", "AZURE_", "GCE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setattr("betfair_session.storage.driver._SEARCH", 0.5, raising=False)
+    done = threading.Event()
+    options = {} if cloud == "gs" else {"account_name": "acc", "anon": False}
+    with (
+        Listener(lambda _listener, _connection: bool(done.wait(60)) and None) as metadata,
+        open_store(CLOUDS[cloud][0], options) as store,
+    ):
+        monkeypatch.setenv("GCE_METADATA_IP", f"127.0.0.1:{metadata.port}")
+        address = f"http://127.0.0.1:{metadata.port}"
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", address)
+        for call in ("read", "create"):
+            error = failure(call, store, "", timeout=1)
+            assert (error.reason, error.landed) == ("forbidden", False)
+        done.set()
+
+
+@pytest.mark.parametrize("patched", ["gevent", "eventlet"])
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_patched_threads_are_named_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, patched: str, cloud: str, whose: str
+) -> None:
+    """An event loop would hold the one real thread; obstore needs none."""
+    url, options = CLOUDS[cloud]
+    given = fsspec.core.url_to_fs(url, **options, skip_instance_cache=True)
+    with monkeypatch.context() as patch:
+        # Stands for what their monkey-patching puts there.
+        green = types.FunctionType(threading.Thread.run.__code__, {"__name__": f"{patched}.thread"})
+        patch.setattr(threading, "get_ident", green)
+        with pytest.raises(ConfigurationError, match=rf"{patched}.*obstore\+"):
+            open_store(*((given,) if whose != "ours" else (url, options)))
+        assert isinstance(open_store(f"obstore+{url}", options), ObstoreStore)
