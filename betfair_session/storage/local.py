@@ -34,6 +34,7 @@ from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX
 from .once import Lane, OutOfTime
+from .options import check_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ _T = TypeVar("_T")
 _log = logging.getLogger("betfair_session.storage")
 
 _GRACE = 0.5  # seconds; a write that does not hang ends by itself, and says more
+_GO_FILE = ".attrs"  # what Go keeps about a token, beside it
+_OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
 _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
@@ -61,11 +64,16 @@ class LocalStore(TokenStore):
         """Keep objects in files below the directory `root`.
 
         Raises:
-            ConfigurationError: nobody can tell where that is.
+            ConfigurationError: nobody can tell where that is, or an option is not known.
         """
+        options = options or {}
+        check_options("a local store", options, _OPTIONS)
+        allowed = options.get("allow_world_writable", False)
+        if not isinstance(allowed, bool):
+            message = "the storage option allow_world_writable must be true or false"
+            raise ConfigurationError(message)
         self._root = _absolute(root)
         self._near = self._root  # where the last read looked: a directory that can be written
-        allowed = bool((options or {}).get("allow_world_writable"))
         self._looks_at_modes = os.name == "posix" and not allowed
         self._warned: set[str] = set()
         self._lane = Lane()
@@ -196,6 +204,9 @@ class LocalStore(TokenStore):
         return attempt(lambda: self._lane.run(timeout, apart), operation)
 
     def _path(self, key: str) -> str:
+        if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
+            message = f"the key {key!r} ends with {_GO_FILE!r}, as the Go library's own files do"
+            raise ConfigurationError(message)
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
     def _read(self, path: str) -> StoredObject:
