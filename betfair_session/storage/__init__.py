@@ -15,6 +15,7 @@ from .location import (
     GCS,
     LOCAL,
     S3,
+    check_ends,
     check_store,
     is_chained,
     known_schemes,
@@ -89,8 +90,7 @@ def open_store(
     if not isinstance(root, str):
         message = f"the root on a filesystem must be a path, not {type(root).__name__}"
         raise ConfigurationError(message)
-    if root:
-        check_store(root)
+    check_ends(root)
     return _from_filesystem(filesystem, root)
 
 

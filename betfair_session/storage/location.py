@@ -95,16 +95,7 @@ def check_store(text: str) -> None:
     Raises:
         ConfigurationError: it says what was probably meant.
     """
-    inner = _without_odd_ends(text)
-    if inner != text:
-        message = (
-            "the store has blanks, quotes or control characters around it: did you mean "
-            f"{redact(inner)!r}?"
-        )
-        raise ConfigurationError(message)
-    if any(map(_is_control, text)):
-        message = "the store holds a control character, such as a line end"
-        raise ConfigurationError(message)
+    check_ends(text)
     scheme = scheme_of(text)
     if is_chained(text):
         return
@@ -117,6 +108,27 @@ def check_store(text: str) -> None:
         _check_query(text)
     elif scheme.removeprefix("obstore+") in S3 | GCS | AZURE:
         _check_query(text)
+
+
+def check_ends(text: str) -> None:
+    """Refuse a store, or the root on a filesystem, with something around it that is none of it.
+
+    Args:
+        text: a URL or a path.
+
+    Raises:
+        ConfigurationError: it says what was probably meant.
+    """
+    inner = _without_odd_ends(text)
+    if inner != text:
+        message = (
+            "the store has blanks, quotes or control characters around it: did you mean "
+            f"{redact(inner)!r}?"
+        )
+        raise ConfigurationError(message)
+    if any(map(_is_control, text)):
+        message = "the store holds a control character, such as a line end"
+        raise ConfigurationError(message)
 
 
 def _check_path(path: str) -> None:

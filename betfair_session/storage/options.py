@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError
@@ -92,4 +91,6 @@ def _unknown(label: str, name: object, known: Collection[str]) -> ConfigurationE
 
 def _near(name: object, known: Collection[str]) -> str | None:
     """Return the known name that was probably meant, if there is one."""
+    from difflib import get_close_matches  # a cold start that succeeds does without
+
     return next(iter(get_close_matches(str(name), known, 1, 0.8)), None)

@@ -357,6 +357,13 @@ def test_a_root_may_be_a_path_or_a_url(tmp_path: Path, monkeypatch: pytest.Monke
     assert open_store(local).label == str(tmp_path)
 
 
+@pytest.mark.parametrize("root", ["/x\n", '"/x"', " /x"])
+def test_a_root_has_nothing_around_it_either(root: str) -> None:
+    """It comes from the same variables as a URL."""
+    with pytest.raises(ConfigurationError):
+        open_store((LocalFileSystem(), root))
+
+
 @pytest.mark.parametrize("root", [None, 7, b"x"])
 def test_a_root_is_a_path(root: object) -> None:
     """Nothing else names a place."""
