@@ -260,6 +260,7 @@ def link(temporary: str, path: str) -> None:
         except FileExistsError:
             raise ChangedError from None
         rename(temporary, path)
+    fence(path)  # sweep away what a killed process left; the living see that they lost
 
 
 def remove(path: str) -> None:
