@@ -82,4 +82,4 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
         )
         raise NotATokenError(message)
     text = _inner_text(content)
-    return Secret(text) if text is not None and is_token(text) else None
+    return Secret(text) if text and is_token(text) else None

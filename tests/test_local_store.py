@@ -150,6 +150,19 @@ def test_a_file_that_vanishes_is_none_that_go_lists(
     assert all(name.endswith(".attrs") for name in vanished)
 
 
+def test_a_key_of_gos_own_files_is_refused(tmp_path: Path) -> None:
+    """On files it would be what the Go library keeps about another token."""
+    store = LocalStore(str(tmp_path))
+    for call in (
+        lambda: store.read("k.attrs", timeout=5),
+        lambda: store.create("k.attrs", b"x", timeout=5),
+        lambda: store.read("k.attrs.login", timeout=5),
+    ):
+        with pytest.raises(ConfigurationError):
+            call()
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     """Short and long content in turn; every read is one of the two, whole."""
     store = LocalStore(str(tmp_path))
@@ -186,17 +199,15 @@ def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umas
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
-def as_root() -> bool:
-    """Tell whether files may be given away here."""
-    return os.geteuid() == 0
-
-
 def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
     """Token, lock and new directories, made or replaced; group and the group's rights, too."""
-    home, group = tmp_path / "service", os.getgroups()[-1] if os.getgroups() else os.getegid()
+    home, owner = tmp_path / "service", (_NOBODY, _NOBODY)
     home.mkdir(mode=0o700)
-    owner = (_NOBODY, _NOBODY) if as_root() else (os.geteuid(), group)
-    os.chown(home, *owner)
+    try:
+        os.chown(home, *owner)
+    except OSError:  # not root, or root of a container that has no such user
+        owner = (os.geteuid(), (os.getgroups() or [os.getegid()])[-1])
+        os.chown(home, *owner)
     store = LocalStore(str(home))
     for key in ("k", "new/k", "k.login"):
         store.create(key, b"one", timeout=5)
@@ -207,8 +218,8 @@ def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
         assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (*owner, 0o660)
         store.replace(key, b"three", timeout=5)
         assert stat.S_IMODE((home / key).stat().st_mode) == 0o660
-    if as_root():  # what it made at first was given away, too
-        store.create("other/k", b"one", timeout=5)
+    store.create("other/k", b"one", timeout=5)
+    if os.geteuid() == 0:
         assert {(path.stat().st_uid, path.stat().st_gid) for path in home.rglob("*")} == {owner}
 
 
@@ -443,19 +454,19 @@ import os, subprocess, sys
 from betfair_session.exceptions import StoreError
 from betfair_session.storage.local import LocalStore
 store = LocalStore(sys.argv[1])
-for key in ("k", "k.login"):
+for key in ("a k", "a k.login"):
     store.create(key, b"x", timeout=5)
 subprocess.run(["sh", "-c", sys.argv[2]], cwd=sys.argv[1], check=True)
-version = store.read("k.login", timeout=5).version
+version = store.read("a k.login", timeout=5).version
 for write in (
-    lambda: store.replace_if_version("k.login", b"held", version, timeout=5),
-    lambda: store.replace("k", b"y", timeout=5),
+    lambda: store.replace_if_version("a k.login", b"held", version, timeout=5),
+    lambda: store.replace("a k", b"y", timeout=5),
 ):
     try:
         write()
     except StoreError as error:
         print(type(error).__name__, error.reason, error.landed, error.key)
-print(*(bytes(store.read(key, timeout=5).content).decode() for key in ("k", "k.login")))
+print(*(bytes(store.read(key, timeout=5).content).decode() for key in ("a k", "a k.login")))
 store.create("other.login", b"held", timeout=5)
 """
 
@@ -463,8 +474,8 @@ store.create("other.login", b"held", timeout=5)
 @pytest.mark.parametrize(
     "then",
     [
-        "mount --bind k k",
-        "mkdir ro; mv k ro; ln -s ro/k k; mount --bind ro ro; mount -o remount,bind,ro ro",
+        "mount --bind 'a k' 'a k'",
+        "mkdir ro; mv 'a k' ro; ln -s ro/* .; mount --bind ro ro; mount -o remount,bind,ro ro",
     ],
     ids=["a file that is mounted by itself", "a link to a read-only mount"],
 )
@@ -480,8 +491,8 @@ def test_a_token_that_cannot_be_replaced_keeps_the_lock_from_being_taken(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "StoreWriteError read-only False k",
-        "StoreWriteError read-only False k",
+        "StoreWriteError read-only False a k",
+        "StoreWriteError read-only False a k",
         "x x",
     ]
 
@@ -533,6 +544,7 @@ class Mount:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Begin in good health."""
         self.waiting = 0
+        self.reached = threading.Event()
         self._root = str(root)
         self._back = threading.Event()
         self._back.set()
@@ -543,6 +555,7 @@ class Mount:
     def _wait(self, path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
         if str(path).startswith(self._root) and not self._back.is_set():
             self.waiting += 1
+            self.reached.set()
             self._back.wait(60)
             self.waiting -= 1
         return self._open(path, *arguments, **more)
@@ -551,6 +564,7 @@ class Mount:
     def hanging(self) -> Iterator[None]:
         """Hang for the time of a block."""
         self._back.clear()
+        self.reached.clear()
         try:
             yield
         finally:
@@ -565,15 +579,17 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     store = LocalStore(str(tmp_path))
     store.create("k", b"old", timeout=5)
     seen = version(store)
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: store.replace("k", b"late", timeout=0.1),
         lambda: store.replace_if_version("k", b"late", seen, timeout=0.1),
         lambda: store.create("new", b"late", timeout=0.1),
-    ):
+    ]
+    for write in writes:
         with mount.hanging():
             with pytest.raises(StoreUnavailable) as caught:
                 write()
             assert (caught.value.reason, caught.value.landed) == ("timeout", True)
+            assert mount.reached.wait(60)
             for _ in range(3):
                 with pytest.raises(StoreUnavailable) as caught:
                     store.read("k", timeout=0.01)
@@ -599,7 +615,12 @@ def test_a_disk_is_known_and_costs_no_thread(
     """After the first call for a key; a mount of any other kind keeps its thread."""
     started = []
     start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda it: (started.append(it), start(it)))
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
     for kind, threads in (("ext4", 1), ("nfs4", 3)):
         monkeypatch.setattr(local_files, "_mounts", lambda kind=kind: [("/", "nfs"), ("/", kind)])
         store = LocalStore(str(tmp_path))
