@@ -68,4 +68,4 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
         )
         raise NotATokenError(message)
     text = _inner_text(content)
-    return Secret(text) if is_token(text) else None
+    return Secret(text) if text and is_token(text) else None

@@ -150,6 +150,19 @@ def test_a_file_that_vanishes_is_none_that_go_lists(
     assert all(name.endswith(".attrs") for name in vanished)
 
 
+def test_a_key_of_gos_own_files_is_refused(tmp_path: Path) -> None:
+    """On files it would be what the Go library keeps about another token."""
+    store = LocalStore(str(tmp_path))
+    for call in (
+        lambda: store.read("k.attrs", timeout=5),
+        lambda: store.create("k.attrs", b"x", timeout=5),
+        lambda: store.read("k.attrs.login", timeout=5),
+    ):
+        with pytest.raises(ConfigurationError):
+            call()
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     """Short and long content in turn; every read is one of the two, whole."""
     store = LocalStore(str(tmp_path))
@@ -533,6 +546,7 @@ class Mount:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Begin in good health."""
         self.waiting = 0
+        self.reached = threading.Event()
         self._root = str(root)
         self._back = threading.Event()
         self._back.set()
@@ -543,6 +557,7 @@ class Mount:
     def _wait(self, path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
         if str(path).startswith(self._root) and not self._back.is_set():
             self.waiting += 1
+            self.reached.set()
             self._back.wait(60)
             self.waiting -= 1
         return self._open(path, *arguments, **more)
@@ -551,6 +566,7 @@ class Mount:
     def hanging(self) -> Iterator[None]:
         """Hang for the time of a block."""
         self._back.clear()
+        self.reached.clear()
         try:
             yield
         finally:
@@ -565,15 +581,17 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     store = LocalStore(str(tmp_path))
     store.create("k", b"old", timeout=5)
     seen = version(store)
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: store.replace("k", b"late", timeout=0.1),
         lambda: store.replace_if_version("k", b"late", seen, timeout=0.1),
         lambda: store.create("new", b"late", timeout=0.1),
-    ):
+    ]
+    for write in writes:
         with mount.hanging():
             with pytest.raises(StoreUnavailable) as caught:
                 write()
             assert (caught.value.reason, caught.value.landed) == ("timeout", True)
+            assert mount.reached.wait(60)
             for _ in range(3):
                 with pytest.raises(StoreUnavailable) as caught:
                     store.read("k", timeout=0.01)
@@ -599,7 +617,12 @@ def test_a_disk_is_known_and_costs_no_thread(
     """After the first call for a key; a mount of any other kind keeps its thread."""
     started = []
     start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda it: (started.append(it), start(it)))
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
     for kind, threads in (("ext4", 1), ("nfs4", 3)):
         monkeypatch.setattr(local_files, "_mounts", lambda kind=kind: [("/", "nfs"), ("/", kind)])
         store = LocalStore(str(tmp_path))

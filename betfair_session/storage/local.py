@@ -34,15 +34,20 @@ from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX
 from .once import Lane, OutOfTime
+from .options import check_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    _Step = Callable[[str, str], None]
 
 _T = TypeVar("_T")
 
 _log = logging.getLogger("betfair_session.storage")
 
 _GRACE = 0.5  # seconds; a write that does not hang ends by itself, and says more
+_GO_FILE = ".attrs"  # what Go keeps about a token, beside it
+_OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
 _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
@@ -61,11 +66,16 @@ class LocalStore(TokenStore):
         """Keep objects in files below the directory `root`.
 
         Raises:
-            ConfigurationError: nobody can tell where that is.
+            ConfigurationError: nobody can tell where that is, or an option is not known.
         """
+        options = options or {}
+        check_options("a local store", options, _OPTIONS)
+        allowed = options.get("allow_world_writable", False)
+        if not isinstance(allowed, bool):
+            message = "the storage option allow_world_writable must be true or false"
+            raise ConfigurationError(message)
         self._root = _absolute(root)
         self._near = self._root  # where the last read looked: a directory that can be written
-        allowed = bool((options or {}).get("allow_world_writable"))
         self._looks_at_modes = os.name == "posix" and not allowed
         self._warned: set[str] = set()
         self._lane = Lane()
@@ -85,19 +95,14 @@ class LocalStore(TokenStore):
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Link a finished temporary file to its name; see TokenStore.create."""
-
-        def create(temporary: str, path: str) -> None:
-            files.link(temporary, path)
-            files.fence(path)  # sweep away what a killed process left; the living see they lost
-
-        return self._write("create", key, content, create, timeout=timeout)
+        return self._write("create", key, content, files.link, timeout=timeout)
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """Fence, compare, rename; see the module and TokenStore.replace_if_version."""
         if version == _version(content):
             return self._renew(key, version, timeout)
 
-        def swap(temporary: str, path: str) -> None:
+        def compare(temporary: str, path: str) -> None:
             files.fence(path, but=temporary)
             try:
                 present = self._read(path)
@@ -105,9 +110,10 @@ class LocalStore(TokenStore):
                 raise files.ChangedError from None
             if present.version != version:
                 raise files.ChangedError
-            files.rename(temporary, path)
 
-        return self._write("replace if unchanged", key, content, swap, timeout=timeout)
+        return self._write(
+            "replace if unchanged", key, content, files.rename, compare, timeout=timeout
+        )
 
     def _renew(self, key: str, version: str, timeout: float) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
@@ -132,12 +138,7 @@ class LocalStore(TokenStore):
 
     def replace(self, key: str, content: bytes, *, timeout: float) -> str:
         """Fence and rename; see TokenStore.replace."""
-
-        def put(temporary: str, path: str) -> None:
-            files.fence(path, but=temporary)
-            files.rename(temporary, path)
-
-        return self._write("replace", key, content, put, timeout=timeout)
+        return self._write("replace", key, content, files.rename, _fence_others, timeout=timeout)
 
     def delete(self, key: str, *, timeout: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
@@ -196,6 +197,9 @@ class LocalStore(TokenStore):
         return attempt(lambda: self._lane.run(timeout, apart), operation)
 
     def _path(self, key: str) -> str:
+        if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
+            message = f"the key {key!r} ends with {_GO_FILE!r}, as the Go library's own files do"
+            raise ConfigurationError(message)
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
     def _read(self, path: str) -> StoredObject:
@@ -250,23 +254,56 @@ class LocalStore(TokenStore):
         verb: str,
         key: str,
         content: bytes,
-        commit: Callable[[str, str], None],
+        put: _Step,
+        prepare: _Step = lambda _temporary, _path: None,
         *,
         timeout: float,
     ) -> str:
+        """Write a temporary file, `prepare`, and `put` it into its place; both take both paths."""
         give_up = time.monotonic() + timeout
 
-        def write() -> str:
+        def work() -> str:
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
                 self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
-                return self._write_as(commit, key, content, give_up)
+                return write()
             except OSError as error:
                 if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
                     self._see_replaceable(key)  # it knows plainer words
                 raise
 
-        return self._attempt(write, verb, key, timeout + _GRACE)
+        def write() -> str:
+            path, fenced = self._path(key), False
+            directory = os.path.dirname(path)
+            files.make_directory(directory)
+            with files.directory_lock(directory, files.patience(timeout)):
+                while True:
+                    temporary = files.write_temporary(path, content, self._check_new)
+                    try:
+                        prepare(temporary, path)
+                        self._see_time_left(give_up, key, fenced=fenced)
+                        put(temporary, path)
+                    except files.FencedError:
+                        fenced = True
+                        files.sleep_up_to(0.02)
+                    except files.ChangedError:
+                        raise self._problem(
+                            VersionConflict, key, "is not what it was", "conflict"
+                        ) from None
+                    else:
+                        return _version(content)
+                    finally:
+                        files.remove(temporary)
+
+        return self._attempt(work, verb, key, timeout + _GRACE)
+
+    def _see_time_left(self, give_up: float, key: str, *, fenced: bool) -> None:
+        """Let nothing appear for which nobody waits any more: it may come after hours."""
+        if time.monotonic() < give_up:
+            return
+        if not fenced:
+            raise OutOfTime
+        raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
 
     def _see_replaceable(self, key: str) -> None:
         """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
@@ -274,40 +311,12 @@ class LocalStore(TokenStore):
             message = f"{key!r} in {self.label} cannot be replaced: {what}"
             raise StoreWriteError(message, store=self.label, key=key, reason=reason) from None
 
-    def _write_as(
-        self,
-        commit: Callable[[str, str], None],
-        key: str,
-        content: bytes,
-        give_up: float,
-    ) -> str:
-        path, fenced = self._path(key), False
-        directory = os.path.dirname(path)
-        files.make_directory(directory)
-        with files.directory_lock(directory, files.patience(give_up - time.monotonic())):
-            while True:
-                temporary = files.write_temporary(path, content, self._check_new)
-                try:
-                    if time.monotonic() < give_up:  # else nobody waits for it any more
-                        commit(temporary, path)
-                        return _version(content)
-                    if not fenced:
-                        raise OutOfTime
-                    raise self._problem(
-                        StoreUnavailable, key, "is written by others all the time", "busy"
-                    )
-                except files.FencedError:
-                    fenced = True
-                    files.sleep_up_to(0.02)
-                except files.ChangedError:
-                    raise self._problem(
-                        VersionConflict, key, "is not what it was", "conflict"
-                    ) from None
-                finally:
-                    files.remove(temporary)
-
     def _problem(self, kind: type[StoreError], key: str, what: str, reason: str) -> StoreError:
         return kind(f"{key!r} in {self.label} {what}", store=self.label, key=key, reason=reason)
+
+
+def _fence_others(temporary: str, path: str) -> None:
+    files.fence(path, but=temporary)
 
 
 def _version(content: bytes) -> str:

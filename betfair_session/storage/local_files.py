@@ -196,9 +196,9 @@ def _mounts() -> Iterator[tuple[str, str]]:
 
 def _is_frozen(path: str, status: os.stat_result) -> bool:
     """Tell whether a file or directory carries a flag that forbids changes, even to root."""
-    if hasattr(status, "st_flags"):  # pragma: no cover - macOS and the BSDs
-        flags = stat.UF_IMMUTABLE | stat.UF_APPEND | stat.SF_IMMUTABLE | stat.SF_APPEND
-        return bool(status.st_flags & flags)
+    own = getattr(status, "st_flags", 0)  # on macOS and the BSDs
+    if own & (stat.UF_IMMUTABLE | stat.UF_APPEND | stat.SF_IMMUTABLE | stat.SF_APPEND):
+        return True
     import fcntl
 
     with contextlib.suppress(OSError):  # not every file system has flags
@@ -260,6 +260,7 @@ def link(temporary: str, path: str) -> None:
         except FileExistsError:
             raise ChangedError from None
         rename(temporary, path)
+    fence(path)  # sweep away what a killed process left; the living see that they lost
 
 
 def remove(path: str) -> None:
