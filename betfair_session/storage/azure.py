@@ -58,10 +58,17 @@ class AzureStore(LoopStore):
 
         return run(loop, connect, timeout=OPENING)
 
+    def _lacking(self, driver: Driver | None) -> str:
+        # adlfs has made the credential itself: a chain that remembers which of them worked.
+        chain = getattr(driver, "credential", None) if _made_credential(driver) else None
+        if chain is None or getattr(chain, "_successful_credential", chain) is not None:
+            return ""
+        return "DefaultAzureCredential finds none in the environment or the machine"
+
     @staticmethod
     async def _shut(driver: Driver) -> None:
         await driver.service_client.close()
-        if driver.sync_credential is not None:  # adlfs has made both itself
+        if _made_credential(driver):
             await driver.credential.close()
 
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
@@ -125,3 +132,8 @@ class AzureStore(LoopStore):
             "read_timeout": timeout,
             **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
         }
+
+
+def _made_credential(driver: Driver | None) -> bool:
+    """Tell whether adlfs has looked for credentials by itself."""
+    return getattr(driver, "sync_credential", None) is not None

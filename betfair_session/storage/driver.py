@@ -15,7 +15,15 @@ from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX, redact
 from .once import Once
-from .verdict import Altered, Refusal, condition_refused, credentials_rejected, dropped, judge
+from .verdict import (
+    Altered,
+    NoCredentials,
+    Refusal,
+    condition_refused,
+    credentials_rejected,
+    dropped,
+    judge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -30,6 +38,9 @@ Driver = Any
 
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 """A result, from a driver that blocks, or a coroutine for it."""
+
+_SEARCH = 3.0
+"""Seconds after which a search for credentials has certainly asked what is near."""
 
 CONNECT_TIMEOUT = 3
 """Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
@@ -236,7 +247,8 @@ class DriverStore(TokenStore):
             return work(self._driver(deadline - time.monotonic()), name, deadline)
 
         single = self.single or self._theirs is None
-        return attempt(work_again, Operation(verb, self.label, key, self.hints, single, cloud=True))
+        operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
+        return attempt(lambda: self._search(work_again, driver, timeout), operation)
 
     def _renew(self, driver: Driver) -> Driver:
         """Have our driver opened anew by the next call; return one that is used no more."""
@@ -251,7 +263,33 @@ class DriverStore(TokenStore):
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         once = self._processes.setdefault(os.getpid(), Once())
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
-        return attempt(lambda: once.get(self._open, timeout=timeout), operation)
+
+        def open_in_time() -> Driver:
+            return once.get(self._open, timeout=timeout)
+
+        return attempt(lambda: self._search(open_in_time, None, timeout), operation)
+
+    def _search(self, work: Callable[[], T], driver: Driver | None, timeout: float) -> T:
+        """Do `work`; when its time ends while credentials are looked for, say that there are none.
+
+        Drivers ask a metadata server last, and where there is none, packets to it may be swallowed.
+        """
+        try:
+            return work()
+        except Exception as error:
+            late = timeout >= _SEARCH and judge(error, cloud=True).reason == "timeout"
+            lacking = self._lacking(driver) if late and self._theirs is None else ""
+            if not lacking:
+                raise
+        raise NoCredentials(lacking)
+
+    def _lacking(self, driver: Driver | None) -> str:  # noqa: ARG002 - for those that can tell
+        """Tell where no credentials are, if the driver is still looking for some.
+
+        Args:
+            driver: the driver; None while it is being opened.
+        """
+        return ""
 
 
 class _Conditional:

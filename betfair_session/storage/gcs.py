@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
@@ -42,9 +43,9 @@ class GCSStore(LoopStore):
     filesystem = "GCSFileSystem"
     single = True
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give valid Google credentials (application default credentials, a service "
-        "account's file as token) with the role Storage Object User on the bucket "
-        "(storage.objects.get, .create, .delete and .list)",
+        "forbidden": "give valid Google credentials (GOOGLE_APPLICATION_CREDENTIALS, other "
+        "application default credentials, or a service account's file as token) with the role "
+        "Storage Object User on the bucket (storage.objects.get, .create, .delete and .list)",
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 
@@ -67,6 +68,17 @@ class GCSStore(LoopStore):
         if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
             self._refuse(filesystem, "the environment or the machine")
         return own(filesystem)
+
+    def _lacking(self, driver: Driver | None) -> str:
+        from fsspec.config import apply_config
+        from google.auth import _cloud_sdk, environment_vars
+
+        named = apply_config(self._kind, dict(self._options)).get("token")
+        file = os.environ.get(environment_vars.CREDENTIALS)
+        file = file or _cloud_sdk.get_application_default_credentials_path()
+        if driver is not None or named or os.path.exists(file):
+            return ""
+        return "neither the options nor the environment have any, and no metadata server answers"
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

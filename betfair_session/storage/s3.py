@@ -11,14 +11,14 @@ that its botocore does not know, conditions among them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
 from .loop_driver import OPENING, LoopStore
-from .verdict import version_in
+from .verdict import NoCredentials, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,8 @@ class S3Store(LoopStore):
         loop = background_loop()
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
+        if filesystem.session is None:
+            filesystem.session = _unattended(filesystem.kwargs)
         client = run(loop, filesystem.set_session, timeout=OPENING)
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore frames a body to put a checksum behind it, which other servers
@@ -141,3 +143,20 @@ class S3Store(LoopStore):
 
     async def _delete(self, driver: Driver, name: str, timeout: float) -> None:  # noqa: ARG002
         await self._send(driver, "delete_object", name)
+
+
+def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore is untyped
+    """Return a session, as s3fs makes it, that asks nobody for the code of an MFA device."""
+    session = import_module("aiobotocore.session").AioSession(**settings)
+    for provider in session.get_component("credential_provider").providers:
+        if hasattr(provider, "_prompter"):
+            provider._prompter = _ask_nobody
+    return session
+
+
+def _ask_nobody(_: str) -> NoReturn:
+    message = (
+        "the AWS profile's mfa_serial wants a code from a terminal; name a profile without it, or "
+        "get temporary credentials (aws sts get-session-token)"
+    )
+    raise NoCredentials(message, rejected=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
 _GARBLED = "aiohttp:HttpProcessingError"
+_NO_SECOND_CODE = "botocore:RefreshWithMFAUnsupportedError"
 _PROXY = "aiohttp:ClientHttpProxyError"
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _CLEANERS = (
@@ -279,7 +280,7 @@ def _first_answer(error: BaseException) -> tuple[int, str]:
 
 def credentials_rejected(error: BaseException) -> bool:
     """Tell whether an answer says that credentials have expired or are not valid (any more)."""
-    if getattr(error, "rejected", False):
+    if getattr(error, "rejected", False) or _NO_SECOND_CODE in _names(error):
         return True
     status, code = _first_answer(error)
     return status == 401 or code in REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP

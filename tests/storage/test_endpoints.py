@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import google.oauth2.credentials
@@ -125,3 +127,27 @@ def test_a_session_of_the_callers_own_settings_finds_its_own_way(
         with open_store(bucket.url(), bucket.options) as store:
             assert failure("read", store, "").reason == "unreachable"
     assert proxy.connections > 0
+
+
+@pytest.mark.parametrize("cloud", ["gs", "az"])
+def test_credentials_that_are_nowhere_are_told_of_in_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: str
+) -> None:
+    """Where there is no metadata server, packets to it may be swallowed: no fault of the network."""
+    for name in [name for name in os.environ if name.startswith(("GOOGLE_", "AZURE_", "GCE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setattr("betfair_session.storage.driver._SEARCH", 0.5, raising=False)
+    done = threading.Event()
+    options = {} if cloud == "gs" else {"account_name": "acc", "anon": False}
+    with (
+        Listener(lambda _listener, _connection: bool(done.wait(60)) and None) as metadata,
+        open_store(CLOUDS[cloud][0], options) as store,
+    ):
+        monkeypatch.setenv("GCE_METADATA_IP", f"127.0.0.1:{metadata.port}")
+        address = f"http://127.0.0.1:{metadata.port}"
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", address)
+        for call in ("read", "create"):
+            error = failure(call, store, "", timeout=1)
+            assert (error.reason, error.landed) == ("forbidden", False)
+        done.set()

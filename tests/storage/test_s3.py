@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, ClassVar
 
@@ -164,6 +165,23 @@ def test_without_credentials_on_purpose_there_are_none(
     assert caught.value.reason == "forbidden"
     assert "NoCredentials" not in str(caught.value)
     assert not nobody.exists()
+
+
+def test_nobody_is_asked_for_an_mfa_code(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would block every store of the process; what the profile lacks is told instead."""
+    nobody.write_text(
+        "[profile mine]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/u\nregion = us-east-1\n"
+        "[profile base]\naws_access_key_id = k\naws_secret_access_key = s\n"
+    )
+    answer = io.StringIO("123456\n")
+    monkeypatch.setattr("sys.stdin", answer)
+    with open_store("s3://bucket", {"profile": "mine"}) as store:
+        for call in ("read", "create"):
+            error = failure(call, store, "")
+            assert (error.reason, error.landed) == ("forbidden", False)
+            assert "mfa_serial" in str(error)
+    assert answer.tell() == 0
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])
