@@ -37,10 +37,18 @@ _FAR = 5.0
 """Seconds of difference between two clocks that are worth a warning; HTTP dates are whole."""
 
 _NOBODY = "look at the network, at HTTPS_PROXY, and at any firewall in between"
-_ANOTHER = (
-    "somebody else answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
-    "names the authority that vouches for it"
-)
+# By what the reason holds.
+_ADVICE = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "somebody else answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
+        "names the authority that vouches for it"
+    ),
+    "a proxy answered 407": (
+        "put user and password into the proxy's variable: HTTPS_PROXY=http://user:password@proxy:80"
+    ),
+    "a proxy answered 403": "have the proxy let this host through, or name the host in NO_PROXY",
+    "a proxy answered": "ask who runs the proxy why it cannot reach this host",
+}
 
 
 @dataclass(frozen=True)
@@ -157,9 +165,7 @@ def _ask(
         except ConfigurationError as error:
             return problem(name, error), None
         except NoAnswerError as error:
-            advice = _ANOTHER if "CERTIFICATE_VERIFY_FAILED" in error.detail else _NOBODY
-            if error.detail.startswith("the proxy answered"):  # and what that calls for
-                advice = ""
+            advice = next((_ADVICE[words] for words in _ADVICE if words in error.detail), _NOBODY)
             return problem(name, _unreachable(endpoint, error.detail), advice), None
         took = time.monotonic() - began
     clock = _clock(endpoint, dates)
