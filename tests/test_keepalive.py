@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -188,7 +189,7 @@ def outage(session: Session, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPa
     session.token()
 
     def fail(key: str, *, timeout: float) -> NoReturn:
-        assert timeout > 0
+        assert 0 < timeout <= 5
         message = "503"
         raise StoreUnavailable(message, key=key, reason="server")
 
@@ -209,6 +210,27 @@ def test_a_store_that_is_down_ends_no_session(
     outage.undo()
     assert keeping.run_once().ok
     assert [each.token for each in sandbox.sessions()] == [live.token]
+
+
+def test_a_store_that_hangs_leaves_time_to_ask_betfair(
+    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little the call has."""
+    token = session.token()
+    now = [0.0]
+
+    def hang(key: str, *, timeout: float) -> NoReturn:
+        now[0] += timeout
+        message = "no answer"
+        raise StoreUnavailable(message, key=key, reason="timeout")
+
+    monkeypatch.setattr(session.store, "read", hang)
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
+    sandbox.clear_journal()
+    assert session.verify(timeout=4) == token
+    assert sandbox.counts() == {"keepAlive": 1}
+    assert 0 < now[0] <= 2
 
 
 def test_nobody_logs_in_while_the_store_is_down(

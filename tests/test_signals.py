@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import requests
-from betfair_session.lease import lock as locks
 
 from betfair_session import Exchange, IdentityClient, KeepAlive, Session, SessionManager
+from betfair_session.certificates import reading
 from betfair_session.deadline import interruption
+from betfair_session.login import lock as locks
+from betfair_session.storage import open_store
 from betfair_session.storage.errors import Operation, attempt
 
 if TYPE_CHECKING:
@@ -239,6 +242,33 @@ def test_a_limit_during_a_call_of_a_store(limit: Exception) -> None:
             attempt(each, READ)
         assert caught.value is limit
         assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("struck", ["store", "file", "parser", "clock"])
+def test_a_limit_while_something_is_opened_or_read(
+    limit: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
+) -> None:
+    """It is no fault of a driver, a file or its content."""
+
+    def strike(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+    (tmp_path / "client.crt").write_text("")
+    client = IdentityClient("key", (tmp_path / "client.crt", tmp_path / "client.crt"))
+    calls: dict[str, tuple[str, object, Callable[[], object]]] = {
+        "store": ("storage.run_within", strike, lambda: open_store("memory://x")),
+        "file": ("certificates.source.open", strike, lambda: client.certlogin("user", "password")),
+        "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),
+        "clock": (
+            "storage.once.Once.get",
+            strike,
+            lambda: open_store("obstore+s3://b").server_now(timeout=5),
+        ),
+    }
+    name, stand_in, call = calls[struck]
+    monkeypatch.setattr(f"betfair_session.{name}", stand_in, raising=False)
+    with pytest.raises(type(limit)):
+        call()
 
 
 class Handler:

@@ -590,3 +590,25 @@ def test_a_check_knows_its_end_after_a_sleep(
     seen.append(check.expired)
     assert seen == [False, True]
     assert not client.check(UNKNOWN).expired
+
+
+def test_the_steady_clock_goes_on_in_a_sleep_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Linux has it in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC; others are asked for neither."""
+    times = {1: 1.0, 7: 7.0}
+
+    def gettime(number: int) -> float:
+        if number not in times:
+            raise OSError
+        return times[number]
+
+    monkeypatch.setattr(time, "clock_gettime", gettime, raising=False)
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "CLOCK_MONOTONIC", 1, raising=False)
+    found = [clocks._steady_clock()()]
+    del times[7]  # a kernel that does not know it
+    found.append(clocks._steady_clock()())
+    assert found == [7.0, 1.0]
+    monkeypatch.delattr(time, "CLOCK_MONOTONIC")
+    assert clocks._steady_clock() is time.monotonic

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from betfair_session.deadline import interruption, is_ending, run_within
+from betfair_session.deadline import interruption, run_within
 from betfair_session.exceptions import ConfigurationError
 
 from .location import (
@@ -78,9 +78,7 @@ def open_store(
         check_store(store)
         try:
             return _from_url(store, options, timeout)
-        except RuntimeError as error:
-            if not is_ending(error):
-                raise
+        except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
             refused = _unopened(error, redact(store))
         raise refused
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
