@@ -43,10 +43,7 @@ class SharedLogin(Call):
     """One call, from its first line to its last; the steps are those of login/__init__.py."""
 
     def run(self) -> Steps[do.Done]:
-        """Come to a live token.
-
-        Returns:
-            The token, and how it was come by.
+        """Come to a live token, and tell how.
 
         Raises:
             BetfairSessionError: there is none; each kind says why.
