@@ -5,18 +5,17 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-import betfair_session
-
-_OURS = str(Path(betfair_session.__file__).parent)
+_TESTS = str(Path(__file__).parent)
 
 
 def everything_in(error: BaseException) -> str:
-    """Return all that an error shows.
+    """Return all that an error shows to a person, and to a tool that keeps locals.
 
-    Texts, arguments, attributes and the local variables of our own frames; of the error, its
-    causes and its contexts, as deep as they go.
+    Texts, arguments, attributes and the local variables of every frame, but for those of the tests,
+    which hold the secrets to search for; of the error, its causes and its contexts, as deep as they
+    go.
     """
-    shown: list[str] = []
+    shown: list[str] = ["".join(traceback.format_exception(error))]
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()
     while queue:
@@ -24,9 +23,18 @@ def everything_in(error: BaseException) -> str:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        shown += [str(each), repr(each), repr(each.args), repr(vars(each))]
-        for frame, _ in traceback.walk_tb(each.__traceback__):
-            if frame.f_code.co_filename.startswith(_OURS):
-                shown.append(repr(frame.f_locals))
+        shown += [_shown(each), str(each), _shown(each.args), _shown(vars(each))]
+        for frame, line in traceback.walk_tb(each.__traceback__):
+            name = frame.f_code.co_filename
+            if not name.startswith(_TESTS):
+                shown.append(f"{name}:{line}")
+                shown += [f"{key}={_shown(value)}" for key, value in frame.f_locals.items()]
         queue += [each.__cause__, each.__context__]
     return "\n".join(shown)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - half-made objects of a library's cannot
+        return f"no repr: {type(error).__name__}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     pkcs12,
 )
-from secrets_shown import everything_in
 
 from betfair_session import Certificate, IdentityClient, SessionManager
 
@@ -32,8 +30,6 @@ PASSWORD = (
 APP_KEY = "plantedAppKeyWv3"
 PASSPHRASE = "planted passphrase Jm5"
 CODE = "plantedCodeRt6"
-
-_TESTS = str(Path(__file__).parents[1])
 
 
 def forms_of(text: str) -> set[str]:
@@ -145,25 +141,3 @@ def plant(sandbox: Sandbox, directory: Path) -> Planted:
     p12.chmod(0o600)
     lines = [line for line in key.splitlines() if not line.startswith("-----")]
     return Planted(sandbox, p12, tuple(lines[2:5]))
-
-
-def shown_by(error: BaseException) -> str:
-    """Return all that an error shows, to a person and to a tool that keeps the locals.
-
-    Its own frames and attributes, and the frames of every library below, but not those of the
-    tests, which hold the secrets to search for.
-    """
-    shown = [everything_in(error), "".join(traceback.format_exception(error))]
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    queue: list[traceback.TracebackException | None] = [told]
-    while queue:
-        each = queue.pop()
-        if each is None:
-            continue
-        shown += [
-            f"{frame.filename}:{frame.lineno} {frame.locals}"
-            for frame in each.stack
-            if not frame.filename.startswith(_TESTS)
-        ]
-        queue += [each.__cause__, each.__context__]
-    return "\n".join(shown)

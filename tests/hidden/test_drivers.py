@@ -6,16 +6,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from secrets_shown import everything_in
 from servers.script import Answer
 
-from betfair_session import BetfairSessionError
-from hidden.planted import shown_by
+from betfair_session import BetfairSessionError, LeaseSettings, StoreError
+from hidden.planted import USERNAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from servers.cloudlike import Cloud
     from servers.objects import Bucket, ObjectServer
     from servers.proxy import Proxy
+    from storage.places import BucketPlace
 
     from hidden.conftest import Said
     from hidden.planted import Planted
@@ -87,5 +90,27 @@ def test_no_failure_of_a_server_shows_a_token(  # noqa: PLR0917 - fixtures
                     manager.unlock(url, KEY, options)
                     manager.logout(url, KEY, options)
     assert len({str(error) for error in errors}) > 2
-    assert planted.found_in("\n".join(map(shown_by, errors))) == []
+    assert planted.found_in("\n".join(map(everything_in, errors))) == []
     assert planted.found_in(said.text()) == []
+
+
+@pytest.mark.parametrize("verb", ["GET", "PUT"])
+def test_no_time_out_of_a_store_shows_a_token(
+    planted: Planted, cloud: Cloud, cloud_place: BucketPlace, verb: str
+) -> None:
+    """In no frame, a driver's neither: asyncio keeps those of what it cancels, from 3.12 on.
+
+    A write without an answer, and a read that stalls in the middle of the token.
+    """
+    if verb == "GET":
+        cloud_place.put(KEY, planted.sandbox.issue(USERNAME).encode())
+    answer = "stall" if verb == "GET" else "silence"
+    fault = cloud.fail(lambda each: (each.verb, each.name) == (verb, KEY), answer=answer)
+    lease = LeaseSettings(ttl=10, login_deadline=3, store_deadline=1)
+    with planted.client() as client, planted.manager(client, lease=lease) as manager:
+        planted.secrets()  # takes note of the token that lives now
+        with pytest.raises(StoreError) as caught:
+            manager.get_session(cloud_place.url(), KEY, cloud_place.options, timeout=8)
+    assert fault.met
+    assert any(name.startswith("token") for name in planted.secrets())
+    assert planted.found_in(everything_in(caught.value)) == []

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from secrets_shown import everything_in
 
 from betfair_session import (
     BetfairSessionError,
@@ -25,7 +26,7 @@ from betfair_session import (
 )
 from betfair_session.certificates.files import create, write_files
 from betfair_session.environment import Environment
-from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME, shown_by
+from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +93,7 @@ def test_no_fault_of_betfairs_shows_a_secret(
                 work(place, KEY)
             except BetfairSessionError as error:
                 errors += 1
-                assert planted.found_in(shown_by(error)) == [], kind
+                assert planted.found_in(everything_in(error)) == [], kind
             sandbox.clear_faults()
             lock = place / f"{KEY}.login"
             assert not lock.exists() or planted.found_in(lock.read_bytes()) == []
@@ -109,7 +110,7 @@ def test_no_refusal_shows_a_secret(planted: Planted, said: Said, tmp_path: Path,
         for _ in range(2):
             with pytest.raises(LoginRefused) as caught:
                 manager.get_session(tmp_path, KEY)
-            assert planted.found_in(shown_by(caught.value)) == []
+            assert planted.found_in(everything_in(caught.value)) == []
     assert planted.found_in((tmp_path / f"{KEY}.login").read_bytes()) == []
     assert planted.found_in(said.text()) == []
 
@@ -129,7 +130,7 @@ def test_an_answer_that_repeats_what_was_sent_shows_no_secret(
             planted.sandbox.fault("certlogin", "non_object", body=body)
             with pytest.raises(BetfairSessionError) as caught:
                 manager.get_session(tmp_path, KEY)
-            assert planted.found_in(shown_by(caught.value)) == []
+            assert planted.found_in(everything_in(caught.value)) == []
             manager.unlock(tmp_path, KEY)
     assert planted.found_in(said.text()) == []
 
@@ -165,7 +166,7 @@ def test_no_failure_of_a_local_store_shows_a_secret(
         fail(data)  # the brake
         (tmp_path / "file").write_text(token, "ascii")
         fail(tmp_path / "file")
-    shown = "\n".join(map(shown_by, errors))
+    shown = "\n".join(map(everything_in, errors))
     assert len({type(error) for error in errors}) >= 4
     assert planted.found_in(shown) == []
     assert planted.found_in(said.text()) == []
@@ -191,7 +192,7 @@ def test_no_failure_in_an_event_loop_shows_a_secret(
     with planted.client() as client, planted.manager(client) as manager:
         errors = asyncio.run(ask(manager.session(tmp_path, KEY)), debug=True)
     assert [type(error) for error in errors] == [Blocked] * 3
-    shown = "\n".join(shown_by(error) for error in errors if isinstance(error, Exception))
+    shown = "\n".join(everything_in(error) for error in errors if isinstance(error, Exception))
     assert planted.found_in(shown) == []
     assert planted.found_in(said.text()) == []
 
@@ -214,7 +215,7 @@ def test_an_interrupt_shows_no_secret(planted: Planted, tmp_path: Path) -> None:
     thread.join()
     planted.sandbox.release("certlogin")
     assert any(name.startswith("token") for name in planted.secrets())
-    assert planted.found_in(shown_by(caught.value)) == []
+    assert planted.found_in(everything_in(caught.value)) == []
 
 
 def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[], object]]:
@@ -280,7 +281,7 @@ def test_no_wrong_argument_is_repeated(planted: Planted, said: Said, tmp_path: P
             wrong()
         error = caught.value
         said_only = f"{error} {error!r} {error.args} {vars(error)}"
-        text = said_only if name.startswith(_SAID_ONLY) else shown_by(error)
+        text = said_only if name.startswith(_SAID_ONLY) else everything_in(error)
         shown[name] = planted.found_in(text)
     assert {name: found for name, found in shown.items() if found} == {}
     assert len(shown) > 20

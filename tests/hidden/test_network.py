@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from secrets_shown import everything_in
 
 from betfair_session import (
     BetfairSessionError,
@@ -19,7 +20,7 @@ from betfair_session import (
     IdentityUnavailable,
 )
 from hidden.listeners import Listener, saying, strange_tls, tunnel
-from hidden.planted import APP_KEY, PASSPHRASE, PASSWORD, USERNAME, shown_by
+from hidden.planted import APP_KEY, PASSPHRASE, PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     import socket
@@ -91,7 +92,7 @@ def test_no_redirect_takes_a_secret_along(
                     planted.sandbox.fault(name, "redirect", location=place, status=status)
                     error = failure(lambda name=name: call(client, name, token))  # type: ignore[misc]
                     assert isinstance(error, IdentityUnavailable)
-                    assert planted.found_in(shown_by(error)) == []
+                    assert planted.found_in(everything_in(error)) == []
         assert (secure.connections, plain.connections) == (0, 0)
     assert planted.found_in(said.text()) == []
 
@@ -131,7 +132,7 @@ def test_a_server_that_is_not_betfair_hears_nothing(
         errors = [failure(lambda name=name: call(client, name, token)) for name in CALLS]  # type: ignore[misc]
     assert server.connections >= len(CALLS)
     assert planted.found_in(server.heard) == []
-    assert planted.found_in("\n".join(map(shown_by, errors))) == []
+    assert planted.found_in("\n".join(map(everything_in, errors))) == []
     assert planted.found_in(said.text()) == []
 
 
@@ -193,7 +194,7 @@ def test_a_proxy_of_no_use_learns_and_shows_nothing(
         monkeypatch.delenv("no_proxy", raising=False)
         with planted.client(timeout=5) as client:
             errors = [failure(lambda name=name: call(client, name, token)) for name in CALLS]  # type: ignore[misc]
-    shown = "\n".join(map(shown_by, errors)) + said.text()
+    shown = "\n".join(map(everything_in, errors)) + said.text()
     secret = base64.b64encode(b"proxyuser:proxypass-Hy8").decode()
     assert proxy.heard.count(b"CONNECT localhost:") >= len(CALLS)
     assert planted.found_in(proxy.heard) == []

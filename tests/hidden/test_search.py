@@ -8,8 +8,10 @@ import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from secrets_shown import everything_in
+
 import betfair_session.session as ours
-from hidden.planted import CODE, PASSPHRASE, PASSWORD, USERNAME, shown_by
+from hidden.planted import CODE, PASSPHRASE, PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     from hidden.conftest import Said
@@ -64,9 +66,9 @@ def test_a_secret_in_an_error_is_found(planted: Planted) -> None:
             try:
                 place["fail"](CODE)  # type: ignore[operator] # it was made above
             except ValueError as caught:
-                shown[name] = planted.found_in(shown_by(caught))
+                shown[name] = planted.found_in(everything_in(caught))
                 continue
-        shown[name] = planted.found_in(shown_by(error))
+        shown[name] = planted.found_in(everything_in(error))
     assert shown == {name: ["code"] for name in ("text", "attribute", "cause", "locals")}
 
 

@@ -1,1 +1,0 @@
-"""One login for the whole fleet."""
