@@ -14,7 +14,7 @@ from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
 from .location import redact
 from .once import Once
-from .verdict import dropped, judge
+from .verdict import Unmet, dropped, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -197,9 +197,27 @@ class DriverStore(TokenStore):
             def write(left: float) -> Soon[str]:
                 return self._write(driver, name, content, left, absent=absent, version=version)
 
-            return self._run(driver, deadline, write)
+            try:
+                return self._run(driver, deadline, write)
+            except Exception as error:
+                unconditional = not absent and version is None
+                if unconditional or judge(error, cloud=True).reason != "doubtful":
+                    raise
+                refusal = error
+            # Outside, so that no error of the look has the driver's as its context.
+            if self._changed(key, version, deadline):
+                raise Unmet(str(refusal))
+            raise refusal
 
         return self._call(verb, key, work, timeout)
+
+    def _changed(self, key: str, version: str | None, deadline: float) -> bool:
+        """Look whether an object is not what a write's condition says: present, or not `version`.
+
+        The store refused that write, in words that are not known to be about the condition.
+        """
+        found = self.read(key, timeout=deadline - time.monotonic())
+        return (found and found.version) != version
 
     def _call(
         self, verb: str, key: str, work: Callable[[Driver, str, float], T], timeout: float

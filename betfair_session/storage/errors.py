@@ -104,7 +104,9 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         reason = "conflict" if operation.verb == "replace if unchanged" else "no-bucket"
     elif reason == "conflict" and not operation.conditional:
         reason = "busy"
-    elif reason == "other" and operation.verb == "open":
+    elif reason == "doubtful":
+        reason = "other"
+    if reason == "other" and operation.verb == "open":
         reason = "configuration"
     hint = operation.hints.get(reason) or HINTS.get(reason)
     message = f"cannot {operation.verb} {what}: {WHAT[reason]} ({verdict.detail})"

@@ -16,7 +16,7 @@ from .faults import (
     KEEPABLE,
     NO_FILE,
     OBJECT_CALLS,
-    PERHAPS,
+    PROVES,
     STATUSES,
     TYPES,
     Sent,
@@ -73,6 +73,10 @@ def version_in(value: object) -> str:
     return str(value)
 
 
+class Unmet(Exception):
+    """The store refused a conditional write, and the object is not what the condition says."""
+
+
 class Unconnected(ConnectionError):
     """There was no connection to send a request on."""
 
@@ -82,8 +86,10 @@ class Verdict(Value):
 
     Attributes:
         reason: one of StoreError's reasons, or "missing" (no such object), "configuration",
-            "exhausted" (no descriptor or thread left; outside it is "busy") or "no-file" (a local
-            one that a cloud's driver needs; outside it is "forbidden").
+            "exhausted" (no descriptor or thread left; outside it is "busy"), "no-file" (a local
+            one that a cloud's driver needs; outside it is "forbidden") or "doubtful" (409 or 412
+            for a cause that is not known: only a look tells a lost condition from a refusal;
+            outside it is "other").
         sent: how far the request came.
         detail: the error in a few words, without credentials.
     """
@@ -212,14 +218,13 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdi
     """Find out what an HTTP answer means."""
     reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
     detail = f"{status} {code}".strip()
-    more = ADVICE.get(code) or (text if reason == "other" else "")
     if _of_credentials(error, status):
         return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
-    if reason == "missing" and not code:
-        # What routes requests says so, too; a live token would look absent.
-        reason = "server"
-        more = "without a store's own words; is the endpoint right, and its way there?"
-    sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
+    more = ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
+    if status == 404 and reason == "server":  # noqa: PLR2004
+        more = "not in a store's own words; is the endpoint right, and its way there?"
+    unknown = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
+    sent = PROVES.get(code) or PROVES.get(str(status), unknown)
     return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
 
 

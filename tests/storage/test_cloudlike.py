@@ -102,6 +102,20 @@ def test_an_etag_in_another_form_serves_as_well(cloud: Cloud, store: TokenStore,
         store.replace_if_version("token", b"fourth", found.version, timeout=TIMEOUT)
 
 
+@pytest.mark.parametrize("cloud_lane", ["gcs", "obstore+gcs"])
+@pytest.mark.parametrize("call", ["create", "replace_if_version", "replace"])
+def test_an_organisations_policy_is_no_conflict(cloud: Cloud, store: TokenStore, call: str) -> None:
+    """Google refuses a write so with the status and the reason of a failed condition."""
+    version = store.create("token", b"first", timeout=TIMEOUT)
+    policy = "constraints/gcp.restrictNonCmekServices"
+    words = f"Request violates constraint '{policy}'"
+    fault = cloud.fail("PUT", answer=Says(412, "conditionNotMet", words))
+    error = failure(call, store, version)
+    assert (error.reason, error.landed) == ("other", False)
+    assert policy in str(error)
+    assert len(fault.met) == 1
+
+
 @pytest.fixture(params=["refused", "missing", "timeout"])
 def handling(request: pytest.FixtureRequest) -> Exception:
     """An error that a program handles by asking for a token: none of them is of its store."""

@@ -168,7 +168,12 @@ def test_a_refusal_of_azures_is_the_stores(status: int) -> None:
         (404, "404", "server", Sent.ANSWERED),
         (404, "NoSuchKey", "missing", Sent.ANSWERED),
         (404, "BlobNotFound", "missing", Sent.ANSWERED),
-        (404, "SomethingElse", "missing", Sent.ANSWERED),
+        (404, "SomethingElse", "server", Sent.ANSWERED),
+        (404, "ResourceNotFound", "server", Sent.ANSWERED),
+        (409, "OperationAborted", "conflict", Sent.ANSWERED),
+        (409, "SomethingElse", "doubtful", Sent.ANSWERED),
+        (412, "", "doubtful", Sent.ANSWERED),
+        (412, "OrgPolicyConstraintFailed", "other", Sent.ANSWERED),
         (404, "NoSuchBucket", "no-bucket", Sent.ANSWERED),
         (410, "", "other", Sent.ANSWERED),
         (500, "OperationTimedOut", "timeout", Sent.MAYBE),
@@ -176,6 +181,7 @@ def test_a_refusal_of_azures_is_the_stores(status: int) -> None:
         (502, "", "server", Sent.MAYBE),
         (503, "SlowDown", "throttled", Sent.ANSWERED),
         (504, "", "server", Sent.MAYBE),
+        (524, "", "server", Sent.MAYBE),
     ],
 )
 def test_what_an_answer_means(status: int, code: str, reason: str, sent: Sent) -> None:
