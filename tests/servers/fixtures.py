@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import kept
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
 
     from servers.objects import Bucket, ObjectServer
 
-_KINDS: dict[str, type[ObjectServer]] = {
+_KINDS: dict[str, Callable[[], ObjectServer]] = {
     "seaweed": SeaweedServer,
     "moto": MotoServer,
     "gcs": GCSServer,
     "gcs-xml": GCSXMLServer,
     "azure": AzureServer,
     "sftp": SFTPServer,
+    "cloud-s3": partial(Cloud, "s3"),
+    "cloud-gcs": partial(Cloud, "gcs", pace=1.0),  # as Google itself
+    "cloud-azure": partial(Cloud, "azure"),
 }
 
 
@@ -59,7 +63,7 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the running server of a kind: seaweed, moto, gcs, gcs-xml, azure or sftp."""
+    """Return the running server of a kind: seaweed, moto, …, or cloud-s3, -gcs or -azure."""
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
     session = contextlib.ExitStack()
