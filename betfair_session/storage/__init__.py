@@ -182,7 +182,7 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
         from .errors import Operation, explain
 
-        ours = explain(error, Operation("open", label))
+        ours = explain(error, Operation("open", label, cloud=True))
         if isinstance(ours, ConfigurationError):  # whatever it says may hold the options
             ours = ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
     else:

@@ -41,7 +41,8 @@ class Operation(NamedTuple):
         hints: what to do about a reason, where the store knows better than `HINTS`.
         single: whether the driver sends a request at most once. One that repeats requests by
             itself can fail last time and have written before.
-        cloud: whether the store is a cloud, which knows no local files.
+        cloud: whether a missing local file is one that the driver needs, and no object: so with
+            every cloud, and with any other driver while it is opened.
     """
 
     verb: str
