@@ -248,6 +248,7 @@ def bare(error: BaseException) -> BaseException | None:
     """
     harmless = all(
         next(_names(each)).split(":")[0] in KEEPABLE
+        and not hasattr(each, "exceptions")  # a group, whose parts have frames of their own
         and getattr(each, "request", None) is None
         and len(_text(each)) <= _LONGEST_TEXT
         and scrub(_text(each)) == _text(each)

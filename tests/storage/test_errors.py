@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import ftplib
 import os
+from traceback import TracebackException
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -18,6 +21,9 @@ from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.faults import Sent
 from betfair_session.storage.s3 import S3Store
 from betfair_session.storage.verdict import Garbled, Refusal, judge, version_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize("verb", ["read", "create", "replace if unchanged", "replace", "delete"])
@@ -194,3 +200,36 @@ def test_what_an_answer_means(status: int, code: str, reason: str, sent: Sent) -
 def test_a_server_that_ends_the_conversation_is_lost(kind: type[Exception]) -> None:
     """As one does after a while without a command, with 421."""
     assert judge(kind("421 Timeout")).reason == "unreachable"
+
+
+@pytest.mark.parametrize("shape", ["cause", "context", "argument", "group", "frozen"])
+def test_no_foreign_frame_is_kept(shape: str) -> None:
+    """What was being written is in their locals, however an error holds another."""
+
+    class FrozenError(OSError):
+        def __setattr__(self, *_: object) -> None:
+            raise AttributeError
+
+    def fail(content: str, error: Exception) -> None:
+        assert content
+        raise error
+
+    inner = _raised_by(lambda: fail("a token", TimeoutError()))
+    error: Exception = FrozenError() if shape == "frozen" else OSError(5, "failed")
+    if shape == "argument":
+        error = OSError(inner)
+    elif shape == "group":
+        error = vars(builtins)["ExceptionGroup"]("several", [inner])
+    elif shape == "cause":
+        error.__cause__ = inner
+    elif shape == "context":
+        error.__context__ = inner
+    ours = explain(_raised_by(lambda: fail("a token", error)), Operation("create", "s", "k"))
+    found = "".join(TracebackException.from_exception(ours, capture_locals=True).format())
+    assert "a token" not in found
+
+
+def _raised_by(work: Callable[[], None]) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is
+        work()
+    return caught.value
