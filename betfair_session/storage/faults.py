@@ -187,6 +187,7 @@ TYPES = {
     "builtins:PermissionError": ("forbidden", Sent.ANSWERED),
     # aiohttp, below s3fs, gcsfs and adlfs
     "aiohttp:ClientConnectorError": _UNCONNECTED,
+    "aiohttp:ClientHttpProxyError": _UNCONNECTED,
     "aiohttp:ConnectionTimeoutError": ("timeout", Sent.UNCONNECTED),
     "aiohttp:InvalidURL": _CONFIGURATION,
     "aiohttp:ServerTimeoutError": _TIMEOUT,

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
-_GARBLED = "aiohttp:HttpProcessingError"
+# aiohttp gives what it could not parse the status 400. A proxy without a connection is no store.
+_NOT_THE_STORES = frozenset({"aiohttp:HttpProcessingError", "aiohttp:ClientHttpProxyError"})
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _CLEANERS = (
     (re.compile(r"(?<=://)[^/\s]*@"), ""),
@@ -135,9 +136,8 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
         code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
     if isinstance(status, str) and status.isascii() and status.isdecimal():
         status = int(status)
-    # aiohttp gives what it could not parse the status 400.
-    garbled = any(_GARBLED in _names(each) for each in (error, error.__cause__) if each)
-    if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
+    made_up = any(not _NOT_THE_STORES.isdisjoint(_names(each)) for each in chain(error))
+    if made_up or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
         return None
     code = str(getattr(code, "value", code) or "")
     return status, "" if code == str(status) else code  # botocore puts it where it finds none

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from aiohttp import ClientHttpProxyError
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, ProxyConnectionError
 from urllib3.exceptions import ConnectTimeoutError
 
 from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUnavailable
@@ -233,3 +234,17 @@ def _raised_by(work: Callable[[], None]) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is
         work()
     return caught.value
+
+
+@pytest.mark.parametrize("status", [403, 404, 407, 409, 412, 503])
+@pytest.mark.parametrize("driver", ["s3", "gcs", "azure"])
+def test_a_proxys_refusal_is_not_the_stores(status: int, driver: str) -> None:
+    """It made no connection, so nothing was sent, nothing is missing and no race was lost."""
+    inner = ClientHttpProxyError(None, (), status=status, message="no")  # type: ignore[arg-type] # it is not shown
+    error: Exception = inner
+    if driver == "s3":
+        error = ProxyConnectionError(proxy_url="http://proxy", error=inner)
+    elif driver == "azure":
+        error = ServiceRequestError("no", error=inner)
+    verdict = judge(error, cloud=True)
+    assert (verdict.reason, verdict.sent) == ("unreachable", Sent.UNCONNECTED)
