@@ -9,13 +9,18 @@ Example:
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .auth import BetfairAuth as BetfairAuth
     from .betting import session_is_invalid as session_is_invalid
     from .certificates import Certificate as Certificate
-    from .environment import from_env as from_env, place_from_env as place_from_env
+    from .environment import (
+        Place as Place,
+        from_env as from_env,
+        place_from_env as place_from_env,
+    )
     from .events import Event as Event
     from .exceptions import (
         BetfairSessionError as BetfairSessionError,
@@ -37,17 +42,22 @@ if TYPE_CHECKING:
     )
     from .exchange import Exchange as Exchange
     from .identity import Check as Check, IdentityClient as IdentityClient
+    from .jurisdictions import Jurisdiction as Jurisdiction
     from .keepalive import KeepAlive as KeepAlive, Report as Report
-    from .lease.settings import LeaseSettings as LeaseSettings
+    from .login.settings import LeaseSettings as LeaseSettings
     from .manager import SessionManager as SessionManager
+    from .secret import Secret as Secret
     from .session import Session as Session
+    from .storage import Store as Store
+
+    __version__: str
 
 # A function's cold start imports what it uses, and nothing else.
 _HOMES = {
     "auth": ["BetfairAuth"],
     "betting": ["session_is_invalid"],
     "certificates": ["Certificate"],
-    "environment": ["from_env", "place_from_env"],
+    "environment": ["Place", "from_env", "place_from_env"],
     "events": ["Event"],
     "exceptions": [
         "BetfairSessionError",
@@ -69,10 +79,13 @@ _HOMES = {
     ],
     "exchange": ["Exchange"],
     "identity": ["Check", "IdentityClient"],
+    "jurisdictions": ["Jurisdiction"],
     "keepalive": ["KeepAlive", "Report"],
-    "lease.settings": ["LeaseSettings"],
+    "login.settings": ["LeaseSettings"],
     "manager": ["SessionManager"],
+    "secret": ["Secret"],
     "session": ["Session"],
+    "storage": ["Store"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -91,17 +104,21 @@ __all__ = [
     "IdentityClient",
     "IdentityError",
     "IdentityUnavailable",
+    "Jurisdiction",
     "KeepAlive",
     "LeaseSettings",
     "LoginBrake",
     "LoginRefused",
     "LoginTimeout",
     "NotATokenError",
+    "Place",
     "PublishUncertain",
     "Report",
+    "Secret",
     "Session",
     "SessionManager",
     "SessionRejected",
+    "Store",
     "StoreError",
     "StoreUnavailable",
     "StoreWriteError",
@@ -111,9 +128,16 @@ __all__ = [
 ]
 
 
+# What it says is shown where the program has set up logging, as with any library.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 if not TYPE_CHECKING:  # else every misspelt name would seem to exist
 
     def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("betfair-session")
         if name not in _HOME_OF:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)

@@ -10,10 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 from .exceptions import Blocked, IdentityUnavailable, LoginRefused
-from .secret import Secret
+from .secret import ODD_WORDS, Secret, odd
 from .tokens import is_token
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .answer import Answer
     from .endpoint import Endpoint
 
@@ -22,10 +24,19 @@ _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _OK, _FORBIDDEN, _DOWN = 200, 403, 503
 _CODES = ("loginStatus", "status", "error")
 _LIMITED = "LIMITED_ACCESS"
+# What a blank or a quote in what was sent may explain.
+_MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
 
 
-def read_certlogin(endpoint: Endpoint, answer: Answer) -> Secret:
+def read_certlogin(
+    endpoint: Endpoint, answer: Answer, given: Mapping[str, Secret] | None = None
+) -> Secret:
     """Read the answer of certlogin.
+
+    Args:
+        endpoint: what was called.
+        answer: its answer.
+        given: what was sent, by the arguments' names, for the hint of a refusal.
 
     Returns:
         The new token.
@@ -40,11 +51,18 @@ def read_certlogin(endpoint: Endpoint, answer: Answer) -> Secret:
         return _new_token(endpoint, answer, fields.get("sessionToken"))
     if status is None:
         raise cannot_tell(endpoint, "an answer without a loginStatus", answer)
-    raise _refused(endpoint, answer, str(status))
+    raise _refused(endpoint, answer, str(status), given or {})
 
 
-def read_login(endpoint: Endpoint, answer: Answer) -> tuple[Secret, bool]:
+def read_login(
+    endpoint: Endpoint, answer: Answer, given: Mapping[str, Secret] | None = None
+) -> tuple[Secret, bool]:
     """Read the answer of the interactive login.
+
+    Args:
+        endpoint: what was called.
+        answer: its answer.
+        given: what was sent, by the arguments' names, for the hint of a refusal.
 
     Returns:
         The new token, and whether the account's access is limited.
@@ -59,7 +77,7 @@ def read_login(endpoint: Endpoint, answer: Answer) -> tuple[Secret, bool]:
         return _new_token(endpoint, answer, fields.get("token")), status == _LIMITED
     if status is None:
         raise cannot_tell(endpoint, "an answer without a status", answer)
-    raise _refused(endpoint, answer, str(error or status))
+    raise _refused(endpoint, answer, str(error or status), given or {})
 
 
 def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | None:
@@ -128,14 +146,21 @@ def _new_token(endpoint: Endpoint, answer: Answer, value: object) -> Secret:
     return token
 
 
-def _refused(endpoint: Endpoint, answer: Answer, status: str) -> LoginRefused:
+def _refused(
+    endpoint: Endpoint, answer: Answer, status: str, given: Mapping[str, Secret]
+) -> LoginRefused:
     from .login_status import describe
 
     meaning = describe(status)
+    suspects = {}
+    if meaning.login_class in _MAY_BE_MISTYPED:
+        suspects = {name: kind for name in given if (kind := odd(given[name]))}
+    seen = "".join(f" The {name} given {ODD_WORDS[kind]}." for name, kind in suspects.items())
     return LoginRefused(
-        f"Betfair refused the login: {status}. {meaning.hint}",
+        f"Betfair refused the login: {status}.{seen} {meaning.hint}",
         status=status,
         login_class=meaning.login_class,
+        suspects=suspects,
         endpoint=endpoint.name,
         host=endpoint.host,
         status_code=answer.status_code,

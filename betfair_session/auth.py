@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from requests.auth import AuthBase
 
 from . import clocks
-from .betting import session_is_invalid
+from .betting import names_invalid_session
 from .exceptions import ConfigurationError, SessionRejected
 from .jurisdictions import JURISDICTIONS
 from .operations import ORDER_SECONDS, called, change_orders
@@ -162,10 +162,10 @@ def _rejected(response: Response, settings: dict[str, Any]) -> Literal["", "part
         answer = json.loads(response.content)
     except (ValueError, RecursionError):
         return ""
-    if not session_is_invalid(answer):
+    if not names_invalid_session(answer):
         return ""
     parts = answer if isinstance(answer, list) else [answer]
-    return "wholly" if all(session_is_invalid([part]) for part in parts) else "partly"
+    return "wholly" if all(names_invalid_session([part]) for part in parts) else "partly"
 
 
 def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -> Response:

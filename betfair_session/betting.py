@@ -8,26 +8,58 @@ Stream APIs; INVALID_SESSION_TOKEN appears in their prose only.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    import requests
+
+    Answer: TypeAlias = "requests.Response | str | bytes | bytearray | dict[str, Any] | list[Any]"
 
 _INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"})
 
 
-def session_is_invalid(answer: object) -> bool:
+class _NoAnswerError(ConfigurationError, TypeError):
+    """An argument that cannot be an answer."""
+
+
+def session_is_invalid(answer: Answer) -> bool:
     """Tell whether an answer of Betfair's says that the session is invalid.
 
     Args:
-        answer: what came back: text, bytes, or the decoded JSON of a JSON-RPC answer (single or
-            a batch), a REST fault, or a stream's status message.
+        answer: what came back: a requests.Response, its text or bytes, or the decoded JSON of a
+            JSON-RPC answer (single or a batch), a REST fault, or a stream's status message.
 
     Returns:
         True when any part of it names an invalid session; False for everything else, junk included.
+
+    Raises:
+        ConfigurationError: it is none of these, such as None or an exception (it is a TypeError).
     """
-    if isinstance(answer, str | bytes | bytearray):
+    content = getattr(answer, "content", answer)  # a response's; httpx has it as well
+    if isinstance(content, str | bytes | bytearray):
         try:
-            answer = json.loads(answer)
+            return names_invalid_session(json.loads(content))
         except (ValueError, RecursionError):
             return False
+    if not isinstance(answer, dict | list):
+        kind = type(answer).__name__
+        del answer, content  # which no traceback is to show
+        message = f"an answer is a Response, text, bytes, or the dict or list in it, not {kind}"
+        raise _NoAnswerError(message, argument="answer")
+    return names_invalid_session(answer)
+
+
+def names_invalid_session(answer: object) -> bool:
+    """Tell whether decoded JSON names an invalid session.
+
+    Args:
+        answer: the JSON, whatever it is.
+
+    Returns:
+        True when any part of it does.
+    """
     if isinstance(answer, list):
         return any(error_code(part) in _INVALID for part in answer)
     return error_code(answer) in _INVALID

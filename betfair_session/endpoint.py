@@ -47,5 +47,5 @@ def https_base(url: str, *, name: str) -> str:
     """
     if not (isinstance(url, str) and _BASE.fullmatch(url)):
         message = f"{name} must be a plain https URL such as https://localhost:8443/api/"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument=name)
     return url.rstrip("/") + "/"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .certificates import Certificate
@@ -14,7 +15,7 @@ from .dotenv import read_dotenv
 from .exceptions import ConfigurationError
 from .identity import IdentityClient
 from .manager import SessionManager
-from .secret import Secret
+from .secret import Secret, check_credential
 from .value import Value
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ NAMES = (
 )
 """Every variable that is read."""
 
+_LINE_END = re.compile(r"\r?\n\Z")
+
 
 class Place(Value):
     """Where a token is kept.
@@ -69,7 +72,11 @@ class Place(Value):
 
 
 class Environment:
-    """The variables as they were found; a blank one counts as not set."""
+    """The variables as they were found; a blank one counts as not set.
+
+    One line end at the end of a value and a byte order mark before it, as `echo`, editors and
+    secret managers leave them, are no part of it.
+    """
 
     def __init__(
         self,
@@ -110,7 +117,8 @@ class Environment:
             place: whether the store and the key have to be named.
 
         Raises:
-            ConfigurationError: it names every variable that is missing.
+            ConfigurationError: it names every variable that is missing, or one of the account's
+                with a control character in it.
         """
         needed = (*(_ACCOUNT if account else ()), *(_PLACE if place else ()))
         missing = [name for name in needed if name not in self._values]
@@ -119,6 +127,12 @@ class Environment:
         if missing:
             message = f"not set: {', '.join(missing)} (looked in {self._sources})"
             raise ConfigurationError(message)
+        for name in _ACCOUNT if account else ():
+            self._secret(name)
+
+    def get(self, name: str) -> str:
+        """Return a variable's value, or "" when it is not set."""
+        return self._values.get(name, "")
 
     def client(self, *, certificate: bool = True) -> IdentityClient:
         """Make the client that speaks to Betfair for this account.
@@ -213,7 +227,9 @@ class Environment:
         return options
 
     def _secret(self, name: str) -> Secret:
-        return Secret(self._values[name])
+        value = Secret(self._values[name])
+        check_credential(value, name)
+        return value
 
     def _missing_certificate(self) -> list[str]:
         """Return what a certificate lacks, if one of the ways to give it was begun."""
@@ -248,6 +264,7 @@ def _found(
     for name, value in values.items():
         if not isinstance(value, str):
             return f"{name} must be a text, not {type(value).__name__}"
+        values[name] = _LINE_END.sub("", value).removeprefix("\ufeff")
     return {name: value for name, value in values.items() if value.strip()}, in_file is not None
 
 

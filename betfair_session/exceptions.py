@@ -26,6 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 __all__ = [
@@ -53,7 +54,17 @@ class BetfairSessionError(Exception):
 
 
 class ConfigurationError(BetfairSessionError, ValueError):
-    """An argument, a URL, an option or an environment variable that cannot work."""
+    """An argument, a URL, an option or an environment variable that cannot work.
+
+    Attributes:
+        argument: the name of the argument or variable to change, such as "password" or
+            "BETFAIR_PASSWORD"; "" where the message alone tells.
+    """
+
+    def __init__(self, message: str = "", *, argument: str = "") -> None:
+        """Keep the message and what it is about."""
+        super().__init__(message)
+        self.argument = argument
 
 
 class CertificateError(ConfigurationError):
@@ -98,6 +109,9 @@ class LoginRefused(IdentityError):
             "certificate", "location", "jurisdiction", "ban", "temporary", "request" or
             "unknown".
         not_before: when another login may be tried (timezone-aware, UTC), or None.
+        suspects: which of the values that were sent look as if something came along with them,
+            by the argument's name: {"password": "blanks"}, or "quotes" or "invisible". Only for
+            a refusal that this may explain.
     """
 
     def __init__(
@@ -107,6 +121,7 @@ class LoginRefused(IdentityError):
         status: str = "",
         login_class: str = "unknown",
         not_before: datetime | None = None,
+        suspects: Mapping[str, str] | None = None,
         endpoint: str | None = None,
         host: str | None = None,
         status_code: int | None = None,
@@ -116,6 +131,7 @@ class LoginRefused(IdentityError):
         self.status = status
         self.login_class = login_class
         self.not_before = not_before
+        self.suspects = dict(suspects or {})
 
 
 class IdentityUnavailable(IdentityError):

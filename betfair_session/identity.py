@@ -7,12 +7,14 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from . import clocks
 from .certificates import Certificate
 from .closing import Closable
+from .deadline import interruption
 from .endpoint import Endpoint, https_base
 from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
-from .secret import Secret
+from .secret import Secret, check_credential
 from .tokens import is_token
 from .transport import (
     NoAnswerError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from .answer import Answer
     from .certificates.source import StrPath
+    from .clocks import Times
     from .jurisdictions import Jurisdiction
     from .transport import Sendable
 
@@ -46,7 +49,8 @@ class Check(Value):
         token: the token to use from now on when alive, else None; `reveal()` gives the text.
         verified_at: the `time.monotonic` at which Betfair was asked, or None when unknown.
         expires_at: the `time.monotonic` at about which the session ends unless it is kept alive,
-            by the jurisdiction's usual length; None where that is not known.
+            by the jurisdiction's usual length; None where that is not known. That clock may stand
+            still while a machine sleeps; see `expired`.
         error: why Betfair cannot tell.
     """
 
@@ -55,6 +59,12 @@ class Check(Value):
     verified_at: float | None = None
     expires_at: float | None = None
     error: IdentityUnavailable | None = None
+    _ends: Times | None = None
+
+    @property
+    def expired(self) -> bool:
+        """Whether `expires_at` is over, any sleep of the machine included; False if unknown."""
+        return self._ends is not None and clocks.reached(self._ends)
 
 
 class IdentityClient(Closable):
@@ -157,7 +167,8 @@ class IdentityClient(Closable):
             LoginRefused: Betfair answered with another status than SUCCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
             CertificateError: the certificate is unfit or cannot be read; nothing was sent.
-            ConfigurationError: the client has no certificate, or its proxy cannot be used.
+            ConfigurationError: the client has no certificate, its proxy cannot be used, or the
+                username or password is empty or holds a control character; nothing was sent.
         """
         from .answers import read_certlogin
 
@@ -166,6 +177,7 @@ class IdentityClient(Closable):
         if self._certificate is None:
             message = "certlogin needs a client certificate; give IdentityClient one"
             raise ConfigurationError(message)
+        given = self._given(username, password)
         files = None
         if self._session is not None:
             self._warn(self._certificate.check())
@@ -173,7 +185,7 @@ class IdentityClient(Closable):
         answer = self._send_form(
             endpoint, username, password, self._seconds(timeout), files=files, certified=True
         )
-        return read_certlogin(endpoint, answer)
+        return read_certlogin(endpoint, answer, given)
 
     def login(
         self,
@@ -199,12 +211,15 @@ class IdentityClient(Closable):
         Raises:
             LoginRefused: Betfair answered with another status than SUCCESS or LIMITED_ACCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
-            ConfigurationError: `code` failed, or took too long; nothing was sent.
+            ConfigurationError: `code` failed, or took too long; a value is empty or holds a
+                control character; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
-        end = time.monotonic() + self._seconds(timeout)
+        code = code if code is None or callable(code) else Secret(code)
+        given = self._given(username, password)
+        began, seconds = clocks.now(), self._seconds(timeout)
         code = _two_step(code)
-        seconds = end - time.monotonic()
+        seconds -= clocks.passed(began)  # who closes the lid before typing it comes too late
         if seconds <= 0:
             # Others of the fleet no longer count on this login.
             message = (
@@ -219,7 +234,7 @@ class IdentityClient(Closable):
 
         endpoint = Endpoint("login", self._base)
         answer = self._send_form(endpoint, username, password, seconds)
-        token, limited = read_login(endpoint, answer)
+        token, limited = read_login(endpoint, answer, given)
         if limited:
             _log.warning("Betfair calls this session's access limited")
         return token
@@ -241,7 +256,7 @@ class IdentityClient(Closable):
         """
         token = Secret(token)
         _check_sendable(token, "token")
-        asked = time.monotonic()
+        asked, began = time.monotonic(), clocks.now()
         try:
             alive = self.keep_alive(token, timeout=timeout)
         except IdentityUnavailable as error:
@@ -249,8 +264,11 @@ class IdentityClient(Closable):
         if alive is None:
             return Check("dead", verified_at=asked)
         length = self._jurisdiction.session_length
-        expires = None if length is None else asked + length.total_seconds()
-        return Check("alive", alive, verified_at=asked, expires_at=expires)
+        if length is None:
+            return Check("alive", alive, verified_at=asked)
+        seconds = length.total_seconds()
+        ends = clocks.later(began, seconds)
+        return Check("alive", alive, verified_at=asked, expires_at=asked + seconds, _ends=ends)
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
         """Ask whether a session lives, and extend it.
@@ -297,6 +315,12 @@ class IdentityClient(Closable):
     def __repr__(self) -> str:
         place = vars(self).get("_jurisdiction")  # missing if it was never wholly made
         return f"IdentityClient(jurisdiction={place.name if place else None!r})"
+
+    def _given(self, username: Secret, password: Secret) -> dict[str, Secret]:
+        """Return what a login sends, by name, after a look at it: a wrong one locks accounts."""
+        check_credential(username, "username")
+        check_credential(password, "password")
+        return {"username": username, "password": password, "app_key": self._app_key}
 
     def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
         """Call keepAlive or logout, which may be repeated."""
@@ -366,27 +390,25 @@ def _unanswered(endpoint: Endpoint, why: NoAnswerError) -> IdentityUnavailable:
     return error
 
 
-def _two_step(code: str | Secret | Callable[[], str] | None) -> Secret | None:
+def _two_step(code: Secret | Callable[[], str] | None) -> Secret | None:
     """Return the two-step code, asking for it if need be."""
     if code is None:
         return None
     try:
         found = Secret(code() if callable(code) else code)
-    except Exception as error:  # noqa: BLE001 - it is the caller's code
+    except Exception as error:
+        if interruption(error):
+            raise
         message = f"the two-step code could not be had: {type(error).__name__}"
     else:
-        if _is_text(found.reveal()):
-            return found
-        message = 'the two-step code must be a text, such as "123456"'
-    raise ConfigurationError(message)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+        if found.reveal() != "":
+            check_credential(found, "code")
+        return found
+    raise ConfigurationError(message, argument="code")
 
 
 def _check_sendable(value: Secret, name: str) -> None:
     """See that a value can be sent as a header."""
     if not is_token(value.reveal()):
         message = f"the {name} must be 1 to 512 printable ASCII characters without spaces"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument=name)

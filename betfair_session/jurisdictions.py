@@ -1,8 +1,10 @@
 """Betfair's identity hosts and session lengths, by jurisdiction.
 
-The hosts come from the tables on Betfair's login and Keep Alive pages. What could not be checked
-against the live service says so in `Jurisdiction.unsure`; a client's `identity_url` and
-`identity_cert_url` replace any host that turns out differently.
+The hosts come from the tables on Betfair's login and Keep Alive pages, which list Australia and New
+Zealand together; that `api.betfair.com.au` is for customers of New Zealand alone is on its Betting
+and Accounts API pages. What could not be checked against the live service says so in
+`Jurisdiction.unsure`; a client's `identity_url` and `identity_cert_url`, and the `api_url` of what
+makes betting calls, replace any host that turns out differently.
 """
 
 from __future__ import annotations
@@ -47,6 +49,11 @@ class Jurisdiction(Value):
         return f"https://{self.identity_cert_host}/api/"
 
 
+_UNSURE_AUSTRALASIA = (
+    "the keepAlive host, which other sources have as identitysso.betfair.com.au, and the certlogin "
+    "host, which a Go client has as identitysso-cert.betfair.au"
+)
+
 JURISDICTIONS = {
     place.name: place
     for place in (
@@ -60,8 +67,14 @@ JURISDICTIONS = {
             "australia",
             "identitysso.betfair.au",
             "identitysso-cert.betfair.com.au",
+            unsure=_UNSURE_AUSTRALASIA,
+        ),
+        Jurisdiction(
+            "new_zealand",
+            "identitysso.betfair.au",
+            "identitysso-cert.betfair.com.au",
             api_host="api.betfair.com.au",
-            unsure="the keepAlive host: other sources have identitysso.betfair.com.au",
+            unsure=_UNSURE_AUSTRALASIA,
         ),
         Jurisdiction(
             "italy",
@@ -95,12 +108,12 @@ JURISDICTIONS = {
 }
 """Every jurisdiction by its name."""
 
-# New Zealand shares Australia's hosts; the rest are country codes and the domain's ending.
+# Country codes, the domain's ending, and another spelling.
 _ALIASES = {
     "com": "international",
     "au": "australia",
-    "nz": "australia",
-    "new-zealand": "australia",
+    "nz": "new_zealand",
+    "new-zealand": "new_zealand",
     "it": "italy",
     "es": "spain",
     "ro": "romania",
@@ -139,7 +152,7 @@ def jurisdiction(name: str) -> Jurisdiction:
             "Betfair does not offer the certificate login to residents of Denmark, and no other "
             "jurisdiction's host will let a Danish account in"
         )
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="jurisdiction")
     found = JURISDICTIONS.get(_ALIASES.get(lower, lower))
     if found is None:
         message = (
@@ -147,5 +160,5 @@ def jurisdiction(name: str) -> Jurisdiction:
             f"(or {', '.join(_ALIASES)}). Accounts of the United Kingdom and Ireland are "
             "international"
         )
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="jurisdiction")
     return found

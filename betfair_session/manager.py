@@ -7,14 +7,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .account import Account, checked_hook, checked_interval
 from .closing import Closable
 from .deadline import NoThreadError, in_a_thread
 from .exceptions import ConfigurationError
 from .flight import no_thread
 from .forking import ForkSafeLock
-from .lease.settings import LeaseSettings, checked_lease
-from .secret import Secret
+from .login.account import Account, checked_hook, checked_interval
+from .login.settings import LeaseSettings, checked_lease
+from .secret import Secret, check_credential
 from .session import Session
 from .storage import open_store
 from .storage.location import check_key
@@ -79,9 +79,9 @@ class SessionManager(Closable):
                 handle for a token.
 
         Raises:
-            ConfigurationError: an empty username or password, an argument of a wrong type, a time
-                that is not above 0, a trust window longer than a session lives, or a setting
-                without the one it needs.
+            ConfigurationError: an empty username or password, or one with a line end or another
+                control character in it; an argument of a wrong type, a time that is not above 0,
+                a trust window longer than a session lives, or a setting without the one it needs.
         """
         if not hasattr(client, "jurisdiction"):
             message = "give an IdentityClient first: SessionManager(client, username, password)"
@@ -89,13 +89,11 @@ class SessionManager(Closable):
         username, password = Secret(username), Secret(password)
         if two_step is not None and not callable(two_step):
             two_step = Secret(two_step)
-        if not (_sendable(username) and _sendable(password)):
-            message = "username and password must not be empty, and be text in UTF-8"
-            raise ConfigurationError(message)
+        check_credential(username, "username")
+        check_credential(password, "password")
         login_timeout = checked_seconds(login_timeout, "login_timeout")
-        if isinstance(two_step, Secret) and two_step and not _sendable(two_step):
-            message = 'two_step must be the code as a text, such as "123456", or what returns it'
-            raise ConfigurationError(message)
+        if isinstance(two_step, Secret) and two_step:
+            check_credential(two_step, "two_step")
         if two_step is not None and not interactive:
             message = "a two-step code is for interactive logins only: set interactive=True"
             raise ConfigurationError(message)
@@ -325,14 +323,6 @@ def _copied(options: Mapping[str, Any]) -> dict[str, Any]:
         name: _copied(value) if isinstance(value, dict) else value
         for name, value in dict(options).items()
     }
-
-
-def _sendable(credential: Secret) -> bool:
-    """Tell whether a form can hold a credential: not if its bytes were no UTF-8."""
-    try:
-        return bool(credential.reveal().encode())
-    except (UnicodeEncodeError, AttributeError):
-        return False
 
 
 def _check_window(every: timedelta | None, length: timedelta | None, *, share: bool) -> None:

@@ -5,6 +5,7 @@ requests' exceptions keep the request, and with it what it carries. None of them
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .deadline import NoThreadError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEEPEST = 16  # errors in a chain
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 def describe(error: BaseException) -> str:
@@ -32,6 +34,8 @@ def describe(error: BaseException) -> str:
     proxied = isinstance(error, requests.exceptions.ProxyError) and never_left(error)
     whose = "the proxy: " if proxied else ""
     for cause in chain(error):
+        if refused := _no_tunnel(cause):
+            return f"a proxy answered {refused[1]} and made no connection"
         if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
             return f"{whose}{type(cause).__name__}: {cause.strerror}"
     return "timed out" if isinstance(error, requests.Timeout) else whose + type(error).__name__
@@ -54,9 +58,9 @@ def never_left(error: BaseException) -> bool:
     return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in chain(error))
 
 
-def _no_tunnel(error: BaseException) -> bool:
-    """Tell whether a proxy answered that it makes no connection, in the words of Python's http."""
-    return isinstance(error, OSError) and str(error).startswith("Tunnel connection failed")
+def _no_tunnel(error: BaseException) -> re.Match[str] | None:
+    """Find a proxy's answer that it makes no connection, in the words of Python's http."""
+    return _TUNNEL.match(str(error)) if isinstance(error, OSError) else None
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
+
+from .exceptions import ConfigurationError
+
+# No account's name, password or key holds these, and a line end would begin another header.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019\xab\xbb")
+ODD_WORDS = {
+    "blanks": "begins or ends with a blank",
+    "quotes": "is wrapped in quotes",
+    "invisible": "holds a character that cannot be seen",
+}
+"""What `odd` finds, as the rest of a sentence that starts with a name."""
 
 
 class Secret:
@@ -50,6 +63,49 @@ class Secret:
 
     def __deepcopy__(self, memo: object, /) -> Secret:
         return self
+
+
+def check_credential(value: Secret, argument: str) -> None:
+    """See that a form can hold a credential as it is meant.
+
+    Args:
+        value: the username, the password or a two-step code.
+        argument: the argument's or variable's name, for the error.
+
+    Raises:
+        ConfigurationError: it is empty, no text in UTF-8, or holds a control character.
+    """
+    if not _is_utf8(value):
+        message = f"{argument} must be a text in UTF-8 that is not empty"
+    elif _CONTROL.search(value.reveal()):
+        message = (
+            f"{argument} holds a line end, a byte order mark or another control character; give "
+            "it without, since Betfair would refuse the login"
+        )
+    else:
+        return
+    raise ConfigurationError(message, argument=argument)
+
+
+def odd(value: Secret) -> str:
+    """Tell what looks as if it came along with a value: "blanks", "quotes", "invisible" or ""."""
+    return _odd(value.reveal())
+
+
+def _odd(text: str) -> str:
+    if text != text.strip():
+        return "blanks"
+    if len(text) > 1 and {text[0], text[-1]} <= _QUOTES:
+        return "quotes"
+    return "" if text.isprintable() else "invisible"
+
+
+def _is_utf8(value: Secret) -> bool:
+    """Tell whether a value is a text that is not empty, and not of bytes that are no UTF-8."""
+    try:
+        return bool(value.reveal().encode())
+    except (UnicodeEncodeError, AttributeError):
+        return False
 
 
 class SecretBytes(bytes):

@@ -6,6 +6,10 @@ breaks nobody, and narrow enough that a token can always be put into a header an
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import hashlib
+import os
 import re
 
 from .exceptions import NotATokenError
@@ -19,15 +23,42 @@ MAX_JUNK = 1024
 
 _TOKEN = re.compile(rf"[!-~]{{1,{MAX_TOKEN}}}", re.ASCII)
 
+# Control characters and blanks, and the byte order mark: no part of a token.
+_AROUND = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
+
 
 def is_token(text: object) -> bool:
     """Tell whether `text` is 1 to 512 printable ASCII characters without a space."""
     return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
 
 
+def fingerprint(token: Secret | None) -> str:
+    """Return a short text that tells tokens apart and does not give them away; "" for none."""
+    if token is None:
+        return ""
+    return hashlib.sha256(b"betfair-session " + token.reveal().encode()).hexdigest()[:24]
+
+
+def blank() -> bytes:
+    """Return content that is no token and, as far as a store's ETags can tell, never was there."""
+    return f"{int.from_bytes(os.urandom(8), 'big'):064b}".translate({48: " ", 49: "\n"}).encode()
+
+
 def is_blank(content: bytes) -> bool:
-    """Tell whether an object's content is nobody's: nothing, or spaces and line ends."""
-    return not content.strip()
+    """Tell whether an object's content is nobody's: nothing, or blanks, line ends and NULs."""
+    return _inner_text(content) == ""
+
+
+def _inner_text(content: bytes) -> str | None:
+    """Return the text without what editors, shells and crashes leave around it; None if binary.
+
+    PowerShell 5 writes UTF-16 with a byte order mark, Notepad and PowerShell's `-Encoding utf8`
+    UTF-8 with one, `echo` a line end.
+    """
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    with contextlib.suppress(UnicodeDecodeError):
+        return content.decode("utf-16" if utf16 else "utf-8").strip(_AROUND)
+    return None
 
 
 def parse_token(content: bytes, *, where: str) -> Secret | None:
@@ -38,7 +69,8 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
         where: the object's name, for the error.
 
     Returns:
-        The token, or None when the content is blank or junk that a login may replace.
+        The token, without blanks, line ends, NULs or a byte order mark around it; None when the
+        content is blank or junk that a login may replace.
 
     Raises:
         NotATokenError: the content is larger than MAX_JUNK bytes.
@@ -49,10 +81,5 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
             "it is left untouched. Is the key mistyped?"
         )
         raise NotATokenError(message)
-    try:
-        text = content.decode("ascii")
-    except UnicodeDecodeError:
-        return None
-    # An editor or `echo` leaves a line ending; the Go library may, too.
-    text = text.rstrip("\r\n")
-    return Secret(text) if is_token(text) else None
+    text = _inner_text(content)
+    return Secret(text) if text and is_token(text) else None

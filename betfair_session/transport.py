@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import clocks
-from .deadline import OverrunError, run_within
-from .exceptions import ConfigurationError
+from .deadline import OverrunError, interruption, run_within
+from .exceptions import BetfairSessionError, ConfigurationError
 from .forking import ForkSafeLock
 from .network import describe, never_left
 from .secret import Secret
@@ -55,11 +55,11 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     """
     if not verify or not isinstance(verify, bool | str | os.PathLike):
         message = "verify must be True or the path of a CA bundle: TLS is always verified"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="verify")
     verify = verify if isinstance(verify, bool) else os.path.expanduser(os.fspath(verify))
     if isinstance(verify, str) and not os.path.exists(verify):
         message = f"the CA bundle {verify!r} does not exist"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="verify")
     if isinstance(verify, str) and not os.path.isdir(verify):
         _check_bundle(verify)
     return verify
@@ -76,7 +76,7 @@ def _check_bundle(path: str) -> None:
         if b"CERTIFICATE-----" in content:
             return
         problem = f"the CA bundle {path!r} holds no certificate in PEM form"
-    raise ConfigurationError(problem)
+    raise ConfigurationError(problem, argument="verify")
 
 
 def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | None:
@@ -194,14 +194,13 @@ class Transport:
             CertificateError: the client certificate cannot be used.
             ConfigurationError: the proxy cannot be used.
         """
-        import requests
         from requests import exceptions
 
         began, unusable, sent = clocks.now(), "", True
-        session = self._open()
-        # To load a certificate takes its time, too, and others may have taken the login over.
-        left = seconds - clocks.passed(began)
         try:
+            session = self._open()
+            # To load a certificate takes its time, too, and others may have taken the login over.
+            left = seconds - clocks.passed(began)
             if left > 0:
                 return run_within(
                     left, lambda: self._post(session, url, headers, form, seconds=left)
@@ -212,7 +211,11 @@ class Transport:
         except (exceptions.InvalidSchema, exceptions.InvalidURL) as error:
             # The URL was looked at when it was given, so it is the proxy's.
             unusable = type(error).__name__
-        except (requests.RequestException, OSError, ValueError) as error:
+        except BetfairSessionError:
+            raise
+        except Exception as error:  # a tracer's, say, of any kind
+            if interruption(error):
+                raise
             # A caller's adapters may have sent it before the attempt that ended so.
             detail, sent = describe(error), self._theirs is not None or not never_left(error)
         if unusable:

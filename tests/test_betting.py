@@ -9,7 +9,7 @@ import pytest
 import requests
 from hypothesis import given, strategies as st
 
-from betfair_session import session_is_invalid
+from betfair_session import ConfigurationError, session_is_invalid
 
 if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
@@ -41,7 +41,7 @@ CODES = ["INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"]
 @pytest.mark.parametrize("code", CODES)
 def test_each_form_of_an_invalid_session_is_seen(code: str) -> None:
     """JSON-RPC single and batch, accounts, REST, stream; decoded or as text."""
-    forms = [
+    forms: list[Any] = [
         rpc(code),
         rpc(code, "AccountAPINGException"),
         [{"result": []}, rpc(code)],
@@ -70,16 +70,28 @@ def test_each_form_of_an_invalid_session_is_seen(code: str) -> None:
         rpc("OTHER", APINGException={"errorCode": "NO_SESSION"}),
         [],
         {},
-        None,
+        "null",
+        "7",
         "",
         "<html>NO_SESSION</html>",
         b"\xff",
-        7,
+        bytearray(b"[7]"),
     ],
 )
-def test_nothing_else_is(answer: object) -> None:
+def test_nothing_else_is(answer: Any) -> None:  # noqa: ANN401 - JSON
     """The number -32099 alone says nothing, and text that is no such answer says less."""
     assert not session_is_invalid(answer)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 7, True, ValueError("NO_SESSION"), object(), {"NO_SESSION"}, requests.Response]
+)
+def test_what_is_no_answer_is_refused(answer: Any) -> None:  # noqa: ANN401 - what is tested
+    """Else a program would take every answer for one of a live session."""
+    with pytest.raises(TypeError) as caught:
+        session_is_invalid(answer)
+    assert isinstance(caught.value, ConfigurationError)
+    assert caught.value.argument == "answer"
 
 
 JSON = st.recursive(
@@ -94,10 +106,12 @@ JSON = st.recursive(
 )
 
 
-@given(JSON | st.text() | st.binary())
-def test_whatever_comes_back_there_is_an_answer(answer: object) -> None:
-    """Junk raises nothing."""
-    assert session_is_invalid(answer) in {True, False}
+@given(JSON, st.text() | st.binary())
+def test_whatever_comes_back_there_is_an_answer(answer: Any, text: str | bytes) -> None:  # noqa: ANN401 - JSON
+    """Junk raises nothing, decoded or not."""
+    decoded = session_is_invalid([answer])
+    assert session_is_invalid(json.dumps([answer])) == decoded
+    assert session_is_invalid(text) in {True, False}
 
 
 @pytest.mark.parametrize("token", ["A" * 43 + "=", None])
@@ -114,7 +128,7 @@ def test_the_sandboxs_answers_are_understood(
         if sent is not None:
             headers["X-Authentication"] = sent
         answer = requests.post(url, json=body, headers=headers, verify=sandbox.ca_bundle, timeout=9)
-        assert session_is_invalid(answer.content) == expected
+        assert session_is_invalid(answer.content) == session_is_invalid(answer) == expected
     del headers["X-Application"]
     answer = requests.post(url, json=body, headers=headers, verify=sandbox.ca_bundle, timeout=9)
     assert "NO_APP_KEY" in answer.text

@@ -20,7 +20,7 @@ from programs import CLI, SECONDS, cli, run, scrubbed
 
 import betfair_session
 from betfair_session.environment import NAMES
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,6 +253,10 @@ def test_a_configuration_that_cannot_work(
     [
         ([], "COMMAND"),
         (["nonsense"], "invalid choice"),
+        (["tokne"], "`token`"),
+        (["certificate", "crate"], "`create`"),
+        (["sandbox", "--port", "65534"], "--port: must be a port"),
+        (["sandbox", "--port", "hidden-value"], "--port: must be a port"),
         (["token", "store"], "both STORE and KEY"),
         (["token", "store", "key", "hidden-value"], "too many arguments"),
         (["token", "--password=hidden-value"], "unknown option --password"),

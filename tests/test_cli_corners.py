@@ -20,7 +20,7 @@ from betfair_session.cli.doctor import account, hosts, settings as doctor_settin
 from betfair_session.cli.progress import login_of, progress
 from betfair_session.endpoint import Endpoint
 from betfair_session.inspection import inspect
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.sandbox import SandboxError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
@@ -127,15 +127,19 @@ def test_a_part_of_the_sandbox_that_is_missing_is_named(
 def test_a_sandbox_that_does_not_start_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its own output has said why."""
+    """It is one line; the ports are any free ones, or those from a number on."""
+    asked = []
 
-    def fail() -> NoReturn:
+    def fail(**ports: int) -> NoReturn:
+        asked.append(ports)
         message = "it did not start"
         raise SandboxError(message)
 
     monkeypatch.setattr("betfair_session.sandbox.Sandbox", fail)
-    assert main(["sandbox"]) == 1
-    assert capsys.readouterr().err == "betfair-session: it did not start\n"
+    for arguments in (["sandbox"], ["sandbox", "--port", "8443"]):
+        assert main(arguments) == 1
+        assert capsys.readouterr().err == "betfair-session: it did not start\n"
+    assert [[*ports.values()] for ports in asked] == [[0, 0, 0], [8443, 8444, 8445]]
 
 
 def test_a_step_of_the_demo_that_fails_is_counted(
@@ -158,8 +162,8 @@ def test_a_sandbox_that_ends_by_itself_ends_the_command(
     """Killed by somebody, say."""
     start = sandbox_command.start
 
-    def start_and_kill() -> Sandbox:
-        sandbox = start()
+    def start_and_kill(port: int) -> Sandbox:
+        sandbox = start(port)
         sandbox._process.kill()
         sandbox._process.wait()
         return sandbox

@@ -213,11 +213,11 @@ def test_the_table_of_backends_is_what_the_code_supports() -> None:
     rows = {row[0].strip("[]").split("]")[0]: row for row in _rows(_BACKENDS, "store")[:5]}
     schemes = {name: set(_code(row[1])) for name, row in rows.items()}
     assert schemes == {
-        "Local files": set(storage._LOCAL),
+        "Local files": set(storage.location.LOCAL),
         "Memory": {"memory"},
-        "Amazon S3": set(storage._S3),
-        "Google Cloud Storage": set(storage._GCS),
-        "Azure Blob Storage": set(storage._AZURE),
+        "Amazon S3": set(storage.location.S3),
+        "Google Cloud Storage": set(storage.location.GCS),
+        "Azure Blob Storage": set(storage.location.AZURE),
     }
     extras = {extra for row in _rows(_BACKENDS, "store") for extra in _code(row[2])}
     assert extras == {extra for row in _rows(_README, "store") for extra in _code(row[2])}

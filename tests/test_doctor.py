@@ -6,16 +6,17 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from programs import CLI, SECONDS, cli, scrubbed
+from programs import CLI, SECONDS, cli, run, scrubbed
 from servers.proxy import Proxy
 from servers.script import Answer
 
 from betfair_session.cli.doctor.hosts import Clock, compare_clocks
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,11 @@ class Diagnosis(NamedTuple):
 
 def doctor(*arguments: str, variables: dict[str, str], directory: Path) -> Diagnosis:
     """Run it."""
-    done = cli("doctor", "--json", *arguments, variables=variables, directory=directory)
+    return diagnosis(cli("doctor", "--json", *arguments, variables=variables, directory=directory))
+
+
+def diagnosis(done: subprocess.CompletedProcess[str]) -> Diagnosis:
+    """Read what it printed."""
     told = json.loads(done.stdout)
     assert told["exit_code"] == done.returncode
     assert told["ok"] == (done.returncode == 0)
@@ -217,6 +222,32 @@ def test_where_the_variables_are_from(
     assert sandbox.username not in json.dumps(found.all)
 
 
+@pytest.mark.parametrize("name", ["BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY"])
+@pytest.mark.parametrize(
+    ("spoil", "state"),
+    [
+        ("{}\n", "warning"),  # taken off here, sent by others
+        ("\ufeff{}", "warning"),
+        ('"{}"', "warning"),
+        (" {}", "warning"),
+        ("{}\r", "problem"),
+    ],
+)
+def test_what_came_along_with_a_secret_is_found(
+    variables: dict[str, str], tmp_path: Path, name: str, spoil: str, state: str
+) -> None:
+    """The variable is named once, and its value is not shown."""
+    value = spoil.format(variables[name])
+    if name == "BETFAIR_APP_KEY" and spoil == " {}":
+        state = "problem"  # a header cannot hold it
+    found = doctor(variables={**variables, name: value}, directory=tmp_path)
+    assert found.code == (2 if state == "problem" else 0)
+    named = [each for each in found.all if each["state"] == state and each["text"].startswith(name)]
+    assert [each["name"] for each in named] == ["configuration"]
+    assert found.states("problem") == (["configuration"] if state == "problem" else [])
+    assert value.strip() not in json.dumps(found.all, ensure_ascii=False)
+
+
 def test_a_bad_dotenv_file_ends_it(tmp_path: Path) -> None:
     """Nothing can be looked at without knowing what to look at."""
     (tmp_path / ".env").write_text("hidden-value\n")
@@ -326,7 +357,7 @@ def test_a_store_that_ignores_conditions(
         place = in_bucket(bucket, proxy.endpoint)
         found = doctor(variables={**variables, **place}, directory=tmp_path)
     assert (found.code, found.states("warning")) == (0, ["shared login"])
-    assert "ignores the conditions" in found.checks["shared login"]["text"]
+    assert "conditions" in found.checks["shared login"]["text"]
     assert bucket.keys() == []
 
 
@@ -517,6 +548,148 @@ def test_a_login_under_way_is_a_warning_and_too_many_are_a_problem(
     assert path.read_bytes() == locks.encode(lock)
 
 
+# --- faults from the field ------------------------------------------------------------------------
+
+MODELESS = """
+import os, sys
+status = os.fstat
+def without_modes(descriptor):
+    found = status(descriptor)
+    return os.stat_result((found.st_mode | 0o777, *found[1:]))
+os.fstat = without_modes
+from betfair_session.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def mounted_by_itself(place: Path) -> tuple[str, ...]:
+    """Bind the token's file onto itself, as `docker run -v token:token` does."""
+    token = place / KEY
+    return ("unshare", "-Urm", "sh", "-c", f'mount --bind {token} {token} && exec "$@"', "sh", *CLI)
+
+
+def without_modes(place: Path) -> tuple[str, ...]:
+    """Show every file as 0777, as WSL, CIFS and Azure Files do."""
+    (place / KEY).unlink()
+    return (sys.executable, "-c", MODELESS)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        pytest.param(mounted_by_itself, "mount the directory", id="B"),
+        pytest.param(without_modes, "allow_world_writable", id="E"),
+    ],
+)
+def test_a_local_token_that_could_not_be_stored_is_found(
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    tmp_path: Path,
+    arrange: Callable[[Path], tuple[str, ...]],
+    words: str,
+) -> None:
+    """Before any login, with what to do; and nothing changes, not even the token's time."""
+    store = tmp_path / "store"
+    store.mkdir()
+    token = store / KEY
+    token.touch(0o600)
+    token.write_text(sandbox.issue())
+    program = arrange(store)
+    before = {each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in store.iterdir()}
+    done = run(*program, "doctor", "--json", variables=variables, directory=tmp_path)
+    found = diagnosis(done)
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert words in found.checks["writing"]["text"]
+    assert {
+        each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in store.iterdir()
+    } == before
+    assert "certlogin" not in sandbox.counts()
+
+
+@pytest.mark.parametrize(
+    ("store", "options", "name"),
+    [
+        ("s3://b", {}, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ("s3://b", {}, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        ("gs://b", {}, "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://b", {"account_name": "a", "anon": False}, "AZURE_FEDERATED_TOKEN_FILE"),
+    ],
+)
+def test_a_local_file_that_is_missing_is_found(
+    variables: dict[str, str], tmp_path: Path, store: str, options: dict[str, Any], name: str
+) -> None:
+    """Whatever the driver makes of that; a key in its place is not shown."""
+    missing = tmp_path / "nowhere"
+    mine = {
+        **variables,
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AZURE_CLIENT_ID": "client",
+        "AZURE_TENANT_ID": "tenant",
+        "PYTHONWARNINGS": "default",
+        "BETFAIR_SESSION_STORE": store,
+        "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
+        name: str(missing),
+    }
+    found = doctor(variables=mine, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (5, ["store"])
+    told = [each["text"] for each in found.all if each["name"] == "store"]
+    assert any(str(missing) in text and name in text for text in told)
+    found = doctor(variables={**mine, name: "hidden-value" * 20}, directory=tmp_path)
+    told = [each["text"] for each in found.all if each["state"] == "warning"]
+    assert any(name in text for text in told)
+    assert "hidden-value" not in json.dumps(told)
+
+
+def test_what_came_along_with_a_clouds_key_is_found(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket]
+) -> None:
+    """The driver signs with it as it is, and the store calls that a wrong signature."""
+    mine = {**variables, **in_bucket(bucket_on("moto"))}
+    mine |= {"AWS_SECRET_ACCESS_KEY": '"hidden-value"', "AZURE_CLIENT_SECRET": '"hidden-value"'}
+    found = doctor(variables=mine, directory=tmp_path)
+    (told,) = [each for each in found.all if each["state"] == "warning"]
+    assert told["name"] == "store"
+    assert told["text"].startswith("AWS_SECRET_ACCESS_KEY")
+    assert "hidden-value" not in json.dumps(found.all)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_policy_that_names_the_lock_alone_is_found(
+    variables: dict[str, str],
+    tmp_path: Path,
+    bucket_on: Callable[[str], Bucket],
+    stored: bool,  # noqa: FBT001 - a parameter of the test
+    beside: bool,  # noqa: FBT001 - whether another object beside them may be written
+) -> None:
+    """Each login would be made for nothing; the token is tried itself, and stays as it is."""
+    bucket = bucket_on("azure")
+    place = {**variables, **in_bucket(bucket)}
+    assert cli("token", variables=place, directory=tmp_path).returncode == 0
+    if not stored:
+        bucket.server.delete(bucket.name, KEY)
+    before = {key: bucket.get(key) for key in sorted(bucket.keys())}
+    with Proxy(bucket.server.port) as proxy:
+        denied = Answer(403, b"", {"x-ms-error-code": "AuthorizationPermissionMismatch"})
+        proxy.fail(
+            lambda each: (
+                each.method == "PUT"
+                and (each.path.endswith(KEY) or (not beside and ".doctor-" in each.path))
+            ),
+            denied,
+            times=99,
+        )
+        place |= in_bucket(bucket, proxy.endpoint)
+        found = doctor(variables=place, directory=tmp_path)
+        puts = [each for each in proxy.requests if each.method == "PUT"]
+    assert (found.code, found.states("problem")) == (5, ["writing"])
+    assert repr(KEY) in found.checks["writing"]["advice"]
+    assert {key: bucket.get(key) for key in sorted(bucket.keys())} == before
+    assert all({"if-match", "if-none-match"} & each.headers.keys() for each in puts)
+
+
 # --- Betfair -------------------------------------------------------------------------------------
 
 
@@ -562,6 +735,30 @@ def test_a_proxy_that_cannot_be_used_is_a_finding(
     found = doctor(variables=mine, directory=tmp_path)
     assert found.states("problem") == ["identity", "certlogin"]
     assert "the proxy in `proxies` or the environment cannot be used" in json.dumps(found.all)
+
+
+@pytest.mark.parametrize("status", [407, 403, 502])
+def test_a_proxy_is_named_and_what_it_answers(
+    variables: dict[str, str], tmp_path: Path, bucket_on: Callable[[str], Bucket], status: int
+) -> None:
+    """For each host whether it is used, and for the store's driver; and not its password."""
+    with Proxy(0) as proxy:
+        proxy.fail("CONNECT", Answer(status, b"a page of the proxy's"), times=99)
+        mine = {
+            **variables,
+            **in_bucket(bucket_on("moto")),
+            "HTTPS_PROXY": f"http://user:hidden-value@127.0.0.1:{proxy.port}",
+            "NO_PROXY": variables["BETFAIR_IDENTITY_CERT_URL"].split("/")[2],
+        }
+        found = doctor(variables=mine, directory=tmp_path)
+    plain, cert = (variables[f"BETFAIR_IDENTITY{name}_URL"].split("/")[2] for name in ("", "_CERT"))
+    text = found.checks["proxy"]["text"]
+    assert f"{plain} by 127.0.0.1:{proxy.port}" in text
+    assert f"{cert} directly" in text
+    assert "s3fs" in text
+    assert (found.code, found.states("problem")) == (4, ["identity"])
+    assert f"{status}" in found.checks["identity"]["text"]
+    assert "hidden-value" not in json.dumps(found.all)
 
 
 def test_hosts_that_are_not_known_for_sure(variables: dict[str, str], tmp_path: Path) -> None:

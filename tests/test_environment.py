@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,14 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import load_pem_x509_certificate
 from secrets_shown import everything_in
 
-from betfair_session import CertificateError, ConfigurationError, place_from_env
+from betfair_session import (
+    CertificateError,
+    ConfigurationError,
+    IdentityClient,
+    LoginRefused,
+    SessionManager,
+    place_from_env,
+)
 from betfair_session.dotenv import parse_dotenv, read_dotenv
 from betfair_session.environment import NAMES, Environment, from_env
 
@@ -360,3 +368,106 @@ def test_a_wrong_passphrase_is_a_certificate_error(sandbox: Sandbox, tmp_path: P
         manager.get_session(tmp_path, "session.token")
     assert "wrong words" not in str(caught.value)
     assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize("name", sorted({*_ACCOUNT, "BETFAIR_CERT_PASSPHRASE"}))
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", "\ufeff{}", "\ufeff{}\r\n"])
+@pytest.mark.parametrize("filed", [False, True])
+def test_a_line_end_and_a_byte_order_mark_around_a_secret_are_no_part_of_it(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    name: str,
+    around: str,
+    filed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """As `echo`, editors and secret managers leave them; one of each, in a file as well."""
+    variables = {**sandbox.environment(), "BETFAIR_CERT_PASSPHRASE": _PASSPHRASE}
+    clean = variables[name]
+    spoilt = {name: around.format(clean)}
+    path = tmp_path / ".env"
+    if filed:
+        path.write_bytes(f"{name}='{spoilt.pop(name)}'".encode())
+        del variables[name]
+    environment = Environment({**variables, **spoilt}, path if filed else None)
+    found = environment._secret(name)
+    assert found.reveal() == clean
+    with environment.client() as client, environment.manager(client) as manager:
+        assert manager.get_session(tmp_path / "store", "token")
+    assert sandbox.counts()["certlogin"] == 1
+
+
+_NOT_SENT = [
+    "word\nword",
+    "word\n\n",
+    "word\r",
+    "\nword",
+    "wo\x00rd",
+    "wo\x7frd",
+    "wo\x85rd",
+    "word\ufeff",
+    "wo\u2028rd",
+]
+
+
+@pytest.mark.parametrize("value", _NOT_SENT)
+@pytest.mark.parametrize("name", sorted({*_ACCOUNT, "BETFAIR_CERT_PASSPHRASE"}))
+def test_a_control_character_in_a_secret_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, tmp_path: Path, name: str, value: str
+) -> None:
+    """The error names the variable and carries no value; a wrong password locks the account."""
+    with pytest.raises(ConfigurationError) as caught:
+        from_env({**sandbox.environment(), name: value}, None).get_session(tmp_path, "token")
+    assert caught.value.argument == name
+    shown = everything_in(caught.value)
+    assert value not in shown
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize("value", [*_NOT_SENT, "word\n", "word\r\n", "\ufeffword"])
+@pytest.mark.parametrize("argument", ["username", "password", "two_step", "app_key"])
+def test_an_argument_with_a_control_character_is_refused(
+    sandbox: Sandbox, argument: str, value: str
+) -> None:
+    """Nothing is taken off an argument: the program that gives it can see to that."""
+    given: dict[str, Any] = {"username": "user", "password": "word", argument: value}
+    two_step = given.pop("two_step", None)
+
+    def make() -> SessionManager:
+        client = IdentityClient(given.pop("app_key", "key"))
+        return SessionManager(client, **given, two_step=two_step, interactive=True)
+
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert caught.value.argument == argument
+    if argument != "app_key":
+        name = "code" if argument == "two_step" else argument
+        client = IdentityClient("key", identity_url=sandbox.identity_url)
+        for code in (two_step, lambda: two_step):
+            with pytest.raises(ConfigurationError) as caught:
+                client.login(**given, code=code if two_step else None)
+            assert caught.value.argument == name
+            assert value not in everything_in(caught.value)
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [(' "{}"', "blanks"), ("{}\u00a0", "blanks"), ('"{}"', "quotes"), ("“{}”", "quotes")],
+)
+@pytest.mark.parametrize("name", ["username", "password"])
+def test_a_refused_login_names_what_looks_spoilt(
+    sandbox: Sandbox, tmp_path: Path, name: str, spoil: str, kind: str
+) -> None:
+    """It may belong there, so it is sent; the refusal says which value to look at."""
+    variable = f"BETFAIR_{name.upper()}"
+    value = spoil.format(sandbox.environment()[variable])
+    manager = from_env({**sandbox.environment(), variable: value}, None)
+    with pytest.raises(LoginRefused) as caught:
+        manager.get_session(tmp_path, "token")
+    assert caught.value.suspects == {name: kind}
+    assert value not in everything_in(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).suspects == {name: kind}
+    sandbox.login_status("PENDING_AUTH", times=1)
+    with pytest.raises(LoginRefused) as caught:
+        manager.get_session(tmp_path, "another")
+    assert caught.value.suspects == {}

@@ -557,7 +557,11 @@ def test_calls_that_cannot_be_are_refused(
 
 @pytest.mark.parametrize(
     ("jurisdiction", "host"),
-    [("international", "api.betfair.com"), ("australia", "api.betfair.com.au")],
+    [
+        ("international", "https://api.betfair.com/"),
+        ("australia", "https://api.betfair.com/"),
+        ("nz", "https://api.betfair.com.au/"),
+    ],
 )
 def test_the_jurisdictions_host_is_the_default(
     sandbox: Sandbox, tmp_path: Path, jurisdiction: str, host: str
@@ -582,7 +586,7 @@ def test_the_api_has_to_be_named_where_betfair_is_another(session: Session) -> N
     with pytest.raises(ConfigurationError, match=r"name api_url, .*not for api\.betfair\.com"):
         Exchange(session)
     for url in (None, "https://identitysso.betfair.com.au/api/", "https://betfair.it/api/"):
-        client = IdentityClient("key", jurisdiction="australia", identity_url=url)
+        client = IdentityClient("key", jurisdiction="new_zealand", identity_url=url)
         handle = SessionManager(client, "u", "p").session("tokens", "key")
         assert "api.betfair.com.au" in repr(Exchange(handle))
     for url in ("https://notbetfair.com/api/", "https://betfair.com.example.org/api/"):

@@ -389,7 +389,8 @@ def test_a_time_or_a_code_of_a_wrong_type_is_refused(
             call()
     number: Any = 918273
     for code in (number, lambda: number):
-        with pytest.raises(ConfigurationError, match="code must be a text") as caught:
+        with pytest.raises(ConfigurationError) as caught:
             client.login("u", "p", code=code)
+        assert caught.value.argument == "code"
         assert "918273" not in str(caught.value)
     assert sandbox.counts() == {}

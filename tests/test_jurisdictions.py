@@ -20,6 +20,12 @@ FACTS = {
     "australia": (
         "identitysso.betfair.au",
         "identitysso-cert.betfair.com.au",
+        "api.betfair.com",
+        None,
+    ),
+    "new_zealand": (
+        "identitysso.betfair.au",
+        "identitysso-cert.betfair.com.au",
         "api.betfair.com.au",
         None,
     ),
@@ -68,7 +74,7 @@ def test_the_table_holds_the_published_hosts_and_session_lengths() -> None:
 def test_what_nobody_could_check_is_said() -> None:
     """The hosts that no one tried against the live service are marked unsure, and only they."""
     unsure = {name for name, place in JURISDICTIONS.items() if place.unsure}
-    assert unsure == {"australia", "sweden", "brazil"}
+    assert unsure == {"australia", "new_zealand", "sweden", "brazil"}
 
 
 def test_the_bases_are_urls_that_end_in_a_slash() -> None:
@@ -85,8 +91,9 @@ def test_the_bases_are_urls_that_end_in_a_slash() -> None:
         ("International", "international"),
         ("com", "international"),
         ("AU", "australia"),
-        ("nz", "australia"),
-        ("new-zealand", "australia"),
+        ("nz", "new_zealand"),
+        ("NEW-Zealand", "new_zealand"),
+        ("new_zealand", "new_zealand"),
         ("it", "italy"),
         ("es", "spain"),
         ("ro", "romania"),

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -20,24 +21,28 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.storage import open_store
+from betfair_session.storage import local_files, open_store
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+_NOBODY = 65534
 
 WRITER = """
 import os, signal, sys
-from betfair_session.storage import local
+from betfair_session.storage import local, local_files
 from betfair_session.storage.contract import VersionConflict
-rename = local._rename
+rename = local_files.rename
 def stop_first(temporary, path):
-    local._rename = rename
+    local_files.rename = rename
     print("compared", flush=True)
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     rename(temporary, path)
-local._rename = stop_first
+local_files.rename = stop_first
 store = local.LocalStore(sys.argv[1])
 try:
     store.replace_if_version("k", b"late", store.read("k", timeout=5).version, timeout=30)
@@ -118,11 +123,44 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
     store.create("k", b"old", timeout=5)
     start_writer(tmp_path, "SIGKILL").communicate(timeout=60)
     assert len(os.listdir(tmp_path)) == 2
-    others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.tmp")
-    for name in others:
+    others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.attrs")
+    for name in (*others, ".k.0123456789abcdef.tmp"):  # the last as earlier versions leave it
         (tmp_path / name).touch(0o600)
     store.replace("k", b"new", timeout=5)
     assert sorted(os.listdir(tmp_path)) == sorted(["k", *others])
+
+
+def test_a_file_that_vanishes_is_none_that_go_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go's fileblob leaves out what ends in .attrs; on another it would look, and fail."""
+    store = LocalStore(str(tmp_path))
+    seen: set[str] = set()
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        seen.update(os.listdir(tmp_path))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    store.create("k", b"old", timeout=5)
+    store.replace("k", b"new", timeout=5)
+    vanished = seen - set(os.listdir(tmp_path))
+    assert len(vanished) == 2
+    assert all(name.endswith(".attrs") for name in vanished)
+
+
+def test_a_key_of_gos_own_files_is_refused(tmp_path: Path) -> None:
+    """On files it would be what the Go library keeps about another token."""
+    store = LocalStore(str(tmp_path))
+    for call in (
+        lambda: store.read("k.attrs", timeout=5),
+        lambda: store.create("k.attrs", b"x", timeout=5),
+        lambda: store.read("k.attrs.login", timeout=5),
+    ):
+        with pytest.raises(ConfigurationError):
+            call()
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
@@ -159,6 +197,80 @@ def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umas
         assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "a/b/c/k").stat().st_mode) == 0o600
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
+    """Token, lock and new directories, made or replaced; group and the group's rights, too."""
+    home, owner = tmp_path / "service", (_NOBODY, _NOBODY)
+    home.mkdir(mode=0o700)
+    try:
+        os.chown(home, *owner)
+    except OSError:  # not root, or root of a container that has no such user
+        owner = (os.geteuid(), (os.getgroups() or [os.getegid()])[-1])
+        os.chown(home, *owner)
+    store = LocalStore(str(home))
+    for key in ("k", "new/k", "k.login"):
+        store.create(key, b"one", timeout=5)
+        os.chown(home / key, *owner)  # for a user who is not root
+        os.chmod(home / key, 0o664)
+        store.replace_if_version(key, b"two", version(store, key), timeout=5)
+        found = (home / key).stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (*owner, 0o660)
+        store.replace(key, b"three", timeout=5)
+        assert stat.S_IMODE((home / key).stat().st_mode) == 0o660
+    store.create("other/k", b"one", timeout=5)
+    if os.geteuid() == 0:
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in home.rglob("*")} == {owner}
+
+
+def test_a_group_that_is_not_mine_to_give_gets_no_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were another group's; and where everybody may write, the old file says nothing."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"one", timeout=5)
+    (tmp_path / "k").chmod(0o660)
+    status = os.stat
+
+    def of_another(path: Any, **more: Any) -> Any:  # noqa: ANN401 - os.stat's
+        found = status(path, **more)
+        other = os.stat_result((*found[:4], _NOBODY, _NOBODY, *found[6:]))
+        return other if path == str(tmp_path / "k") else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", of_another)
+        patch.setattr(os, "fchown", refuse)
+        store.replace("k", b"two", timeout=5)
+    assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
+    (tmp_path / "k").chmod(0o660)
+    tmp_path.chmod(0o1777)
+    store.replace("k", b"three", timeout=5)
+    assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
+
+
+def test_a_mount_without_modes_is_found_before_anything_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No later call would read what is written there; no lock stays behind to be waited for."""
+    status = os.fstat
+
+    def without_modes(descriptor: int) -> os.stat_result:
+        found = status(descriptor)
+        return os.stat_result((found.st_mode | 0o777, *found[1:]))
+
+    monkeypatch.setattr(os, "fstat", without_modes)
+    store = LocalStore(str(tmp_path))
+    with pytest.raises(StoreWriteError, match="allow_world_writable") as caught:
+        store.create("k.login", b"held", timeout=5)
+    assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
+    assert os.listdir(tmp_path) == []
+    allowed = LocalStore(str(tmp_path), {"allow_world_writable": True})
+    allowed.create("k.login", b"held", timeout=5)
+    assert content(allowed, "k.login") == b"held"
 
 
 def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
@@ -335,6 +447,187 @@ def test_a_disk_that_is_full_or_read_only_keeps_the_old_content(
     lines = done.stdout.splitlines()
     assert lines[0] == f"StoreWriteError {reason} False"
     assert lines[1] in ("True ['filler', 'k']", "True ['k']")
+
+
+UNREPLACEABLE = """
+import os, subprocess, sys
+from betfair_session.exceptions import StoreError
+from betfair_session.storage.local import LocalStore
+store = LocalStore(sys.argv[1])
+for key in ("a k", "a k.login"):
+    store.create(key, b"x", timeout=5)
+subprocess.run(["sh", "-c", sys.argv[2]], cwd=sys.argv[1], check=True)
+version = store.read("a k.login", timeout=5).version
+for write in (
+    lambda: store.replace_if_version("a k.login", b"held", version, timeout=5),
+    lambda: store.replace("a k", b"y", timeout=5),
+):
+    try:
+        write()
+    except StoreError as error:
+        print(type(error).__name__, error.reason, error.landed, error.key)
+print(*(bytes(store.read(key, timeout=5).content).decode() for key in ("a k", "a k.login")))
+store.create("other.login", b"held", timeout=5)
+"""
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "mount --bind 'a k' 'a k'",
+        "mkdir ro; mv 'a k' ro; ln -s ro/* .; mount --bind ro ro; mount -o remount,bind,ro ro",
+    ],
+    ids=["a file that is mounted by itself", "a link to a read-only mount"],
+)
+def test_a_token_that_cannot_be_replaced_keeps_the_lock_from_being_taken(
+    tmp_path: Path, then: str
+) -> None:
+    """It would be logged in for nothing, again and again; the other keys go on."""
+    done = subprocess.run(
+        [*("unshare", "-Urm", sys.executable, "-c", UNREPLACEABLE), str(tmp_path), then],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "StoreWriteError read-only False a k",
+        "StoreWriteError read-only False a k",
+        "x x",
+    ]
+
+
+@pytest.mark.parametrize("where", ["k", "."])
+@pytest.mark.parametrize("flag", ["i", "a"])
+def test_an_immutable_token_keeps_the_lock_from_being_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str, where: str
+) -> None:
+    """Or an append-only one, or such a directory; where root alone may set it, the flag is told."""
+    store = LocalStore(str(tmp_path))
+    for key in ("k", "k.login"):
+        store.create(key, b"x", timeout=5)
+    seen = version(store, "k.login")
+    target = str(tmp_path / where)
+    command = ["chattr", f"+{flag}", target]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        number = {"i": 0x10, "a": 0x20}[flag]
+        monkeypatch.setattr("fcntl.ioctl", lambda *_: struct.pack("l", number))
+    try:
+        with pytest.raises(StoreWriteError) as caught:
+            store.replace_if_version("k.login", b"held", seen, timeout=5)
+    finally:
+        subprocess.run(["chattr", f"-{flag}", target], capture_output=True, check=False)
+    assert (caught.value.reason, caught.value.landed, caught.value.key) == ("read-only", False, "k")
+    assert content(store, "k.login") == b"x"
+
+
+def test_another_users_token_in_a_sticky_directory_keeps_the_lock_from_being_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As below /tmp; the owner of the file or of the directory may replace it, and root."""
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"x", timeout=5)
+    tmp_path.chmod(0o1777)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+        with pytest.raises(StoreWriteError) as caught:
+            store.create("k.login", b"held", timeout=5)
+        store.create("other.login", b"held", timeout=5)
+    assert (caught.value.reason, caught.value.landed, caught.value.key) == ("forbidden", False, "k")
+    assert content(store, "k.login") is None
+    store.create("k.login", b"held", timeout=5)
+
+
+class Mount:
+    """Stands in for a network mount that hangs: every file below it opens when it is back."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Begin in good health."""
+        self.waiting = 0
+        self.reached = threading.Event()
+        self._root = str(root)
+        self._back = threading.Event()
+        self._back.set()
+        self._open = os.open
+        monkeypatch.setattr(os, "open", self._wait)
+        monkeypatch.setattr(local_files, "_DISKS", frozenset())
+
+    def _wait(self, path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
+        if str(path).startswith(self._root) and not self._back.is_set():
+            self.waiting += 1
+            self.reached.set()
+            self._back.wait(60)
+            self.waiting -= 1
+        return self._open(path, *arguments, **more)
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Hang for the time of a block."""
+        self._back.clear()
+        self.reached.clear()
+        try:
+            yield
+        finally:
+            self._back.set()
+
+
+def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried; when it is back, all goes on, and nothing is written late."""
+    mount = Mount(tmp_path, monkeypatch)
+    store = LocalStore(str(tmp_path))
+    store.create("k", b"old", timeout=5)
+    seen = version(store)
+    writes: list[Callable[[], object]] = [
+        lambda: store.replace("k", b"late", timeout=0.1),
+        lambda: store.replace_if_version("k", b"late", seen, timeout=0.1),
+        lambda: store.create("new", b"late", timeout=0.1),
+    ]
+    for write in writes:
+        with mount.hanging():
+            with pytest.raises(StoreUnavailable) as caught:
+                write()
+            assert (caught.value.reason, caught.value.landed) == ("timeout", True)
+            assert mount.reached.wait(60)
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable) as caught:
+                    store.read("k", timeout=0.01)
+                assert (caught.value.reason, caught.value.landed) == ("timeout", False)
+            assert mount.waiting == 1
+        assert (content(store), content(store, "new")) == (b"old", None)
+        assert os.listdir(tmp_path) == ["k"]
+
+
+def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
+    tmp_path: Path, no_threads: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """As at the exit of the interpreter; most mounts never hang."""
+    store = LocalStore(str(tmp_path))
+    with no_threads():
+        store.create("k", b"content", timeout=5)
+        assert content(store) == b"content"
+
+
+def test_a_disk_is_known_and_costs_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first call for a key; a mount of any other kind keeps its thread."""
+    started = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
+    for kind, threads in (("ext4", 1), ("nfs4", 3)):
+        monkeypatch.setattr(local_files, "_mounts", lambda kind=kind: [("/", "nfs"), ("/", kind)])
+        store = LocalStore(str(tmp_path))
+        started.clear()
+        for _ in range(3):
+            assert content(store) is None
+        assert len(started) == threads
 
 
 def test_the_time_is_the_file_systems_own(tmp_path: Path) -> None:

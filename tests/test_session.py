@@ -29,7 +29,7 @@ from betfair_session import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.session import _unless_older
 from betfair_session.storage.contract import VersionConflict
@@ -127,6 +127,21 @@ def test_a_token_that_somebody_else_wrote_is_used(
     (tmp_path / KEY).write_text(token + "\n")
     assert manager.get_session(tmp_path, KEY) == token
     assert sandbox.counts() == {"keepAlive": 1}
+
+
+def test_a_token_from_a_windows_shell_is_used_replaced_and_logged_out(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """PowerShell writes UTF-16; what is compared at a write is the object as it lies there."""
+    for end in (sandbox.expire_all, lambda: manager.logout(tmp_path, KEY)):
+        token = sandbox.issue()
+        (tmp_path / KEY).write_bytes(b"\xff\xfe" + f"{token}\r\n".encode("utf-16-le"))
+        assert manager.get_session(tmp_path, KEY) == token
+        end()
+        assert live(sandbox) == []
+    assert not (tmp_path / KEY).exists()
+    assert manager.get_session(tmp_path, KEY) in live(sandbox)
+    assert sandbox.counts()["certlogin"] == 1
 
 
 @pytest.mark.parametrize("content", ["", "\n", "   ", "not a token", "x" * 600, UNKNOWN])
@@ -281,7 +296,7 @@ def test_a_logout_that_hangs_is_given_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It has a time of its own, since the caller's may be over; and the log says so."""
-    monkeypatch.setattr("betfair_session.walk._LOGOUT_SECONDS", 0.5)
+    monkeypatch.setattr("betfair_session.login.runner._LOGOUT_SECONDS", 0.5)
     store = tmp_path / "store"
     store.mkdir()
     sandbox.break_store(str(store))
@@ -298,7 +313,7 @@ def test_a_logout_that_hangs_is_given_up(
 
 def test_junk_is_not_logged_out_to_the_letter(manager: SessionManager, tmp_path: Path) -> None:
     """Nor touched."""
-    (tmp_path / KEY).write_bytes(b"\x00junk")
+    (tmp_path / KEY).write_bytes(b"\x00junk\xff")
     (tmp_path / KEY).chmod(0o600)
     with pytest.raises(NotATokenError) as caught:
         manager.logout(tmp_path, KEY)
@@ -306,7 +321,7 @@ def test_junk_is_not_logged_out_to_the_letter(manager: SessionManager, tmp_path:
         f"{KEY!r} in {tmp_path} holds something that is no session token, so there is nothing to "
         "log out and it is left untouched. Is the key mistyped?"
     )
-    assert (tmp_path / KEY).read_bytes() == b"\x00junk"
+    assert (tmp_path / KEY).read_bytes() == b"\x00junk\xff"
 
 
 def test_threads_share_one_login_and_one_keepalive(
@@ -467,7 +482,9 @@ def test_too_many_logins_in_a_minute_are_stopped(
     assert caught.value.not_before is not None
     assert sandbox.counts()["certlogin"] == 4
     warnings = [
-        (each.levelname, each.getMessage()) for each in caplog.records if "rejected" in each.msg
+        (each.levelname, each.getMessage())
+        for each in caplog.records
+        if "rejected" in each.getMessage()
     ]
     assert set(warnings) == {
         (
@@ -686,6 +703,25 @@ def test_a_renewal_goes_on_until_it_has_an_answer_of_its_own(
     monkeypatch.setattr(session._flight, "join", lambda *_, **__: answers.pop(0))
     assert session.renew("rejected") == "another"
     assert answers == []
+
+
+def test_a_logout_removes_no_token_that_another_published_meanwhile(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that lands in the moment before the removal."""
+    session = manager.session(tmp_path, KEY)
+    session.token()
+    theirs = sandbox.issue()
+    delete = session.store.delete
+
+    def late(*given: Any, **named: Any) -> None:  # noqa: ANN401 - as they were given
+        (tmp_path / KEY).write_text(theirs)
+        delete(*given, **named)
+
+    monkeypatch.setattr(session.store, "delete", late)
+    session.logout()
+    assert (tmp_path / KEY).read_text() == theirs
+    assert [each.token for each in sandbox.sessions()] == [theirs]
 
 
 def test_a_logout_is_done_although_the_lock_changed_meanwhile(

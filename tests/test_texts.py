@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEVER = timedelta(0)
-EMPTY = "username and password must not be empty, and be text in UTF-8"
+EMPTY = "must be a text in UTF-8 that is not empty"
+USERNAME, PASSWORD = f"username {EMPTY}", f"password {EMPTY}"
 LOGIN_TIMEOUT = "login_timeout must be a number of seconds above 0, such as 20"
-TWO_STEP = 'two_step must be the code as a text, such as "123456", or what returns it'
+TWO_STEP = f"two_step {EMPTY}"
 LEASE = "lease must be settings such as LeaseSettings(ttl=30.0)"
 VERIFY_EVERY = "verify_every must be a timedelta above 0, such as timedelta(minutes=15)"
 TOO_LONG = "verify_every must be shorter than a session of this jurisdiction, "
@@ -45,12 +46,12 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: manager("", "p"), EMPTY),
-        (lambda: manager("u", ""), EMPTY),
-        (lambda: manager("\ud800", "p"), EMPTY),
-        (lambda: manager("u", "\ud800"), EMPTY),
-        (lambda: manager(None, "p"), EMPTY),
-        (lambda: manager("u", 5), EMPTY),
+        (lambda: manager("", "p"), USERNAME),
+        (lambda: manager("u", ""), PASSWORD),
+        (lambda: manager("\ud800", "p"), USERNAME),
+        (lambda: manager("u", "\ud800"), PASSWORD),
+        (lambda: manager(None, "p"), USERNAME),
+        (lambda: manager("u", 5), PASSWORD),
         (lambda: manager(login_timeout=0), LOGIN_TIMEOUT),
         (lambda: manager(login_timeout="5"), LOGIN_TIMEOUT),
         (lambda: manager(login_timeout=None), LOGIN_TIMEOUT),
@@ -125,7 +126,7 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
         ),
         (
             lambda: client().login("u", "p", code=5),  # type: ignore[arg-type] # what is tested
-            'the two-step code must be a text, such as "123456"',
+            f"code {EMPTY}",
         ),
         (
             lambda: client().login("u", "p", code=lambda: os.environ["\0"]),

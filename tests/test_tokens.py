@@ -6,17 +6,46 @@ import pytest
 from hypothesis import given, strategies as st
 
 from betfair_session import NotATokenError
-from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, is_token, parse_token
+from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, is_blank, is_token, parse_token
 
 TOKEN = "Vy3cRRwexu9s+aX3hwSmZwRaYPxWInxvAihHxjXYKkc="
 
 
-@pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\n\n"])
-def test_a_token_is_read_with_or_without_a_line_ending(ending: str) -> None:
-    """Editors and `echo` add one."""
-    token = parse_token((TOKEN + ending).encode(), where="x")
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            TOKEN.encode() + ending
+            for ending in (b"", b"\n", b"\r\n", b"\n\n", b" \n", b"\t", b"\0")
+        ),
+        b" " + TOKEN.encode(),
+        b"\n" + TOKEN.encode(),
+        b"\xef\xbb\xbf" + TOKEN.encode() + b"\r\n",
+        b"\xff\xfe" + f"{TOKEN}\r\n".encode("utf-16-le"),
+        b"\xfe\xff" + f" {TOKEN}\n".encode("utf-16-be"),
+        TOKEN.encode() + "\u00a0\u200b".encode(),
+    ],
+)
+def test_a_token_is_read_without_what_others_put_around_it(content: bytes) -> None:
+    """Editors, `echo`, PowerShell and Notepad do; a login would leave the live session behind."""
+    token = parse_token(content, where="x")
     assert token is not None
     assert token.reveal() == TOKEN
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\0" * 44, b"\xef\xbb\xbf\r\n", b"\xff\xfe\r\0\n\0", b"\xfe\xff"]
+)
+def test_what_holds_nothing_is_blank(content: bytes) -> None:
+    """A new token takes its place without a warning."""
+    assert is_blank(content)
+    assert parse_token(content, where="x") is None
+
+
+@pytest.mark.parametrize("content", [b"x", b"\xff\xfe\0", b"\xff", b"a\0b", b"\xff\xfe\0\0x\0\0\0"])
+def test_anything_else_is_not_blank(content: bytes) -> None:
+    """Bytes that are no text, half a character and UTF-32 among them."""
+    assert not is_blank(content)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +55,6 @@ def test_a_token_is_read_with_or_without_a_line_ending(ending: str) -> None:
         b"\n",
         b"   ",
         b"two words",
-        b" leading",
         "tökèn".encode(),
         b"\x00" * 44,
         b"a\nb",
@@ -55,7 +83,8 @@ def test_whatever_is_accepted_can_become_a_header(content: bytes) -> None:
         text = token.reveal()
         assert 1 <= len(text) <= MAX_TOKEN
         assert all("!" <= character <= "~" for character in text)
-        assert content.startswith(text.encode())
+        forms = {text.encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be")}
+        assert any(form in content for form in forms)
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1))

@@ -88,7 +88,10 @@ def calls(session: Session) -> None:
     with Exchange(session) as exchange:
         assert_type(exchange.call("listEventTypes", {"filter": {}}), Any)
     answer = requests.post("https://api.betfair.com/", auth=BetfairAuth(session), timeout=5)
-    assert_type(session_is_invalid(answer.content), bool)
+    assert_type(session_is_invalid(answer), bool)
+    session_is_invalid(answer.content)
+    session_is_invalid(answer.json())
+    session_is_invalid(None)  # type: ignore[arg-type]
 
 
 def errors(manager: SessionManager) -> None:

@@ -98,7 +98,7 @@ def _text(error: BaseException) -> str:
     if isinstance(error, LoginRefused) and may_be_mended(error.login_class):
         return f"{error} {UNLOCK}"
     if isinstance(error, ConfigurationError):
-        return with_variable(str(error))
+        return with_variable(error)
     if isinstance(error, BetfairSessionError):
         return str(error)
     # A foreign text may hold a secret: tell its kind only.

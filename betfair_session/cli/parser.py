@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", int, float)
 
 _MOST_DAYS = 3650
+_LAST_PORT = 65_533  # two more follow
 
 
 class UsageError(ConfigurationError):
@@ -38,17 +39,31 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _KEPT = r"\1…\2"
+_CHOICE = re.compile(r"invalid choice: '(.*?)'.*\(choose from (.*)\)", re.DOTALL)
 
 
 class _Parser(argparse.ArgumentParser):
     """Wrong usage is an error like every other."""
 
     def error(self, message: str) -> NoReturn:
-        text = f"{_QUOTED.sub(_KEPT, message)} (see `{self.prog} --help`)"
+        near = _meant(message)
+        advice = f"did you mean `{near}`? See" if near else "see"
+        text = f"{_QUOTED.sub(_KEPT, message)} ({advice} `{self.prog} --help`)"
         raise UsageError(text)
 
     def print_help(self, file: object = None) -> None:  # noqa: ARG002 - never given
         write(self.format_help().removesuffix("\n"))
+
+
+def _meant(message: str) -> str:
+    """Return the choice that a mistyped one is most like, or ""."""
+    found = _CHOICE.search(message)
+    if not found:
+        return ""
+    import difflib
+
+    choices = [choice.strip("' ") for choice in found[2].split(",")]
+    return next(iter(difflib.get_close_matches(found[1], choices, n=1)), "")
 
 
 class _Version(argparse.Action):
@@ -169,6 +184,13 @@ def _add_local(commands: Commands) -> None:
     local.add_argument(
         "--session-seconds", type=_seconds, metavar="N", help="how long a session lives (12 h)"
     )
+    local.add_argument(
+        "--port",
+        type=_port,
+        default=0,
+        metavar="N",
+        help="identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)",
+    )
     _add(commands, "demo", demo.run, texts.DEMO)
 
 
@@ -199,6 +221,14 @@ def _days(text: str) -> int:
         message = f"must be a number of days from 1 to {_MOST_DAYS}"
         raise argparse.ArgumentTypeError(message)
     return days
+
+
+def _port(text: str) -> int:
+    port = _number(int, text)
+    if port is None or not 1 <= port <= _LAST_PORT:
+        message = f"must be a port from 1 to {_LAST_PORT}"
+        raise argparse.ArgumentTypeError(message)
+    return port
 
 
 def _number(kind: Callable[[str], Number], text: str) -> Number | None:

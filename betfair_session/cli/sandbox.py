@@ -27,8 +27,11 @@ _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _LOOK_SECONDS = 1.0
 
 
-def start() -> Sandbox:
+def start(port: int = 0) -> Sandbox:
     """Start a sandbox.
+
+    Args:
+        port: the first of its three ports, see `--port`; 0 for any free ones.
 
     Raises:
         ConfigurationError: a part of the extra `sandbox` is not installed.
@@ -41,7 +44,7 @@ def start() -> Sandbox:
     from betfair_session.sandbox import Sandbox, SandboxError
 
     try:
-        return Sandbox()
+        return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
     except SandboxError as error:
         message = str(error)
     raise BetfairSessionError(message)
@@ -63,7 +66,7 @@ def run(chosen: Namespace) -> int:
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, _interrupt)
     with progress(chosen, "starting a local Betfair …"):
-        sandbox = start()
+        sandbox = start(chosen.port)
     with sandbox:
         if chosen.session_seconds:
             sandbox.configure(session_seconds=chosen.session_seconds)

@@ -139,9 +139,11 @@ Looks at everything that a login needs, without making one, and says what to do 
   configuration    which variables are set, and where; never what they say
   certificate      would Betfair take it?
   store, writing   a small object beside the token is written, replaced on a condition and removed
-                   again; so a missing directory is made, as by the first login
+                   again; so a missing directory is made, as by the first login. Token and lock
+                   are tried on a condition that cannot hold, so that they stay as they are.
   shared login     does the store keep conditions, so that one login serves all?
   next login       does anything keep it back, such as a refusal?
+  proxy            which of the hosts are reached by HTTPS_PROXY, where that is set
   identity, certlogin
                    do both hosts answer over TLS? They are told nothing about you.
   clock            this machine's against Betfair's and the store's

@@ -6,32 +6,32 @@ import textwrap
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
+    from betfair_session.exceptions import ConfigurationError
     from betfair_session.inspection import Login
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _WIDTH = 100
 
 _NOT_MENDABLE = frozenset({"ban", "temporary"})
-# How the library's complaints about an argument begin, and the variable it came from.
-_COMPLAINTS = {
-    "the app_key ": "BETFAIR_APP_KEY",
-    "unknown jurisdiction ": "BETFAIR_JURISDICTION",
-    "identity_url ": "BETFAIR_IDENTITY_URL",
-    "identity_cert_url ": "BETFAIR_IDENTITY_CERT_URL",
-    "the CA bundle ": "BETFAIR_CA_BUNDLE",
+# The variable that an argument comes from.
+_VARIABLES = {
+    "app_key": "BETFAIR_APP_KEY",
+    "jurisdiction": "BETFAIR_JURISDICTION",
+    "identity_url": "BETFAIR_IDENTITY_URL",
+    "identity_cert_url": "BETFAIR_IDENTITY_CERT_URL",
+    "verify": "BETFAIR_CA_BUNDLE",
 }
 UNLOCK = "Once that is mended, `betfair-session unlock` lets the next call try at once."
 """What to add to a refusal that a person can mend."""
 
 
-def with_variable(complaint: str) -> str:
+def with_variable(error: ConfigurationError) -> str:
     """Put the variable that an argument came from before the complaint about it."""
-    names = (name for start, name in _COMPLAINTS.items() if complaint.startswith(start))
-    name = next(names, "")
-    return f"{name}: {complaint}" if name else complaint
+    name = _VARIABLES.get(error.argument)
+    return f"{name}: {error}" if name else str(error)
 
 
 def may_be_mended(login_class: str) -> bool:
@@ -81,6 +81,11 @@ def login_words(login: Login) -> str:
         return "free; nobody has logged in through this library yet"
     if login.state == "free":
         return f"free; {_before(lock, login.now)}"
+    if login.state == "unstored":
+        return (
+            "free; the new token of the last one could not be stored, so the next call first "
+            "makes sure that it can write it"
+        )
     end = f"{moment(login.until)} (in {span((login.until or 0) - login.now)})"
     if login.state == "held":
         if not lock.owner:
@@ -90,7 +95,6 @@ def login_words(login: Login) -> str:
     why = {
         "refused": f"refused by Betfair: {lock.status}{_times(lock)}",
         "unanswered": "the last one ended without an answer",
-        "unstored": "the new token of the last one could not be stored",
         "braked": f"too many in the last minute ({len(login.recent)})",
     }[login.state]
     return f"{why}; no other is tried before {end}"

@@ -78,7 +78,7 @@ class SharedStream(BetfairStream):
             self._connect()
         unique_id: int = self.new_unique_id()
         answer = self._send_token(unique_id)
-        if session_is_invalid(answer):
+        if answer and session_is_invalid(answer):
             self.stop()
             self._client.renew_token(self.session_token)
             super()._connect()

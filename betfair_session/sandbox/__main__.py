@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 
@@ -10,7 +11,7 @@ def main() -> int:
     """Run the sandbox until SIGTERM, Ctrl-C, or the end of standard input when asked to.
 
     Returns:
-        The exit code: 0 fine, 1 when a part of the extra `sandbox` is missing.
+        The exit code: 0 fine, 1 when a part of the extra `sandbox` is missing or a port is taken.
     """
     parser = argparse.ArgumentParser(prog="python -m betfair_session.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="login, keepAlive, logout (0: any)")
@@ -26,8 +27,12 @@ def main() -> int:
         sys.stderr.write(f"the sandbox needs {missing.name}: {hint}\n")
         return 1
     ports = Ports(chosen.port, chosen.cert_port, chosen.api_port, chosen.stream_port)
-    run(ports, until_eof=chosen.until_eof)
-    return 0
+    why_not = run(ports, until_eof=chosen.until_eof)
+    if why_not and chosen.until_eof:  # the program that started it tells of it
+        sys.stdout.write(json.dumps({"error": why_not}) + "\n")
+    elif why_not:
+        sys.stderr.write(f"the sandbox did not start: {why_not}\n")
+    return 1 if why_not else 0
 
 
 if __name__ == "__main__":

@@ -98,8 +98,9 @@ class Sandbox(Controls):
             details: dict[str, str] = json.loads(self._process.stdout.readline() or b"{}")
         finally:
             too_slow.cancel()
-        if not details:
-            message = "the sandbox did not start; its error output says why"
+        if "identity_url" not in details:
+            why = details.get("error", "its error output says why")
+            message = f"the sandbox did not start: {why}"
             raise SandboxError(message)
         return details
 

@@ -73,12 +73,15 @@ class _Control:
         return json.dumps({"result": result}, default=asdict).encode()
 
 
-def run(ports: Ports, *, until_eof: bool = False) -> None:
+def run(ports: Ports, *, until_eof: bool = False) -> str:
     """Serve until SIGTERM or SIGINT, then remove every file.
 
     Args:
         ports: where to listen.
         until_eof: stop at the end of standard input, too, so as never to outlive a parent.
+
+    Returns:
+        "", or why it could not begin.
     """
     _on_signals(_leave)  # until the reactor is up
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
@@ -91,8 +94,12 @@ def run(ports: Ports, *, until_eof: bool = False) -> None:
         # whole process group, and then the parent may stop this process as well.
         _on_signals(lambda *_: reactor.callFromThread(_stop))
         reactor.run(installSignalHandlers=False)
+    except error.CannotListenError as taken:
+        why = getattr(taken.socketError, "strerror", None) or "it cannot be used"
+        return f"port {taken.port} on 127.0.0.1: {why}; choose another, or 0 for any free one"
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+    return ""
 
 
 def _on_signals(handler: Callable[..., object] | signal.Handlers) -> None:

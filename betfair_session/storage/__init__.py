@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from betfair_session.deadline import run_within
+from betfair_session.deadline import interruption, run_within
 from betfair_session.exceptions import ConfigurationError
 
-from .location import local_path, mistyped, redact, scheme_of
+from .location import (
+    AZURE,
+    GCS,
+    LOCAL,
+    S3,
+    check_ends,
+    check_store,
+    is_chained,
+    known_schemes,
+    local_path,
+    meant_by,
+    redact,
+    scheme_of,
+)
+from .options import check_driver_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,14 +35,12 @@ if TYPE_CHECKING:
 
     from .contract import TokenStore
 
-    Store: TypeAlias = (
-        "str | os.PathLike[str] | AbstractFileSystem | tuple[AbstractFileSystem, str]"
-    )
+# A Union, so that a caller's `Store | None` works where nothing has imported fsspec.
+Store: TypeAlias = Union[
+    str, "os.PathLike[str]", "AbstractFileSystem", "tuple[AbstractFileSystem, str]"
+]
+"""What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
 
-_LOCAL = frozenset({"file", "local"})
-_S3 = frozenset({"s3", "s3a"})
-_GCS = frozenset({"gs", "gcs"})
-_AZURE = frozenset({"abfs", "abfss", "az"})
 _CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 
 
@@ -55,13 +67,20 @@ def open_store(
         ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
             URL that lacks a slash.
         StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot, or not
-            in time.
+            in time; or Python is shutting down.
     """
     options = dict(storage_options or {})
     if isinstance(store, os.PathLike):
-        return _local(os.fsdecode(store), options)
+        path = os.fsdecode(store)
+        check_store(path)
+        return _local(path, options)
     if isinstance(store, str):
-        return _from_url(store, options, timeout)
+        check_store(store)
+        try:
+            return _from_url(store, options, timeout)
+        except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
+            refused = _unopened(error, redact(store))
+        raise refused
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     if not hasattr(filesystem, "cat_file"):
         message = (
@@ -77,14 +96,15 @@ def open_store(
     if not isinstance(root, str):
         message = f"the root on a filesystem must be a path, not {type(root).__name__}"
         raise ConfigurationError(message)
+    check_ends(root)
     return _from_filesystem(filesystem, root)
 
 
 def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
-    if _is_chained(url):
+    if is_chained(url):
         return _generic(url, options, timeout)
     scheme = scheme_of(url)
-    if scheme is None or scheme in _LOCAL:
+    if scheme is None or scheme in LOCAL:
         return _local(url, options)
     url = scheme + url[len(scheme) :]  # the drivers know small letters only
     asked = options.pop("obstore", False)
@@ -93,41 +113,22 @@ def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
 
         return _make(ObstoreStore, url, options)
     backend = _object_store({scheme})
-    return _make(backend, url, options) if backend else _generic(url, options, timeout)
+    if backend is None:
+        return _generic(url, options, timeout)
+    made = _make(backend, url, options)
+    if options:
+        from fsspec import get_filesystem_class
 
-
-def _is_chained(url: str) -> bool:
-    """Tell whether fsspec would open one filesystem through another; a path may hold `::`, too."""
-    first, chained, _ = url.partition("::")
-    if not chained or "://" in first:
-        return bool(chained)
-    import fsspec
-
-    return first in fsspec.available_protocols()
+        check_driver_options(made.label, options, get_filesystem_class(scheme))
+    return made
 
 
 def _local(path: str, options: dict[str, Any]) -> TokenStore:
     from .local import LocalStore
 
-    if scheme_of(path) is None:
-        _check_slashes(path)
+    if not options.get("obstore", True):
+        del options["obstore"]  # it is not asked for
     return LocalStore(local_path(path), options)
-
-
-def _check_slashes(path: str) -> None:
-    """Refuse "s3:/bucket": as a directory's name it would give each machine a login of its own."""
-    found = mistyped(path)
-    if found is None:
-        return
-    scheme, rest = found
-    if not (scheme.startswith("obstore+") or scheme in _LOCAL | _S3 | _GCS | _AZURE):
-        import fsspec
-
-        if scheme not in fsspec.available_protocols():
-            return
-    meant = redact(f"{scheme}://{'/' if scheme in _LOCAL else ''}{rest}")
-    message = f"a store's URL has two slashes after its scheme: did you mean {meant}?"
-    raise ConfigurationError(message)
 
 
 def _make(backend: type[Any], url: str, options: dict[str, Any]) -> TokenStore:
@@ -145,15 +146,15 @@ def _make(backend: type[Any], url: str, options: dict[str, Any]) -> TokenStore:
 
 def _object_store(schemes: set[str]) -> type[Any] | None:
     """Return the class that speaks to a cloud's object store, importing only that one."""
-    if schemes & _S3:
+    if schemes & S3:
         from .s3 import S3Store
 
         return S3Store
-    if schemes & _GCS:
+    if schemes & GCS:
         from .gcs import GCSStore
 
         return GCSStore
-    if schemes & _AZURE:
+    if schemes & AZURE:
         from .azure import AzureStore
 
         return AzureStore
@@ -165,29 +166,53 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     ours: BetfairSessionError
     if _CACHES & {part.split("://")[0] for part in url.split("::")}:
         raise _cached(label)
+    _check_schemes(url)
     import fsspec
 
     # One of our own: fsspec would keep it for as long as the process lives.
     connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
     try:
+        if "::" not in url:  # in a chain each has its own
+            check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
         filesystem, root = run_within(timeout, connect)  # some connect at once, as sshfs's does
-    except ImportError as error:
-        missing = _what_is_missing(error)
-        ours = ConfigurationError(f"the driver for {label!r} is not installed{missing}")
-    except ValueError:
-        known = ", ".join(sorted(fsspec.available_protocols()))
-        ours = ConfigurationError(
-            f"fsspec cannot open {label!r}; the schemes that it knows are {known}"
-        )
-    except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
-        from .errors import Operation, explain
-
-        ours = explain(error, Operation("open", label, cloud=True))
-        if isinstance(ours, ConfigurationError):  # whatever it says may hold the options
-            ours = ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
+    except ConfigurationError as error:
+        ours = error
+    except Exception as error:  # a driver may raise anything, secrets in it
+        if interruption(error):
+            raise
+        ours = _unopened(error, label)
     else:
         return _from_filesystem(filesystem, root, label, lambda: connect()[0])
     raise ours
+
+
+def _unopened(error: Exception, label: str) -> BetfairSessionError:
+    """Make the error for a driver that could not be made; its own text may hold the options."""
+    if isinstance(error, ImportError):
+        missing = _what_is_missing(error)
+        return ConfigurationError(f"the driver for {label!r} is not installed{missing}")
+    if isinstance(error, ValueError):
+        return ConfigurationError(
+            f"{label!r} cannot be opened: {type(error).__name__}; is a part of the URL mistyped?"
+        )
+    from .errors import Operation, explain
+
+    ours = explain(error, Operation("open", label, cloud=True))
+    if isinstance(ours, ConfigurationError):
+        return ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
+    return ours
+
+
+def _check_schemes(url: str) -> None:
+    """Refuse a scheme that nobody knows, also in a chain, where fsspec would take it for a path."""
+    known = known_schemes()
+    for part in url.split("::"):
+        scheme = scheme_of(part)
+        if scheme and scheme not in known:
+            meant = meant_by(scheme)
+            hint = f"did you mean {meant}://?" if meant else "backends.md lists those that work"
+            message = f"{redact(url)!r} cannot be opened: no scheme is named {scheme!r}; {hint}"
+            raise ConfigurationError(message)
 
 
 def _what_is_missing(error: ImportError) -> str:
@@ -219,7 +244,7 @@ def _from_filesystem(
     caching = sys.modules.get("fsspec.implementations.cached")  # without it nothing is of its kind
     if names & _CACHES or (caching and isinstance(filesystem, caching.CachingFileSystem)):
         raise _cached(label)
-    if names & _LOCAL:
+    if names & LOCAL:
         return _local(root or ".", {})
     backend = _object_store(names)
     if backend:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .loop import background_loop, own, run
-from .loop_driver import OPENING, LoopStore
+from .loop_driver import OPENING, LoopStore, proxy_for
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class AzureStore(LoopStore):
         async def connect() -> Driver:
             filesystem = kind(**options)
             transport = filesystem.service_client._pipeline._transport
+            transport._use_env_settings = False  # see proxy_for
             await transport.open()
             # aiohttp sends a PUT again by itself when its connection is lost.
             transport.session._retry_connection = False
@@ -57,10 +58,17 @@ class AzureStore(LoopStore):
 
         return run(loop, connect, timeout=OPENING)
 
+    def _lacking(self, driver: Driver | None) -> str:
+        # adlfs has made the credential itself: a chain that remembers which of them worked.
+        chain = getattr(driver, "credential", None) if _made_credential(driver) else None
+        if chain is None or getattr(chain, "_successful_credential", chain) is not None:
+            return ""
+        return "DefaultAzureCredential finds none in the environment or the machine"
+
     @staticmethod
     async def _shut(driver: Driver) -> None:
         await driver.service_client.close()
-        if driver.sync_credential is not None:  # adlfs has made both itself
+        if _made_credential(driver):
             await driver.credential.close()
 
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
@@ -70,7 +78,7 @@ class AzureStore(LoopStore):
         # Below the client's download_blob: that asks for a range, which an empty blob does not
         # have, and repeats a broken download three times, whatever it was told.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
-            cls=lambda *answer: answer, **_once(timeout)
+            cls=lambda *answer: answer, **self._once(driver, timeout)
         )
         content = bytearray()
         try:
@@ -103,18 +111,34 @@ class AzureStore(LoopStore):
             {"etag": version, "match_condition": MatchConditions.IfNotModified} if version else {}
         )
         answer = await self._blob(driver, name).upload_blob(
-            content, overwrite=not absent, max_concurrency=1, **condition, **_once(timeout)
+            content,
+            overwrite=not absent,
+            max_concurrency=1,
+            **condition,
+            **self._once(driver, timeout),
         )
         return version_in(answer["etag"])
 
-    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
-        await self._blob(driver, name).delete_blob(**_once(timeout))
+    async def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
+        from azure.core import MatchConditions
+
+        condition = {"etag": version, "match_condition": MatchConditions.IfNotModified}
+        await self._blob(driver, name).delete_blob(
+            **(condition if version else {}), **self._once(driver, timeout)
+        )
+
+    def _once(self, driver: Driver, timeout: float) -> dict[str, Any]:
+        """Return what keeps the client to one attempt, and that to `timeout` seconds."""
+        url = driver.service_client.url
+        proxy = proxy_for(url) if self._theirs is None else None
+        return {
+            "retry_total": 0,
+            "connection_timeout": min(CONNECT_TIMEOUT, timeout),
+            "read_timeout": timeout,
+            **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
+        }
 
 
-def _once(timeout: float) -> dict[str, Any]:
-    """Return what keeps the client to one attempt, and that to `timeout` seconds."""
-    return {
-        "retry_total": 0,
-        "connection_timeout": min(CONNECT_TIMEOUT, timeout),
-        "read_timeout": timeout,
-    }
+def _made_credential(driver: Driver | None) -> bool:
+    """Tell whether adlfs has looked for credentials by itself."""
+    return getattr(driver, "sync_credential", None) is not None

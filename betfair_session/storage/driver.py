@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import abstractmethod
@@ -9,16 +10,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.tokens import blank
 
 from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
-from .location import redact
+from .location import LOCK_SUFFIX, redact
 from .once import Once
-from .verdict import Unmet, dropped, judge
+from .verdict import (
+    Altered,
+    NoCredentials,
+    Refusal,
+    condition_refused,
+    credentials_rejected,
+    dropped,
+    judge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
+
+_log = logging.getLogger("betfair_session.storage")
 
 T = TypeVar("T")
 
@@ -27,6 +39,9 @@ Driver = Any
 
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 """A result, from a driver that blocks, or a coroutine for it."""
+
+_SEARCH = 3.0
+"""Seconds after which a search for credentials has certainly asked what is near."""
 
 CONNECT_TIMEOUT = 3
 """Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
@@ -59,6 +74,8 @@ class DriverStore(TokenStore):
     filesystem: ClassVar[str] = ""
     extra: ClassVar[str]
     hints: ClassVar[Mapping[str, str]] = {}
+    # Whether an object can be deleted on the condition that it still has a version.
+    deletes_versions: bool = True
     # Whether the driver of a caller's filesystem sends a request at most once.
     single: ClassVar[bool] = False
 
@@ -137,27 +154,26 @@ class DriverStore(TokenStore):
         """Write the bucket's object `name`, if it is `absent` or has `version`; return the new."""
 
     @abstractmethod
-    def _delete(self, driver: Driver, name: str, timeout: float) -> Soon[None]:
-        """Delete the bucket's object `name`."""
+    def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> Soon[None]:
+        """Delete the bucket's object `name`, if it has the version that is given."""
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read one object; see TokenStore.read."""
+        return self._call("read", key, self._look, timeout)
 
-        def work(driver: Driver, name: str, deadline: float) -> StoredObject | None:
-            # A server closes idle connections, which shows only when one is used again. A caller's
-            # driver sees to that by itself.
-            again = self._theirs is None
-            while True:
-                try:
-                    return self._run(driver, deadline, lambda left: self._read(driver, name, left))
-                except Exception as error:  # noqa: PERF203 - it loops at most once
-                    if judge(error, cloud=True).reason == "missing":
-                        return None
-                    if not (again and dropped(error)):
-                        raise
-                    again = False
-
-        return self._call("read", key, work, timeout)
+    def _look(self, driver: Driver, name: str, deadline: float) -> StoredObject | None:
+        # A server closes idle connections, which shows only when one is used again. A caller's
+        # driver sees to that by itself.
+        again = self._theirs is None
+        while True:
+            try:
+                return self._run(driver, deadline, lambda left: self._read(driver, name, left))
+            except Exception as error:  # noqa: PERF203 - it loops at most once
+                if judge(error, cloud=True).reason == "missing":
+                    return None
+                if not (again and dropped(error)):
+                    raise
+                again = False
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Write an object that must not exist: a conditional request; see TokenStore.create."""
@@ -171,17 +187,20 @@ class DriverStore(TokenStore):
         """Write an object whatever is there, in one request; see TokenStore.replace."""
         return self._put("replace", key, content, timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Remove exactly this object; see TokenStore.delete."""
+        if version and not self.deletes_versions:
+            self.replace_if_version(key, blank(), version, timeout=timeout)
+            return
 
         def work(driver: Driver, name: str, deadline: float) -> None:
             try:
-                self._run(driver, deadline, lambda left: self._delete(driver, name, left))
+                self._run(driver, deadline, lambda left: self._delete(driver, name, left, version))
             except Exception as error:
-                if judge(error, cloud=True).reason != "missing":
+                if version or judge(error, cloud=True).reason != "missing":
                     raise
 
-        self._call("delete", key, work, timeout)
+        self._call("delete if unchanged" if version else "delete", key, work, timeout)
 
     def _put(
         self,
@@ -194,30 +213,26 @@ class DriverStore(TokenStore):
         version: str | None = None,
     ) -> str:
         def work(driver: Driver, name: str, deadline: float) -> str:
-            def write(left: float) -> Soon[str]:
-                return self._write(driver, name, content, left, absent=absent, version=version)
+            def write(*, asking: bool) -> str:
+                known = version if asking else None
+                return self._run(
+                    driver,
+                    deadline,
+                    lambda left: self._write(
+                        driver, name, content, left, absent=absent and asking, version=known
+                    ),
+                )
 
-            try:
-                return self._run(driver, deadline, write)
-            except Exception as error:
-                unconditional = not absent and version is None
-                if unconditional or judge(error, cloud=True).reason != "doubtful":
-                    raise
-                refusal = error
-            # Outside, so that no error of the look has the driver's as its context.
-            if self._changed(key, version, deadline):
-                raise Unmet(str(refusal))
-            raise refusal
+            def look() -> StoredObject | None:
+                return self._look(driver, name, deadline)
+
+            if not (absent or version):
+                return write(asking=False)
+            return _Conditional(self, write, look, content, version).send(
+                lock=key.endswith(LOCK_SUFFIX)
+            )
 
         return self._call(verb, key, work, timeout)
-
-    def _changed(self, key: str, version: str | None, deadline: float) -> bool:
-        """Look whether an object is not what a write's condition says: present, or not `version`.
-
-        The store refused that write, in words that are not known to be about the condition.
-        """
-        found = self.read(key, timeout=deadline - time.monotonic())
-        return (found and found.version) != version
 
     def _call(
         self, verb: str, key: str, work: Callable[[Driver, str, float], T], timeout: float
@@ -226,9 +241,24 @@ class DriverStore(TokenStore):
         deadline = time.monotonic() + timeout
         driver = self._driver(timeout) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
+
+        def work_again() -> T:
+            try:
+                return work(driver, name, deadline)
+            except Exception as error:
+                if self._theirs is not None or not credentials_rejected(error):
+                    raise
+            # Drivers read key files once; tools rewrite them while the program runs.
+            self._renew(driver)
+            return work(self._driver(deadline - time.monotonic()), name, deadline)
+
         single = self.single or self._theirs is None
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
-        return attempt(lambda: work(driver, name, deadline), operation)
+        return attempt(lambda: self._search(work_again, driver, timeout), operation)
+
+    def _renew(self, driver: Driver) -> Driver:
+        """Have our driver opened anew by the next call; return one that is used no more."""
+        return self._processes[os.getpid()].renew(driver)
 
     @abstractmethod
     def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
@@ -239,4 +269,129 @@ class DriverStore(TokenStore):
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         once = self._processes.setdefault(os.getpid(), Once())
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
-        return attempt(lambda: once.get(self._open, timeout=timeout), operation)
+
+        def open_in_time() -> Driver:
+            return once.get(self._open, timeout=timeout)
+
+        return attempt(lambda: self._search(open_in_time, None, timeout), operation)
+
+    def _search(self, work: Callable[[], T], driver: Driver | None, timeout: float) -> T:
+        """Do `work`; when its time ends while credentials are looked for, say that there are none.
+
+        Drivers ask a metadata server last, and where there is none, packets to it may be swallowed.
+        """
+        try:
+            return work()
+        except Exception as error:
+            late = timeout >= _SEARCH and judge(error, cloud=True).reason == "timeout"
+            lacking = self._lacking(driver) if late and self._theirs is None else ""
+            if not lacking:
+                raise
+        raise NoCredentials(lacking)
+
+    def _lacking(self, driver: Driver | None) -> str:  # noqa: ARG002 - for those that can tell
+        """Tell where no credentials are, if the driver is still looking for some.
+
+        Args:
+            driver: the driver; None while it is being opened.
+        """
+        return ""
+
+
+class _Conditional:
+    """One conditional write, to a server that may not know conditions.
+
+    Where the server turns out not to keep them, the store is `atomic` no longer, and looks before
+    it writes.
+    """
+
+    def __init__(
+        self,
+        store: DriverStore,
+        write: Callable[..., str],
+        look: Callable[[], StoredObject | None],
+        content: bytes,
+        version: str | None,
+    ) -> None:
+        self._store = store
+        self._write = write
+        self._look = look
+        self._content = content
+        self._version = version
+
+    def send(self, *, lock: bool) -> str:
+        """Write; with the lock, the first write also tries the server out."""
+        store = self._store
+        if not store.atomic:
+            return self._by_looking()
+        refused = ""
+        while True:
+            try:
+                version = self._write(asking=True)
+            except Exception as error:
+                status = condition_refused(error) if store.probe else ""
+                status = "" if status == "412" and not lock else status
+                # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
+                doubtful = judge(error, cloud=True).reason == "doubtful"
+                if not (status or doubtful):
+                    raise
+                failed = error
+            else:
+                return self._try_out(version) if lock and store.probe else version
+            if doubtful and not self._holds():
+                raise Refusal(412, "PreconditionFailed", "another write was first")
+            if not status:
+                raise failed
+            # Another writer may have been faster; only the same answer twice, while the condition
+            # holds, is the server's own manner.
+            if status == "412" and not self._holds():
+                raise failed
+            if status != "412" or refused:
+                break
+            refused = status
+        version = self._by_looking()
+        self._distrust(f"answers {status} to them")
+        return version
+
+    def _holds(self) -> bool:
+        found = self._look()
+        return (found.version if found else None) == self._version
+
+    def _by_looking(self) -> str:
+        if not self._holds():
+            raise Refusal(412, "PreconditionFailed", "another write was first")
+        return self._write(asking=False)
+
+    def _try_out(self, version: str) -> str:
+        """Make the same write again, which must fail now, and read back what was written."""
+        store = self._store
+        try:
+            ignored = False
+            try:
+                version = self._write(asking=True)
+                ignored = True
+            except Exception as error:
+                if judge(error, cloud=True).reason != "conflict":
+                    raise
+            found = self._look()
+        except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
+            _log.debug(
+                "%s could not be tried out: %s", store.label, judge(error, cloud=True).detail
+            )
+            return version
+        if found is not None and found.version == version and found.content != self._content:
+            raise Altered
+        store.probe = False
+        if ignored:
+            self._distrust("ignores them")
+        return version
+
+    def _distrust(self, why: str) -> None:
+        store = self._store
+        store.atomic = store.probe = False
+        _log.warning(
+            "%s does not keep the conditions of writes (it %s), so each process logs in by itself; "
+            "see backends.md for stores that share one login",
+            store.label,
+            why,
+        )

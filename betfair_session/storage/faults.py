@@ -142,11 +142,28 @@ counts as refused, so that its session is ended. If it lands after all, a dead t
 that costs one needless login.
 """
 
+OWN_HEADERS = ("x-amz-request-id", "x-ms-request-id", "x-guploader-uploadid")
+"""What the clouds put into each answer, and nothing on the way to them does."""
+
 CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
 """An error that may hold the answer of a credential service; with 401 and 403 it is the store's."""
 
 OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
 """The calls of S3; any other that botocore makes is for credentials."""
+
+REJECTED_CREDENTIALS = frozenset(
+    (
+        # Amazon S3 and STS
+        *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
+        *("InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired"),
+        # Azure: a signature that has expired, or by a key that the account has no more
+        "AuthenticationFailed",
+    )
+)
+"""Error codes that say, as a 401 does, that the credentials are not good, or no longer."""
+
+UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
+"""The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
 
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 
@@ -170,10 +187,10 @@ TYPES = {
     # ours, and the interpreter's
     "betfair_session:OutOfTime": ("timeout", Sent.NEVER),
     "betfair_session:Garbled": _GARBLED,
+    "betfair_session:Altered": ("configuration", Sent.MAYBE),
     "betfair_session:NoThreadError": ("exhausted", Sent.NEVER),
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,
-    "betfair_session:Unmet": ("conflict", Sent.ANSWERED),
     "builtins:TimeoutError": _TIMEOUT,
     "concurrent:CancelledError": _TIMEOUT,
     "builtins:ConnectionRefusedError": _UNCONNECTED,

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
+from .faults import OWN_HEADERS
 from .loop import background_loop, own, read_start, run
-from .loop_driver import OPENING, LoopStore
+from .loop_driver import OPENING, LoopStore, proxy_for
 from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ class GCSStore(LoopStore):
     filesystem = "GCSFileSystem"
     single = True
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give valid Google credentials (application default credentials, a service "
-        "account's file as token) with the role Storage Object User on the bucket "
-        "(storage.objects.get, .create, .delete and .list)",
+        "forbidden": "give valid Google credentials (GOOGLE_APPLICATION_CREDENTIALS, other "
+        "application default credentials, or a service account's file as token) with the role "
+        "Storage Object User on the bucket (storage.objects.get, .create, .delete and .list)",
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 
@@ -67,6 +69,17 @@ class GCSStore(LoopStore):
             self._refuse(filesystem, "the environment or the machine")
         return own(filesystem)
 
+    def _lacking(self, driver: Driver | None) -> str:
+        from fsspec.config import apply_config
+        from google.auth import _cloud_sdk, environment_vars
+
+        named = apply_config(self._kind, dict(self._options)).get("token")
+        file = os.environ.get(environment_vars.CREDENTIALS)
+        file = file or _cloud_sdk.get_application_default_credentials_path()
+        if driver is not None or named or os.path.exists(file):
+            return ""
+        return "neither the options nor the environment have any, and no metadata server answers"
+
     @staticmethod
     async def _shut(driver: Driver) -> None:
         await driver.session.close()
@@ -85,6 +98,7 @@ class GCSStore(LoopStore):
         """Send one request and read the start of its answer."""
         from aiohttp import ClientTimeout
 
+        url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
         if driver.credentials.credentials is not None:
             # It may ask for a new token, and would block the loop.
@@ -92,12 +106,13 @@ class GCSStore(LoopStore):
         limit = ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
         async with session.request(
             method,
-            f"{driver._location}/{path}",
+            url,
             params=driver._get_params(query),
             headers=driver._get_headers(headers),
             data=data,
             timeout=limit,
             allow_redirects=False,
+            proxy=self._proxy(driver, url),
         ) as answer:
             if answer.status < HTTPStatus.MULTIPLE_CHOICES:
                 self._bucket_seen = True
@@ -108,7 +123,13 @@ class GCSStore(LoopStore):
                 text.decode(errors="replace"),
                 upload=method == "POST",
                 emulator=_is_emulator(driver._location),
+                signed=any(name in answer.headers for name in OWN_HEADERS),
             )
+
+    def _proxy(self, driver: Driver, url: str) -> str | None:
+        """Return the environment's proxy, which gcsfs passes by unless it is told."""
+        told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
+        return None if told else proxy_for(url)
 
     async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
@@ -167,22 +188,23 @@ class GCSStore(LoopStore):
             if refusal.status_code == HTTPStatus.NOT_FOUND:
                 raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchBucket", str(refusal)) from None
 
-    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
+    async def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        await self._send(driver, "DELETE", path, timeout)
+        condition: dict[str, Any] = {"ifGenerationMatch": version} if version else {}
+        await self._send(driver, "DELETE", path, timeout, **condition)
 
 
-def _refusal(status: int, text: str, *, upload: bool, emulator: bool) -> Refusal:
+def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:
     """Read the error out of an answer, which is JSON or, to a download, plain text.
 
     Google's servers say what is missing, and what else stands in their place with TLS does not.
     """
-    code = ""
+    code, own = "", emulator or signed
     with suppress(ValueError, KeyError, TypeError, IndexError):
         error = json.loads(text)["error"]
-        text = str(error["message"])
+        text, own = str(error["message"]), True
         code = str(error["errors"][0]["reason"])
-    if status == HTTPStatus.PRECONDITION_FAILED:
+    if status == HTTPStatus.PRECONDITION_FAILED and own:
         # An organisation's policy has the same reason.
         code = "OrgPolicyConstraintFailed" if "constraints/" in text else "conditionNotMet"
     elif status == HTTPStatus.NOT_FOUND:
@@ -193,7 +215,7 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool) -> Refusal
             code = "NoSuchBucket"  # an upload needs nothing else
         elif emulator:
             code = _NO_OBJECT
-    return Refusal(status, code, text)
+    return Refusal(status, code, text, own=own)
 
 
 def _is_emulator(location: str) -> bool:

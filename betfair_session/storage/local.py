@@ -13,35 +13,41 @@ there is one, only keeps the living from fencing each other over and over.)
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import logging
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from betfair_session.exceptions import ConfigurationError, StoreError, StoreUnavailable
+from betfair_session.exceptions import (
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
 
+from . import local_files as files
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
+from .location import LOCK_SUFFIX
+from .once import Lane, OutOfTime
+from .options import check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+
+    _Step = Callable[[str, str], None]
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger("betfair_session.storage")
 
-_LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
-_NONCE = 16  # hexadecimal digits in a temporary file's name
-
-
-class _FencedError(Exception):
-    """Another writer took the temporary file away: start over."""
-
-
-class _ChangedError(Exception):
-    """The file is not what the condition says."""
+_GRACE = 0.5  # seconds; a write that does not hang ends by itself, and says more
+_GO_FILE = ".attrs"  # what Go keeps about a token, beside it
+_OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
+_HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
 class LocalStore(TokenStore):
@@ -54,22 +60,30 @@ class LocalStore(TokenStore):
     """
 
     atomic = True
+    on_this_machine = True
 
     def __init__(self, root: str, options: Mapping[str, Any] | None = None) -> None:
         """Keep objects in files below the directory `root`.
 
         Raises:
-            ConfigurationError: nobody can tell where that is.
+            ConfigurationError: nobody can tell where that is, or an option is not known.
         """
+        options = options or {}
+        check_options("a local store", options, _OPTIONS)
+        allowed = options.get("allow_world_writable", False)
+        if not isinstance(allowed, bool):
+            message = "the storage option allow_world_writable must be true or false"
+            raise ConfigurationError(message)
         self._root = _absolute(root)
         self._near = self._root  # where the last read looked: a directory that can be written
-        self._allow_world_writable = bool((options or {}).get("allow_world_writable"))
+        self._looks_at_modes = os.name == "posix" and not allowed
         self._warned: set[str] = set()
+        self._lane = Lane()
+        self._on_disk: dict[str, bool] = {}  # by key, whether its file is where nothing hangs
         self.label = self._root
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read a file through one open; see TokenStore.read."""
-        del timeout  # a local read cannot be interrupted
 
         def read() -> StoredObject | None:
             try:
@@ -77,35 +91,31 @@ class LocalStore(TokenStore):
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-        return attempt(read, Operation("read", self.label, key))
+        return self._attempt(read, "read", key, timeout)
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """Link a finished temporary file to its name; see TokenStore.create."""
-
-        def create(temporary: str, path: str) -> None:
-            _link(temporary, path)
-            _fence(path)  # sweeps away what a killed process left; the living see that they lost
-
-        return self._write("create", key, content, create, timeout=timeout)
+        return self._write("create", key, content, files.link, timeout=timeout)
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """Fence, compare, rename; see the module and TokenStore.replace_if_version."""
         if version == _version(content):
-            return self._renew(key, version)
+            return self._renew(key, version, timeout)
 
-        def swap(temporary: str, path: str) -> None:
-            _fence(path, but=temporary)
+        def compare(temporary: str, path: str) -> None:
+            files.fence(path, but=temporary)
             try:
                 present = self._read(path)
             except FileNotFoundError:
-                raise _ChangedError from None
+                raise files.ChangedError from None
             if present.version != version:
-                raise _ChangedError
-            _rename(temporary, path)
+                raise files.ChangedError
 
-        return self._write("replace if unchanged", key, content, swap, timeout=timeout)
+        return self._write(
+            "replace if unchanged", key, content, files.rename, compare, timeout=timeout
+        )
 
-    def _renew(self, key: str, version: str) -> str:
+    def _renew(self, key: str, version: str, timeout: float) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
 
         Through its descriptor: whatever somebody who does not take part puts in its place, or
@@ -122,36 +132,37 @@ class LocalStore(TokenStore):
                 return False
             return same
 
-        if attempt(renew, Operation("replace if unchanged", self.label, key)):
+        if self._attempt(renew, "replace if unchanged", key, timeout):
             return version
         raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
     def replace(self, key: str, content: bytes, *, timeout: float) -> str:
         """Fence and rename; see TokenStore.replace."""
+        return self._write("replace", key, content, files.rename, _fence_others, timeout=timeout)
 
-        def put(temporary: str, path: str) -> None:
-            _fence(path, but=temporary)
-            _rename(temporary, path)
-
-        return self._write("replace", key, content, put, timeout=timeout)
-
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
-        path = self._path(key)
 
-        def delete() -> None:
-            with (
-                contextlib.suppress(FileNotFoundError, NotADirectoryError),
-                _directory_lock(os.path.dirname(path), _patience(timeout)),
-            ):
-                _fence(path)
-                os.unlink(path)
+        def delete() -> bool:
+            path = self._path(key)
+            try:
+                with files.directory_lock(os.path.dirname(path), files.patience(timeout)):
+                    files.fence(path)
+                    if version and self._read(path).version != version:
+                        return False
+                    os.unlink(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return version is None
+            return True
 
-        attempt(delete, Operation("delete", self.label, key))
+        if not self._attempt(delete, "delete", key, timeout):
+            raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
     def server_now(self, *, timeout: float) -> float | None:
         """Take the time from a file made for it: on a network mount that is the server's."""
-        del timeout
+        return self._attempt(self._time_of_unnamed_file, "read", "", timeout)
+
+    def _time_of_unnamed_file(self) -> float | None:
         try:
             unnamed = os.open(self._near, os.O_RDWR | os.O_TMPFILE, 0o600)
         except (OSError, AttributeError):
@@ -163,7 +174,7 @@ class LocalStore(TokenStore):
 
     def _time_of_named_file(self) -> float | None:
         try:
-            named = _write_temporary(os.path.join(self._near, "clock"), b"")
+            named = files.write_temporary(os.path.join(self._near, "clock"), b"")
         except OSError:
             return None
         try:
@@ -171,9 +182,30 @@ class LocalStore(TokenStore):
         except OSError:
             return None
         finally:
-            _remove(named)
+            files.remove(named)
+
+    def _attempt(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
+        """Do `work`; in a thread that can be left unless the key's file is on a disk of ours.
+
+        A call into a mount that hangs never ends. On a disk, threads would only cost time, and
+        make forks unsafe.
+        """
+        operation = Operation(verb, self.label, key, _HINTS)
+        if self._on_disk.get(key):
+            return attempt(work, operation)
+
+        def apart() -> _T:
+            done = work()
+            if key not in self._on_disk:
+                self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))
+            return done
+
+        return attempt(lambda: self._lane.run(timeout, apart), operation)
 
     def _path(self, key: str) -> str:
+        if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
+            message = f"the key {key!r} ends with {_GO_FILE!r}, as the Go library's own files do"
+            raise ConfigurationError(message)
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
     def _read(self, path: str) -> StoredObject:
@@ -198,54 +230,99 @@ class LocalStore(TokenStore):
         if not stat.S_ISREG(status.st_mode):
             message = "not a regular file"
             raise OSError(message)
-        if os.name != "posix" or self._allow_world_writable:
-            return
-        if status.st_mode & stat.S_IWOTH:
+        if self._is_open_to_all(status):
             message = (
                 f"{path} can be written by every user of this machine, so its token cannot be "
                 "trusted: chmod 600 it, or set the storage option allow_world_writable if the "
                 "mount (WSL, CIFS, Kubernetes) cannot do better"
             )
             raise StoreUnavailable(message, store=self.label, reason="forbidden")
-        if status.st_mode & stat.S_IROTH and path not in self._warned:
+        if self._looks_at_modes and status.st_mode & stat.S_IROTH and path not in self._warned:
             self._warned.add(path)
             _log.warning("%s can be read by every user of this machine; chmod 600 it", path)
+
+    def _is_open_to_all(self, status: os.stat_result) -> bool:
+        return self._looks_at_modes and bool(status.st_mode & stat.S_IWOTH)
+
+    def _check_new(self, status: os.stat_result) -> None:
+        """See that a file just made has its mode: no later call would read it otherwise."""
+        if self._is_open_to_all(status):
+            message = (
+                f"{self.label} is on a mount where every user may write each file, whatever its "
+                "mode, so a token could not be trusted there: name another directory, or set the "
+                "storage option allow_world_writable if only trusted users reach the mount (WSL, "
+                "CIFS, Kubernetes)"
+            )
+            raise StoreWriteError(message, store=self.label, reason="forbidden")
 
     def _write(
         self,
         verb: str,
         key: str,
         content: bytes,
-        commit: Callable[[str, str], None],
+        put: _Step,
+        prepare: _Step = lambda _temporary, _path: None,
         *,
         timeout: float,
     ) -> str:
-        path = self._path(key)
+        """Write a temporary file, `prepare`, and `put` it into its place; both take both paths."""
         give_up = time.monotonic() + timeout
 
+        def work() -> str:
+            if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
+                self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
+            try:
+                return write()
+            except OSError as error:
+                if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
+                    self._see_replaceable(key)  # it knows plainer words
+                raise
+
         def write() -> str:
-            _make_directory(os.path.dirname(path))
-            with _directory_lock(os.path.dirname(path), _patience(timeout)):
-                while time.monotonic() < give_up:
-                    temporary = _write_temporary(path, content)
+            path, fenced = self._path(key), False
+            directory = os.path.dirname(path)
+            files.make_directory(directory)
+            with files.directory_lock(directory, files.patience(timeout)):
+                while True:
+                    temporary = files.write_temporary(path, content, self._check_new)
                     try:
-                        commit(temporary, path)
-                    except _FencedError:
-                        _sleep_up_to(0.02)
-                    except _ChangedError:
+                        prepare(temporary, path)
+                        self._see_time_left(give_up, key, fenced=fenced)
+                        put(temporary, path)
+                    except files.FencedError:
+                        fenced = True
+                        files.sleep_up_to(0.02)
+                    except files.ChangedError:
                         raise self._problem(
                             VersionConflict, key, "is not what it was", "conflict"
                         ) from None
                     else:
                         return _version(content)
                     finally:
-                        _remove(temporary)
-            raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
+                        files.remove(temporary)
 
-        return attempt(write, Operation(verb, self.label, key))
+        return self._attempt(work, verb, key, timeout + _GRACE)
+
+    def _see_time_left(self, give_up: float, key: str, *, fenced: bool) -> None:
+        """Let nothing appear for which nobody waits any more: it may come after hours."""
+        if time.monotonic() < give_up:
+            return
+        if not fenced:
+            raise OutOfTime
+        raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
+
+    def _see_replaceable(self, key: str) -> None:
+        """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
+        for reason, what in files.obstacles(self._path(key)):
+            message = f"{key!r} in {self.label} cannot be replaced: {what}"
+            raise StoreWriteError(message, store=self.label, key=key, reason=reason) from None
 
     def _problem(self, kind: type[StoreError], key: str, what: str, reason: str) -> StoreError:
         return kind(f"{key!r} in {self.label} {what}", store=self.label, key=key, reason=reason)
+
+
+def _fence_others(temporary: str, path: str) -> None:
+    files.fence(path, but=temporary)
 
 
 def _version(content: bytes) -> str:
@@ -266,127 +343,3 @@ def _absolute(path: str) -> str:
     except FileNotFoundError:
         message = f"the store {path!r}: the working directory is gone; name the store from / on"
         raise ConfigurationError(message) from None
-
-
-def _make_directory(path: str) -> None:
-    """Make a directory and its parents, each only for its owner."""
-    if os.path.isdir(path):
-        return
-    _make_directory(os.path.dirname(path))
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-        if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
-    if not os.path.isdir(path):  # it is, too, when another process was faster
-        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
-
-
-def _write_temporary(path: str, content: bytes) -> str:
-    """Write a new file beside `path`, wholly on the disk, and return its name."""
-    directory, name = os.path.split(path)
-    nonce = os.urandom(_NONCE // 2).hex()
-    temporary = os.path.join(directory, f".{name}.{nonce}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        _remove(temporary)
-        raise
-    return temporary
-
-
-def _fence(path: str, but: str = "") -> None:
-    """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
-    directory, name = os.path.split(path)
-    prefix = f".{name}."
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            nonce, dot, suffix = entry.name[len(prefix) :].partition(".")
-            if (
-                entry.name.startswith(prefix)
-                and (len(nonce), dot, suffix) == (_NONCE, ".", "tmp")
-                and entry.path != but
-            ):
-                _remove(entry.path)
-
-
-def _rename(temporary: str, path: str) -> None:
-    try:
-        os.replace(temporary, path)
-    except FileNotFoundError:
-        raise _FencedError from None
-    except PermissionError:
-        # Windows: a reader has the file open for a moment.
-        if os.name != "nt":
-            raise
-        raise _FencedError from None
-
-
-def _link(temporary: str, path: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise _ChangedError from None
-    except FileNotFoundError:
-        raise _FencedError from None
-    except (OSError, NotImplementedError, AttributeError):
-        # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
-        # in between sees an empty file, which is no token, and a lock that is held.
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            raise _ChangedError from None
-        _rename(temporary, path)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _patience(timeout: float) -> float:
-    """Return how long to queue up, so that time is left for the write itself."""
-    return min(timeout / 4, _LOCK_PATIENCE)
-
-
-def _sleep_up_to(seconds: float) -> None:
-    import random
-
-    time.sleep(random.uniform(0.001, seconds))
-
-
-@contextlib.contextmanager
-def _directory_lock(directory: str, patience: float) -> Iterator[None]:
-    """Queue up with the other writers of a directory for at most `patience` seconds."""
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - Windows: nothing to queue at
-        yield
-        return
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        yield  # the write itself will say what is wrong
-        return
-    try:
-        give_up = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= give_up:
-                    break
-                _sleep_up_to(0.02)
-            except OSError:
-                break  # a mount without locks
-        yield
-    finally:
-        # A child that was forked meanwhile has it open, too.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)

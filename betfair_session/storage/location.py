@@ -4,15 +4,60 @@ from __future__ import annotations
 
 import os
 import re
+from typing import NoReturn
 
 from betfair_session.exceptions import ConfigurationError
 
 LOCK_SUFFIX = ".login"
 """What the shared login's lock object adds to the token's key."""
 
+LOCAL = frozenset({"file", "local"})
+S3 = frozenset({"s3", "s3a"})
+GCS = frozenset({"gs", "gcs"})
+AZURE = frozenset({"abfs", "abfss", "az"})
+"""The schemes of each store that has a class of its own here."""
+
+# What other programs call them.
+_OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memory", "s3n": "s3"}
+_OURS = (*sorted(LOCAL | S3 | GCS | AZURE), "memory", "sftp", *_OTHER_NAMES)
+_BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
+
+_GO_FILES = {
+    "create_dir": "leave it out, directories are made as needed",
+    "dir_file_mode": "leave it out, directories are made with mode 0700",
+    "metadata": "leave it out, none is written",
+    "no_tmp_dir": "leave it out, temporary files lie beside the token",
+}
+_QUERIES = {
+    **_GO_FILES,
+    "access_id": "the option token, a key file",
+    "anonymous": "the option anon=True, or token='anon' on gs",
+    "disable_https": "the option use_ssl=False",
+    "endpoint": "the option endpoint_url",
+    "kmskeyid": "the option s3_additional_kwargs={'SSEKMSKeyId': …}",
+    "prefix": "a part of the path, as in s3://bucket/prefix",
+    "private_key_path": "the option token, a key file",
+    "profile": "the option profile",
+    "region": "the option client_kwargs={'region_name': …}",
+    "s3forcepathstyle": "the option config_kwargs={'s3': {'addressing_style': 'path'}}",
+    "sig": "the whole query is the option sas_token",
+    "ssetype": "the option s3_additional_kwargs={'ServerSideEncryption': …}",
+    "storage_account": "the option account_name",
+    "use_path_style": "the option config_kwargs={'s3': {'addressing_style': 'path'}}",
+}
+"""What of ours stands for a parameter of the Go library's URLs, or of a signed one."""
+
+# Quotes of shells and word processors, and characters without width.
+_ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# One slash, as a typing error or a pathlib.Path leaves it; C:/ is a drive of Windows.
-_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+# What a path begins with that was to be a URL: "s3:bucket", "s3:/bucket", "s3:\\bucket"; a single
+# letter is a drive of Windows.
+_NO_SLASHES = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]*")
+_NO_COLON = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)//+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]|\\\\")
+_VARIABLE = re.compile(r"\$[{(A-Za-z_]|%\w+%")
 # From a colon in the first segment, unless a port follows it, to the last @.
 _USERINFO = re.compile(r"(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@", re.DOTALL)
 
@@ -23,14 +68,152 @@ def scheme_of(url: str) -> str | None:
     return found.group(1).lower() if found else None
 
 
-def mistyped(path: str) -> tuple[str, str] | None:
-    """Split what looks like a URL with one slash in place of two; None for any other path.
+def is_chained(url: str) -> bool:
+    """Tell whether fsspec would open one filesystem through another; a path may hold `::`, too."""
+    first, chained, _ = url.partition("::")
+    if not chained or "://" in first:
+        return bool(chained)
+    return first in known_schemes()
 
-    Returns:
-        The scheme in lower case, and the rest.
+
+def known_schemes() -> list[str]:
+    """Return every scheme that fsspec can open, those that a program has registered among them."""
+    from fsspec.registry import available_protocols, registry
+
+    return [*available_protocols(), *registry]
+
+
+def check_store(text: str) -> None:
+    """Refuse what would become a directory, or a place, that nobody meant.
+
+    A shell, a file of variables or a configuration of another program leaves such texts: each
+    machine would log in by itself, with the storage options dropped.
+
+    Args:
+        text: the store as the caller wrote it, a URL or a path.
+
+    Raises:
+        ConfigurationError: it says what was probably meant.
     """
-    found = _ONE_SLASH.match(path)
-    return (found.group(1).lower(), path[found.end() :]) if found else None
+    check_ends(text)
+    scheme = scheme_of(text)
+    if is_chained(text):
+        return
+    if scheme is None:
+        _check_path(text)
+    elif scheme in LOCAL:
+        path = text.partition("://")[2]
+        if "://" in path:
+            _refuse(path, _URL.search(path))
+        _check_query(text)
+    elif scheme.removeprefix("obstore+") in S3 | GCS | AZURE:
+        _check_query(text)
+
+
+def check_ends(text: str) -> None:
+    """Refuse a store, or the root on a filesystem, with something around it that is none of it.
+
+    Args:
+        text: a URL or a path.
+
+    Raises:
+        ConfigurationError: it says what was probably meant.
+    """
+    inner = _without_odd_ends(text)
+    if inner != text:
+        message = (
+            "the store has blanks, quotes or control characters around it: did you mean "
+            f"{redact(inner)!r}?"
+        )
+        raise ConfigurationError(message)
+    if any(map(_is_control, text)):
+        message = "the store holds a control character, such as a line end"
+        raise ConfigurationError(message)
+
+
+def _check_path(path: str) -> None:
+    """Refuse a local path that was not meant as one."""
+    if _VARIABLE.match(path):
+        _refuse_name(path, "begins with a variable that was not filled in")
+    if os.name == "posix" and _DRIVE.match(path):
+        _refuse_name(path, "is a path of Windows, which this system does not know")
+    if "://" in path:
+        _refuse(path, _URL.search(path))
+    for shape, known in ((_NO_SLASHES, _is_known), (_NO_COLON, _BARE.__contains__)):
+        found = shape.match(path)
+        if found and known(found[1].lower()):
+            _refuse(path, found)
+
+
+def _refuse_name(path: str, problem: str) -> NoReturn:
+    shown = redact(path)
+    message = f"the store {shown!r} {problem}; for a directory of that name write {'./' + shown!r}"
+    raise ConfigurationError(message)
+
+
+def _refuse(path: str, found: re.Match[str] | None) -> NoReturn:
+    """Refuse a path that holds a URL, or what was to be one."""
+    meant = ""
+    if found and "://" in found[0]:
+        meant = found[0] if _is_known(scheme_of(found[0]) or "") else ""
+    elif found:
+        scheme = found[1].lower()
+        root = "/" if scheme in LOCAL else ""
+        meant = f"{_OTHER_NAMES.get(scheme, scheme)}://{root}{path[found.end() :]}"
+    hint = f": did you mean {redact(meant)!r}?" if meant else "."
+    message = (
+        f"the store is no directory's path, but looks like a URL{hint} For a directory of that "
+        "name begin with ./ or /, and write one slash after a colon"
+    )
+    raise ConfigurationError(message)
+
+
+def _is_known(scheme: str) -> bool:
+    return scheme in _OURS or scheme.startswith("obstore+") or scheme in known_schemes()
+
+
+def meant_by(scheme: str) -> str | None:
+    """Return the scheme that was probably meant by one that nobody knows, or None."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(scheme, _OURS, 1, 0.5) or get_close_matches(scheme, known_schemes(), 1)
+    return _OTHER_NAMES.get(scheme) or next(iter(near), None)
+
+
+def _check_query(url: str) -> None:
+    """Refuse a query, in which the Go library and others take their settings."""
+    place, mark, query = url.partition("?")
+    if not mark:
+        return
+    names = [part.partition("=")[0].lower() for part in re.split("[&;]", query)]
+    scheme = (scheme_of(url) or "").removeprefix("obstore+")
+    advice = dict.fromkeys(
+        f"{name}: {_QUERIES[name]}"
+        for name in names
+        if name in _QUERIES and (scheme in LOCAL) == (name in _GO_FILES)
+    )
+    other = "leave it out" if scheme in LOCAL else "put what it says into the storage options"
+    hint = "; ".join(advice) or other
+    message = f"the store {redact(place)!r} takes no query (?…): {hint}"
+    raise ConfigurationError(message)
+
+
+def _without_odd_ends(text: str) -> str:
+    start, end = 0, len(text)
+    while start < end and _is_odd(text[start]):
+        start += 1
+    while start < end and _is_odd(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_odd(character: str) -> bool:
+    """Tell whether a name neither begins nor ends with a character, unless by mistake."""
+    return character in _ODD or character.isspace() or _is_control(character)
+
+
+def _is_control(character: str) -> bool:
+    return ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0  # noqa: PLR2004 - ASCII's, Latin-1's
 
 
 def local_path(url: str) -> str:
@@ -43,7 +226,7 @@ def local_path(url: str) -> str:
     path = url if scheme is None else url.split("://", 1)[1]
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
         path = path[len("localhost") :]  # any other name there is a path's, as to fsspec
-    if not path or any(ord(character) < 0x20 for character in path):  # noqa: PLR2004 - as in a key
+    if not path or any(map(_is_control, path)):
         message = f"the store {path!r} names no directory"
         raise ConfigurationError(message)
     # file:///C:/tokens names C:/tokens.
@@ -65,8 +248,8 @@ def check_key(key: object) -> str:
         The key itself.
 
     Raises:
-        ConfigurationError: it is empty, absolute, climbs out of the store, or names a folder or a
-            lock object.
+        ConfigurationError: it is empty, absolute, climbs out of the store, has something around it
+            that belongs to no name, or names a folder or a lock object.
     """
     if not isinstance(key, str):
         message = f"the key must be a text, not {type(key).__name__}"
@@ -76,10 +259,14 @@ def check_key(key: object) -> str:
         problem = "is empty"
     elif key.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", key):
         problem = "is absolute; it must be a name below the store"
-    elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in key):  # noqa: PLR2004
+    elif any(map(_is_control, key)):
         problem = "holds a control character"
+    elif _without_odd_ends(key) != key:
+        problem = "has blanks, quotes or invisible characters around it"
     elif {"", ".", ".."} & set(re.split(r"[/\\]", key)):
         problem = "has an empty, '.' or '..' part; it must be a plain name below the store"
+    elif "../" in key:
+        problem = "holds '../', for which the Go library uses another name; put no dots there"
     elif key.endswith(LOCK_SUFFIX):
         problem = f"ends with {LOCK_SUFFIX!r}, the name of another token's lock object"
     if problem:

@@ -14,6 +14,7 @@ import time
 import weakref
 from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,7 +88,8 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_default_executor(DaemonExecutor())
     try:
-        start(loop.run_forever, name="betfair-session-io")
+        # In no caller's context: it outlives them all. Each coroutine has that of its own caller.
+        Context().run(start, loop.run_forever, "betfair-session-io")
     except BaseException:
         loop.close()  # it holds descriptors
         raise
@@ -146,27 +148,27 @@ def run(
 
 
 def release(processes: dict[int, Once[T]], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Close this process's driver, if it is open: on `close`, by the collector, or at exit.
+    """Close this process's drivers, those that are open: on `close`, by the collector, or at exit.
 
     Args:
         processes: the drivers by process; a parent's is not this one's to close.
         shut: makes the coroutine that closes one.
     """
     once, loops = processes.get(os.getpid()), _loops.get(os.getpid())
-    driver = None if once is None else once.take()
     # Looked at without a lock: the collector may run in a thread that starts the loop, or that the
     # starting one waits for.
     loop = None if loops is None else loops.peek()
-    if driver is None or loop is None:  # without a loop nothing was opened on one
-        return
-    try:
-        inside = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        inside = False
-    future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
-    if not inside:  # the collector may run in the loop's own thread
-        with suppress(Exception):  # there is nothing to lose, nor anyone to tell
-            future.result(_CLOSING)
+    while once is not None and (driver := once.take()) is not None:
+        if loop is None:  # without a loop nothing was opened on one
+            continue
+        try:
+            inside = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            inside = False
+        future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
+        if not inside:  # the collector may run in the loop's own thread
+            with suppress(Exception):  # there is nothing to lose, nor anyone to tell
+                future.result(_CLOSING)
 
 
 def own(filesystem: T) -> T:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from betfair_session.exceptions import ConfigurationError
 
+from .location import is_amazon
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -95,22 +97,40 @@ def translate(cloud: str, options: Mapping[str, Any]) -> _Options:
 
 
 def complete(cloud: str, config: _Options) -> _Options:
-    """Have a named endpoint go before the environment's, as with the other drivers.
+    """Add what obstore would otherwise do in another way than the other drivers.
+
+    A named endpoint goes before the environment's and ends without a slash, and Amazon is sent a
+    checksum.
 
     Args:
         cloud: "s3", "gs" or "az".
         config: the `config` of obstore's store.
 
     Returns:
-        The same, with one more entry where obstore would prefer AWS_ENDPOINT_URL_S3.
+        The same, with more in it.
 
     Raises:
         ConfigurationError: the endpoint is no address.
     """
+    # Azure's portal writes a slash at the end of BlobEndpoint; obstore would ask for //container.
+    config = {
+        name: text.rstrip("/") if isinstance(text, str) and _names_endpoint(cloud, name) else text
+        for name, text in config.items()
+    }
     named = named_endpoint(cloud, config)
-    if cloud == "s3" and named and os.environ.get("AWS_ENDPOINT_URL_S3"):
-        return {**config, "aws_endpoint_url_s3": named}
+    lower = {str(name).lower() for name in config}
+    if cloud == "s3" and is_amazon(named) and not any("checksum_algorithm" in n for n in lower):
+        # A bucket where Object Lock retains objects by default takes no write without one.
+        config["aws_checksum_algorithm"] = "sha256"
+    if named and named.endswith("/"):  # of the environment
+        config[_ENDPOINTS[cloud][0]] = named.rstrip("/")
+    elif cloud == "s3" and named and os.environ.get("AWS_ENDPOINT_URL_S3"):
+        config["aws_endpoint_url_s3"] = named
     return config
+
+
+def _names_endpoint(cloud: str, name: object) -> bool:
+    return str(name).lower() in _ENDPOINTS[cloud]
 
 
 def named_endpoint(cloud: str, config: Mapping[str, Any]) -> str | None:

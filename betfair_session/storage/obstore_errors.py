@@ -20,6 +20,11 @@ _BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
 _LOCAL_FILE = re.compile(r"token file|\(os error \d+\)")
 _LONGEST = 10_000  # the body of an answer may follow
 _KIND = re.compile(r"kind: (\w+)")
+_TUNNELS = {
+    "ProxyAuthRequired": "a proxy answered 407 and made no connection",
+    "TunnelUnsuccessful": "a proxy refused to make a connection",
+}
+_TUNNEL = re.compile(rf"\b({'|'.join(_TUNNELS)})\b")
 
 _TRANSPORT: dict[str, type[Exception]] = {"Connect": Unconnected, "Timeout": TimeoutError}
 
@@ -65,7 +70,8 @@ def understood(error: Exception, bucket: str) -> Exception:
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
-        return NoCredentials(text)
+        status = _STATUS.search(text)
+        return NoCredentials(text, rejected=bool(status and status[1].startswith("4")))
     if request is None and _LOCAL_FILE.search(text):
         return FileNotFoundError(text)  # it reads none but those with credentials
     refusal = _refusal_in(text)
@@ -75,7 +81,8 @@ def understood(error: Exception, bucket: str) -> Exception:
         return Garbled(text)
     kind = _KIND.search(text)
     if kind:
-        return _TRANSPORT.get(kind[1], ConnectionError)(text)
+        tunnel = _TUNNEL.search(text)
+        return _TRANSPORT.get(kind[1], ConnectionError)(_TUNNELS[tunnel[1]] if tunnel else text)
     return error
 
 

@@ -1,13 +1,15 @@
-"""Something that is made once, in a time that has an end."""
+"""Something that is made once, and what may hang, in a time that has an end."""
 
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
+import time
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from betfair_session.deadline import fill, start
+from betfair_session.deadline import NoThreadError, OverrunError, fill, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,7 @@ class Once(Generic[T]):
         # The collector may run what asks again in the very thread that holds it.
         self._lock = threading.RLock()
         self._future: concurrent.futures.Future[T] | None = None
+        self._former: T | None = None
 
     def get(self, make: Callable[[], T], *, timeout: float) -> T:
         """Return what `make` returned, in a thread of its own since it may block.
@@ -60,8 +63,75 @@ class Once(Generic[T]):
             return None
         return future.result()
 
+    def renew(self, made: T) -> T | None:
+        """Have the next `get` make another, if `made` is still the one thing.
+
+        Args:
+            made: what `get` returned; others may be using it, so it is kept until the next time.
+
+        Returns:
+            What was kept so until now, if anything.
+        """
+        with self._lock:
+            if self.peek() is not made:
+                return None
+            former, self._former, self._future = self._former, made, None
+            return former
+
     def take(self) -> T | None:
-        """Return what was made, if anything, and forget it."""
+        """Return what was made and forget it; at the next call what was kept of an earlier one."""
         with self._lock:
             made, self._future = self.peek(), None
+            if made is None:
+                made, self._former = self._former, None
         return made
+
+
+class Lane:
+    """Work that may hang: each piece is waited for only so long, and none is begun behind one.
+
+    So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
+    that was given up sees what came of it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with a clear lane."""
+        # By process: a fork copies no thread.
+        self._late: dict[int, list[concurrent.futures.Future[Any]]] = {}
+
+    def run(self, seconds: float, work: Callable[[], T]) -> T:
+        """Do `work` in a thread of its own, after what was given up and still goes on.
+
+        Where no thread can be started, it is done in this one, with no end to it.
+
+        Args:
+            seconds: how long to wait, for both.
+            work: what to do; it must bear being abandoned.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            OutOfTime: what was given up still goes on, and `work` was not begun.
+            OverrunError: it did not end in time.
+            Exception: whatever `work` raised.
+        """
+        deadline = time.monotonic() + seconds
+        late = self._late.setdefault(os.getpid(), [])
+        if late:
+            late[:] = concurrent.futures.wait(late, max(seconds, 0)).not_done
+        if late:
+            raise OutOfTime
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        try:
+            start(partial(fill, future, work))
+        except NoThreadError:
+            return work()
+        try:
+            left = max(deadline - time.monotonic(), 0)
+            if not concurrent.futures.wait([future], left).done:
+                raise OverrunError
+            return future.result()
+        finally:
+            if not future.done():  # out of time, or interrupted
+                late.append(future)

@@ -11,17 +11,20 @@ that its botocore does not know, conditions among them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
 from .loop_driver import OPENING, LoopStore
-from .verdict import version_in
+from .verdict import NoCredentials, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
+"""Settings of botocore's client."""
 
 _READ_TIMEOUT = 600
 """Far beyond any call's own time-out, which is what ends a request."""
@@ -35,6 +38,7 @@ class S3Store(LoopStore):
     """
 
     probe = True
+    deletes_versions = False
     _met = False
     module = "s3fs"
     extra = "s3"
@@ -76,7 +80,14 @@ class S3Store(LoopStore):
         loop = background_loop()
         options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
+        if filesystem.session is None:
+            filesystem.session = _unattended(filesystem.kwargs)
         client = run(loop, filesystem.set_session, timeout=OPENING)
+        if not is_amazon(client.meta.endpoint_url):
+            # Over https botocore frames a body to put a checksum behind it, which other servers
+            # refuse, or keep as content. Amazon's Object Lock needs the checksum.
+            for name in _CHECKSUMS - config.keys():
+                setattr(client.meta.config, name, "when_required")
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         handlers = import_module("botocore.handlers")
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
@@ -96,7 +107,8 @@ class S3Store(LoopStore):
         client = await driver.get_s3(self._bucket)
         if not self._met:
             self._met = True
-            self.probe = not is_amazon(client.meta.endpoint_url)
+            self.deletes_versions = is_amazon(client.meta.endpoint_url)
+            self.probe = not self.deletes_versions
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name
@@ -131,5 +143,29 @@ class S3Store(LoopStore):
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
         return version_in(answer.get("ETag"))
 
-    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:  # noqa: ARG002
-        await self._send(driver, "delete_object", name)
+    async def _delete(
+        self,
+        driver: Driver,
+        name: str,
+        timeout: float,  # noqa: ARG002 - the call as a whole is bounded
+        version: str | None,
+    ) -> None:
+        condition = {"IfMatch": version} if version else {}
+        await self._send(driver, "delete_object", name, **condition)
+
+
+def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore is untyped
+    """Return a session, as s3fs makes it, that asks nobody for the code of an MFA device."""
+    session = import_module("aiobotocore.session").AioSession(**settings)
+    for provider in session.get_component("credential_provider").providers:
+        if hasattr(provider, "_prompter"):
+            provider._prompter = _ask_nobody
+    return session
+
+
+def _ask_nobody(_: str) -> NoReturn:
+    message = (
+        "the AWS profile's mfa_serial wants a code from a terminal; name a profile without it, or "
+        "get temporary credentials (aws sts get-session-token)"
+    )
+    raise NoCredentials(message, rejected=True)

@@ -16,9 +16,12 @@ from .faults import (
     KEEPABLE,
     NO_FILE,
     OBJECT_CALLS,
+    OWN_HEADERS,
     PROVES,
+    REJECTED_CREDENTIALS,
     STATUSES,
     TYPES,
+    UNKNOWN_CONDITION,
     Sent,
 )
 
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
 
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
-# aiohttp gives what it could not parse the status 400. A proxy without a connection is no store.
-_NOT_THE_STORES = frozenset({"aiohttp:HttpProcessingError", "aiohttp:ClientHttpProxyError"})
+_GARBLED = "aiohttp:HttpProcessingError"
+_NO_SECOND_CODE = "botocore:RefreshWithMFAUnsupportedError"
+_PROXY = "aiohttp:ClientHttpProxyError"
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _CLEANERS = (
     (re.compile(r"(?<=://)[^/\s]*@"), ""),
@@ -47,15 +51,28 @@ _CLEANERS = (
 class Refusal(Exception):
     """An HTTP answer that is no success, where a driver has no good error of its own for it."""
 
-    def __init__(self, status: int, code: str, text: str) -> None:
-        """Keep the HTTP status, the server's error code (or "") and what else it said."""
+    def __init__(self, status: int, code: str, text: str, *, own: bool = False) -> None:
+        """Keep the HTTP status, the server's error code (or "") and what else it said.
+
+        `own` says that the answer is the store's even without a code.
+        """
         super().__init__(text)
         self.status_code = status
         self.error_code = code
+        self.own = own
 
 
 class NoCredentials(Exception):
-    """The driver found no credentials, or could not renew them; nothing was sent."""
+    """The driver found no credentials, or could not renew them; nothing was sent.
+
+    Attributes:
+        rejected: whether a service that was asked for a token answered that the key is not good.
+    """
+
+    def __init__(self, text: str, *, rejected: bool = False) -> None:
+        """Keep the words."""
+        super().__init__(text)
+        self.rejected = rejected
 
 
 class Garbled(Exception):
@@ -74,8 +91,14 @@ def version_in(value: object) -> str:
     return str(value)
 
 
-class Unmet(Exception):
-    """The store refused a conditional write, and the object is not what the condition says."""
+class Altered(Exception):
+    """A server keeps other bytes than it was sent."""
+
+    def __str__(self) -> str:
+        return (
+            "the server keeps other content than was written, most likely with a checksum's frame "
+            "around it; give config_kwargs={'request_checksum_calculation': 'when_required'}"
+        )
 
 
 class Unconnected(ConnectionError):
@@ -136,8 +159,9 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
         code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
     if isinstance(status, str) and status.isascii() and status.isdecimal():
         status = int(status)
-    made_up = any(not _NOT_THE_STORES.isdisjoint(_names(each)) for each in chain(error))
-    if made_up or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
+    # aiohttp gives what it could not parse the status 400.
+    garbled = any(_GARBLED in _names(each) for each in (error, error.__cause__) if each)
+    if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
         return None
     code = str(getattr(code, "value", code) or "")
     return status, "" if code == str(status) else code  # botocore puts it where it finds none
@@ -149,6 +173,16 @@ def _of_credentials(error: BaseException, status: int) -> bool:
     if operation is not None:
         return operation not in OBJECT_CALLS
     return CREDENTIALS_ONLY in _names(error) and status not in (401, 403)
+
+
+def _in_own_words(error: BaseException, code: str) -> bool:
+    """Tell whether an answer shows that the store gave it, and not something on the way there."""
+    if code or getattr(error, "own", False):
+        return True
+    response = getattr(error, "response", None)
+    headers = _inside(response, "ResponseMetadata", "HTTPHeaders")
+    headers = headers or getattr(response, "headers", None) or {}
+    return any(_inside(headers, name) for name in OWN_HEADERS)
 
 
 def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
@@ -194,6 +228,9 @@ def judge(error: BaseException, *, cloud: bool = False) -> Verdict:
     """
     for each in chain(error):
         answer = _answer(each)
+        if _PROXY in _names(each):
+            told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
+            return Verdict("unreachable", Sent.UNCONNECTED, told)
         if answer is not None:
             return _of_answer(each, *answer, clean(_text(error)))
     text, name = clean(_text(error)), type(error).__name__
@@ -220,9 +257,14 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdi
     detail = f"{status} {code}".strip()
     if _of_credentials(error, status):
         return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+    if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
+        # A proxy or gateway refuses in the same statuses; a live token would look absent, or
+        # another's write be seen where there was none.
+        told = f"{status} without a store's own words; is the endpoint right, and its way there?"
+        return Verdict("server", Sent.MAYBE, told)
     more = ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
-    if status == 404 and reason == "server":  # noqa: PLR2004
-        more = "not in a store's own words; is the endpoint right, and its way there?"
+    if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
+        more = "it does not say what is missing"
     unknown = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
     sent = PROVES.get(code) or PROVES.get(str(status), unknown)
     return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
@@ -232,6 +274,26 @@ def dropped(error: BaseException) -> bool:
     """Tell whether a kept-open connection turned out to be closed when it was used again."""
     verdict = judge(error, cloud=True)
     return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
+
+
+def _first_answer(error: BaseException) -> tuple[int, str]:
+    answers = (_answer(each) for each in chain(error))
+    return next((answer for answer in answers if answer), (0, ""))
+
+
+def credentials_rejected(error: BaseException) -> bool:
+    """Tell whether an answer says that credentials have expired or are not valid (any more)."""
+    if getattr(error, "rejected", False) or _NO_SECOND_CODE in _names(error):
+        return True
+    status, code = _first_answer(error)
+    return status == 401 or code in REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+
+
+def condition_refused(error: BaseException) -> str:
+    """Return what a server answered that does not know conditions, or "" for any other error."""
+    status, code = _first_answer(error)
+    unknown = status == 501 or (status == 400 and code in UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
+    return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
 
 
 def bare(error: BaseException) -> BaseException | None:

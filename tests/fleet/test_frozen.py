@@ -78,7 +78,7 @@ def test_a_process_frozen_inside_a_local_write_replaces_nothing(
             assert (str(ordeal), ordeal.scene.stored()) == (str(ordeal), token)
             assert (str(ordeal), ordeal.scene.live()) == (str(ordeal), [token])
             assert ordeal.logins <= 2, str(ordeal)
-            left = [name for name in ordeal.scene.objects() if name.endswith(".tmp")]
+            left = [name for name in ordeal.scene.objects() if name.endswith(".attrs")]
             assert (str(ordeal), left) == (str(ordeal), [])
 
 

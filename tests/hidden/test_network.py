@@ -199,6 +199,8 @@ def test_a_proxy_of_no_use_learns_and_shows_nothing(
     assert proxy.heard.count(b"CONNECT localhost:") >= len(CALLS)
     assert planted.found_in(proxy.heard) == []
     assert planted.found_in(shown) == []
+    status = {"refuses": " 407 ", "fails": " 502 "}.get(kind, "")
+    assert all(status in str(error) for error in errors)
     assert "proxypass-Hy8" not in "\n".join(map(str, errors)) + said.text()
     assert secret not in shown
 

@@ -169,9 +169,12 @@ def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
         }
         assert len(ports) == 3
         taken = urlsplit(sandbox.identity_url).port or 0
-        with pytest.raises(SandboxError, match="did not start"):
+        with pytest.raises(SandboxError, match=f"port {taken} ") as caught:
             Sandbox(port=taken)
-    assert "Couldn't listen on 127.0.0.1" in capfd.readouterr().err
+        alone = [sys.executable, "-m", "betfair_session.sandbox", f"--port={taken}"]
+        assert subprocess.run(alone, check=False).returncode == 1
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(capfd.readouterr().err.splitlines()) == 1  # of the second; the error tells the first
 
 
 def test_it_listens_on_the_loopback_address_only(sandbox: Sandbox) -> None:

@@ -20,7 +20,7 @@ from servers.gcs import GCSServer
 from servers.gcs_xml import GCSXMLServer
 from servers.process import ServerMissing
 from servers.proxy import Proxy
-from servers.s3 import MotoServer, SeaweedServer
+from servers.s3 import MotoServer, MotoTLSServer, SeaweedServer
 from servers.sftp import SFTPServer
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _KINDS: dict[str, Callable[[], ObjectServer]] = {
     "seaweed": SeaweedServer,
     "moto": MotoServer,
+    "moto-tls": MotoTLSServer,
     "gcs": GCSServer,
     "gcs-xml": GCSXMLServer,
     "azure": AzureServer,
@@ -105,7 +106,7 @@ def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
     made: list[Proxy] = []
 
     def make(server: ObjectServer) -> Proxy:
-        proxy = Proxy(server.port)
+        proxy = Proxy(server.port, getattr(server, "tls", None))
         made.append(proxy)
         return proxy
 

@@ -24,6 +24,7 @@ from servers.script import Answer, Exchange, Rule, matcher
 from servers.wire import Closed, Head, Stream
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
@@ -39,8 +40,9 @@ class Proxy:
         requests: all that came, in order of arrival.
     """
 
-    def __init__(self, upstream_port: int) -> None:
-        """Stand in front of the server on that loopback port."""
+    def __init__(self, upstream_port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Stand in front of the server on that loopback port; with `tls`, speak it to clients."""
+        self._tls = tls
         self._upstream = (HOST, upstream_port)
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
@@ -55,7 +57,7 @@ class Proxy:
     @property
     def endpoint(self) -> str:
         """The base URL for clients."""
-        return f"http://{HOST}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
 
     def fail(
         self,
@@ -147,7 +149,13 @@ class Proxy:
     def _serve(self, connection: socket.socket) -> None:
         # A small buffer, so that `delivered` is close to what the client took.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        with self._kept(connection) as client, contextlib.suppress(Closed, OSError):
+        with contextlib.suppress(Closed, OSError):
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            self._serve_all(connection)
+
+    def _serve_all(self, connection: socket.socket) -> None:
+        with self._kept(connection) as client:
             while self._exchange(client):
                 pass
 

@@ -8,14 +8,18 @@ import importlib.util
 import json
 import os
 import shutil
+import ssl
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, ClassVar
 
+import trustme
+
 from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
+from servers.proxy import Proxy
 
 REGION = "us-east-1"
 
@@ -154,6 +158,28 @@ class MotoServer(S3Server):
             raise ServerMissing(message)
         command = [sys.executable, str(_MOTO), str(ports[0])]
         return ServerProcess(command, self.directory), ports[0]
+
+
+class MotoTLSServer(MotoServer):
+    """The same by https, as almost every server outside of tests is reached."""
+
+    def _connect(self) -> None:
+        super()._connect()
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.directory / "ca.pem"))
+        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(HOST).configure_cert(self.tls)
+        self._front = Proxy(self.port, self.tls)
+
+    def options(self, endpoint: str) -> dict[str, Any]:
+        found = super().options(self._front.endpoint if endpoint == self.endpoint else endpoint)
+        found["client_kwargs"]["verify"] = str(self.directory / "ca.pem")
+        return found
+
+    def stop(self) -> None:
+        if hasattr(self, "_front"):
+            self._front.close()
+        super().stop()
 
 
 @functools.cache

@@ -56,6 +56,7 @@ class Dialect:
     Attributes:
         say: makes an error of a status and a code.
         forbidden: (status, code) of refusals.
+        rejected: of refusals of the credentials themselves.
         throttled: of "slow down".
         broken: of failures.
         conflicts: of a condition that does not hold, each of its disguises.
@@ -64,6 +65,7 @@ class Dialect:
 
     say: Callable[[int, str], Answer]
     forbidden: tuple[tuple[int, str], ...]
+    rejected: tuple[tuple[int, str], ...]
     throttled: tuple[tuple[int, str], ...]
     broken: tuple[tuple[int, str], ...]
     conflicts: tuple[tuple[int, str], ...]
@@ -72,7 +74,8 @@ class Dialect:
 
 S3 = Dialect(
     s3,
-    forbidden=((403, "AccessDenied"), (403, "InvalidAccessKeyId"), (400, "ExpiredToken")),
+    forbidden=((403, "AccessDenied"),),
+    rejected=((403, "InvalidAccessKeyId"), (400, "ExpiredToken"), (400, "InvalidToken")),
     throttled=((503, "SlowDown"), (429, "TooManyRequests")),
     broken=((500, "InternalError"), (503, "ServiceUnavailable"), (502, "BadGateway")),
     conflicts=((412, "PreconditionFailed"), (409, "ConditionalRequestConflict")),
@@ -80,7 +83,8 @@ S3 = Dialect(
 )
 GCS = Dialect(
     gcs,
-    forbidden=((401, "required"), (403, "forbidden")),
+    forbidden=((403, "forbidden"),),
+    rejected=((401, "required"),),
     throttled=((429, "rateLimitExceeded"),),
     broken=((500, "internalError"), (502, "backendError"), (503, "backendError")),
     conflicts=((412, "conditionNotMet"),),
@@ -88,7 +92,8 @@ GCS = Dialect(
 )
 GCS_XML = Dialect(
     s3,
-    forbidden=((401, "AuthenticationRequired"), (403, "AccessDenied")),
+    forbidden=((403, "AccessDenied"),),
+    rejected=((401, "AuthenticationRequired"),),
     throttled=((429, "SlowDown"),),
     broken=((500, "InternalError"), (502, "InternalError"), (503, "ServiceUnavailable")),
     conflicts=((412, "PreconditionFailed"), (409, "OperationAborted")),
@@ -97,6 +102,7 @@ GCS_XML = Dialect(
 AZURE = Dialect(
     azure,
     forbidden=((403, "AuthorizationFailure"), (403, "AuthorizationPermissionMismatch")),
+    rejected=((403, "AuthenticationFailed"), (401, "InvalidAuthenticationInfo")),
     throttled=((503, "ServerBusy"), (429, "TooManyRequests")),
     broken=((500, "InternalError"), (502, "BadGateway")),
     conflicts=(

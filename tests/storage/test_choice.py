@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -49,32 +50,159 @@ def test_the_callers_options_are_left_as_they_are() -> None:
     assert options == {"obstore": True}
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, where a mistake would make a directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("store", "meant"),
     [
         ("s3:/my-bucket", "s3://my-bucket"),
         ("S3:/my-bucket/betfair", "s3://my-bucket/betfair"),
+        ("s3:bucket/x", "s3://bucket/x"),
+        ("s3//bucket/x", "s3://bucket/x"),
+        (r"s3:\\bucket", "s3://bucket"),
         ("obstore+s3:/x", "obstore+s3://x"),
         (Path("gs://bucket/x"), "gs://bucket/x"),
         ("abfs:/container", "abfs://container"),
+        ("azblob:/container", "abfs://container"),
         ("sftp:/user:hunter2@host/x", "sftp://host/x"),
         ("memory:/x", "memory://x"),
         ("file:/var/lib/x", "file:///var/lib/x"),
+        ("BETFAIR_SESSION_STORE=s3://user:hunter2@bucket/x", "s3://bucket/x"),
+        ("/app/s3://bucket/x", "s3://bucket/x"),
+        ("file:///app/s3://bucket/x", "s3://bucket/x"),
+        *((f"{mark}s3://bucket/x{mark}", "s3://bucket/x") for mark in "\"'` \t\u201c\ufeff\u200b"),
+        *(("s3://user:hunter2@bucket/x" + end, "s3://bucket/x") for end in ("\n", "\r", '"', "\0")),
+        ("'tokens'", "tokens"),
+        (" tokens", "tokens"),
+        (Path(' "s3:/x"'), "s3:/x"),
+        ("azblob://container?storage_account=hunter2", "abfs://"),
+        ("mem://x", "memory://"),
+        ("s4://bucket", "s3://"),
+        ("shtp://user:hunter2@host", "sftp://"),
     ],
 )
-def test_one_slash_is_taken_for_a_mistake(store: str | Path, meant: str) -> None:
-    """As a directory's name it would have each machine log in alone."""
-    with pytest.raises(ConfigurationError, match=re.escape(f"did you mean {meant}?")):
-        open_store(store)
-
-
-@pytest.mark.parametrize("path", ["C:/tokens", "tokens", "./s3:/x", "mine:/x", "s3:x", "a b:/x"])
-def test_other_names_stay_names_of_directories(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+def test_a_store_that_looks_like_another_is_refused(
+    here: Path, store: str | Path, meant: str
 ) -> None:
-    """A drive of Windows, and what is no scheme that anybody knows."""
-    monkeypatch.chdir(tmp_path)
+    """A directory of that name would have each machine log in alone; it says what was meant."""
+    with pytest.raises(ConfigurationError, match=re.escape(meant)) as refused:
+        open_store(store)
+    assert "hunter2" not in str(refused.value)
+    assert os.listdir(here) == []
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        *(
+            "c:\\tokens",
+            "C:/tokens",
+            r"\\server\share",
+            "$HOME/x",
+            "${STORE}",
+            "%APPDATA%\\x",
+            "a://b",
+        ),
+        *("s3://bucket/a\nb", "a\x7fb", "nosuch://user:hunter2@host/x", "x://y::z"),
+    ],
+)
+def test_a_store_of_another_world_is_refused(here: Path, store: str) -> None:
+    """A path of Windows, a variable that no shell filled in, a scheme that nobody knows."""
+    with pytest.raises(ConfigurationError) as refused:
+        open_store(store)
+    assert "hunter2" not in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert os.listdir(here) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "tokens",
+            "./s3:/x",
+            "./s3:x",
+            "./c:\\x",
+            "./$HOME",
+            './"x"/',
+            "mine:/x",
+            "a b:/x",
+            "a:b",
+        ),
+        *("local//x", "data//x", "what?", "naïve", "x/$HOME"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_other_names_stay_names_of_directories(path: str) -> None:
+    """What is no scheme that anybody knows, and what begins with ./ on purpose."""
     assert isinstance(open_store(path), LocalStore)
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("file:///d?create_dir=true&no_tmp_dir=1&other=hunter2", ["create_dir", "no_tmp_dir"]),
+        ("file:///d?region=x", []),
+        ("s3://b?region=hunter2&prefix=a/", ["region_name", "prefix"]),
+        ("s3://b/p?use_path_style=true", ["addressing_style"]),
+        ("obstore+gs://b?access_id=hunter2", ["token"]),
+        ("abfs://c/p?sv=1&sig=hunter2", ["sas_token"]),
+    ],
+)
+def test_a_query_is_refused_with_what_of_ours_it_corresponds_to(url: str, ours: list[str]) -> None:
+    """The Go library and signed URLs have them; no value of one is shown."""
+    with pytest.raises(ConfigurationError) as refused:
+        open_store(url, {"account_name": "n"} if "abfs" in url else {})
+    assert [name for name in ours if name not in str(refused.value)] == []
+    assert "hunter2" not in str(refused.value)
+    assert ("region_name" in str(refused.value)) == ("region_name" in ours)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "meant"),
+    [
+        ("x", {"profile": "hunter2"}, None),
+        ("x", {"obstore": True}, None),
+        ("x", {"allow_world_writeable": True}, "allow_world_writable"),
+        ("x", {"allow_world_writable": "false"}, None),
+        ("memory://x", {"profile": "hunter2"}, None),
+        ("s3://b", {"profil": "hunter2"}, "profile"),
+        ("s3://b", {"account_name": "hunter2"}, None),
+        ("gs://b", {"token": "anon", "projct": "hunter2"}, "project"),
+        ("gs://b", {"token": "anon", "key": "hunter2"}, None),
+        ("abfs://c", {"acount_name": "hunter2"}, "account_name"),
+        ("ftp://h", {"usrname": "hunter2"}, "username"),
+    ],
+)
+def test_an_option_that_a_store_does_not_know_is_refused(
+    url: str, options: dict[str, Any], meant: str | None
+) -> None:
+    """It would be dropped without a word, and the token would be kept without it."""
+    with pytest.raises(ConfigurationError, match=meant and f"did you mean '{meant}'") as refused:
+        open_store(url, options)
+    assert "hunter2" not in str(refused.value)
+    assert next(iter(reversed(options))) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("x", {"obstore": False, "auto_mkdir": True, "allow_world_writable": True}),
+        ("memory://x", {"global_store": True}),
+        ("s3://b", {"profile": "p", "client_kwargs": {}, "use_listings_cache": False}),
+        ("gs://b", {"token": "anon", "project": "p", "requests_timeout": 3}),
+        ("abfs://c", {"account_name": "n", "exclude_cli_credential": True}),
+        ("dir::memory://x", {"dir": {"path": "y"}}),
+    ],
+)
+def test_an_option_that_a_driver_reads_is_taken(url: str, options: dict[str, Any]) -> None:
+    """Named by its class or passed on to another: adlfs asks azure.identity with what is left."""
+    open_store(url, options).close()
 
 
 ENDPOINTS: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
@@ -227,6 +355,13 @@ def test_a_root_may_be_a_path_or_a_url(tmp_path: Path, monkeypatch: pytest.Monke
     for root in (tmp_path, str(tmp_path), f"file://{tmp_path}", "", "."):
         assert open_store((local, root)).label == str(tmp_path)
     assert open_store(local).label == str(tmp_path)
+
+
+@pytest.mark.parametrize("root", ["/x\n", '"/x"', " /x"])
+def test_a_root_has_nothing_around_it_either(root: str) -> None:
+    """It comes from the same variables as a URL."""
+    with pytest.raises(ConfigurationError):
+        open_store((LocalFileSystem(), root))
 
 
 @pytest.mark.parametrize("root", [None, 7, b"x"])

@@ -23,7 +23,7 @@ from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.deadline import NoThreadError
 from betfair_session.storage import (
     driver as drivers,
-    local,
+    local_files,
     loop as loops,
     obstore,
     once as onces,
@@ -81,16 +81,16 @@ def test_a_rename_that_is_not_permitted_is_no_conflict(
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(PermissionError):
-        local._rename(str(tmp_path / "a"), str(tmp_path / "b"))
+        local_files.rename(str(tmp_path / "a"), str(tmp_path / "b"))
     monkeypatch.setattr(os, "name", "nt")
-    with pytest.raises(local._FencedError):
-        local._rename("a", "b")
+    with pytest.raises(local_files.FencedError):
+        local_files.rename("a", "b")
 
 
 def test_a_directory_that_cannot_be_opened_is_no_place_to_queue(tmp_path: Path) -> None:
     """The write itself says what is wrong."""
     reached = False
-    with local._directory_lock(str(tmp_path / "missing"), 1.0):
+    with local_files.directory_lock(str(tmp_path / "missing"), 1.0):
         reached = True
     assert reached
 
@@ -555,7 +555,7 @@ def test_a_clock_that_cannot_be_read_is_none(
     store = open_store(tmp_path)
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     if fails == "at its making":
-        monkeypatch.setattr(local, "_write_temporary", refuse)
+        monkeypatch.setattr(local_files, "write_temporary", refuse)
     else:
         monkeypatch.setattr(os, "stat", refuse)
     assert store.server_now(timeout=5) is None
@@ -568,15 +568,15 @@ def test_a_write_whose_file_is_always_taken_away_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stolen: str
 ) -> None:
     """Each time by somebody who came first; in time, with an error that says so."""
-    make = local._write_temporary
+    make = local_files.write_temporary
 
-    def lose(path: str, content: bytes) -> str:
-        temporary = make(path, content)
+    def lose(path: str, content: bytes, check: Callable[[os.stat_result], None]) -> str:
+        temporary = make(path, content, check)
         os.unlink(temporary)
         return temporary
 
     store = open_store(tmp_path)
-    monkeypatch.setattr(local, "_write_temporary", lose)
+    monkeypatch.setattr(local_files, "write_temporary", lose)
     write = store.create if stolen == "before a link" else store.replace
     with pytest.raises(StoreUnavailable, match="written by others all the time") as caught:
         write("token", b"x", timeout=0.1)

@@ -165,24 +165,27 @@ def test_a_refusal_of_azures_is_the_stores(status: int) -> None:
     """Of the same type."""
     error = ClientAuthenticationError("no")
     error.status_code = status
+    error.error_code = "AuthenticationFailed"
     assert (judge(error).reason, judge(error).sent) == ("forbidden", Sent.ANSWERED)
 
 
 @pytest.mark.parametrize(
     ("status", "code", "reason", "sent"),
     [
-        (404, "", "server", Sent.ANSWERED),
-        (404, "404", "server", Sent.ANSWERED),
+        (404, "", "server", Sent.MAYBE),
+        (404, "404", "server", Sent.MAYBE),
         (404, "NoSuchKey", "missing", Sent.ANSWERED),
         (404, "BlobNotFound", "missing", Sent.ANSWERED),
         (404, "SomethingElse", "server", Sent.ANSWERED),
         (404, "ResourceNotFound", "server", Sent.ANSWERED),
         (409, "OperationAborted", "conflict", Sent.ANSWERED),
         (409, "SomethingElse", "doubtful", Sent.ANSWERED),
-        (412, "", "doubtful", Sent.ANSWERED),
+        (412, "", "server", Sent.MAYBE),
         (412, "OrgPolicyConstraintFailed", "other", Sent.ANSWERED),
         (404, "NoSuchBucket", "no-bucket", Sent.ANSWERED),
-        (410, "", "other", Sent.ANSWERED),
+        (403, "", "server", Sent.MAYBE),
+        (409, "", "server", Sent.MAYBE),
+        (410, "Gone", "other", Sent.ANSWERED),
         (500, "OperationTimedOut", "timeout", Sent.MAYBE),
         (500, "InternalError", "server", Sent.ANSWERED),
         (502, "", "server", Sent.MAYBE),

@@ -11,6 +11,8 @@ from unittest.mock import ANY
 from urllib.parse import parse_qsl
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from gcsfs.core import GCSFileSystem
 from google.oauth2.credentials import Credentials
 from servers.process import free_ports
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class TestGCS(FsspecObjectStoreContract):
-    """fake-gcs-server."""
+    """fake-gcs-server. It ignores the condition of a deletion; TestCloudlike does not."""
 
     dialect: ClassVar[dialects.Dialect] = dialects.GCS
 
@@ -109,6 +111,55 @@ def test_credentials_are_renewed_in_time_and_sent(bucket: Bucket, proxy: Proxy) 
     loop_thread = run(background_loop(), thread, timeout=30)
     assert renewed_by
     assert loop_thread not in renewed_by, "it blocks every other call of the process"
+
+
+@pytest.mark.parametrize("driver", ["", "obstore+"])
+@pytest.mark.parametrize("kind", ["the store", "the token's server"])
+def test_a_renewed_key_file_is_read(
+    bucket_on: Callable[[str], Bucket],
+    proxy_to: Callable[[ObjectServer], Proxy],
+    tmp_path: Path,
+    kind: str,
+    driver: str,
+) -> None:
+    """A service account's key is replaced in its file, and the old one deleted."""
+    bucket = bucket_on("gcs-xml" if driver else "gcs")
+    proxy = proxy_to(bucket.server)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    file = tmp_path / "key.json"
+
+    def renew(number: int) -> None:
+        kept = {"type": "service_account", "client_email": "a@b.test", "private_key": pem}
+        path = {"token_uri": f"{proxy.endpoint}/token/{number}", "private_key_id": str(number)}
+        extra = {"gcs_base_url": proxy.endpoint} if driver else {}
+        file.write_text(json.dumps({**kept, **path, **extra}))
+
+    def give(number: int, seconds: int) -> None:
+        answer = {"access_token": f"bearer{number}", "expires_in": seconds, "token_type": "Bearer"}
+        headers = {"Content-Type": "application/json"}
+        match = f"POST /token/{number}"
+        proxy.fail(match, Answer(200, json.dumps(answer).encode(), headers), times=99)
+
+    renew(1)
+    give(1, 3600 if kind == "the store" else 1)
+    give(2, 3600)
+    options = {**bucket.server.options(proxy.endpoint), "token": str(file)}
+    with open_store(driver + bucket.url(), options) as store:
+        store.create("token", b"content", timeout=30)
+        proxy.clear()
+        refused = Answer(400, b'{"error": "invalid_grant"}', {"Content-Type": "application/json"})
+        proxy.fail("POST /token/1", refused, times=99)
+        give(2, 3600)
+        proxy.fail(
+            lambda seen: seen.headers.get("authorization") == "Bearer bearer1",
+            dialects.gcs(401, "authError"),
+            times=99,
+        )
+        renew(2)
+        found = store.read("token", timeout=30)
+        assert found is not None
+        assert found.content == b"content"
 
 
 def test_requests_are_as_googles_reference_has_them(bucket: Bucket, proxy: Proxy) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 
-from betfair_session.storage import local, open_store
-from storage.contract import Races, ThreadRaces, Whole
+from betfair_session.storage import local_files, open_store
+from storage.contract import Deletions, Races, ThreadRaces, Whole
 from storage.places import TIMEOUT, LocalPlace
 from storage.suites import TokenStoreContract
 from storage.surroundings import Forks, OwnFilesystem, in_a_child
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOBODY = 65534
 
 
-class TestLocal(TokenStoreContract, ThreadRaces, Whole, Races, Forks, OwnFilesystem):
+class TestLocal(TokenStoreContract, Deletions, ThreadRaces, Whole, Races, Forks, OwnFilesystem):
     """A directory on this machine."""
 
     turns: ClassVar[int] = 500
@@ -63,7 +63,7 @@ def test_the_clock_is_that_of_the_tokens_own_directory() -> None:
 def test_a_child_forked_during_a_write_keeps_nobody_waiting(tmp_path: Path) -> None:
     """It has the directory open, too, and with it the lock that its parent took."""
     waiting, ending = os.pipe()
-    with local._directory_lock(str(tmp_path), 1.0):
+    with local_files.directory_lock(str(tmp_path), 1.0):
         child = os.fork()
         if child == 0:
             os.close(ending)

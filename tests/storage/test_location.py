@@ -81,9 +81,20 @@ def test_a_key_that_names_no_object_below_the_store_is_refused(key: str, problem
     assert str(refused.value) == f"the key {key!r} {problem}"
 
 
-@pytest.mark.parametrize("key", ["a", "a b/ü.token", "a:b", "C:x", ".a", "a..", "login", " "])
+@pytest.mark.parametrize(
+    "key",
+    [" ", "k ", " k", "k\r\n", '"k"', "k'", "\ufeffk", "k\u200b", "\u00a0k", "a../b", "a/b../c"],
+)
+def test_a_key_that_another_program_would_not_find_is_refused(key: str) -> None:
+    """A shell left something around it, or the Go library writes it in another way."""
+    with pytest.raises(ConfigurationError) as refused:
+        check_key(key)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("key", ["a", "a b/ü.token", "a:b", "C:x", ".a", "a..", "login", "k.attrs"])
 def test_any_other_key_is_taken_as_it_is(key: str) -> None:
-    """Blanks and all."""
+    """Blanks inside and all."""
     assert check_key(key) == key
 
 

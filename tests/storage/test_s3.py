@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,8 +15,10 @@ from servers.script import Answer
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.s3 import S3Store
 from storage import dialects
 from storage.calls import failure
+from storage.contract import Deletions
 from storage.permissions import Credentials
 from storage.places import TIMEOUT, BucketPlace
 from storage.suites import FsspecObjectStoreContract
@@ -24,13 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from servers.objects import Bucket
+    from servers.objects import Bucket, ObjectServer
+    from servers.proxy import Proxy
 
     from betfair_session.storage.contract import TokenStore
     from storage.wire_contract import Line
 
 
-class _S3(FsspecObjectStoreContract):
+class _S3(FsspecObjectStoreContract, Deletions):
     """What is S3's alone."""
 
     dialect: ClassVar[dialects.Dialect] = dialects.S3
@@ -83,7 +87,7 @@ class _S3(FsspecObjectStoreContract):
     ) -> None:
         """Its last attempt was refused; of an earlier one nobody knows."""
         line.proxy.clear()
-        line.proxy.fail("PUT", Answer(500), times=9)
+        line.proxy.fail("PUT", dialects.s3(500, "InternalError"), times=9)
         store = line.store
         if whose != "ours":
             options = line.server.options(line.proxy.endpoint)
@@ -110,9 +114,9 @@ class _S3(FsspecObjectStoreContract):
 
 
 class TestS3OnMoto(_S3):
-    """moto's server."""
+    """moto's server, by https as almost every server is reached; SeaweedFS is by http."""
 
-    kind: ClassVar[str] = "moto"
+    kind: ClassVar[str] = "moto-tls"
 
 
 class TestS3OnSeaweed(_S3, Credentials):
@@ -162,6 +166,64 @@ def test_without_credentials_on_purpose_there_are_none(
     assert caught.value.reason == "forbidden"
     assert "NoCredentials" not in str(caught.value)
     assert not nobody.exists()
+
+
+def test_nobody_is_asked_for_an_mfa_code(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would block every store of the process; what the profile lacks is told instead."""
+    nobody.write_text(
+        "[profile mine]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/u\nregion = us-east-1\n"
+        "[profile base]\naws_access_key_id = k\naws_secret_access_key = s\n"
+    )
+    answer = io.StringIO("123456\n")
+    monkeypatch.setattr("sys.stdin", answer)
+    with open_store("s3://bucket", {"profile": "mine"}) as store:
+        for call in ("read", "create"):
+            error = failure(call, store, "")
+            assert (error.reason, error.landed) == ("forbidden", False)
+            assert "mfa_serial" in str(error)
+    assert answer.tell() == 0
+
+
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_renewed_keys_are_read(
+    bucket_on: Callable[[str], Bucket],
+    proxy_to: Callable[[ObjectServer], Proxy],
+    nobody: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str,
+) -> None:
+    """Tools rewrite the file under a program that runs for weeks, which opens one driver anew."""
+    bucket = bucket_on("moto")
+    proxy = proxy_to(bucket.server)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nobody))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    def renew(number: int) -> None:
+        nobody.write_text(
+            f"[default]\naws_access_key_id = KEY{number}\naws_secret_access_key = s\n"
+        )
+
+    renew(0)
+    filesystem = S3FileSystem(skip_instance_cache=True)
+    store = open_store(bucket.url() if whose == "ours" else (filesystem, bucket.name))
+    with store:
+        for number in range(4):
+            assert store.read("token", timeout=TIMEOUT) is None
+            proxy.fail(
+                lambda seen, key=f"KEY{number}/": key in seen.headers["authorization"],  # type: ignore[misc]
+                dialects.s3(400, "ExpiredToken"),
+                times=99,
+            )
+            renew(number + 1)
+            if whose != "ours":
+                assert failure("read", store, "").reason == "forbidden"
+                return
+        assert isinstance(store, S3Store)
+        kept = store._processes[os.getpid()]
+        assert store.read("token", timeout=TIMEOUT) is None
+    assert (kept.take(), len(proxy.requests)) == (None, 9)
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])

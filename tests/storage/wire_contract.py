@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
+from unittest.mock import ANY
 
 import pytest
 from servers.objects import ProgramServer
@@ -127,10 +128,26 @@ class OnTheWire:
             self._refuse(line, call, self.dialect.say(status, code), "forbidden", landed=False)
 
     @pytest.mark.parametrize("call", CALLS)
-    def test_a_page_in_between_is_told(self, line: Line, call: str) -> None:
-        """A gateway's page in place of an answer is an error, whatever its status."""
-        self._refuse(line, call, dialects.page(403), "forbidden", landed=False)
-        self._refuse(line, call, dialects.page(502), "server")
+    def test_rejected_credentials_are_looked_for_anew_once(self, line: Line, call: str) -> None:
+        """Key files are rewritten while a program runs; the driver would never read them again."""
+        for status, code in self.dialect.rejected:
+            line.proxy.clear()
+            line.proxy.fail("*", self.dialect.say(status, code), times=2)
+            error = failure(call, line.store, line.version)
+            assert (error.reason, error.landed, line.methods) == ("forbidden", False, [ANY, ANY])
+        line.proxy.fail("*", self.dialect.say(*self.dialect.rejected[0]))
+        CALLS[call](line.store, line.version, TIMEOUT)
+        if call != "read":
+            assert line.state() == CHANGED[call]
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_page_in_between_is_told(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        """A proxy's page is not the store's word, whatever its status, and no conflict."""
+        monkeypatch.setattr(gcs, "_is_emulator", lambda _: False)  # of one less is asked
+        for status in (400, 403, 407, 409, 412, 429, 502, 503):
+            self._refuse(line, call, dialects.page(status), "server", landed=call != "read")
 
     @pytest.mark.parametrize("call", ["read", "delete"])
     def test_a_404_of_somebody_else_is_no_missing_object(
@@ -140,7 +157,7 @@ class OnTheWire:
         monkeypatch.setattr(gcs, "_is_emulator", lambda _: False)  # fake-gcs-server names nothing
         plain = Answer(404, b"404 page not found\n", {"Content-Type": "text/plain"})
         for answer in (dialects.page(404), plain, Answer(404, b"", {})):
-            self._refuse(line, call, answer, "server", landed=False)
+            self._refuse(line, call, answer, "server", landed=call != "read")
 
     @pytest.mark.parametrize("call", WRITES)
     def test_a_write_that_a_gateway_gave_up_may_have_landed(self, line: Line, call: str) -> None:

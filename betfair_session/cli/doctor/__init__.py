@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from betfair_session.storage import open_store
 from betfair_session.storage.location import check_key
 
 from .account import examine_token
-from .findings import problem, unchecked, warning
+from .findings import problem, unchecked
 from .hosts import compare_clocks, examine_hosts
 from .settings import Settings
 from .storage import examine_store
@@ -83,16 +82,15 @@ def _examine(
     opened = _open(chosen, settings)
     if isinstance(opened, tuple):
         stack.enter_context(opened[0])
-        with _heard() as said:
-            findings, clock = examine_store(*opened, seconds)
+        findings, clock = examine_store(*opened, seconds)
         yield from findings
-        yield from (warning("store", text) for text in said)
         readable = findings[0].state == "ok"
         clocks += [clock] if clock else []
     else:
         yield opened
     begin("Betfair's identity hosts")
-    findings, theirs = examine_hosts(settings, seconds)
+    store = opened[0] if isinstance(opened, tuple) else None
+    findings, theirs = examine_hosts(settings, seconds, store=store)
     yield from findings
     yield compare_clocks([*theirs, *clocks])
     begin("the stored token")
@@ -114,20 +112,6 @@ def _open(chosen: Namespace, settings: Settings) -> tuple[TokenStore, str] | Fin
         return open_store(place.store, place.storage_options), key
     except BetfairSessionError as error:
         return problem("store", error)
-
-
-@contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Collect what the library warns of, such as files that others can read, instead of showing."""
-    said: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("betfair_session")
-    logger.handlers, shown = [handler], logger.handlers
-    try:
-        yield said
-    finally:
-        logger.handlers = shown
 
 
 def _lines(finding: Finding) -> str:

@@ -21,12 +21,15 @@ from betfair_session.exceptions import (
 )
 from betfair_session.jurisdictions import jurisdiction
 from betfair_session.secret import Secret
+from betfair_session.storage.driver import DriverStore
 from betfair_session.transport import NoAnswerError, Transport, checked_verify
 
 from .findings import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
     from betfair_session.answer import Answer
+    from betfair_session.jurisdictions import Jurisdiction
+    from betfair_session.storage.contract import TokenStore
 
     from .settings import Settings
 
@@ -34,10 +37,18 @@ _FAR = 5.0
 """Seconds of difference between two clocks that are worth a warning; HTTP dates are whole."""
 
 _NOBODY = "look at the network, at HTTPS_PROXY, and at any firewall in between"
-_ANOTHER = (
-    "somebody else answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
-    "names the authority that vouches for it"
-)
+# By what the reason holds.
+_ADVICE = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "somebody else answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
+        "names the authority that vouches for it"
+    ),
+    "a proxy answered 407": (
+        "put user and password into the proxy's variable: HTTPS_PROXY=http://user:password@proxy:80"
+    ),
+    "a proxy answered 403": "have the proxy let this host through, or name the host in NO_PROXY",
+    "a proxy answered": "ask who runs the proxy why it cannot reach this host",
+}
 
 
 @dataclass(frozen=True)
@@ -48,29 +59,27 @@ class Clock:
     ahead: float
 
 
-def examine_hosts(settings: Settings, seconds: float) -> tuple[list[Finding], list[Clock]]:
+def examine_hosts(
+    settings: Settings, seconds: float, *, store: TokenStore | None
+) -> tuple[list[Finding], list[Clock]]:
     """Ask both hosts.
 
     Args:
         settings: the variables, which may name other hosts.
         seconds: how long each may take.
+        store: where the token is, whose driver may use a proxy; None where it cannot be opened.
 
     Returns:
         The findings, and the hosts' clocks.
     """
     try:
         usual = jurisdiction(settings.get("BETFAIR_JURISDICTION") or "international")
-        plain = https_base(
-            settings.get("BETFAIR_IDENTITY_URL") or usual.identity_url, name="BETFAIR_IDENTITY_URL"
-        )
-        cert = https_base(
-            settings.get("BETFAIR_IDENTITY_CERT_URL") or usual.identity_cert_url,
-            name="BETFAIR_IDENTITY_CERT_URL",
-        )
+        plain, cert = _bases(settings, usual)
         verify = checked_verify(settings.get("BETFAIR_CA_BUNDLE") or True)
     except BetfairSessionError as error:
         return [unchecked("identity", str(error))], []
-    findings, clocks = [], []
+    clocks: list[Clock] = []
+    findings = _ways([plain, cert], store)
     # What the login's host says to a keepAlive is not documented: any answer will do.
     for name, base, strict in (("identity", plain, True), ("certlogin", cert, False)):
         finding, clock = _ask(
@@ -82,6 +91,41 @@ def examine_hosts(settings: Settings, seconds: float) -> tuple[list[Finding], li
     if unsure and any(finding.state == "problem" for finding in findings):
         findings.append(warning("identity", f"not known for sure for {usual.name}: {usual.unsure}"))
     return findings, clocks
+
+
+def _bases(settings: Settings, usual: Jurisdiction) -> tuple[str, str]:
+    """Return where keepAlive and certlogin go."""
+    return (
+        https_base(
+            settings.get("BETFAIR_IDENTITY_URL") or usual.identity_url, name="BETFAIR_IDENTITY_URL"
+        ),
+        https_base(
+            settings.get("BETFAIR_IDENTITY_CERT_URL") or usual.identity_cert_url,
+            name="BETFAIR_IDENTITY_CERT_URL",
+        ),
+    )
+
+
+def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
+    """Tell what goes by a proxy, where the environment names one for https."""
+    if not _proxy_for("https://any.invalid/"):
+        return []
+    ways = []
+    for base in bases:
+        proxy = _proxy_for(base)
+        host = Endpoint("keepAlive", base).host
+        ways.append(f"{host} by {proxy}" if proxy else f"{host} directly, by NO_PROXY")
+    if isinstance(store, DriverStore):
+        ways.append(f"for {store.label} its driver, {store.module}, reads the same variables")
+    return [fine("proxy", f"the environment names one: {'; '.join(ways)}")]
+
+
+def _proxy_for(url: str) -> str:
+    """Return the proxy's host and port, without the password that may stand before them; or ""."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy: str = select_proxy(url, get_environ_proxies(url)) or ""
+    return proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")
 
 
 def compare_clocks(clocks: list[Clock]) -> Finding:
@@ -121,7 +165,7 @@ def _ask(
         except ConfigurationError as error:
             return problem(name, error), None
         except NoAnswerError as error:
-            advice = _ANOTHER if "CERTIFICATE_VERIFY_FAILED" in error.detail else _NOBODY
+            advice = next((_ADVICE[words] for words in _ADVICE if words in error.detail), _NOBODY)
             return problem(name, _unreachable(endpoint, error.detail), advice), None
         took = time.monotonic() - began
     clock = _clock(endpoint, dates)

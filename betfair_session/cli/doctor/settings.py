@@ -11,6 +11,7 @@ from betfair_session.cli.words import with_variable
 from betfair_session.dotenv import read_dotenv
 from betfair_session.environment import NAMES, Environment
 from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.secret import ODD_WORDS, Secret, odd
 
 from .findings import Finding, fine, problem, unchecked, warning
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 _DOTENV = ".env"
 _NAME = "configuration"
+# What may well have several lines, and spaces around it.
+_OF_LINES = frozenset(
+    {
+        "BETFAIR_CERT_PEM",
+        "BETFAIR_KEY_PEM",
+        "BETFAIR_PKCS12_BASE64",
+        "BETFAIR_STORAGE_OPTIONS",
+    }
+)
 _ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
 
 
@@ -46,9 +56,8 @@ class Settings:
         return bool(self.get("BETFAIR_SESSION_STORE") and self.get("BETFAIR_SESSION_KEY"))
 
     def get(self, name: str) -> str:
-        """Return a variable's value, or "" when it is not set."""
-        value = os.environ.get(name, self._file.get(name, ""))
-        return value if value.strip() else ""
+        """Return a variable's value as every command reads it, or "" when it is not set."""
+        return self.environment.get(name)
 
     def examine(self, *, place: bool) -> list[Finding]:
         """Look at the variables.
@@ -56,14 +65,16 @@ class Settings:
         Args:
             place: whether the store and the key have to be among them.
         """
+        told = ""
         try:
             self.environment.require(place=place)
             self.client = self.environment.client()
         except ConfigurationError as error:
-            first = problem(_NAME, error, text=with_variable(str(error)))
+            first = problem(_NAME, error, text=with_variable(error))
+            told = error.argument
         else:
             first = fine(_NAME, self._origins())
-        return [first, *self._strangers(), *self._open_file()]
+        return [first, *self._spoilt(told), *self._strangers(), *self._open_file()]
 
     def examine_certificate(self) -> list[Finding]:
         """Look at the client certificate; whether it was uploaded, only a login can tell."""
@@ -105,6 +116,24 @@ class Settings:
         return "; ".join(
             f"from {place}: {', '.join(found)}" for place, found in places.items() if found
         )
+
+    def _spoilt(self, told: str) -> list[Finding]:
+        """Find values that look as if a shell, an editor or a secret manager added something.
+
+        Args:
+            told: the variable that was told of already.
+        """
+        found = []
+        for name in (each for each in NAMES if self.get(each) and each not in _OF_LINES):
+            kind = odd(Secret(self.get(name)))
+            if kind and name != told:
+                advice = f"take it out of {name}, unless it is really part of the value"
+                found.append(warning(_NAME, f"{name} {ODD_WORDS[kind]}", advice))
+            elif os.environ.get(name, self._file.get(name)) != self.get(name):
+                text = f"{name} begins with a byte order mark or ends in a line end"
+                advice = "this library leaves it out, other programs may not: write it without"
+                found.append(warning(_NAME, text, advice))
+        return found
 
     def _strangers(self) -> list[Finding]:
         """Find variables that are named like ours and that nothing reads: most likely mistyped."""

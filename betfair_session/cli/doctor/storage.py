@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from betfair_session.cli import ERROR, REFUSED, STORE
@@ -13,7 +15,8 @@ from betfair_session.cli.status import refusal_hint, token_words
 from betfair_session.cli.words import login_words
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.inspection import inspect
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
+from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -22,13 +25,29 @@ from .findings import Finding, fine, problem, warning
 from .hosts import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from betfair_session.inspection import Inspection
     from betfair_session.storage.contract import TokenStore
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
+_CLOUDS = {"s3": "aws", "s3a": "aws", "gs": "google", "gcs": "google"} | dict.fromkeys(
+    ("abfs", "abfss", "az"), "azure"
+)
+# The variables by which each cloud's drivers find files: keys, tokens, authorities.
+_KEY_FILES = {
+    "aws": (
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONFIG_FILE",
+        "AWS_CA_BUNDLE",
+    ),
+    "google": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "azure": ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"),
+}
+_LONG = 200  # characters; a path is shorter, a key that was put in its place is longer
 _CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
 
 
@@ -47,13 +66,56 @@ def examine_store(
     """
     try:
         see_directory(store)
-        found = inspect(store, key, timeout=seconds)
+        with _heard() as said:
+            found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
-        return [problem("store", error)], None
+        return [problem("store", error), *_surroundings(store)], None
     clock = Clock("the store", found.now - time.time()) if found.clock else None
     described = _described(store, key, found)  # before a directory is made
-    probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
+    described += [*(warning("store", text) for text in said), *_surroundings(store)]
+    with _heard():  # what it says there is among the findings
+        probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
     return [*described, *probe, _next_login(found)], clock
+
+
+def _surroundings(store: TokenStore) -> list[Finding]:
+    """Find variables of the store's cloud that are spoilt, or name a file that cannot be read.
+
+    Its driver may take that for missing credentials, or ask another service instead.
+    """
+    scheme = store.label.removeprefix("obstore+").partition("://")[0]
+    cloud = _CLOUDS.get(scheme, "none")
+    found = []
+    for name in sorted(os.environ):
+        kind = odd(Secret(os.environ[name])) if name.startswith(f"{cloud.upper()}_") else ""
+        if kind:
+            found.append(warning("store", f"{name} {ODD_WORDS[kind]}", "take it out"))
+    for name in _KEY_FILES.get(cloud, ()):
+        path = os.environ.get(name)
+        try:
+            with open(os.path.expanduser(path or os.devnull), "rb"):
+                continue
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no path"
+        # Somebody may have put the key itself where its path belongs.
+        shown = f" {path}" if path and os.path.isabs(path) and len(path) < _LONG else ""
+        text = f"the file{shown} that {name} names cannot be read: {reason}"
+        found.append(warning("store", text, "put the file there, or correct the variable"))
+    return found
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Collect what the library warns of, such as files that others can read, instead of showing."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("betfair_session")
+    logger.handlers, shown = [handler], logger.handlers
+    try:
+        yield said
+    finally:
+        logger.handlers = shown
 
 
 def _described(store: TokenStore, key: str, found: Inspection) -> list[Finding]:
@@ -96,7 +158,9 @@ class Probe:
         """
         self._store = store
         self._key = key
-        self._name = f"{key}.doctor-{secrets.token_hex(4)}"
+        # By a lock's name, a store that may not keep conditions tries them out itself.
+        self._name = f"{key}.doctor-{secrets.token_hex(4)}{LOCK_SUFFIX}"
+        self._doubtful = store.probe
         self._seconds = seconds
 
     def run(self, *, locked: bool) -> list[Finding]:
@@ -108,7 +172,7 @@ class Probe:
         began = time.monotonic()
         try:
             try:
-                kept = self._write()
+                kept, version = self._write()
             finally:
                 left = self._remove()
         except VersionConflict:
@@ -123,10 +187,15 @@ class Probe:
         text = f"{self._name!r} was written, read, replaced and removed in {took}"
         advice = "remove it yourself; `logout` could not remove the token either"
         writing = warning(_WRITING, str(left), advice) if left else fine(_WRITING, text)
+        if kept and self._store.atomic:
+            writing = self._unwritable(version, self._key, self._key + LOCK_SUFFIX) or writing
         return [writing, self._shared(kept=kept)]
 
-    def _write(self) -> bool | None:
-        """Return whether conditions are kept; None when reads do not show what was written."""
+    def _write(self) -> tuple[bool | None, str]:
+        """Return whether conditions are kept, and a version that no other object ever had.
+
+        None instead, when reads do not show what was written.
+        """
         store, name, seconds = self._store, self._name, self._seconds
         first, second, third, fourth = _CONTENTS
         version = store.create(name, first, timeout=seconds)
@@ -138,7 +207,32 @@ class Probe:
             kept = self._conflicts(
                 lambda: store.replace_if_version(name, fourth, version, timeout=seconds)
             )
-        return kept if shown else None
+        return kept if shown else None, version
+
+    def _unwritable(self, version: str, *names: str) -> Finding | None:
+        """Find out whether the token or its lock cannot be written, although another object can.
+
+        Each is sent what it holds, on a condition that cannot hold. A store that would write says
+        so by a conflict; nothing changes, not even the time, which may stand for a verification.
+
+        Args:
+            version: one that none of them ever had.
+            names: the objects.
+        """
+        for name in names:
+            try:
+                stored = self._store.read(name, timeout=self._seconds)
+                if stored is None and self._doubtful:
+                    continue  # it may take any condition on an object that is not there
+                content = stored.content if stored else b""
+                self._store.replace_if_version(name, content, version, timeout=self._seconds)
+            except VersionConflict:
+                continue
+            except StoreError as error:
+                alone = error.reason == "forbidden" and not isinstance(self._store, LocalStore)
+                advice = f"no login could be stored: let {name!r} be written" if alone else ""
+                return problem(_WRITING, error, advice)
+        return None
 
     def _remove(self) -> StoreError | None:
         try:
@@ -161,8 +255,8 @@ class Probe:
 
     def _shared(self, *, kept: bool) -> Finding:
         label = self._store.label
-        if not kept:
-            text = f"{label} ignores the conditions of writes, so each process logs in by itself"
+        if not kept or (self._doubtful and not self._store.atomic):
+            text = f"{label} does not keep the conditions of writes, so each process logs in alone"
             return warning(_SHARED, text, _STORES)
         if not self._store.atomic:
             text = f"this library does not vouch for {label}, so each process logs in by itself"
@@ -171,18 +265,27 @@ class Probe:
 
     def _refused(self, error: StoreError, *, locked: bool) -> Finding:
         """Tell of a failed write: the permissions may name the two objects and no other."""
-        if error.reason != "forbidden":
+        if error.reason != "forbidden" or isinstance(self._store, LocalStore):
             return problem(_WRITING, error)
         if locked and self._may_write_lock():
             text = (
-                f"{self._key + LOCK_SUFFIX!r} may be written, {self._name!r} may not, so whether "
-                "the store keeps conditions was not tried"
+                f"the token and its lock may be written, {self._name!r} may not, so whether the "
+                "store keeps conditions was not tried"
             )
-            return warning(_WRITING, text, f"to try it, allow {self._key}.doctor-* as well")
+            advice = f"to try it, allow {self._key}.doctor-* as well"
+            return self._unwritable_beside_lock() or warning(_WRITING, text, advice)
         advice = (
             f"or, if the permissions name single objects, allow {self._key}.doctor-* for this check"
         )
         return problem(_WRITING, error, advice)
+
+    def _unwritable_beside_lock(self) -> Finding | None:
+        """Try the token with the version of the lock, which it never had."""
+        try:
+            lock = self._store.read(self._key + LOCK_SUFFIX, timeout=self._seconds)
+        except StoreError:
+            return None
+        return self._unwritable(lock.version, self._key) if lock else None
 
     def _may_write_lock(self) -> bool:
         """Try to create the lock, which exists: a conflict tells that only that was wrong."""

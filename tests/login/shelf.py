@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from betfair_session.lease.flow import Clock
+from betfair_session.clocks import Clock
 from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
 
 
@@ -16,7 +16,6 @@ class Shelf(TokenStore):
         modified: when every object was written, by the store's clock.
         now: the store's clock in its answers; None if the driver hides it.
         clock: the store's clock when it is asked for it.
-        ignores_conditions: whether a conditional write always succeeds.
     """
 
     label = "the shelf"
@@ -30,7 +29,6 @@ class Shelf(TokenStore):
         self.modified: float | None = 5000.0
         self.now: float | None = 5010.0
         self.clock: float | None = None
-        self.ignores_conditions = False
         self._versions = 0
 
     def _note(self, call: str, key: str, timeout: float) -> None:
@@ -57,14 +55,14 @@ class Shelf(TokenStore):
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """See TokenStore."""
         self._note("create", key, timeout)
-        if key in self.objects and not self.ignores_conditions:
+        if key in self.objects:
             raise VersionConflict(key)
         return self._put(key, content)
 
     def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
         """See TokenStore."""
         self._note("replace_if_version", key, timeout)
-        if self.objects.get(key, (b"", ""))[1] != version and not self.ignores_conditions:
+        if self.objects.get(key, (b"", ""))[1] != version:
             raise VersionConflict(key)
         return self._put(key, content)
 
@@ -73,9 +71,11 @@ class Shelf(TokenStore):
         self._note("replace", key, timeout)
         return self._put(key, content)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """See TokenStore."""
         self._note("delete", key, timeout)
+        if version is not None and self.objects.get(key, (b"", ""))[1] != version:
+            raise VersionConflict(key)
         self.objects.pop(key, None)
 
     def server_now(self, *, timeout: float) -> float | None:
@@ -104,6 +104,14 @@ class HandClock(Clock):
     def wall(self) -> float:
         """See Clock."""
         return self.at + 8900
+
+    def steady(self) -> float:
+        """See Clock."""
+        return self.at + 300
+
+    def boot(self) -> str:
+        """See Clock."""
+        return "this boot"
 
     def sleep(self, seconds: float) -> None:
         """See Clock."""
