@@ -334,11 +334,18 @@ class _Conditional:
                 version = self._write(asking=True)
             except Exception as error:
                 status = condition_refused(error) if store.probe else ""
-                if not status or (status == "412" and not lock):
+                status = "" if status == "412" and not lock else status
+                # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
+                doubtful = judge(error, cloud=True).reason == "doubtful"
+                if not (status or doubtful):
                     raise
                 failed = error
             else:
                 return self._try_out(version) if lock and store.probe else version
+            if doubtful and not self._holds():
+                raise Refusal(412, "PreconditionFailed", "another write was first")
+            if not status:
+                raise failed
             # Another writer may have been faster; only the same answer twice, while the condition
             # holds, is the server's own manner.
             if status == "412" and not self._holds():

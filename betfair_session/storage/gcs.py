@@ -206,11 +206,16 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bo
 
     Google's servers say what is missing, and what else stands in their place with TLS does not.
     """
-    own = emulator or signed
-    with suppress(ValueError, KeyError, TypeError):
-        text, own = str(json.loads(text)["error"]["message"]), True
-    code = ""
-    if status == HTTPStatus.NOT_FOUND:
+    code, own = "", emulator or signed
+    with suppress(ValueError, KeyError, TypeError, IndexError):
+        error = json.loads(text)["error"]
+        text, own = str(error["message"]), True
+        code = str(error["errors"][0]["reason"])
+    if status == HTTPStatus.PRECONDITION_FAILED and own:
+        # An organisation's policy has the same reason.
+        code = "OrgPolicyConstraintFailed" if "constraints/" in text else "conditionNotMet"
+    elif status == HTTPStatus.NOT_FOUND:
+        code = ""
         if _SAID in text:
             code = _NO_OBJECT
         elif upload or ("bucket" in text.lower() and "object" not in text.lower()):
