@@ -10,6 +10,8 @@ that its botocore does not know, conditions among them.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .contract import MAX_READ, StoredObject
@@ -39,6 +41,7 @@ class S3Store(LoopStore):
     probe = True
     deletes_versions = False
     _met = False
+    _digests = False
     module = "s3fs"
     extra = "s3"
     filesystem = "S3FileSystem"
@@ -90,9 +93,10 @@ class S3Store(LoopStore):
         client = run(loop, filesystem.set_session, timeout=OPENING)
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore frames a body to put a checksum behind it, which other servers
-            # refuse, or keep as content. Amazon's Object Lock needs the checksum.
+            # refuse, or keep as content. Object Lock needs one; elsewhere Content-MD5 serves.
             for name in _CHECKSUMS - config.keys():
                 setattr(client.meta.config, name, "when_required")
+            self._digests = "request_checksum_calculation" not in config
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         client.meta.events.unregister("before-call.s3", add_expect_header)
         if not filesystem.anon and client._request_signer._credentials is None:
@@ -144,6 +148,9 @@ class S3Store(LoopStore):
         version: str | None,
     ) -> str:
         condition = {"IfNoneMatch": "*"} if absent else {"IfMatch": version} if version else {}
+        if self._digests:
+            digest = hashlib.md5(content, usedforsecurity=False).digest()
+            condition["ContentMD5"] = base64.b64encode(digest).decode()
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
         return version_in(answer.get("ETag"))
 
