@@ -211,7 +211,7 @@ class SharedLogin(Call):
             yield from self._read_token()
             if self.version != self.base or not self._useless():
                 return False  # another wrote: begin anew
-        self.mine = self._failed(SHORT, "store")
+        self.mine = self._failed(SHORT, "store").but(logins=self.mine.logins)  # none was made
         raise self.errors.unwritable(self.failure)
 
     def _publish(self) -> Steps[None]:

@@ -648,6 +648,7 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
     given = script.play.asked
     assert isinstance(given, m.WriteLock)
     assert (given.lock.state, given.lock.login_class) == (locks.FAILED, "store")
+    assert given.lock.logins == (START,)  # the earlier one: this call has made none
     script.tell(m.Written("L2"), m.Failed("error", str(error)))
 
 

@@ -510,6 +510,14 @@ def test_a_step_of_the_machines_clock_shortens_no_ban() -> None:
     assert "server_now" not in stage.calls
 
 
+def test_a_step_of_the_machines_clock_releases_no_brake() -> None:
+    """Four logins in the last minute stay four in the last minute."""
+    stage = Stage(local(state=locks.DONE, logins=(8990.0, 8993.0, 8996.0, 9000.0)))
+    stage.clock.wall = lambda: stage.clock.at + 8900 + 120.0  # type: ignore[method-assign]
+    stage.start()
+    assert stage.tell(m.DEAD) == m.Failed("brake", not_before=9050.0)
+
+
 @pytest.mark.parametrize("fields", [{"boot": "another"}, {"boot": ""}, {"up": 401.0}])
 def test_a_lock_from_another_machine_or_start_is_as_old_as_its_file(fields: object) -> None:
     """So is one of a version that notes no such clock, and one from the future."""
