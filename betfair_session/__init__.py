@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .identity import Check as Check, IdentityClient as IdentityClient
     from .jurisdictions import Jurisdiction as Jurisdiction
     from .keepalive import KeepAlive as KeepAlive, Report as Report
-    from .lease.settings import LeaseSettings as LeaseSettings
+    from .login.settings import LeaseSettings as LeaseSettings
     from .manager import SessionManager as SessionManager
     from .secret import Secret as Secret
     from .session import Session as Session
@@ -81,7 +81,7 @@ _HOMES = {
     "identity": ["Check", "IdentityClient"],
     "jurisdictions": ["Jurisdiction"],
     "keepalive": ["KeepAlive", "Report"],
-    "lease.settings": ["LeaseSettings"],
+    "login.settings": ["LeaseSettings"],
     "manager": ["SessionManager"],
     "secret": ["Secret"],
     "session": ["Session"],

@@ -1,22 +1,118 @@
-"""Time that goes on while a machine sleeps or a function is frozen: one of the clocks does."""
+"""Time that goes on while a machine sleeps or a function is frozen: one of two clocks does.
+
+The steady clock never steps, but may stand still in a machine that is suspended, and does in one
+that is frozen whole, as serverless functions are. The wall clock is right afterwards, but may step.
+What decides whether something is still trusted is therefore counted by the one that went further.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
 import time
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Times: TypeAlias = tuple[float, float]
+"""One moment by the steady clock and by the wall clock, seconds."""
 
 
-def now() -> tuple[float, float]:
-    """Return the times of the monotonic clock and of the wall clock, seconds."""
-    return time.monotonic(), time.time()
+def _steady_clock() -> Callable[[], float]:
+    """Return a clock that never steps, and that goes on in a suspended machine if there is one.
+
+    Linux counts that time in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC, and `time.monotonic` counts
+    it on neither: clock_gettime(2) and (3), mach_absolute_time(3).
+    """
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        try:
+            clock = partial(time.clock_gettime, getattr(time, name))
+            clock()
+        except (AttributeError, OSError):  # not on this system
+            continue
+        return clock
+    return time.monotonic
 
 
-def passed(since: tuple[float, float]) -> float:
-    """Return the seconds since then, by the clock that counted more of them.
+steady = _steady_clock()
+wall = time.time
+
+
+def now() -> Times:
+    """Return this moment."""
+    return steady(), wall()
+
+
+def later(moment: Times, seconds: float) -> Times:
+    """Return the moment so many seconds after another; before it if they are below 0."""
+    return moment[0] + seconds, moment[1] + seconds
+
+
+def passed(since: Times) -> float:
+    """Return the seconds since a moment, by the clock that counted more of them.
 
     Args:
-        since: what `now` returned.
+        since: the moment.
 
     Returns:
         The seconds; too many when the wall clock was set ahead meanwhile.
     """
     return max(clock - then for clock, then in zip(now(), since, strict=True))
+
+
+def reached(moment: Times) -> bool:
+    """Tell whether either clock shows that a moment has come."""
+    return steady() >= moment[0] or wall() >= moment[1]
+
+
+def earlier(one: Times, other: Times) -> Times:
+    """Return the moment that is reached as soon as one of two is."""
+    return min(one[0], other[0]), min(one[1], other[1])
+
+
+class Clock:
+    """The system's time and randomness, in one place, so that a test can bring its own."""
+
+    def mono(self) -> float:
+        """Return the monotonic time, seconds."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Return the machine's time, seconds since the epoch."""
+        return wall()
+
+    def steady(self) -> float:
+        """Return a time that never steps, and goes on in a suspended machine if it can; seconds."""
+        return steady()
+
+    def boot(self) -> str:
+        """Name this run of the machine, from its start, by which `steady` counts; "" if unknown."""
+        return _boot()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def jitter(self) -> float:
+        """Return a random number from 0 to 1, another one in every forked process."""
+        return int.from_bytes(os.urandom(4), "big") / 2**32
+
+    def nonce(self) -> str:
+        """Return a random name, another one in every forked process."""
+        return os.urandom(8).hex()
+
+
+SYSTEM_CLOCK = Clock()
+
+
+@functools.cache
+def _boot() -> str:
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return ""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from .deadline import interruption
 from .value import Value
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Event(Value):
 
     - "refused": Betfair refused a login, now or a moment ago, or there were too many;
     - "cannot tell": Betfair or the store gave no clear answer, or another login took too long;
-      within a trust window's session the call may go on with the token that it has;
+      within a trust window's session the call may go on with the token that it has, and when the
+      store cannot be read, with one that Betfair calls alive: then "resumed" follows;
     - "failed": what was given cannot work, such as the certificate or the key.
 
     On the way there may be
@@ -117,5 +119,7 @@ class Reporter:
                 event = self._waiting.popleft()
                 try:
                     self._hook(event)
-                except Exception:  # noqa: BLE001 - it is the caller's code
+                except Exception as error:  # it is the caller's code
+                    if interruption(error):
+                        raise
                     _log.exception("the hook for events failed")

@@ -10,11 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import requests
-
 from .auth import BetfairAuth
 from .closing import Closable
-from .deadline import OverrunError, run_within
+from .deadline import OverrunError, interruption, run_within
 from .endpoint import https_base
 from .exceptions import BetfairSessionError, ConfigurationError
 from .jurisdictions import is_betfairs
@@ -36,6 +34,8 @@ from .transport import checked_proxies, checked_seconds, checked_verify
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+
+    import requests
 
     from .session import Session
 
@@ -153,7 +153,9 @@ class Exchange(Closable):
                 raise
             what = f"had no answer from {self._host}, nor a session to repeat it with: {error}"
             raise exchange_error(name, what, unknown=True) from error
-        except (requests.RequestException, OSError, ValueError) as error:
+        except Exception as error:  # requests' own, or a tracer's, say, of any kind
+            if interruption(error):
+                raise
             detail = describe(error)
         else:
             unknown = budget.unknown > 0

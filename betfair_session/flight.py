@@ -7,10 +7,10 @@ import copy
 import os
 import threading
 import time
-from concurrent.futures import Future, InvalidStateError, TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, InvalidStateError, wait as wait_for
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .deadline import NoThreadError, start
+from .deadline import NoThreadError, interruption, start
 from .exceptions import (
     ConfigurationError,
     IdentityUnavailable,
@@ -98,10 +98,9 @@ class SingleFlight(Generic[_T]):
                     "a signal handler may not ask for the token that its own thread is getting"
                 )
                 raise ConfigurationError(message)
-            try:
-                error = call.exception(max(deadline - time.monotonic(), 0))
-            except FutureTimeoutError:
-                raise _too_slow() from None
+            if not wait_for([call], max(deadline - time.monotonic(), 0)).done:
+                raise _too_slow()
+            error = call.exception()
             if error is None:
                 return call.result(), False
             _share(error, call.deadline, deadline)
@@ -201,7 +200,7 @@ def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
 
     That is so for the end of its own time, and for its being interrupted.
     """
-    if isinstance(error, LoginTimeout) or not isinstance(error, Exception):
+    if isinstance(error, LoginTimeout) or not isinstance(error, Exception) or interruption(error):
         return
     if isinstance(error, IdentityUnavailable | StoreUnavailable):
         late = time.monotonic() > its_deadline - _SHORT

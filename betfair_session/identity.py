@@ -7,8 +7,10 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from . import clocks
 from .certificates import Certificate
 from .closing import Closable
+from .deadline import interruption
 from .endpoint import Endpoint, https_base
 from .exceptions import ConfigurationError, IdentityUnavailable
 from .jurisdictions import jurisdiction as find_jurisdiction
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from .answer import Answer
     from .certificates.source import StrPath
+    from .clocks import Times
     from .jurisdictions import Jurisdiction
     from .transport import Sendable
 
@@ -46,7 +49,8 @@ class Check(Value):
         token: the token to use from now on when alive, else None; `reveal()` gives the text.
         verified_at: the `time.monotonic` at which Betfair was asked, or None when unknown.
         expires_at: the `time.monotonic` at about which the session ends unless it is kept alive,
-            by the jurisdiction's usual length; None where that is not known.
+            by the jurisdiction's usual length; None where that is not known. That clock may stand
+            still while a machine sleeps; see `expired`.
         error: why Betfair cannot tell.
     """
 
@@ -55,6 +59,12 @@ class Check(Value):
     verified_at: float | None = None
     expires_at: float | None = None
     error: IdentityUnavailable | None = None
+    _ends: Times | None = None
+
+    @property
+    def expired(self) -> bool:
+        """Whether `expires_at` is over, any sleep of the machine included; False if unknown."""
+        return self._ends is not None and clocks.reached(self._ends)
 
 
 class IdentityClient(Closable):
@@ -207,9 +217,9 @@ class IdentityClient(Closable):
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)
         given = self._given(username, password)
-        end = time.monotonic() + self._seconds(timeout)
+        began, seconds = clocks.now(), self._seconds(timeout)
         code = _two_step(code)
-        seconds = end - time.monotonic()
+        seconds -= clocks.passed(began)  # who closes the lid before typing it comes too late
         if seconds <= 0:
             # Others of the fleet no longer count on this login.
             message = (
@@ -246,7 +256,7 @@ class IdentityClient(Closable):
         """
         token = Secret(token)
         _check_sendable(token, "token")
-        asked = time.monotonic()
+        asked, began = time.monotonic(), clocks.now()
         try:
             alive = self.keep_alive(token, timeout=timeout)
         except IdentityUnavailable as error:
@@ -254,8 +264,11 @@ class IdentityClient(Closable):
         if alive is None:
             return Check("dead", verified_at=asked)
         length = self._jurisdiction.session_length
-        expires = None if length is None else asked + length.total_seconds()
-        return Check("alive", alive, verified_at=asked, expires_at=expires)
+        if length is None:
+            return Check("alive", alive, verified_at=asked)
+        seconds = length.total_seconds()
+        ends = clocks.later(began, seconds)
+        return Check("alive", alive, verified_at=asked, expires_at=asked + seconds, _ends=ends)
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
         """Ask whether a session lives, and extend it.
@@ -383,7 +396,9 @@ def _two_step(code: Secret | Callable[[], str] | None) -> Secret | None:
         return None
     try:
         found = Secret(code() if callable(code) else code)
-    except Exception as error:  # noqa: BLE001 - it is the caller's code
+    except Exception as error:
+        if interruption(error):
+            raise
         message = f"the two-step code could not be had: {type(error).__name__}"
     else:
         if found.reveal() != "":

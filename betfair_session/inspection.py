@@ -1,30 +1,22 @@
-"""What lies in one place: read without changing anything, and without asking Betfair.
-
-What the lock object means is asked of the very machine that decides for every call.
-"""
+"""What lies in one place: read without changing anything, and without asking Betfair."""
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .lease import lock as locks, messages as m
-from .lease.flow import fingerprint
-from .lease.machine import begin, step
-from .lease.settings import LeaseSettings
-from .lease.state import MARGIN, recent
+from .clocks import SYSTEM_CLOCK
+from .login import lock as locks
+from .login.settings import LeaseSettings
 from .storage.location import LOCK_SUFFIX
-from .tokens import parse_token
+from .tokens import fingerprint, is_blank, parse_token
 from .value import Value
 
 if TYPE_CHECKING:
-    from .lease.lock import Lock
+    from .login.lock import Lock
     from .storage.contract import StoredObject, TokenStore
 
     Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
-
-_FAILURES: dict[str, Readiness] = {"unknown": "unanswered", "store": "unstored"}
 
 
 class Login(Value):
@@ -33,9 +25,10 @@ class Login(Value):
     Attributes:
         state: "free"; "held": somebody is logging in; "refused": Betfair refused the last login,
             and no other is tried yet; "unanswered": that one ended without an answer; "unstored":
-            its token could not be stored; "braked": too many logins in the last minute.
+            its token could not be stored, so the next is preceded by a write that shows that it
+            can be; "braked": too many logins in the last minute.
         until: when that ends at the latest, seconds since the epoch by the store's clock; None
-            when it is free.
+            when it is free or unstored.
         lock: what the lock object says; None when there is none.
         recent: the logins of the last minute, as times of the same clock.
         now: the store's time when it was read, as well as it is known.
@@ -52,7 +45,8 @@ class Inspection(Value):
     """What was found in one place; it holds no secret.
 
     Attributes:
-        token: "stored"; "missing"; or "junk", which is no token and which a login replaces.
+        token: "stored"; "missing", or blank; or "junk", which is no token and which a login
+            replaces.
         written: when that object was last written, which is when its login or, where
             verifications are shared, its verification was; seconds since the epoch by the store's
             clock. None when it is missing, or the store does not tell.
@@ -93,12 +87,13 @@ def inspect(
     token = None
     if stored is not None:
         token = parse_token(stored.content, where=f"{key!r} in {store.label}")
+    empty = stored is None or is_blank(stored.content)
     known = _server_time(store, stored, locked, timeout)
     now = time.time() if known is None else known
     login = _judge(store, locked, known, settings or LeaseSettings())
     published = login.lock.published if login.lock else ""
     return Inspection(
-        token="missing" if stored is None else "junk" if token is None else "stored",
+        token="stored" if token else "missing" if empty else "junk",
         written=stored.modified if stored else None,
         from_login=token is not None and published == fingerprint(token),
         login=login,
@@ -140,26 +135,29 @@ def _server_time(
 def _judge(
     store: TokenStore, locked: StoredObject | None, known: float | None, settings: LeaseSettings
 ) -> Login:
-    """Ask the machine what a call without a token would do now."""
+    """Tell what a call without a token would do now."""
     now = time.time() if known is None else known
     if locked is None:
         return Login("free", None, None, (), now)
     lock = locks.decode(locked.content)
-    age = None
-    if locked.modified is not None and known is not None:
+    age = lock.age_here(SYSTEM_CLOCK.boot(), SYSTEM_CLOCK.steady)
+    if age is not None:
+        now = lock.now + age
+    elif locked.modified is not None and known is not None:
         age = known - locked.modified
-    state, _ = begin(settings, owner="", deadline=math.inf, nonce="looking", shared=store.atomic)
-    # As if the token that the last login stored were dead.
-    state = state.but(phase="lock", fingerprint=lock.published)
-    tick = m.Tick(mono=0.0, wall=now, server=now, jitter=0.0, nonce="")
-    _, effect = step(state, m.LockRead(lock, locked.version, age), tick)
+    recent = lock.recent(now)
+    refused = lock.refused_for(now, age)
     readiness: Readiness = "free"
     until = None
-    if isinstance(effect, m.Wait):
+    if lock.state == locks.HELD and store.atomic and not lock.expired(age, watched=0.0):
         since = lock.since if age is None else now - age
-        readiness, until = "held", since + lock.ttl + MARGIN
-    elif isinstance(effect, m.Failed):
-        until = effect.not_before
-        refused = effect.why == "refused"
-        readiness = _FAILURES.get(lock.login_class, "refused") if refused else "braked"
-    return Login(readiness, until, lock, recent(lock, tick), now)
+        readiness, until = "held", since + lock.ttl + locks.MARGIN
+    elif refused:
+        readiness = "refused" if lock.status else "unanswered"
+        until = now + refused
+    elif len(recent) >= settings.logins_per_minute:
+        readiness = "braked"
+        until = recent[-settings.logins_per_minute] + locks.BRAKE_WINDOW
+    elif lock.login_class == "store":
+        readiness = "unstored"
+    return Login(readiness, until, lock, recent, now)

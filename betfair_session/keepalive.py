@@ -9,11 +9,12 @@ import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from .account import checked_hook, checked_interval
+from . import clocks
 from .closing import Closable
-from .deadline import NoThreadError, start
+from .deadline import NoThreadError, interruption, start
 from .exceptions import BetfairSessionError, ConfigurationError
 from .flight import no_thread
+from .login.account import checked_hook, checked_interval
 from .session import checked_handle
 from .value import Value
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from .clocks import Times
     from .jurisdictions import Jurisdiction
     from .session import Session
 
@@ -30,6 +32,7 @@ _log = logging.getLogger("betfair_session.keepalive")
 _MOST = timedelta(hours=1)
 _UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
 _RETRIES = (15.0, 30.0, 60.0)  # seconds after the first, second and every later failure in a row
+_SLICE = 5.0  # seconds; a wait stands still while the machine sleeps, so the clocks are looked at
 _BAN = 1200.0  # seconds; no failure forbids a login for longer, whatever this machine's clock says
 
 
@@ -72,7 +75,8 @@ class KeepAlive(Closable):
 
     A dead session is renewed on the way, by one login for all who share it. After a failure
     it tries again in 15, 30, and then every 60 seconds; after a refused login not before the time
-    from which another may be tried.
+    from which another may be tried. While the store cannot be read, the token that the handle used
+    last is kept alive, and nobody logs in.
 
         with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
             trade()
@@ -125,12 +129,15 @@ class KeepAlive(Closable):
         """Verify the session now, for a scheduler of the caller's.
 
         Returns:
-            What came of it, and when to call again. Errors are in it; none is raised.
+            What came of it, and when to call again. Errors are in it; none is raised, apart from
+            what a signal handler of the caller's raises meanwhile.
         """
         error: Exception | None = None
         try:
             self._session.verify()
-        except Exception as raised:  # noqa: BLE001 - whatever it is, the next attempt must follow
+        except Exception as raised:  # whatever it is, the next attempt must follow
+            if interruption(raised):
+                raise
             error = raised
         self._failures = 0 if error is None else self._failures + 1
         again = self._every
@@ -147,7 +154,9 @@ class KeepAlive(Closable):
         if self._on_report is not None:
             try:
                 self._on_report(report)
-            except Exception:  # noqa: BLE001 - it is the caller's code
+            except Exception as raised:  # it is the caller's code
+                if interruption(raised):
+                    raise
                 _log.exception("the hook for reports failed")
         return report
 
@@ -194,11 +203,23 @@ class KeepAlive(Closable):
 
     def _run(self) -> None:
         try:
-            while not self._stopping.wait(self.run_once().again_in):
-                pass
+            since = clocks.now()
+            while not self._rest(self.run_once(), since):
+                since = clocks.now()
         finally:
             if not self._stopping.is_set():
                 _log.critical("%r is no longer kept alive: the thread ended", self._session)
+
+    def _rest(self, report: Report, began: Times) -> bool:
+        """Wait until the next attempt is due; return whether the thread ends in its place."""
+        # A session lives on from when Betfair was asked, which may have been before a sleep.
+        since = began if report.ok else clocks.now()
+        while not self._stopping.is_set():
+            left = report.again_in - clocks.passed(since)
+            if left <= 0:
+                return False
+            self._stopping.wait(min(left, _SLICE))
+        return True
 
 
 def _forbidden_for(error: Exception) -> float:

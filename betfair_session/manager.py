@@ -7,13 +7,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .account import Account, checked_hook, checked_interval
 from .closing import Closable
 from .deadline import NoThreadError, in_a_thread
 from .exceptions import ConfigurationError
 from .flight import no_thread
 from .forking import ForkSafeLock
-from .lease.settings import LeaseSettings, checked_lease
+from .login.account import Account, checked_hook, checked_interval
+from .login.settings import LeaseSettings, checked_lease
 from .secret import Secret, check_credential
 from .session import Session
 from .storage import open_store

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from . import clocks
+from .deadline import interruption
 from .network import never_left
 from .operations import called, only_read
 from .own_requests import OwnAdapter
@@ -76,8 +77,8 @@ class ResendingAdapter(OwnAdapter):
             last = attempt == ATTEMPTS or not budget.resend
             try:
                 response = self._send_once(request, budget, settings)
-            except _PASSING:
-                if last or budget.left() <= pause:
+            except _PASSING as error:
+                if last or budget.left() <= pause or interruption(error):
                     raise
             else:
                 if last or not _is_passing(response) or budget.left() <= pause:

@@ -6,8 +6,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from . import clocks
 from .events import Reporter
 from .exceptions import (
+    BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
     LoginTimeout,
@@ -17,6 +19,7 @@ from .exceptions import (
 )
 from .flight import SingleFlight
 from .glance import glance
+from .login.memory import Memory
 from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
@@ -26,13 +29,13 @@ from .trust import NOTHING, Trust
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .account import Account
     from .identity import IdentityClient
+    from .login.account import Account
     from .storage.contract import StoredObject, TokenStore
     from .trust import Held
 
 # Looked up once: a trading loop asks before every bet.
-_wall = time.time
+_wall, _steady = clocks.wall, clocks.steady
 
 _UNLOCKS = 5  # tries to change a lock that others change meanwhile
 
@@ -56,6 +59,7 @@ class Session:
             None if length is None else length.total_seconds(),
             shared=account.share_verification,
         )
+        self._memory = Memory()
         self._reporter = Reporter(store.label, key, account.on_event)
         self._flight: SingleFlight[Secret] = SingleFlight(self._reporter.hand_over)
 
@@ -90,7 +94,7 @@ class Session:
             BetfairSessionError: as `SessionManager.get_session`.
         """
         held = self._trust.held
-        if held.since <= _wall() < held.until:
+        if held.since <= _wall() < held.until and _steady() < held.until_steady:
             return held.token
         return self._fresh(held, timeout)  # apart, since a closure here would slow the line above
 
@@ -107,7 +111,7 @@ class Session:
             BetfairSessionError: as `SessionManager.get_session`.
         """
         held = self._trust.held
-        if held.since <= _wall() < held.until:
+        if held.fresh:
             return held.token
         deadline = self._account.deadline(timeout)
         found = await self._flight.ajoin(
@@ -210,15 +214,13 @@ class Session:
             self._trust.forget(token)  # another thread may have verified it meanwhile
             self._reporter.tell("logged out", time.monotonic() - began, "the stored session")
             self._reporter.hand_over()
-        now = self._store.read(self._key, timeout=timeout)
-        # Somebody may have noticed at once and logged in: that token is not ours to remove.
-        if now is not None and now.version == stored.version:
-            self._store.delete(self._key, timeout=timeout)
+        # Another may have noticed at once and logged in: that token is not ours to remove.
+        with contextlib.suppress(VersionConflict):
+            self._store.delete(self._key, stored.version, timeout=timeout)
             # So that nobody waits for the token that was published there.
-            from .lease.lock import withdrawn
+            from .login.lock import withdrawn
 
-            with contextlib.suppress(VersionConflict):
-                self._change_lock(withdrawn)
+            self._change_lock(withdrawn)
 
     def unlock(self) -> None:
         """Forget refusals, and a login that somebody is said to be making.
@@ -229,8 +231,9 @@ class Session:
         Raises:
             StoreError: the lock object cannot be read or written, or others write it all the time.
         """
-        from .lease.lock import cleared
+        from .login.lock import cleared
 
+        self._memory.owed = None
         for _ in range(_UNLOCKS):
             with contextlib.suppress(VersionConflict):
                 return self._change_lock(cleared)
@@ -254,9 +257,9 @@ class Session:
 
     def _renewed(self, refused: Secret) -> str | None:
         """Return the token that has taken a rejected one's place in this process already."""
-        self._trust.forget(refused)
+        self._trust.doubt(refused)
         held = self._trust.held
-        return held.token if held.since <= _wall() < held.until else None
+        return held.token if held.fresh else None
 
     def _fresh(self, held: Held, timeout: float | None) -> str:
         """Ask about the token that is held, or leave that to the thread that is doing it."""
@@ -280,21 +283,56 @@ class Session:
         """Take the store's word for a token, where verifications are shared, or ask Betfair."""
         if not self._trust.shared:
             return self._ask(deadline)
-        began = time.monotonic()
+        began, looked, window = time.monotonic(), clocks.now(), self._trust.window
         timeout = min(self._account.lease.store_deadline, max(deadline - began, 1.0))
-        look = glance(self._store, self._key, within=self._trust.window, timeout=timeout)
-        if look.token is None or self._trust.doubts(look.token, look.age):
+        look = glance(self._store, self._key, within=window, timeout=timeout)
+        since = clocks.later(looked, -look.age)
+        # Its window may have ended since it was looked at.
+        late = clocks.passed(since) >= window
+        if look.token is None or late or self._trust.doubts(look.token, since):
             return self._ask(deadline, look.seen)
-        self._trust.verified(look.token, look.age)
+        self._trust.verified(look.token, since)
         self._reporter.tell("trusted", time.monotonic() - began)
         return look.token
 
     def _ask(self, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
-        """Walk to a token that Betfair calls alive."""
-        from .walk import Walk  # a token that is trusted needs nothing of it
+        """Come to a token that Betfair calls alive, or keep ours alive while the store is away."""
+        from .login.runner import Runner  # a token that is trusted needs nothing of it
 
-        walk = Walk(self._account, self._store, self._key, self._trust, self._reporter)
-        return walk.go(deadline=deadline, seen=seen)
+        held, began = Secret(self._trust.held.token), time.monotonic()
+        if held and seen is None:
+            # Half of the time, so that some is left to ask Betfair.
+            timeout = min(self._account.lease.store_deadline, max((deadline - began) / 2, 0.1))
+            try:
+                seen = (self._store.read(self._key, timeout=timeout),)
+            except BetfairSessionError as error:
+                kept = self._kept(held, deadline) if isinstance(error, StoreError) else None
+                if kept is not None:
+                    self._reporter.tell("cannot tell", time.monotonic() - began, str(error))
+                    self._reporter.tell("resumed", time.monotonic() - began, "without the store")
+                    return kept
+        return Runner(
+            self._account,
+            self._store,
+            self._key,
+            trust=self._trust,
+            reporter=self._reporter,
+            memory=self._memory,
+            deadline=deadline,
+            seen=seen,
+        ).find()
+
+    def _kept(self, held: Secret, deadline: float) -> Secret | None:
+        """Keep a token alive without the store; None if it is dead, or Betfair cannot tell."""
+        try:
+            alive, since = self._account.keep_alive(held, deadline)
+        except (IdentityUnavailable, ConfigurationError, LoginTimeout):
+            return None
+        if alive is None:
+            self._trust.forget(held)  # nobody logs in: the store may have another by now
+        else:
+            self._trust.verified(alive, since)
+        return alive
 
 
 def checked_handle(session: Session) -> Session:

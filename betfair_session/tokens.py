@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import hashlib
+import os
 import re
 
 from .exceptions import NotATokenError
@@ -28,6 +30,18 @@ _AROUND = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff
 def is_token(text: object) -> bool:
     """Tell whether `text` is 1 to 512 printable ASCII characters without a space."""
     return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
+
+
+def fingerprint(token: Secret | None) -> str:
+    """Return a short text that tells tokens apart and does not give them away; "" for none."""
+    if token is None:
+        return ""
+    return hashlib.sha256(b"betfair-session " + token.reveal().encode()).hexdigest()[:24]
+
+
+def blank() -> bytes:
+    """Return content that is no token and, as far as a store's ETags can tell, never was there."""
+    return f"{int.from_bytes(os.urandom(8), 'big'):064b}".translate({48: " ", 49: "\n"}).encode()
 
 
 def is_blank(content: bytes) -> bool:

@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import clocks
-from .deadline import OverrunError, run_within
-from .exceptions import ConfigurationError
+from .deadline import OverrunError, interruption, run_within
+from .exceptions import BetfairSessionError, ConfigurationError
 from .forking import ForkSafeLock
 from .network import describe, never_left
 from .secret import Secret
@@ -194,14 +194,13 @@ class Transport:
             CertificateError: the client certificate cannot be used.
             ConfigurationError: the proxy cannot be used.
         """
-        import requests
         from requests import exceptions
 
         began, unusable, sent = clocks.now(), "", True
-        session = self._open()
-        # To load a certificate takes its time, too, and others may have taken the login over.
-        left = seconds - clocks.passed(began)
         try:
+            session = self._open()
+            # To load a certificate takes its time, too, and others may have taken the login over.
+            left = seconds - clocks.passed(began)
             if left > 0:
                 return run_within(
                     left, lambda: self._post(session, url, headers, form, seconds=left)
@@ -212,7 +211,11 @@ class Transport:
         except (exceptions.InvalidSchema, exceptions.InvalidURL) as error:
             # The URL was looked at when it was given, so it is the proxy's.
             unusable = type(error).__name__
-        except (requests.RequestException, OSError, ValueError) as error:
+        except BetfairSessionError:
+            raise
+        except Exception as error:  # a tracer's, say, of any kind
+            if interruption(error):
+                raise
             # A caller's adapters may have sent it before the attempt that ended so.
             detail, sent = describe(error), self._theirs is not None or not never_left(error)
         if unusable:

@@ -6,13 +6,18 @@ session's own end one thread asks while the others go on; past that nobody uses 
 
 from __future__ import annotations
 
-import time
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from . import clocks
 from .secret import Secret
+
+if TYPE_CHECKING:
+    from .clocks import Times
 
 RETRY = 5.0
 """Seconds until the next attempt after one within the session's length that got no answer."""
+
+_NEVER: Times = (0.0, 0.0)
 
 
 class Held:
@@ -20,45 +25,46 @@ class Held:
 
     Attributes:
         token: the text itself, which no repr, pickle or copy shows.
-        since: the wall clock's time at which it was made, seconds since the epoch.
+        since: the wall clock's time at which it was made, seconds since the epoch. A clock that
+            shows less than that was set back, and tells nothing of the time that has passed.
         until: the wall clock's time at which the window ends.
-        ends: when (monotonic) the session ends.
-        ends_wall: the same by the wall clock.
+        until_steady: the same by the steady clock.
+        ends: when the session ends.
     """
 
-    __slots__ = ("ends", "ends_wall", "since", "token", "until")
+    __slots__ = ("ends", "since", "token", "until", "until_steady")
 
-    def __init__(
-        self, token: str, since: float, until: float, ends: float, ends_wall: float
-    ) -> None:
+    def __init__(self, token: str, since: float, until: Times, ends: Times) -> None:
         """Keep them."""
         self.token = token
         self.since = since
-        self.until = until
+        self.until_steady, self.until = until
         self.ends = ends
-        self.ends_wall = ends_wall
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the token may be used at once; `Session.token` has the same line."""
+        return self.since <= clocks.wall() < self.until and clocks.steady() < self.until_steady
 
     @property
     def usable(self) -> bool:
         """Whether the session has not ended, by both clocks: either may stand still in a freeze."""
-        wall = time.time()
-        return self.since <= wall < self.ends_wall and time.monotonic() < self.ends
+        return self.since <= clocks.wall() and not clocks.reached(self.ends)
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
         message = "a token is not to be pickled"
         raise TypeError(message)
 
 
-NOTHING = Held("", 0.0, 0.0, 0.0, 0.0)
+NOTHING = Held("", 0.0, _NEVER, _NEVER)
 
 
 class Trust:
     """What one process believes about one token; safe to share between threads.
 
     Attributes:
-        held: the token to use. It may be used at once while `held.since <= time.time() <
-            held.until`: the wall clock, because the monotonic one may stand still while a machine
-            sleeps. One that steps back costs a verification, or at most doubles the window.
+        held: the token that this process used last. It may be used at once while it is `fresh`;
+            past that, and without a window, it is only kept to be asked about.
         window: seconds; 0 to trust nothing.
         shared: whether verifications are shared through the store.
     """
@@ -77,29 +83,33 @@ class Trust:
         self.held = NOTHING
         self.window = window
         self.shared = shared
-        self._length = window if length is None else max(length, window)
-        self._doubted = (Secret(""), 0.0)  # a token, and when (monotonic) it was said to be dead
+        self._length = window if length is None or not window else max(length, window)
+        self._doubted = (Secret(""), 0.0)  # a token, and when (steady) it was said to be dead
 
-    def verified(self, token: Secret, age: float) -> None:
-        """Take in that a token was verified `age` seconds ago."""
-        if not self.window or self.doubts(token, age):
+    def verified(self, token: Secret, since: Times) -> None:
+        """Take in that a token was alive at a moment: when that was asked, not when it was told."""
+        if self.doubts(token, since):
             return
-        wall = time.time()
-        left = self._length - age
-        self.held = Held(
-            token.reveal(), wall, wall + self.window - age, time.monotonic() + left, wall + left
-        )
-        if self.doubts(token, age):  # meanwhile
+        until, ends = clocks.later(since, self.window), clocks.later(since, self._length)
+        self.held = Held(token.reveal(), clocks.wall(), until, ends)
+        if self.doubts(token, since):  # meanwhile
             self.held = NOTHING
 
-    def doubts(self, token: Secret, age: float) -> bool:
-        """Tell whether a token was forgotten since it was verified `age` seconds ago."""
+    def doubts(self, token: Secret, since: Times) -> bool:
+        """Tell whether a token was forgotten after it was verified at `since`."""
         doubted, then = self._doubted
-        return doubted == token and time.monotonic() - age <= then
+        return doubted == token and since[0] <= then
+
+    def doubt(self, token: Secret) -> None:
+        """Use a token no more until it has been asked about. A verification before this is none."""
+        self._doubted = (token, clocks.steady())
+        held = self.held
+        if Secret(held.token) == token:
+            self.held = Held(held.token, held.since, _NEVER, _NEVER)
 
     def forget(self, token: Secret) -> None:
-        """Use a token no more: it is dead, or said to be. A verification before this is none."""
-        self._doubted = (token, time.monotonic())
+        """Use a token no more, nor ask about it: it is dead, or its session was ended."""
+        self.doubt(token)
         if Secret(self.held.token) == token:
             self.held = NOTHING
 
@@ -114,7 +124,7 @@ class Trust:
         """
         if self.held is not held:
             return False
-        wall = time.time()
-        until = min(wall + min(RETRY, self.window), held.ends_wall)
-        self.held = Held(held.token, wall, until, held.ends, held.ends_wall)
+        now = clocks.now()
+        until = clocks.earlier(clocks.later(now, min(RETRY, self.window)), held.ends)
+        self.held = Held(held.token, now[1], until, held.ends)
         return True

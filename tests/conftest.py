@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hand_clocks import HandClocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The modules that hold tests without being named so.
-pytest.register_assert_rewrite("storage", "lease.script")
+pytest.register_assert_rewrite("storage", "login.script")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures"]
 
@@ -45,6 +46,12 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     return base64.b64encode(b"thief:thief")
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> HandClocks:
+    """The clocks that trust is measured by, which stand still until a test moves them."""
+    return HandClocks(monkeypatch)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from programs import CLI, SECONDS, cli, run, scrubbed
 
 import betfair_session
 from betfair_session.environment import NAMES
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

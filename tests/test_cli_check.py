@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from programs import cli
 
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from pathlib import Path

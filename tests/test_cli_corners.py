@@ -20,7 +20,7 @@ from betfair_session.cli.doctor import account, hosts, settings as doctor_settin
 from betfair_session.cli.progress import login_of, progress
 from betfair_session.endpoint import Endpoint
 from betfair_session.inspection import inspect
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.sandbox import SandboxError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from programs import CLI, SECONDS, cli, run, scrubbed
 
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from betfair_session import (
 )
 from betfair_session.certificates import handover, reading
 from betfair_session.certificates.files import create, write_files
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.operations import called
 from betfair_session.secret import Secret, SecretBytes, SecretHeader
 

@@ -17,7 +17,7 @@ from servers.proxy import Proxy
 from servers.script import Answer
 
 from betfair_session.cli.doctor.hosts import Clock, compare_clocks
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

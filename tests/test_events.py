@@ -21,8 +21,8 @@ from betfair_session import (
     SessionManager,
     StoreWriteError,
 )
-from betfair_session.lease import lock as locks
-from betfair_session.lease.flow import owner_name
+from betfair_session.login import lock as locks
+from betfair_session.login.runner import owner_name
 
 if TYPE_CHECKING:
     from pathlib import Path

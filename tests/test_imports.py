@@ -32,7 +32,7 @@ NEVER = {
 }
 NETWORK = {"asyncio", "email", "http", "socket", "ssl", "subprocess", "urllib"}
 OWN = {"betfair_session"}
-THREADS = {"concurrent"}
+THREADS = {"concurrent", "contextvars", "_contextvars"}  # what hands work to them
 """Threads that ask at the same time share one answer."""
 
 

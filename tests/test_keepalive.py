@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
@@ -18,6 +19,7 @@ from betfair_session import (
     LoginRefused,
     Session,
     SessionManager,
+    StoreUnavailable,
 )
 from betfair_session.jurisdictions import JURISDICTIONS
 from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from hand_clocks import HandClocks
 
     from betfair_session.sandbox import Sandbox
 
@@ -177,6 +181,135 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert not keeping.running
     assert keeping.last is not None
     assert keeping.last.ok
+
+
+@pytest.fixture
+def outage(session: Session, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A store that cannot be read from now on, after a login; undo it to end that."""
+    session.token()
+
+    def fail(key: str, *, timeout: float) -> NoReturn:
+        assert 0 < timeout <= 5
+        message = "503"
+        raise StoreUnavailable(message, key=key, reason="server")
+
+    monkeypatch.setattr(session.store, "read", fail)
+    return monkeypatch
+
+
+def test_a_store_that_is_down_ends_no_session(
+    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch
+) -> None:
+    """The token at hand is kept alive by itself, also for a handle without a trust window."""
+    (live,) = sandbox.sessions()
+    sandbox.clear_journal()
+    keeping = KeepAlive(session)
+    assert [keeping.run_once().ok for _ in range(3)] == [True, True, True]
+    assert {session.verify(), session.token(), session.renew(live.token)} == {live.token}
+    assert sandbox.counts() == {"keepAlive": 6}
+    outage.undo()
+    assert keeping.run_once().ok
+    assert [each.token for each in sandbox.sessions()] == [live.token]
+
+
+def test_a_store_that_hangs_leaves_time_to_ask_betfair(
+    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little the call has."""
+    token = session.token()
+    now = [0.0]
+
+    def hang(key: str, *, timeout: float) -> NoReturn:
+        now[0] += timeout
+        message = "no answer"
+        raise StoreUnavailable(message, key=key, reason="timeout")
+
+    monkeypatch.setattr(session.store, "read", hang)
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
+    sandbox.clear_journal()
+    assert session.verify(timeout=4) == token
+    assert sandbox.counts() == {"keepAlive": 1}
+    assert 0 < now[0] <= 2
+
+
+def test_nobody_logs_in_while_the_store_is_down(
+    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch
+) -> None:
+    """A token that Betfair calls dead is given up: the fleet may have another, unread one."""
+    sandbox.expire_all()
+    sandbox.clear_journal()
+    keeping = KeepAlive(session)
+    for _ in range(2):
+        assert isinstance(keeping.run_once().error, StoreUnavailable)
+    assert sandbox.counts() == {"keepAlive": 1}
+    outage.undo()
+    assert keeping.run_once().ok
+    assert sandbox.counts()["certlogin"] == 1
+
+
+@pytest.mark.parametrize("fault", ["status:503", "blocked", "reset"])
+def test_the_stores_error_goes_out_when_betfair_cannot_tell_either(
+    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The token stays at hand for the next attempt."""
+    keeping = KeepAlive(session)
+    sandbox.fault("keepAlive", fault, times=None)
+    assert isinstance(keeping.run_once().error, StoreUnavailable)
+    sandbox.clear_faults()
+    assert keeping.run_once().ok
+    outage.undo()
+    assert sandbox.counts()["certlogin"] == 1
+
+
+def test_a_logout_leaves_nothing_to_keep_alive(
+    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch
+) -> None:
+    """Neither where it could not be made."""
+    with pytest.raises(StoreUnavailable):
+        session.logout()
+    sandbox.clear_journal()
+    assert isinstance(KeepAlive(session).run_once().error, StoreUnavailable)
+    assert sandbox.counts() == {}
+    outage.undo()
+    assert KeepAlive(session).run_once().ok
+
+
+@pytest.mark.parametrize("outcome", ["alive", "failed"])
+def test_a_sleep_of_the_machine_counts(
+    session: Session, sandbox: Sandbox, hands: HandClocks, outcome: str
+) -> None:
+    """An attempt that came due meanwhile is made within seconds, wherever the sleep began."""
+    session.token()
+    if outcome == "failed":
+        sandbox.fault("keepAlive", "blocked", times=None)
+    waits: list[float] = []
+    attempts: list[list[float]] = []
+
+    class Stopping(threading.Event):
+        """Waits by the steady clock; from the third time on in a machine that is suspended."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            waits.append(timeout)
+            hands.go(timeout)
+            if len(waits) == 3:
+                hands.sleep(8 * 3600)
+            return self.is_set()
+
+    def hook(report: Report) -> None:
+        assert report.ok is (outcome == "alive")
+        attempts.append(list(waits))
+        if len(attempts) == 2 and report.ok:
+            hands.sleep(8 * 3600)  # after Betfair has answered
+        elif len(attempts) > 1:
+            keeping.stop()
+
+    keeping = KeepAlive(session, on_report=hook)
+    keeping._stopping = Stopping()
+    keeping._run()
+    assert waits == [5.0, 5.0, 5.0]
+    assert [len(each) for each in attempts] == ([0, 3, 3] if outcome == "alive" else [0, 3])
 
 
 @pytest.mark.parametrize("name", JURISDICTIONS)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
+    from hand_clocks import HandClocks
     from requests import PreparedRequest, Response
 
     from betfair_session.sandbox import Sandbox
@@ -100,6 +101,19 @@ def test_a_code_that_cannot_be_had_sends_nothing(sandbox: Sandbox) -> None:
     with pytest.raises(ConfigurationError, match="RuntimeError") as caught:
         client.login(sandbox.username, sandbox.password, code=broken)
     assert "987654" not in everything_in(caught.value)
+    assert sandbox.counts() == {}
+
+
+def test_a_code_that_a_sleep_held_up_sends_nothing(sandbox: Sandbox, hands: HandClocks) -> None:
+    """Others of the fleet have logged in long since when its owner opens the lid again."""
+    client = identity(sandbox, certificate=None)
+
+    def late() -> str:
+        hands.sleep(3600)
+        return "123456"
+
+    with pytest.raises(ConfigurationError):
+        client.login(sandbox.username, sandbox.password, code=late)
     assert sandbox.counts() == {}
 
 

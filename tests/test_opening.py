@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -156,3 +158,28 @@ def test_threads_that_open_at_once_get_one_handle(
         asked = [pool.submit(patient.session, "memory://together", KEY) for _ in range(4)]
     (handle,) = {each.result() for each in asked}
     assert sorted(map(id, [*closed, handle.store])) == sorted(map(id, opened))
+
+
+LATE = """
+import atexit, sys
+from betfair_session import IdentityClient, SessionManager, StoreUnavailable
+
+manager = SessionManager(IdentityClient("key"), "user", "password")
+
+def ask():
+    for call in (manager.get_session, manager.logout):
+        try:
+            call(sys.argv[1], "session.token")
+        except StoreUnavailable as error:
+            print(error.reason, error.landed)
+
+atexit.register(ask)
+"""
+
+
+@pytest.mark.parametrize("url", ["memory://late", "s3://b/p", "gs://b/p", "abfs://c/p"])
+def test_a_first_call_while_python_shuts_down_is_an_error_of_ours(url: str) -> None:
+    """The drivers' event loops want threads and executors, which Python refuses by then."""
+    command = [sys.executable, "-c", LATE, url]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.stdout, ended.stderr) == ("busy False\nbusy False\n", "")

@@ -24,7 +24,7 @@ from betfair_session import (
     clocks,
 )
 from betfair_session.integrations.betfairlightweight import APIClient
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.own_requests import IDLE
 
 if TYPE_CHECKING:

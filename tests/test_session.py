@@ -29,7 +29,7 @@ from betfair_session import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.session import _unless_older
 from betfair_session.storage.contract import VersionConflict
@@ -296,7 +296,7 @@ def test_a_logout_that_hangs_is_given_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It has a time of its own, since the caller's may be over; and the log says so."""
-    monkeypatch.setattr("betfair_session.walk._LOGOUT_SECONDS", 0.5)
+    monkeypatch.setattr("betfair_session.login.runner._LOGOUT_SECONDS", 0.5)
     store = tmp_path / "store"
     store.mkdir()
     sandbox.break_store(str(store))
@@ -482,7 +482,9 @@ def test_too_many_logins_in_a_minute_are_stopped(
     assert caught.value.not_before is not None
     assert sandbox.counts()["certlogin"] == 4
     warnings = [
-        (each.levelname, each.getMessage()) for each in caplog.records if "rejected" in each.msg
+        (each.levelname, each.getMessage())
+        for each in caplog.records
+        if "rejected" in each.getMessage()
     ]
     assert set(warnings) == {
         (
@@ -701,6 +703,25 @@ def test_a_renewal_goes_on_until_it_has_an_answer_of_its_own(
     monkeypatch.setattr(session._flight, "join", lambda *_, **__: answers.pop(0))
     assert session.renew("rejected") == "another"
     assert answers == []
+
+
+def test_a_logout_removes_no_token_that_another_published_meanwhile(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that lands in the moment before the removal."""
+    session = manager.session(tmp_path, KEY)
+    session.token()
+    theirs = sandbox.issue()
+    delete = session.store.delete
+
+    def late(*given: Any, **named: Any) -> None:  # noqa: ANN401 - as they were given
+        (tmp_path / KEY).write_text(theirs)
+        delete(*given, **named)
+
+    monkeypatch.setattr(session.store, "delete", late)
+    session.logout()
+    assert (tmp_path / KEY).read_text() == theirs
+    assert [each.token for each in sandbox.sessions()] == [theirs]
 
 
 def test_a_logout_is_done_although_the_lock_changed_meanwhile(

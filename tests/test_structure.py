@@ -41,10 +41,9 @@ ROOMS = [
         "glance",
         "resending",
     },
-    {"answers", "lease"},
-    {"identity", "failures"},
-    {"account"},
-    {"walk"},
+    {"answers"},
+    {"identity"},
+    {"login"},
     {"session", "inspection"},
     {"keepalive", "auth", "exchange"},
     {"manager"},
@@ -55,7 +54,7 @@ RANK = {name: rank for rank, room in enumerate(ROOMS) for name in room}
 
 
 def room_of(module: str) -> str:
-    """Return the room of a module's dotted name: "lease" for betfair_session.lease.flow."""
+    """Return the room of a module's dotted name: "login" for betfair_session.login.policy."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from storage.places import BucketPlace
 
-import betfair_session.session as session_module
-import betfair_session.trust as trust_module
 from betfair_session import (
     ConfigurationError,
     IdentityClient,
@@ -23,6 +21,7 @@ from betfair_session import (
     Session,
     SessionManager,
     StoreError,
+    clocks,
 )
 from betfair_session.secret import Secret
 from betfair_session.trust import Held, Trust
@@ -31,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hand_clocks import HandClocks
     from servers.objects import Bucket
 
     from betfair_session.sandbox import Sandbox
+    from betfair_session.storage.contract import StoredObject
 
 KEY = "session.token"
 UNKNOWN = "A" * 43 + "="
@@ -66,14 +67,14 @@ def pass_window(session: Session) -> None:
     """Let the trust window be over, as time would."""
     held = session._trust.held
     now = time.time()
-    session._trust.held = Held(held.token, now - 900, now - 1, held.ends, held.ends_wall)
+    session._trust.held = Held(held.token, now - 900, (held.until_steady, now - 1), held.ends)
 
 
 def pass_session(session: Session) -> None:
     """Let the session's length be over, too."""
     held = session._trust.held
     now = time.time()
-    session._trust.held = Held(held.token, now - 99_999, now - 9, time.monotonic() - 1, now - 1)
+    session._trust.held = Held(held.token, now - 99_999, (0.0, now - 9), (0.0, now - 1))
 
 
 def test_inside_the_window_nothing_is_asked(
@@ -86,11 +87,20 @@ def test_inside_the_window_nothing_is_asked(
     assert sandbox.counts() == {}
 
 
-@pytest.mark.parametrize(("edge", "trusted"), [("since", True), ("until", False)])
-def test_a_window_has_a_first_moment_and_no_last(
-    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, edge: str, *, trusted: bool
+@pytest.mark.parametrize(
+    ("steady", "wall", "trusted"),
+    [(0.0, 0.0, True), (0.0, -0.1, False), (900.0, 0.0, False), (0.0, 900.0, False)],
+)
+def test_a_window_ends_by_the_clock_that_went_further(
+    hands: HandClocks,
+    session: Session,
+    sandbox: Sandbox,
+    steady: float,
+    wall: float,
+    *,
+    trusted: bool,
 ) -> None:
-    """Whichever way the token is asked for."""
+    """Whichever way the token is asked for; and by a wall clock that was set back."""
     token = session.token()
     ways: list[Callable[[], str]] = [
         session.token,
@@ -99,7 +109,8 @@ def test_a_window_has_a_first_moment_and_no_last(
         lambda: asyncio.run(session.arenew(UNKNOWN)),
     ]
     held = session._trust.held
-    monkeypatch.setattr(session_module, "_wall", lambda: getattr(held, edge))
+    hands.steady += steady
+    hands.wall += wall
     for number, ask in enumerate(ways, start=1):
         session._trust.held = held
         assert ask() == token
@@ -158,23 +169,6 @@ def test_nobody_uses_a_token_past_the_sessions_end(session: Session, sandbox: Sa
         sandbox.release("certlogin")
         tokens = {each.result() for each in asking}
     assert tokens == {live.token for live in sandbox.sessions()}
-
-
-@pytest.mark.parametrize("clock", ["time", "monotonic"])
-def test_either_clock_may_tell_that_the_session_ended(session: Session, clock: str) -> None:
-    """One of them may stand still while a machine sleeps."""
-    held, far = session._trust.held, 10**9
-    ends = (held.ends - far, held.ends_wall) if clock == "monotonic" else (held.ends, 1.0)
-    assert held.usable
-    assert not Held(held.token, held.since, held.until, *ends).usable
-
-
-def test_a_wall_clock_that_steps_back_ends_the_window(session: Session, sandbox: Sandbox) -> None:
-    """Nobody knows how much time has truly passed."""
-    held, ahead = session._trust.held, time.time() + 3600
-    session._trust.held = Held(held.token, ahead, ahead + 900, held.ends, held.ends_wall + 3600)
-    session.token()
-    assert sandbox.counts() == {"keepAlive": 1}
 
 
 def test_a_token_found_dead_is_used_by_nobody_more(session: Session, sandbox: Sandbox) -> None:
@@ -374,37 +368,20 @@ def test_the_servers_time_tells_of_the_verification(
     assert place.keys() == [KEY, KEY + ".login"]
 
 
-class Now:
-    """The two clocks, set by hand."""
-
-    def __init__(self, wall: float, mono: float) -> None:
-        """Set them."""
-        self.wall, self.mono = wall, mono
-
-    def time(self) -> float:
-        """Return the wall clock's time."""
-        return self.wall
-
-    def monotonic(self) -> float:
-        """Return the other's."""
-        return self.mono
-
-
 def parts(held: Held) -> tuple[object, ...]:
     """Return a token and its times."""
-    return held.token, held.since, held.until, held.ends, held.ends_wall
+    return held.token, held.since, held.until_steady, held.until, *held.ends
 
 
-def test_the_times_of_a_verification(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_times_of_a_verification(hands: HandClocks) -> None:
     """The window and the session's length count from when Betfair was asked."""
-    now = Now(1000.0, 50.0)
-    monkeypatch.setattr(trust_module, "time", now)
+    hands.steady, hands.wall = 50.0, 1000.0
     trust = Trust(900.0, 1200.0)
     assert not trust.held.usable
-    trust.verified(Secret("t"), 10.0)
+    trust.verified(Secret("t"), (40.0, 990.0))
     first = trust.held
-    assert parts(first) == ("t", 1000.0, 1890.0, 1240.0, 2190.0)
-    for wall, mono, usable in (
+    assert parts(first) == ("t", 1000.0, 940.0, 1890.0, 1240.0, 2190.0)
+    for wall, steady, usable in (
         (1000.0, 50.0, True),
         (999.9, 50.0, False),
         (2189.9, 50.0, True),
@@ -412,17 +389,17 @@ def test_the_times_of_a_verification(monkeypatch: pytest.MonkeyPatch) -> None:
         (1000.0, 1239.9, True),
         (1000.0, 1240.0, False),
     ):
-        now.wall, now.mono = wall, mono
+        hands.wall, hands.steady = wall, steady
         assert first.usable is usable
-    now.wall, now.mono = 1900.0, 60.0
+    hands.wall, hands.steady = 1900.0, 60.0
     assert trust.postpone(first)
     second = trust.held
-    assert parts(second) == ("t", 1900.0, 1905.0, 1240.0, 2190.0)
+    assert parts(second) == ("t", 1900.0, 65.0, 1905.0, 1240.0, 2190.0)
     assert not trust.postpone(first)
     assert trust.held is second
-    now.wall = 2188.0
+    hands.wall = 2188.0
     assert trust.postpone(second)
-    assert parts(trust.held) == ("t", 2188.0, 2190.0, 1240.0, 2190.0)
+    assert parts(trust.held) == ("t", 2188.0, 65.0, 2190.0, 1240.0, 2190.0)
     trust.forget(Secret("another"))
     assert trust.held.token == "t"
     trust.forget(Secret("t"))
@@ -431,15 +408,15 @@ def test_the_times_of_a_verification(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("window", "length"), [(3.0, None), (3.0, 2.0)])
 def test_a_session_of_unknown_length_lasts_as_long_as_the_window(
-    monkeypatch: pytest.MonkeyPatch, window: float, length: float | None
+    hands: HandClocks, window: float, length: float | None
 ) -> None:
     """So does one that is said to be shorter; a postponement is no longer than the window."""
-    monkeypatch.setattr(trust_module, "time", Now(1000.0, 50.0))
+    hands.steady, hands.wall = 50.0, 1000.0
     trust = Trust(window, length)
     assert (trust.window, trust.shared) == (3.0, False)
-    trust.verified(Secret("t"), 0.0)
-    assert parts(trust.held) == ("t", 1000.0, 1003.0, 53.0, 1003.0)
-    long = Held("t", 0.0, 0.0, 9999.0, 9999.0)
+    trust.verified(Secret("t"), (50.0, 1000.0))
+    assert parts(trust.held) == ("t", 1000.0, 53.0, 1003.0, 53.0, 1003.0)
+    long = Held("t", 0.0, (0.0, 0.0), (9999.0, 9999.0))
     trust.held = long
     assert trust.postpone(long)
     assert trust.held.until == 1003.0
@@ -534,7 +511,104 @@ def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held()
             trust.forget(Secret("token"))
             return super().reveal()
 
-    trust.verified(Ended("token"), 1.0)
+    trust.verified(Ended("token"), clocks.later(clocks.now(), -1.0))
     assert trust.held.token == ""
-    trust.verified(Secret("token"), 0.0)
+    trust.verified(Secret("token"), clocks.now())
     assert trust.held.token == "token"
+
+
+# --- a machine that sleeps, a function that is frozen --------------------------------------------
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_a_verification_that_a_sleep_held_up_is_made_again(
+    hands: HandClocks, client: IdentityClient, sandbox: Sandbox, tmp_path: Path, *, share: bool
+) -> None:
+    """Betfair answered before it; and the store is not told of what was true hours ago."""
+    session = manager(client, sandbox, share=share).session(tmp_path, KEY)
+    old = session.token()
+    age(tmp_path / KEY, 8 * 3600)
+
+    def sleep() -> None:
+        sandbox.expire(old)
+        hands.sleep(8 * 3600)
+
+    new = verified_meanwhile(session, sandbox, sleep)
+    assert {new, session.token()} == {live.token for live in sandbox.sessions()}
+    assert sandbox.counts() == {"certlogin": 2, "keepAlive": 2}
+
+
+def test_a_login_that_a_sleep_held_up_is_not_trusted(
+    hands: HandClocks, session: Session, sandbox: Sandbox
+) -> None:
+    """Its session may have ended meanwhile."""
+    sandbox.expire_all()
+    sandbox.hold("certlogin", "after")
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(session.verify)
+        sandbox.wait_for("certlogin")
+        hands.sleep(8 * 3600)
+        sandbox.release("certlogin")
+        old = asking.result()
+    sandbox.expire(old)
+    assert session.token() != old
+
+
+def test_what_the_store_said_before_a_sleep_is_not_trusted(
+    hands: HandClocks,
+    client: IdentityClient,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The token was young when it was read."""
+    old = manager(client, sandbox, share=True).get_session(tmp_path, KEY)
+    session = manager(client, sandbox, share=True).session(tmp_path, KEY)
+    read = session.store.read
+
+    def read_and_sleep(key: str, *, timeout: float) -> StoredObject | None:
+        monkeypatch.setattr(session.store, "read", read)
+        stored = read(key, timeout=timeout)
+        sandbox.expire(old)
+        hands.sleep(8 * 3600)
+        return stored
+
+    monkeypatch.setattr(session.store, "read", read_and_sleep)
+    assert session.token() != old
+
+
+@pytest.mark.parametrize("clock", ["steady", "wall"])
+def test_a_check_knows_its_end_after_a_sleep(
+    hands: HandClocks, client: IdentityClient, sandbox: Sandbox, clock: str
+) -> None:
+    """Whichever of the clocks stood still."""
+    check = client.check(sandbox.issue())
+    length = client.jurisdiction.session_length
+    assert length is not None
+    seen = [check.expired]
+    setattr(hands, clock, getattr(hands, clock) + length.total_seconds())
+    seen.append(check.expired)
+    assert seen == [False, True]
+    assert not client.check(UNKNOWN).expired
+
+
+def test_the_steady_clock_goes_on_in_a_sleep_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Linux has it in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC; others are asked for neither."""
+    times = {1: 1.0, 7: 7.0}
+
+    def gettime(number: int) -> float:
+        if number not in times:
+            raise OSError
+        return times[number]
+
+    monkeypatch.setattr(time, "clock_gettime", gettime, raising=False)
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "CLOCK_MONOTONIC", 1, raising=False)
+    found = [clocks._steady_clock()()]
+    del times[7]  # a kernel that does not know it
+    found.append(clocks._steady_clock()())
+    assert found == [7.0, 1.0]
+    monkeypatch.delattr(time, "CLOCK_MONOTONIC")
+    assert clocks._steady_clock() is time.monotonic

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from betfair_session.deadline import interruption
 from betfair_session.value import Value
 
 if TYPE_CHECKING:
@@ -229,5 +230,7 @@ def attempt(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Non
     """Call a parser; None stands for every error of it."""
     try:
         return parse(*args, **kwargs)
-    except Exception:  # noqa: BLE001 - the parser has many kinds of error; all mean "not that"
+    except Exception as error:  # the parser has many kinds of error; all mean "not that"
+        if interruption(error):
+            raise
         return None

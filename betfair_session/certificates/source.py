@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from betfair_session.deadline import interruption
 from betfair_session.exceptions import CertificateError
 from betfair_session.secret import Secret
 from betfair_session.value import Value
@@ -43,6 +44,8 @@ class Source(Value):
             with open(self.name, "rb") as file:
                 content = file.read(MAX_FILE + 1)
         except (OSError, ValueError) as error:
+            if interruption(error):
+                raise
             problem = _why_unreadable(self.name, error)
         else:
             problem = f"{self.name} is too large for a certificate file"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.inspection import inspect_login
-from betfair_session.lease.flow import owner_name
+from betfair_session.login.runner import owner_name
 
 from .output import complain, paint
 from .words import moment

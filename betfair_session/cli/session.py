@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from betfair_session.environment import Environment, Place
 from betfair_session.exceptions import CertificateError, LoginBrake, StoreUnavailable
 from betfair_session.inspection import inspect_login
-from betfair_session.lease.settings import LeaseSettings
+from betfair_session.login.settings import LeaseSettings
 from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore

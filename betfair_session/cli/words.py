@@ -6,7 +6,7 @@ import textwrap
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from betfair_session.exceptions import ConfigurationError
@@ -81,6 +81,11 @@ def login_words(login: Login) -> str:
         return "free; nobody has logged in through this library yet"
     if login.state == "free":
         return f"free; {_before(lock, login.now)}"
+    if login.state == "unstored":
+        return (
+            "free; the new token of the last one could not be stored, so the next call first "
+            "makes sure that it can write it"
+        )
     end = f"{moment(login.until)} (in {span((login.until or 0) - login.now)})"
     if login.state == "held":
         if not lock.owner:
@@ -90,7 +95,6 @@ def login_words(login: Login) -> str:
     why = {
         "refused": f"refused by Betfair: {lock.status}{_times(lock)}",
         "unanswered": "the last one ended without an answer",
-        "unstored": "the new token of the last one could not be stored",
         "braked": f"too many in the last minute ({len(login.recent)})",
     }[login.state]
     return f"{why}; no other is tried before {end}"

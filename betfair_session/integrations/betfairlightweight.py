@@ -29,11 +29,11 @@ from betfairlightweight import endpoints, resources
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
-from betfair_session.account import checked_interval
 from betfair_session.betting import names_invalid_session
-from betfair_session.clocks import now as both_clocks, passed
+from betfair_session.clocks import earlier, later, now, passed, reached
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.keepalive import keep_alive_interval
+from betfair_session.login.account import checked_interval
 from betfair_session.operations import ORDER_SECONDS, change_orders
 from betfair_session.own_requests import OwnSession
 from betfair_session.secret import SecretHeader
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["APIClient"]
 
-_now = time.monotonic
 _LOOKS = 6  # how often flumine looks within one keep-alive interval
 
 
@@ -137,13 +136,13 @@ class APIClient(betfairlightweight.APIClient):
         self.api_uri = f"https://{place.api_host}/exchange/"
         self.session_timeout = every.total_seconds() * 2 / _LOOKS
         self._keep_alive_every = every.total_seconds()
-        self._due = 0.0
+        self._due = now()
         self._replace_endpoints()
 
     @property
     def session_expired(self) -> bool:
         """Whether it is time for `keep_alive`."""
-        return self.session_token is None or _now() >= self._due
+        return self.session_token is None or reached(self._due)
 
     def set_session_token(self, session_token: str) -> None:
         """Use a token; nobody knows how old it is, so that it soon wants a keepAlive.
@@ -151,9 +150,9 @@ class APIClient(betfairlightweight.APIClient):
         Args:
             session_token: the token.
         """
-        soon = _now() + self._keep_alive_every / _LOOKS
+        soon = later(now(), self._keep_alive_every / _LOOKS)
         known = session_token == self.session_token
-        self._due = min(self._due, soon) if known else soon
+        self._due = earlier(self._due, soon) if known else soon
         super().set_session_token(SecretHeader(session_token))
 
     def obtain_token(self) -> None:
@@ -194,10 +193,10 @@ class APIClient(betfairlightweight.APIClient):
         return {"sessionToken": self.session_token, "loginStatus": "SUCCESS"}
 
     def _keep_alive(self) -> dict[str, str | None]:
-        began = _now()
+        began = now()
         with as_betfair_errors():
             self.set_session_token(self.shared_session.verify())
-        self._due = began + self._keep_alive_every
+        self._due = later(began, self._keep_alive_every)
         return self._success()
 
     def _log_out(self) -> dict[str, str | None]:
@@ -272,9 +271,9 @@ class _SessionEndpoint(BaseEndpoint):
         session: requests.Session | None = None,  # noqa: ARG002 - ours has a client of its own
         lightweight: bool | None = None,  # noqa: FBT001 - the original's signature
     ) -> Any:  # noqa: ANN401 - a resource or a dict
-        began = _now()
+        began = time.monotonic()
         answer = self._act()
-        return self.process_response(answer, self._resource, _now() - began, lightweight)
+        return self.process_response(answer, self._resource, time.monotonic() - began, lightweight)
 
 
 class _StraightEndpoint(BaseEndpoint):
@@ -304,7 +303,7 @@ class _RenewingEndpoint(_StraightEndpoint):
     ) -> Any:  # noqa: ANN401 - the original's
         if self.client.session_token is None:
             self.client.obtain_token()
-        sent, began = self.client.session_token or "", both_clocks()
+        sent, began = self.client.session_token or "", now()
         try:
             return super().request(method, params, session)
         except APIError as error:

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from betfair_session.deadline import run_within
+from betfair_session.deadline import interruption, run_within
 from betfair_session.exceptions import ConfigurationError
 
 from .location import (
@@ -67,7 +67,7 @@ def open_store(
         ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
             URL that lacks a slash.
         StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot, or not
-            in time.
+            in time; or Python is shutting down.
     """
     options = dict(storage_options or {})
     if isinstance(store, os.PathLike):
@@ -76,7 +76,11 @@ def open_store(
         return _local(path, options)
     if isinstance(store, str):
         check_store(store)
-        return _from_url(store, options, timeout)
+        try:
+            return _from_url(store, options, timeout)
+        except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
+            refused = _unopened(error, redact(store))
+        raise refused
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     if not hasattr(filesystem, "cat_file"):
         message = (
@@ -173,22 +177,30 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
         filesystem, root = run_within(timeout, connect)  # some connect at once, as sshfs's does
     except ConfigurationError as error:
         ours = error
-    except ImportError as error:
-        missing = _what_is_missing(error)
-        ours = ConfigurationError(f"the driver for {label!r} is not installed{missing}")
-    except ValueError as error:
-        ours = ConfigurationError(
-            f"{label!r} cannot be opened: {type(error).__name__}; is a part of the URL mistyped?"
-        )
-    except Exception as error:  # noqa: BLE001 - a driver may raise anything, secrets in it
-        from .errors import Operation, explain
-
-        ours = explain(error, Operation("open", label))
-        if isinstance(ours, ConfigurationError):  # whatever it says may hold the options
-            ours = ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
+    except Exception as error:  # a driver may raise anything, secrets in it
+        if interruption(error):
+            raise
+        ours = _unopened(error, label)
     else:
         return _from_filesystem(filesystem, root, label, lambda: connect()[0])
     raise ours
+
+
+def _unopened(error: Exception, label: str) -> BetfairSessionError:
+    """Make the error for a driver that could not be made; its own text may hold the options."""
+    if isinstance(error, ImportError):
+        missing = _what_is_missing(error)
+        return ConfigurationError(f"the driver for {label!r} is not installed{missing}")
+    if isinstance(error, ValueError):
+        return ConfigurationError(
+            f"{label!r} cannot be opened: {type(error).__name__}; is a part of the URL mistyped?"
+        )
+    from .errors import Operation, explain
+
+    ours = explain(error, Operation("open", label))
+    if isinstance(ours, ConfigurationError):
+        return ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
+    return ours
 
 
 def _check_schemes(url: str) -> None:

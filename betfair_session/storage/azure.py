@@ -119,8 +119,13 @@ class AzureStore(LoopStore):
         )
         return version_in(answer["etag"])
 
-    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
-        await self._blob(driver, name).delete_blob(**self._once(driver, timeout))
+    async def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
+        from azure.core import MatchConditions
+
+        condition = {"etag": version, "match_condition": MatchConditions.IfNotModified}
+        await self._blob(driver, name).delete_blob(
+            **(condition if version else {}), **self._once(driver, timeout)
+        )
 
     def _once(self, driver: Driver, timeout: float) -> dict[str, Any]:
         """Return what keeps the client to one attempt, and that to `timeout` seconds."""

@@ -61,11 +61,13 @@ class TokenStore(Closable):
             turn False when the first lock is written.
         probe: whether the endpoint may not keep conditions although the driver sends them (an
             S3-compatible server); the first write of a lock tries it out.
+        on_this_machine: whether `modified` comes from a machine's own clock, which can be set.
     """
 
     label: str
     atomic: bool = False
     probe: bool = False
+    on_this_machine: bool = False
 
     @abstractmethod
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
@@ -145,16 +147,23 @@ class TokenStore(Closable):
         """
 
     @abstractmethod
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Remove an object; no error when there is none.
 
-        Not conditional: a write that lands at the same moment may be removed with it, or stay.
+        With a version, a store that cannot delete on a condition (S3's protocol away from Amazon,
+        and all that obstore serves) leaves a blank in its place, written on that condition. Outside
+        `atomic` stores the version is compared and the object removed in two steps. In files a
+        process that freezes between the two, for longer than others queue up, removes what was
+        written meanwhile.
 
         Args:
             key: the object's name below the root.
+            version: remove it only if it still has this version; None for whatever is there. Then
+                a write that lands at the same moment may be removed with it, or stay.
             timeout: seconds.
 
         Raises:
+            VersionConflict: the object has another version, or is gone.
             StoreUnavailable: the store could not be asked; look at `landed`.
             StoreWriteError: the store would not delete; look at `landed`.
         """

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.tokens import blank
 
 from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
@@ -73,6 +74,8 @@ class DriverStore(TokenStore):
     filesystem: ClassVar[str] = ""
     extra: ClassVar[str]
     hints: ClassVar[Mapping[str, str]] = {}
+    # Whether an object can be deleted on the condition that it still has a version.
+    deletes_versions: bool = True
     # Whether the driver of a caller's filesystem sends a request at most once.
     single: ClassVar[bool] = False
 
@@ -151,8 +154,8 @@ class DriverStore(TokenStore):
         """Write the bucket's object `name`, if it is `absent` or has `version`; return the new."""
 
     @abstractmethod
-    def _delete(self, driver: Driver, name: str, timeout: float) -> Soon[None]:
-        """Delete the bucket's object `name`."""
+    def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> Soon[None]:
+        """Delete the bucket's object `name`, if it has the version that is given."""
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """Read one object; see TokenStore.read."""
@@ -184,17 +187,20 @@ class DriverStore(TokenStore):
         """Write an object whatever is there, in one request; see TokenStore.replace."""
         return self._put("replace", key, content, timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Remove exactly this object; see TokenStore.delete."""
+        if version and not self.deletes_versions:
+            self.replace_if_version(key, blank(), version, timeout=timeout)
+            return
 
         def work(driver: Driver, name: str, deadline: float) -> None:
             try:
-                self._run(driver, deadline, lambda left: self._delete(driver, name, left))
+                self._run(driver, deadline, lambda left: self._delete(driver, name, left, version))
             except Exception as error:
-                if judge(error, cloud=True).reason != "missing":
+                if version or judge(error, cloud=True).reason != "missing":
                     raise
 
-        self._call("delete", key, work, timeout)
+        self._call("delete if unchanged" if version else "delete", key, work, timeout)
 
     def _put(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from betfair_session.deadline import interruption, is_ending
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -35,7 +36,8 @@ class Operation(NamedTuple):
     """What was being done, for the message and to tell what a failure may have changed.
 
     Attributes:
-        verb: "open", "read", "write", "create", "replace", "replace if unchanged" or "delete".
+        verb: "open", "read", "write", "create", "replace", "replace if unchanged", "delete" or
+            "delete if unchanged".
         store: the store's URL for people.
         key: the object's name, or None when the store itself was being opened.
         hints: what to do about a reason, where the store knows better than `HINTS`.
@@ -59,7 +61,7 @@ class Operation(NamedTuple):
     @property
     def conditional(self) -> bool:
         """Whether it has a condition that can fail."""
-        return self.verb in {"create", "replace if unchanged"}
+        return self.verb in {"create", "replace if unchanged", "delete if unchanged"}
 
 
 def _landed(verdict: Verdict, operation: Operation) -> bool:
@@ -86,22 +88,22 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         foreign error is its cause if that holds no credential, without its traceback.
     """
     what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
-    try:  # they are needed by nobody whose calls succeed
-        from .faults import HINTS, WHAT
-        from .verdict import bare, judge
-    except OSError as lost:  # no descriptor is left to read them with, most likely
+    want = _wanting(error)
+    if want:
         return StoreUnavailable(
-            f"cannot {operation.verb} {what}: no file can be opened ({lost.strerror})",
+            f"cannot {operation.verb} {what}: {want}",
             store=operation.store,
             key=operation.key,
             reason="busy",
             landed=operation.writes,
         )
+    from .faults import HINTS, WHAT
+    from .verdict import bare, judge
 
     verdict = judge(error, cloud=operation.cloud)
     reason = verdict.reason
     if reason == "missing":
-        reason = "conflict" if operation.verb == "replace if unchanged" else "no-bucket"
+        reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
     elif reason == "conflict" and not operation.conditional:
         reason = "busy"
     elif reason == "other" and operation.verb == "open":
@@ -131,6 +133,20 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     return ours
 
 
+def _wanting(error: BaseException) -> str:
+    """Return what this process lacks to ask a store, or to say more of an error; "" for nothing."""
+    if is_ending(error):
+        return (
+            "Python is shutting down and starts no driver any more; make a first call before the "
+            "program ends, not in what atexit calls"
+        )
+    try:
+        from . import faults, verdict  # noqa: F401 - imported only when a call fails
+    except OSError as lost:  # no descriptor is left to read them with, most likely
+        return f"no file can be opened ({lost.strerror})"
+    return ""
+
+
 def attempt(work: Callable[[], T], operation: Operation) -> T:
     """Do `work` and let nothing but our own errors out.
 
@@ -143,11 +159,15 @@ def attempt(work: Callable[[], T], operation: Operation) -> T:
 
     Raises:
         BetfairSessionError: `work` failed; see `explain`.
+        Exception: what a signal handler of the caller's raised meanwhile.
     """
     try:
         return work()
     except BetfairSessionError:
         raise
     except Exception as error:  # noqa: BLE001 - that is what this boundary is for
-        ours = explain(error, operation)
-    raise ours
+        theirs = interruption(error)
+        raised = theirs or explain(error, operation)
+    if theirs:
+        theirs.__context__ = None  # a driver's error, perhaps, with what it sent
+    raise raised

@@ -17,7 +17,7 @@ import os
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from .contract import MAX_READ, StoredObject
@@ -188,9 +188,10 @@ class GCSStore(LoopStore):
             if refusal.status_code == HTTPStatus.NOT_FOUND:
                 raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchBucket", str(refusal)) from None
 
-    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:
+    async def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        await self._send(driver, "DELETE", path, timeout)
+        condition: dict[str, Any] = {"ifGenerationMatch": version} if version else {}
+        await self._send(driver, "DELETE", path, timeout, **condition)
 
 
 def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:

@@ -78,9 +78,7 @@ class GenericStore(TokenStore):
 
         def swap() -> str:
             with self._lock.mine():
-                present = self._read(key)
-                if present is None or present.version != version:
-                    raise self._conflict(key)
+                self._check(key, version)
                 return self._put(key, content)
 
         return self._run(swap, "replace if unchanged", key, timeout)
@@ -94,14 +92,21 @@ class GenericStore(TokenStore):
 
         return self._run(put, "replace", key, timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Remove with `rm_file`, which expands no wildcards; see TokenStore.delete."""
 
         def delete() -> None:
             with self._lock.mine(), contextlib.suppress(FileNotFoundError):
+                if version is not None:
+                    self._check(key, version)
                 self._opened().rm_file(self._path(key))
 
         self._run(delete, "delete", key, timeout)
+
+    def _check(self, key: str, version: str) -> None:
+        present = self._read(key)
+        if present is None or present.version != version:
+            raise self._conflict(key)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"

@@ -13,7 +13,6 @@ there is one, only keeps the living from fencing each other over and over.)
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import logging
@@ -61,6 +60,7 @@ class LocalStore(TokenStore):
     """
 
     atomic = True
+    on_this_machine = True
 
     def __init__(self, root: str, options: Mapping[str, Any] | None = None) -> None:
         """Keep objects in files below the directory `root`.
@@ -140,23 +140,29 @@ class LocalStore(TokenStore):
         """Fence and rename; see TokenStore.replace."""
         return self._write("replace", key, content, files.rename, _fence_others, timeout=timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
-        path = self._path(key)
 
-        def delete() -> None:
-            with (
-                contextlib.suppress(FileNotFoundError, NotADirectoryError),
-                files.directory_lock(os.path.dirname(path), files.patience(timeout)),
-            ):
-                files.fence(path)
-                os.unlink(path)
+        def delete() -> bool:
+            path = self._path(key)
+            try:
+                with files.directory_lock(os.path.dirname(path), files.patience(timeout)):
+                    files.fence(path)
+                    if version and self._read(path).version != version:
+                        return False
+                    os.unlink(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return version is None
+            return True
 
-        attempt(delete, Operation("delete", self.label, key))
+        if not self._attempt(delete, "delete", key, timeout):
+            raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
     def server_now(self, *, timeout: float) -> float | None:
         """Take the time from a file made for it: on a network mount that is the server's."""
-        del timeout
+        return self._attempt(self._time_of_unnamed_file, "read", "", timeout)
+
+    def _time_of_unnamed_file(self) -> float | None:
         try:
             unnamed = os.open(self._near, os.O_RDWR | os.O_TMPFILE, 0o600)
         except (OSError, AttributeError):

@@ -191,7 +191,7 @@ def _mounts() -> Iterator[tuple[str, str]]:
         for line in lines:
             fields, _, kind = line.partition(b" - ")
             point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), fields.split()[4])
-            yield os.fsdecode(point), kind.split()[0].decode()
+            yield os.fsdecode(point), os.fsdecode(kind.split()[0])
 
 
 def _is_frozen(path: str, status: os.stat_result) -> bool:

@@ -14,6 +14,7 @@ import time
 import weakref
 from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,7 +88,8 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_default_executor(DaemonExecutor())
     try:
-        start(loop.run_forever, name="betfair-session-io")
+        # In no caller's context: it outlives them all. Each coroutine has that of its own caller.
+        Context().run(start, loop.run_forever, "betfair-session-io")
     except BaseException:
         loop.close()  # it holds descriptors
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from betfair_session.exceptions import ConfigurationError
 
 from .driver import Driver, DriverStore
+from .location import redact
 from .loop import background_loop, leave_at_fork, release, run
 from .verdict import NoCredentials
 
@@ -48,7 +50,21 @@ class LoopStore(DriverStore):
         filesystem: Driver = None,
         root: str | None = None,
     ) -> None:
-        """Prepare the store; see DriverStore."""
+        """Prepare the store; see DriverStore.
+
+        Raises:
+            ConfigurationError: as DriverStore, or the threads of this process are not real ones.
+        """
+        # Theirs run in one real thread, which an event loop would hold for ever.
+        patched = threading.get_ident.__module__.partition(".")[0]
+        if patched in {"gevent", "eventlet"}:
+            label = redact(url)
+            message = (
+                f"{label} does not work with {patched}'s patched threads, as its driver needs an "
+                f'event loop in a thread of its own; use "obstore+{label}" (pip install '
+                '"betfair-session[obstore]")'
+            )
+            raise ConfigurationError(message)
         super().__init__(url, options, filesystem=filesystem, root=root)
         if filesystem is None:
             weakref.finalize(self, release, self._processes, self._shut)

@@ -14,6 +14,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from betfair_session.deadline import interruption
 from betfair_session.exceptions import ConfigurationError
 
 from .contract import MAX_READ, StoredObject
@@ -57,6 +58,7 @@ class ObstoreStore(DriverStore):
     """
 
     module = "obstore.store"
+    deletes_versions = False
     extra = "obstore"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid credentials (options, the cloud's environment variables, or the "
@@ -199,7 +201,8 @@ class ObstoreStore(DriverStore):
         answer = driver(_rounded(timeout)).put(name, content, mode=mode, use_multipart=False)
         return version_in(answer[self._condition])
 
-    def _delete(self, driver: Driver, name: str, timeout: float) -> None:
+    def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
+        del version  # it deletes whatever is there
         driver(_rounded(timeout)).delete(name)
 
     @property
@@ -228,7 +231,9 @@ class ObstoreStore(DriverStore):
 
         try:
             return Once[float]().get(ask, timeout=timeout)
-        except Exception:  # noqa: BLE001 - it is allowed not to find out
+        except Exception as error:  # it is allowed not to find out
+            if interruption(error):
+                raise
             return None
 
 

@@ -38,6 +38,7 @@ class S3Store(LoopStore):
     """
 
     probe = True
+    deletes_versions = False
     _met = False
     module = "s3fs"
     extra = "s3"
@@ -106,7 +107,8 @@ class S3Store(LoopStore):
         client = await driver.get_s3(self._bucket)
         if not self._met:
             self._met = True
-            self.probe = not is_amazon(client.meta.endpoint_url)
+            self.deletes_versions = is_amazon(client.meta.endpoint_url)
+            self.probe = not self.deletes_versions
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name
@@ -141,8 +143,15 @@ class S3Store(LoopStore):
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
         return version_in(answer.get("ETag"))
 
-    async def _delete(self, driver: Driver, name: str, timeout: float) -> None:  # noqa: ARG002
-        await self._send(driver, "delete_object", name)
+    async def _delete(
+        self,
+        driver: Driver,
+        name: str,
+        timeout: float,  # noqa: ARG002 - the call as a whole is bounded
+        version: str | None,
+    ) -> None:
+        condition = {"IfMatch": version} if version else {}
+        await self._send(driver, "delete_object", name, **condition)
 
 
 def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore is untyped

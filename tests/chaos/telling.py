@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fleet.worker import say
 
 from betfair_session import BetfairSessionError, IdentityClient
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 
@@ -67,9 +67,9 @@ class TellingStore(TokenStore):
         """Replace."""
         return self._store.replace(key, content, timeout=timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Delete."""
-        self._store.delete(key, timeout=timeout)
+        self._store.delete(key, version, timeout=timeout)
 
     def server_now(self, *, timeout: float) -> float | None:
         """Ask for the time."""

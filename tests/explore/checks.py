@@ -39,14 +39,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks, messages as m
-from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
 
 from .facts import bit
 from .violation import fail
 
 if TYPE_CHECKING:
-    from betfair_session.lease.lock import Lock
+    from betfair_session.login.lock import Lock
 
     from .local import Local
     from .pool import Pool
@@ -68,8 +68,8 @@ def generation(pool: Pool, world: World) -> None:
     """Begin a generation: the stored token was valid, and is so no more."""
     world.credit = 1
     for proc in world.procs:
-        if pool.facts[proc].phase in {"confirm", "login"}:
-            state = pool.at(proc).state
+        if pool.facts[proc].phase in {"confirm", "blank", "login"}:
+            state = pool.at(proc)
             base = int(state.base[1:]) if state.base else -1
             moved = pool.facts[proc].phase == "login" and base != world.version
             world.credit += moved or not holds(pool, world, state.nonce)
@@ -80,9 +80,9 @@ def logged_in(rules: Rules, pool: Pool, world: World, local: Local) -> None:
     world.credit -= 1
     if world.credit < 0:
         fail("I1", "a login too many in this generation")
-    held = holds(pool, world, local.state.nonce)
+    held = holds(pool, world, local.nonce)
     held = held and world.lock_age < rules.settings.ttl
-    known = local.state.lock_version == f"k{world.lock_version}"
+    known = local.lock_version == f"k{world.lock_version}"
     valid = world.token > 0 and world.live >> world.token & 1
     if held and known and valid and world.age > world.lock_age:
         fail("I1", "a login although a valid token was there before the lock was taken")
@@ -136,9 +136,17 @@ def vouches(world: World, lock: Lock, new_fingerprint: str) -> None:
         fail("vouched", "an old token was called freshly published")
 
 
-def logs_out(world: World, token: str) -> None:
-    """Look at a logout that is made now."""
+def logs_out(world: World, token: str, *, lies: bool) -> None:
+    """Look at a logout that is made now.
+
+    Where a store's refusals may be lies, a token may land that was logged out: it is dead then, as
+    the others find out, and costs one login.
+    """
     name = bit(token)
+    if lies:
+        world.live &= ~name
+        world.out |= name
+        return
     if world.token > 0 and name == 1 << world.token:
         fail("I3", "the stored token was logged out")
     if world.landed & name:
@@ -151,12 +159,12 @@ def logs_out(world: World, token: str) -> None:
 
 def told(rules: Rules, pool: Pool, world: World, before: Local, after: Local) -> None:
     """Look at a process's step."""
-    if before.state.new is not None and after.state.new is None:
+    if before.new is not None and before.phase != "release" and after.phase == "release":
         _gives_up(world, before, after)
-    if isinstance(after.effect, m.Done) and world.out & bit(after.effect.token):
+    if isinstance(after.effect, do.Done) and world.out & bit(after.effect.token):
         fail("adopted", "a call ended with a token that was logged out")
-    if isinstance(after.effect, m.Login) and not rules.broken:  # a control is to show I1 itself
-        _decides(rules, pool, world, after.state.nonce)
+    if isinstance(after.effect, do.LogIn) and not rules.broken:  # a control is to show I1 itself
+        _decides(rules, pool, world, after.nonce)
 
 
 def _decides(rules: Rules, pool: Pool, world: World, nonce: str) -> None:
@@ -171,9 +179,9 @@ def _decides(rules: Rules, pool: Pool, world: World, nonce: str) -> None:
 
 
 def _gives_up(world: World, before: Local, after: Local) -> None:
-    name = bit(before.state.new)
+    name = bit(before.new)
     safe = world.landed | world.out | ~world.live
-    uncertain = isinstance(after.state.after, m.Failed) and after.state.after.why == "uncertain"
+    uncertain = after.ended == "uncertain"
     world.credit += uncertain
-    if not (name & safe or uncertain or before.state.maybe):
+    if not (name & safe or uncertain or before.maybe):
         fail("leak", "a live session was forgotten")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import messages as m
+from login.messages import Failed
+
+from betfair_session.login import effects as do
 
 from .local import LOOKING
 
 if TYPE_CHECKING:
-    from betfair_session.lease.lock import Lock
+    from betfair_session.login.lock import Lock
 
     from .local import Local
 
@@ -41,11 +43,11 @@ def lock_tokens(lock: Lock | None) -> int:
 
 def facts(local: Local) -> Facts:
     """Sum up a process for the world."""
-    state, effect = local.state, local.effect
-    written = effect.lock if isinstance(effect, m.WriteLock) else None
-    shown = (state.lock, state.mine, written)
+    state, effect = local, local.effect
+    written = effect.lock if isinstance(effect, do.WriteLock) else None
+    shown = (state.lock, state.mine, state.owed, written)
     names = [state.token, state.dead, state.new, state.fingerprint, state.new_fingerprint]
-    names += [getattr(effect, "token", None), getattr(state.after, "token", None)]
+    names.append(getattr(effect, "token", None))
     tokens = versions = nonces = 0
     for name in names:
         tokens |= bit(name)
@@ -54,11 +56,11 @@ def facts(local: Local) -> Facts:
         nonces |= bit(lock.nonce) if lock else 0
     versions = bit(state.version) | bit(state.base)
     lock_versions = bit(state.lock_version)
-    if isinstance(effect, m.Publish):
+    if isinstance(effect, do.WriteToken):
         versions |= bit(effect.version)
-    elif isinstance(effect, m.WriteLock):
+    elif isinstance(effect, do.WriteLock):
         lock_versions |= bit(effect.version)
-    over = isinstance(effect, m.Done | m.Failed)
+    over = isinstance(effect, do.Done | Failed)
     return Facts(
         type(effect),
         state.phase,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease.state import MARGIN
+from betfair_session.login import lock as locks
+from betfair_session.login.lock import MARGIN
 
 from .violation import fail
 from .world import newcomer, seal
@@ -46,6 +46,6 @@ def _run(moves: Moves, world: World) -> None:
         waited += ROUND
         if waited > patience:
             waiting = [moves.pool.at(proc) for proc in world.procs if proc]
-            what = f"still {waiting[0].state.phase} after {waited} s: {waiting[0].effect}"
+            what = f"still {waiting[0].phase} after {waited} s: {waiting[0].effect}"
             fail("I4", what)
         world = moves.after(world, ROUND)[1]

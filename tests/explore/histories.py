@@ -1,11 +1,11 @@
-"""Random histories: several of the real Flow over one store, with a virtual clock, from one seed.
+"""Random histories: several runs of the real policy over one store, with a virtual clock.
 
 Each call of the store is carried out whole at one moment, and its answer seen at a later one; in
 between the others go on. A process may freeze at either, with or without its monotonic clock, or
 stop for ever. Store faults are memory.py's; Betfair refuses, stays unclear, and ends sessions;
 somebody deletes, overwrites and unlocks. In two histories of five verified tokens are written anew.
 After a while all this stops, and everybody has to end. The
-loop of `Flow` alone is taken apart here, to go one call at a time.
+loop of the runner alone is taken apart here, to go one call at a time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ import heapq
 import random
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks, messages as m
-from betfair_session.lease.flow import fingerprint
-from betfair_session.lease.settings import LeaseSettings
-from betfair_session.secret import Secret
+from login import messages as m
 
-from .callers import Caller, SteppedFlow, VirtualClock
+from betfair_session.exceptions import BetfairSessionError
+from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.memory import Memory
+from betfair_session.login.settings import LeaseSettings
+from betfair_session.secret import Secret
+from betfair_session.tokens import fingerprint
+
+from .callers import Caller, VirtualClock
 from .ledger import LOCK_KEY, Ledger
 from .memory import KEY, MemoryStore
 from .pool import REFUSALS
@@ -54,6 +58,13 @@ class History:
         self.store.faults = rng.choice((0.0, 0.05, 0.2))
         self._settings = LeaseSettings(logins_per_minute=rng.choice((2, 4, 4)))
         self._share = rng.random() < 0.4
+        self._on_one_machine = self.store.on_this_machine
+        self._wall = 0.0  # how wrong that machine's clock is
+        self._running: list[Caller] = []
+        if rng.random() < 0.1:  # nothing goes wrong but what Betfair says, and a store's pace
+            self.ledger.calm = True
+            self._freezes = self._crashes = self.store.faults = 0.0
+            self._betfair, self.store.gap = 0.5, 1.0
 
     def run(self) -> None:
         """Let it happen.
@@ -69,6 +80,10 @@ class History:
             self._at(self._now + rng.random() * spread, self._begin)
         for _ in range(rng.choice((0, 0, 1, 2, 3))):
             self._at(self._now + rng.random() * rng.choice((2.0, TROUBLE)), self._adversity)
+        # Either of a process's two clocks may mislead it, but not both: nothing could help then.
+        steps = self._on_one_machine and not self._stands_still
+        for _ in range(rng.choice((0, 1, 2)) if steps else 0):
+            self._at(self._now + rng.random() * TROUBLE, self._clock_steps)
         self._until_quiet()
         self.store.faults = 0.0
         self._begin()
@@ -93,21 +108,21 @@ class History:
             doing()
         self._ends = max(self._ends, self._now)
 
-    def _begin(self) -> None:
-        clock = VirtualClock(self._rng)
+    def _begin(self, memory: Memory | None = None) -> None:
+        clock = VirtualClock(self._rng, self._wall if self._on_one_machine else None)
         clock.at = self._now
-        deadline = clock.mono() + self._rng.choice((12.0, 45.0, 120.0))
-        flow = SteppedFlow(
-            self.store,
-            KEY,
-            self._settings,
-            deadline=deadline,
-            share=self._share,
-            clock=clock,
-        )
         self._callers += 1
-        caller = Caller(self._callers, flow, clock)
-        self.ledger.states[caller.number] = flow._state
+        caller = Caller(
+            self._callers,
+            self.store,
+            self._settings,
+            clock,
+            memory or Memory(),
+            clock.mono() + self._rng.choice((12.0, 45.0, 120.0)),
+            share=self._share,
+        )
+        self._running.append(caller)
+        self.ledger.states[caller.number] = caller.seen
         self._at(self._now, lambda: self._call(caller))
 
     def _pass(self, caller: Caller) -> float:
@@ -117,10 +132,9 @@ class History:
             return 0.01 + 0.3 * rng.random() ** 3
         frozen = rng.choice((6.0, 17.0, 33.0, 70.0))
         if rng.random() < 0.3:
-            # Either of the two clocks may mislead it, but not both: nothing could help then.
             if self._stands_still:
                 caller.clock.behind += frozen
-            else:
+            elif not self._on_one_machine:
                 caller.clock.skew += rng.choice((-100.0, 100.0))
         return frozen
 
@@ -129,63 +143,71 @@ class History:
         self.calls += 1
         effect = caller.effect
         if self._rng.random() < self._crashes:
-            del self.ledger.states[caller.number]
+            self._ends_here(caller)
             return
-        if isinstance(effect, m.Wait):
-            event: m.Event = m.Woke()
+        if isinstance(effect, do.Wait):
+            event: object = None
             takes = effect.seconds + (self._pass(caller) if self._freezes else 0.0)
         else:
             takes = self._pass(caller)
-            caller.clock.at = self._now + takes
-            self.ledger.writer = state = caller.flow._state
-            self.store.again = state.phase == "rotate"
+            # What is written is stamped when it is sent; what is read is as old as its answer.
+            writes = isinstance(effect, do.WriteLock | do.WriteToken)
+            caller.clock.at = self._now + (0.0 if writes else takes)
+            self.ledger.writer = caller.seen
+            self.store.again = caller.seen.phase == "rotate"
             event = self._answer(caller, effect)
         self._at(self._now + takes, lambda: self._tell(caller, event))
 
-    def _tell(self, caller: Caller, event: m.Event) -> None:
+    def _tell(self, caller: Caller, event: object) -> None:
         """Let a process go on to its next call, or its end."""
         caller.clock.at = self._now
-        before = caller.flow._state
-        effect = caller.effect = caller.flow._step(event)
-        after = self.ledger.states[caller.number] = caller.flow._state
-        self.ledger.told(before, event, after, effect)
-        self.ledger.asked(effect, self._now)
-        if isinstance(effect, m.Done | m.Failed):
-            del self.ledger.states[caller.number]
+        before = caller.seen
+        caller.tell(event)
+        self.ledger.states[caller.number] = caller.seen
+        self.ledger.told(before, caller, self._now)
+        self.ledger.asked(caller.effect, self._now)
+        if caller.over:
+            self._ends_here(caller)
             if self._now < self._ends and self._rng.random() < 0.2:
-                self._at(self._now + 20.0 * self._rng.random(), self._begin)
+                memory = caller.memory if self._rng.random() < 0.5 else None
+                self._at(self._now + 20.0 * self._rng.random(), lambda: self._begin(memory))
             return
         self._at(self._now + self._pass(caller), lambda: self._call(caller))
 
+    def _ends_here(self, caller: Caller) -> None:
+        del self.ledger.states[caller.number]
+        self._running.remove(caller)
+
     # --- Betfair ----------------------------------------------------------------------------------
 
-    def _answer(self, caller: Caller, effect: m.Effect) -> m.Event:
+    def _answer(self, caller: Caller, effect: object) -> object:
         unlucky = self._rng.random() < self._betfair
-        if isinstance(effect, m.Validate):
+        if isinstance(effect, do.Ask):
             if unlucky:
                 return m.Unclear("unclear")
             alive = effect.token.reveal() in self.ledger.live
-            return m.Alive(effect.token, fingerprint(effect.token)) if alive else m.Dead()
-        if isinstance(effect, m.Login):
+            return m.Session(effect.token, fingerprint(effect.token)) if alive else m.DEAD
+        if isinstance(effect, do.LogIn):
             return self._login(caller, unlucky=unlucky)
-        if isinstance(effect, m.Logout):
+        if isinstance(effect, do.LogOut):
             self.ledger.logs_out(effect.token.reveal())
-            self.ledger.credit += caller.flow._state.after is not None
-            return m.LoggedOut()
-        return caller.flow._perform(effect)  # type: ignore[arg-type]
+            self.ledger.credit += caller.seen.phase == "undo"
+            return None
+        try:
+            return caller.runner.perform(effect)  # type: ignore[arg-type] # it is an effect
+        except BetfairSessionError as error:
+            return error
 
-    def _login(self, caller: Caller, *, unlucky: bool) -> m.Event:
+    def _login(self, caller: Caller, *, unlucky: bool) -> object:
         kind = self._rng.choice(("unsent", "unclear", *REFUSALS)) if unlucky else ""
         if kind == "unsent":
             return m.Unclear("unsent", sent=False)
-        self.ledger.logged_in(caller.flow._state)
+        self.ledger.logged_in(caller.seen)
         if kind:
             self.ledger.credit += 1
-            if kind == "unclear":
-                return m.Unclear("unclear")
-            return m.Refused("refused", "CODE", kind, REFUSALS[kind])
+            return m.Unclear("unclear") if kind == "unclear" else m.Refused("no", "CODE", kind)
         token = Secret(self._new_token(live=True))
-        return m.LoggedIn(token, fingerprint(token))
+        return m.Session(token, fingerprint(token))
 
     def _new_token(self, *, live: bool) -> str:
         self._tokens += 1
@@ -231,6 +253,14 @@ class History:
             self.store.objects.pop(LOCK_KEY, None)
             self.ledger.forget_logins()
             self.ledger.removed = True
+
+    def _clock_steps(self) -> None:
+        """Set the clock of the machine that all of them run on, and with it the files' times."""
+        seconds = self._rng.choice((-3600.0, 120.0, 1300.0, 3600.0))
+        self._wall += seconds
+        self.store.wrong += seconds
+        for caller in self._running:
+            caller.clock.skew += seconds
 
     def _foreign(self) -> None:
         what = self._rng.choice(("live", "dead", "junk"))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import lock as locks, messages as m
-from betfair_session.lease.flow import fingerprint
-from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.exceptions import LoginRefused
+from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
 from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX
-from betfair_session.tokens import parse_token
+from betfair_session.tokens import fingerprint, parse_token
 
 from .local import look_at_step
 from .memory import KEY
 from .violation import fail
 
 if TYPE_CHECKING:
-    from betfair_session.lease.state import State
-
+    from .callers import Caller, Seen
     from .memory import Kept, MemoryStore, Write
 
 LOCK_KEY = KEY + LOCK_SUFFIX
@@ -32,6 +31,8 @@ class Ledger:
         credit: the logins that may still be made in this generation.
         states: of every process that runs.
         removed: whether somebody ever removed or cleared a lock.
+        calm: whether nothing goes wrong but what Betfair says and how often a store takes writes.
+        banned_until: when the last ban ends that Betfair told of.
         writer: the process whose call is carried out now, or None.
     """
 
@@ -39,15 +40,17 @@ class Ledger:
         """Begin with no token, so one login may be made."""
         self.live: set[str] = set()
         self.credit = 1
-        self.states: dict[int, State] = {}
-        self.writer: State | None = None
+        self.states: dict[int, Seen] = {}
+        self.writer: Seen | None = None
         self.store: MemoryStore
         self.removed = False
+        self.calm = False
         self._landed: set[str] = set()
         self._out: set[str] = set()
         self._logins: list[float] = []
-        self._ends: dict[bytes, float] = {}
+        self._ends: dict[str, float] = {}
         self._refused_until = 0.0
+        self.banned_until = 0.0
 
     def stored(self) -> str:
         """Return the token that is stored now, or ""."""
@@ -61,7 +64,7 @@ class Ledger:
         version = kept.version if kept else None
         self.credit = 1
         for state in self.states.values():
-            if state.phase in {"confirm", "login"}:
+            if state.phase in {"confirm", "blank", "login"}:
                 moved = state.phase == "login" and state.base != version
                 self.credit += moved or not self._holds(state)
 
@@ -69,14 +72,16 @@ class Ledger:
         """Leave out the logins that the lock cannot tell of any more."""
         self._logins.clear()
 
-    def _holds(self, state: State) -> bool:
+    def _holds(self, state: Seen) -> bool:
         kept = self.store.objects.get(LOCK_KEY)
         lock = locks.decode(kept.content) if kept else None
         return lock is not None and lock.state == locks.HELD and lock.nonce == state.nonce
 
-    def logged_in(self, state: State) -> None:
+    def logged_in(self, state: Seen) -> None:
         """Count a login that is made now."""
         self.credit -= 1
+        if self.calm and not self.removed and self.store.now < self.banned_until - MARGIN:
+            fail("ban", "a login although Betfair has told this fleet of a ban")
         if self.credit < 0:
             fail("I1", "a login too many in this generation")
         store, held = self.store, self._holds(state)
@@ -87,18 +92,21 @@ class Ledger:
         if known and self.stored() in self.live and store.objects[KEY].at < taken:
             fail("I1", "a valid token was there before the lock was taken")
         # The first login of all may be counted by a clock that no answer has set right yet.
-        if abs(state.mine.logins[-1] - taken) > FROM_COUNTING_TO_LOGIN:
+        if abs(state.counted - taken) > FROM_COUNTING_TO_LOGIN:
             return
         window = BRAKE_WINDOW - FROM_COUNTING_TO_LOGIN
         self._logins = [time for time in self._logins if store.now - time < window] + [taken]
         if len(self._logins) > state.settings.logins_per_minute:
             fail("I5", "too many logins in a minute")
 
-    def asked(self, effect: m.Effect, now: float) -> None:
+    def asked(self, effect: object, now: float) -> None:
         """Note how long a failure is to be respected, from the moment it is known."""
-        if isinstance(effect, m.WriteLock) and effect.lock.state == locks.FAILED:
+        if isinstance(effect, do.WriteLock) and effect.lock.state == locks.FAILED:
             lock = effect.lock
-            self._ends.setdefault(locks.encode(lock), now + lock.not_before - lock.since)
+            # After a token that could not be stored nobody has to wait: a blank is written first.
+            counts = lock.login_class != "store"
+            ends = now + (lock.not_before - lock.since if counts else 0.0)
+            self._ends.setdefault(_name(lock), ends)
 
     def landing(self, write: Write, old: Kept | None) -> None:
         """Look at a write just before it lands."""
@@ -115,7 +123,7 @@ class Ledger:
             self._vouches(lock.published)
         if lock.state == locks.HELD and old is not None:
             self._takes(lock, old)
-        self._refused_until = self._ends.get(write.content, 0.0)
+        self._refused_until = self._ends.get(_name(lock), 0.0)
 
     def _takes(self, lock: locks.Lock, old: Kept) -> None:
         before = locks.decode(old.content)
@@ -137,38 +145,41 @@ class Ledger:
         """Look at a logout that is made now."""
         if token == self.stored() or (token in self._landed and token in self.live):
             fail("I3", "a token that others may use was logged out")
-        if any(w.content.decode() == token and self.store.can_land(w) for w in self.store.late):
+        late = (write for write in self.store.late if not write.lie)
+        if any(write.content.decode() == token and self.store.can_land(write) for write in late):
             fail("I3", "a token that may still be stored was logged out")
         self.live.discard(token)
         self._out.add(token)
 
-    def _decides(self, state: State) -> None:
+    def _decides(self, state: Seen) -> None:
         held = self._holds(state)
         if not (held or self.removed):
             fail("lease", "a login is begun under a lock that is another's")
         if held and self.store.now - self.store.objects[LOCK_KEY].at >= state.settings.ttl:
             fail("lease", "a login is begun under a lock that others may have taken over")
 
-    def told(self, before: State, event: m.Event, after: State, effect: m.Effect) -> None:
+    def told(self, before: Seen, caller: Caller, now: float) -> None:
         """Look at a process's step."""
-        look_at_step(after, event, effect)
-        if isinstance(effect, m.Done) and effect.token.reveal() in self._out:
+        after, effect = caller.seen, caller.effect
+        look_at_step(caller.login, caller.told, effect, told_error=effect is caller.told)
+        if isinstance(caller.told, LoginRefused) and caller.told.login_class == "ban":
+            self.banned_until = now + locks.BAN
+        if isinstance(effect, do.Done) and effect.token.reveal() in self._out:
             fail("adopted", "a call ended with a token that was logged out")
-        if isinstance(effect, m.Login):
+        if isinstance(effect, do.LogIn):
             self._decides(after)
-        if before.phase != "release" and after.phase == "release":
-            # Not when the call ends: another may log in as soon as the lock tells of it.
-            self.credit += _uncertain(after.after)
-        over = isinstance(effect, m.Done | m.Failed)
-        # A token that is written anew is no new session.
-        if before.new is None or before.phase == "rotate" or not (over or after.new is None):
+        if before.phase == "release" or after.phase != "release":
+            return
+        # Not when the call ends: another may log in as soon as the lock tells of it.
+        self.credit += after.uncertain
+        if before.new is None:
             return
         token = before.new.reveal()
         safe = token not in self.live or token in self._landed | self._out
-        if not (safe or _uncertain(effect) or before.maybe):
+        if not (safe or after.uncertain or before.maybe):
             fail("leak", "a live session was forgotten")
 
 
-def _uncertain(effect: m.Effect | None) -> bool:
-    """Tell whether a call ends without knowing what came of its new token."""
-    return isinstance(effect, m.Failed) and effect.why == "uncertain"
+def _name(lock: locks.Lock) -> str:
+    """Name a failure by its attempt, however often and when it is written."""
+    return f"{lock.nonce} {lock.state}"

@@ -1,76 +1,292 @@
-"""One process of the model: the shipped machine's own state, with all times told from now.
+"""One process of the model: the shipped policy itself, with all times told from now.
 
-The machine adds, subtracts and compares times, so a state can be moved in time: here "now" is
-always 0, on every clock. What a phase can no longer read is blanked, and counters are cut off where
-the machine no longer tells their values apart; this joins states that behave alike, which
-test_local.py holds against the full ones. Waits are over at once, since a process that has woken up
-and not yet made its call is one that still sleeps.
+A process state is the way to it: what the policy was told, and when time passed. To step it, the
+way is gone again with a fresh generator; one live generator is kept with each state, so that most
+steps repeat nothing. Two ways lead to the same state when the generator stands at the same places
+and everything that matters of the call's attributes is equal.
+
+The policy adds, subtracts and compares times, so a call can be moved in time: here "now" is always
+0, on every clock. What a phase can no longer read is left out of the comparison, and counters are
+cut off where the policy no longer tells their values apart, which test_local.py checks. Waits are
+over at once, since a process that has woken up and not yet made its call is one that still sleeps.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from betfair_session.lease import lock as locks, messages as m
-from betfair_session.lease.machine import step
-from betfair_session.lease.state import BRAKE_WINDOW, FRESH, MARGIN, TAKES, State, useless
+from login import messages as m
+
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+)
+from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.call import CONFLICTS, TAKES
+from betfair_session.login.errors import Errors
+from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.login.memory import Memory
+from betfair_session.login.policy import SharedLogin
 
 from .violation import fail
+from .where import Position, phase, position
 
 if TYPE_CHECKING:
-    from betfair_session.lease.lock import Lock
+    from collections.abc import Callable
+    from types import GeneratorType
 
-LOOKING = frozenset({"look", "vouch", "validate", "lock", "take"})
-_AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "release"})
-_KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "confirm", "take"})
-_KEEPS_MINE = frozenset({"take", "confirm", "login", "publish", "readback", "logout", "release"})
+    from betfair_session.login.lock import Lock
+    from betfair_session.login.settings import LeaseSettings
+
+    Step: TypeAlias = Callable[["Replica"], None]
+
+LOOKING = frozenset({"look", "vouch", "validate", "lock", "pay", "take"})
+_AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "undo", "release"})
+_KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "pay", "confirm", "blank", "take"})
+_KEEPS_MINE = frozenset(
+    {"pay", "take", "confirm", "blank", "login", "publish", "readback", "logout", "undo", "release"}
+)
+_HOLDING = _KEEPS_MINE - {"pay", "take", "release"}
 _REFUSALS_TOLD_APART = 4
 _SEEN = locks.Lock(locks.DONE)  # stands for a lock of which only the version still matters
 NOBODY = "n0"  # names an attempt that no lock was ever written for
-_ENOUGH = 16.0  # seconds since the start after which no login is begun, with the settings used here
+_ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
 
 
-@dataclass(frozen=True)
-class Local:
-    """A process.
+class ModelClock:
+    """Clocks that say 0; the server's is off by `off`."""
+
+    def __init__(self, off: float) -> None:
+        """Begin."""
+        self.off = off
+        self.name = NOBODY
+
+    def mono(self) -> float:
+        """See Clock."""
+        return 0.0
+
+    wall = steady = mono
+
+    def server(self) -> float:
+        """See Clock."""
+        return self.off
+
+    def jitter(self) -> float:
+        """See Clock."""
+        return 0.5
+
+    def nonce(self) -> str:
+        """See Clock."""
+        return self.name
+
+
+class Replica:
+    """A policy at work.
 
     Attributes:
-        state: the machine's.
-        effect: what it asked for, and waits for.
+        login: the policy.
+        effect: what it asks for, or how it ended: a Done, or a Failed.
+        told: what it was told last.
+        known: whether its idea of the server's time comes from an answer of the store.
+    """
+
+    def __init__(
+        self, settings: LeaseSettings, *, deadline: float, share: bool, skew: float
+    ) -> None:
+        """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
+        self.clock = ModelClock(skew)
+        self.known = False
+        self.told: object = None
+        self.raised: BetfairSessionError | None = None
+        self.login = SharedLogin(
+            settings,
+            self.clock,
+            Errors("", ""),
+            Memory(),
+            owner="",
+            deadline=deadline,
+            shared=True,
+            share=share,
+        )
+        self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
+        self.effect: object = next(self._steps)
+
+    @property
+    def where(self) -> Position:
+        """Where the policy is."""
+        return position(self._steps)
+
+    @property
+    def phase(self) -> str:
+        """What it is doing."""
+        return phase(self.where, self.effect)
+
+    def tell(self, answer: object, off: float | None, nonce: str) -> None:
+        """Tell it what happened, and perhaps the server's time; let it come to its next call.
+
+        An attempt gets its name when it first is written down.
+        """
+        login = self.login
+        if off is not None:
+            self.clock.off, self.known = off, True
+        self.clock.name = nonce or NOBODY
+        if login.nonce == NOBODY:
+            login.nonce = nonce
+        self.told = answer
+        while True:
+            self._go_on(answer)
+            if not isinstance(self.effect, do.Wait | do.Tell):
+                break
+            assert not isinstance(self.effect, do.Wait) or self.effect.seconds >= 0
+            answer = None
+        look_at_step(
+            self.login, self.told, self.raised or self.effect, told_error=self.raised is self.told
+        )
+        if login.nonce == nonce and self.phase != "take":
+            login.nonce = NOBODY
+
+    def _go_on(self, answer: object) -> None:
+        try:
+            if isinstance(answer, BaseException):
+                self.effect = self._steps.throw(answer)
+            else:
+                self.effect = self._steps.send(answer)
+        except StopIteration as stop:
+            self.effect = stop.value
+        except BetfairSessionError as error:
+            self.raised = error
+            self.effect = m.Failed(m.end(error, self.told).why)
+
+    def later(self, view: View, seconds: float, *, still: bool) -> None:
+        """Let time pass; with `still`, the process's monotonic clock does not notice."""
+        login, felt = self.login, 0.0 if still else seconds
+        login.deadline -= felt
+        login.lock = view.later_lock(login.lock, seconds) if login.lock else None
+        login.mine = view.later_lock(login.mine, seconds)
+        login.lock_since -= felt
+        if login.started:
+            login.started = (login.started[0] - felt, login.started[1] - seconds)
+        login.asked = (login.asked[0] - felt, login.asked[1] - seconds)
+        memory = login.memory
+        if memory.owed:
+            memory.owed = view.later_lock(memory.owed, seconds)
+        memory.since = (memory.since[0] - felt, memory.since[1] - seconds)
+        if isinstance(self.effect, do.WriteLock):
+            lock = view.later_lock(self.effect.lock, seconds)
+            self.effect = self.effect._replace(lock=lock)
+        if self.known:
+            self.clock.off -= seconds - felt
+
+    def wall_step(self, seconds: float) -> None:
+        """Set the process's wall clock forward or back."""
+        login = self.login
+        if login.started:
+            login.started = (login.started[0], login.started[1] - seconds)
+        login.asked = (login.asked[0], login.asked[1] - seconds)
+        login.memory.since = (login.memory.since[0], login.memory.since[1] - seconds)
+        if not self.known:
+            self.clock.off += seconds
+
+    def forget(self) -> None:
+        """Take back the name of an attempt that is written nowhere."""
+        self.login.nonce = NOBODY
+
+
+@dataclass(eq=False)
+class Local:
+    """A process, as the world sees it.
+
+    Attributes:
+        key: everything that matters.
+        phase: what it is doing.
+        effect: what it asks for, and waits for.
+        nonce, base, version, lock_version, token, fingerprint, dead, new, new_fingerprint, maybe:
+            as in the policy.
+        lock, mine, owed: likewise, without what no process acts upon.
+        ended: what the call will raise when the lock is given back, in a word; "" for nothing.
         off: its idea of the server's time, less the truth.
         known: whether that comes from an answer of the store (else from its own wall clock).
     """
 
-    state: State
-    effect: m.Effect
-    off: float = 0.0
-    known: bool = False
+    key: tuple[object, ...]
+    phase: str
+    effect: Any
+    nonce: str
+    base: str | None
+    version: str | None
+    lock_version: str | None
+    token: str | None
+    fingerprint: str
+    dead: str | None
+    new: str | None
+    new_fingerprint: str
+    maybe: bool
+    lock: Lock | None
+    mine: Lock
+    owed: Lock | None
+    ended: str
+    off: float
+    known: bool
+    way: Way = field(repr=False)
 
 
-def look_at_step(state: State, event: m.Event, effect: m.Effect) -> None:
+@dataclass(eq=False)
+class Way:
+    """How a process came to its state: from where, by which step; `live` is a policy in it."""
+
+    start: Callable[[], Replica]
+    before: Way | None = None
+    step: Step | None = None
+    live: Replica | None = None
+
+    def go(self, step: Step) -> Way:
+        """Return the way with one more step."""
+        replica, self.live = self.live or self._again(), None
+        step(replica)
+        return Way(self.start, self, step, replica)
+
+    def _again(self) -> Replica:
+        """Go the whole way with a fresh policy."""
+        steps: list[Step] = []
+        way: Way | None = self
+        while way is not None and way.step is not None:
+            steps.append(way.step)
+            way = way.before
+        replica = self.start()
+        for step in reversed(steps):
+            step(replica)
+        return replica
+
+
+def look_at_step(
+    login: SharedLogin, event: object, effect: object, *, told_error: bool = False
+) -> None:
     """Check what one process's step alone can show; see checks.py, "adopted"."""
-    if isinstance(effect, m.Failed) and effect.why in {"refused", "brake"}:
-        if not useless(state):
-            fail("adopted", "a refusal was raised in place of a token")
-    elif isinstance(effect, m.Login):
-        if not useless(state):
-            fail("adopted", "a login was begun although there is a token")
-    elif isinstance(effect, m.Done) and isinstance(event, m.TokenRead | m.LockRead):
-        if useless(state) or effect.token != state.token:
+    useless = login._useless()
+    refused = isinstance(effect, LoginRefused | IdentityUnavailable) and not told_error
+    if (refused or isinstance(effect, LoginBrake)) and not (useless or login.ended):
+        fail("adopted", "a refusal was raised in place of a token")
+    if isinstance(effect, do.LogIn) and not useless:
+        fail("adopted", "a login was begun although there is a token")
+    if isinstance(effect, do.Done) and isinstance(event, do.TokenRead | do.LockRead):
+        if effect.how != "logged in" and (useless or effect.token != login.token):
             fail("adopted", "another token was returned than a good one that was read")
-        if not _vouched(state):
+        if effect.how != "logged in" and not _vouched(login):
             fail("adopted", "a token was returned that nobody vouches for")
-    elif isinstance(event, m.Alive) and getattr(effect, "token", None) != event.token:
-        fail("adopted", "another token was returned, or written, than the one that was verified")
+    gone_on = isinstance(event, do.Session) and not isinstance(effect, BetfairSessionError)
+    if gone_on and getattr(effect, "token", None) != getattr(event, "token", None):
+        fail("adopted", "another token was returned, or written, than the one that is alive")
 
 
-def _vouched(state: State) -> bool:
+def _vouched(login: SharedLogin) -> bool:
     """Tell whether the lock says of this very token that it was published just now."""
-    lock, age = state.lock, state.lock_age
+    lock, age = login.lock, login.lock_age
     if lock is None or lock.state != locks.DONE or age is None:
         return False
-    return -MARGIN <= age <= FRESH and lock.published == state.fingerprint != ""
+    return -MARGIN <= age <= FRESH and lock.published == login.fingerprint != ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +309,7 @@ class View:
             logins=tuple(time for time in lock.logins if time > last),
             refusals=min(lock.refusals, _REFUSALS_TOLD_APART),
             status="",
-            login_class="",
+            login_class="store" if lock.login_class == "store" else "",
             not_before=lock.not_before if failed else 0.0,
         )
 
@@ -107,114 +323,101 @@ class View:
             )
         )
 
-    def effect(self, effect: m.Effect) -> m.Effect:
+    def effect(self, effect: object) -> Any:  # noqa: ANN401 - any of them
         """Blank what only people read."""
-        if isinstance(effect, m.WriteLock):
-            return effect.but(lock=self.lock(effect.lock))
-        if isinstance(effect, m.Failed):
-            return m.Failed(effect.why)
-        if isinstance(effect, m.Login):
+        if isinstance(effect, do.WriteLock):
+            return effect._replace(lock=self.lock(effect.lock))
+        if isinstance(effect, do.LogIn):
             assert effect.seconds > 0
-            return m.Login(1.0)
-        if isinstance(effect, m.Done):
-            return effect.but(age=0.0)
-        return effect
+            return do.LogIn(1.0)
+        return effect._replace(age=0.0) if isinstance(effect, do.Done) else effect
 
-    def state(self, state: State) -> State:
-        """Blank what the phase can no longer read, and cut off what it no longer tells apart."""
-        phase = state.phase
-        if phase == "release" and state.after is not None:
-            state = State(
-                *(state.settings, "", state.deadline, state.nonce, state.shared, state.share),
-                phase=phase,
-                lock_version=state.lock_version,
-                mine=state.mine,
-                releases=state.releases,
-                new_fingerprint=state.new_fingerprint,
-                after=self.effect(state.after),
-            )
-        state = self._known_lock(state)
-        keeps, started = phase in _KEEPS_TOKEN, state.started
-        return state.but(
-            deadline=max(state.deadline, 0.0),
-            token=state.token if keeps else None,
-            version=state.version if keeps else None,
-            fingerprint=state.fingerprint if keeps else "",
-            polls=state.polls if state.polls < 2 else 2 + state.polls % 2,
-            takes=min(state.takes, TAKES),
-            mine=self.lock(state.mine) if phase in _KEEPS_MINE else locks.JUNK,
-            started=None
-            if started is None or phase in _AFTER_CONFIRM
-            else (max(started[0], -_ENOUGH), min(max(started[1], -_ENOUGH), _ENOUGH)),
-            failure=None,
-            after=self.effect(state.after) if state.after else None,
-            young=False,
+    def seen(self, way: Way) -> Local:
+        """Return a process as the world sees it."""
+        replica = way.live
+        assert replica is not None
+        login, where = replica.login, replica.where
+        now, effect = phase(where, replica.effect), self.effect(replica.effect)
+        ended = (
+            m.end(login.ended, replica.told).why
+            if isinstance(login.ended, BetfairSessionError)
+            else ""
+        )
+        mine = self.lock(login.mine) if now in _KEEPS_MINE else locks.JUNK
+        lock, known_lock = self._known_lock(login, now)
+        keeps, memory = now in _KEEPS_TOKEN, login.memory
+        new = None if ended else login.new
+        names = {name for name, _ in where}
+        key = (
+            where,
+            effect,
+            max(login.deadline, 0.0),
+            login.nonce,
+            login.share,
+            (login.token, login.version, login.fingerprint) if keeps else None,
+            login.dead,
+            known_lock,
+            login.lock_version,
+            login.polls if login.polls < 2 else 2 + login.polls % 2,
+            login.tries if names & {"_patiently", "_give_back"} else 0,
+            (min(login.takes, max(TAKES, CONFLICTS) + 1), login.tried == (login.lock_version,))
+            if now in LOOKING and login.takes
+            else None,
+            mine,
+            self._started(login, now),
+            (login.base, new, login.new_fingerprint, login.sends, login.maybe, login.doubt),
+            ended,
+            self.lock(memory.owed) if memory.owed else None,
+            _cut(memory.since) if memory.owed else None,
+            replica.clock.off,
+            replica.known,
+        )
+        return Local(
+            key if where else ("over", effect),
+            now,
+            effect,
+            login.nonce,
+            login.base,
+            login.version if keeps else None,
+            login.lock_version,
+            login.token if keeps else None,
+            login.fingerprint if keeps else "",
+            login.dead,
+            new,
+            login.new_fingerprint,
+            login.maybe,
+            lock,
+            mine,
+            memory.owed,
+            ended,
+            replica.clock.off,
+            replica.known,
+            way,
         )
 
-    def _known_lock(self, state: State) -> State:
+    def _started(self, login: SharedLogin, now: str) -> tuple[float, float] | None:
+        return None if login.started is None or now in _AFTER_CONFIRM else _cut(login.started)
+
+    def _known_lock(self, login: SharedLogin, now: str) -> tuple[Lock | None, object]:
         """Cut down the lock that was read earlier to what can still be compared with it."""
-        lock, phase = state.lock, state.phase
-        if phase not in LOOKING or lock is None:
-            return state.but(lock=None, lock_age=None, lock_since=0.0, reread=None)
-        just_read = state.reread == state.lock_version and phase in {"look", "validate"}
-        same = state.reread if state.reread == state.lock_version else None
-        held, since = lock.state == locks.HELD, state.lock_since
+        lock = login.lock
+        if now in _HOLDING and lock:
+            return self.lock(lock), self.lock(lock)
+        if now not in LOOKING or lock is None:
+            return None, None
+        just_read = login.reread == login.lock_version and now in {"look", "validate"}
+        same = login.reread if login.reread == login.lock_version else None
+        held, since = lock.state == locks.HELD, login.lock_since
         since = max(since, -lock.ttl - MARGIN) if held else 0.0
-        age: float | None = state.lock_age
-        if just_read:
+        age: float | None = login.lock_age
+        if just_read or now in {"take", "pay"}:
             lock = self.lock(lock)
-        elif lock.state == locks.DONE and phase in {"look", "vouch", "validate"}:
+        elif lock.state == locks.DONE and now in {"look", "vouch", "validate"}:
             lock = locks.Lock(locks.DONE, published=lock.published)
         else:
             lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
-        return state.but(lock=lock, lock_age=age, lock_since=since, reread=same)
+        return lock, (lock, age, since, same)
 
-    def start(self, state: State, effect: m.Effect, *, skew: float) -> Local:
-        """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
-        return Local(self.state(state), effect, skew)
 
-    def advance(self, local: Local, event: m.Event, nonce: str) -> Local:
-        """Tell a process what happened, and let it come to its next call or its end.
-
-        An attempt gets its name when it first is written down.
-        """
-        tick = m.Tick(0.0, 0.0, local.off, 0.5, nonce or NOBODY)
-        named = local.state.nonce != NOBODY
-        state = local.state if named else local.state.but(nonce=nonce)
-        state, effect = step(state, event, tick)
-        while isinstance(effect, m.Wait):
-            assert effect.seconds >= 0
-            state, effect = step(state, m.Woke(), tick)
-        look_at_step(state, event, effect)
-        if state.nonce == nonce and state.phase != "take":
-            state = state.but(nonce=NOBODY)
-        return replace(local, state=self.state(state), effect=self.effect(effect))
-
-    def later(self, local: Local, seconds: float, *, still: bool) -> Local:
-        """Let time pass; with `still`, the process's monotonic clock does not notice."""
-        state, felt = local.state, 0.0 if still else seconds
-        started = state.started
-        state = state.but(
-            deadline=state.deadline - felt,
-            lock=self.later_lock(state.lock, seconds) if state.lock else None,
-            lock_since=state.lock_since - felt,
-            mine=self.later_lock(state.mine, seconds),
-            started=(started[0] - felt, started[1] - seconds) if started else None,
-        )
-        effect = local.effect
-        if isinstance(effect, m.WriteLock):
-            effect = effect.but(lock=self.later_lock(effect.lock, seconds))
-        off = local.off - (seconds - felt) if local.known else local.off
-        return Local(self.state(state), effect, off, local.known)
-
-    def wall_step(self, local: Local, seconds: float) -> Local:
-        """Set a process's wall clock forward or back."""
-        state = local.state
-        if state.started:
-            state = state.but(started=(state.started[0], state.started[1] - seconds))
-        off = local.off if local.known else local.off + seconds
-        return Local(self.state(state), local.effect, off, local.known)
-
-    def forget(self, local: Local) -> Local:
-        """Take back the name of an attempt that is written nowhere."""
-        return replace(local, state=local.state.but(nonce=NOBODY))
+def _cut(times: tuple[float, float]) -> tuple[float, float]:
+    return max(times[0], -_ENOUGH), min(max(times[1], -_ENOUGH), _ENOUGH)

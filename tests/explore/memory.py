@@ -23,13 +23,14 @@ class Kept:
     content: bytes
     version: str
     at: float
+    wrong: float = 0.0  # how wrong the store's clock was then
 
 
 @dataclass
 class Write:
     """A conditional write on its way, and when it is to land if it is late.
 
-    `again` when it writes a verified token anew.
+    `again` when it writes a verified token anew, `lie` when the writer was told that it failed.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Write:
     version: str | None
     due: float = 0.0
     again: bool = False
+    lie: bool = False
 
 
 class MemoryStore(TokenStore):
@@ -47,6 +49,9 @@ class MemoryStore(TokenStore):
         landing: told of each write just before it lands.
         late: writes that may still land.
         again: whether the present call is to write a verified token anew.
+        gap: how many seconds have to lie between two writes of one object.
+        liar: whether a write that it says to have failed may land all the same.
+        wrong: how wrong its clock is.
     """
 
     label = "memory"
@@ -65,6 +70,12 @@ class MemoryStore(TokenStore):
         self._hides_date = rng.random() < 0.3
         self._whole_seconds = rng.random() < 0.5
         self._etags = rng.random() < 0.5
+        self.gap = rng.choice((0.0, 0.0, 1.0))
+        self.liar = rng.random() < 0.2
+        self.wrong = 0.0
+        self.on_this_machine = rng.random() < 0.3
+        if self.on_this_machine:
+            self._hides_date, self._etags = True, True
 
     def read(self, key: str, *, timeout: float) -> StoredObject | None:
         """See TokenStore."""
@@ -74,7 +85,7 @@ class MemoryStore(TokenStore):
         kept = self.objects.get(key)
         if kept is None:
             return None
-        modified, now = kept.at, self.now
+        modified, now = kept.at + kept.wrong, self.now + self.wrong
         if self._whole_seconds:
             modified, now = float(int(modified)), float(int(now))
         return StoredObject(kept.content, kept.version, modified, None if self._hides_date else now)
@@ -84,7 +95,7 @@ class MemoryStore(TokenStore):
         assert timeout > 0
         if self._hides_date and self.faults and self._rng.random() < self.faults:
             self._fail("clock", landed=False)
-        return float(int(self.now)) if self._hides_date else None
+        return float(int(self.now + self.wrong)) if self._hides_date else None
 
     def create(self, key: str, content: bytes, *, timeout: float) -> str:
         """See TokenStore."""
@@ -98,7 +109,7 @@ class MemoryStore(TokenStore):
         """See TokenStore."""
         raise NotImplementedError
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """See TokenStore."""
         raise NotImplementedError
 
@@ -107,7 +118,7 @@ class MemoryStore(TokenStore):
         self._versions += 1
         digest = hashlib.sha256(content).hexdigest()[:16]
         version = digest if self._etags else str(self._versions)
-        self.objects[key] = Kept(content, version, self.now)
+        self.objects[key] = Kept(content, version, self.now, self.wrong)
 
     def land_late(self) -> None:
         """Let the late writes land that are due."""
@@ -122,13 +133,18 @@ class MemoryStore(TokenStore):
 
     def _attempt(self, write: Write, timeout: float) -> str:
         assert timeout > 0
+        kept = self.objects.get(write.key)
+        if self.gap and kept and self.now - kept.at < self.gap:
+            self._fail("write", landed=False, reason="throttled")
         if not self.faults or self._rng.random() >= self.faults:
             if not self._holds(write):
                 raise self._conflict()
             return self._land(write)
         chance = self._rng.random()
         if chance < 0.2:
-            self._fail("write", landed=False)
+            if self.liar:
+                self._land_later(write, lie=True)
+            self._fail("write", landed=False, reason="server")
         if chance < 0.35:
             message = "refused"
             raise StoreWriteError(message, store="memory", key=write.key, reason="forbidden")
@@ -138,10 +154,13 @@ class MemoryStore(TokenStore):
             if self._holds(write):
                 self._land(write)
         else:
-            write.due = self.now + self._rng.choice((1.0, 10.0, 40.0))
-            self.late.append(write)
+            self._land_later(write)
         self._fail("write", landed=True)
         raise AssertionError
+
+    def _land_later(self, write: Write, *, lie: bool = False) -> None:
+        write.due, write.lie = self.now + self._rng.choice((1.0, 10.0, 40.0)), lie
+        self.late.append(write)
 
     def _holds(self, write: Write) -> bool:
         kept = self.objects.get(write.key)
@@ -155,5 +174,5 @@ class MemoryStore(TokenStore):
     def _conflict(self) -> VersionConflict:
         return VersionConflict("conflict", store="memory", key=KEY, reason="conflict")
 
-    def _fail(self, what: str, *, landed: bool) -> None:
-        raise StoreUnavailable(what, store="memory", key=KEY, reason="timeout", landed=landed)
+    def _fail(self, what: str, *, landed: bool, reason: str = "timeout") -> None:
+        raise StoreUnavailable(what, store="memory", key=KEY, reason=reason, landed=landed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.lease import messages as m
+from betfair_session.login import effects as do
 
 from . import checks
 from .store_calls import StoreCalls
@@ -26,9 +26,9 @@ class Moves(StoreCalls):
     def __init__(self, rules: Rules) -> None:
         """Begin an exploration."""
         super().__init__(rules)
-        self.calls[m.Validate] = self._validate
-        self.calls[m.Login] = self._login
-        self.calls[m.Logout] = self._logout
+        self.calls[do.Ask] = self._validate
+        self.calls[do.LogIn] = self._login
+        self.calls[do.LogOut] = self._logout
         doings: dict[str, Callable[[World], Iterator[Move]]] = {
             "death": self._deaths,
             "delete": self._delete,
@@ -72,7 +72,7 @@ class Moves(StoreCalls):
 
     def _validate(self, world: World, place: int) -> Iterator[Move]:
         effect = self.pool.at(world.procs[place]).effect
-        assert isinstance(effect, m.Validate)
+        assert isinstance(effect, do.Ask)
         alive = world.live >> int(effect.token[1:]) & 1
         yield self.answer(world, place, ("alive", effect.token) if alive else ("dead",))
         if world.faults and "unclear" in self.rules.kinds:
@@ -109,10 +109,10 @@ class Moves(StoreCalls):
     def _logout(self, world: World, place: int) -> Iterator[Move]:
         self.name(world, place, "")
         effect = self.pool.at(world.procs[place]).effect
-        assert isinstance(effect, m.Logout)
+        assert isinstance(effect, do.LogOut)
         new = world.copy()
-        checks.logs_out(new, effect.token)
-        new.credit += self.pool.at(new.procs[place]).state.after is not None
+        checks.logs_out(new, effect.token, lies="lies" in self.rules.kinds)
+        new.credit += self.pool.at(new.procs[place]).phase == "undo"
         self.tell(new, place, ("out",))
         yield self.sealed(new)
 

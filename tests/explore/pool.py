@@ -1,30 +1,29 @@
 """Every process state and every lock seen so far under a small number, and steps remembered.
 
-The same local steps recur in millions of worlds, so each is computed once, by the shipped machine.
+The same local steps recur in millions of worlds, so each is computed once, by the shipped policy.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from betfair_session.lease import lock as locks, messages as m
+from login import messages as m
+
+from betfair_session.login import lock as locks
 
 from .facts import Facts, facts
+from .local import Replica, Way
 
 if TYPE_CHECKING:
-    from betfair_session.lease.lock import Lock
+    from betfair_session.login.lock import Lock
 
-    from .local import Local, View
+    from .local import Local, Step, View
+    from .rules import Rules
 
     Key: TypeAlias = tuple[object, ...]
 
-LADDER = (15.0, 60.0, 300.0, 900.0)
-REFUSALS = {
-    "temporary": (15.0, 15.0, 15.0, 15.0),
-    "credentials": LADDER,
-    "ban": (1200.0, 1200.0, 1200.0, 1200.0),
-}
+REFUSALS = ("temporary", "credentials", "ban")
 UNKNOWN = "?"  # said of the server's clock: this answer told nothing about it
 
 
@@ -37,17 +36,20 @@ class Pool:
         self.locals: list[Local | None] = [None]
         self.facts: list[Facts] = [Facts(type(None), "", True, False, 0, 0, 0, 0)]  # noqa: FBT003
         self.locks: list[Lock] = []
-        self._local_ids: dict[Local, int] = {}
+        self._local_ids: dict[Key, int] = {}
         self._lock_ids: dict[Lock, int] = {}
         self._steps: dict[Key, int] = {}
 
-    def local_id(self, local: Local) -> int:
-        """Return the number of a process state."""
-        known = self._local_ids.get(local)
+    def local_id(self, way: Way) -> int:
+        """Return the number of a process state, by a way to it."""
+        local = self.view.seen(way)
+        known = self._local_ids.get(local.key)
         if known is None:
-            known = self._local_ids[local] = len(self.locals)
+            known = self._local_ids[local.key] = len(self.locals)
             self.locals.append(local)
             self.facts.append(facts(local))
+        elif self.at(known).way.live is None:
+            self.at(known).way.live = way.live  # the same state, however it was come to
         return known
 
     def lock_id(self, lock: Lock) -> int:
@@ -64,34 +66,44 @@ class Pool:
         assert local is not None
         return local
 
-    def tell(self, number: int, told: Key, off: float | str = UNKNOWN, nonce: str = "") -> int:
-        """Return the process that has been told something, and perhaps the server's time."""
-        key = (number, told, off, nonce)
+    def newcomer(self, rules: Rules, deadline: float, skew: float) -> int:
+        """Return a process that begins."""
+        key = ("new", deadline, skew)
         known = self._steps.get(key)
         if known is None:
-            local = self.at(number)
-            if isinstance(off, float):
-                local = replace(local, off=off, known=True)
-            known = self.local_id(self.view.advance(local, self._event(told), nonce))
-            self._steps[key] = known
+            start = partial(
+                Replica, rules.settings, deadline=deadline, share=rules.share, skew=skew
+            )
+            known = self._steps[key] = self.local_id(Way(start, live=start()))
         return known
+
+    def tell(self, number: int, told: Key, off: float | str = UNKNOWN, nonce: str = "") -> int:
+        """Return the process that has been told something, and perhaps the server's time."""
+        known = off if isinstance(off, float) else None
+        return self._step((number, "tell", told, known, nonce))
 
     def later(self, number: int, seconds: float, *, still: bool) -> int:
         """Return the process after some time."""
-        key = (number, "later", seconds, still)
-        known = self._steps.get(key)
-        if known is None:
-            known = self.local_id(self.view.later(self.at(number), seconds, still=still))
-            self._steps[key] = known
-        return known
+        return self._step((number, "later", seconds, still))
 
     def wall_step(self, number: int, seconds: float) -> int:
         """Return the process after its wall clock was set."""
-        return self.local_id(self.view.wall_step(self.at(number), seconds))
+        return self._step((number, "wall", seconds))
 
     def forget(self, number: int) -> int:
         """Return the process without the name of its attempt."""
-        return self.local_id(self.view.forget(self.at(number)))
+        return self._step((number, "forget"))
+
+    def _step(self, key: Key) -> int:
+        known = self._steps.get(key)
+        if known is None:
+            way = self.at(int(str(key[0]))).way.go(self.step_of(key))
+            known = self._steps[key] = self.local_id(way)
+        return known
+
+    def step_of(self, key: Key) -> Step:
+        """Return what a process does in a step: what it is told, or that time passes."""
+        return partial(_take, self, key)
 
     def later_lock(self, number: int, seconds: float) -> int:
         """Return the lock's content, told from a later now."""
@@ -107,33 +119,44 @@ class Pool:
         content = locks.cleared(locks.encode(self.locks[number]))
         return self.lock_id(self.view.lock(locks.decode(content)))
 
-    def _event(self, told: Key) -> m.Event:
-        kind, *rest = told
-        return _EVENTS[str(kind)](self, *rest)  # type: ignore[operator,no-any-return]
+
+def _take(pool: Pool, key: Key, replica: Replica) -> None:
+    _, what, *rest = key
+    if what == "tell":
+        told, off, nonce = rest
+        replica.tell(_event(pool, told), off, nonce)  # type: ignore[arg-type]
+    elif what == "later":
+        seconds, still = rest
+        replica.later(pool.view, seconds, still=bool(still))  # type: ignore[arg-type]
+    elif what == "wall":
+        replica.wall_step(*rest)  # type: ignore[arg-type]
+    else:
+        replica.forget()
 
 
-def _token(_: Pool, token: str | None, version: str | None) -> m.Event:
+def _event(pool: Pool, told: Key) -> object:
+    kind, *rest = told
+    return _EVENTS[str(kind)](pool, *rest)  # type: ignore[operator]
+
+
+def _token(_: Pool, token: str | None, version: str | None) -> object:
     return m.TokenRead(token, version, f"f{token[1:]}" if token else "")
 
 
-def _lock(pool: Pool, lock: int | None, version: str | None, age: float | None) -> m.Event:
+def _lock(pool: Pool, lock: int | None, version: str | None, age: float | None) -> object:
     return m.LockRead(pool.locks[lock] if lock is not None else None, version, age)
-
-
-def _refused(_: Pool, kind: str) -> m.Event:
-    return m.Refused("refused", "CODE", kind, REFUSALS[kind])
 
 
 _EVENTS: dict[str, object] = {
     "token": _token,
     "lock": _lock,
     "written": lambda _, version: m.Written(version),
-    "conflict": lambda _: m.Conflict("conflict"),
-    "failed": lambda _, landed, passing: m.StoreFailed("failed", landed, passing),
-    "alive": lambda _, token: m.Alive(token, f"f{token[1:]}"),
-    "dead": lambda _: m.Dead(),
-    "in": lambda _, token: m.LoggedIn(token, f"f{token[1:]}"),
-    "refused": _refused,
-    "unclear": lambda _, sent: m.Unclear("unclear", sent),
-    "out": lambda _: m.LoggedOut(),
+    "conflict": lambda _: m.Conflict(),
+    "failed": lambda _, landed, passing: m.StoreFailed("failed", landed=landed, passing=passing),
+    "alive": lambda _, token: m.Session(token, f"f{token[1:]}"),
+    "dead": lambda _: m.DEAD,
+    "in": lambda _, token: m.Session(token, f"f{token[1:]}"),
+    "refused": lambda _, kind: m.Refused("refused", "CODE", kind),
+    "unclear": lambda _, sent: m.Unclear("unclear", sent=sent),
+    "out": lambda _: None,
 }

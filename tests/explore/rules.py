@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from betfair_session.lease.settings import LeaseSettings
+from betfair_session.login.settings import LeaseSettings
 
 if TYPE_CHECKING:
-    from betfair_session.lease.lock import Lock
+    from betfair_session.login.lock import Lock
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from betfair_session.lease import lock as locks, messages as m
+from betfair_session.login import effects as do, lock as locks
 
 from . import checks
 from .local import View
 from .pool import UNKNOWN, Pool
 from .world import (
+    JUNK,
     MISSING,
     fresh_nonce,
+    fresh_token,
     newcomer,
     next_lock_version,
     seal,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 LOST: Key = ("failed", True, True)
 CONFLICT: Key = ("conflict",)
+REFUSED: Key = ("failed", False, True)
+"""A server's 500, after which the write may land nevertheless."""
 FAILURES: tuple[tuple[str, Key], ...] = (
     ("refused for good", ("failed", False, False)),
     ("refused for now", ("failed", False, True)),
@@ -53,10 +57,10 @@ class StoreCalls:
         self.pool = Pool(View(rules.brake))
         self.doing = ""
         self.calls: dict[type, Callable[[World, int], Iterator[Move]]] = {
-            m.ReadToken: self._read_token,
-            m.ReadLock: self._read_lock,
-            m.WriteLock: self._write_lock,
-            m.Publish: self._publish,
+            do.ReadToken: self._read_token,
+            do.ReadLock: self._read_lock,
+            do.WriteLock: self._write_lock,
+            do.WriteToken: self._write_token,
         }
 
     # --- helpers ----------------------------------------------------------------------------------
@@ -64,7 +68,7 @@ class StoreCalls:
     def name(self, world: World, place: int, how: str) -> None:
         """Note what is being tried."""
         local = self.pool.at(world.procs[place])
-        self.doing = f"{local.state.nonce} {local.state.phase}: {local.effect} {how}"
+        self.doing = f"{local.nonce} {local.phase}: {local.effect} {how}"
 
     def tell(self, world: World, place: int, told: Key, off: float | str = UNKNOWN) -> None:
         """Give a process its answer; if that ends it, another begins in its place."""
@@ -106,8 +110,8 @@ class StoreCalls:
         local = self.pool.at(world.procs[place])
         token = f"t{world.token}" if world.token > 0 else None
         version = f"v{world.version}" if world.version >= 0 else None
-        if self.rules.broken == "re-read" and local.state.phase == "confirm":
-            token, version = local.state.token, local.state.version
+        if self.rules.broken == "re-read" and local.phase == "confirm":
+            token, version = local.token, local.version
         dated = self.rules.dates and world.token != MISSING
         yield from self._read(world, place, ("token", token, version), 0.0 if dated else UNKNOWN)
 
@@ -149,19 +153,27 @@ class StoreCalls:
 
     def _write_lock(self, world: World, place: int) -> Iterator[Move]:
         local = self.pool.at(world.procs[place])
-        assert isinstance(local.effect, m.WriteLock)
+        assert isinstance(local.effect, do.WriteLock)
         version = -1 if local.effect.version is None else int(local.effect.version[1:])
         lock = local.effect.lock
-        force = lock.not_before - local.off if lock.state == locks.FAILED else 0.0
+        # After a token that could not be stored nobody has to wait: a blank is written first.
+        counts = lock.state == locks.FAILED and lock.login_class != "store"
+        force = lock.not_before - local.off if counts else 0.0
         write = ("lock", self.pool.lock_id(lock), version, force)
         yield from self._write(world, place, write)
 
-    def _publish(self, world: World, place: int) -> Iterator[Move]:
+    def _write_token(self, world: World, place: int) -> Iterator[Move]:
         local = self.pool.at(world.procs[place])
-        effect, what = local.effect, "rewrite" if local.state.phase == "rotate" else "token"
-        assert isinstance(effect, m.Publish)
+        effect, what = local.effect, "rewrite" if local.phase == "rotate" else "token"
+        assert isinstance(effect, do.WriteToken)
         version = -1 if effect.version is None else int(effect.version[1:])
-        yield from self._write(world, place, (what, int(effect.token[1:]), version, 0.0))
+        if effect.token is None:
+            # With etags a blank is like no other; its number is its version.
+            content = fresh_token(self.rules, self.pool, world) if self.rules.etags else 0
+            what = "blank"
+        else:
+            content = int(effect.token[1:])
+        yield from self._write(world, place, (what, content, version, 0.0))
 
     def _write(self, world: World, place: int, write: Write) -> Iterator[Move]:
         self.name(world, place, "")
@@ -180,12 +192,14 @@ class StoreCalls:
             yield self.answer(world, place, CONFLICT, "not done: ask again", 1)
         if version and "delay" in kinds:
             yield self._delayed(world, place, write)
+        if version and "lies" in kinds:
+            yield self._delayed(world, place, write, REFUSED)
         if "writes" in kinds:
             for text, failed in FAILURES:
                 yield self.answer(world, place, failed, text, 1)
 
     def _own(self, world: World, place: int) -> str:
-        return self.pool.at(world.procs[place]).state.new_fingerprint
+        return self.pool.at(world.procs[place]).new_fingerprint
 
     def _landed_silently(self, world: World, place: int, write: Write, told: Key, how: str) -> Move:
         self.name(world, place, how)
@@ -195,12 +209,12 @@ class StoreCalls:
         self.tell(new, place, told)
         return self.sealed(new)
 
-    def _delayed(self, world: World, place: int, write: Write) -> Move:
-        self.name(world, place, "delayed")
+    def _delayed(self, world: World, place: int, write: Write, told: Key = LOST) -> Move:
+        self.name(world, place, "delayed" if told is LOST else "refused, and delayed")
         new = world.copy()
         new.faults -= 1
         new.floats = (*new.floats, write)
-        self.tell(new, place, LOST)
+        self.tell(new, place, told)
         return self.sealed(new)
 
     def late_landing(self, world: World, write: Write) -> Move:
@@ -221,7 +235,7 @@ class StoreCalls:
             if not (holds or version == world.version):
                 return ""
             checks.token_lands(world, content, again=what == "rewrite")
-            self.store_token(world, content)
+            self.store_token(world, content, blank=what == "blank")
             return f"v{world.version}"
         if not (holds or version == world.lock_version):
             return ""
@@ -232,11 +246,11 @@ class StoreCalls:
         self.store_lock(world, content, force)
         return f"k{world.lock_version}"
 
-    def store_token(self, world: World, content: int) -> None:
+    def store_token(self, world: World, content: int, *, blank: bool = False) -> None:
         """Put something else where the token is."""
         used = used_versions(self.pool, world, lock=False) | 1
         world.version = token_version(self.rules, content, used)
-        world.token, world.age = content, 0.0
+        world.token, world.age = JUNK if blank else content, 0.0
 
     def store_lock(self, world: World, content: int, force: float) -> None:
         """Put something else where the lock is."""

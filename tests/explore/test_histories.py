@@ -1,17 +1,20 @@
-"""Random histories of the real flow; what fails in one can be made to fail again."""
+"""Random histories of the real policy; what fails in one can be made to fail again."""
 
 from __future__ import annotations
 
 import pytest
 
+from betfair_session.login.call import Call
+from betfair_session.login.effects import Wait
+from betfair_session.login.lock import Lock
 from betfair_session.storage.contract import VersionConflict
 
 from .histories import History, run
 from .memory import MemoryStore, Write
 from .violation import Violation
 
-BATCHES = 100
-EACH = 1_000
+BATCHES = 10
+EACH = 1_000  # benchmarks/explore.py runs a million
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -67,6 +70,30 @@ def test_histories_notice_conditions_that_do_not_hold(
 
     monkeypatch.setattr(MemoryStore, "_holds", careless)
     assert _first_failure(5_000).invariant in invariants
+
+
+def test_a_release_that_does_not_wait_for_a_slow_store_forgets_a_ban(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store that takes one change of an object a second refuses it twice within milliseconds."""
+    pause = Call._pause
+
+    def hasty(call: Call, tries: int, least: float = 0.0) -> Wait:
+        return Wait(0.02) if least else pause(call, tries, least)
+
+    monkeypatch.setattr(Call, "_pause", hasty)
+    monkeypatch.setattr(Call, "_no_time_to_give_back", lambda call, _: call.tries >= 2)
+    monkeypatch.setattr(Call, "_owes_this_lock", lambda _: False)
+    monkeypatch.setattr(Call, "_respect_memory", lambda _: None)
+    assert _first_failure(3_000).invariant == "ban"
+
+
+def test_a_lock_whose_age_a_step_of_the_clock_changes_protects_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without the clock that no one sets, files' times decide, which move with the machine's."""
+    monkeypatch.setattr(Lock, "age_here", lambda *_: None)
+    assert _first_failure(3_000).invariant in {"refusal", "I1", "lease", "I5"}
 
 
 def _always(store: MemoryStore, write: Write) -> bool:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease.machine import begin
-from betfair_session.lease.state import BAN, FRESH, MARGIN
-
-from .local import NOBODY
+from betfair_session.login import lock as locks
+from betfair_session.login.lock import BAN, FRESH, MARGIN
 
 if TYPE_CHECKING:
-    from betfair_session.lease.lock import Lock
+    from betfair_session.login.lock import Lock
 
     from .pool import Pool
     from .rules import Rules
@@ -116,15 +113,7 @@ def newcomer(rules: Rules, pool: Pool, number: int) -> int:
     """Begin a process."""
     skew = rules.skews[number % len(rules.skews)]
     deadline = rules.deadlines[number % len(rules.deadlines)]
-    begun = begin(
-        rules.settings,
-        owner="",
-        deadline=deadline,
-        nonce=NOBODY,
-        shared=True,
-        share=rules.share,
-    )
-    return pool.local_id(pool.view.start(*begun, skew=skew))
+    return pool.newcomer(rules, deadline, skew)
 
 
 def fresh_nonce(rules: Rules, pool: Pool, world: World) -> str:

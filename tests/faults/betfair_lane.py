@@ -16,7 +16,7 @@ from storage.calls import secrets_in
 from storage.places import LocalPlace
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.sandbox import Sandbox
 from faults.breaking import FROM_THEN_ON
 from faults.case import WHOLE_SECONDS

@@ -11,7 +11,7 @@ from servers.process import poll
 from storage.calls import secrets_in
 
 from betfair_session import BetfairSessionError, IdentityUnavailable, PublishUncertain
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from faults.watched import WatchedStore
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from betfair_session.lease import lock as locks
-from betfair_session.lease.flow import fingerprint
+from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
+from betfair_session.tokens import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

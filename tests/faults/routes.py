@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.places import LocalPlace
 
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from faults.breaking import AFTER, FROM_THEN_ON, ONCE
 
 if TYPE_CHECKING:

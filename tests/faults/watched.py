@@ -109,9 +109,9 @@ class WatchedStore(TokenStore):
         """Replace."""
         return self._store.replace(key, content, timeout=timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Delete."""
-        self._store.delete(key, timeout=timeout)
+        self._store.delete(key, version, timeout=timeout)
 
     def server_now(self, *, timeout: float) -> float | None:
         """Ask for the time."""

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from betfair_session import IdentityClient
-from betfair_session.lease.flow import Clock
+from betfair_session.clocks import Clock
 from betfair_session.storage.contract import StoredObject, TokenStore
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ class ObservedStore(TokenStore):
         with self._points.around(f"replace {key}"):
             return self._store.replace(key, content, timeout=timeout)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """Delete."""
         with self._points.around(f"delete {key}"):
-            self._store.delete(key, timeout=timeout)
+            self._store.delete(key, version, timeout=timeout)
 
     def server_now(self, *, timeout: float) -> float | None:
         """Ask for the time."""
@@ -159,6 +159,12 @@ class WrongClock(Clock):
     def mono(self) -> float:
         """Return the monotonic time."""
         return time.monotonic() - (self._points.frozen if self._stands == "mono" else 0)
+
+    steady = mono
+
+    def boot(self) -> str:
+        """Return no name: locks in files are as old as their files."""
+        return ""
 
     def wall(self) -> float:
         """Return the machine's time."""

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from servers.s3 import read_models_once
 
-import betfair_session.session as session_module
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
-from betfair_session.lease.flow import SYSTEM_CLOCK, Flow
+from betfair_session.clocks import SYSTEM_CLOCK
+from betfair_session.login import runner as runner_module
 from fleet.job import Job, Outcome
 from fleet.observed import ObservedClient, ObservedStore, Points, WrongClock
 
@@ -78,7 +78,7 @@ class Worker:
         self._session = self._open()
         if job.clock_offset or job.clock_stands:
             clock = WrongClock(self.points, job.clock_offset, job.clock_stands)
-            vars(session_module)["Flow"] = functools.partial(Flow, clock=clock)
+            vars(runner_module)["Runner"] = functools.partial(runner_module.Runner, clock=clock)
         if job.inside:
             self.points.watch_files(job.url.removeprefix("file://"))
 

@@ -7,7 +7,7 @@ import json
 
 from betfair_session.certificates.files import create
 from betfair_session.environment import NAMES
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 
 from .certificate import PASSPHRASE
 

@@ -5,21 +5,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+
+from login import messages as m
+from login.script import Play
 
 from betfair_session import LeaseSettings
 from betfair_session.cli.words import login_document, login_words
 from betfair_session.exceptions import (
     BetfairSessionError,
-    IdentityUnavailable,
-    LoginRefused,
     NotATokenError,
-    StoreUnavailable,
 )
-from betfair_session.failures import failure
 from betfair_session.inspection import inspect, inspect_login
-from betfair_session.lease import lock as locks, messages as m
-from betfair_session.lease.machine import begin, step
+from betfair_session.login import lock as locks
+from betfair_session.login.errors import Errors
+from betfair_session.login.memory import Memory
+from betfair_session.login.policy import SharedLogin
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import MAX_READ
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -27,28 +27,11 @@ from betfair_session.tokens import is_token, parse_token
 
 from .feed import Feed
 
-if TYPE_CHECKING:
-    from betfair_session.lease.state import Next
-
 STEPS = 400
 """More than any call needs: each wait brings it nearer to its deadline."""
 
 _SECONDS = 30.0
 _TOKENS = (None, "token-one", "token-two", "token-new")
-_UNCLEAR = m.Unclear(IdentityUnavailable("no"))
-_VERDICTS: tuple[m.Event, ...] = (
-    m.Dead(),
-    m.Dead(),
-    m.Alive("token-one"),
-    m.Alive("other"),
-    _UNCLEAR,
-)
-_LOGINS: tuple[m.Event, ...] = (
-    m.LoggedIn("token-new", "token-new"),
-    m.Refused(LoginRefused("no"), "ACCOUNT_NOW_LOCKED", "account", (60.0, 1200.0)),
-    _UNCLEAR,
-    _UNCLEAR.but(sent=False),
-)
 _AGES = (None, 0.0, 1.5, 3.0, 59.0, 3600.0, -3600.0)
 
 
@@ -80,11 +63,9 @@ def lock(data: bytes) -> None:
         _inspected(content)
 
 
-def _told(end: m.Done | m.Failed) -> None:
-    if isinstance(end, m.Failed):
-        told = failure(end, store="file:///s", key="k")
-        assert isinstance(told, BetfairSessionError)
-        assert str(told).isprintable()
+def _told(end: object) -> None:
+    if isinstance(end, BetfairSessionError):
+        assert str(end).isprintable()
 
 
 def _inspected(content: bytes) -> None:
@@ -104,65 +85,99 @@ def _inspected(content: bytes) -> None:
         assert seen.login.state == found.state
 
 
-def _walk(choices: Feed, content: bytes) -> m.Done | m.Failed:
-    """Answer the machine's questions by `choices` until it has decided."""
-    now = time.time()
-    tick = m.Tick(1000.0, now, now + choices.pick((0.0, 1e4, -1e4)), 0.5, "nonce-0")
-    state, effect = begin(
+class _Clock:
+    """Clocks that go on as the policy waits; the store's may be hours off."""
+
+    def __init__(self, choices: Feed) -> None:
+        self._passed = 0.0
+        self._began = time.time()
+        self._off = choices.pick((0.0, 1e4, -1e4))
+        self._nonces = 0
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time go on."""
+        self._passed += seconds
+
+    def mono(self) -> float:
+        """See Clock."""
+        return 1000.0 + self._passed
+
+    steady = mono
+
+    def wall(self) -> float:
+        """See Clock."""
+        return self._began + self._passed
+
+    def server(self) -> float:
+        """See Clock."""
+        return self.wall() + self._off
+
+    def jitter(self) -> float:
+        """See Clock."""
+        return 0.5
+
+    def nonce(self) -> str:
+        """See Clock."""
+        self._nonces += 1
+        return f"nonce-{self._nonces}"
+
+
+def _walk(choices: Feed, content: bytes) -> object:
+    """Answer the policy's questions by `choices` until it has decided."""
+    clock = _Clock(choices)
+    login = SharedLogin(
         LeaseSettings(),
+        clock,
+        Errors("file:///s", "k"),
+        Memory(),
         owner="me",
-        deadline=tick.mono + _SECONDS,
-        nonce="mine",
+        deadline=clock.mono() + _SECONDS,
         shared=choices.byte() % 4 > 0,
         share=choices.byte() % 4 == 0,
     )
-    first = locks.decode(content)
-    held: locks.Lock | None = first
+    play = Play(login)
+    held: locks.Lock | None = locks.decode(content)
     version = "v0"
     for number in range(STEPS):
-        if isinstance(effect, m.Done | m.Failed):
-            return effect
-        passed = effect.seconds if isinstance(effect, m.Wait) else 0.01
-        tick = tick.but(
-            mono=tick.mono + passed,
-            wall=tick.wall + passed,
-            server=tick.server + passed,
-            nonce=f"nonce-{number}",
-        )
-        if isinstance(effect, m.WriteLock) and choices.byte() % 4:
-            held, version = effect.lock, f"v{number}"
-            event: m.Event = m.Written(version, honest=choices.byte() % 4 > 0)
-        elif isinstance(effect, m.ReadLock):
-            event = m.LockRead(held, version, choices.pick(_AGES))
+        asked = play.asked
+        if isinstance(asked, m.Done | BetfairSessionError):
+            return asked
+        clock.pass_by(asked.seconds if isinstance(asked, m.Wait) else 0.01)
+        if isinstance(asked, m.WriteLock) and choices.byte() % 4:
+            held, version = asked.lock, f"v{number}"
+            play.tell(m.Written(version, honest=choices.byte() % 4 > 0))
+        elif isinstance(asked, m.ReadLock):
+            play.tell(m.LockRead(held, version, choices.pick(_AGES)))
         else:
-            event = _answer(choices, effect)
-        state, effect = _next(state, event, tick)
-    message = "the machine did not come to an end"
+            play.tell(_answer(choices, asked))
+    message = "the policy did not come to an end"
     raise AssertionError(message)
 
 
-def _next(state: object, event: m.Event, tick: m.Tick) -> Next:
-    return step(state, event, tick)  # type: ignore[arg-type] # it is the one that step returned
-
-
-def _answer(choices: Feed, effect: m.Effect) -> m.Event:  # noqa: PLR0911 - one for each effect
+def _answer(choices: Feed, effect: object) -> object:  # noqa: PLR0911 - one for each effect
     """Choose what the store or Betfair answers."""
-    failed = m.StoreFailed(
-        StoreUnavailable("no"), landed=choices.byte() % 2 > 0, passing=choices.byte() % 2 > 0
-    )
+    failed = m.StoreFailed("no", landed=choices.byte() % 2 > 0, passing=choices.byte() % 2 > 0)
     if isinstance(effect, m.ReadToken):
         found = choices.pick(_TOKENS)
         read = m.TokenRead(found, found and f"v-{found}", found or "")
         return read if choices.byte() % 8 else failed
     if isinstance(effect, m.WriteLock):
-        return m.Conflict(StoreUnavailable("no")) if choices.byte() % 2 else failed
-    if isinstance(effect, m.Publish):
+        return m.Conflict() if choices.byte() % 2 else failed
+    if isinstance(effect, m.WriteToken):
         return m.Written("v-token") if choices.byte() % 2 else failed
-    if isinstance(effect, m.Validate):
-        return choices.pick(_VERDICTS)
-    if isinstance(effect, m.Login):
-        return choices.pick(_LOGINS)
-    if isinstance(effect, m.Logout):
-        return m.LoggedOut(choices.pick((None, IdentityUnavailable("no"))))
+    if isinstance(effect, m.Ask):
+        tokens = (None, None, m.Session("token-one"), m.Session("other"), m.Unclear("no"))
+        return choices.pick(tokens)
+    if isinstance(effect, m.LogIn):
+        return choices.pick(
+            (
+                m.Session("token-new", "token-new"),
+                m.Refused("no", "ACCOUNT_NOW_LOCKED", "account"),
+                m.Unclear("no"),
+                m.Unclear("no", sent=False),
+            )
+        )
+    if isinstance(effect, m.LogOut):
+        return choices.pick((None, m.Unclear("no")))
     assert isinstance(effect, m.Wait)
-    return m.Woke()
+    return m.WOKE

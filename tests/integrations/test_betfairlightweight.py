@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from hand_clocks import HandClocks
+
     from betfair_session.sandbox import Sandbox
 
     Bot = Callable[..., APIClient]
@@ -223,26 +225,29 @@ def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
     sandbox: Sandbox,
     bot: Bot,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    hands: HandClocks,
 ) -> None:
-    """It is due an hour after the last one, or ten minutes after a token of unknown age came."""
+    """It is due an hour after the last one, or ten minutes after a token of unknown age came.
+
+    A sleep of the machine counts as well.
+    """
     manager = SessionManager(
         client, sandbox.username, sandbox.password, verify_every=timedelta(hours=2)
     )
     trading = bot(manager.session(tmp_path, "session.token"))
-    now = 0.0
-    monkeypatch.setattr(integration, "_now", lambda: now)
     trading.login()
-    now = 599.0
+    hands.go(300)
+    hands.sleep(299)
     trading.login()
     expired = [trading.session_expired]
-    now = 600.0
+    hands.sleep(1)
     expired.append(trading.session_expired)
     trading.keep_alive()
-    now += 3599.0
+    hands.go(2000)
+    hands.sleep(1599)
     expired.append(trading.session_expired)
     trading.login()
-    now += 1.0
+    hands.steady += 1600  # that clock alone went on
     expired.append(trading.session_expired)
     assert expired == [False, True, False, True]
 

@@ -13,6 +13,7 @@ import pytest
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import MAX_READ, VersionConflict
+from betfair_session.tokens import is_blank
 from storage.places import TIMEOUT, open_at
 from storage.racers import LOST, WON, attempt, content_of
 
@@ -190,6 +191,25 @@ class Basics:
         with open_at(place, "prefix") as other:
             assert other.read("token", timeout=TIMEOUT) is not None
         store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+
+
+class Deletions:
+    """What is deleted on a condition."""
+
+    def test_delete_removes_the_version_that_is_named_and_no_other(
+        self, place: Place, store: TokenStore
+    ) -> None:
+        """What another wrote meanwhile stays; what is removed is no token any more."""
+        version = store.create("token", b"first", timeout=TIMEOUT)
+        newer = store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+        with pytest.raises(VersionConflict):
+            store.delete("token", version, timeout=TIMEOUT)
+        assert place.get("prefix/token") == b"second"
+        store.delete("token", newer, timeout=TIMEOUT)
+        found = store.read("token", timeout=TIMEOUT)
+        assert found is None or is_blank(found.content)
+        with pytest.raises(VersionConflict):
+            store.delete("token", newer, timeout=TIMEOUT)
 
 
 class Names:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from storage import dialects
+from storage.contract import Deletions
 from storage.permissions import Credentials
 from storage.places import BucketPlace
 from storage.suites import FsspecObjectStoreContract
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from servers.objects import Bucket
 
 
-class TestAzure(FsspecObjectStoreContract, Credentials):
+class TestAzure(FsspecObjectStoreContract, Credentials, Deletions):
     """Azurite."""
 
     dialect: ClassVar[dialects.Dialect] = dialects.AZURE

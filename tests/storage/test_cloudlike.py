@@ -16,7 +16,7 @@ from betfair_session import StoreUnavailable
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.once import OutOfTime
 from storage.calls import failure
-from storage.contract import Basics, Concurrency, Races, Whole
+from storage.contract import Basics, Concurrency, Deletions, Races, Whole
 from storage.permissions import Buckets
 from storage.places import TIMEOUT
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from storage.places import BucketPlace
 
 
-class TestCloudlike(Basics, Concurrency, Whole, Races, Buckets):
+class TestCloudlike(Basics, Deletions, Concurrency, Whole, Races, Buckets):
     """S3, Google and Azure, each through two drivers."""
 
     @pytest.fixture
@@ -153,3 +153,19 @@ def test_a_date_that_is_none_costs_no_read(
     found = store.read("token", timeout=TIMEOUT)
     assert found
     assert (found.content, found.now) == (b"content", None)
+
+
+def test_amazon_deletes_on_a_condition(
+    cloud: Cloud, place: BucketPlace, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other servers of its protocol may ignore that, so there a blank takes the object's place."""
+    monkeypatch.setattr("betfair_session.storage.s3.is_amazon", lambda _: True)
+    version = store.create("token", b"first", timeout=TIMEOUT)
+    place.put("prefix/token", b"second")
+    with pytest.raises(VersionConflict):
+        store.delete("token", version, timeout=TIMEOUT)
+    found = store.read("token", timeout=TIMEOUT)
+    assert found is not None
+    store.delete("token", found.version, timeout=TIMEOUT)
+    left = [order.verb for order in cloud.orders if order.verb == "DELETE"]
+    assert bool(left) == (place.get("prefix/token") is None)

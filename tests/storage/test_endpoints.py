@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import os
 import threading
+import types
 from typing import TYPE_CHECKING
 
+import fsspec
 import google.oauth2.credentials
 import pytest
 from hidden.listeners import Listener, saying
 
+from betfair_session import ConfigurationError
 from betfair_session.storage import open_store
+from betfair_session.storage.obstore import ObstoreStore
 from storage.calls import failure
 from storage.places import TIMEOUT
 
@@ -133,7 +137,7 @@ def test_a_session_of_the_callers_own_settings_finds_its_own_way(
 def test_credentials_that_are_nowhere_are_told_of_in_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: str
 ) -> None:
-    """Where there is no metadata server, packets to it may be swallowed: no fault of the network."""
+    """Where there is no metadata server, packets to it may be swallowed; the network is fine."""
     for name in [name for name in os.environ if name.startswith(("GOOGLE_", "AZURE_", "GCE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
@@ -151,3 +155,21 @@ def test_credentials_that_are_nowhere_are_told_of_in_time(
             error = failure(call, store, "", timeout=1)
             assert (error.reason, error.landed) == ("forbidden", False)
         done.set()
+
+
+@pytest.mark.parametrize("patched", ["gevent", "eventlet"])
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_patched_threads_are_named_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, patched: str, cloud: str, whose: str
+) -> None:
+    """An event loop would hold the one real thread; obstore needs none."""
+    url, options = CLOUDS[cloud]
+    given = fsspec.core.url_to_fs(url, **options, skip_instance_cache=True)
+    with monkeypatch.context() as patch:
+        # Stands for what their monkey-patching puts there.
+        green = types.FunctionType(threading.Thread.run.__code__, {"__name__": f"{patched}.thread"})
+        patch.setattr(threading, "get_ident", green)
+        with pytest.raises(ConfigurationError, match=rf"{patched}.*obstore\+"):
+            open_store(*((given,) if whose != "ours" else (url, options)))
+        assert isinstance(open_store(f"obstore+{url}", options), ObstoreStore)

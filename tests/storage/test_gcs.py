@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class TestGCS(FsspecObjectStoreContract):
-    """fake-gcs-server."""
+    """fake-gcs-server. It ignores the condition of a deletion; TestCloudlike does not."""
 
     dialect: ClassVar[dialects.Dialect] = dialects.GCS
 

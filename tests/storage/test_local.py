@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import pytest
 
 from betfair_session.storage import local_files, open_store
-from storage.contract import Races, ThreadRaces, Whole
+from storage.contract import Deletions, Races, ThreadRaces, Whole
 from storage.places import TIMEOUT, LocalPlace
 from storage.suites import TokenStoreContract
 from storage.surroundings import Forks, OwnFilesystem, in_a_child
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOBODY = 65534
 
 
-class TestLocal(TokenStoreContract, ThreadRaces, Whole, Races, Forks, OwnFilesystem):
+class TestLocal(TokenStoreContract, Deletions, ThreadRaces, Whole, Races, Forks, OwnFilesystem):
     """A directory on this machine."""
 
     turns: ClassVar[int] = 500

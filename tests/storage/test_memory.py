@@ -10,7 +10,7 @@ import pytest
 
 from betfair_session.storage import open_store
 from betfair_session.storage.generic import MemoryStore
-from storage.contract import ThreadRaces, Whole
+from storage.contract import Deletions, ThreadRaces, Whole
 from storage.places import TIMEOUT, MemoryPlace
 from storage.suites import TokenStoreContract
 from storage.surroundings import Forks, OwnFilesystem, in_a_child
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class TestMemory(TokenStoreContract, ThreadRaces, Whole, Forks, OwnFilesystem):
+class TestMemory(TokenStoreContract, Deletions, ThreadRaces, Whole, Forks, OwnFilesystem):
     """A folder in this process's memory."""
 
     @pytest.fixture

@@ -13,6 +13,7 @@ from secrets_shown import everything_in
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
 from storage import dialects
+from storage.contract import Deletions
 from storage.permissions import Credentials
 from storage.places import TIMEOUT, BucketPlace
 from storage.suites import ObjectStoreContract
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from betfair_session.storage.contract import TokenStore
 
 
-class _Obstore(ObjectStoreContract):
+class _Obstore(ObjectStoreContract, Deletions):
     """What the three have in common."""
 
     kind: ClassVar[str]

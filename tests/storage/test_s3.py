@@ -18,6 +18,7 @@ from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.s3 import S3Store
 from storage import dialects
 from storage.calls import failure
+from storage.contract import Deletions
 from storage.permissions import Credentials
 from storage.places import TIMEOUT, BucketPlace
 from storage.suites import FsspecObjectStoreContract
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from storage.wire_contract import Line
 
 
-class _S3(FsspecObjectStoreContract):
+class _S3(FsspecObjectStoreContract, Deletions):
     """What is S3's alone."""
 
     dialect: ClassVar[dialects.Dialect] = dialects.S3

@@ -9,7 +9,7 @@ import pytest
 from servers.sftp import SFTPServer
 
 from betfair_session.exceptions import StoreUnavailable
-from storage.contract import ThreadRaces
+from storage.contract import Deletions, ThreadRaces
 from storage.places import TIMEOUT, BucketPlace, open_at
 from storage.suites import TokenStoreContract
 from storage.surroundings import Forks, OwnFilesystem
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from servers.objects import Bucket
 
 
-class TestSFTP(TokenStoreContract, ThreadRaces, Forks, OwnFilesystem):
+class TestSFTP(TokenStoreContract, Deletions, ThreadRaces, Forks, OwnFilesystem):
     """A directory behind sftp."""
 
     unfit: ClassVar[frozenset[str]] = frozenset({"v#1"})

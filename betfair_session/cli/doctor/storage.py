@@ -15,7 +15,7 @@ from betfair_session.cli.status import refusal_hint, token_words
 from betfair_session.cli.words import login_words
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.inspection import inspect
-from betfair_session.lease import lock as locks
+from betfair_session.login import lock as locks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore

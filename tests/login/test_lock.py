@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from betfair_session.lease.lock import (
+from betfair_session.login.lock import (
     DONE,
     FAILED,
     HELD,

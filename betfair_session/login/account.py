@@ -6,16 +6,22 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from .exceptions import ConfigurationError
-from .transport import checked_seconds
+from betfair_session.clocks import now, passed
+from betfair_session.exceptions import ConfigurationError, LoginTimeout
+from betfair_session.transport import checked_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .events import Event
-    from .identity import IdentityClient
-    from .lease.settings import LeaseSettings
-    from .secret import Secret
+    from betfair_session.clocks import Times
+    from betfair_session.events import Event
+    from betfair_session.identity import IdentityClient
+    from betfair_session.secret import Secret
+
+    from .settings import LeaseSettings
+
+
+_LATE = 5.0  # seconds after its own time-out at which a keepAlive has returned, or was frozen
 
 
 class Account(NamedTuple):
@@ -59,6 +65,31 @@ class Account(NamedTuple):
         """
         seconds = self.login_timeout if timeout is None else checked_seconds(timeout)
         return time.monotonic() + seconds
+
+    def keep_alive(self, token: Secret, deadline: float) -> tuple[Secret | None, Times]:
+        """Ask Betfair about a token; once more when this process was frozen before it heard.
+
+        Args:
+            token: the session token.
+            deadline: the `time.monotonic` at which the call ends.
+
+        Returns:
+            The token to use, None when it is dead, and the moment that this was true.
+
+        Raises:
+            LoginTimeout: no time is left.
+            IdentityUnavailable: anything but a clear answer.
+            ConfigurationError: the proxy cannot be used.
+        """
+        while True:
+            asked, left = now(), deadline - time.monotonic()
+            if left <= 0:
+                message = "no time was left to verify the token"
+                raise LoginTimeout(message)
+            seconds = min(left, self.client.timeout)
+            alive = self.client.keep_alive(token, timeout=seconds)
+            if alive is None or passed(asked) <= seconds + _LATE:
+                return alive, asked
 
     def log_in(self, seconds: float) -> Secret:
         """Make a session, sending one request; see IdentityClient.certlogin and login."""

@@ -7,14 +7,29 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.value import Value
 
 from .settings import MAX_TTL, MOST_LOGINS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 VERSION = 1
 """The format's number; an object with another one is left alone until it expires."""
+
+MARGIN = 1.0
+"""Seconds added to a time to live before a lock counts as expired: HTTP dates are whole seconds."""
+
+BRAKE_WINDOW = 60.0
+"""Seconds in which logins are counted."""
+
+BAN = 1200.0
+"""Seconds that Betfair bans logins for; no failure is remembered for longer."""
+
+FRESH = 60.0
+"""Seconds for which a waiter believes the lock's word that a token was just published."""
 
 JUNK_TTL = 30.0
 """Seconds for which content that nobody can read counts as held."""
@@ -40,6 +55,10 @@ class Lock(Value):
         login_class: the class of that code; "unknown" when no answer came, "store" when the new
             token could not be stored.
         not_before: when the next login may be tried, after a failure.
+        boot: in files: names the run of the machine (from its start to its end) that wrote this;
+            "" elsewhere.
+        up: how long the machine had been running then, by a clock that no one sets.
+        now: what the other times in here called "now" then.
     """
 
     state: str
@@ -53,6 +72,67 @@ class Lock(Value):
     status: str = ""
     login_class: str = ""
     not_before: float = 0.0
+    boot: str = ""
+    up: float = 0.0
+    now: float = 0.0
+
+    def expired(self, age: float | None, *, watched: float) -> bool:
+        """Tell whether a held lock has outlived its time to live.
+
+        Args:
+            age: seconds since it was written, by the store's clock; None where that is unknown.
+            watched: seconds for which it has been seen unchanged.
+        """
+        limit = min(self.ttl, MAX_TTL) + MARGIN
+        return watched >= limit or (age is not None and age >= limit)
+
+    def age_here(self, boot: str, steady: Callable[[], float]) -> float | None:
+        """Return how long ago this was written, if that was on this machine since its start.
+
+        Args:
+            boot: names this run of the machine, or "".
+            steady: returns how long the machine has been running, seconds.
+        """
+        passed = steady() - self.up if self.boot and self.boot == boot else -MARGIN
+        return max(passed, 0.0) if passed > -MARGIN else None
+
+    def recent(self, now: float) -> tuple[float, ...]:
+        """Return the times of the logins in the last minute; a time in the future is junk."""
+        return tuple(time for time in self.logins if -MARGIN <= now - time < BRAKE_WINDOW)
+
+    def refused_for(self, now: float, age: float | None) -> float:
+        """Return the seconds for which a failed login still forbids another; 0 for none.
+
+        After a token that could not be stored there is no wait: the next login is preceded by a
+        write that shows that it can be.
+
+        Args:
+            now: the store's time, as well as it is known.
+            age: seconds since this was written; None where that is unknown.
+        """
+        if self.state != FAILED or self.login_class == "store":
+            return 0.0
+        left = self.not_before - now
+        if age is not None:
+            # How long it was to last, by its writer's clock; how long ago it was, by the store's.
+            left = min(self.not_before - self.since, BAN) - age
+        # Without an age, a time far ahead is junk, and one a little ahead another's clock.
+        return left if 0 < left <= 2 * BAN else 0.0
+
+    def untouched(self) -> Lock:
+        """Return the lock of a holder that made no login."""
+        return self.but(state=DONE, logins=self.logins[:-1])
+
+    def finished(self, published: str) -> Lock:
+        """Return the lock after a login; `published` is its token's fingerprint, or ""."""
+        return self.but(
+            state=DONE, published=published, refusals=0, status="", login_class="", not_before=0.0
+        )
+
+
+def younger(age: float | None, seconds: float) -> bool:
+    """Tell whether a lock was written less than so long ago; one from the future was not."""
+    return age is not None and -MARGIN <= age <= seconds
 
 
 JUNK = Lock(HELD)
@@ -63,7 +143,10 @@ def encode(lock: Lock) -> bytes:
     """Write a lock object's content."""
     import json
 
-    return json.dumps({"v": VERSION, **vars(lock)}, separators=(",", ":")).encode()
+    fields = {"v": VERSION, **vars(lock)}
+    for name in () if lock.boot else ("boot", "up", "now"):
+        del fields[name]
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def decode(content: bytes) -> Lock:
@@ -78,6 +161,7 @@ def decode(content: bytes) -> Lock:
         return JUNK
     logins = fields.get("logins")
     try:
+        boot = _text(fields.get("boot", ""))
         lock = Lock(
             state=_one_of(fields["state"], (HELD, DONE, FAILED)),
             nonce=_text(fields["nonce"]),
@@ -90,6 +174,9 @@ def decode(content: bytes) -> Lock:
             status=_code(fields["status"]),
             login_class=_text(fields["login_class"]),
             not_before=_number(fields["not_before"]),
+            boot=boot,
+            up=_number(fields["up"]) if boot else 0.0,
+            now=_number(fields["now"]) if boot else 0.0,
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return JUNK

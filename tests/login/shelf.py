@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from betfair_session.lease.flow import Clock
+from betfair_session.clocks import Clock
 from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
 
 
@@ -71,9 +71,11 @@ class Shelf(TokenStore):
         self._note("replace", key, timeout)
         return self._put(key, content)
 
-    def delete(self, key: str, *, timeout: float) -> None:
+    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
         """See TokenStore."""
         self._note("delete", key, timeout)
+        if version is not None and self.objects.get(key, (b"", ""))[1] != version:
+            raise VersionConflict(key)
         self.objects.pop(key, None)
 
     def server_now(self, *, timeout: float) -> float | None:
@@ -102,6 +104,14 @@ class HandClock(Clock):
     def wall(self) -> float:
         """See Clock."""
         return self.at + 8900
+
+    def steady(self) -> float:
+        """See Clock."""
+        return self.at + 300
+
+    def boot(self) -> str:
+        """See Clock."""
+        return "this boot"
 
     def sleep(self, seconds: float) -> None:
         """See Clock."""

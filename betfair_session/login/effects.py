@@ -1,0 +1,135 @@
+"""What the policy asks its runner to do, and what it is told of it.
+
+A store call that fails is thrown into the policy as the StoreError itself; so is what Betfair
+refused or could not say. Everything else is sent back as the value named here. The policy knows
+objects by two names only: the token and the lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from betfair_session.events import Kind
+
+    from .lock import Lock
+
+Token: TypeAlias = Any  # a Secret; the explorer uses plain names
+
+
+class ReadToken(NamedTuple):
+    """Read the token object; a TokenRead comes back."""
+
+    name: str = "token"
+
+
+class ReadLock(NamedTuple):
+    """Read the lock object; a LockRead comes back."""
+
+    name: str = "lock"
+
+
+class WriteLock(NamedTuple):
+    """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
+
+    `gives_back` tells that nothing depends on it; `shared` False asks for an unconditional write,
+    since the store's conditions cannot be relied on.
+    """
+
+    lock: Lock
+    version: str | None
+    gives_back: bool = False
+    shared: bool = True
+
+
+class WriteToken(NamedTuple):
+    """Write the token object if it still has `version` (None: if it is missing).
+
+    A Written comes back. `token` None writes a blank, which is no token and like no other blank.
+    """
+
+    token: Token
+    version: str | None
+
+
+class Wait(NamedTuple):
+    """Wait some seconds: for the login of `owner`, or for a store (None). None comes back."""
+
+    seconds: float
+    owner: str | None = None
+
+
+class Tell(NamedTuple):
+    """Report an event. None comes back."""
+
+    kind: Kind
+    seconds: float
+    detail: str
+
+
+class Ask(NamedTuple):
+    """Ask Betfair whether the token lives; a Session comes back, or None when it is dead."""
+
+    token: Token
+
+
+class LogIn(NamedTuple):
+    """Send one login that ends within some seconds; a Session comes back."""
+
+    seconds: float
+
+
+class LogOut(NamedTuple):
+    """End a session that this call made; the error comes back, or None."""
+
+    token: Token
+
+
+class TokenRead(NamedTuple):
+    """The token object: its token (None when missing or junk) and version (None when missing)."""
+
+    token: Token = None
+    version: str | None = None
+    fingerprint: str = ""
+
+
+class LockRead(NamedTuple):
+    """The lock object (None when missing), its version, and its age by the store's clock."""
+
+    lock: Lock | None = None
+    version: str | None = None
+    age: float | None = None
+
+
+class Written(NamedTuple):
+    """A write was done; `honest` is False when the store turned out to ignore conditions."""
+
+    version: str
+    honest: bool = True
+
+
+class Session(NamedTuple):
+    """A token that Betfair calls alive."""
+
+    token: Token
+    fingerprint: str = ""
+
+
+class Done(NamedTuple):
+    """The token to use.
+
+    Attributes:
+        token: the token.
+        how: "resumed", "adopted" or "logged in".
+        age: seconds since Betfair was asked about it, or for it; infinite where another may have
+            ended its session since.
+    """
+
+    token: Token
+    how: str
+    age: float = 0.0
+
+
+Effect: TypeAlias = (
+    ReadToken | ReadLock | WriteLock | WriteToken | Wait | Tell | Ask | LogIn | LogOut
+)

@@ -1,0 +1,341 @@
+"""The shared login, from its first line to its last: how one call comes to a live token.
+
+    read the token → is it alive? → read the lock → take it → read the token again → log in
+        → publish the token → give the lock back
+
+`SharedLogin.run` is one generator, in the manner of httpx's `auth_flow`: it yields what it wants
+done (effects.py) and is sent what came of it; what failed is thrown into it. It touches nothing, so
+that the shipped code itself runs under a virtual clock and against every fault. For that it keeps
+everything that matters in attributes (call.py), never in a local variable across a `yield`.
+
+Safety rests on two conditional writes: the lock is taken, and the token published, only if the
+object still has the version that was read. Time decides only when a lock that nobody gave back may
+be taken over; a wrong clock costs a wait or a login, never a live token.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from betfair_session.exceptions import (
+    NotATokenError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
+from betfair_session.storage.contract import VersionConflict
+
+from . import effects as do, lock as locks
+from .call import PASSING, READS, SENDS, SETTLING, SHORT, Call
+from .lock import FRESH
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any, TypeAlias
+
+    T = TypeVar("T")
+    Steps: TypeAlias = Generator[do.Effect, Any, T]
+
+
+class SharedLogin(Call):
+    """One call, from its first line to its last; the steps are those of login/README.md."""
+
+    def run(self) -> Steps[do.Done]:
+        """Come to a live token.
+
+        Returns:
+            The token, and how it was come by.
+
+        Raises:
+            BetfairSessionError: there is none; each kind says why.
+        """
+        while True:
+            done = (yield from self._find()) or (yield from self._log_in())
+            if done:
+                return done
+            self._begin()  # another was faster, or this process was frozen
+
+    # --- steps 1 to 5: a live token, or the lock in hand -----------------------------------------
+
+    def _find(self) -> Steps[do.Done | None]:
+        """Return a live token, or None with the lock in hand."""
+        look_at_token = True
+        while True:
+            if look_at_token:
+                done = yield from self._live_token()
+                if done:
+                    return done
+                if self.polls and not self._lock_just_read():
+                    look_at_token = yield from self._wait()
+                    continue
+            allowed = "take"
+            if not (look_at_token and self._first_login()):
+                if not (look_at_token and self._lock_just_read()):
+                    yield from self._read_lock()
+                allowed = yield from self._consult()
+            if allowed == "wait":
+                look_at_token = yield from self._wait()
+            elif allowed == "look again":
+                self.reread, look_at_token = self.lock_version, True
+            elif allowed == "mine" or (yield from self._take()):
+                return None
+            else:
+                look_at_token = False
+
+    def _live_token(self) -> Steps[do.Done | None]:
+        """Step 1. Read the token; return it unless it is missing or dead."""
+        yield from self._read_token()
+        while not self._useless():
+            done = yield from self._adopt()
+            if done:
+                return done
+            self.dead = self.token
+        return None
+
+    def _adopt(self) -> Steps[do.Done | None]:
+        """Step 2. Return the token if another just published it, or Betfair calls it alive."""
+        if self.polls and self.shared and not self._lock_just_read():
+            with suppress(StoreError):
+                self._see_lock((yield do.ReadLock()))
+        if self._vouched_for():
+            return do.Done(self.token, "adopted", FRESH)
+        self.asked = self._now()
+        session = yield do.Ask(self.token)
+        if session is None:
+            return None
+        how = "adopted" if self.polls else "resumed"
+        if session.token == self.token and not (self.share and self.shared and self._just_asked()):
+            return do.Done(self.token, how, self._elapsed(self.asked))
+        self.new = session.token
+        try:
+            with suppress(StoreUnavailable, StoreWriteError):
+                yield do.WriteToken(self.new, self.version)
+        except VersionConflict:  # another wrote; this one may have been logged out meanwhile
+            return do.Done(self.new, how, math.inf)
+        return do.Done(self.new, how, self._elapsed(self.asked))
+
+    def _consult(self) -> Steps[str]:
+        """Step 3 and 4. Return what the lock allows: "wait", "look again", "mine" or "take"."""
+        if self._owes_this_lock():
+            yield from self._pay_back()
+        lock = self.lock
+        if lock is None:
+            self._respect_memory()
+            return "take"
+        if lock.state == locks.HELD:
+            if self.started and lock.nonce == self.nonce:
+                return "mine"  # the answer to my write was lost
+            if self.shared and not lock.expired(
+                self.lock_age, watched=self.clock.mono() - self.lock_since
+            ):
+                return "wait"
+        elif lock.published != self.fingerprint:
+            if self.reread != self.lock_version:
+                return "look again"  # a login ended after the token was read
+            if lock.published and locks.younger(self.lock_age, SETTLING):
+                return "wait"
+        self._respect(lock)
+        recent = lock.recent(self.clock.server())
+        self.young = bool(recent) and self.dead is not None and lock.published == self.fingerprint
+        return "take"
+
+    def _pay_back(self) -> Steps[None]:
+        """Give back the lock that an earlier call of this process could not; go on as if it had."""
+        self.mine = self._owed_lock()
+        yield from self._give_back(0.0)
+        self.lock, self.lock_age = self.mine, 0.0
+
+    def abandon(self) -> Steps[None]:
+        """Give the lock back after `run` was broken off between two of its steps."""
+        if self.started and self.lock and self.lock.nonce == self.nonce:
+            yield from self._give_back(0.0)
+
+    def _take(self) -> Steps[bool]:
+        """Step 5. Write my name into the lock that was read; return whether that is certain."""
+        if self.clock.mono() >= self.deadline:
+            raise self.errors.timeout(self.lock)
+        self.mine = self._my_lock()
+        self.started = self.started or self._now()
+        try:
+            written = yield do.WriteLock(self.mine, self.lock_version, shared=self.shared)
+        except StoreError as error:
+            if self._take_is_over(error):
+                raise self.errors.unwritable(error) from error.__cause__
+            if self.takes > 1 or self._gap():
+                yield self._pause(self.takes, self._gap())
+            return False
+        if self.lock and self.lock.state == locks.HELD and self.shared:
+            yield do.Tell("lease taken over", self.lock_age or 0.0, self.lock.owner)
+        self.shared = self.shared and written.honest
+        self.lock, self.lock_version = self.mine, written.version
+        return True
+
+    def _wait(self) -> Steps[bool]:
+        """Wait a moment for another's login; return whether to look at the token next."""
+        left = self.deadline - self.clock.mono()
+        if left <= 0:
+            raise self.errors.timeout(self.lock)
+        pause = min(0.25 * 1.5**self.polls, 1.5) * (0.5 + self.clock.jitter() / 2)
+        self.polls += 1
+        yield do.Wait(min(pause, left), self.lock.owner if self.lock else "")
+        if self.polls % 2:
+            self.reread = None
+        return bool(self.polls % 2)
+
+    # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
+
+    def _log_in(self) -> Steps[do.Done | None]:
+        """Return the new token, or None without a login; the lock is given back in any case."""
+        self.mine = self._held().untouched()
+        try:
+            yield from self._renew()
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            self.ended = error
+        yield from self._give_back(self._patience())
+        ended, self.ended = self.ended, None
+        if ended:
+            raise ended
+        return do.Done(self.new, "logged in", self._elapsed(self.asked)) if self.new else None
+
+    def _renew(self) -> Steps[None]:
+        """Log in if the token is still useless, can be written, and there is time."""
+        yield from self._read_token()  # step 6: another may have been faster
+        self.base = self.version
+        if not self._useless():
+            return
+        if self.mine.login_class == "store" and not (yield from self._show_writable()):
+            return
+        seconds = self._login_seconds()  # step 7: frozen since, the lock may be another's by now
+        if seconds:
+            self.asked = self._now()
+            try:
+                session = yield do.LogIn(seconds)  # step 8
+            except Exception as error:
+                self._note_failure(error)
+                raise
+            self.new, self.new_fingerprint = session
+            yield from self._publish()
+
+    def _show_writable(self) -> Steps[bool]:
+        """Blank the useless token before a login whose token might not be stored either.
+
+        A late write of the token that an earlier login could not store finds its version gone.
+        """
+        try:
+            written = yield do.WriteToken(None, self.base)
+        except StoreError as error:
+            self.failure = error
+        else:
+            self.base = written.version
+            return True
+        if isinstance(self.failure, VersionConflict):
+            yield from self._read_token()
+            if self.version != self.base or not self._useless():
+                return False  # another wrote: begin anew
+        self.mine = self._failed(SHORT, "store")
+        raise self.errors.unwritable(self.failure)
+
+    def _publish(self) -> Steps[None]:
+        """Step 9. Store the new token, or end its session; never end what may have been stored."""
+        while True:
+            self.sends += 1
+            self.mine = self._failed(SHORT, "store")  # unless it goes well
+            try:
+                yield do.WriteToken(self.new, self.base)
+                break
+            except StoreError as error:
+                self.failure = self.trouble = error
+                self.maybe = self.maybe or error.landed
+                self.doubt = self.doubt or error.landed or error.reason in PASSING
+            if not (yield from self._read_back()):
+                yield from self._give_up(sure=not self.doubt)
+            if self.token == self.new:
+                break
+            if self.version != self.base and not self._useless():  # another's is there
+                if not self.maybe:
+                    yield do.LogOut(self.new)
+                self.new, self.mine = None, self._held().finished("")
+                return
+            self.base = self.version
+            if self.sends == SENDS:
+                yield from self._give_up(sure=not self.maybe)
+            yield self._pause(self.sends, self._gap())
+        self.mine = self._held().finished(self.new_fingerprint)
+
+    def _read_back(self) -> Steps[bool]:
+        """Read the token after a publication without a good answer; return whether that worked."""
+        try:
+            yield from self._read_token(READS if self.doubt else 0)
+        except (StoreError, NotATokenError):
+            return False
+        return True
+
+    def _give_up(self, *, sure: bool) -> Steps[None]:
+        """End the session of a token that certainly was not stored, and say what happened."""
+        self.mine = self._failed(SHORT, "store")
+        if not sure:
+            raise self.errors.uncertain(self.failure)
+        logout_error = yield do.LogOut(self.new)
+        raise self.errors.unwritten(self.failure, logout_error)
+
+    def _give_back(self, patience: float) -> Steps[None]:
+        """Step 10. Write into the lock what came of it; what cannot be written is remembered.
+
+        The lock was taken a moment ago, and Google takes one change of an object a second.
+        """
+        self.memory.owed, self.memory.since = self.mine, self._now()
+        self.tries = 0
+        while True:
+            self.tries += 1
+            try:
+                written = yield do.WriteLock(
+                    self.mine, self.lock_version, gives_back=True, shared=self.shared
+                )
+            except StoreError as error:
+                self.trouble = error
+            else:
+                self.memory.owed, self.lock_version = None, written.version
+                return
+            lost = isinstance(self.trouble, VersionConflict)
+            if lost and not (yield from self._still_mine()):
+                return
+            if self.trouble.reason not in PASSING or self._no_time_to_give_back(patience):
+                return
+            yield self._pause(self.tries, 1.0)
+
+    def _still_mine(self) -> Steps[bool]:
+        """Tell, after a conflict, whether the lock is still held by this call."""
+        try:
+            self._see_lock((yield do.ReadLock()))
+        except StoreError:
+            return False
+        if self.lock is None or self.lock.nonce != self.mine.nonce:
+            return False  # taken over: a refusal is remembered by this process alone
+        if self.lock.state != locks.HELD:
+            self.memory.owed = None  # an earlier try has landed
+        return self.lock.state == locks.HELD
+
+    # --- single steps ----------------------------------------------------------------------------
+
+    def _read_token(self, most: int = READS) -> Steps[None]:
+        read = yield from self._patiently(do.ReadToken(), most)
+        self.token, self.version, self.fingerprint = read
+
+    def _read_lock(self) -> Steps[None]:
+        self._see_lock((yield from self._patiently(do.ReadLock(), READS)))
+
+    def _patiently(self, effect: do.ReadToken | do.ReadLock, most: int) -> Steps[Any]:
+        """Read; a failure that may pass is tried again, `most` times."""
+        self.tries = 0
+        while True:
+            try:
+                return (yield effect)
+            except StoreError as error:
+                late = self.clock.mono() >= self.deadline
+                if error.reason not in PASSING or self.tries >= most or late:
+                    raise
+                self.trouble = error
+            self.tries += 1
+            yield self._pause(self.tries)

@@ -1,0 +1,341 @@
+"""Carries out what the policy wants: on a store, at Betfair, by a clock, and reported.
+
+An interruption (Ctrl-C, an exception that a signal handler raises) ends the call's time: the policy
+is told that what was being done failed, comes to its end without anything new, which gives the lock
+back, and only then does the interruption go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from betfair_session.clocks import SYSTEM_CLOCK, Clock, later, now
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    ConfigurationError,
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+    StoreUnavailable,
+)
+from betfair_session.secret import Secret, SecretBytes
+from betfair_session.storage.location import LOCK_SUFFIX
+from betfair_session.tokens import blank, fingerprint, is_blank, parse_token
+
+from . import effects as do, lock as locks
+from .errors import Errors
+from .policy import SharedLogin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from betfair_session.events import Kind, Reporter
+    from betfair_session.storage.contract import StoredObject, TokenStore
+    from betfair_session.trust import Trust
+
+    from .account import Account
+    from .lock import Lock
+    from .memory import Memory
+    from .policy import Steps
+
+_log = logging.getLogger("betfair_session")
+
+_LAST_MINUTE = 1.0  # seconds that a call of the store gets although the caller's time is up
+_LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
+
+
+def owner_name() -> str:
+    """Return this process's name for people: host and process number."""
+    host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
+    return f"{ascii(host)[1:-1]} process {os.getpid()}"
+
+
+class StoreClock:
+    """A clock that knows how the store's time relates to it."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin without knowing."""
+        self.mono, self.wall, self.sleep = clock.mono, clock.wall, clock.sleep
+        self.steady, self.boot = clock.steady, clock.boot
+        self.jitter, self.nonce = clock.jitter, clock.nonce
+        self._offset: float | None = None
+
+    @property
+    def knows(self) -> bool:
+        """Whether the store has told its time."""
+        return self._offset is not None
+
+    def note(self, now: float | None) -> None:
+        """Take in the store's time, unless its driver hides it (None)."""
+        if now is not None:
+            self._offset = now - self.mono()
+
+    def server(self) -> float:
+        """Return the store's time, seconds since the epoch; the machine's until it is known."""
+        return self.wall() if self._offset is None else self.mono() + self._offset
+
+
+class Runner:
+    """One call's way to a live token.
+
+    Attributes:
+        login: the policy, which may be looked at.
+        junk: whether something that is neither a token nor blank was found in the token's place.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        store: TokenStore,
+        key: str,
+        *,
+        trust: Trust,
+        reporter: Reporter,
+        memory: Memory,
+        deadline: float,
+        seen: tuple[StoredObject | None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            account: who logs in.
+            store: where the token is kept.
+            key: the token's name.
+            trust: told of every verification.
+            reporter: told of everything that happens.
+            memory: what this process remembers of earlier calls for this token.
+            deadline: the time by `clock.mono` at which waiting ends.
+            seen: the token object, if it has just been read.
+            clock: time and randomness.
+        """
+        self._account, self._store, self._key = account, store, key
+        self._trust, self._reporter, self._seen = trust, reporter, seen
+        self._clock = StoreClock(clock)
+        self._waited, self._waited_for = 0.0, ""
+        self._stop: BaseException | None = None
+        self.junk = False
+        self.login = SharedLogin(
+            account.lease,
+            self._clock,
+            Errors(store.label, key),
+            memory,
+            owner=owner_name(),
+            deadline=deadline,
+            shared=store.atomic,
+            share=trust.shared,
+        )
+        self._doings: dict[type, Callable[[Any], Any]] = {
+            do.ReadToken: self._read_token,
+            do.ReadLock: self._read_lock,
+            do.WriteLock: self._write_lock,
+            do.WriteToken: self._write_token,
+            do.Wait: self._wait,
+            do.Tell: self._tell,
+            do.Ask: self._ask,
+            do.LogIn: self._log_in,
+            do.LogOut: self._log_out,
+        }
+
+    def find(self) -> Secret:
+        """Come to a live token.
+
+        Returns:
+            The token.
+
+        Raises:
+            BetfairSessionError: there is none to be had.
+        """
+        began = self._clock.mono()
+        try:
+            done = self._run()
+        except BetfairSessionError as error:
+            self._reporter.tell(_kind(error), self._clock.mono() - began, str(error))
+            raise
+        finally:
+            self._tell_waited()
+        self._trust.verified(done.token, later(now(), -done.age))
+        if done.how == "adopted":
+            self._reporter.tell("adopted", self._clock.mono() - began)
+        elif done.how == "resumed":
+            self._reporter.tell("resumed", self._clock.mono() - began)
+        elif self.junk:
+            self._warn(
+                "something that was no session token lay here, and the login's token has replaced "
+                "it; was it somebody's data, and is the key mistyped?"
+            )
+        return Secret(done.token)
+
+    def _run(self) -> do.Done:
+        try:
+            done: do.Done = self._drive(self.login.run())
+        except BetfairSessionError:
+            raise
+        except BaseException:
+            if self._stop is None:  # between two steps
+                self._drive(self.login.abandon())
+            raise
+        return done
+
+    def _drive(self, steps: Steps[Any]) -> Any:  # noqa: ANN401 - what the steps return
+        answer: object = None
+        error: BaseException | None = None
+        while True:
+            try:
+                effect = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as end:
+                done = end.value
+                break
+            except BetfairSessionError:
+                if self._stop is None:
+                    raise
+                break
+            answer = error = None
+            try:
+                answer = self.perform(effect)
+            except BetfairSessionError as failed:
+                error = failed
+            except BaseException as stop:  # noqa: BLE001 - it goes on when the lock is given back
+                self._stop, self.login.deadline = self._stop or stop, float("-inf")
+                error = self._broken_off(effect)
+        if self._stop is not None:
+            raise self._stop
+        return done
+
+    def _broken_off(self, effect: do.Effect) -> BetfairSessionError | None:
+        """Return what tells the policy that nobody knows what came of an effect."""
+        if isinstance(effect, do.Wait | do.Tell):
+            return None
+        if isinstance(effect, do.Ask | do.LogIn | do.LogOut):
+            return IdentityUnavailable("the call was interrupted")
+        landed = isinstance(effect, do.WriteLock | do.WriteToken)
+        return StoreUnavailable("the call was interrupted", reason="timeout", landed=landed)
+
+    def perform(self, effect: do.Effect) -> Any:  # noqa: ANN401 - each effect has its own answer
+        """Carry out one effect; return its answer, see effects.py."""
+        return self._doings[type(effect)](effect)
+
+    # --- the store -------------------------------------------------------------------------------
+
+    def _read_token(self, _: do.ReadToken) -> do.TokenRead:
+        (stored,), self._seen = self._seen or (self._read(self._key),), None
+        if stored is None:
+            return do.TokenRead()
+        token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
+        self.junk = self.junk or (token is None and not is_blank(stored.content))
+        return do.TokenRead(token, stored.version, fingerprint(token))
+
+    def _read_lock(self, _: do.ReadLock) -> do.LockRead:
+        stored = self._read(self._key + LOCK_SUFFIX)
+        if stored is None:
+            return do.LockRead()
+        lock = locks.decode(stored.content)
+        return do.LockRead(lock, stored.version, self._age(stored, lock))
+
+    def _age(self, stored: StoredObject, lock: Lock) -> float | None:
+        """Return how long ago a lock was written, by a clock that all its readers share."""
+        passed = lock.age_here(self._clock.boot(), self._clock.steady)
+        if passed is not None:
+            self._clock.note(lock.now + passed)
+            return passed
+        if not self._clock.knows:  # only now does the store's clock matter, and the driver hides it
+            self._clock.note(self._store.server_now(timeout=self._timeout()))
+        if stored.modified is None or not self._clock.knows:
+            return None
+        return self._clock.server() - stored.modified
+
+    def _read(self, key: str) -> StoredObject | None:
+        stored = self._store.read(key, timeout=self._timeout())
+        if stored is not None:
+            self._clock.note(stored.now)
+        return stored
+
+    def _write_lock(self, effect: do.WriteLock) -> do.Written:
+        key, lock = self._key + LOCK_SUFFIX, effect.lock
+        if self._store.on_this_machine and self._clock.boot():
+            lock = lock.but(
+                boot=self._clock.boot(), up=self._clock.steady(), now=self._clock.server()
+            )
+        content = locks.encode(lock)
+        if not effect.shared:
+            return do.Written(self._store.replace(key, content, timeout=self._timeout()))
+        version = self._write(key, content, effect.version)
+        return do.Written(version, honest=self._store.atomic)
+
+    def _write_token(self, effect: do.WriteToken) -> do.Written:
+        content = SecretBytes(effect.token.reveal().encode() if effect.token else blank())
+        began = self._clock.mono()
+        version = self._write(self._key, content, effect.version)
+        if self.login.sends:
+            self._reporter.tell("written", self._clock.mono() - began)
+        return do.Written(version)
+
+    def _write(self, key: str, content: bytes, version: str | None) -> str:
+        timeout = self._timeout()
+        if version is None:
+            return self._store.create(key, content, timeout=timeout)
+        return self._store.replace_if_version(key, content, version, timeout=timeout)
+
+    def _timeout(self) -> float:
+        left = self.login.deadline - self._clock.mono()
+        return min(self._account.lease.store_deadline, max(left, _LAST_MINUTE))
+
+    def _wait(self, wait: do.Wait) -> None:
+        began = self._clock.mono()
+        self._clock.sleep(wait.seconds)
+        if wait.owner is not None:
+            self._waited += self._clock.mono() - began
+            self._waited_for = wait.owner or self._waited_for
+
+    def _tell(self, tell: do.Tell) -> None:
+        self._tell_waited()
+        self._reporter.tell(*tell)
+
+    def _tell_waited(self) -> None:
+        if self._waited:
+            self._reporter.tell("waited", self._waited, self._waited_for)
+            self._waited = 0.0
+
+    # --- Betfair ---------------------------------------------------------------------------------
+
+    def _ask(self, ask: do.Ask) -> do.Session | None:
+        self._tell_waited()
+        alive, self.login.asked = self._account.keep_alive(ask.token, self.login.deadline)
+        if alive is None:
+            self._trust.forget(ask.token)
+            return None
+        return do.Session(alive, fingerprint(alive))
+
+    def _log_in(self, login: do.LogIn) -> do.Session:
+        self._tell_waited()
+        if self.login.young:
+            self._warn(
+                "Betfair rejected a token that is less than a minute old; does the egress address "
+                "change between calls, or does somebody log out?"
+            )
+        began = self._clock.mono()
+        token = self._account.log_in(login.seconds)
+        self._reporter.tell("logged in", self._clock.mono() - began)
+        return do.Session(token, fingerprint(token))
+
+    def _log_out(self, logout: do.LogOut) -> BetfairSessionError | None:
+        began = self._clock.mono()
+        try:
+            self._account.client.logout(logout.token, timeout=_LOGOUT_SECONDS)
+        except BetfairSessionError as error:
+            self._warn(f"a new session was not stored, and could not be ended either: {error}")
+            return error
+        detail = "the new session, which was not stored"
+        self._reporter.tell("logged out", self._clock.mono() - began, detail)
+        return None
+
+    def _warn(self, text: str) -> None:
+        _log.warning("%s %r: %s", self._store.label, self._key, text)
+
+
+def _kind(error: BetfairSessionError) -> Kind:
+    if isinstance(error, LoginRefused | LoginBrake):
+        return "refused"
+    return "failed" if isinstance(error, ConfigurationError) else "cannot tell"

@@ -1,0 +1,31 @@
+"""The two clocks by which trust is measured, set by hand."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from betfair_session import clocks, session
+
+if TYPE_CHECKING:
+    import pytest
+
+
+class HandClocks:
+    """Both stand still until a test moves them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        """Begin with the time it is."""
+        self.steady, self.wall = time.monotonic(), time.time()
+        for module, prefix in ((clocks, ""), (session, "_")):
+            patch.setattr(module, f"{prefix}steady", lambda: self.steady)
+            patch.setattr(module, f"{prefix}wall", lambda: self.wall)
+
+    def go(self, seconds: float) -> None:
+        """Let time pass."""
+        self.steady += seconds
+        self.wall += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let the machine be suspended, on a system whose steady clock stands still then."""
+        self.wall += seconds

@@ -1,0 +1,211 @@
+"""One call on the machine, told event by event, with every effect compared whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from betfair_session import BetfairSessionError
+from betfair_session.login import lock as locks
+from betfair_session.login.errors import Errors
+from betfair_session.login.memory import Memory
+from betfair_session.login.policy import SharedLogin
+from betfair_session.login.settings import LeaseSettings
+
+from . import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+START = 1000.0
+"""The store's clock when a script begins, seconds."""
+
+
+def held(**fields: object) -> locks.Lock:
+    """Return a lock that another holds since the start."""
+    other = locks.Lock(locks.HELD, "other", "another", 30.0, START, (START,))
+    return other.but(**fields)
+
+
+def done(**fields: object) -> locks.Lock:
+    """Return the lock of a login that another made at the start."""
+    return held(state=locks.DONE, published="fp-other").but(**fields)
+
+
+def failed(**fields: object) -> locks.Lock:
+    """Return the lock of a login that was refused at the start, for a minute."""
+    refused = {"status": "STATUS", "login_class": "credentials", "refusals": 1}
+    return held(state=locks.FAILED, not_before=START + 60, **refused).but(**fields)
+
+
+class Play:
+    """The policy at work: tell it what happened, and see what it asks for.
+
+    Attributes:
+        login: the policy.
+        asked: its last effect, or how it ended: a Done or an error.
+        told: the errors that it was told.
+    """
+
+    def __init__(
+        self, login: SharedLogin, report: Callable[[m.Tell], object] = lambda _: None
+    ) -> None:
+        """Begin the call; `report` is called with each event."""
+        self._report = report
+        self.login = login
+        self.steps: Generator[Any, Any, m.Done] = login.run()
+        self.told: list[object] = []
+        self.asked: object = next(self.steps)
+
+    def tell(self, event: object) -> None:
+        """Tell what happened; reports are passed over."""
+        while True:
+            try:
+                if isinstance(event, BaseException) and not isinstance(self.asked, m.LogOut):
+                    self.told.append(event)
+                    self.asked = self.steps.throw(event)
+                else:
+                    self.asked = self.steps.send(event)
+            except StopIteration as stop:
+                self.asked = stop.value
+            except BetfairSessionError as error:
+                self.asked = error
+            if not isinstance(self.asked, m.Tell):
+                return
+            self._report(self.asked)
+            event = None
+
+
+class Script:
+    """A call with one hour of time, whose clocks agree and whose jitter is at its most.
+
+    Attributes:
+        play: the policy at work.
+        now: seconds since the start, by the monotonic clock.
+        at_most: the jitter.
+        slow_wall: how far the wall clock is behind.
+    """
+
+    def __init__(
+        self,
+        *,
+        shared: bool = True,
+        share: bool = False,
+        deadline: float = 3600,
+        memory: Memory | None = None,
+    ) -> None:
+        """Begin the call; it reads the token first."""
+        self.now = 0.0
+        self.at_most = 1.0
+        self.slow_wall = 0.0
+        self.memory = memory or Memory()
+        self._nonces = iter(["mine", *(f"nonce {number}" for number in range(2, 1000))])
+        login = SharedLogin(
+            LeaseSettings(),
+            self,
+            Errors("the store", "token"),
+            self.memory,
+            owner="me",
+            deadline=deadline,
+            shared=shared,
+            share=share,
+        )
+        self.play = Play(login)
+        assert self.play.asked == m.ReadToken()
+
+    def mono(self) -> float:
+        """See Clock."""
+        return self.now
+
+    steady = mono
+
+    def wall(self) -> float:
+        """See Clock."""
+        return self.now - self.slow_wall
+
+    def server(self) -> float:
+        """See Clock."""
+        return START + self.now
+
+    def jitter(self) -> float:
+        """See Clock."""
+        return self.at_most
+
+    def nonce(self) -> str:
+        """See Clock."""
+        return next(self._nonces)
+
+    @property
+    def login(self) -> SharedLogin:
+        """The policy."""
+        return self.play.login
+
+    def tell(self, event: object, *effects: object) -> None:
+        """Tell what happened. All effects but the last are waits, which are told to be over."""
+        for expected in effects:
+            self.play.tell(event)
+            asked = self.play.asked
+            if isinstance(asked, m.Wait):
+                asked = m.Wait(asked.seconds)
+            elif isinstance(asked, BetfairSessionError):
+                last = self.play.told[-1] if self.play.told else None
+                asked = m.end(asked, asked if asked in self.play.told else last)
+            assert asked == expected
+            event = m.WOKE
+
+    def tell_at(self, seconds: float, event: object, *effects: object) -> None:
+        """Tell something that happens some seconds after the start."""
+        self.now = seconds
+        self.tell(event, *effects)
+
+    def hold(self) -> locks.Lock:
+        """Walk from nothing stored to the lock in hand and the second look; return that lock."""
+        lock = mine()
+        self.tell(m.TokenRead(), m.WriteLock(lock, None, shared=self.login.shared))
+        self.tell(m.Written("L1"), m.ReadToken())
+        return lock
+
+    def log_in(self) -> locks.Lock:
+        """Walk from nothing stored to the login; return the lock."""
+        lock = self.hold()
+        self.tell(m.TokenRead(), m.LogIn(10.0))
+        return lock
+
+    def log_in_after(self, before: locks.Lock) -> locks.Lock:
+        """Walk from junk in the token's place, and an earlier lock, to the login."""
+        lock = before.but(
+            state=locks.HELD, nonce="mine", owner="me", logins=(*before.logins, START)
+        )
+        self.tell(m.TokenRead(None, "V0"), m.ReadLock())
+        self.tell(m.LockRead(before, "L0", 1.0), m.WriteLock(lock, "L0"))
+        self.tell(m.Written("L1"), m.ReadToken())
+        self.tell(m.TokenRead(None, "V0"), m.LogIn(10.0))
+        return lock
+
+    def publish(self) -> locks.Lock:
+        """Walk from nothing stored to the publication of "new"; return the lock."""
+        lock = self.log_in()
+        self.tell(m.Session("new", "fp-new"), m.WriteToken("new", None))
+        return lock
+
+    def find_dead(self, version: str = "V0") -> None:
+        """Walk from a token that is dead to the look at the lock."""
+        self.tell(m.TokenRead("dead", version, "fp-dead"), m.Ask("dead"))
+        self.tell(m.DEAD, m.ReadLock())
+
+    def wait(self) -> None:
+        """Walk from nothing stored to the first wait for another's login."""
+        self.tell(m.TokenRead(), m.WriteLock(mine(), None))
+        self.tell(m.Conflict(), m.ReadLock())
+        self.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
+
+
+def mine(**fields: object) -> locks.Lock:
+    """Return the lock that a script's call takes at the start, where there was none."""
+    lock = locks.Lock(locks.HELD, "mine", "me", 30.0, START, (START,))
+    return lock.but(**fields)
+
+
+def release(lock: locks.Lock, version: str = "L1", *, shared: bool = True) -> m.WriteLock:
+    """Return the write that gives the lock back."""
+    return m.WriteLock(lock, version, gives_back=True, shared=shared)
