@@ -59,8 +59,8 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def imports() -> list[tuple[str, str]]:
-    """Return every import between modules of the package, as dotted names."""
+def imports(begin: str = "betfair_session") -> list[tuple[str, str]]:
+    """Return every import statement of the package for modules that begin so, as dotted names."""
     found = []
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -74,7 +74,7 @@ def imports() -> list[tuple[str, str]]:
                 targets = [stem] if node.module else [f"{stem}.{name.name}" for name in node.names]
             elif isinstance(node, ast.Import):
                 targets = [name.name for name in node.names]
-            found += [(".".join(own), to) for to in targets if to.startswith("betfair_session")]
+            found += [(".".join(own), to) for to in targets if to.startswith(begin)]
     return found
 
 
@@ -103,6 +103,20 @@ def test_imports_point_one_way() -> None:
         and RANK[room_of(target)] > RANK[room_of(source)]
     ]
     assert wrong == []
+
+
+def test_what_a_store_imports_can_be_seen() -> None:
+    """PyInstaller and its like pack only what a statement imports, wherever that stands."""
+    seen = {target.partition(".")[0] for _, target in imports("")}
+    assert seen >= {"adlfs", "aiobotocore", "botocore", "gcsfs", "obstore", "s3fs"}
+    hidden = [path.name for path in PACKAGE.rglob("storage/*.py") if _imports_by_name(path)]
+    assert hidden == []
+
+
+def _imports_by_name(path: Path) -> bool:
+    names = {"import_module", "__import__"}
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return any(names & {getattr(node, "id", ""), getattr(node, "attr", "")} for node in tree)
 
 
 def loaded_by(code: str) -> set[str]:

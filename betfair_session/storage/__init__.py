@@ -197,7 +197,7 @@ def _unopened(error: Exception, label: str) -> BetfairSessionError:
         )
     from .errors import Operation, explain
 
-    ours = explain(error, Operation("open", label))
+    ours = explain(error, Operation("open", label, cloud=True))
     if isinstance(ours, ConfigurationError):
         return ConfigurationError(f"{label!r} cannot be opened: {type(error).__name__}")
     return ours

@@ -35,6 +35,12 @@ class AzureStore(LoopStore):
         "no-bucket": "create the container, or correct its name or the account",
     }
 
+    @staticmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        import adlfs
+
+        return adlfs
+
     def _place(self, path: str) -> tuple[str, str]:
         container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
         return container, prefix.strip("/")

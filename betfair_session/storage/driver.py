@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from abc import abstractmethod
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
@@ -103,7 +102,7 @@ class DriverStore(TokenStore):
         self._options = dict(options or {})
         self._theirs = filesystem
         try:
-            self._module = import_module(self.module)
+            self._module = self._import()
         except ImportError as error:
             message = (
                 f"{self.label} needs {error.name or self.module}: "
@@ -122,6 +121,11 @@ class DriverStore(TokenStore):
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
         self._processes: dict[int, Once[Driver]] = {}
+
+    @staticmethod
+    @abstractmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        """Import `module`, by a statement: what packs programs looks for those."""
 
     @property
     def _kind(self) -> Any:  # noqa: ANN401 - the drivers are untyped
@@ -330,11 +334,18 @@ class _Conditional:
                 version = self._write(asking=True)
             except Exception as error:
                 status = condition_refused(error) if store.probe else ""
-                if not status or (status == "412" and not lock):
+                status = "" if status == "412" and not lock else status
+                # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
+                doubtful = judge(error, cloud=True).reason == "doubtful"
+                if not (status or doubtful):
                     raise
                 failed = error
             else:
                 return self._try_out(version) if lock and store.probe else version
+            if doubtful and not self._holds():
+                raise Refusal(412, "PreconditionFailed", "another write was first")
+            if not status:
+                raise failed
             # Another writer may have been faster; only the same answer twice, while the condition
             # holds, is the server's own manner.
             if status == "412" and not self._holds():

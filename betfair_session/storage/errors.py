@@ -43,7 +43,8 @@ class Operation(NamedTuple):
         hints: what to do about a reason, where the store knows better than `HINTS`.
         single: whether the driver sends a request at most once. One that repeats requests by
             itself can fail last time and have written before.
-        cloud: whether the store is a cloud, which knows no local files.
+        cloud: whether a missing local file is one that the driver needs, and no object: so with
+            every cloud, and with any other driver while it is opened.
     """
 
     verb: str
@@ -106,7 +107,9 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
     elif reason == "conflict" and not operation.conditional:
         reason = "busy"
-    elif reason == "other" and operation.verb == "open":
+    elif reason == "doubtful":
+        reason = "other"
+    if reason == "other" and operation.verb == "open":
         reason = "configuration"
     hint = operation.hints.get(reason) or HINTS.get(reason)
     message = f"cannot {operation.verb} {what}: {WHAT[reason]} ({verdict.detail})"

@@ -55,10 +55,10 @@ HINTS = {
 STATUSES = {
     401: "forbidden",
     403: "forbidden",
-    404: "missing",  # if it is the store's own: see verdict.judge
+    404: "server",  # only a store's own code says that an object is missing
     408: "timeout",
-    409: "conflict",
-    412: "conflict",
+    409: "doubtful",
+    412: "doubtful",
     423: "busy",
     429: "throttled",
     501: "other",
@@ -71,7 +71,7 @@ CODES = {
     "AccessDenied": "forbidden",
     "AccountProblem": "forbidden",
     "AllAccessDisabled": "forbidden",
-    "ConditionalRequestConflict": "conflict",
+    "ConditionalRequestConflict": "conflict",  # ask again
     "ExpiredToken": "forbidden",
     "ExpiredTokenException": "forbidden",
     "InvalidAccessKeyId": "forbidden",
@@ -81,6 +81,7 @@ CODES = {
     "NoSuchAccessPoint": "no-bucket",
     "NoSuchBucket": "no-bucket",
     "NoSuchKey": "missing",
+    "OperationAborted": "conflict",  # ask again
     "PreconditionFailed": "conflict",
     "QuotaExceeded": "full",
     "RequestLimitExceeded": "throttled",
@@ -94,13 +95,18 @@ CODES = {
     "TokenRefreshRequired": "forbidden",
     "TooManyRequests": "throttled",
     "XMinioStorageFull": "full",
+    # Google Cloud Storage
+    "OrgPolicyConstraintFailed": "other",
+    "conditionNotMet": "conflict",
     # Azure Blob Storage
     "AccountIsDisabled": "forbidden",
+    "BlobAlreadyExists": "conflict",
     "BlobArchived": "other",
     "BlobBeingRehydrated": "other",
     "BlobImmutableDueToLegalHold": "read-only",
     "BlobImmutableDueToPolicy": "read-only",
     "BlobNotFound": "missing",
+    "ConditionNotMet": "conflict",
     "ContainerBeingDeleted": "no-bucket",
     "ContainerDisabled": "forbidden",
     "ContainerNotFound": "no-bucket",
@@ -108,11 +114,33 @@ CODES = {
     "LeaseIdMissing": "busy",
     "OperationTimedOut": "timeout",
     "ServerBusy": "throttled",
+    "TargetConditionNotMet": "conflict",
 }
 """The reason for a server's error code, where the HTTP status alone would mislead."""
 
-PERHAPS = frozenset({"502", "504", "OperationTimedOut"})
-"""HTTP statuses and error codes of whoever did not wait for what may still be done."""
+PROVES = {
+    # Amazon S3: InternalError, "a subsequent GET might retrieve the old value or the updated value"
+    # ("Amazon S3 error best practices"). Google: internalError, ask again ("HTTP status and error
+    # codes for JSON"). Azure: InternalError, ask again ("Status and error codes").
+    "500": Sent.ANSWERED,
+    # Azure: not finished in the time that the service gives itself ("Status and error codes").
+    "OperationTimedOut": Sent.MAYBE,
+    "501": Sent.ANSWERED,  # S3 and its compatibles: NotImplemented ("Error responses")
+    # A gateway had no answer in time, or none that is one (RFC 9110, 15.6). Google lists both as
+    # passing; a repetition harms nothing under a condition ("Retry strategy").
+    "502": Sent.MAYBE,
+    "504": Sent.MAYBE,
+    # S3: SlowDown, ServiceUnavailable, "reduce your request rate" ("Error responses"). Google:
+    # backendError, ask again. Azure: ServerBusy, the request was throttled or a part is away.
+    "503": Sent.ANSWERED,
+    "507": Sent.ANSWERED,  # compatibles of S3: full
+}
+"""What a server error says of a write, by code or status: refused, or unknown as any other 5xx.
+
+No provider rules out that a write answered with 500 or 503 is carried out, now or in a moment. It
+counts as refused, so that its session is ended. If it lands after all, a dead token is stored, and
+that costs one needless login.
+"""
 
 OWN_HEADERS = ("x-amz-request-id", "x-ms-request-id", "x-guploader-uploadid")
 """What the clouds put into each answer, and nothing on the way to them does."""
@@ -164,8 +192,6 @@ TYPES = {
     "betfair_session:NoCredentials": _CREDENTIALS,
     "betfair_session:Unconnected": _UNCONNECTED,
     "builtins:TimeoutError": _TIMEOUT,
-    "asyncio:TimeoutError": _TIMEOUT,
-    "concurrent:TimeoutError": _TIMEOUT,
     "concurrent:CancelledError": _TIMEOUT,
     "builtins:ConnectionRefusedError": _UNCONNECTED,
     "builtins:ConnectionError": _UNREACHABLE,
@@ -178,7 +204,7 @@ TYPES = {
     "builtins:PermissionError": ("forbidden", Sent.ANSWERED),
     # aiohttp, below s3fs, gcsfs and adlfs
     "aiohttp:ClientConnectorError": _UNCONNECTED,
-    "aiohttp:ClientConnectorCertificateError": _UNCONNECTED,
+    "aiohttp:ClientHttpProxyError": _UNCONNECTED,
     "aiohttp:ConnectionTimeoutError": ("timeout", Sent.UNCONNECTED),
     "aiohttp:InvalidURL": _CONFIGURATION,
     "aiohttp:ServerTimeoutError": _TIMEOUT,
@@ -189,26 +215,14 @@ TYPES = {
     "botocore:ReadTimeoutError": _TIMEOUT,
     "botocore:ConnectionError": _UNREACHABLE,
     "botocore:HTTPClientError": _UNREACHABLE,
-    "botocore:ResponseStreamingError": _UNREACHABLE,
     "botocore:IncompleteReadError": _UNREACHABLE,
     "botocore:ParserError": _GARBLED,
     "botocore:ResponseParserError": _GARBLED,
     "botocore:FlexibleChecksumError": _GARBLED,
-    "botocore:CapacityNotAvailableError": ("throttled", Sent.NEVER),
-    "botocore:ClientError": ("other", Sent.ANSWERED),
-    "botocore:BotoCoreError": ("other", Sent.MAYBE),
     "botocore:EndpointProviderError": _CONFIGURATION,
-    "botocore:EndpointVariantError": _CONFIGURATION,
-    "botocore:InvalidDNSNameError": _CONFIGURATION,
-    "botocore:InvalidHostLabelError": _CONFIGURATION,
     "botocore:MissingDependencyException": _CONFIGURATION,
     "botocore:NoRegionError": _CONFIGURATION,
     "botocore:ParamValidationError": _CONFIGURATION,
-    "botocore:UndefinedModelAttributeError": _CONFIGURATION,
-    "botocore:UnsupportedS3AccesspointConfigurationError": _CONFIGURATION,
-    "botocore:UnsupportedS3ArnError": _CONFIGURATION,
-    "botocore:UnsupportedS3ConfigurationError": _CONFIGURATION,
-    "botocore:ValidationError": _CONFIGURATION,
     "botocore:NoCredentialsError": _CREDENTIALS,
     "botocore:PartialCredentialsError": _CREDENTIALS,
     "botocore:CredentialRetrievalError": _CREDENTIALS,
@@ -216,31 +230,18 @@ TYPES = {
     "botocore:RefreshWithMFAUnsupportedError": _CREDENTIALS,
     "botocore:SSOError": _CREDENTIALS,
     "botocore:TokenRetrievalError": _CREDENTIALS,
-    "botocore:NoAuthTokenError": _CREDENTIALS,
-    "botocore:UnauthorizedSSOTokenError": _CREDENTIALS,
     "botocore:LoginError": _CREDENTIALS,
-    # google-auth and gcsfs
+    # google-auth, below gcsfs
     "google:GoogleAuthError": _CREDENTIALS,
     "google:TransportError": ("unreachable", Sent.NEVER),
-    "gcsfs:NonRetryableError": _CREDENTIALS,
-    "gcsfs:HttpError": ("other", Sent.ANSWERED),
-    "gcsfs:ChecksumError": _UNREACHABLE,
     "requests:RequestException": _UNREACHABLE,
     # asyncssh, below sshfs
-    "asyncssh:PacketDecodeError": _GARBLED,
-    "asyncssh:PasswordChangeRequired": _CREDENTIALS,
     "asyncssh:PermissionDenied": _CREDENTIALS,
     "asyncssh:SFTPPermissionDenied": ("forbidden", Sent.ANSWERED),
     "asyncssh:SFTPNoSuchFile": ("missing", Sent.ANSWERED),
-    "asyncssh:SFTPNoSuchPath": ("missing", Sent.ANSWERED),
-    "asyncssh:SFTPFileAlreadyExists": ("conflict", Sent.ANSWERED),
-    "asyncssh:SFTPWriteProtect": ("read-only", Sent.ANSWERED),
-    "asyncssh:SFTPNoSpaceOnFilesystem": ("full", Sent.ANSWERED),
-    "asyncssh:SFTPQuotaExceeded": ("full", Sent.ANSWERED),
     "asyncssh:SFTPNoConnection": _UNREACHABLE,
     "asyncssh:SFTPConnectionLost": _UNREACHABLE,
     "asyncssh:DisconnectError": _UNREACHABLE,
-    "asyncssh:Error": ("other", Sent.MAYBE),
     # ftplib, below fsspec's ftp
     "ftplib:error_temp": _UNREACHABLE,
     "ftplib:error_reply": _UNREACHABLE,
@@ -254,9 +255,7 @@ TYPES = {
     "azure:ServiceResponseError": _UNREACHABLE,
     "azure:HttpResponseError": _GARBLED,  # with a success that is not the one of that call
     "azure:AzureSigningError": _CREDENTIALS,
-    "azure:AzureError": ("other", Sent.MAYBE),
     "azure:DeserializationError": _GARBLED,
-    "azure:SerializationError": _CONFIGURATION,
     # obstore
     "obstore:AlreadyExistsError": ("conflict", Sent.ANSWERED),
     "obstore:PreconditionError": ("conflict", Sent.ANSWERED),
@@ -266,9 +265,10 @@ TYPES = {
     "obstore:InvalidPathError": _CONFIGURATION,
     "obstore:UnknownConfigurationKeyError": _CONFIGURATION,
     "obstore:NotSupportedError": _CONFIGURATION,
-    "obstore:BaseError": ("other", Sent.MAYBE),
 }
-"""What an error's type means: by the root package and the name of its class, or of a base."""
+"""What an error's type means: by the root package and the name of its class, or of a base.
+
+An error that is not here is unknown: "other", and a write may have landed."""
 
 NO_FILE = ("no-file", Sent.NEVER)
 """What a missing or forbidden local file means to a cloud: its driver needs one."""

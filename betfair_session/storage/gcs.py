@@ -49,6 +49,12 @@ class GCSStore(LoopStore):
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 
+    @staticmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        from gcsfs import core
+
+        return core
+
     _bucket_seen = False
 
     def _place(self, path: str) -> tuple[str, str]:
@@ -73,9 +79,10 @@ class GCSStore(LoopStore):
         from fsspec.config import apply_config
         from google.auth import _cloud_sdk, environment_vars
 
+        find: Any = _cloud_sdk.get_application_default_credentials_path
         named = apply_config(self._kind, dict(self._options)).get("token")
         file = os.environ.get(environment_vars.CREDENTIALS)
-        file = file or _cloud_sdk.get_application_default_credentials_path()
+        file = file or find()
         if driver is not None or named or os.path.exists(file):
             return ""
         return "neither the options nor the environment have any, and no metadata server answers"
@@ -199,11 +206,16 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bo
 
     Google's servers say what is missing, and what else stands in their place with TLS does not.
     """
-    own = emulator or signed
-    with suppress(ValueError, KeyError, TypeError):
-        text, own = str(json.loads(text)["error"]["message"]), True
-    code = ""
-    if status == HTTPStatus.NOT_FOUND:
+    code, own = "", emulator or signed
+    with suppress(ValueError, KeyError, TypeError, IndexError):
+        error = json.loads(text)["error"]
+        text, own = str(error["message"]), True
+        code = str(error["errors"][0]["reason"])
+    if status == HTTPStatus.PRECONDITION_FAILED and own:
+        # An organisation's policy has the same reason.
+        code = "OrgPolicyConstraintFailed" if "constraints/" in text else "conditionNotMet"
+    elif status == HTTPStatus.NOT_FOUND:
+        code = ""
         if _SAID in text:
             code = _NO_OBJECT
         elif upload or ("bucket" in text.lower() and "object" not in text.lower()):

@@ -154,7 +154,9 @@ class GenericStore(TokenStore):
         with self._opening.mine():
             filesystem = self._filesystem
             if filesystem is None and self._reopen:
-                filesystem = self._filesystem = self._reopen()
+                # Apart from the work: a key file that is missing is no missing object.
+                opening = Operation("open", self.label, cloud=True)
+                filesystem = self._filesystem = attempt(self._reopen, opening)
                 _leave_at_fork(filesystem)
             return filesystem
 

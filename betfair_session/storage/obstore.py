@@ -97,6 +97,12 @@ class ObstoreStore(DriverStore):
         self._config = complete(self._cloud, {**translate(self._cloud, self._own_options()), **own})
         self.probe = self._cloud == "s3"
 
+    @staticmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        from obstore import store
+
+        return store
+
     def _place(self, path: str) -> tuple[str, str]:
         scheme, _, rest = path.removeprefix("obstore+").partition("://")
         try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]*)")
 _BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
 _LOCAL_FILE = re.compile(r"token file|\(os error \d+\)")
 _LONGEST = 10_000  # the body of an answer may follow
@@ -88,8 +89,9 @@ def understood(error: Exception, bucket: str) -> Exception:
 def _refusal_in(text: str) -> Refusal | None:
     status = _STATUS.search(text)
     if status:
-        code = _CODE.search(text)
-        return Refusal(int(status[1]), code[1] if code else "", text[status.end() :])
+        code, message = _CODE.search(text), _MESSAGE.search(text)
+        said = message[1] if message else text[status.end() :]
+        return Refusal(int(status[1]), code[1] if code else "", said)
     if "Received redirect without LOCATION" in text:
         return Refusal(301, "WrongRegion", "the bucket is in another region")
     bulk = _BULK.search(text)

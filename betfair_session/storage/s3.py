@@ -10,7 +10,6 @@ that its botocore does not know, conditions among them.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .contract import MAX_READ, StoredObject
@@ -50,6 +49,12 @@ class S3Store(LoopStore):
         "no-bucket": "create the bucket, or correct its name, the region or the endpoint",
     }
 
+    @staticmethod
+    def _import() -> Any:  # noqa: ANN401 - a module
+        import s3fs
+
+        return s3fs
+
     def _place(self, path: str) -> tuple[str, str]:
         # The driver knows access points and other names that hold a slash.
         path = self._kind._strip_protocol(path).lstrip("/")
@@ -57,11 +62,11 @@ class S3Store(LoopStore):
         return bucket, prefix.strip("/")
 
     def _open(self) -> Driver:
+        from aiobotocore.httpsession import AIOHTTPSession
+        from botocore.handlers import add_expect_header
         from fsspec.config import apply_config
 
-        session_type: Any = import_module("aiobotocore.httpsession").AIOHTTPSession
-
-        class OneAttempt(session_type):  # type: ignore[misc] # it is untyped
+        class OneAttempt(AIOHTTPSession):  # type: ignore[misc] # it is untyped
             """Without aiohttp's own second attempt, which no setting turns off."""
 
             async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401
@@ -89,8 +94,7 @@ class S3Store(LoopStore):
             for name in _CHECKSUMS - config.keys():
                 setattr(client.meta.config, name, "when_required")
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
-        handlers = import_module("botocore.handlers")
-        client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
+        client.meta.events.unregister("before-call.s3", add_expect_header)
         if not filesystem.anon and client._request_signer._credentials is None:
             self._refuse(filesystem, "the environment, profile or machine")
         return own(filesystem)
@@ -156,7 +160,9 @@ class S3Store(LoopStore):
 
 def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore is untyped
     """Return a session, as s3fs makes it, that asks nobody for the code of an MFA device."""
-    session = import_module("aiobotocore.session").AioSession(**settings)
+    from aiobotocore.session import AioSession
+
+    session = AioSession(**settings)
     for provider in session.get_component("credential_provider").providers:
         if hasattr(provider, "_prompter"):
             provider._prompter = _ask_nobody

@@ -17,7 +17,7 @@ from .faults import (
     NO_FILE,
     OBJECT_CALLS,
     OWN_HEADERS,
-    PERHAPS,
+    PROVES,
     REJECTED_CREDENTIALS,
     STATUSES,
     TYPES,
@@ -110,8 +110,10 @@ class Verdict(Value):
 
     Attributes:
         reason: one of StoreError's reasons, or "missing" (no such object), "configuration",
-            "exhausted" (no descriptor or thread left; outside it is "busy") or "no-file" (a local
-            one that a cloud's driver needs; outside it is "forbidden").
+            "exhausted" (no descriptor or thread left; outside it is "busy"), "no-file" (a local
+            one that a cloud's driver needs; outside it is "forbidden") or "doubtful" (409 or 412
+            for a cause that is not known: only a look tells a lost condition from a refusal;
+            outside it is "other").
         sent: how far the request came.
         detail: the error in a few words, without credentials.
     """
@@ -253,7 +255,6 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdi
     """Find out what an HTTP answer means."""
     reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
     detail = f"{status} {code}".strip()
-    more = ADVICE.get(code) or (text if reason == "other" else "")
     if _of_credentials(error, status):
         return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
     if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
@@ -261,9 +262,11 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdi
         # another's write be seen where there was none.
         told = f"{status} without a store's own words; is the endpoint right, and its way there?"
         return Verdict("server", Sent.MAYBE, told)
-    if reason == "missing" and not code:
-        reason, more = "server", "it does not say what is missing"
-    sent = Sent.MAYBE if {str(status), code} & PERHAPS else Sent.ANSWERED
+    more = ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
+    if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
+        more = "it does not say what is missing"
+    unknown = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
+    sent = PROVES.get(code) or PROVES.get(str(status), unknown)
     return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
 
 
@@ -307,6 +310,7 @@ def bare(error: BaseException) -> BaseException | None:
     """
     harmless = all(
         next(_names(each)).split(":")[0] in KEEPABLE
+        and not hasattr(each, "exceptions")  # a group, whose parts have frames of their own
         and getattr(each, "request", None) is None
         and len(_text(each)) <= _LONGEST_TEXT
         and scrub(_text(each)) == _text(each)

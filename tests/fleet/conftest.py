@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def place_on(bucket_on: Callable[[str], Bucket], tmp_path: Path) -> Callable[[str], Place]:
-    """Make an empty place: local, seaweed, moto, gcs, azure, or one of these through obstore."""
+    """Make an empty place: local, a server's kind, or "obstore+" and one."""
 
     def make(kind: str) -> Place:
         if kind == "local":

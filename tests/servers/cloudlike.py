@@ -124,11 +124,11 @@ class Cloud(ObjectServer):
         orders: what it was asked, in order.
     """
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, *, pace: float = 0.0) -> None:
         """Serve, until it is stopped."""
         self.kind: Kind = kind
         self.scheme = {"gcs": "gs", "azure": "abfs"}.get(kind, "s3")
-        self.pace = 0.0
+        self.pace = pace
         self.headers: dict[str, str | None] = {}
         self.etag = '"{}"'
         self.ahead = 0.0

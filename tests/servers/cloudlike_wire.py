@@ -171,8 +171,9 @@ def _refusal(request: Request, says: Says) -> Answer:
         error = {"error": {"code": status, "message": message, "errors": [detail]}}
         return Answer(status, json.dumps(error).encode(), {"Content-Type": "application/json"})
     if request.kind == "gcs":
+        policy = "constraints/" in message and "OrgPolicyConstraintFailed"
         missing = "NoSuchKey" if "No such object" in message else "NoSuchBucket"
-        code = missing if code == "notFound" else _GOOGLES_XML.get(code, code)
+        code = policy or (missing if code == "notFound" else _GOOGLES_XML.get(code, code))
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>'
     text += f"<Message>{html.escape(message)}</Message></Error>"
     headers = {"Content-Type": "application/xml"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import kept
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from servers.objects import Bucket, ObjectServer
 
-_KINDS: dict[str, type[ObjectServer]] = {
+_KINDS: dict[str, Callable[[], ObjectServer]] = {
     "seaweed": SeaweedServer,
     "moto": MotoServer,
     "moto-tls": MotoTLSServer,
@@ -37,6 +38,9 @@ _KINDS: dict[str, type[ObjectServer]] = {
     "gcs-xml": GCSXMLServer,
     "azure": AzureServer,
     "sftp": SFTPServer,
+    "cloud-s3": partial(Cloud, "s3"),
+    "cloud-gcs": partial(Cloud, "gcs", pace=1.0),  # as Google itself
+    "cloud-azure": partial(Cloud, "azure"),
 }
 
 
@@ -60,7 +64,7 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the running server of a kind: seaweed, moto, moto-tls, gcs, gcs-xml, azure or sftp."""
+    """Return the running server of a kind: seaweed, moto, …, or cloud-s3, -gcs or -azure."""
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
     session = contextlib.ExitStack()

@@ -60,6 +60,7 @@ class Dialect:
         throttled: of "slow down".
         broken: of failures.
         conflicts: of a condition that does not hold, each of its disguises.
+        lasting: with the status of a conflict, and for another cause, which does not pass.
     """
 
     say: Callable[[int, str], Answer]
@@ -68,6 +69,7 @@ class Dialect:
     throttled: tuple[tuple[int, str], ...]
     broken: tuple[tuple[int, str], ...]
     conflicts: tuple[tuple[int, str], ...]
+    lasting: tuple[tuple[int, str], ...]
 
 
 S3 = Dialect(
@@ -77,6 +79,7 @@ S3 = Dialect(
     throttled=((503, "SlowDown"), (429, "TooManyRequests")),
     broken=((500, "InternalError"), (503, "ServiceUnavailable"), (502, "BadGateway")),
     conflicts=((412, "PreconditionFailed"), (409, "ConditionalRequestConflict")),
+    lasting=((409, "InvalidBucketState"), (412, "SomethingElse")),
 )
 GCS = Dialect(
     gcs,
@@ -84,7 +87,8 @@ GCS = Dialect(
     rejected=((401, "required"),),
     throttled=((429, "rateLimitExceeded"),),
     broken=((500, "internalError"), (502, "backendError"), (503, "backendError")),
-    conflicts=((412, "conditionNotMet"), (409, "conflict")),
+    conflicts=((412, "conditionNotMet"),),
+    lasting=((409, "conflict"),),
 )
 GCS_XML = Dialect(
     s3,
@@ -93,6 +97,7 @@ GCS_XML = Dialect(
     throttled=((429, "SlowDown"),),
     broken=((500, "InternalError"), (502, "InternalError"), (503, "ServiceUnavailable")),
     conflicts=((412, "PreconditionFailed"), (409, "OperationAborted")),
+    lasting=((412, "OrgPolicyConstraintFailed"), (409, "InvalidState")),
 )
 AZURE = Dialect(
     azure,
@@ -104,5 +109,10 @@ AZURE = Dialect(
         (412, "ConditionNotMet"),
         (412, "TargetConditionNotMet"),
         (409, "BlobAlreadyExists"),
+    ),
+    lasting=(
+        (409, "ResourceTypeMismatch"),
+        (409, "BlobTypeNotSupported"),
+        (409, "PublicAccessNotPermitted"),
     ),
 )

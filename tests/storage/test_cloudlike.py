@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import requests
-from servers.cloudlike import EXPIRED
+from servers.cloudlike import DENIED, EXPIRED, SLOW_DOWN
 from servers.cloudlike_wire import Says
+from servers.process import poll
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from betfair_session import StoreUnavailable
+from betfair_session import StoreUnavailable, StoreWriteError
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.once import OutOfTime
 from storage.calls import failure
@@ -77,6 +78,36 @@ def test_credentials_that_expire_are_no_missing_object(
     assert (error.reason, error.landed) == ("forbidden", False)
 
 
+def test_one_object_alone_may_be_forbidden(cloud: Cloud, store: TokenStore) -> None:
+    """As by a policy that names the other, for reading or for writing."""
+    cloud.fail("PUT token", answer=DENIED[cloud.kind])
+    cloud.fail("GET lock", answer=DENIED[cloud.kind])
+    store.create("lock", b"mine", timeout=TIMEOUT)
+    assert store.read("token", timeout=TIMEOUT) is None
+    with pytest.raises(StoreWriteError) as written:
+        store.create("token", b"mine", timeout=TIMEOUT)
+    with pytest.raises(StoreUnavailable) as read:
+        store.read("lock", timeout=TIMEOUT)
+    for each in (written.value, read.value):
+        assert (each.reason, each.landed) == ("forbidden", False)
+
+
+def test_a_fault_of_a_second_passes(cloud: Cloud, store: TokenStore) -> None:
+    """As a cloud that asks to slow down."""
+    fault = cloud.fail("PUT", answer=SLOW_DOWN[cloud.kind], seconds=1)
+    assert failure("create", store, "").reason == "throttled"
+    assert any(_created(store) for _ in poll(30))
+    assert len(fault.met) >= 1
+
+
+def _created(store: TokenStore) -> bool:
+    try:
+        store.create("fresh", b"mine", timeout=TIMEOUT)
+    except StoreUnavailable:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("lands", ["now", "never"])
 def test_a_write_whose_connection_breaks_may_have_landed(
     cloud: Cloud, place: BucketPlace, store: TokenStore, lands: str
@@ -100,6 +131,20 @@ def test_an_etag_in_another_form_serves_as_well(cloud: Cloud, store: TokenStore,
     store.replace_if_version("token", b"third", found.version, timeout=TIMEOUT)
     with pytest.raises(VersionConflict):
         store.replace_if_version("token", b"fourth", found.version, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("cloud_lane", ["gcs", "obstore+gcs"])
+@pytest.mark.parametrize("call", ["create", "replace_if_version", "replace"])
+def test_an_organisations_policy_is_no_conflict(cloud: Cloud, store: TokenStore, call: str) -> None:
+    """Google refuses a write so with the status and the reason of a failed condition."""
+    version = store.create("token", b"first", timeout=TIMEOUT)
+    policy = "constraints/gcp.restrictNonCmekServices"
+    words = f"Request violates constraint '{policy}'"
+    fault = cloud.fail("PUT", answer=Says(412, "conditionNotMet", words))
+    error = failure(call, store, version)
+    assert (error.reason, error.landed) == ("other", False)
+    assert policy in str(error)
+    assert len(fault.met) == 1
 
 
 @pytest.fixture(params=["refused", "missing", "timeout"])

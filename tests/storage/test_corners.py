@@ -8,6 +8,7 @@ import copy
 import gc
 import os
 import socket
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,7 +23,6 @@ from servers.process import poll
 from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.deadline import NoThreadError
 from betfair_session.storage import (
-    driver as drivers,
     local_files,
     loop as loops,
     obstore,
@@ -175,11 +175,7 @@ def test_a_loop_without_a_thread_leaves_no_descriptor(
 
 def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it."""
-
-    def missing(name: str) -> Any:  # noqa: ANN401 - a module
-        raise ImportError(name=name)
-
-    monkeypatch.setattr(drivers, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ConfigurationError) as refused:
         open_store("s3://bucket")
     assert str(refused.value) == 's3://bucket needs s3fs: pip install "betfair-session[s3]"'

@@ -6,7 +6,7 @@ import base64
 import os
 import threading
 import types
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import google.oauth2.credentials
@@ -20,6 +20,7 @@ from storage.calls import failure
 from storage.places import TIMEOUT
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
     assert found.content == b"first"
 
 
-CLOUDS = {
+CLOUDS: dict[str, tuple[str, dict[str, Any]]] = {
     "s3": ("s3://bucket", {"key": "k", "secret": "s", "client_kwargs": {"region_name": "r"}}),
     "gs": ("gs://bucket", {"token": "anon"}),
     "az": ("abfs://bucket", {"account_name": "acc", "account_key": "ZGV2ZWxvcG1lbnQ="}),
@@ -109,7 +110,8 @@ def test_netrc_has_no_say(
     bucket = bucket_on(kind)
     options = bucket.options
     if kind == "gcs":
-        options["token"] = google.oauth2.credentials.Credentials("bearer")
+        credentials: Any = google.oauth2.credentials.Credentials  # it has no types
+        options["token"] = credentials("bearer")
     (tmp_path / "netrc").write_text("default login thief password thief\n")
     environment.setenv("NETRC", str(tmp_path / "netrc"))
     with open_store(bucket.url(), options) as store:
@@ -143,9 +145,13 @@ def test_credentials_that_are_nowhere_are_told_of_in_time(
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setattr("betfair_session.storage.driver._SEARCH", 0.5, raising=False)
     done = threading.Event()
-    options = {} if cloud == "gs" else {"account_name": "acc", "anon": False}
+
+    def swallow(_listener: Listener, _connection: socket.socket) -> None:
+        done.wait(60)
+
+    options: dict[str, Any] = {} if cloud == "gs" else {"account_name": "acc", "anon": False}
     with (
-        Listener(lambda _listener, _connection: bool(done.wait(60)) and None) as metadata,
+        Listener(swallow) as metadata,
         open_store(CLOUDS[cloud][0], options) as store,
     ):
         monkeypatch.setenv("GCE_METADATA_IP", f"127.0.0.1:{metadata.port}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import ftplib
 import os
+from traceback import TracebackException
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from aiohttp import ClientHttpProxyError
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, ProxyConnectionError
 from urllib3.exceptions import ConnectTimeoutError
 
 from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUnavailable
@@ -18,6 +22,9 @@ from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.faults import Sent
 from betfair_session.storage.s3 import S3Store
 from betfair_session.storage.verdict import Garbled, Refusal, judge, version_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize("verb", ["read", "create", "replace if unchanged", "replace", "delete"])
@@ -169,7 +176,12 @@ def test_a_refusal_of_azures_is_the_stores(status: int) -> None:
         (404, "404", "server", Sent.MAYBE),
         (404, "NoSuchKey", "missing", Sent.ANSWERED),
         (404, "BlobNotFound", "missing", Sent.ANSWERED),
-        (404, "SomethingElse", "missing", Sent.ANSWERED),
+        (404, "SomethingElse", "server", Sent.ANSWERED),
+        (404, "ResourceNotFound", "server", Sent.ANSWERED),
+        (409, "OperationAborted", "conflict", Sent.ANSWERED),
+        (409, "SomethingElse", "doubtful", Sent.ANSWERED),
+        (412, "", "server", Sent.MAYBE),
+        (412, "OrgPolicyConstraintFailed", "other", Sent.ANSWERED),
         (404, "NoSuchBucket", "no-bucket", Sent.ANSWERED),
         (403, "", "server", Sent.MAYBE),
         (409, "", "server", Sent.MAYBE),
@@ -179,6 +191,7 @@ def test_a_refusal_of_azures_is_the_stores(status: int) -> None:
         (502, "", "server", Sent.MAYBE),
         (503, "SlowDown", "throttled", Sent.ANSWERED),
         (504, "", "server", Sent.MAYBE),
+        (524, "", "server", Sent.MAYBE),
     ],
 )
 def test_what_an_answer_means(status: int, code: str, reason: str, sent: Sent) -> None:
@@ -191,3 +204,50 @@ def test_what_an_answer_means(status: int, code: str, reason: str, sent: Sent) -
 def test_a_server_that_ends_the_conversation_is_lost(kind: type[Exception]) -> None:
     """As one does after a while without a command, with 421."""
     assert judge(kind("421 Timeout")).reason == "unreachable"
+
+
+@pytest.mark.parametrize("shape", ["cause", "context", "argument", "group", "frozen"])
+def test_no_foreign_frame_is_kept(shape: str) -> None:
+    """What was being written is in their locals, however an error holds another."""
+
+    class FrozenError(OSError):
+        def __setattr__(self, *_: object) -> None:
+            raise AttributeError
+
+    def fail(content: str, error: Exception) -> None:
+        assert content
+        raise error
+
+    inner = _raised_by(lambda: fail("a token", TimeoutError()))
+    error: Exception = FrozenError() if shape == "frozen" else OSError(5, "failed")
+    if shape == "argument":
+        error = OSError(inner)
+    elif shape == "group":
+        error = vars(builtins)["ExceptionGroup"]("several", [inner])
+    elif shape == "cause":
+        error.__cause__ = inner
+    elif shape == "context":
+        error.__context__ = inner
+    ours = explain(_raised_by(lambda: fail("a token", error)), Operation("create", "s", "k"))
+    found = "".join(TracebackException.from_exception(ours, capture_locals=True).format())
+    assert "a token" not in found
+
+
+def _raised_by(work: Callable[[], None]) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is
+        work()
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [403, 404, 407, 409, 412, 503])
+@pytest.mark.parametrize("driver", ["s3", "gcs", "azure"])
+def test_a_proxys_refusal_is_not_the_stores(status: int, driver: str) -> None:
+    """It made no connection, so nothing was sent, nothing is missing and no race was lost."""
+    inner = ClientHttpProxyError(None, (), status=status, message="no")  # type: ignore[arg-type] # it is not shown
+    error: Exception = inner
+    if driver == "s3":
+        error = ProxyConnectionError(proxy_url="http://proxy", error=inner)
+    elif driver == "azure":
+        error = ServiceRequestError("no", error=inner)
+    verdict = judge(error, cloud=True)
+    assert (verdict.reason, verdict.sent) == ("unreachable", Sent.UNCONNECTED)

@@ -7,7 +7,7 @@ import functools
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import fsspec
 import pytest
@@ -468,3 +468,17 @@ def test_a_filesystem_without_a_loop_has_nothing_to_leave(loop: str) -> None:
     before = set(loops._others)
     _leave_at_fork(Asynchronous())
     assert set(loops._others) == before
+
+
+@pytest.mark.parametrize("verb", CALLS)
+def test_a_key_file_that_is_missing_is_no_missing_token(verb: str) -> None:
+    """The driver is opened again, after a fork or a lost connection, and finds no key."""
+
+    def reopen() -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/keys/id_ed25519")
+
+    store = GenericStore(None, "/x", label="plain", reopen=reopen)
+    with pytest.raises(StoreUnavailable) as caught:
+        CALLS[verb](store, 30)
+    assert caught.value.reason == "forbidden"
+    assert "/keys/id_ed25519" in str(caught.value)

@@ -199,17 +199,20 @@ def test_a_server_without_conditions_is_used_by_looking_first(
         with caplog.at_level(logging.WARNING, "betfair_session.storage"):
             version = store.create(LOCK, b"first", timeout=TIMEOUT)
             assert (store.atomic, store.probe) == (False, False)
-            for stale in (lambda: store.create(LOCK, b"x", timeout=TIMEOUT), lambda: _swap(store)):
+            for call in ("create", "swap"):
                 with pytest.raises(VersionConflict):
-                    stale()
+                    _stale(store, call)
             store.replace_if_version(LOCK, b"second", version, timeout=TIMEOUT)
             store.create("token", b"token", timeout=TIMEOUT)
         assert len(caplog.records) == 1
         assert server.objects == {"/bucket/token.login": b"second", "/bucket/token": b"token"}
 
 
-def _swap(store: TokenStore) -> str:
-    return store.replace_if_version(LOCK, b"x", '"another"', timeout=TIMEOUT)
+def _stale(store: TokenStore, call: str) -> None:
+    if call == "create":
+        store.create(LOCK, b"x", timeout=TIMEOUT)
+    else:
+        store.replace_if_version(LOCK, b"x", '"another"', timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -192,6 +192,37 @@ class OnTheWire:
         for status, code in self.dialect.conflicts:
             self._refuse(line, call, self.dialect.say(status, code), "conflict", landed=False)
 
+    @pytest.mark.parametrize("call", CALLS)
+    def test_a_refusal_that_lasts_is_no_conflict(self, line: Line, call: str) -> None:
+        """409 and 412 for other causes end a call at once, in the store's own words.
+
+        A conditional write looks once whether the object is what its condition says.
+        """
+        for status, code in self.dialect.lasting:
+            line.proxy.clear()
+            line.proxy.fail(
+                lambda each: call == "read" or each.method != "GET", self.dialect.say(status, code)
+            )
+            error = failure(call, line.store, line.version)
+            assert (error.reason, error.landed) == ("other", False)
+            assert not isinstance(error, VersionConflict)
+            assert code in str(error)
+            # Azure's reads tell the code alone.
+            assert "scripted" in str(error) or (call == "read" and self.dialect is dialects.AZURE)
+            assert line.methods.count(line.methods[0]) == 1
+            assert line.state() == PRESENT
+
+    @pytest.mark.parametrize("call", CONDITIONAL)
+    def test_a_conflict_in_unknown_words_is_one(self, line: Line, call: str) -> None:
+        """The object says so: another write was there first."""
+        key = "prefix/fresh" if call == "create" else "prefix/token"
+        line.place.put(key, b"another's")
+        for status in (409, 412):
+            answer = self.dialect.say(status, "OddWords")
+            line.proxy.fail(lambda each: each.method != "GET", answer)
+            assert isinstance(failure(call, line.store, line.version), VersionConflict)
+        assert line.place.get(key) == b"another's"
+
     @pytest.mark.parametrize("call", ["replace", "delete"])
     def test_an_unconditional_write_knows_no_conflict(self, line: Line, call: str) -> None:
         """409 without a condition is an ordinary failure, never a VersionConflict."""
