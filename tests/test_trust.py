@@ -564,7 +564,7 @@ def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
 ) -> None:
     """The lock said that it had just been stored."""
     session, other = (manager(client, sandbox).session(tmp_path, KEY) for _ in range(2))
-    read, slept = session.store.read, []
+    read, slept = session.store.read, list[str]()
     sandbox.hold("certlogin")
     with ThreadPoolExecutor() as pool:
         leading = pool.submit(other.token)
