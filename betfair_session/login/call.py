@@ -92,6 +92,7 @@ class Call:
         self.nonce = self.clock.nonce()
         self.started: tuple[float, float] | None = None  # of the first attempt under this nonce
         self.asked = (0.0, 0.0)  # when Betfair was asked last
+        self.looked = (0.0, 0.0)  # when the lock was read last
         self.token: do.Token = None
         self.version: str | None = None
         self.fingerprint = ""

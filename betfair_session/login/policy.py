@@ -87,10 +87,13 @@ class SharedLogin(Call):
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another just published it, or Betfair calls it alive."""
         if self.polls and self.shared and not self._lock_just_read():
-            with suppress(StoreError):
+            self.looked = self._now()
+            try:
                 self._see_lock((yield do.ReadLock()))
+            except StoreError:
+                self.looked = (0.0, 0.0)  # what was read before says little of now
         if self._vouched_for():
-            return do.Done(self.token, "adopted", FRESH)
+            return do.Done(self.token, "adopted", FRESH + self._elapsed(self.looked))
         self.asked = self._now()
         session = yield do.Ask(self.token)
         if session is None:
@@ -301,6 +304,7 @@ class SharedLogin(Call):
         self.token, self.version, self.fingerprint = read
 
     def _read_lock(self) -> Steps[None]:
+        self.looked = self._now()
         self._see_lock((yield from self._patiently(do.ReadLock(), READS)))
 
     def _patiently(self, effect: do.ReadToken | do.ReadLock, most: int) -> Steps[Any]:
