@@ -1,8 +1,8 @@
 """Change the library in small ways, and see whether the tests notice.
 
     python benchmarks/mutation.py            all groups, hours on two cores
-    python benchmarks/mutation.py lease      one group
-    python benchmarks/mutation.py --show lease
+    python benchmarks/mutation.py login      one group
+    python benchmarks/mutation.py --show login
 
 Needs mutmut (3.8 was used) beside the project's test extra. Works in a copy of the checkout. Prints
 for each group how many changes were made and noticed, and with --show those that were not. The
@@ -40,18 +40,18 @@ def _modules(names: str) -> list[str]:
 
 
 _CALLS = [
-    *("tests/test_texts.py", "tests/test_failures.py", "tests/test_session.py"),
+    *("tests/test_texts.py", "tests/login/test_errors.py", "tests/test_session.py"),
     *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
     *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
 ]
 
 GROUPS = {
-    "lease": (
-        ["lease/*"],
-        ["tests/lease", "tests/explore/test_traces.py", "tests/explore/test_local.py"],
+    "login": (
+        ["login/*"],
+        ["tests/login", "tests/explore/test_traces.py", "tests/explore/test_local.py"],
     ),
-    "manager": (["manager.py", "account.py"], _CALLS),
-    "session": (["session.py", "walk.py", "trust.py", "failures.py"], _CALLS),
+    "manager": (["manager.py", "login/account.py"], _CALLS),
+    "session": (["session.py", "trust.py"], _CALLS),
     "identity": (
         ["identity.py", "answers.py"],
         [

@@ -144,6 +144,21 @@ def test_a_token_from_a_windows_shell_is_used_replaced_and_logged_out(
     assert sandbox.counts()["certlogin"] == 1
 
 
+def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
+    manager: SessionManager, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's file in a sticky directory: it is seen before the lock is taken."""
+    (tmp_path / KEY).write_text("")
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    for _ in range(2):
+        with pytest.raises(StoreWriteError) as caught:
+            manager.get_session(tmp_path, KEY)
+        assert (caught.value.reason, caught.value.key) == ("forbidden", KEY)
+    assert sandbox.counts() == {}
+    assert os.listdir(tmp_path) == [KEY]
+
+
 @pytest.mark.parametrize("content", ["", "\n", "   ", "not a token", "x" * 600, UNKNOWN])
 def test_what_is_no_live_token_is_replaced(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path, content: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TITLE = "A stampede that grows"
 COUNTS = (8, 64, 256)
 POLL_SECONDS = 1.5
-"""The longest pause between two looks of a waiting process: see `_wait` in lease/machine.py."""
+"""The longest pause between two looks of a waiting process: see `_wait` in login/policy.py."""
 
 MOST_SECONDS = LOGIN_SECONDS + 2 * POLL_SECONDS
 """How much later than the first the last process may be served."""

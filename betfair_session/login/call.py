@@ -6,7 +6,7 @@ compared. Times are seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from betfair_session.exceptions import IdentityUnavailable, LoginRefused, StoreError
 from betfair_session.storage.contract import VersionConflict
@@ -247,6 +247,33 @@ class Call:
         """Return how long ago that call ended, by the clock that went less far: a step is none."""
         steady, wall = self.memory.since
         return max(min(self.clock.steady() - steady, self.clock.wall() - wall), 0.0)
+
+    def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
+        """Return what the lock that was read allows.
+
+        Raises:
+            LoginRefused, IdentityUnavailable: an earlier login failed, and that still counts.
+            LoginBrake: there were too many logins.
+        """
+        lock = self.lock
+        if lock is None:
+            self._respect_memory()
+            return "take"
+        if lock.state == locks.HELD:
+            if self.started and lock.nonce == self.nonce:
+                return "mine"  # the answer to my write was lost
+            watched = self.clock.mono() - self.lock_since
+            if self.shared and not lock.expired(self.lock_age, watched=watched):
+                return "wait"
+        elif lock.published != self.fingerprint:
+            if self.reread != self.lock_version:
+                return "look again"  # a login ended after the token was read
+            if lock.published and locks.younger(self.lock_age, SETTLING):
+                return "wait"
+        self._respect(lock)
+        recent = lock.recent(self.clock.server())
+        self.young = bool(recent) and self.dead is not None and lock.published == self.fingerprint
+        return "take"
 
     def _respect(self, lock: Lock) -> None:
         """Refuse a login that an earlier one forbids: it failed, or there were too many."""

@@ -28,7 +28,7 @@ from betfair_session.exceptions import (
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
-from .call import PASSING, READS, SENDS, SETTLING, SHORT, Call
+from .call import PASSING, READS, SENDS, SHORT, Call
 from .lock import FRESH
 
 if TYPE_CHECKING:
@@ -40,13 +40,10 @@ if TYPE_CHECKING:
 
 
 class SharedLogin(Call):
-    """One call, from its first line to its last; the steps are those of login/README.md."""
+    """One call, from its first line to its last; the steps are those of login/__init__.py."""
 
     def run(self) -> Steps[do.Done]:
-        """Come to a live token.
-
-        Returns:
-            The token, and how it was come by.
+        """Come to a live token, and tell how.
 
         Raises:
             BetfairSessionError: there is none; each kind says why.
@@ -67,14 +64,7 @@ class SharedLogin(Call):
                 done = yield from self._live_token()
                 if done:
                     return done
-                if self.polls and not self._lock_just_read():
-                    look_at_token = yield from self._wait()
-                    continue
-            allowed = "take"
-            if not (look_at_token and self._first_login()):
-                if not (look_at_token and self._lock_just_read()):
-                    yield from self._read_lock()
-                allowed = yield from self._consult()
+            allowed = yield from self._look_at_lock(after_token=look_at_token)
             if allowed == "wait":
                 look_at_token = yield from self._wait()
             elif allowed == "look again":
@@ -116,41 +106,23 @@ class SharedLogin(Call):
             return do.Done(self.new, how, math.inf)
         return do.Done(self.new, how, self._elapsed(self.asked))
 
-    def _consult(self) -> Steps[str]:
-        """Step 3 and 4. Return what the lock allows: "wait", "look again", "mine" or "take"."""
-        if self._owes_this_lock():
-            yield from self._pay_back()
-        lock = self.lock
-        if lock is None:
-            self._respect_memory()
+    def _look_at_lock(self, *, after_token: bool) -> Steps[str]:
+        """Steps 3 and 4. Read the lock, unless that can be spared; return what it allows."""
+        if after_token and self.polls and not self._lock_just_read():
+            return "wait"  # who waits looks at the two in turn
+        if after_token and self._first_login():
             return "take"
-        if lock.state == locks.HELD:
-            if self.started and lock.nonce == self.nonce:
-                return "mine"  # the answer to my write was lost
-            if self.shared and not lock.expired(
-                self.lock_age, watched=self.clock.mono() - self.lock_since
-            ):
-                return "wait"
-        elif lock.published != self.fingerprint:
-            if self.reread != self.lock_version:
-                return "look again"  # a login ended after the token was read
-            if lock.published and locks.younger(self.lock_age, SETTLING):
-                return "wait"
-        self._respect(lock)
-        recent = lock.recent(self.clock.server())
-        self.young = bool(recent) and self.dead is not None and lock.published == self.fingerprint
-        return "take"
+        if not (after_token and self._lock_just_read()):
+            yield from self._read_lock()
+            if self._owes_this_lock():
+                yield from self._pay_back()
+        return self._allowed()
 
     def _pay_back(self) -> Steps[None]:
         """Give back the lock that an earlier call of this process could not; go on as if it had."""
         self.mine = self._owed_lock()
         yield from self._give_back(0.0)
         self.lock, self.lock_age = self.mine, 0.0
-
-    def abandon(self) -> Steps[None]:
-        """Give the lock back after `run` was broken off between two of its steps."""
-        if self.started and self.lock and self.lock.nonce == self.nonce:
-            yield from self._give_back(0.0)
 
     def _take(self) -> Steps[bool]:
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
@@ -183,6 +155,11 @@ class SharedLogin(Call):
         if self.polls % 2:
             self.reread = None
         return bool(self.polls % 2)
+
+    def abandon(self) -> Steps[None]:
+        """Give the lock back after `run` was broken off between two of its steps."""
+        if self.started and self.lock and self.lock.nonce == self.nonce:
+            yield from self._give_back(0.0)
 
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
 

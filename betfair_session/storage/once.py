@@ -112,7 +112,7 @@ class Lane:
             What `work` returned.
 
         Raises:
-            OutOfTime: what was given up still goes on, and `work` was not begun.
+            OutOfTime: the work that was given up goes on, and `work` was not begun.
             OverrunError: it did not end in time.
             Exception: whatever `work` raised.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -27,6 +27,7 @@ from .script import Play
 from .shelf import HandClock, Shelf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 KEY = "token"
@@ -528,3 +529,94 @@ def test_only_locks_in_files_note_the_machines_clock() -> None:
     stage = Stage(shelf)
     stage.start()
     assert (stage.lock().boot, stage.lock().up, stage.lock().now) == ("this boot", 400.0, 9000.0)
+
+
+# --- interruptions -------------------------------------------------------------------------------
+
+
+class Betfair:
+    """Logs in, and says that every other token is dead; the store's calls count with its own.
+
+    Attributes:
+        calls: how many there have been.
+    """
+
+    timeout = 10.0
+
+    def __init__(self, stop: int, *, done: bool) -> None:
+        """Interrupt the call of this number, before it or, if `done`, after it."""
+        self._stop, self._done = stop, done
+        self.calls = 0
+        self.live: list[Secret] = []
+
+    def around(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
+        """Do a call, unless it is the one to interrupt."""
+        self.calls += 1
+        interrupted = self.calls == self._stop
+        if interrupted and not self._done:
+            raise KeyboardInterrupt
+        answer = work()
+        if interrupted:
+            raise KeyboardInterrupt
+        return answer
+
+    def certlogin(self, *_: Secret, timeout: float) -> Secret:
+        """Make a session."""
+        assert timeout > 0
+        return cast("Secret", self.around(self._begin))
+
+    def _begin(self) -> Secret:
+        self.live.append(Secret(f"{len(self.live)}" * 44))
+        return self.live[-1]
+
+    def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
+        """Tell whether it lives."""
+        assert timeout > 0
+        return cast("Secret | None", self.around(lambda: token if token in self.live else None))
+
+    def logout(self, token: Secret, *, timeout: float) -> None:
+        """End a session."""
+        assert timeout > 0
+        self.around(lambda: self.live.remove(token))
+
+
+class Interrupted(Shelf):
+    """A shelf whose calls may be interrupted."""
+
+    betfair: Betfair
+
+    def _note(self, call: str, key: str, timeout: float) -> None:
+        self.betfair.around(lambda: None)
+        super()._note(call, key, timeout)
+
+    def _put(self, key: str, content: bytes) -> str:
+        if self.betfair._done and self.betfair.calls == self.betfair._stop - 1:
+            self.betfair.calls += 1  # this very write is made, and its answer is lost
+            super()._put(key, content)
+            raise KeyboardInterrupt
+        return super()._put(key, content)
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("stop", range(1, 10))
+def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
+    stop: int, *, done: bool
+) -> None:
+    """It goes on when the lock is given back; what was logged in is stored, or ended."""
+    shelf = Interrupted()
+    shelf.objects = shelf_with().objects
+    shelf.betfair = Betfair(stop, done=done)
+    now = time.monotonic()
+    stage = Stage(shelf, deadline=now + 50.0)
+    stage.clock.at = now
+    stage.runner._account = stage.runner._account._replace(client=cast("Any", shelf.betfair))
+    try:
+        stage.runner.find()
+    except KeyboardInterrupt:
+        assert shelf.betfair.calls >= stop
+    else:
+        assert shelf.betfair.calls < stop
+    lock = stage.lock() if LOCK in shelf.objects else locks.Lock(locks.DONE)
+    assert lock.state != locks.HELD
+    stored = Secret(shelf.objects[KEY][0].decode())
+    assert shelf.betfair.live in ([], [stored]) or lock.login_class == "unknown"
