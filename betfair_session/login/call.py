@@ -233,6 +233,11 @@ class Call:
         late = self.clock.mono() >= self.deadline or self._elapsed(self.memory.since) >= patience
         return late and self.tries >= GIVES
 
+    def _is_mine(self) -> bool:
+        """Tell whether the lock, as last seen, is held by this call."""
+        lock = self.lock
+        return bool(lock and lock.state == locks.HELD and lock.nonce == self.nonce)
+
     def _owes_this_lock(self) -> bool:
         """Tell whether the lock is held by an earlier call of this process, which has ended."""
         lock, owed = self.lock, self.memory.owed

@@ -160,8 +160,15 @@ class SharedLogin(Call):
         return bool(self.polls % 2)
 
     def abandon(self) -> Steps[None]:
-        """Give the lock back after `run` was broken off between two of its steps."""
-        if self.started and self.lock and self.lock.nonce == self.nonce:
+        """Give the lock back after an interruption, unless `run` has done so."""
+        if not self.started:
+            return
+        if not self._is_mine():  # the answer to its taking may be lost
+            with suppress(StoreError):
+                self._see_lock((yield do.ReadLock()))
+        if self._is_mine():
+            if self.mine.state == locks.HELD:
+                self.mine = self._held().untouched()
             yield from self._give_back(0.0)
 
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
@@ -174,6 +181,7 @@ class SharedLogin(Call):
         except Exception as error:  # noqa: BLE001 - it is raised below
             self.ended = error
         yield from self._give_back(self._patience())
+        self.started = None
         ended, self.ended = self.ended, None
         if ended:
             raise ended

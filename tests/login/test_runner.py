@@ -15,6 +15,7 @@ from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
 from betfair_session.login.account import Account
 from betfair_session.login.memory import Memory
+from betfair_session.login.policy import SharedLogin
 from betfair_session.login.runner import Runner, owner_name
 from betfair_session.login.settings import LeaseSettings
 from betfair_session.secret import Secret
@@ -628,3 +629,46 @@ def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
     assert lock.state != locks.HELD
     stored = Secret(shelf.objects[KEY][0].decode())
     assert shelf.betfair.live in ([], [stored]) or lock.login_class == "unknown"
+
+
+class LostTaking(Interrupted):
+    """The answer to the write that takes the lock is lost."""
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """See TokenStore."""
+        super().create(key, content, timeout=timeout)
+        message = "lost"
+        raise StoreUnavailable(message, reason="timeout", landed=True)
+
+
+def test_an_interruption_after_a_lost_answer_leaves_no_lock() -> None:
+    """Whether the lock was taken is looked at once more."""
+    shelf = LostTaking()
+    shelf.objects = shelf_with().objects
+    shelf.betfair = Betfair(5, done=False)  # at the look at the lock that follows
+    now = time.monotonic()
+    stage = Stage(shelf, deadline=now + 50.0)
+    stage.clock.at = now
+    stage.runner._account = stage.runner._account._replace(client=cast("Any", shelf.betfair))
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner.find()
+    assert stage.lock().state == locks.DONE
+    assert stage.lock().logins == ()
+
+
+@pytest.mark.parametrize("held", ["taken", "renewing"])
+def test_an_interruption_between_two_steps_gives_the_lock_back(
+    held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the policy's own lines, where no call can be told of it."""
+
+    def interrupt(*_: object, **__: object) -> Any:  # noqa: ANN401 - it never returns
+        raise KeyboardInterrupt
+
+    name = "_log_in" if held == "taken" else "_login_seconds"
+    monkeypatch.setattr(SharedLogin, name, interrupt)
+    stage = Stage()
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner.find()
+    assert stage.lock().state == locks.DONE
+    assert stage.lock().logins == ()
