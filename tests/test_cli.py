@@ -231,7 +231,7 @@ def test_another_process_is_logging_in(
         ({"BETFAIR_APP_KEY": "ä"}, "BETFAIR_APP_KEY: the app_key must be"),
         ({"BETFAIR_KEY_FILE": ""}, "no private key in .*; BETFAIR_KEY_FILE is not set: set it to"),
         ({"BETFAIR_SESSION_KEY": "../climbing"}, "plain name"),
-        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, "fsspec cannot open"),
+        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, "'nosuch'"),
         ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, "BETFAIR_STORAGE_OPTIONS"),
     ],
 )

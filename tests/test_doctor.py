@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -174,7 +175,7 @@ def test_what_is_missing_is_named_and_the_rest_is_looked_at(
         ({"BETFAIR_CA_BUNDLE": "nowhere.pem"}, ("configuration", "does not exist")),
         ({"BETFAIR_CERT_FILE": "nowhere.crt"}, ("certificate", "no certificate file")),
         ({"BETFAIR_SESSION_KEY": "../x"}, ("store", "plain name")),
-        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, ("store", "fsspec cannot open")),
+        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, ("store", "'nosuch'")),
         ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, ("store", "JSON object")),
     ],
 )
@@ -222,30 +223,29 @@ def test_where_the_variables_are_from(
     assert sandbox.username not in json.dumps(found.all)
 
 
-@pytest.mark.parametrize("name", ["BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY"])
 @pytest.mark.parametrize(
-    ("spoil", "state"),
+    ("spoil", "problems"),
     [
-        ("{}\n", "warning"),  # taken off here, sent by others
-        ("\ufeff{}", "warning"),
-        ('"{}"', "warning"),
-        (" {}", "warning"),
-        ("{}\r", "problem"),
+        ("{}\n", 0),  # taken off here, sent by others
+        ("\ufeff{}", 0),
+        ('"{}"', 0),
+        (" {}", 1),  # a header cannot hold it
+        ("{}\r", 1),
     ],
 )
 def test_what_came_along_with_a_secret_is_found(
-    variables: dict[str, str], tmp_path: Path, name: str, spoil: str, state: str
+    variables: dict[str, str], tmp_path: Path, spoil: str, problems: int
 ) -> None:
-    """The variable is named once, and its value is not shown."""
-    value = spoil.format(variables[name])
-    if name == "BETFAIR_APP_KEY" and spoil == " {}":
-        state = "problem"  # a header cannot hold it
-    found = doctor(variables={**variables, name: value}, directory=tmp_path)
-    assert found.code == (2 if state == "problem" else 0)
-    named = [each for each in found.all if each["state"] == state and each["text"].startswith(name)]
-    assert [each["name"] for each in named] == ["configuration"]
-    assert found.states("problem") == (["configuration"] if state == "problem" else [])
-    assert value.strip() not in json.dumps(found.all, ensure_ascii=False)
+    """Each variable is named, and no value is shown."""
+    names = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
+    spoilt = {name: spoil.format(variables[name]) for name in names}
+    found = doctor(variables={**variables, **spoilt}, directory=tmp_path)
+    assert found.code == 2 * problems
+    assert found.states("problem") == ["configuration"] * problems
+    told = [each["text"] for each in found.all if each["state"] in ("warning", "problem")]
+    assert {text.split()[0].rstrip(":") for text in told} == set(names)
+    shown = json.dumps(found.all, ensure_ascii=False)
+    assert not any(variables[name] in shown for name in names)
 
 
 def test_a_bad_dotenv_file_ends_it(tmp_path: Path) -> None:
@@ -640,6 +640,64 @@ def test_a_local_file_that_is_missing_is_found(
     told = [each["text"] for each in found.all if each["state"] == "warning"]
     assert any(name in text for text in told)
     assert "hidden-value" not in json.dumps(told)
+
+
+PROFILES = """
+[profile mfa]
+role_arn = arn:aws:iam::123456789012:role/x
+source_profile = base
+mfa_serial = arn:aws:iam::123456789012:mfa/me
+[profile base]
+aws_access_key_id = AKIAEXAMPLE
+aws_secret_access_key = hidden-value
+"""
+
+
+@pytest.mark.parametrize(
+    ("store", "options", "words"),
+    [("s3://b", {"profile": "mfa"}, "mfa_serial"), ("gs://b", {}, "credentials")],
+)
+def test_credentials_that_are_not_there_are_told_as_that(
+    variables: dict[str, str], tmp_path: Path, store: str, options: dict[str, str], words: str
+) -> None:
+    """Nobody is asked for a code, and a machine's service that never answers is not waited for."""
+    (tmp_path / "config").write_text(PROFILES)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        mine = {
+            **variables,
+            "AWS_CONFIG_FILE": str(tmp_path / "config"),
+            "GCE_METADATA_HOST": address,
+            "GCE_METADATA_IP": address,
+            "PYTHONWARNINGS": "default",
+            "BETFAIR_SESSION_STORE": store,
+            "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
+        }
+        done = cli("doctor", "--json", variables=mine, directory=tmp_path)
+    found = diagnosis(done)
+    assert (found.code, found.states("problem")) == (5, ["store"])
+    assert words in found.checks["store"]["text"]
+    assert "network" not in found.checks["store"]["text"]
+    assert "MFA" not in done.stderr
+    assert "hidden-value" not in json.dumps(found.all)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        '"s3://b/x"',
+        " s3://b/x",
+        "\ufeff's3://b/x'",
+        "s3:/b/x",
+    ],
+)
+def test_a_store_in_quotes_or_with_a_mistyped_scheme_is_found(
+    variables: dict[str, str], tmp_path: Path, store: str
+) -> None:
+    """As `docker run --env-file` leaves it; no directory of that name is made."""
+    found = doctor(variables={**variables, "BETFAIR_SESSION_STORE": store}, directory=tmp_path)
+    assert (found.code, found.states("problem")) == (2, ["store"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_came_along_with_a_clouds_key_is_found(

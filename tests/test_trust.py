@@ -23,6 +23,7 @@ from betfair_session import (
     StoreError,
     clocks,
 )
+from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.trust import Held, Trust
 
@@ -552,6 +553,39 @@ def test_a_login_that_a_sleep_held_up_is_not_trusted(
         old = asking.result()
     sandbox.expire(old)
     assert session.token() != old
+
+
+def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
+    hands: HandClocks,
+    client: IdentityClient,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lock said that it had just been stored."""
+    session, other = (manager(client, sandbox).session(tmp_path, KEY) for _ in range(2))
+    read, slept = session.store.read, list[str]()
+    sandbox.hold("certlogin")
+    with ThreadPoolExecutor() as pool:
+        leading = pool.submit(other.token)
+        sandbox.wait_for("certlogin")
+
+        def read_and_sleep(key: str, *, timeout: float) -> StoredObject | None:
+            stored = read(key, timeout=timeout)
+            if stored and key != KEY and locks.decode(stored.content).state == locks.HELD:
+                sandbox.release("certlogin")
+                leading.result()
+            elif stored and key != KEY and not slept:
+                slept.append(key)
+                hands.sleep(8 * 3600)
+            return stored
+
+        monkeypatch.setattr(session.store, "read", read_and_sleep)
+        token = session.token()
+    assert slept
+    sandbox.clear_journal()
+    assert session.token() == token
+    assert sandbox.counts() == {"keepAlive": 1}
 
 
 def test_what_the_store_said_before_a_sleep_is_not_trusted(

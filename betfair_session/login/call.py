@@ -92,6 +92,7 @@ class Call:
         self.nonce = self.clock.nonce()
         self.started: tuple[float, float] | None = None  # of the first attempt under this nonce
         self.asked = (0.0, 0.0)  # when Betfair was asked last
+        self.looked = (0.0, 0.0)  # when the lock was read last
         self.token: do.Token = None
         self.version: str | None = None
         self.fingerprint = ""
@@ -232,16 +233,20 @@ class Call:
         late = self.clock.mono() >= self.deadline or self._elapsed(self.memory.since) >= patience
         return late and self.tries >= GIVES
 
+    def _owned_by(self, nonce: str) -> bool:
+        """Tell whether the lock, as last seen, is held under a nonce."""
+        return bool(self.lock and self.lock.state == locks.HELD and self.lock.nonce == nonce)
+
     def _owes_this_lock(self) -> bool:
         """Tell whether the lock is held by an earlier call of this process, which has ended."""
-        lock, owed = self.lock, self.memory.owed
-        return bool(lock and owed and lock.state == locks.HELD and lock.nonce == owed.nonce)
+        return bool(self.memory.owed and self._owned_by(self.memory.owed.nonce))
 
     def _owed_lock(self) -> Lock:
         """Return what this process owes, with its times told from now."""
         owed, now = self.memory.owed or locks.JUNK, self.clock.server()
         left = max(owed.not_before - owed.since - self._owed_for(), 0.0)
-        return owed.but(since=now, not_before=now + left if owed.state == locks.FAILED else 0.0)
+        ends = now + left if owed.state == locks.FAILED else 0.0
+        return owed.but(since=now, not_before=ends, published="")  # that was not just now
 
     def _owed_for(self) -> float:
         """Return how long ago that call ended, by the clock that went less far: a step is none."""

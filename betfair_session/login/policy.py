@@ -19,12 +19,7 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from betfair_session.exceptions import (
-    NotATokenError,
-    StoreError,
-    StoreUnavailable,
-    StoreWriteError,
-)
+from betfair_session.exceptions import NotATokenError, StoreError
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
@@ -43,11 +38,7 @@ class SharedLogin(Call):
     """One call, from its first line to its last; the steps are those of login/__init__.py."""
 
     def run(self) -> Steps[do.Done]:
-        """Come to a live token, and tell how.
-
-        Raises:
-            BetfairSessionError: there is none; each kind says why.
-        """
+        """Come to a live token, and tell how; raises a BetfairSessionError where there is none."""
         while True:
             done = (yield from self._find()) or (yield from self._log_in())
             if done:
@@ -87,10 +78,13 @@ class SharedLogin(Call):
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another just published it, or Betfair calls it alive."""
         if self.polls and self.shared and not self._lock_just_read():
-            with suppress(StoreError):
+            self.looked = self._now()
+            try:
                 self._see_lock((yield do.ReadLock()))
+            except StoreError:
+                self.looked = (0.0, 0.0)  # what was read before says little of now
         if self._vouched_for():
-            return do.Done(self.token, "adopted", FRESH)
+            return do.Done(self.token, "adopted", FRESH + self._elapsed(self.looked))
         self.asked = self._now()
         session = yield do.Ask(self.token)
         if session is None:
@@ -100,10 +94,11 @@ class SharedLogin(Call):
             return do.Done(self.token, how, self._elapsed(self.asked))
         self.new = session.token
         try:
-            with suppress(StoreUnavailable, StoreWriteError):
-                yield do.WriteToken(self.new, self.version)
+            yield do.WriteToken(self.new, self.version)
         except VersionConflict:  # another wrote; this one may have been logged out meanwhile
             return do.Done(self.new, how, math.inf)
+        except StoreError as error:
+            self.trouble = error
         return do.Done(self.new, how, self._elapsed(self.asked))
 
     def _look_at_lock(self, *, after_token: bool) -> Steps[str]:
@@ -122,7 +117,8 @@ class SharedLogin(Call):
         """Give back the lock that an earlier call of this process could not; go on as if it had."""
         self.mine = self._owed_lock()
         yield from self._give_back(0.0)
-        self.lock, self.lock_age = self.mine, 0.0
+        if self._owned_by(self.mine.nonce):  # or another has taken it over meanwhile
+            self.lock, self.lock_age = self.mine, 0.0
 
     def _take(self) -> Steps[bool]:
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
@@ -157,8 +153,15 @@ class SharedLogin(Call):
         return bool(self.polls % 2)
 
     def abandon(self) -> Steps[None]:
-        """Give the lock back after `run` was broken off between two of its steps."""
-        if self.started and self.lock and self.lock.nonce == self.nonce:
+        """Give the lock back after an interruption, unless `run` has done so."""
+        if not self.started:
+            return
+        if not self._owned_by(self.nonce):  # the answer to its taking may be lost
+            with suppress(StoreError):
+                self._see_lock((yield do.ReadLock()))
+        if self._owned_by(self.nonce):
+            if self.mine.state == locks.HELD:
+                self.mine = self._held().untouched()
             yield from self._give_back(0.0)
 
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
@@ -171,6 +174,7 @@ class SharedLogin(Call):
         except Exception as error:  # noqa: BLE001 - it is raised below
             self.ended = error
         yield from self._give_back(self._patience())
+        self.started = None
         ended, self.ended = self.ended, None
         if ended:
             raise ended
@@ -211,7 +215,7 @@ class SharedLogin(Call):
             yield from self._read_token()
             if self.version != self.base or not self._useless():
                 return False  # another wrote: begin anew
-        self.mine = self._failed(SHORT, "store")
+        self.mine = self._failed(SHORT, "store").but(logins=self.mine.logins)  # none was made
         raise self.errors.unwritable(self.failure)
 
     def _publish(self) -> Steps[None]:
@@ -258,10 +262,7 @@ class SharedLogin(Call):
         raise self.errors.unwritten(self.failure, logout_error)
 
     def _give_back(self, patience: float) -> Steps[None]:
-        """Step 10. Write into the lock what came of it; what cannot be written is remembered.
-
-        The lock was taken a moment ago, and Google takes one change of an object a second.
-        """
+        """Step 10. Write into the lock what came of it; what cannot be written is remembered."""
         self.memory.owed, self.memory.since = self.mine, self._now()
         self.tries = 0
         while True:
@@ -275,12 +276,11 @@ class SharedLogin(Call):
             else:
                 self.memory.owed, self.lock_version = None, written.version
                 return
-            lost = isinstance(self.trouble, VersionConflict)
-            if lost and not (yield from self._still_mine()):
+            if isinstance(self.trouble, VersionConflict) and not (yield from self._still_mine()):
                 return
             if self.trouble.reason not in PASSING or self._no_time_to_give_back(patience):
                 return
-            yield self._pause(self.tries, 1.0)
+            yield self._pause(self.tries, 1.0)  # Google takes one change of an object a second
 
     def _still_mine(self) -> Steps[bool]:
         """Tell, after a conflict, whether the lock is still held by this call."""
@@ -294,13 +294,12 @@ class SharedLogin(Call):
             self.memory.owed = None  # an earlier try has landed
         return self.lock.state == locks.HELD
 
-    # --- single steps ----------------------------------------------------------------------------
-
     def _read_token(self, most: int = READS) -> Steps[None]:
         read = yield from self._patiently(do.ReadToken(), most)
         self.token, self.version, self.fingerprint = read
 
     def _read_lock(self) -> Steps[None]:
+        self.looked = self._now()
         self._see_lock((yield from self._patiently(do.ReadLock(), READS)))
 
     def _patiently(self, effect: do.ReadToken | do.ReadLock, most: int) -> Steps[Any]:

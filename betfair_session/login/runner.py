@@ -70,11 +70,11 @@ class StoreClock:
     def note(self, now: float | None) -> None:
         """Take in the store's time, unless its driver hides it (None)."""
         if now is not None:
-            self._offset = now - self.mono()
+            self._offset = now - self.steady()
 
     def server(self) -> float:
         """Return the store's time, seconds since the epoch; the machine's until it is known."""
-        return self.wall() if self._offset is None else self.mono() + self._offset
+        return self.wall() if self._offset is None else self.steady() + self._offset
 
 
 class Runner:
@@ -174,8 +174,7 @@ class Runner:
         except BetfairSessionError:
             raise
         except BaseException:
-            if self._stop is None:  # between two steps
-                self._drive(self.login.abandon())
+            self._drive(self.login.abandon())
             raise
         return done
 

@@ -100,5 +100,6 @@ def _refusal_in(text: str) -> Refusal | None:
         code_text = "" if numeric else bulk[2]
         if bulk[2] == "404":  # one of many answers in a whole that only the store can give
             code_text = "NoSuchBucket" if "container" in bulk[1] else "NoSuchKey"
-        return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1])
+        # The store names the objects of such a call one by one; nothing on the way does.
+        return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1], own=True)
     return None

@@ -147,6 +147,7 @@ class Replica:
         )
         if login.nonce == nonce and self.phase != "take":
             login.nonce = NOBODY
+        self._settle()
 
     def _go_on(self, answer: object) -> None:
         try:
@@ -179,6 +180,13 @@ class Replica:
             self.effect = self.effect._replace(lock=lock)
         if self.known:
             self.clock.off -= seconds - felt
+        self._settle()
+
+    def _settle(self) -> None:
+        """Cut off times so far from now that the policy no longer tells them apart."""
+        login = self.login
+        login.started = login.started and _cut(login.started)
+        login.asked, login.memory.since = _cut(login.asked), _cut(login.memory.since)
 
     def wall_step(self, seconds: float) -> None:
         """Set the process's wall clock forward or back."""
@@ -189,6 +197,7 @@ class Replica:
         login.memory.since = (login.memory.since[0], login.memory.since[1] - seconds)
         if not self.known:
             self.clock.off += seconds
+        self._settle()
 
     def forget(self) -> None:
         """Take back the name of an attempt that is written nowhere."""
@@ -360,15 +369,16 @@ class View:
             login.lock_version,
             login.polls if login.polls < 2 else 2 + login.polls % 2,
             login.tries if names & {"_patiently", "_give_back"} else 0,
-            (min(login.takes, max(TAKES, CONFLICTS) + 1), login.tried == (login.lock_version,))
+            (min(login.takes, max(TAKES, CONFLICTS) + 1), login.tried)
             if now in LOOKING and login.takes
             else None,
             mine,
-            self._started(login, now),
+            login.started if now not in _AFTER_CONFIRM else None,
+            login.asked if login.share and now == "validate" else None,
             (login.base, new, login.new_fingerprint, login.sends, login.maybe, login.doubt),
             ended,
             self.lock(memory.owed) if memory.owed else None,
-            _cut(memory.since) if memory.owed else None,
+            memory.since if memory.owed else None,
             replica.clock.off,
             replica.known,
         )
@@ -394,9 +404,6 @@ class View:
             replica.known,
             way,
         )
-
-    def _started(self, login: SharedLogin, now: str) -> tuple[float, float] | None:
-        return None if login.started is None or now in _AFTER_CONFIRM else _cut(login.started)
 
     def _known_lock(self, login: SharedLogin, now: str) -> tuple[Lock | None, object]:
         """Cut down the lock that was read earlier to what can still be compared with it."""

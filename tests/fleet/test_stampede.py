@@ -24,6 +24,7 @@ FLEETS = [
     ("seaweed", 64),
     ("moto", 64),
     ("gcs", 64),
+    ("cloud-gcs", 16),  # one change of an object a second
     ("azure", 64),
     ("obstore+seaweed", 64),
 ]

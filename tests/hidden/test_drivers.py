@@ -76,19 +76,18 @@ def test_no_failure_of_a_server_shows_a_token(  # noqa: PLR0917 - fixtures
     with planted.client() as client, planted.manager(client) as manager:
         for fault in ("lost", "reset", "truncate", Answer(500, b"no"), Answer(403, b"<html>")):
             for match in ("*", "PUT", "POST", "GET"):
-                proxy.fail(match, fault, times=2)
-                with suppress(BetfairSessionError):
-                    manager.get_session(url, KEY, options, timeout=8)
+                proxy.fail(match, fault, times=4)
+                for _ in range(2):
+                    try:
+                        manager.get_session(url, KEY, options, timeout=8)
+                    except BetfairSessionError as error:
+                        errors.append(error)
                     planted.sandbox.expire_all()
-                try:
-                    manager.get_session(url, KEY, options, timeout=8)
-                except BetfairSessionError as error:
-                    errors.append(error)
                 planted.secrets()
                 proxy.clear()
                 with suppress(BetfairSessionError):
-                    manager.unlock(url, KEY, options)
                     manager.logout(url, KEY, options)
+                bucket.delete(f"{KEY}.login")  # or the brake would be all that errors tell of
     assert len({str(error) for error in errors}) > 2
     assert planted.found_in("\n".join(map(everything_in, errors))) == []
     assert planted.found_in(said.text()) == []

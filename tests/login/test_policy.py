@@ -608,11 +608,27 @@ def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> Non
     again = Script(memory=script.memory)
     again.tell(m.TokenRead("new", "V1", "fp-new"), m.Ask("new"))
     again.tell(m.DEAD, m.ReadLock())
-    again.tell(m.LockRead(mine(), "L1", 5.0), release(lock))
-    again.play.tell(m.Written("L2"))
+    # What it published was not published just now: no one is to adopt it for this lock's sake.
+    again.tell(m.LockRead(mine(), "L1", 5.0), release(lock.but(published="")))
+    again.tell(m.Written("L2"), m.ReadToken())
+    again.play.tell(m.TokenRead("new", "V1", "fp-new"))
     assert isinstance(again.play.asked, m.WriteLock)
     assert again.play.asked.version == "L2"
     assert again.play.asked.lock.state == locks.HELD
+
+
+def test_a_lock_that_another_took_over_meanwhile_is_not_given_back() -> None:
+    """The conflict shows whose it is, and that one is waited for."""
+    script = Script()
+    lock = script.publish().but(state=locks.DONE, published="fp-new")
+    script.tell(m.Written("V1"), release(lock))
+    script.tell(BROKEN, m.Done("new", "logged in"))
+    again = Script(memory=script.memory)
+    again.tell(m.TokenRead("new", "V1", "fp-new"), m.Ask("new"))
+    again.tell(m.DEAD, m.ReadLock())
+    again.tell(m.LockRead(mine(), "L1", 5.0), release(lock.but(published="")))
+    again.tell(m.Conflict(), m.ReadLock())
+    again.tell(m.LockRead(held(), "L2", 0.0), m.Wait(0.25))
 
 
 # --- a token object that may not be writable -----------------------------------------------------
@@ -648,6 +664,7 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
     given = script.play.asked
     assert isinstance(given, m.WriteLock)
     assert (given.lock.state, given.lock.login_class) == (locks.FAILED, "store")
+    assert given.lock.logins == (START,)  # the earlier one: this call has made none
     script.tell(m.Written("L2"), m.Failed("error", str(error)))
 
 

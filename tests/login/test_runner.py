@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
 from betfair_session.login.account import Account
 from betfair_session.login.memory import Memory
+from betfair_session.login.policy import SharedLogin
 from betfair_session.login.runner import Runner, owner_name
 from betfair_session.login.settings import LeaseSettings
 from betfair_session.secret import Secret
@@ -27,6 +28,7 @@ from .script import Play
 from .shelf import HandClock, Shelf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 KEY = "token"
@@ -509,6 +511,14 @@ def test_a_step_of_the_machines_clock_shortens_no_ban() -> None:
     assert "server_now" not in stage.calls
 
 
+def test_a_step_of_the_machines_clock_releases_no_brake() -> None:
+    """Four logins in the last minute stay four in the last minute."""
+    stage = Stage(local(state=locks.DONE, logins=(8990.0, 8993.0, 8996.0, 9000.0)))
+    stage.clock.wall = lambda: stage.clock.at + 8900 + 120.0  # type: ignore[method-assign]
+    stage.start()
+    assert stage.tell(m.DEAD) == m.Failed("brake", not_before=9050.0)
+
+
 @pytest.mark.parametrize("fields", [{"boot": "another"}, {"boot": ""}, {"up": 401.0}])
 def test_a_lock_from_another_machine_or_start_is_as_old_as_its_file(fields: object) -> None:
     """So is one of a version that notes no such clock, and one from the future."""
@@ -528,3 +538,137 @@ def test_only_locks_in_files_note_the_machines_clock() -> None:
     stage = Stage(shelf)
     stage.start()
     assert (stage.lock().boot, stage.lock().up, stage.lock().now) == ("this boot", 400.0, 9000.0)
+
+
+# --- interruptions -------------------------------------------------------------------------------
+
+
+class Betfair:
+    """Logs in, and says that every other token is dead; the store's calls count with its own.
+
+    Attributes:
+        calls: how many there have been.
+    """
+
+    timeout = 10.0
+
+    def __init__(self, stop: int, *, done: bool) -> None:
+        """Interrupt the call of this number, before it or, if `done`, after it."""
+        self._stop, self._done = stop, done
+        self.calls = 0
+        self.live: list[Secret] = []
+
+    def around(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
+        """Do a call, unless it is the one to interrupt."""
+        self.calls += 1
+        interrupted = self.calls == self._stop
+        if interrupted and not self._done:
+            raise KeyboardInterrupt
+        answer = work()
+        if interrupted:
+            raise KeyboardInterrupt
+        return answer
+
+    def certlogin(self, *_: Secret, timeout: float) -> Secret:
+        """Make a session."""
+        assert timeout > 0
+        return cast("Secret", self.around(self._begin))
+
+    def _begin(self) -> Secret:
+        self.live.append(Secret(f"{len(self.live)}" * 44))
+        return self.live[-1]
+
+    def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
+        """Tell whether it lives."""
+        assert timeout > 0
+        return cast("Secret | None", self.around(lambda: token if token in self.live else None))
+
+    def logout(self, token: Secret, *, timeout: float) -> None:
+        """End a session."""
+        assert timeout > 0
+        self.around(lambda: self.live.remove(token))
+
+
+class Interrupted(Shelf):
+    """A shelf whose calls may be interrupted."""
+
+    betfair: Betfair
+
+    def _note(self, call: str, key: str, timeout: float) -> None:
+        self.betfair.around(lambda: None)
+        super()._note(call, key, timeout)
+
+    def _put(self, key: str, content: bytes) -> str:
+        if self.betfair._done and self.betfair.calls == self.betfair._stop - 1:
+            self.betfair.calls += 1  # this very write is made, and its answer is lost
+            super()._put(key, content)
+            raise KeyboardInterrupt
+        return super()._put(key, content)
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("stop", range(1, 10))
+def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
+    stop: int, *, done: bool
+) -> None:
+    """It goes on when the lock is given back; what was logged in is stored, or ended."""
+    shelf = Interrupted()
+    shelf.objects = shelf_with().objects
+    shelf.betfair = Betfair(stop, done=done)
+    now = time.monotonic()
+    stage = Stage(shelf, deadline=now + 50.0)
+    stage.clock.at = now
+    stage.runner._account = stage.runner._account._replace(client=cast("Any", shelf.betfair))
+    try:
+        stage.runner.find()
+    except KeyboardInterrupt:
+        assert shelf.betfair.calls >= stop
+    else:
+        assert shelf.betfair.calls < stop
+    lock = stage.lock() if LOCK in shelf.objects else locks.Lock(locks.DONE)
+    assert lock.state != locks.HELD
+    stored = Secret(shelf.objects[KEY][0].decode())
+    assert shelf.betfair.live in ([], [stored]) or lock.login_class == "unknown"
+
+
+class LostTaking(Interrupted):
+    """The answer to the write that takes the lock is lost."""
+
+    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        """See TokenStore."""
+        super().create(key, content, timeout=timeout)
+        message = "lost"
+        raise StoreUnavailable(message, reason="timeout", landed=True)
+
+
+def test_an_interruption_after_a_lost_answer_leaves_no_lock() -> None:
+    """Whether the lock was taken is looked at once more."""
+    shelf = LostTaking()
+    shelf.objects = shelf_with().objects
+    shelf.betfair = Betfair(5, done=False)  # at the look at the lock that follows
+    now = time.monotonic()
+    stage = Stage(shelf, deadline=now + 50.0)
+    stage.clock.at = now
+    stage.runner._account = stage.runner._account._replace(client=cast("Any", shelf.betfair))
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner.find()
+    assert stage.lock().state == locks.DONE
+    assert stage.lock().logins == ()
+
+
+@pytest.mark.parametrize("held", ["taken", "renewing"])
+def test_an_interruption_between_two_steps_gives_the_lock_back(
+    held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the policy's own lines, where no call can be told of it."""
+
+    def interrupt(*_: object, **__: object) -> Any:  # noqa: ANN401 - it never returns
+        raise KeyboardInterrupt
+
+    name = "_log_in" if held == "taken" else "_login_seconds"
+    monkeypatch.setattr(SharedLogin, name, interrupt)
+    stage = Stage()
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner.find()
+    assert stage.lock().state == locks.DONE
+    assert stage.lock().logins == ()

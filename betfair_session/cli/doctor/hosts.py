@@ -44,7 +44,7 @@ _ADVICE = {
         "names the authority that vouches for it"
     ),
     "a proxy answered 407": (
-        "put user and password into the proxy's variable: HTTPS_PROXY=http://user:password@proxy:80"
+        "put user and password into the proxy's URL, as in http://user:password@proxy:3128"
     ),
     "a proxy answered 403": "have the proxy let this host through, or name the host in NO_PROXY",
     "a proxy answered": "ask who runs the proxy why it cannot reach this host",
@@ -116,7 +116,8 @@ def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
         host = Endpoint("keepAlive", base).host
         ways.append(f"{host} by {proxy}" if proxy else f"{host} directly, by NO_PROXY")
     if isinstance(store, DriverStore):
-        ways.append(f"for {store.label} its driver, {store.module}, reads the same variables")
+        driver = store.module.partition(".")[0]
+        ways.append(f"{store.label} by the same variables, which {driver} goes by")
     return [fine("proxy", f"the environment names one: {'; '.join(ways)}")]
 
 
