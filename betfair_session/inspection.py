@@ -140,7 +140,8 @@ def _judge(
     if locked is None:
         return Login("free", None, None, (), now)
     lock = locks.decode(locked.content)
-    age = lock.age_here(SYSTEM_CLOCK.boot(), SYSTEM_CLOCK.steady)
+    boot = SYSTEM_CLOCK.boot() if store.on_this_machine else ""
+    age = lock.age_here(boot, SYSTEM_CLOCK.steady)
     if age is not None:
         now = lock.now + age
     elif locked.modified is not None and known is not None:

@@ -233,10 +233,11 @@ class Session:
         """
         from .login.lock import cleared
 
-        self._memory.owed = None
         for _ in range(_UNLOCKS):
             with contextlib.suppress(VersionConflict):
-                return self._change_lock(cleared)
+                self._change_lock(cleared)
+                self._memory.owed = None
+                return
         message = f"the lock beside {self._key!r} in {self._store.label} changes all the time"
         raise StoreUnavailable(message, store=self._store.label, key=self._key, reason="busy")
 

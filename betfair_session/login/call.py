@@ -105,7 +105,7 @@ class Call:
         self.new: do.Token = None
         self.new_fingerprint = ""
         self.base: str | None = None  # the version that the new token replaces
-        self.tries = self.takes = self.sends = 0  # of what is being repeated
+        self.tries = self.takes = self.blanks = self.sends = 0  # of what is being repeated
         self.tried: tuple[str | None, ...] = ()  # the lock's version of the last try to take it
         self.maybe = False  # whether the new token may still land
         self.doubt = False  # whether only a look can tell that it has not landed
@@ -124,9 +124,13 @@ class Call:
         self.lock, self.lock_version, self.lock_age = read
 
     def _pause(self, tries: int, least: float = 0.0) -> do.Wait:
-        """Return a wait, longer after each try, but not beyond the caller's time."""
+        """Return a wait, longer after each try; only `least` goes beyond the caller's time."""
         seconds = min(0.25 * 2 ** (tries - 1), 2.0) * (0.5 + self.clock.jitter() / 2)
-        return do.Wait(min(least + seconds, max(self.deadline - self.clock.mono(), 0.0)))
+        return do.Wait(least + min(seconds, self._left()))
+
+    def _left(self) -> float:
+        """Return the seconds that are left of the caller's time."""
+        return max(self.deadline - self.clock.mono(), 0.0)
 
     def _gap(self) -> float:
         """Return the seconds to leave between two writes: one, where the store says so."""
@@ -181,9 +185,13 @@ class Call:
         used = self._elapsed(self.started or (0.0, 0.0))
         if used + settings.login_deadline + settings.store_deadline > settings.ttl:
             return 0.0
-        # Leave a quarter of the caller's time for storing the token.
-        seconds = min(settings.login_deadline, (self.deadline - self.clock.mono()) * 0.75)
-        if seconds < min(settings.login_deadline, SHORTEST_LOGIN):
+        return self._time_to_log_in()
+
+    def _time_to_log_in(self) -> float:
+        """Return the seconds that a login may take: a quarter is left for storing the token."""
+        most = self.settings.login_deadline
+        seconds = min(most, self._left() * 0.75)
+        if seconds < min(most, SHORTEST_LOGIN):
             raise self.errors.timeout(None)
         return seconds
 
@@ -277,7 +285,9 @@ class Call:
                 return "wait"
         self._respect(lock)
         recent = lock.recent(self.clock.server())
-        self.young = bool(recent) and self.dead is not None and lock.published == self.fingerprint
+        self.young = (
+            bool(recent) and self.dead is not None and lock.published == self.fingerprint != ""
+        )
         return "take"
 
     def _respect(self, lock: Lock) -> None:
@@ -285,11 +295,12 @@ class Call:
         now = self.clock.server()
         left = lock.refused_for(now, self.lock_age)
         if left:
-            raise self.errors.remembered(lock, now + left)
+            raise self.errors.remembered(lock, self.clock.wall() + left)
         self._respect_memory()
         recent, most = lock.recent(now), self.settings.logins_per_minute
         if len(recent) >= most:
-            raise self.errors.braked(lock, recent[-most] + locks.BRAKE_WINDOW)
+            left = recent[-most] + locks.BRAKE_WINDOW - now
+            raise self.errors.braked(lock, self.clock.wall() + left)
 
     def _respect_memory(self) -> None:
         """Refuse a login that a refusal forbids which this process knows of and could not note."""
@@ -299,7 +310,7 @@ class Call:
         left = owed.refused_for(now, self._owed_for())
         noted = lock is not None and (lock.nonce == owed.nonce or lock.since > owed.since)
         if left and not noted:
-            raise self.errors.remembered(owed, now + left)
+            raise self.errors.remembered(owed, self.clock.wall() + left)
         self.memory.owed = None
 
     def _note_failure(self, error: Exception) -> None:
@@ -307,11 +318,12 @@ class Call:
         if isinstance(error, LoginRefused):
             from betfair_session.login_status import wait_after
 
-            refusals = self.mine.refusals + 1
+            refusals = self._held().refusals + 1
             wait = wait_after(error.login_class, refusals).total_seconds()
             self.mine = self._failed(wait, error.login_class, error.status, refusals)
         elif isinstance(error, IdentityUnavailable) and error.sent:
             self.mine = self._failed(SHORT, "unknown")
         else:
-            return  # it never left
-        self.errors.forbid(error, self.mine.not_before)
+            self.mine = self._held().untouched()  # it never left
+            return
+        self.errors.forbid(error, self.clock.wall() + self.mine.not_before - self.mine.since)

@@ -7,7 +7,7 @@ objects by two names only: the token and the lock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from betfair_session.events import Kind
@@ -126,7 +126,7 @@ class Done(NamedTuple):
     """
 
     token: Token
-    how: str
+    how: Literal["resumed", "adopted", "logged in"]
     age: float = 0.0
 
 

@@ -17,6 +17,8 @@ from betfair_session.exceptions import (
 )
 from betfair_session.storage.contract import VersionConflict
 
+from .lock import HELD
+
 if TYPE_CHECKING:
     from .lock import Lock
 
@@ -31,7 +33,7 @@ class Errors:
 
     def timeout(self, lock: Lock | None) -> LoginTimeout:
         """Make the error of a caller whose time is up; `lock` names who logs in, if anybody."""
-        if lock is None or not lock.owner:
+        if lock is None or lock.state != HELD or not lock.owner:
             return LoginTimeout(f"too little time was left to log in for the token {self._place}")
         since = _time(lock.since)
         return LoginTimeout(
@@ -42,7 +44,10 @@ class Errors:
         )
 
     def braked(self, lock: Lock, not_before: float) -> LoginBrake:
-        """Make the error of too many logins; the next is allowed at `not_before` (epoch)."""
+        """Make the error of too many logins; the next is allowed at `not_before`.
+
+        That is in seconds since the epoch by this machine's clock, by which a caller will wait.
+        """
         then = _time(not_before)
         return LoginBrake(
             f"the token {self._place} {_braked(lock)}. Another login is allowed from "

@@ -93,7 +93,9 @@ class Lock(Value):
             boot: names this run of the machine, or "".
             steady: returns how long the machine has been running, seconds.
         """
-        passed = steady() - self.up if self.boot and self.boot == boot else -MARGIN
+        if not boot or self.boot != boot:
+            return None
+        passed = steady() - self.up
         return max(passed, 0.0) if passed > -MARGIN else None
 
     def recent(self, now: float) -> tuple[float, ...]:

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from betfair_session.exceptions import NotATokenError, StoreError
+from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
@@ -68,12 +68,9 @@ class SharedLogin(Call):
     def _live_token(self) -> Steps[do.Done | None]:
         """Step 1. Read the token; return it unless it is missing or dead."""
         yield from self._read_token()
-        while not self._useless():
-            done = yield from self._adopt()
-            if done:
-                return done
-            self.dead = self.token
-        return None
+        if self._useless():
+            return None
+        return (yield from self._adopt())
 
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another just published it, or Betfair calls it alive."""
@@ -88,8 +85,9 @@ class SharedLogin(Call):
         self.asked = self._now()
         session = yield do.Ask(self.token)
         if session is None:
+            self.dead = self.token
             return None
-        how = "adopted" if self.polls else "resumed"
+        how: Literal["adopted", "resumed"] = "adopted" if self.polls else "resumed"
         if session.token == self.token and not (self.share and self.shared and self._just_asked()):
             return do.Done(self.token, how, self._elapsed(self.asked))
         self.new = session.token
@@ -110,20 +108,29 @@ class SharedLogin(Call):
         if not (after_token and self._lock_just_read()):
             yield from self._read_lock()
             if self._owes_this_lock():
-                yield from self._pay_back()
+                return (yield from self._recall())
         return self._allowed()
 
-    def _pay_back(self) -> Steps[None]:
-        """Give back the lock that an earlier call of this process could not; go on as if it had."""
-        self.mine = self._owed_lock()
+    def _recall(self) -> Steps[str]:
+        """Go on as if an earlier call of this process had given the lock back, which it could not.
+
+        What forbids a login is written down first; else the lock can be taken as it is.
+        """
+        self.lock = self.mine = self._owed_lock()
+        self.lock_age, self.memory.owed = 0.0, None
+        try:
+            return self._allowed()
+        except BetfairSessionError as error:
+            self.ended = error
         yield from self._give_back(0.0)
-        if self._owned_by(self.mine.nonce):  # or another has taken it over meanwhile
-            self.lock, self.lock_age = self.mine, 0.0
+        ended, self.ended = self.ended, None
+        raise ended
 
     def _take(self) -> Steps[bool]:
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
-        if self.clock.mono() >= self.deadline:
-            raise self.errors.timeout(self.lock)
+        if not self._left():
+            raise (self.takes and self.trouble) or self.errors.timeout(self.lock)
+        self._time_to_log_in()
         self.mine = self._my_lock()
         self.started = self.started or self._now()
         try:
@@ -132,7 +139,7 @@ class SharedLogin(Call):
             if self._take_is_over(error):
                 raise self.errors.unwritable(error) from error.__cause__
             if self.takes > 1 or self._gap():
-                yield self._pause(self.takes, self._gap())
+                yield self._pause(self.takes, min(self._gap(), self._left()))
             return False
         if self.lock and self.lock.state == locks.HELD and self.shared:
             yield do.Tell("lease taken over", self.lock_age or 0.0, self.lock.owner)
@@ -191,6 +198,7 @@ class SharedLogin(Call):
         seconds = self._login_seconds()  # step 7: frozen since, the lock may be another's by now
         if seconds:
             self.asked = self._now()
+            self.mine = self._failed(SHORT, "unknown")  # unless there is an answer
             try:
                 session = yield do.LogIn(seconds)  # step 8
             except Exception as error:
@@ -204,17 +212,22 @@ class SharedLogin(Call):
 
         A late write of the token that an earlier login could not store finds its version gone.
         """
-        try:
-            written = yield do.WriteToken(None, self.base)
-        except StoreError as error:
-            self.failure = error
-        else:
-            self.base = written.version
-            return True
-        if isinstance(self.failure, VersionConflict):
-            yield from self._read_token()
-            if self.version != self.base or not self._useless():
-                return False  # another wrote: begin anew
+        while True:
+            self.blanks += 1
+            try:
+                written = yield do.WriteToken(None, self.base)
+            except StoreError as error:
+                self.failure = self.trouble = error
+            else:
+                self.base = written.version
+                return True
+            if isinstance(self.failure, VersionConflict) or self.failure.landed:
+                yield from self._read_token()
+                if self.version != self.base or not self._useless():
+                    return False  # another wrote, or this was: begin anew
+            if self.failure.reason not in PASSING or self.blanks == SENDS:
+                break
+            yield self._pause(self.blanks, self._gap())
         self.mine = self._failed(SHORT, "store").but(logins=self.mine.logins)  # none was made
         raise self.errors.unwritable(self.failure)
 
@@ -249,7 +262,7 @@ class SharedLogin(Call):
         """Read the token after a publication without a good answer; return whether that worked."""
         try:
             yield from self._read_token(READS if self.doubt else 0)
-        except (StoreError, NotATokenError):
+        except BetfairSessionError:
             return False
         return True
 

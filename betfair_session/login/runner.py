@@ -61,16 +61,16 @@ class StoreClock:
         self.steady, self.boot = clock.steady, clock.boot
         self.jitter, self.nonce = clock.jitter, clock.nonce
         self._offset: float | None = None
-
-    @property
-    def knows(self) -> bool:
-        """Whether the store has told its time."""
-        return self._offset is not None
+        self.knows = False  # whether the store has told its time
 
     def note(self, now: float | None) -> None:
         """Take in the store's time, unless its driver hides it (None)."""
         if now is not None:
-            self._offset = now - self.steady()
+            self._offset, self.knows = now - self.steady(), True
+
+    def go_on_from(self, now: float) -> None:
+        """Go on with the time that the locks of one machine tell, whatever its clock was set to."""
+        self._offset, self.knows = now - self.steady(), False
 
     def server(self) -> float:
         """Return the store's time, seconds since the epoch; the machine's until it is known."""
@@ -116,7 +116,7 @@ class Runner:
         self._clock = StoreClock(clock)
         self._waited, self._waited_for = 0.0, ""
         self._stop: BaseException | None = None
-        self.junk = False
+        self.junk = self._warned = False
         self.login = SharedLogin(
             account.lease,
             self._clock,
@@ -127,17 +127,6 @@ class Runner:
             shared=store.atomic,
             share=trust.shared,
         )
-        self._doings: dict[type, Callable[[Any], Any]] = {
-            do.ReadToken: self._read_token,
-            do.ReadLock: self._read_lock,
-            do.WriteLock: self._write_lock,
-            do.WriteToken: self._write_token,
-            do.Wait: self._wait,
-            do.Tell: self._tell,
-            do.Ask: self._ask,
-            do.LogIn: self._log_in,
-            do.LogOut: self._log_out,
-        }
 
     def find(self) -> Secret:
         """Come to a live token.
@@ -157,15 +146,8 @@ class Runner:
         finally:
             self._tell_waited()
         self._trust.verified(done.token, later(now(), -done.age))
-        if done.how == "adopted":
-            self._reporter.tell("adopted", self._clock.mono() - began)
-        elif done.how == "resumed":
-            self._reporter.tell("resumed", self._clock.mono() - began)
-        elif self.junk:
-            self._warn(
-                "something that was no session token lay here, and the login's token has replaced "
-                "it; was it somebody's data, and is the key mistyped?"
-            )
+        if done.how != "logged in":
+            self._reporter.tell(done.how, self._clock.mono() - began)
         return Secret(done.token)
 
     def _run(self) -> do.Done:
@@ -174,6 +156,7 @@ class Runner:
         except BetfairSessionError:
             raise
         except BaseException:
+            self.login.deadline = float("-inf")
             self._drive(self.login.abandon())
             raise
         return done
@@ -195,13 +178,29 @@ class Runner:
             try:
                 answer = self.perform(effect)
             except BetfairSessionError as failed:
-                error = failed
+                error = self._told(failed, effect)
             except BaseException as stop:  # noqa: BLE001 - it goes on when the lock is given back
                 self._stop, self.login.deadline = self._stop or stop, float("-inf")
-                error = self._broken_off(effect)
+                broken = self._broken_off(effect)
+                if isinstance(effect, do.LogOut):
+                    answer = broken
+                else:
+                    error = broken
         if self._stop is not None:
             raise self._stop
         return done
+
+    def _told(self, error: BetfairSessionError, effect: do.Effect) -> BetfairSessionError:
+        """Return an error as the policy is told it: with a session at stake, as the store's own.
+
+        A driver that is opened anew may fail as it would at the start, by its configuration.
+        """
+        write = isinstance(effect, do.WriteToken) or getattr(effect, "gives_back", False)
+        if not (write and isinstance(error, ConfigurationError)):
+            return error
+        told = StoreUnavailable(str(error), store=self._store.label, key=self._key, landed=True)
+        told.__cause__ = error
+        return told
 
     def _broken_off(self, effect: do.Effect) -> BetfairSessionError | None:
         """Return what tells the policy that nobody knows what came of an effect."""
@@ -214,7 +213,7 @@ class Runner:
 
     def perform(self, effect: do.Effect) -> Any:  # noqa: ANN401 - each effect has its own answer
         """Carry out one effect; return its answer, see effects.py."""
-        return self._doings[type(effect)](effect)
+        return _DOINGS[type(effect)](self, effect)
 
     # --- the store -------------------------------------------------------------------------------
 
@@ -235,15 +234,17 @@ class Runner:
 
     def _age(self, stored: StoredObject, lock: Lock) -> float | None:
         """Return how long ago a lock was written, by a clock that all its readers share."""
-        passed = lock.age_here(self._clock.boot(), self._clock.steady)
-        if passed is not None:
-            self._clock.note(lock.now + passed)
-            return passed
-        if not self._clock.knows:  # only now does the store's clock matter, and the driver hides it
-            self._clock.note(self._store.server_now(timeout=self._timeout()))
-        if stored.modified is None or not self._clock.knows:
+        clock = self._clock
+        if self._store.on_this_machine:
+            passed = lock.age_here(clock.boot(), clock.steady)
+            if passed is not None:
+                clock.go_on_from(lock.now + passed)
+                return passed
+        if not clock.knows:  # only now does the store's clock matter, and the driver hides it
+            clock.note(self._store.server_now(timeout=self._timeout()))
+        if stored.modified is None or not clock.knows:
             return None
-        return self._clock.server() - stored.modified
+        return clock.server() - stored.modified
 
     def _read(self, key: str) -> StoredObject | None:
         stored = self._store.read(key, timeout=self._timeout())
@@ -253,10 +254,9 @@ class Runner:
 
     def _write_lock(self, effect: do.WriteLock) -> do.Written:
         key, lock = self._key + LOCK_SUFFIX, effect.lock
-        if self._store.on_this_machine and self._clock.boot():
-            lock = lock.but(
-                boot=self._clock.boot(), up=self._clock.steady(), now=self._clock.server()
-            )
+        clock = self._clock
+        boot = clock.boot() if self._store.on_this_machine else ""  # never another writer's
+        lock = lock.but(boot=boot, up=clock.steady(), now=clock.server())
         content = locks.encode(lock)
         if not effect.shared:
             return do.Written(self._store.replace(key, content, timeout=self._timeout()))
@@ -264,10 +264,16 @@ class Runner:
         return do.Written(version, honest=self._store.atomic)
 
     def _write_token(self, effect: do.WriteToken) -> do.Written:
+        if self.junk and not self._warned:
+            self._warned = True
+            self._warn(
+                "something that is no session token lies here, and is replaced; is it somebody's "
+                "data, and is the key mistyped?"
+            )
         content = SecretBytes(effect.token.reveal().encode() if effect.token else blank())
         began = self._clock.mono()
         version = self._write(self._key, content, effect.version)
-        if self.login.sends:
+        if effect.token is not None and self.login.sends:
             self._reporter.tell("written", self._clock.mono() - began)
         return do.Written(version)
 
@@ -332,6 +338,20 @@ class Runner:
 
     def _warn(self, text: str) -> None:
         _log.warning("%s %r: %s", self._store.label, self._key, text)
+
+
+# ruff: noqa: SLF001 - the table belongs to the class, and holds no cycle in each runner
+_DOINGS: dict[type, Callable[[Runner, Any], Any]] = {
+    do.ReadToken: Runner._read_token,
+    do.ReadLock: Runner._read_lock,
+    do.WriteLock: Runner._write_lock,
+    do.WriteToken: Runner._write_token,
+    do.Wait: Runner._wait,
+    do.Tell: Runner._tell,
+    do.Ask: Runner._ask,
+    do.LogIn: Runner._log_in,
+    do.LogOut: Runner._log_out,
+}
 
 
 def _kind(error: BetfairSessionError) -> Kind:

@@ -18,6 +18,7 @@ from betfair_session import BetfairSessionError, IdentityClient
 from betfair_session.login import lock as locks
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
+from betfair_session.tokens import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,9 @@ class TellingStore(TokenStore):
 
     @contextlib.contextmanager
     def _told(self, key: str, content: bytes) -> Iterator[None]:
+        if is_blank(content):  # it shows that the token can be written
+            yield
+            return
         taking = key.endswith(LOCK_SUFFIX) and locks.decode(content).state == locks.HELD
         if taking:
             self._voice.tell("take")

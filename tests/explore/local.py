@@ -159,7 +159,8 @@ class Replica:
             self.effect = stop.value
         except BetfairSessionError as error:
             self.raised = error
-            self.effect = m.Failed(m.end(error, self.told).why)
+            why = m.end(error, self.told).why
+            self.effect = m.Failed("error" if why == "timeout" else why)
 
     def later(self, view: View, seconds: float, *, still: bool) -> None:
         """Let time pass; with `still`, the process's monotonic clock does not notice."""

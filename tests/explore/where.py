@@ -16,7 +16,7 @@ Position: TypeAlias = tuple[tuple[str, int], ...]
 _WORDS: tuple[
     tuple[str, dict[type, str], str], ...
 ] = (  # inner functions before those that call them
-    ("_pay_back", {}, "pay"),
+    ("_recall", {}, "pay"),
     ("_give_back", {}, "release"),
     ("_give_up", {}, "undo"),
     ("_read_back", {}, "readback"),

@@ -116,8 +116,8 @@ class Scene:
         return token
 
     def stored(self) -> str:
-        """Return the stored token, or "" when there is none."""
-        return (self.place.get(self.key) or b"").decode()
+        """Return the stored token, or "" when there is none; a blank is none."""
+        return (self.place.get(self.key) or b"").decode().strip()
 
     def lock(self) -> dict[str, Any]:
         """Return the lock object."""

@@ -121,7 +121,7 @@ def _scenes_to_cut(line: Line, *, dead: bool) -> list[tuple[Scene, tuple[int, Fa
     if dead:
         line.scene.store_dead_token()
     line.session.token()
-    requests = len(line.proxy.requests) - 1  # the probe is not repeated
+    requests = len(line.proxy.requests) - 2  # the server is not tried out again
     ways = list(itertools.product(range(requests), FAULTS))
     scenes = [line.scene.aside(number) for number in range(len(ways))]
     for scene in scenes:

@@ -121,7 +121,7 @@ class Script:
 
     def wall(self) -> float:
         """See Clock."""
-        return self.now - self.slow_wall
+        return START + self.now - self.slow_wall
 
     def server(self) -> float:
         """See Clock."""
