@@ -177,13 +177,9 @@ def test_content_that_is_replaced_is_told(
     (tmp_path / KEY).write_text("shopping: bread")
     manager.get_session(tmp_path, KEY)
     (warning,) = [each for each in caplog.records if "no session token" in each.getMessage()]
-    assert (warning.levelname, warning.getMessage()) == (
-        "WARNING",
-        (
-            f"{tmp_path} {KEY!r}: something that was no session token lay here, and the login's "
-            "token has replaced it; was it somebody's data, and is the key mistyped?"
-        ),
-    )
+    assert warning.levelname == "WARNING"
+    assert str(tmp_path) in warning.getMessage()
+    assert repr(KEY) in warning.getMessage()
     assert "bread" not in caplog.text
     caplog.clear()
     for content in ("", " \n", UNKNOWN):

@@ -185,13 +185,8 @@ class Call:
         used = self._elapsed(self.started or (0.0, 0.0))
         if used + settings.login_deadline + settings.store_deadline > settings.ttl:
             return 0.0
-        return self._time_to_log_in()
-
-    def _time_to_log_in(self) -> float:
-        """Return the seconds that a login may take: a quarter is left for storing the token."""
-        most = self.settings.login_deadline
-        seconds = min(most, self._left() * 0.75)
-        if seconds < min(most, SHORTEST_LOGIN):
+        seconds = min(settings.login_deadline, self._left() * 0.75)  # the rest is for storing it
+        if seconds < min(settings.login_deadline, SHORTEST_LOGIN):
             raise self.errors.timeout(None)
         return seconds
 

@@ -130,7 +130,6 @@ class SharedLogin(Call):
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
         if not self._left():
             raise (self.takes and self.trouble) or self.errors.timeout(self.lock)
-        self._time_to_log_in()
         self.mine = self._my_lock()
         self.started = self.started or self._now()
         try:
