@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from betfair_session.exceptions import IdentityUnavailable, LoginRefused, StoreError
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    IdentityUnavailable,
+    LoginRefused,
+    StoreError,
+)
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
@@ -198,6 +203,12 @@ class Call:
         if isinstance(error, VersionConflict):  # lost to others, as long as it changes
             return same and self.takes > CONFLICTS
         return error.reason not in PASSING or self.takes > TAKES
+
+    def _too_late(self) -> BetfairSessionError:
+        """Return the error of a call whose time ended before it had the lock."""
+        waited = self.takes == 0 or isinstance(self.trouble, VersionConflict)
+        timeout = self.errors.timeout(self.lock)
+        return timeout if waited or self.trouble is None else self.trouble
 
     def _held(self) -> Lock:
         """Return the lock as this call has taken it."""

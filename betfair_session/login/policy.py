@@ -120,16 +120,14 @@ class SharedLogin(Call):
         self.lock_age, self.memory.owed = 0.0, None
         try:
             return self._allowed()
-        except BetfairSessionError as error:
-            self.ended = error
-        yield from self._give_back(0.0)
-        ended, self.ended = self.ended, None
-        raise ended
+        except BetfairSessionError:
+            yield from self._give_back(0.0)
+            raise
 
     def _take(self) -> Steps[bool]:
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
         if not self._left():
-            raise (self.takes and self.trouble) or self.errors.timeout(self.lock)
+            raise self._too_late()
         self.mine = self._my_lock()
         self.started = self.started or self._now()
         try:
@@ -148,24 +146,21 @@ class SharedLogin(Call):
 
     def _wait(self) -> Steps[bool]:
         """Wait a moment for another's login; return whether to look at the token next."""
-        left = self.deadline - self.clock.mono()
-        if left <= 0:
+        if not self._left():
             raise self.errors.timeout(self.lock)
         pause = min(0.25 * 1.5**self.polls, 1.5) * (0.5 + self.clock.jitter() / 2)
         self.polls += 1
-        yield do.Wait(min(pause, left), self.lock.owner if self.lock else "")
+        yield do.Wait(min(pause, self._left()), self.lock.owner if self.lock else "")
         if self.polls % 2:
             self.reread = None
         return bool(self.polls % 2)
 
     def abandon(self) -> Steps[None]:
         """Give the lock back after an interruption, unless `run` has done so."""
-        if not self.started:
-            return
-        if not self._owned_by(self.nonce):  # the answer to its taking may be lost
+        if self.started and not self._owned_by(self.nonce):  # the answer to it may be lost
             with suppress(StoreError):
                 self._see_lock((yield do.ReadLock()))
-        if self._owned_by(self.nonce):
+        if self.started and self._owned_by(self.nonce):
             if self.mine.state == locks.HELD:
                 self.mine = self._held().untouched()
             yield from self._give_back(0.0)
@@ -207,10 +202,7 @@ class SharedLogin(Call):
             yield from self._publish()
 
     def _show_writable(self) -> Steps[bool]:
-        """Blank the useless token before a login whose token might not be stored either.
-
-        A late write of the token that an earlier login could not store finds its version gone.
-        """
+        """Blank the useless token: it can be written, and an earlier login's late write cannot."""
         while True:
             self.blanks += 1
             try:
@@ -259,11 +251,10 @@ class SharedLogin(Call):
 
     def _read_back(self) -> Steps[bool]:
         """Read the token after a publication without a good answer; return whether that worked."""
-        try:
+        with suppress(BetfairSessionError):
             yield from self._read_token(READS if self.doubt else 0)
-        except BetfairSessionError:
-            return False
-        return True
+            return True
+        return False
 
     def _give_up(self, *, sure: bool) -> Steps[None]:
         """End the session of a token that certainly was not stored, and say what happened."""
@@ -300,11 +291,10 @@ class SharedLogin(Call):
             self._see_lock((yield do.ReadLock()))
         except StoreError:
             return False
-        if self.lock is None or self.lock.nonce != self.mine.nonce:
-            return False  # taken over: a refusal is remembered by this process alone
-        if self.lock.state != locks.HELD:
+        held = self._owned_by(self.mine.nonce)
+        if not held and self.lock and self.lock.nonce == self.mine.nonce:
             self.memory.owed = None  # an earlier try has landed
-        return self.lock.state == locks.HELD
+        return held  # if it was taken over, a refusal is remembered by this process alone
 
     def _read_token(self, most: int = READS) -> Steps[None]:
         read = yield from self._patiently(do.ReadToken(), most)
