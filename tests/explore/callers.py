@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from login.script import go_on
+
 from betfair_session.clocks import Clock
 from betfair_session.events import Reporter
 from betfair_session.exceptions import BetfairSessionError
@@ -124,15 +126,7 @@ class Caller:
         """Go on to the next effect, or the end; reports are passed over."""
         self.told = answer
         while True:
-            try:
-                if isinstance(answer, BaseException):
-                    self.effect = self._steps.throw(answer)
-                else:
-                    self.effect = self._steps.send(answer)
-            except StopIteration as stop:
-                self.effect = stop.value
-            except BetfairSessionError as error:
-                self.effect = error
+            self.effect = go_on(self._steps, answer)
             if not isinstance(self.effect, do.Tell):
                 break
             answer = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from login import messages as m
+from login.script import go_on
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -150,16 +151,10 @@ class Replica:
         self._settle()
 
     def _go_on(self, answer: object) -> None:
-        try:
-            if isinstance(answer, BaseException):
-                self.effect = self._steps.throw(answer)
-            else:
-                self.effect = self._steps.send(answer)
-        except StopIteration as stop:
-            self.effect = stop.value
-        except BetfairSessionError as error:
-            self.raised = error
-            why = m.end(error, self.told).why
+        self.effect = go_on(self._steps, answer)
+        if isinstance(self.effect, BetfairSessionError):
+            self.raised = self.effect
+            why = m.end(self.raised, self.told).why
             self.effect = m.Failed("error" if why == "timeout" else why)
 
     def later(self, view: View, seconds: float, *, still: bool) -> None:

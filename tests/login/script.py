@@ -38,6 +38,16 @@ def failed(**fields: object) -> locks.Lock:
     return held(state=locks.FAILED, not_before=START + 60, **refused).but(**fields)
 
 
+def go_on(steps: Generator[Any, Any, m.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
+    """Tell a policy what happened; return what it asks for, or how it ended: a Done or an error."""
+    try:
+        return steps.throw(answer) if isinstance(answer, BaseException) else steps.send(answer)
+    except StopIteration as stop:
+        return stop.value
+    except BetfairSessionError as error:
+        return error
+
+
 class Play:
     """The policy at work: tell it what happened, and see what it asks for.
 
@@ -60,16 +70,11 @@ class Play:
     def tell(self, event: object) -> None:
         """Tell what happened; reports are passed over."""
         while True:
-            try:
-                if isinstance(event, BaseException) and not isinstance(self.asked, m.LogOut):
-                    self.told.append(event)
-                    self.asked = self.steps.throw(event)
-                else:
-                    self.asked = self.steps.send(event)
-            except StopIteration as stop:
-                self.asked = stop.value
-            except BetfairSessionError as error:
-                self.asked = error
+            if isinstance(self.asked, m.LogOut):
+                self.asked = self.steps.send(event)  # an error is its answer
+            else:
+                self.told += [event] if isinstance(event, BaseException) else []
+                self.asked = go_on(self.steps, event)
             if not isinstance(self.asked, m.Tell):
                 return
             self._report(self.asked)
