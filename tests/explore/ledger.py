@@ -116,7 +116,8 @@ class Ledger:
                     fail("I2", "what was there was replaced by an older token")
             elif self.stored() in self.live:
                 fail("I2", "a valid token was replaced")
-            self._landed.add(write.content.decode())
+            if not write.lie:  # its writer was told that it had failed, and may end its session
+                self._landed.add(write.content.decode())
             return
         lock = locks.decode(write.content)
         if lock.state == locks.DONE and lock.published:
