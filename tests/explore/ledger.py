@@ -46,6 +46,7 @@ class Ledger:
         self.removed = False
         self.calm = False
         self._landed: set[str] = set()
+        self._denied: set[str] = set()
         self._out: set[str] = set()
         self._logins: list[float] = []
         self._ends: dict[str, float] = {}
@@ -116,8 +117,9 @@ class Ledger:
                     fail("I2", "what was there was replaced by an older token")
             elif self.stored() in self.live:
                 fail("I2", "a valid token was replaced")
-            if not write.lie:  # its writer was told that it had failed, and may end its session
-                self._landed.add(write.content.decode())
+            self._landed.add(write.content.decode())
+            if write.lie:  # its writer was told that it had failed, and may end its session
+                self._denied.add(write.content.decode())
             return
         lock = locks.decode(write.content)
         if lock.state == locks.DONE and lock.published:
@@ -144,7 +146,8 @@ class Ledger:
 
     def logs_out(self, token: str) -> None:
         """Look at a logout that is made now."""
-        if token == self.stored() or (token in self._landed and token in self.live):
+        used = token == self.stored() or (token in self._landed and token in self.live)
+        if used and token not in self._denied:
             fail("I3", "a token that others may use was logged out")
         late = (write for write in self.store.late if not write.lie)
         if any(write.content.decode() == token and self.store.can_land(write) for write in late):
