@@ -1,1 +1,0 @@
-{"v":1,"state":"done","nonce":"c2715d4c90f0141f","owner":"vm process 9420","ttl":30.0,"since":1795892664.5097685,"logins":[1795892664.5097685],"published":"bfe443c074214daa16f5dd1f","refusals":0,"status":"","login_class":"","not_before":0.0}

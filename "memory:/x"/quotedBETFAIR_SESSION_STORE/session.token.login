@@ -1,1 +1,0 @@
-{"v":1,"state":"done","nonce":"7c0ea75b4311892b","owner":"vm process 9420","ttl":30.0,"since":1795892664.2697053,"logins":[1795892664.2697053],"published":"7337593e8645bb0109e83a83","refusals":0,"status":"","login_class":"","not_before":0.0}
