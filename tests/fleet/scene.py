@@ -31,9 +31,9 @@ GENEROUS = {"ttl": 110, "login_deadline": 40, "store_deadline": 30}
 SHORT = {"ttl": 8.5, "login_deadline": 4.0, "store_deadline": 1.5}
 """A lease for processes that end or freeze while they hold it."""
 
-TAKEOVER = SHORT["ttl"] + 1 + SHORT["login_deadline"] + 1
+TAKEOVER = SHORT["ttl"] + 1 + SHORT["login_deadline"] + 4
 """Seconds within which a call has to succeed although the holder of that lease is gone: one time
-to live with its margin, one login, one second."""
+to live with its margin, one login, four for busy cores; too few for a second time to live."""
 
 
 @dataclass(frozen=True)
