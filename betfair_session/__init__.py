@@ -13,14 +13,10 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .auth import BetfairAuth as BetfairAuth
-    from .betting import session_is_invalid as session_is_invalid
+    from .betfair.identity import Check as Check, IdentityClient as IdentityClient
+    from .betfair.jurisdictions import Jurisdiction as Jurisdiction
     from .certificates import Certificate as Certificate
-    from .environment import (
-        Place as Place,
-        from_env as from_env,
-        place_from_env as place_from_env,
-    )
+    from .environment import Place as Place, from_env as from_env, place_from_env as place_from_env
     from .events import Event as Event
     from .exceptions import (
         BetfairSessionError as BetfairSessionError,
@@ -40,9 +36,9 @@ if TYPE_CHECKING:
         StoreUnavailable as StoreUnavailable,
         StoreWriteError as StoreWriteError,
     )
-    from .exchange import Exchange as Exchange
-    from .identity import Check as Check, IdentityClient as IdentityClient
-    from .jurisdictions import Jurisdiction as Jurisdiction
+    from .exchange.auth import BetfairAuth as BetfairAuth
+    from .exchange.betting import session_is_invalid as session_is_invalid
+    from .exchange.client import Exchange as Exchange
     from .keepalive import KeepAlive as KeepAlive, Report as Report
     from .login.settings import LeaseSettings as LeaseSettings
     from .manager import SessionManager as SessionManager
@@ -54,8 +50,8 @@ if TYPE_CHECKING:
 
 # A function's cold start imports what it uses, and nothing else.
 _HOMES = {
-    "auth": ["BetfairAuth"],
-    "betting": ["session_is_invalid"],
+    "exchange.auth": ["BetfairAuth"],
+    "exchange.betting": ["session_is_invalid"],
     "certificates": ["Certificate"],
     "environment": ["Place", "from_env", "place_from_env"],
     "events": ["Event"],
@@ -77,9 +73,9 @@ _HOMES = {
         "StoreUnavailable",
         "StoreWriteError",
     ],
-    "exchange": ["Exchange"],
-    "identity": ["Check", "IdentityClient"],
-    "jurisdictions": ["Jurisdiction"],
+    "exchange.client": ["Exchange"],
+    "betfair.identity": ["Check", "IdentityClient"],
+    "betfair.jurisdictions": ["Jurisdiction"],
     "keepalive": ["KeepAlive", "Report"],
     "login.settings": ["LeaseSettings"],
     "manager": ["SessionManager"],

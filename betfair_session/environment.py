@@ -10,13 +10,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .dotenv import read_dotenv
 from .exceptions import ConfigurationError
-from .identity import IdentityClient
 from .manager import SessionManager
+from .process.value import Value
 from .secret import Secret, check_credential
-from .value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

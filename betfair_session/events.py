@@ -7,8 +7,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .deadline import interruption
-from .value import Value
+from .process.threads import interruption
+from .process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

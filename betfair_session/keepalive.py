@@ -9,22 +9,21 @@ import weakref
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from . import clocks
-from .closing import Closable
-from .deadline import NoThreadError, interruption, start
+from .arguments import checked_handle, checked_hook, checked_interval
 from .exceptions import BetfairSessionError, ConfigurationError
-from .flight import no_thread
-from .login.account import checked_hook, checked_interval
-from .session import checked_handle
-from .value import Value
+from .process import clocks
+from .process.closing import Closable
+from .process.single_flight import no_thread
+from .process.threads import NoThreadError, interruption, start
+from .process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Self
 
-    from .clocks import Times
-    from .jurisdictions import Jurisdiction
+    from .betfair.jurisdictions import Jurisdiction
+    from .process.clocks import Times
     from .session import Session
 
 _log = logging.getLogger("betfair_session.keepalive")

@@ -7,25 +7,25 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .closing import Closable
-from .deadline import NoThreadError, in_a_thread
+from .arguments import checked_hook, checked_interval, checked_seconds
 from .exceptions import ConfigurationError
-from .flight import no_thread
-from .forking import ForkSafeLock
-from .login.account import Account, checked_hook, checked_interval
+from .login.account import Account
 from .login.settings import LeaseSettings, checked_lease
+from .process.closing import Closable
+from .process.forks import ForkSafeLock
+from .process.single_flight import no_thread
+from .process.threads import NoThreadError, in_a_thread
 from .secret import Secret, check_credential
 from .session import Session
 from .storage import open_store
 from .storage.location import check_key
-from .transport import checked_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
+    from .betfair.identity import IdentityClient
     from .events import Event
-    from .identity import IdentityClient
     from .storage import Store
 
     _Handles: TypeAlias = list[tuple[dict[str, Any], Session]]

@@ -6,7 +6,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from . import clocks
 from .events import Reporter
 from .exceptions import (
     BetfairSessionError,
@@ -17,22 +16,23 @@ from .exceptions import (
     StoreError,
     StoreUnavailable,
 )
-from .flight import SingleFlight
-from .glance import glance
+from .login.glance import glance
 from .login.memory import Memory
+from .process import clocks
+from .process.single_flight import SingleFlight
+from .process.trust import NOTHING, Trust
 from .secret import Secret
 from .storage.contract import VersionConflict
 from .storage.location import LOCK_SUFFIX
 from .tokens import is_blank, parse_token
-from .trust import NOTHING, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .identity import IdentityClient
+    from .betfair.identity import IdentityClient
     from .login.account import Account
+    from .process.trust import Held
     from .storage.contract import StoredObject, TokenStore
-    from .trust import Held
 
 # Looked up once: a trading loop asks before every bet.
 _wall, _steady = clocks.wall, clocks.steady
@@ -298,7 +298,7 @@ class Session:
 
     def _ask(self, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
         """Come to a token that Betfair calls alive, or keep ours alive while the store is away."""
-        from .login.runner import Runner  # a token that is trusted needs nothing of it
+        from .login.runner import Runner
 
         held, began = Secret(self._trust.held.token), time.monotonic()
         if held and seen is None:
@@ -334,24 +334,6 @@ class Session:
         else:
             self._trust.verified(alive, since)
         return alive
-
-
-def checked_handle(session: Session) -> Session:
-    """Check what a caller gave as a handle: a manager in its place is an easy mistake.
-
-    Args:
-        session: the handle.
-
-    Returns:
-        The same.
-
-    Raises:
-        ConfigurationError: it is something else.
-    """
-    if not hasattr(session, "client"):  # not by its type: a stand-in in a test is fine
-        message = f"give a handle, manager.session(store, key), not a {type(session).__name__}"
-        raise ConfigurationError(message)
-    return session
 
 
 def _unless_older(found: tuple[Secret, bool] | None, refused: Secret) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from betfair_session import clocks, session
+from betfair_session import session
+from betfair_session.process import clocks
 
 if TYPE_CHECKING:
     import pytest

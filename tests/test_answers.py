@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, strategies as st
 from secrets_shown import everything_in
 
-from betfair_session.answer import EXCERPT, Answer
-from betfair_session.answers import read_certlogin, read_login, read_session
-from betfair_session.endpoint import Endpoint
+from betfair_session.betfair.answer import EXCERPT, Answer
+from betfair_session.betfair.answers import read_certlogin, read_login, read_session
+from betfair_session.betfair.endpoint import Endpoint
+from betfair_session.betfair.login_status import describe
 from betfair_session.exceptions import Blocked, IdentityError, IdentityUnavailable, LoginRefused
-from betfair_session.login_status import describe
 from betfair_session.secret import Secret
 from betfair_session.tokens import is_token
 

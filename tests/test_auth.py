@@ -25,8 +25,8 @@ from betfair_session import (
     LoginRefused,
     SessionManager,
     SessionRejected,
-    auth as auth_module,
 )
+from betfair_session.exchange import auth as auth_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import load_pem_x509_certificate
 from secrets_shown import everything_in
 
+from betfair_session.betfair.identity import IdentityClient
 from betfair_session.certificates import Certificate
 from betfair_session.certificates.files import _write_new, create, write_files
 from betfair_session.certificates.report import explain
 from betfair_session.certificates.source import MAX_FILE
 from betfair_session.exceptions import CertificateError, ConfigurationError, LoginRefused
-from betfair_session.identity import IdentityClient
 from betfair_session.secret import Secret
 
 if TYPE_CHECKING:

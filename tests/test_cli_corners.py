@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from betfair_session import IdentityUnavailable, StoreUnavailable, from_env
-from betfair_session.answer import Answer
+from betfair_session.betfair.answer import Answer
+from betfair_session.betfair.endpoint import Endpoint
 from betfair_session.cli import main, output, sandbox as sandbox_command, status
 from betfair_session.cli.demo import Demo
 from betfair_session.cli.doctor import account, hosts, settings as doctor_settings, storage
 from betfair_session.cli.progress import login_of, progress
-from betfair_session.endpoint import Endpoint
-from betfair_session.inspection import inspect
 from betfair_session.login import lock as locks
+from betfair_session.login.inspection import inspect
 from betfair_session.sandbox import SandboxError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict

@@ -23,8 +23,8 @@ from betfair_session import (
 )
 from betfair_session.certificates import handover, reading
 from betfair_session.certificates.files import create, write_files
+from betfair_session.exchange.operations import called
 from betfair_session.login import lock as locks
-from betfair_session.operations import called
 from betfair_session.secret import Secret, SecretBytes, SecretHeader
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def test_a_login_with_a_certificate_that_ends_soon_says_so(
     with client:
         client.certlogin(sandbox.username, sandbox.password)
     ((logger, level, said),) = caplog.record_tuples
-    assert (logger, level) == ("betfair_session.identity", logging.WARNING)
+    assert (logger, level) == ("betfair_session.betfair.identity", logging.WARNING)
     assert said.startswith(f"the certificate in {crt} expires on ")
     assert said.endswith(" before that")
 

@@ -28,10 +28,9 @@ from betfair_session import (
     LoginRefused,
     SessionManager,
     SessionRejected,
-    clocks,
-    exchange as exchange_module,
-    resending,
 )
+from betfair_session.exchange import client as exchange_module, resending
+from betfair_session.process import clocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from betfair_session import (
     LoginTimeout,
     StoreUnavailable,
 )
-from betfair_session.flight import SingleFlight, _share
+from betfair_session.process.single_flight import SingleFlight, _share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -302,7 +302,7 @@ def test_a_call_that_was_interrupted_as_it_began_ends_all_the_same(
         flight._leave(call)  # as the interruption does
         return "nobody's"
 
-    monkeypatch.setattr("betfair_session.flight.start", start_and_be_interrupted)
+    monkeypatch.setattr("betfair_session.process.single_flight.start", start_and_be_interrupted)
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(flight.ajoin(work, deadline=FAR))
     assert began.is_set()

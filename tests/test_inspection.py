@@ -10,8 +10,8 @@ import pytest
 
 from betfair_session import SessionManager
 from betfair_session.exceptions import LoginRefused, NotATokenError, StoreError
-from betfair_session.inspection import inspect, inspect_login
 from betfair_session.login import lock as locks
+from betfair_session.login.inspection import inspect, inspect_login
 from betfair_session.login.lock import BAN, MARGIN
 from betfair_session.login.settings import LeaseSettings
 from betfair_session.storage import open_store
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from servers.objects import Bucket
 
     from betfair_session import IdentityClient
-    from betfair_session.inspection import Inspection
+    from betfair_session.login.inspection import Inspection
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"

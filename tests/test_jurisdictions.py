@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from betfair_session.betfair.jurisdictions import JURISDICTIONS, is_betfairs, jurisdiction
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.jurisdictions import JURISDICTIONS, is_betfairs, jurisdiction
 
 # name: identity host, certlogin host, betting API, session length
 FACTS = {

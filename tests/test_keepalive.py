@@ -21,7 +21,7 @@ from betfair_session import (
     SessionManager,
     StoreUnavailable,
 )
-from betfair_session.jurisdictions import JURISDICTIONS
+from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
 
 if TYPE_CHECKING:

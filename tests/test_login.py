@@ -27,8 +27,8 @@ from betfair_session import (
     IdentityUnavailable,
     LoginRefused,
     SessionManager,
-    clocks,
 )
+from betfair_session.process import clocks
 
 if TYPE_CHECKING:
     import ssl
@@ -125,7 +125,7 @@ def test_limited_access_is_a_session_with_a_warning(
     assert client.login(sandbox.username, sandbox.password)
     assert caplog.record_tuples == [
         (
-            "betfair_session.identity",
+            "betfair_session.betfair.identity",
             logging.WARNING,
             "Betfair calls this session's access limited",
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from betfair_session.login_status import describe, known_codes, wait_after
+from betfair_session.betfair.login_status import describe, known_codes, wait_after
 
 FACTS = {
     row["status"]: row["class"]
@@ -101,7 +101,7 @@ def test_a_count_below_one_counts_as_the_first(refusals: int) -> None:
 def test_the_module_loads_nothing_heavy() -> None:
     """Looking up a code needs no HTTP, TLS or certificate library."""
     code = (
-        "import sys, betfair_session.login_status, betfair_session.jurisdictions\n"
+        "import sys, betfair_session.betfair.login_status, betfair_session.betfair.jurisdictions\n"
         "print({'requests', 'ssl', 'cryptography', 'fsspec'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hidden.listeners import Listener
 
-from betfair_session import (
-    IdentityUnavailable,
-    LeaseSettings,
-    SessionManager,
-    StoreUnavailable,
-)
+from betfair_session import IdentityUnavailable, LeaseSettings, SessionManager, StoreUnavailable
 
 if TYPE_CHECKING:
     import socket

@@ -21,11 +21,11 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
     SessionManager,
-    clocks,
 )
+from betfair_session.betfair.own_requests import IDLE
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.login import lock as locks
-from betfair_session.own_requests import IDLE
+from betfair_session.process import clocks
 
 if TYPE_CHECKING:
     import socket

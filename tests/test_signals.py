@@ -16,8 +16,8 @@ import requests
 
 from betfair_session import Exchange, IdentityClient, KeepAlive, Session, SessionManager
 from betfair_session.certificates import reading
-from betfair_session.deadline import interruption
 from betfair_session.login import lock as locks
+from betfair_session.process.threads import interruption
 from betfair_session.storage import open_store
 from betfair_session.storage.errors import Operation, attempt
 

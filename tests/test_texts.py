@@ -16,8 +16,8 @@ from betfair_session import (
     LeaseSettings,
     SessionManager,
 )
+from betfair_session.arguments import checked_handle
 from betfair_session.secret import Secret
-from betfair_session.session import checked_handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,10 @@ from betfair_session import (
     KeepAlive,
     SessionManager,
 )
-from betfair_session.deadline import in_a_thread, run_within
-from betfair_session.own_requests import OwnSession
+from betfair_session.betfair.own_requests import OwnSession
+from betfair_session.process.once import Once
+from betfair_session.process.threads import in_a_thread, run_within
 from betfair_session.storage.loop import background_loop, run
-from betfair_session.storage.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Callable

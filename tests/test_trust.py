@@ -21,11 +21,11 @@ from betfair_session import (
     Session,
     SessionManager,
     StoreError,
-    clocks,
 )
 from betfair_session.login import lock as locks
+from betfair_session.process import clocks
+from betfair_session.process.trust import Held, Trust
 from betfair_session.secret import Secret
-from betfair_session.trust import Held, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable

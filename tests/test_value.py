@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from betfair_session import ConfigurationError, Event, LeaseSettings
-from betfair_session.value import Value
+from betfair_session.process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

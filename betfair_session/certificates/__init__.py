@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.value import Value
+from betfair_session.process.value import Value
 
 from .source import Source, checked, decode_base64, of_bytes, of_paths, of_pem_text, wrapped
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.value import Value
+from betfair_session.process.value import Value
 
 from .reading import attempt
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from betfair_session.deadline import interruption
-from betfair_session.value import Value
+from betfair_session.process.threads import interruption
+from betfair_session.process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

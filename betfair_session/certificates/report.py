@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.value import Value
+from betfair_session.process.value import Value
 
 from .fitness import belongs, day, fitness, public_key
 from .reading import Contents, look

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from betfair_session.deadline import interruption
 from betfair_session.exceptions import CertificateError
+from betfair_session.process.threads import interruption
+from betfair_session.process.value import Value
 from betfair_session.secret import Secret
-from betfair_session.value import Value
 
 if TYPE_CHECKING:
     from typing import TypeAlias

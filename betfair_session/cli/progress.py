@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import BetfairSessionError
-from betfair_session.inspection import inspect_login
+from betfair_session.login.inspection import inspect_login
 from betfair_session.login.runner import owner_name
 
 from .output import complain, paint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment, Place
 from betfair_session.exceptions import CertificateError, LoginBrake, StoreUnavailable
-from betfair_session.inspection import inspect_login
+from betfair_session.login.inspection import inspect_login
 from betfair_session.login.settings import LeaseSettings
 from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import VersionConflict
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from betfair_session.identity import IdentityClient
+    from betfair_session.betfair.identity import IdentityClient
     from betfair_session.secret import Secret
     from betfair_session.session import Session
     from betfair_session.storage.contract import TokenStore

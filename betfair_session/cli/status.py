@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment
-from betfair_session.inspection import inspect
+from betfair_session.login.inspection import inspect
 from betfair_session.storage import open_store
 from betfair_session.storage.location import check_key
 
@@ -18,7 +18,7 @@ from .words import UNLOCK, ago, iso, login_document, login_words, may_be_mended,
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from betfair_session.inspection import Inspection
+    from betfair_session.login.inspection import Inspection
     from betfair_session.storage.contract import TokenStore
 
     from .output import Colour
@@ -53,7 +53,7 @@ def refusal_hint(found: Inspection) -> str:
     lock = found.login.lock
     if found.login.state != "refused" or lock is None:
         return ""
-    from betfair_session.login_status import describe
+    from betfair_session.betfair.login_status import describe
 
     hint = describe(lock.status).hint
     return f"{hint} {UNLOCK}" if may_be_mended(lock.login_class) else hint

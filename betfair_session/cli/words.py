@@ -10,7 +10,7 @@ from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from betfair_session.exceptions import ConfigurationError
-    from betfair_session.inspection import Login
+    from betfair_session.login.inspection import Login
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _WIDTH = 100

@@ -29,16 +29,15 @@ from betfairlightweight import endpoints, resources
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
-from betfair_session.betting import names_invalid_session
-from betfair_session.clocks import earlier, later, now, passed, reached
+from betfair_session.arguments import checked_handle, checked_interval
+from betfair_session.betfair.own_requests import OwnSession
+from betfair_session.betfair.transport import on_its_own
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.exchange.betting import names_invalid_session
+from betfair_session.exchange.operations import ORDER_SECONDS, change_orders
 from betfair_session.keepalive import keep_alive_interval
-from betfair_session.login.account import checked_interval
-from betfair_session.operations import ORDER_SECONDS, change_orders
-from betfair_session.own_requests import OwnSession
+from betfair_session.process.clocks import earlier, later, now, passed, reached
 from betfair_session.secret import SecretHeader
-from betfair_session.session import checked_handle
-from betfair_session.transport import on_its_own
 
 from .betfair_errors import as_betfair_errors
 from .betfair_stream import Streaming

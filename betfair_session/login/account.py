@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from betfair_session.clocks import now, passed
-from betfair_session.exceptions import ConfigurationError, LoginTimeout
-from betfair_session.transport import checked_seconds
+from betfair_session.arguments import checked_seconds
+from betfair_session.exceptions import LoginTimeout
+from betfair_session.process.clocks import now, passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from betfair_session.clocks import Times
+    from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import Event
-    from betfair_session.identity import IdentityClient
+    from betfair_session.process.clocks import Times
     from betfair_session.secret import Secret
 
     from .settings import LeaseSettings
@@ -98,37 +97,3 @@ class Account(NamedTuple):
                 self.username, self.password, code=self.two_step, timeout=seconds
             )
         return self.client.certlogin(self.username, self.password, timeout=seconds)
-
-
-def checked_interval(value: timedelta, name: str) -> timedelta:
-    """Check a time that a caller gave as a timedelta.
-
-    Args:
-        value: the time.
-        name: the argument's name, for the error.
-
-    Returns:
-        The same.
-
-    Raises:
-        ConfigurationError: it is anything else, or not above 0.
-    """
-    if not isinstance(value, timedelta) or value <= timedelta(0):
-        message = f"{name} must be a timedelta above 0, such as timedelta(minutes=15)"
-        raise ConfigurationError(message)
-    return value
-
-
-def checked_hook(hook: object, name: str) -> None:
-    """Check what a caller gave to be called.
-
-    Args:
-        hook: the function, or None.
-        name: the argument's name, for the error.
-
-    Raises:
-        ConfigurationError: it cannot be called.
-    """
-    if hook is not None and not callable(hook):
-        message = f"{name} must be a function of one argument, not a {type(hook).__name__}"
-        raise ConfigurationError(message)

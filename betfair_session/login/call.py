@@ -322,7 +322,7 @@ class Call:
     def _note_failure(self, error: Exception) -> None:
         """Have the lock say what came of a login without a token."""
         if isinstance(error, LoginRefused):
-            from betfair_session.login_status import wait_after
+            from betfair_session.betfair.login_status import wait_after
 
             refusals = self._held().refusals + 1
             wait = wait_after(error.login_class, refusals).total_seconds()

@@ -65,7 +65,7 @@ class Errors:
             )
             error.not_before = then
             return error
-        from betfair_session.login_status import describe
+        from betfair_session.betfair.login_status import describe
 
         return LoginRefused(
             f"Betfair refused the last login for the token {self._place}: {lock.status}; {until}. "
@@ -129,7 +129,7 @@ def _braked(lock: Lock) -> str:
     """Tell what came of the logins that were too many, as far as the lock says."""
     tried = f"needed {len(lock.logins)} login attempts in the last minute"
     if lock.status:
-        from betfair_session.login_status import describe
+        from betfair_session.betfair.login_status import describe
 
         hint = describe(lock.status).hint.rstrip(".")
         return f"{tried}, the last: {lock.status}. {hint}"

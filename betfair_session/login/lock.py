@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.value import Value
+from betfair_session.process.value import Value
 
 from .settings import MAX_TTL, MOST_LOGINS
 

@@ -11,7 +11,6 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.clocks import SYSTEM_CLOCK, Clock, later, now
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -20,6 +19,7 @@ from betfair_session.exceptions import (
     LoginRefused,
     StoreUnavailable,
 )
+from betfair_session.process.clocks import SYSTEM_CLOCK, Clock, later, now
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import blank, fingerprint, is_blank, parse_token
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from betfair_session.events import Kind, Reporter
+    from betfair_session.process.trust import Trust
     from betfair_session.storage.contract import StoredObject, TokenStore
-    from betfair_session.trust import Trust
 
     from .account import Account
     from .lock import Lock

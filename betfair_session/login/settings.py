@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.value import Value
+from betfair_session.process.value import Value
 
 MAX_TTL = 120.0
 """The longest time to live, in seconds, that a lock can claim for itself."""

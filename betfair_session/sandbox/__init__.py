@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.controls import SandboxError
-    from betfair_session.sandbox.process import Sandbox
-    from betfair_session.sandbox.records import JournalEntry, Order, Session
+    from .controls import SandboxError
+    from .process import Sandbox
+    from .records import JournalEntry, Order, Session
 
 __all__ = ["JournalEntry", "Order", "Sandbox", "SandboxError", "Session"]
 

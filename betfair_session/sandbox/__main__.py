@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     chosen = parser.parse_args()
     try:
-        from betfair_session.sandbox.server import Ports, run
+        from .server import Ports, run
     except ModuleNotFoundError as missing:
         hint = "pip install 'betfair-session[sandbox]'"
         sys.stderr.write(f"the sandbox needs {missing.name}: {hint}\n")

@@ -14,7 +14,7 @@ from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.sessions import Clock, Sessions, Settings
+    from .sessions import Clock, Sessions, Settings
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _MINUTE = 60.0

@@ -11,11 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from betfair_session.sandbox.messages import Answer, Ask, html_answer, json_answer
-from betfair_session.sandbox.records import Order, Session
+from .messages import Answer, Ask, html_answer, json_answer
+from .records import Order, Session
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.sessions import Clock, Sessions
+    from .sessions import Clock, Sessions
 
 _PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
 _FAMILIES = {

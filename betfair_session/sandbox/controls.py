@@ -9,7 +9,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from betfair_session.sandbox.records import JournalEntry, Order, Session
+from .records import JournalEntry, Order, Session
 
 _SECONDS = 60
 _POLL = 0.01

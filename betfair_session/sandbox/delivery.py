@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import reactor, task
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.messages import Answer
+    from .messages import Answer
 
 _MISSING_BYTES = 100
 

@@ -28,10 +28,10 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.sandbox.messages import PNG, Answer, Ask, html_answer, json_answer
+from .messages import PNG, Answer, Ask, html_answer, json_answer
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.sessions import Sessions
+    from .sessions import Sessions
 
 _CARRIED_OUT = {"lost", "delay", "drip", "truncated", "cut", "rotate", "token"}
 _PARAMETERS: dict[str, dict[str, object]] = {

@@ -9,15 +9,15 @@ from OpenSSL import crypto
 from twisted.internet import defer
 from twisted.web.server import NOT_DONE_YET
 
-from betfair_session.sandbox import delivery
-from betfair_session.sandbox.journal import defects
-from betfair_session.sandbox.messages import Answer, Ask
-from betfair_session.sandbox.records import JournalEntry
+from . import delivery
+from .journal import defects
+from .messages import Answer, Ask
+from .records import JournalEntry
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.faults import Fault
-    from betfair_session.sandbox.gate import Gate
-    from betfair_session.sandbox.world import World
+    from .faults import Fault
+    from .gate import Gate
+    from .world import World
 
 
 class Front:

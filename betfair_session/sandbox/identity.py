@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betfair_session.sandbox.accounts import Verdict
-from betfair_session.sandbox.messages import PNG, Answer, Ask, html_answer, json_answer
+from .accounts import Verdict
+from .messages import PNG, Answer, Ask, html_answer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from betfair_session.sandbox.accounts import Accounts
-    from betfair_session.sandbox.sessions import Sessions
+    from .accounts import Accounts
+    from .sessions import Sessions
 
 
 class Identity:

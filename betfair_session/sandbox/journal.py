@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, unquote_plus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from betfair_session.sandbox.messages import Ask
-    from betfair_session.sandbox.records import JournalEntry
+    from .messages import Ask
+    from .records import JournalEntry
 
 
 _TOO_SHORT = 5

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from betfair_session.sandbox.controls import Controls, SandboxError
+from .controls import Controls, SandboxError
 
 if TYPE_CHECKING:
     from types import TracebackType

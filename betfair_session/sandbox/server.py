@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import error, reactor
 from twisted.web.server import Site
 
-from betfair_session.sandbox.certificates import Authority, make_client_certificate
-from betfair_session.sandbox.front import Front
-from betfair_session.sandbox.gate import Gate
-from betfair_session.sandbox.stream import Streams
-from betfair_session.sandbox.world import Credentials, World
+from .certificates import Authority, make_client_certificate
+from .front import Front
+from .gate import Gate
+from .stream import Streams
+from .world import Credentials, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import time
 from base64 import b64encode
 from dataclasses import dataclass, fields, replace
 
-from betfair_session.sandbox.records import Session
+from .records import Session
 
 _TOKEN = re.compile(r"[A-Za-z0-9+/]{43}=")
 

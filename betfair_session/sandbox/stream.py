@@ -16,12 +16,12 @@ from twisted.internet import task
 from twisted.internet.protocol import ServerFactory
 from twisted.protocols.basic import LineReceiver
 
-from betfair_session.sandbox.betting import RefusedError
-from betfair_session.sandbox.records import JournalEntry
+from .betting import RefusedError
+from .records import JournalEntry
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.betting import Exchange
-    from betfair_session.sandbox.journal import Journal
+    from .betting import Exchange
+    from .journal import Journal
 
 _CHANGES = {"marketSubscription": "mcm", "orderSubscription": "ocm"}
 _CONNECTIONS = 10  # Betfair's usual limit for one account

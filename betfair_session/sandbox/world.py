@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.sandbox.accounts import Account, Accounts, der_of
-from betfair_session.sandbox.betting import Exchange, service_of
-from betfair_session.sandbox.faults import Faults
-from betfair_session.sandbox.identity import Identity
-from betfair_session.sandbox.journal import Journal
-from betfair_session.sandbox.messages import Answer, Ask, html_answer
-from betfair_session.sandbox.sessions import Clock, Sessions, Settings
+from .accounts import Account, Accounts, der_of
+from .betting import Exchange, service_of
+from .faults import Faults
+from .identity import Identity
+from .journal import Journal
+from .messages import Answer, Ask, html_answer
+from .sessions import Clock, Sessions, Settings
 
 if TYPE_CHECKING:
-    from betfair_session.sandbox.records import JournalEntry
+    from .records import JournalEntry
 
 _IDENTITY = {f"/api/{name}": name for name in ("certlogin", "login", "keepAlive", "logout")}
 _LOGINS = ("certlogin", "login")

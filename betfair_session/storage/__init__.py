@@ -7,8 +7,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from betfair_session.deadline import interruption, run_within
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process.threads import interruption, run_within
 
 from .location import (
     AZURE,

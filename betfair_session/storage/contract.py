@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from betfair_session.closing import Closable
 from betfair_session.exceptions import StoreError
+from betfair_session.process.closing import Closable
+from betfair_session.process.value import Value
 from betfair_session.secret import SecretBytes
-from betfair_session.value import Value
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""

@@ -9,12 +9,12 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process.once import Once
 from betfair_session.tokens import blank
 
 from .contract import StoredObject, TokenStore
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX, redact
-from .once import Once
 from .verdict import (
     Altered,
     NoCredentials,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from betfair_session.deadline import interruption, is_ending
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -18,6 +17,7 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
+from betfair_session.process.threads import interruption, is_ending
 
 from .contract import VersionConflict
 

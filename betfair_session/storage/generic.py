@@ -12,9 +12,9 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from betfair_session.deadline import run_within
 from betfair_session.exceptions import ConfigurationError, StoreError
-from betfair_session.forking import ForkSafeLock
+from betfair_session.process.forks import ForkSafeLock
+from betfair_session.process.threads import run_within
 
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt

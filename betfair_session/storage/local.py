@@ -27,12 +27,12 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
+from betfair_session.process.once import Lane, OutOfTime
 
 from . import local_files as files
 from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt
 from .location import LOCK_SUFFIX
-from .once import Lane, OutOfTime
 from .options import check_options
 
 if TYPE_CHECKING:

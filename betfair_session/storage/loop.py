@@ -18,10 +18,9 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from betfair_session.deadline import fill, start
 from betfair_session.exceptions import ConfigurationError
-
-from .once import Once, OutOfTime
+from betfair_session.process.once import Once, OutOfTime
+from betfair_session.process.threads import fill, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

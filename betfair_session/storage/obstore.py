@@ -14,15 +14,15 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from betfair_session.deadline import interruption
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process.once import Once, OutOfTime
+from betfair_session.process.threads import interruption
 
 from .contract import MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .location import is_amazon
 from .obstore_config import complete, endpoint_of, named_endpoint, translate
 from .obstore_errors import understanding
-from .once import Once, OutOfTime
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class ObstoreStore(DriverStore):
 
             import requests
 
-            from betfair_session.transport import on_its_own
+            from betfair_session.betfair.transport import on_its_own
 
             config = self._driver(timeout)(_USUAL).config
             with requests.head(

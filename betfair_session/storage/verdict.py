@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.network import chain
-from betfair_session.value import Value
+from betfair_session.process.causes import chain
+from betfair_session.process.value import Value
 
 from .faults import (
     ADVICE,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from login.script import go_on
 
-from betfair_session.clocks import Clock
 from betfair_session.events import Reporter
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do
 from betfair_session.login.account import Account
 from betfair_session.login.runner import Runner
+from betfair_session.process.clocks import Clock
+from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret
-from betfair_session.trust import Trust
 
 from .memory import KEY
 from .where import phase, position

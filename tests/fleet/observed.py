@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from betfair_session import IdentityClient
-from betfair_session.clocks import Clock
+from betfair_session.process.clocks import Clock
 from betfair_session.storage.contract import StoredObject, TokenStore
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from servers.s3 import read_models_once
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
-from betfair_session.clocks import SYSTEM_CLOCK
 from betfair_session.login import runner as runner_module
+from betfair_session.process.clocks import SYSTEM_CLOCK
 from fleet.job import Job, Outcome
 from fleet.observed import ObservedClient, ObservedStore, Points, WrongClock
 

@@ -11,9 +11,10 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from betfair_session.arguments import https_base
+from betfair_session.betfair.endpoint import Endpoint
 from betfair_session.cli.parser import parse
 from betfair_session.dotenv import parse_dotenv
-from betfair_session.endpoint import Endpoint, https_base
 from betfair_session.environment import Environment
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
@@ -175,7 +176,7 @@ def stretched(data: bytes) -> None:
 
 
 def _shown(content: bytes) -> None:
-    from betfair_session.answer import Answer
+    from betfair_session.betfair.answer import Answer
     from betfair_session.storage.verdict import clean
 
     clean(content.decode("utf-8", "replace"))

@@ -7,11 +7,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.answer import EXCERPT, Answer
-from betfair_session.answers import read_certlogin, read_login, read_session
-from betfair_session.betting import session_is_invalid
-from betfair_session.endpoint import Endpoint
+from betfair_session.betfair.answer import EXCERPT, Answer
+from betfair_session.betfair.answers import read_certlogin, read_login, read_session
+from betfair_session.betfair.endpoint import Endpoint
 from betfair_session.exceptions import BetfairSessionError, IdentityError
+from betfair_session.exchange.betting import session_is_invalid
 from betfair_session.secret import Secret
 from betfair_session.storage.errors import Operation, attempt, explain
 from betfair_session.storage.obstore_errors import understanding

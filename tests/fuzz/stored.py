@@ -11,13 +11,10 @@ from login.script import Play
 
 from betfair_session import LeaseSettings
 from betfair_session.cli.words import login_document, login_words
-from betfair_session.exceptions import (
-    BetfairSessionError,
-    NotATokenError,
-)
-from betfair_session.inspection import inspect, inspect_login
+from betfair_session.exceptions import BetfairSessionError, NotATokenError
 from betfair_session.login import lock as locks
 from betfair_session.login.errors import Errors
+from betfair_session.login.inspection import inspect, inspect_login
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.storage import open_store

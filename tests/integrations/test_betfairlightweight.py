@@ -13,14 +13,10 @@ import pytest
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
 
-from betfair_session import (
-    ConfigurationError,
-    IdentityClient,
-    SessionManager,
-)
+from betfair_session import ConfigurationError, IdentityClient, SessionManager
+from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.integrations import betfairlightweight as integration
 from betfair_session.integrations.betfairlightweight import APIClient
-from betfair_session.jurisdictions import JURISDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ import betfairlightweight
 import pytest
 
 from betfair_session import IdentityClient, SessionManager
+from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.integrations.betfairlightweight import APIClient
-from betfair_session.jurisdictions import JURISDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,8 +192,8 @@ def test_an_italian_session_lives_through_hours_of_looks(
         now += seconds
         sandbox.advance(seconds)
 
-    monkeypatch.setattr("betfair_session.clocks.steady", lambda: now)
-    monkeypatch.setattr("betfair_session.clocks.wall", lambda: 1e9 + now)
+    monkeypatch.setattr("betfair_session.process.clocks.steady", lambda: now)
+    monkeypatch.setattr("betfair_session.process.clocks.wall", lambda: 1e9 + now)
     sandbox.configure(session_seconds=20 * 60)
     framework = flumine.Flumine(client=BetfairClient(trading, order_stream=False))
     interval = longest_gap(trading, 0).total_seconds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from betfair_session.clocks import Clock
+from betfair_session.process.clocks import Clock
 from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
 
 

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from betfair_session import (
-    IdentityUnavailable,
-    LoginRefused,
-    StoreUnavailable,
-    StoreWriteError,
-)
+from betfair_session import IdentityUnavailable, LoginRefused, StoreUnavailable, StoreWriteError
 from betfair_session.login import lock as locks
 from betfair_session.login.errors import Errors
 from betfair_session.storage.contract import VersionConflict

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from betfair_session import BetfairSessionError, NotATokenError, StoreUnavailable, StoreWriteError
-from betfair_session.clocks import SYSTEM_CLOCK
 from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
 from betfair_session.login.account import Account
@@ -18,10 +17,11 @@ from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.login.runner import Runner, owner_name
 from betfair_session.login.settings import LeaseSettings
+from betfair_session.process.clocks import SYSTEM_CLOCK
+from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret
 from betfair_session.storage.contract import StoredObject, VersionConflict
 from betfair_session.tokens import fingerprint
-from betfair_session.trust import Trust
 
 from . import messages as m
 from .script import Play

@@ -14,8 +14,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from betfair_session import StoreUnavailable, StoreWriteError
+from betfair_session.process.once import OutOfTime
 from betfair_session.storage.contract import VersionConflict
-from betfair_session.storage.once import OutOfTime
 from storage.calls import failure
 from storage.contract import Basics, Concurrency, Deletions, Races, Whole
 from storage.permissions import Buckets

@@ -21,14 +21,10 @@ from s3fs import S3FileSystem
 from servers.process import poll
 
 from betfair_session import ConfigurationError, StoreUnavailable
-from betfair_session.deadline import NoThreadError
-from betfair_session.storage import (
-    local_files,
-    loop as loops,
-    obstore,
-    once as onces,
-    open_store,
-)
+from betfair_session.process import once as onces
+from betfair_session.process.once import Once, OutOfTime
+from betfair_session.process.threads import NoThreadError
+from betfair_session.storage import local_files, loop as loops, obstore, open_store
 from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.errors import Operation, _landed
@@ -38,7 +34,6 @@ from betfair_session.storage.loop_driver import LoopStore
 from betfair_session.storage.obstore import ObstoreStore
 from betfair_session.storage.obstore_config import endpoint_of
 from betfair_session.storage.obstore_errors import understood
-from betfair_session.storage.once import Once, OutOfTime
 from betfair_session.storage.verdict import NoCredentials, Refusal, judge
 from storage.surroundings import in_a_child
 

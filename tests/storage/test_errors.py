@@ -16,8 +16,8 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from botocore.exceptions import ClientError, HTTPClientError, ProxyConnectionError
 from urllib3.exceptions import ConnectTimeoutError
 
+from betfair_session.betfair.network import never_left
 from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUnavailable
-from betfair_session.network import never_left
 from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.faults import Sent
 from betfair_session.storage.s3 import S3Store

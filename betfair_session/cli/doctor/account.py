@@ -12,7 +12,7 @@ from betfair_session.exceptions import BetfairSessionError, ExchangeError, Sessi
 from .findings import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
-    from betfair_session.identity import IdentityClient
+    from betfair_session.betfair.identity import IdentityClient
     from betfair_session.secret import Secret
     from betfair_session.session import Session
     from betfair_session.storage.contract import TokenStore
@@ -80,7 +80,7 @@ def examine_token(
 def _whose(
     settings: Settings, stored: _AsStored, *, api_url: str | None, seconds: float
 ) -> Finding:
-    from betfair_session.exchange import Exchange
+    from betfair_session.exchange.client import Exchange
 
     verify = settings.get("BETFAIR_CA_BUNDLE") or True
     try:

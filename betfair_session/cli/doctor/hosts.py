@@ -11,24 +11,25 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from betfair_session.answers import cannot_tell, read_session
-from betfair_session.endpoint import Endpoint, https_base
+from betfair_session.arguments import checked_verify, https_base
+from betfair_session.betfair.answers import cannot_tell, read_session
+from betfair_session.betfair.endpoint import Endpoint
+from betfair_session.betfair.jurisdictions import jurisdiction
+from betfair_session.betfair.transport import NoAnswerError, Transport
 from betfair_session.exceptions import (
     BetfairSessionError,
     Blocked,
     ConfigurationError,
     IdentityUnavailable,
 )
-from betfair_session.jurisdictions import jurisdiction
 from betfair_session.secret import Secret
 from betfair_session.storage.driver import DriverStore
-from betfair_session.transport import NoAnswerError, Transport, checked_verify
 
 from .findings import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
-    from betfair_session.answer import Answer
-    from betfair_session.jurisdictions import Jurisdiction
+    from betfair_session.betfair.answer import Answer
+    from betfair_session.betfair.jurisdictions import Jurisdiction
     from betfair_session.storage.contract import TokenStore
 
     from .settings import Settings
@@ -151,7 +152,7 @@ def compare_clocks(clocks: list[Clock]) -> Finding:
 def _ask(
     name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, strict: bool
 ) -> tuple[Finding, Clock | None]:
-    from betfair_session.own_requests import OwnSession
+    from betfair_session.betfair.own_requests import OwnSession
 
     dates: list[str] = []
     with OwnSession() as session:

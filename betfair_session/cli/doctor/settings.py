@@ -16,7 +16,7 @@ from betfair_session.secret import ODD_WORDS, Secret, odd
 from .findings import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
-    from betfair_session.identity import IdentityClient
+    from betfair_session.betfair.identity import IdentityClient
 
 _DOTENV = ".env"
 _NAME = "configuration"

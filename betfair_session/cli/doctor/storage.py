@@ -14,8 +14,8 @@ from betfair_session.cli.session import see_directory
 from betfair_session.cli.status import refusal_hint, token_words
 from betfair_session.cli.words import login_words
 from betfair_session.exceptions import BetfairSessionError, StoreError
-from betfair_session.inspection import inspect
 from betfair_session.login import lock as locks
+from betfair_session.login.inspection import inspect
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
@@ -27,7 +27,7 @@ from .hosts import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from betfair_session.inspection import Inspection
+    from betfair_session.login.inspection import Inspection
     from betfair_session.storage.contract import TokenStore
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"

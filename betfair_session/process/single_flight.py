@@ -10,13 +10,14 @@ import time
 from concurrent.futures import Future, InvalidStateError, wait as wait_for
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .deadline import NoThreadError, interruption, start
-from .exceptions import (
+from betfair_session.exceptions import (
     ConfigurationError,
     IdentityUnavailable,
     LoginTimeout,
     StoreUnavailable,
 )
+
+from .threads import NoThreadError, interruption, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .clocks import SYSTEM_CLOCK
-from .login import lock as locks
-from .login.settings import LeaseSettings
-from .storage.location import LOCK_SUFFIX
-from .tokens import fingerprint, is_blank, parse_token
-from .value import Value
+from betfair_session.process.clocks import SYSTEM_CLOCK
+from betfair_session.process.value import Value
+from betfair_session.storage.location import LOCK_SUFFIX
+from betfair_session.tokens import fingerprint, is_blank, parse_token
+
+from . import lock as locks
+from .settings import LeaseSettings
 
 if TYPE_CHECKING:
-    from .login.lock import Lock
-    from .storage.contract import StoredObject, TokenStore
+    from betfair_session.storage.contract import StoredObject, TokenStore
+
+    from .lock import Lock
 
     Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from .exceptions import BetfairSessionError
-from .tokens import parse_token
+from betfair_session.exceptions import BetfairSessionError
+from betfair_session.tokens import parse_token
 
 if TYPE_CHECKING:
-    from .secret import Secret
-    from .storage.contract import StoredObject, TokenStore
+    from betfair_session.secret import Secret
+    from betfair_session.storage.contract import StoredObject, TokenStore
 
 _MARGIN = 1.0  # seconds; HTTP dates are whole ones
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .exceptions import ConfigurationError
-from .value import Value
+from betfair_session.exceptions import ConfigurationError
+from betfair_session.process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,13 +10,21 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from betfair_session.arguments import (
+    checked_handle,
+    checked_proxies,
+    checked_seconds,
+    checked_verify,
+    https_base,
+)
+from betfair_session.betfair.jurisdictions import is_betfairs
+from betfair_session.betfair.network import describe
+from betfair_session.betfair.own_requests import OwnSession
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.process.closing import Closable
+from betfair_session.process.threads import OverrunError, interruption, run_within
+
 from .auth import BetfairAuth
-from .closing import Closable
-from .deadline import OverrunError, interruption, run_within
-from .endpoint import https_base
-from .exceptions import BetfairSessionError, ConfigurationError
-from .jurisdictions import is_betfairs
-from .network import describe
 from .operations import (
     ORDER_SECONDS,
     ORDERS,
@@ -25,11 +33,8 @@ from .operations import (
     only_read,
     with_customer_ref,
 )
-from .own_requests import OwnSession
 from .resending import Budget, ResendingAdapter
 from .results import exchange_error, read_result
-from .session import checked_handle
-from .transport import checked_proxies, checked_seconds, checked_verify
 
 if TYPE_CHECKING:
     import os
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from .session import Session
+    from betfair_session.session import Session
 
 
 _NUMBERS = itertools.count(1)

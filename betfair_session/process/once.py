@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from betfair_session.deadline import NoThreadError, OverrunError, fill, start
+from .threads import NoThreadError, OverrunError, fill, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

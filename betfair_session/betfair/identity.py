@@ -7,23 +7,19 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from . import clocks
-from .certificates import Certificate
-from .closing import Closable
-from .deadline import interruption
-from .endpoint import Endpoint, https_base
-from .exceptions import ConfigurationError, IdentityUnavailable
+from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
+from betfair_session.certificates import Certificate
+from betfair_session.exceptions import ConfigurationError, IdentityUnavailable
+from betfair_session.process import clocks
+from betfair_session.process.closing import Closable
+from betfair_session.process.threads import interruption
+from betfair_session.process.value import Value
+from betfair_session.secret import Secret, check_credential
+from betfair_session.tokens import is_token
+
+from .endpoint import Endpoint
 from .jurisdictions import jurisdiction as find_jurisdiction
-from .secret import Secret, check_credential
-from .tokens import is_token
-from .transport import (
-    NoAnswerError,
-    Transport,
-    checked_proxies,
-    checked_seconds,
-    checked_verify,
-)
-from .value import Value
+from .transport import NoAnswerError, Transport
 
 if TYPE_CHECKING:
     import os
@@ -32,13 +28,14 @@ if TYPE_CHECKING:
 
     import requests
 
+    from betfair_session.certificates.source import StrPath
+    from betfair_session.process.clocks import Times
+
     from .answer import Answer
-    from .certificates.source import StrPath
-    from .clocks import Times
     from .jurisdictions import Jurisdiction
     from .transport import Sendable
 
-_log = logging.getLogger("betfair_session.identity")
+_log = logging.getLogger("betfair_session.betfair.identity")
 
 
 class Check(Value):
@@ -97,7 +94,7 @@ class IdentityClient(Closable):
             app_key: the application key, sent as X-Application.
             certificate: the client certificate for logins: a (crt, key) pair of paths, the path of
                 a .pem or .p12, bytes, or a Certificate. None for a client that never logs in.
-            jurisdiction: whose hosts to use, a name from `betfair_session.jurisdictions`.
+            jurisdiction: whose hosts to use, a name from `betfair_session.betfair.jurisdictions`.
             identity_url: base of login, keepAlive and logout in place of the jurisdiction's, such
                 as "https://localhost:8443/api/".
             identity_cert_url: base of certlogin in place of the jurisdiction's.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .exceptions import ConfigurationError
+from betfair_session.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     import requests

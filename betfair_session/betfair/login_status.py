@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .value import Value
+from betfair_session.process.value import Value
 
 __all__ = ["LoginStatus", "describe", "known_codes", "wait_after"]
 

@@ -9,8 +9,9 @@ import json
 import re
 from typing import Any
 
+from betfair_session.exceptions import ExchangeError
+
 from .betting import error_code
-from .exceptions import ExchangeError
 from .operations import only_read
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)

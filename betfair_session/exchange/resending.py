@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from . import clocks
-from .deadline import interruption
-from .network import never_left
+from betfair_session.betfair.network import never_left
+from betfair_session.betfair.own_requests import OwnAdapter
+from betfair_session.betfair.transport import ATTEMPTS, CONNECT_TIMEOUT
+from betfair_session.process import clocks
+from betfair_session.process.threads import interruption
+
 from .operations import called, only_read
-from .own_requests import OwnAdapter
-from .transport import ATTEMPTS, CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response

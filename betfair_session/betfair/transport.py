@@ -6,17 +6,16 @@ this module: a failure is told in words.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import clocks
-from .deadline import OverrunError, interruption, run_within
-from .exceptions import BetfairSessionError, ConfigurationError
-from .forking import ForkSafeLock
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.process import clocks
+from betfair_session.process.forks import ForkSafeLock
+from betfair_session.process.threads import OverrunError, interruption, run_within
+from betfair_session.secret import Secret
+
 from .network import describe, never_left
-from .secret import Secret
 
 if TYPE_CHECKING:
     import ssl
@@ -32,99 +31,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 3.05
 """Seconds for one connection attempt; TCP repeats a lost first packet after 3."""
 
-_LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
-
-_YEAR = 366 * 86_400.0
-"""Seconds; Python's own waits overflow at some point beyond."""
 
 ATTEMPTS = 3
 """How often a request that may be repeated is sent at most."""
-
-
-def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa: FBT001 - requests' own name and kind
-    """Check what a caller gave to verify servers by.
-
-    Args:
-        verify: True, or the path of a CA bundle.
-
-    Returns:
-        The same, as requests takes it.
-
-    Raises:
-        ConfigurationError: it would switch the verification off, or it is no file that can be read.
-    """
-    if not verify or not isinstance(verify, bool | str | os.PathLike):
-        message = "verify must be True or the path of a CA bundle: TLS is always verified"
-        raise ConfigurationError(message, argument="verify")
-    verify = verify if isinstance(verify, bool) else os.path.expanduser(os.fspath(verify))
-    if isinstance(verify, str) and not os.path.exists(verify):
-        message = f"the CA bundle {verify!r} does not exist"
-        raise ConfigurationError(message, argument="verify")
-    if isinstance(verify, str) and not os.path.isdir(verify):
-        _check_bundle(verify)
-    return verify
-
-
-def _check_bundle(path: str) -> None:
-    """See that a CA bundle can be read: later it would look as if Betfair had not answered."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_LONGEST_BUNDLE)
-    except OSError as error:
-        problem = f"the CA bundle {path!r} cannot be read: {error.strerror}"
-    else:
-        if b"CERTIFICATE-----" in content:
-            return
-        problem = f"the CA bundle {path!r} holds no certificate in PEM form"
-    raise ConfigurationError(problem, argument="verify")
-
-
-def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    """Check proxies that a caller gave.
-
-    Args:
-        proxies: a mapping as in requests, or None.
-
-    Returns:
-        The same.
-
-    Raises:
-        ConfigurationError: it is no mapping of texts. It may hold a password, so it is not shown.
-    """
-    if proxies is None:
-        return None
-    with contextlib.suppress(TypeError, ValueError):
-        # None means none for that scheme, to requests.
-        if all(
-            isinstance(scheme, str) and isinstance(url, str | None)
-            for scheme, url in dict(proxies).items()
-        ):
-            return proxies
-    message = 'proxies must be a mapping, such as {"https": "http://proxy:3128"}'
-    raise ConfigurationError(message)
-
-
-def checked_seconds(value: float, name: str = "timeout") -> float:
-    """Check a time that a caller gave in seconds.
-
-    Args:
-        value: the time.
-        name: the argument's name, for the error.
-
-    Returns:
-        The same; a year for anything longer.
-
-    Raises:
-        ConfigurationError: it is no number, not above 0, or has no end.
-    """
-    # Whatever is a number to somebody, such as a Decimal; no text and no timedelta.
-    seconds = 0.0
-    with contextlib.suppress(ArithmeticError, TypeError, ValueError):
-        seconds = float(value) if hasattr(value, "__float__") else 0.0
-    if not 0 < seconds < float("inf"):
-        message = f"{name} must be a number of seconds above 0, such as 20"
-        raise ConfigurationError(message)
-    return min(seconds, _YEAR)
 
 
 class NoAnswerError(Exception):

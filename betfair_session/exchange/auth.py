@@ -15,20 +15,21 @@ from urllib.parse import urlsplit
 
 from requests.auth import AuthBase
 
-from . import clocks
+from betfair_session.arguments import checked_handle
+from betfair_session.betfair.jurisdictions import JURISDICTIONS
+from betfair_session.exceptions import ConfigurationError, SessionRejected
+from betfair_session.process import clocks
+from betfair_session.secret import SecretHeader
+
 from .betting import names_invalid_session
-from .exceptions import ConfigurationError, SessionRejected
-from .jurisdictions import JURISDICTIONS
 from .operations import ORDER_SECONDS, called, change_orders
-from .secret import SecretHeader
-from .session import checked_handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from requests import PreparedRequest, Response
 
-    from .session import Session
+    from betfair_session.session import Session
 
 API_HOSTS = frozenset(
     {

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .exceptions import ConfigurationError
-from .value import Value
+from betfair_session.exceptions import ConfigurationError
+from betfair_session.process.value import Value
 
 __all__ = ["JURISDICTIONS", "Jurisdiction", "jurisdiction"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .secret import Secret
-from .value import Value
+from betfair_session.process.value import Value
+from betfair_session.secret import Secret
 
 MAX_ANSWER = 65_536
 """Bytes of an answer that are read; the longest that Betfair documents is under 1 KiB."""

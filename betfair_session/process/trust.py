@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from betfair_session.secret import Secret
+
 from . import clocks
-from .secret import Secret
 
 if TYPE_CHECKING:
     from .clocks import Times

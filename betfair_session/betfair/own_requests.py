@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 
-from . import clocks
+from betfair_session.process import clocks
 
 if TYPE_CHECKING:
     import ssl

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .exceptions import Blocked, IdentityUnavailable, LoginRefused
-from .secret import ODD_WORDS, Secret, odd
-from .tokens import is_token
+from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
+from betfair_session.secret import ODD_WORDS, Secret, odd
+from betfair_session.tokens import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""Betfair's identity service: how it is asked, and what its answers mean."""

@@ -1,0 +1,1 @@
+"""Calls of Betfair's betting and account APIs with a session token."""

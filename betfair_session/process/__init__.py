@@ -1,0 +1,1 @@
+"""What one process's threads, event loops and forks share."""
