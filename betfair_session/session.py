@@ -194,9 +194,8 @@ class Session:
             IdentityUnavailable: Betfair cannot be asked; the token stays.
             StoreError: the object cannot be read or removed.
         """
-        timeout = self._account.lease.store_deadline
         self._trust.held = NOTHING  # another's token may have taken its place, or none
-        stored = self._store.read(self._key, timeout=timeout)
+        stored = self._store.get(self._key, deadline=self._soon())
         if stored is None:
             return
         where = f"{self._key!r} in {self._store.label}"
@@ -216,7 +215,7 @@ class Session:
             self._reporter.hand_over()
         # Another may have noticed at once and logged in: that token is not ours to remove.
         with contextlib.suppress(VersionConflict):
-            self._store.delete(self._key, stored.version, timeout=timeout)
+            self._store.delete(self._key, stored.version, deadline=self._soon())
             # So that nobody waits for the token that was published there.
             from .login.lock import withdrawn
 
@@ -250,11 +249,15 @@ class Session:
 
     def _change_lock(self, change: Callable[[bytes], bytes | None]) -> None:
         """Rewrite the lock object, if there is one."""
-        key, timeout = self._key + LOCK_SUFFIX, self._account.lease.store_deadline
-        stored = self._store.read(key, timeout=timeout)
+        key = self._key + LOCK_SUFFIX
+        stored = self._store.get(key, deadline=self._soon())
         content = None if stored is None else change(stored.content)
         if stored is not None and content is not None:
-            self._store.replace_if_version(key, content, stored.version, timeout=timeout)
+            self._store.put(key, content, stored.version, deadline=self._soon())
+
+    def _soon(self) -> float:
+        """Return when one call of the store, begun now, gives up."""
+        return time.monotonic() + self._account.lease.store_deadline
 
     def _renewed(self, refused: Secret) -> str | None:
         """Return the token that has taken a rejected one's place in this process already."""
@@ -285,8 +288,8 @@ class Session:
         if not self._trust.shared:
             return self._ask(deadline)
         began, looked, window = time.monotonic(), clocks.now(), self._trust.window
-        timeout = min(self._account.lease.store_deadline, max(deadline - began, 1.0))
-        look = glance(self._store, self._key, within=window, timeout=timeout)
+        soon = min(self._soon(), max(deadline, began + 1.0))
+        look = glance(self._store, self._key, within=window, deadline=soon)
         since = clocks.later(looked, -look.age)
         # Its window may have ended since it was looked at.
         late = clocks.passed(since) >= window
@@ -303,9 +306,9 @@ class Session:
         held, began = Secret(self._trust.held.token), time.monotonic()
         if held and seen is None:
             # Half of the time, so that some is left to ask Betfair.
-            timeout = min(self._account.lease.store_deadline, max((deadline - began) / 2, 0.1))
+            soon = min(self._soon(), began + max((deadline - began) / 2, 0.1))
             try:
-                seen = (self._store.read(self._key, timeout=timeout),)
+                seen = (self._store.get(self._key, deadline=soon),)
             except BetfairSessionError as error:
                 kept = self._kept(held, deadline) if isinstance(error, StoreError) else None
                 if kept is not None:

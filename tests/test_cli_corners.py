@@ -11,6 +11,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from within import within
 
 from betfair_session import IdentityUnavailable, StoreUnavailable, from_env
 from betfair_session.betfair.answer import Answer
@@ -23,7 +24,7 @@ from betfair_session.login import lock as locks
 from betfair_session.login.inspection import inspect
 from betfair_session.sandbox import SandboxError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ANY, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,12 +199,12 @@ def test_status_says_whose_clock_it_goes_by() -> None:
     """A store may not tell the time; the lock still does."""
     store = open_store("memory://clockless")
     lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
-    store.replace(f"{KEY}.login", locks.encode(lock), timeout=5)
+    store.put(f"{KEY}.login", locks.encode(lock), ANY, deadline=within(5))
     found = inspect(store, KEY, timeout=5).but(clock=False)
     text = status._text(store, KEY, found)
     assert "clock     this machine's; the store does not tell its own" in text.splitlines()
     assert "clock   " not in status._text(store, KEY, found.but(clock=True))
-    store.delete(f"{KEY}.login", timeout=5)
+    store.delete(f"{KEY}.login", deadline=within(5))
 
 
 class Terminal(io.StringIO):
@@ -334,7 +335,7 @@ def test_the_lock_may_be_written_or_not(
 ) -> None:
     """Told without changing one that is there."""
     store = open_store(tmp_path)
-    monkeypatch.setattr(type(store), "create", create)
+    monkeypatch.setattr(type(store), "put", create)
     assert storage.Probe(store, KEY, 5.0)._may_write_lock() is may
 
 

@@ -188,12 +188,12 @@ def outage(session: Session, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPa
     """A store that cannot be read from now on, after a login; undo it to end that."""
     session.token()
 
-    def fail(key: str, *, timeout: float) -> NoReturn:
-        assert 0 < timeout <= 5
+    def fail(key: str, *, deadline: float) -> NoReturn:
+        assert 0 < deadline - time.monotonic() <= 5
         message = "503"
         raise StoreUnavailable(message, key=key, reason="server")
 
-    monkeypatch.setattr(session.store, "read", fail)
+    monkeypatch.setattr(session.store, "get", fail)
     return monkeypatch
 
 
@@ -219,12 +219,12 @@ def test_a_store_that_hangs_leaves_time_to_ask_betfair(
     token = session.token()
     now = [0.0]
 
-    def hang(key: str, *, timeout: float) -> NoReturn:
-        now[0] += timeout
+    def hang(key: str, *, deadline: float) -> NoReturn:
+        now[0] += deadline - time.monotonic()
         message = "no answer"
         raise StoreUnavailable(message, key=key, reason="timeout")
 
-    monkeypatch.setattr(session.store, "read", hang)
+    monkeypatch.setattr(session.store, "get", hang)
     real = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
     sandbox.clear_journal()

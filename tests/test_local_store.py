@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from within import within
 
 from betfair_session.exceptions import (
     ConfigurationError,
@@ -22,7 +23,7 @@ from betfair_session.exceptions import (
     StoreWriteError,
 )
 from betfair_session.storage import local_files, open_store
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
 from betfair_session.storage.local import LocalStore
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _NOBODY = 65534
 
 WRITER = """
-import os, signal, sys
+import time, os, signal, sys
 from betfair_session.storage import local, local_files
 from betfair_session.storage.contract import VersionConflict
 rename = local_files.rename
@@ -43,9 +44,12 @@ def stop_first(temporary, path):
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     rename(temporary, path)
 local_files.rename = stop_first
+from betfair_session.storage.contract import ABSENT, ANY
+def soon():
+    return time.monotonic() + 30
 store = local.LocalStore(sys.argv[1])
 try:
-    store.replace_if_version("k", b"late", store.read("k", timeout=5).version, timeout=30)
+    store.put("k", b"late", store.get("k", deadline=soon()).version, deadline=soon())
 except VersionConflict:
     print("conflict", flush=True)
 else:
@@ -67,13 +71,13 @@ def start_writer(root: Path, signal_name: str) -> subprocess.Popen[str]:
 
 def content(store: LocalStore, key: str = "k") -> bytes | None:
     """Return what is stored."""
-    stored = store.read(key, timeout=5)
+    stored = store.get(key, deadline=within(5))
     return None if stored is None else bytes(stored.content)
 
 
 def version(store: LocalStore, key: str = "k") -> str:
     """Return the stored object's version."""
-    stored = store.read(key, timeout=5)
+    stored = store.get(key, deadline=within(5))
     assert stored is not None
     return stored.version
 
@@ -81,10 +85,10 @@ def version(store: LocalStore, key: str = "k") -> str:
 def test_a_writer_that_thaws_after_another_wrote_does_not_overwrite(tmp_path: Path) -> None:
     """It was frozen after comparing and before renaming, with the directory lock in its hand."""
     store = LocalStore(str(tmp_path))
-    store.create("k", b"old", timeout=5)
+    store.put("k", b"old", ABSENT, deadline=within(5))
     process = start_writer(tmp_path, "SIGSTOP")
     try:
-        store.replace_if_version("k", b"new", version(store), timeout=10)
+        store.put("k", b"new", version(store), deadline=within(10))
     finally:
         os.kill(process.pid, signal.SIGCONT)
         said, _ = process.communicate(timeout=60)
@@ -96,10 +100,10 @@ def test_a_writer_that_thaws_after_another_wrote_does_not_overwrite(tmp_path: Pa
 def test_a_frozen_writer_keeps_nobody_from_writing_in_a_short_time(tmp_path: Path) -> None:
     """It holds the directory lock; a part of the time is spent on queueing for it, no more."""
     store = LocalStore(str(tmp_path))
-    store.create("k", b"old", timeout=5)
+    store.put("k", b"old", ABSENT, deadline=within(5))
     process = start_writer(tmp_path, "SIGSTOP")
     try:
-        store.replace_if_version("k", b"new", version(store), timeout=0.8)
+        store.put("k", b"new", version(store), deadline=within(0.8))
     finally:
         os.kill(process.pid, signal.SIGCONT)
         process.communicate(timeout=60)
@@ -109,7 +113,7 @@ def test_a_frozen_writer_keeps_nobody_from_writing_in_a_short_time(tmp_path: Pat
 def test_a_writer_that_thaws_undisturbed_writes(tmp_path: Path) -> None:
     """Being slow is no fault."""
     store = LocalStore(str(tmp_path))
-    store.create("k", b"old", timeout=5)
+    store.put("k", b"old", ABSENT, deadline=within(5))
     process = start_writer(tmp_path, "SIGSTOP")
     os.kill(process.pid, signal.SIGCONT)
     said, _ = process.communicate(timeout=60)
@@ -120,13 +124,13 @@ def test_a_writer_that_thaws_undisturbed_writes(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
     """The next write of the same key does it, and touches nobody else's files."""
     store = LocalStore(str(tmp_path))
-    store.create("k", b"old", timeout=5)
+    store.put("k", b"old", ABSENT, deadline=within(5))
     start_writer(tmp_path, "SIGKILL").communicate(timeout=60)
     assert len(os.listdir(tmp_path)) == 2
     others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.attrs")
     for name in (*others, ".k.0123456789abcdef.tmp"):  # the last as earlier versions leave it
         (tmp_path / name).touch(0o600)
-    store.replace("k", b"new", timeout=5)
+    store.put("k", b"new", ANY, deadline=within(5))
     assert sorted(os.listdir(tmp_path)) == sorted(["k", *others])
 
 
@@ -143,8 +147,8 @@ def test_a_file_that_vanishes_is_none_that_go_lists(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", look)
-    store.create("k", b"old", timeout=5)
-    store.replace("k", b"new", timeout=5)
+    store.put("k", b"old", ABSENT, deadline=within(5))
+    store.put("k", b"new", ANY, deadline=within(5))
     vanished = seen - set(os.listdir(tmp_path))
     assert len(vanished) == 2
     assert all(name.endswith(".attrs") for name in vanished)
@@ -154,9 +158,9 @@ def test_a_key_of_gos_own_files_is_refused(tmp_path: Path) -> None:
     """On files it would be what the Go library keeps about another token."""
     store = LocalStore(str(tmp_path))
     for call in (
-        lambda: store.read("k.attrs", timeout=5),
-        lambda: store.create("k.attrs", b"x", timeout=5),
-        lambda: store.read("k.attrs.login", timeout=5),
+        lambda: store.get("k.attrs", deadline=within(5)),
+        lambda: store.put("k.attrs", b"x", ABSENT, deadline=within(5)),
+        lambda: store.get("k.attrs.login", deadline=within(5)),
     ):
         with pytest.raises(ConfigurationError):
             call()
@@ -167,12 +171,12 @@ def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     """Short and long content in turn; every read is one of the two, whole."""
     store = LocalStore(str(tmp_path))
     values = [b"a" * 10, b"b" * 1000]
-    store.replace("k", values[0], timeout=5)
+    store.put("k", values[0], ANY, deadline=within(5))
     over = threading.Event()
 
     def write() -> None:
         for number in range(300):
-            store.replace("k", values[number % 2], timeout=5)
+            store.put("k", values[number % 2], ANY, deadline=within(5))
         over.set()
 
     thread = threading.Thread(target=write)
@@ -190,7 +194,7 @@ def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umas
     tmp_path.chmod(0o755)
     before = os.umask(umask)
     try:
-        LocalStore(str(tmp_path / "a" / "b")).create("c/k", b"x", timeout=5)
+        LocalStore(str(tmp_path / "a" / "b")).put("c/k", b"x", ABSENT, deadline=within(5))
     finally:
         os.umask(before)
     for path in ("a", "a/b", "a/b/c"):
@@ -210,15 +214,15 @@ def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
         os.chown(home, *owner)
     store = LocalStore(str(home))
     for key in ("k", "new/k", "k.login"):
-        store.create(key, b"one", timeout=5)
+        store.put(key, b"one", ABSENT, deadline=within(5))
         os.chown(home / key, *owner)  # for a user who is not root
         os.chmod(home / key, 0o664)
-        store.replace_if_version(key, b"two", version(store, key), timeout=5)
+        store.put(key, b"two", version(store, key), deadline=within(5))
         found = (home / key).stat()
         assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (*owner, 0o660)
-        store.replace(key, b"three", timeout=5)
+        store.put(key, b"three", ANY, deadline=within(5))
         assert stat.S_IMODE((home / key).stat().st_mode) == 0o660
-    store.create("other/k", b"one", timeout=5)
+    store.put("other/k", b"one", ABSENT, deadline=within(5))
     if os.geteuid() == 0:
         assert {(path.stat().st_uid, path.stat().st_gid) for path in home.rglob("*")} == {owner}
 
@@ -232,7 +236,7 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
         raise PermissionError
 
     store = LocalStore(str(tmp_path))
-    store.create("k", b"one", timeout=5)
+    store.put("k", b"one", ABSENT, deadline=within(5))
     (tmp_path / "k").chmod(0o660)
     status = os.stat
 
@@ -244,11 +248,11 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
     with monkeypatch.context() as patch:
         patch.setattr(os, "stat", of_another)
         patch.setattr(os, "fchown", refuse)
-        store.replace("k", b"two", timeout=5)
+        store.put("k", b"two", ANY, deadline=within(5))
     assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
     (tmp_path / "k").chmod(0o660)
     tmp_path.chmod(0o1777)
-    store.replace("k", b"three", timeout=5)
+    store.put("k", b"three", ANY, deadline=within(5))
     assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o600
 
 
@@ -265,11 +269,11 @@ def test_a_mount_without_modes_is_found_before_anything_is_stored(
     monkeypatch.setattr(os, "fstat", without_modes)
     store = LocalStore(str(tmp_path))
     with pytest.raises(StoreWriteError, match="allow_world_writable") as caught:
-        store.create("k.login", b"held", timeout=5)
+        store.put("k.login", b"held", ABSENT, deadline=within(5))
     assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
     assert os.listdir(tmp_path) == []
     allowed = LocalStore(str(tmp_path), {"allow_world_writable": True})
-    allowed.create("k.login", b"held", timeout=5)
+    allowed.put("k.login", b"held", ABSENT, deadline=within(5))
     assert content(allowed, "k.login") == b"held"
 
 
@@ -278,7 +282,7 @@ def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k").write_bytes(b"token")
     (tmp_path / "k").chmod(0o666)
     with pytest.raises(StoreUnavailable) as caught:
-        LocalStore(str(tmp_path)).read("k", timeout=5)
+        LocalStore(str(tmp_path)).get("k", deadline=within(5))
     assert str(caught.value) == (
         f"{tmp_path}/k can be written by every user of this machine, so its token cannot be "
         "trusted: chmod 600 it, or set the storage option allow_world_writable if the mount "
@@ -311,8 +315,8 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "k").symlink_to(tmp_path / "elsewhere" / "real")
     store = LocalStore(str(tmp_path))
     assert content(store) is None
-    store.create("k", b"one", timeout=5)
-    store.replace_if_version("k", b"two", version(store), timeout=5)
+    store.put("k", b"one", ABSENT, deadline=within(5))
+    store.put("k", b"two", version(store), deadline=within(5))
     assert (tmp_path / "k").is_symlink()
     assert (tmp_path / "elsewhere" / "real").read_bytes() == b"two"
     assert os.listdir(tmp_path / "elsewhere") == ["real"]
@@ -336,7 +340,7 @@ def test_what_is_no_file_is_refused(
 
     monkeypatch.setattr(os, "open", note)
     with pytest.raises(StoreError, match=r"\(OSError: not a regular file\)"):
-        LocalStore(str(tmp_path)).read("k", timeout=5)
+        LocalStore(str(tmp_path)).get("k", deadline=within(5))
     (descriptor,) = opened
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -347,9 +351,9 @@ def test_a_store_below_a_file_reads_as_empty_and_cannot_be_written(tmp_path: Pat
     (tmp_path / "file").write_text("x")
     store = LocalStore(str(tmp_path / "file"))
     assert content(store) is None
-    store.delete("k", timeout=5)
+    store.delete("k", deadline=within(5))
     with pytest.raises(StoreWriteError) as caught:
-        store.create("k", b"x", timeout=5)
+        store.put("k", b"x", ABSENT, deadline=within(5))
     assert not caught.value.landed
 
 
@@ -363,9 +367,9 @@ def test_without_hard_links_a_name_is_still_taken_once(
 
     monkeypatch.setattr(os, "link", no_links)
     store = LocalStore(str(tmp_path))
-    store.create("k", b"one", timeout=5)
+    store.put("k", b"one", ABSENT, deadline=within(5))
     with pytest.raises(VersionConflict):
-        store.create("k", b"two", timeout=5)
+        store.put("k", b"two", ABSENT, deadline=within(5))
     assert content(store) == b"one"
     assert os.listdir(tmp_path) == ["k"]
 
@@ -381,7 +385,7 @@ def test_without_directory_locks_writers_still_fence_each_other(
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     store = LocalStore(str(tmp_path))
-    store.create("k", b"0", timeout=5)
+    store.put("k", b"0", ABSENT, deadline=within(5))
     for number in range(20):
         seen = version(store)
         start = threading.Barrier(8)
@@ -390,7 +394,7 @@ def test_without_directory_locks_writers_still_fence_each_other(
         def write(writer: int, seen: str = seen, start: threading.Barrier = start) -> None:
             start.wait()
             try:
-                store.replace_if_version("k", b"%d-%d" % (number, writer), seen, timeout=30)  # noqa: B023 - joined below
+                store.put("k", b"%d-%d" % (number, writer), seen, deadline=within(30))  # noqa: B023 - joined below
             except VersionConflict:
                 return
             won.append(writer)  # noqa: B023 - joined below
@@ -406,17 +410,20 @@ def test_without_directory_locks_writers_still_fence_each_other(
 
 
 MOUNTED = """
-import os, sys
+import time, os, sys
 from betfair_session.exceptions import StoreError
 from betfair_session.storage.local import LocalStore
+from betfair_session.storage.contract import ABSENT, ANY
+def soon():
+    return time.monotonic() + 30
 store = LocalStore(sys.argv[1])
-store.create("k", b"x" * 100, timeout=5)
+store.put("k", b"x" * 100, ABSENT, deadline=soon())
 os.system(sys.argv[2])
 try:
-    store.replace("k", b"y" * 4000, timeout=5)
+    store.put("k", b"y" * 4000, ANY, deadline=soon())
 except StoreError as error:
     print(type(error).__name__, error.reason, error.landed)
-same = bytes(store.read("k", timeout=5).content) == b"x" * 100
+same = bytes(store.get("k", deadline=soon()).content) == b"x" * 100
 print(same, sorted(os.listdir(sys.argv[1])))
 """
 
@@ -450,24 +457,27 @@ def test_a_disk_that_is_full_or_read_only_keeps_the_old_content(
 
 
 UNREPLACEABLE = """
-import os, subprocess, sys
+import time, os, subprocess, sys
 from betfair_session.exceptions import StoreError
 from betfair_session.storage.local import LocalStore
+from betfair_session.storage.contract import ABSENT, ANY
+def soon():
+    return time.monotonic() + 30
 store = LocalStore(sys.argv[1])
 for key in ("a k", "a k.login"):
-    store.create(key, b"x", timeout=5)
+    store.put(key, b"x", ABSENT, deadline=soon())
 subprocess.run(["sh", "-c", sys.argv[2]], cwd=sys.argv[1], check=True)
-version = store.read("a k.login", timeout=5).version
+version = store.get("a k.login", deadline=soon()).version
 for write in (
-    lambda: store.replace_if_version("a k.login", b"held", version, timeout=5),
-    lambda: store.replace("a k", b"y", timeout=5),
+    lambda: store.put("a k.login", b"held", version, deadline=soon()),
+    lambda: store.put("a k", b"y", ANY, deadline=soon()),
 ):
     try:
         write()
     except StoreError as error:
         print(type(error).__name__, error.reason, error.landed, error.key)
-print(*(bytes(store.read(key, timeout=5).content).decode() for key in ("a k", "a k.login")))
-store.create("other.login", b"held", timeout=5)
+print(*(bytes(store.get(key, deadline=soon()).content).decode() for key in ("a k", "a k.login")))
+store.put("other.login", b"held", ABSENT, deadline=soon())
 """
 
 
@@ -505,7 +515,7 @@ def test_an_immutable_token_keeps_the_lock_from_being_taken(
     """Or an append-only one, or such a directory; where root alone may set it, the flag is told."""
     store = LocalStore(str(tmp_path))
     for key in ("k", "k.login"):
-        store.create(key, b"x", timeout=5)
+        store.put(key, b"x", ABSENT, deadline=within(5))
     seen = version(store, "k.login")
     target = str(tmp_path / where)
     command = ["chattr", f"+{flag}", target]
@@ -514,7 +524,7 @@ def test_an_immutable_token_keeps_the_lock_from_being_taken(
         monkeypatch.setattr("fcntl.ioctl", lambda *_: struct.pack("l", number))
     try:
         with pytest.raises(StoreWriteError) as caught:
-            store.replace_if_version("k.login", b"held", seen, timeout=5)
+            store.put("k.login", b"held", seen, deadline=within(5))
     finally:
         subprocess.run(["chattr", f"-{flag}", target], capture_output=True, check=False)
     assert (caught.value.reason, caught.value.landed, caught.value.key) == ("read-only", False, "k")
@@ -526,16 +536,16 @@ def test_another_users_token_in_a_sticky_directory_keeps_the_lock_from_being_tak
 ) -> None:
     """As below /tmp; the owner of the file or of the directory may replace it, and root."""
     store = LocalStore(str(tmp_path))
-    store.create("k", b"x", timeout=5)
+    store.put("k", b"x", ABSENT, deadline=within(5))
     tmp_path.chmod(0o1777)
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
         with pytest.raises(StoreWriteError) as caught:
-            store.create("k.login", b"held", timeout=5)
-        store.create("other.login", b"held", timeout=5)
+            store.put("k.login", b"held", ABSENT, deadline=within(5))
+        store.put("other.login", b"held", ABSENT, deadline=within(5))
     assert (caught.value.reason, caught.value.landed, caught.value.key) == ("forbidden", False, "k")
     assert content(store, "k.login") is None
-    store.create("k.login", b"held", timeout=5)
+    store.put("k.login", b"held", ABSENT, deadline=within(5))
 
 
 class Mount:
@@ -577,12 +587,12 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     """However often it is tried; when it is back, all goes on, and nothing is written late."""
     mount = Mount(tmp_path, monkeypatch)
     store = LocalStore(str(tmp_path))
-    store.create("k", b"old", timeout=5)
+    store.put("k", b"old", ABSENT, deadline=within(5))
     seen = version(store)
     writes: list[Callable[[], object]] = [
-        lambda: store.replace("k", b"late", timeout=0.1),
-        lambda: store.replace_if_version("k", b"late", seen, timeout=0.1),
-        lambda: store.create("new", b"late", timeout=0.1),
+        lambda: store.put("k", b"late", ANY, deadline=within(0.1)),
+        lambda: store.put("k", b"late", seen, deadline=within(0.1)),
+        lambda: store.put("new", b"late", ABSENT, deadline=within(0.1)),
     ]
     for write in writes:
         with mount.hanging():
@@ -592,7 +602,7 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
             assert mount.reached.wait(60)
             for _ in range(3):
                 with pytest.raises(StoreUnavailable) as caught:
-                    store.read("k", timeout=0.01)
+                    store.get("k", deadline=within(0.01))
                 assert (caught.value.reason, caught.value.landed) == ("timeout", False)
             assert mount.waiting == 1
         assert (content(store), content(store, "new")) == (b"old", None)
@@ -605,7 +615,7 @@ def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
     """As at the exit of the interpreter; most mounts never hang."""
     store = LocalStore(str(tmp_path))
     with no_threads():
-        store.create("k", b"content", timeout=5)
+        store.put("k", b"content", ABSENT, deadline=within(5))
         assert content(store) == b"content"
 
 
@@ -633,9 +643,9 @@ def test_a_disk_is_known_and_costs_no_thread(
 def test_the_time_is_the_file_systems_own(tmp_path: Path) -> None:
     """It agrees with the time of a file just written, and leaves nothing behind."""
     store = LocalStore(str(tmp_path))
-    store.create("k", b"x", timeout=5)
-    stored = store.read("k", timeout=5)
-    now = store.server_now(timeout=5)
+    store.put("k", b"x", ABSENT, deadline=within(5))
+    stored = store.get("k", deadline=within(5))
+    now = store.server_now(deadline=within(5))
     assert stored is not None
     assert stored.modified is not None
     assert now is not None
@@ -644,7 +654,7 @@ def test_the_time_is_the_file_systems_own(tmp_path: Path) -> None:
     assert named is not None
     assert named >= now
     assert os.listdir(tmp_path) == ["k"]
-    assert LocalStore(str(tmp_path / "none")).server_now(timeout=5) is None
+    assert LocalStore(str(tmp_path / "none")).server_now(deadline=within(5)) is None
 
 
 def test_a_path_may_be_a_url_or_start_at_home(
@@ -652,9 +662,9 @@ def test_a_path_may_be_a_url_or_start_at_home(
 ) -> None:
     """All of them name the same directory."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    open_store(tmp_path / "d").create("k", b"x", timeout=5)
+    open_store(tmp_path / "d").put("k", b"x", ABSENT, deadline=within(5))
     for place in (str(tmp_path / "d"), f"file://{tmp_path}/d", f"local://{tmp_path}/d/", "~/d"):
-        stored = open_store(place).read("k", timeout=5)
+        stored = open_store(place).get("k", deadline=within(5))
         assert stored is not None
         assert stored.content == b"x"
 
@@ -684,18 +694,21 @@ def test_a_relative_path_needs_a_working_directory(
 
 
 CROWDED = """
-import os, resource, sys
+import time, os, resource, sys
 from betfair_session.exceptions import StoreUnavailable
 from betfair_session.storage.local import LocalStore
+from betfair_session.storage.contract import ABSENT, ANY
+def soon():
+    return time.monotonic() + 30
 store = LocalStore(sys.argv[1])
-store.create("k", b"x", timeout=5)
+store.put("k", b"x", ABSENT, deadline=soon())
 usual = resource.getrlimit(resource.RLIMIT_NOFILE)
 free = os.dup(0)
 os.close(free)
 def read_in_a_crowd():
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, usual[1]))
     try:
-        store.read("k", timeout=5)
+        store.get("k", deadline=soon())
     except StoreUnavailable as error:
         message = str(error)
     finally:
@@ -706,10 +719,10 @@ def error_words(message):
 read_in_a_crowd()
 os.mkdir(os.path.join(sys.argv[1], "d"))
 try:
-    store.read("d", timeout=5)
+    store.get("d", deadline=soon())
 except StoreUnavailable:
     read_in_a_crowd()
-print(store.read("k", timeout=5) is not None)
+print(store.get("k", deadline=soon()) is not None)
 """
 
 
@@ -740,5 +753,5 @@ def test_a_directory_that_another_makes_just_then_is_used(
 
     monkeypatch.setattr("betfair_session.storage.local.os.path.isdir", look_and_be_late)
     store = LocalStore(str(tmp_path / "a"))
-    store.create("k", b"first", timeout=5)
+    store.put("k", b"first", ABSENT, deadline=within(5))
     assert content(store) == b"first"

@@ -32,7 +32,7 @@ from betfair_session import (
 from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.session import _unless_older
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from betfair_session import Session
     from betfair_session.sandbox import Sandbox
-    from betfair_session.storage.contract import StoredObject, TokenStore
+    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
 KEY = "session.token"
 UNKNOWN = "A" * 43 + "="
@@ -426,12 +426,12 @@ class Busy(Around):
         super().__init__(store)
         self.times = times
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read, then write the same in other bytes."""
-        stored = self._store.read(key, timeout=timeout)
+        stored = self._store.get(key, deadline=deadline)
         if stored is not None and self.times and key.endswith(".login"):
             self.times -= 1
-            self._store.replace(key, bytes(stored.content) + b" ", timeout=timeout)
+            self._store.put(key, bytes(stored.content) + b" ", ANY, deadline=deadline)
         return stored
 
 
@@ -746,7 +746,7 @@ def test_a_logout_is_done_although_the_lock_changed_meanwhile(
         message = "changed"
         raise VersionConflict(message, store="s", key="k", reason="conflict")
 
-    monkeypatch.setattr(session.store, "replace_if_version", conflict)
+    monkeypatch.setattr(session.store, "put", conflict)
     session.logout()
     assert sandbox.sessions() == []
     assert not (tmp_path / KEY).exists()
@@ -972,17 +972,11 @@ class Struck(Around):
         self._key = key
         self.strikes = 0
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Strike if it is the token's."""
-        if key == self._key == KEY:
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Strike if the token is created, or the lock replaced."""
+        if key == self._key and (expect is ABSENT) == (key == KEY):
             self._strike()
-        return self._store.create(key, content, timeout=timeout)
-
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Strike if it is the lock's."""
-        if key == self._key != KEY:
-            self._strike()
-        return self._store.replace_if_version(key, content, version, timeout=timeout)
+        return self._store.put(key, content, expect, deadline=deadline)
 
     def _strike(self) -> None:
         self.strikes += 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import requests
+from within import within
 
 from betfair_session import Exchange, IdentityClient, KeepAlive, Session, SessionManager
 from betfair_session.certificates import reading
@@ -99,7 +100,7 @@ def test_a_limit_during_a_question_to_betfair(
     assert caught.value is limit
     struck.result()
     sandbox.release(endpoint)
-    stored = session.store.read(f"{KEY}.login", timeout=5)
+    stored = session.store.get(f"{KEY}.login", deadline=within(5))
     assert stored is not None
     lock = locks.decode(stored.content)
     # A login that may have arrived is respected for a moment by all.
@@ -256,13 +257,13 @@ def test_a_limit_while_something_is_opened_or_read(
     (tmp_path / "client.crt").write_text("")
     client = IdentityClient("key", (tmp_path / "client.crt", tmp_path / "client.crt"))
     calls: dict[str, tuple[str, object, Callable[[], object]]] = {
-        "store": ("storage.run_within", strike, lambda: open_store("memory://x")),
+        "store": ("storage.run_until", strike, lambda: open_store("memory://x")),
         "file": ("certificates.source.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),
         "clock": (
-            "storage.once.Once.get",
+            "process.once.Once.get",
             strike,
-            lambda: open_store("obstore+s3://b").server_now(timeout=5),
+            lambda: open_store("obstore+s3://b").server_now(deadline=within(5)),
         ),
     }
     name, stand_in, call = calls[struck]

@@ -92,7 +92,7 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
             "a store cannot be a dict",
         ),
         (
-            lambda: checked_handle(manager()),  # type: ignore[arg-type] # what is tested
+            lambda: checked_handle(manager()),
             "give a handle, manager.session(store, key), not a SessionManager",
         ),
         (

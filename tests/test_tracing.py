@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from fsspec.asyn import get_loop
 from secrets_shown import everything_in
+from within import within
 
 from betfair_session import (
     Exchange,
@@ -20,7 +21,7 @@ from betfair_session import (
 )
 from betfair_session.betfair.own_requests import OwnSession
 from betfair_session.process.once import Once
-from betfair_session.process.threads import in_a_thread, run_within
+from betfair_session.process.threads import in_a_thread, run_until
 from betfair_session.storage.loop import background_loop, run
 
 if TYPE_CHECKING:
@@ -42,16 +43,16 @@ async def segment() -> str:
 
 
 WAYS: dict[str, Callable[[], str]] = {
-    "a thread with an end": lambda: run_within(60, SEGMENT.get),
+    "a thread with an end": lambda: run_until(within(60), SEGMENT.get),
     "a thread beside an event loop": lambda: asyncio.run(in_a_thread(SEGMENT.get)),
-    "the opening of a driver": lambda: Once[str]().get(SEGMENT.get, timeout=60),
-    "our event loop": lambda: run(background_loop(), segment, timeout=60),
+    "the opening of a driver": lambda: Once[str]().get(SEGMENT.get, deadline=within(60)),
+    "our event loop": lambda: run(background_loop(), segment, deadline=within(60)),
     "our loop's look-ups": lambda: run(
         background_loop(),
         lambda: asyncio.get_running_loop().run_in_executor(None, SEGMENT.get),  # type: ignore[arg-type, return-value] # awaited likewise
-        timeout=60,
+        deadline=within(60),
     ),
-    "fsspec's event loop": lambda: run(get_loop(), segment, timeout=60),
+    "fsspec's event loop": lambda: run(get_loop(), segment, deadline=within(60)),
 }
 
 

@@ -564,14 +564,14 @@ def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
 ) -> None:
     """The lock said that it had just been stored."""
     session, other = (manager(client, sandbox).session(tmp_path, KEY) for _ in range(2))
-    read, slept = session.store.read, list[str]()
+    read, slept = session.store.get, list[str]()
     sandbox.hold("certlogin")
     with ThreadPoolExecutor() as pool:
         leading = pool.submit(other.token)
         sandbox.wait_for("certlogin")
 
-        def read_and_sleep(key: str, *, timeout: float) -> StoredObject | None:
-            stored = read(key, timeout=timeout)
+        def read_and_sleep(key: str, *, deadline: float) -> StoredObject | None:
+            stored = read(key, deadline=deadline)
             if stored and key != KEY and locks.decode(stored.content).state == locks.HELD:
                 sandbox.release("certlogin")
                 leading.result()
@@ -580,7 +580,7 @@ def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
                 hands.sleep(8 * 3600)
             return stored
 
-        monkeypatch.setattr(session.store, "read", read_and_sleep)
+        monkeypatch.setattr(session.store, "get", read_and_sleep)
         token = session.token()
     assert slept
     sandbox.clear_journal()
@@ -598,16 +598,16 @@ def test_what_the_store_said_before_a_sleep_is_not_trusted(
     """The token was young when it was read."""
     old = manager(client, sandbox, share=True).get_session(tmp_path, KEY)
     session = manager(client, sandbox, share=True).session(tmp_path, KEY)
-    read = session.store.read
+    read = session.store.get
 
-    def read_and_sleep(key: str, *, timeout: float) -> StoredObject | None:
-        monkeypatch.setattr(session.store, "read", read)
-        stored = read(key, timeout=timeout)
+    def read_and_sleep(key: str, *, deadline: float) -> StoredObject | None:
+        monkeypatch.setattr(session.store, "get", read)
+        stored = read(key, deadline=deadline)
         sandbox.expire(old)
         hands.sleep(8 * 3600)
         return stored
 
-    monkeypatch.setattr(session.store, "read", read_and_sleep)
+    monkeypatch.setattr(session.store, "get", read_and_sleep)
     assert session.token() != old
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import clocks
 from betfair_session.process.forks import ForkSafeLock
-from betfair_session.process.threads import OverrunError, interruption, run_within
+from betfair_session.process.threads import OverrunError, interruption, run_until
 from betfair_session.secret import Secret
 
 from .network import describe, never_left
@@ -111,8 +111,9 @@ class Transport:
             # To load a certificate takes its time, too, and others may have taken the login over.
             left = seconds - clocks.passed(began)
             if left > 0:
-                return run_within(
-                    left, lambda: self._post(session, url, headers, form, seconds=left)
+                return run_until(
+                    time.monotonic() + left,
+                    lambda: self._post(session, url, headers, form, seconds=left),
                 )
             detail, sent = "no time was left to send the request", False
         except OverrunError:

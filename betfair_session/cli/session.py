@@ -112,7 +112,7 @@ def ask_about(
         "alive" and the token to use; or "dead" or "missing", and None.
     """
     end = time.monotonic() + timeout
-    stored = store.read(key, timeout=min(timeout, _STORE_SECONDS))
+    stored = store.get(key, deadline=min(end, time.monotonic() + _STORE_SECONDS))
     token = parse_token(stored.content, where=f"{key!r} in {store.label}") if stored else None
     if stored is None or token is None:
         return "missing", None
@@ -124,7 +124,8 @@ def ask_about(
         # Betfair has never been seen to rotate a token; if it does, the others need the new one.
         content = SecretBytes(alive.reveal().encode())
         with suppress(VersionConflict):
-            store.replace_if_version(key, content, stored.version, timeout=_STORE_SECONDS)
+            soon = time.monotonic() + _STORE_SECONDS
+            store.put(key, content, stored.version, deadline=soon)
     return "alive", alive
 
 

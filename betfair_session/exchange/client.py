@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from betfair_session.betfair.network import describe
 from betfair_session.betfair.own_requests import OwnSession
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process.closing import Closable
-from betfair_session.process.threads import OverrunError, interruption, run_within
+from betfair_session.process.threads import OverrunError, interruption, run_until
 
 from .auth import BetfairAuth
 from .operations import (
@@ -150,7 +151,8 @@ class Exchange(Closable):
         reads = only_read([name])
         budget = Budget(seconds, resend=reads or name == "placeOrders")
         try:
-            response = run_within(seconds, lambda: self._post(path, body, budget))
+            end = time.monotonic() + seconds
+            response = run_until(end, lambda: self._post(path, body, budget))
         except OverrunError:
             detail = f"it took longer than {seconds:.1f} s"
         except BetfairSessionError as error:

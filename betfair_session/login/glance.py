@@ -34,25 +34,25 @@ class Glance(NamedTuple):
     age: float = 0.0
 
 
-def glance(store: TokenStore, key: str, *, within: float, timeout: float) -> Glance:
+def glance(store: TokenStore, key: str, *, within: float, deadline: float) -> Glance:
     """Read the token object once, and tell whether it was written a moment ago.
 
     Args:
         store: where the token is kept.
         key: its name.
         within: seconds for which a token counts as verified after it was written.
-        timeout: seconds for each call of the store.
+        deadline: when the store's calls give up, seconds by `time.monotonic`.
 
     Returns:
         What was seen; nothing when the store cannot be asked, which is for others to tell.
     """
     seen = None
     with contextlib.suppress(BetfairSessionError):
-        stored = store.read(key, timeout=timeout)
+        stored = store.get(key, deadline=deadline)
         seen = (stored,)
         if stored is None or stored.modified is None:
             return Glance(seen)
-        now = store.server_now(timeout=timeout) if stored.now is None else stored.now
+        now = store.server_now(deadline=deadline) if stored.now is None else stored.now
         token = parse_token(stored.content, where=repr(key))
         # One from the future was written by a clock that is wrong.
         if token and now is not None and now - stored.modified >= -_MARGIN:

@@ -84,8 +84,8 @@ def inspect(
         NotATokenError: the object is somebody's data.
         StoreError: it cannot be read.
     """
-    stored = store.read(key, timeout=timeout)
-    locked = store.read(key + LOCK_SUFFIX, timeout=timeout)
+    stored = store.get(key, deadline=time.monotonic() + timeout)
+    locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
     token = None
     if stored is not None:
         token = parse_token(stored.content, where=f"{key!r} in {store.label}")
@@ -121,7 +121,7 @@ def inspect_login(
     Raises:
         StoreError: it cannot be read.
     """
-    locked = store.read(key + LOCK_SUFFIX, timeout=timeout)
+    locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
     known = _server_time(store, locked, None, timeout)
     return _judge(store, locked, known, settings or LeaseSettings())
 
@@ -131,7 +131,7 @@ def _server_time(
 ) -> float | None:
     """Return the store's own time: out of an answer, or asked for where the driver hides it."""
     told = next((each.now for each in (one, other) if each and each.now is not None), None)
-    return store.server_now(timeout=timeout) if told is None else told
+    return store.server_now(deadline=time.monotonic() + timeout) if told is None else told
 
 
 def _judge(

@@ -21,6 +21,7 @@ from betfair_session.exceptions import (
 )
 from betfair_session.process.clocks import SYSTEM_CLOCK, Clock, later, now
 from betfair_session.secret import Secret, SecretBytes
+from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import blank, fingerprint, is_blank, parse_token
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("betfair_session")
 
-_LAST_MINUTE = 1.0  # seconds that a call of the store gets although the caller's time is up
+_LAST_SECONDS = 1.0  # seconds that a call of the store gets although the caller's time is up
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
 
 
@@ -241,13 +242,13 @@ class Runner:
                 clock.go_on_from(lock.now + passed)
                 return passed
         if not clock.knows:  # only now does the store's clock matter, and the driver hides it
-            clock.note(self._store.server_now(timeout=self._timeout()))
+            clock.note(self._store.server_now(deadline=self._deadline()))
         if stored.modified is None or not clock.knows:
             return None
         return clock.server() - stored.modified
 
     def _read(self, key: str) -> StoredObject | None:
-        stored = self._store.read(key, timeout=self._timeout())
+        stored = self._store.get(key, deadline=self._deadline())
         if stored is not None:
             self._clock.note(stored.now)
         return stored
@@ -259,7 +260,7 @@ class Runner:
         lock = lock.but(boot=boot, up=clock.steady(), now=clock.server())
         content = locks.encode(lock)
         if not effect.shared:
-            return do.Written(self._store.replace(key, content, timeout=self._timeout()))
+            return do.Written(self._store.put(key, content, ANY, deadline=self._deadline()))
         version = self._write(key, content, effect.version)
         return do.Written(version, honest=self._store.atomic)
 
@@ -278,14 +279,13 @@ class Runner:
         return do.Written(version)
 
     def _write(self, key: str, content: bytes, version: str | None) -> str:
-        timeout = self._timeout()
-        if version is None:
-            return self._store.create(key, content, timeout=timeout)
-        return self._store.replace_if_version(key, content, version, timeout=timeout)
+        expect = ABSENT if version is None else version
+        return self._store.put(key, content, expect, deadline=self._deadline())
 
-    def _timeout(self) -> float:
-        left = self.login.deadline - self._clock.mono()
-        return min(self._account.lease.store_deadline, max(left, _LAST_MINUTE))
+    def _deadline(self) -> float:
+        now = self._clock.mono()
+        longest = now + self._account.lease.store_deadline
+        return min(longest, max(self.login.deadline, now + _LAST_SECONDS))
 
     def _wait(self, wait: do.Wait) -> None:
         began = self._clock.mono()

@@ -31,12 +31,13 @@ class Once(Generic[T]):
         self._future: concurrent.futures.Future[T] | None = None
         self._former: T | None = None
 
-    def get(self, make: Callable[[], T], *, timeout: float) -> T:
+    def get(self, make: Callable[[], T], *, deadline: float) -> T:
         """Return what `make` returned, in a thread of its own since it may block.
 
         Args:
             make: called again only after it failed.
-            timeout: seconds; when they are over the making goes on, for the next caller.
+            deadline: until when to wait, seconds by `time.monotonic`; then the making goes on, for
+                the next caller.
 
         Returns:
             The one thing.
@@ -52,7 +53,7 @@ class Once(Generic[T]):
                 future = concurrent.futures.Future()
                 start(partial(fill, future, make))
                 self._future = future  # not before: without a thread it would stay empty for ever
-        if not concurrent.futures.wait([future], max(timeout, 0)).done:
+        if not concurrent.futures.wait([future], max(deadline - time.monotonic(), 0)).done:
             raise OutOfTime
         return future.result()
 
@@ -99,13 +100,13 @@ class Lane:
         # By process: a fork copies no thread.
         self._late: dict[int, list[concurrent.futures.Future[Any]]] = {}
 
-    def run(self, seconds: float, work: Callable[[], T]) -> T:
+    def run(self, deadline: float, work: Callable[[], T]) -> T:
         """Do `work` in a thread of its own, after what was given up and still goes on.
 
         Where no thread can be started, it is done in this one, with no end to it.
 
         Args:
-            seconds: how long to wait, for both.
+            deadline: until when to wait for both, seconds by `time.monotonic`.
             work: what to do; it must bear being abandoned.
 
         Returns:
@@ -116,10 +117,10 @@ class Lane:
             OverrunError: it did not end in time.
             Exception: whatever `work` raised.
         """
-        deadline = time.monotonic() + seconds
         late = self._late.setdefault(os.getpid(), [])
         if late:
-            late[:] = concurrent.futures.wait(late, max(seconds, 0)).not_done
+            left = max(deadline - time.monotonic(), 0)
+            late[:] = concurrent.futures.wait(late, left).not_done
         if late:
             raise OutOfTime
         future: concurrent.futures.Future[T] = concurrent.futures.Future()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -103,14 +104,14 @@ async def in_a_thread(work: Callable[[], _T]) -> _T:
     return await asyncio.wrap_future(future)
 
 
-def run_within(seconds: float, work: Callable[[], _T]) -> _T:
-    """Do `work` in a thread of its own and wait at most `seconds` for it.
+def run_until(deadline: float, work: Callable[[], _T]) -> _T:
+    """Do `work` in a thread of its own and wait for it until `deadline`.
 
     Read time-outs start anew with every byte, and some drivers have none at all, so only another
     thread can promise an end.
 
     Args:
-        seconds: how long to wait.
+        deadline: until when to wait, seconds by `time.monotonic`.
         work: what to do; it must bear being abandoned.
 
     Returns:
@@ -122,7 +123,7 @@ def run_within(seconds: float, work: Callable[[], _T]) -> _T:
         Exception: whatever `work` raised.
     """
     future: Future[_T] = Future()
-    start(partial(fill, future, work)).join(max(seconds, 0))
+    start(partial(fill, future, work)).join(max(deadline - time.monotonic(), 0))
     if not future.done():
         raise OverrunError
     return future.result()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.threads import interruption, run_within
+from betfair_session.process.threads import interruption, run_until
 
 from .location import (
     AZURE,
@@ -169,12 +170,13 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     _check_schemes(url)
     import fsspec
 
+    deadline = time.monotonic() + timeout
     # One of our own: fsspec would keep it for as long as the process lives.
     connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
     try:
         if "::" not in url:  # in a chain each has its own
             check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
-        filesystem, root = run_within(timeout, connect)  # some connect at once, as sshfs's does
+        filesystem, root = run_until(deadline, connect)  # some connect at once, as sshfs's does
     except ConfigurationError as error:
         ours = error
     except Exception as error:  # a driver may raise anything, secrets in it

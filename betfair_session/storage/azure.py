@@ -10,9 +10,10 @@ adlfs does not pass that on when it reads.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .contract import MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .loop import background_loop, own, run
 from .loop_driver import OPENING, LoopStore, proxy_for
@@ -20,6 +21,8 @@ from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .contract import Expect
 
 
 class AzureStore(LoopStore):
@@ -62,7 +65,7 @@ class AzureStore(LoopStore):
             transport.session._retry_connection = False
             return own(filesystem)
 
-        return run(loop, connect, timeout=OPENING)
+        return run(loop, connect, deadline=time.monotonic() + OPENING)
 
     def _lacking(self, driver: Driver | None) -> str:
         # adlfs has made the credential itself: a chain that remembers which of them worked.
@@ -107,30 +110,26 @@ class AzureStore(LoopStore):
         name: str,
         content: bytes,
         timeout: float,
-        *,
-        absent: bool,
-        version: str | None,
+        expect: Expect,
     ) -> str:
         from azure.core import MatchConditions
 
-        condition = (
-            {"etag": version, "match_condition": MatchConditions.IfNotModified} if version else {}
-        )
+        condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
         answer = await self._blob(driver, name).upload_blob(
             content,
-            overwrite=not absent,
+            overwrite=expect is not ABSENT,
             max_concurrency=1,
-            **condition,
+            **(condition if isinstance(expect, str) else {}),
             **self._once(driver, timeout),
         )
         return version_in(answer["etag"])
 
-    async def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
+    async def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> None:
         from azure.core import MatchConditions
 
-        condition = {"etag": version, "match_condition": MatchConditions.IfNotModified}
+        condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
         await self._blob(driver, name).delete_blob(
-            **(condition if version else {}), **self._once(driver, timeout)
+            **({} if expect is ANY else condition), **self._once(driver, timeout)
         )
 
     def _once(self, driver: Driver, timeout: float) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """What the library needs of a place to keep a token in.
 
-Five calls on small objects below one root. The shared login stands on two of them being atomic
-between processes and machines: `create` and `replace_if_version`. A store for which that has been
-shown against real servers says `atomic = True`; any other is used with one login per process only.
+`get`, `put` and `delete` of small objects below one root. The shared login stands on conditional
+writes being atomic between processes and machines. A store for which that has been shown against
+real servers says `atomic = True`; any other is used with one login per process only.
 """
 
 from __future__ import annotations
 
+import enum
 from abc import abstractmethod
+from typing import Literal, TypeAlias
 
 from betfair_session.exceptions import StoreError
 from betfair_session.process.closing import Closable
@@ -18,12 +20,26 @@ MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""
 
 
+class Condition(enum.Enum):
+    """What a write may expect, besides a version."""
+
+    ABSENT = "absent"
+    ANY = "any"
+
+
+ABSENT: Literal[Condition.ABSENT] = Condition.ABSENT
+ANY: Literal[Condition.ANY] = Condition.ANY
+
+Expect: TypeAlias = "str | Condition"
+"""A version, ABSENT or ANY."""
+
+
 class StoredObject(Value):
     """One object as a single request saw it.
 
     Attributes:
         content: its bytes, cut off after MAX_READ + 1.
-        version: opaque; what `replace_if_version` compares. It changes when the content does.
+        version: opaque; what a conditional `put` compares. It changes when the content does.
         modified: the store's own time of the last write, seconds since the epoch, or None.
         now: the store's own time of this answer, seconds since the epoch, or None where the
             driver hides it (then `TokenStore.server_now` finds out).
@@ -50,15 +66,15 @@ class VersionConflict(StoreError):
 class TokenStore(Closable):
     """Small objects below one root, each named by a key.
 
-    Every call takes `timeout`, the seconds after which it gives up. A call that fails raises
-    StoreUnavailable (it could not be asked) or StoreWriteError (it would not write), each with
-    `reason` and `landed`: False only when the request certainly changed nothing. All
+    Every call takes `deadline`, the moment by `time.monotonic` at which it gives up. A call that
+    fails raises StoreUnavailable (it could not be asked) or StoreWriteError (it would not write),
+    each with `reason` and `landed`: False only when the request certainly changed nothing. All
     methods may be called from many threads at once.
 
     Attributes:
         label: the store's URL for people, without credentials.
-        atomic: whether `create` and `replace_if_version` are atomic between processes; it may
-            turn False when the first lock is written.
+        atomic: whether conditional writes are atomic between processes; it may turn False when
+            the first lock is written.
         probe: whether the endpoint may not keep conditions although the driver sends them (an
             S3-compatible server); the first write of a lock tries it out.
         on_this_machine: whether `modified` comes from a machine's own clock, which can be set.
@@ -70,12 +86,12 @@ class TokenStore(Closable):
     on_this_machine: bool = False
 
     @abstractmethod
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read one object in one request, past every cache.
 
         Args:
             key: the object's name below the root.
-            timeout: seconds.
+            deadline: when to give up, seconds by `time.monotonic`.
 
         Returns:
             What the request saw, never a mixture of two writes; None when there is no such object.
@@ -85,69 +101,31 @@ class TokenStore(Closable):
         """
 
     @abstractmethod
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Write an object that must not exist.
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write an object, whole, if what is there is what is expected.
 
-        Atomic where `atomic` is True: of any number of concurrent calls one succeeds.
-
-        Args:
-            key: the object's name below the root.
-            content: at most MAX_READ bytes.
-            timeout: seconds.
-
-        Returns:
-            The new object's version.
-
-        Raises:
-            VersionConflict: the object exists, or a concurrent write has to be asked again.
-            StoreUnavailable: the store could not be asked; look at `landed`.
-            StoreWriteError: the store would not write; look at `landed`.
-        """
-
-    @abstractmethod
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Overwrite an object if it still has `version`.
-
-        Atomic where `atomic` is True: of any number of concurrent calls that name the same version
-        one succeeds.
+        Atomic where `atomic` is True: of any number of concurrent calls that expect the same
+        version, or none, one succeeds. With ANY the last of several stays. (On filesystems outside
+        the vouched ones a reader may see a part.)
 
         Args:
             key: the object's name below the root.
             content: at most MAX_READ bytes.
-            version: what `read`, `create` or `replace_if_version` returned.
-            timeout: seconds.
+            expect: the version that `get` or `put` returned; ABSENT for no object; ANY for
+                whatever is there.
+            deadline: when to give up, seconds by `time.monotonic`.
 
         Returns:
             The new version.
 
         Raises:
-            VersionConflict: the object changed, is gone, or has to be asked again.
+            VersionConflict: the object is another, or a concurrent write has to be asked again.
             StoreUnavailable: the store could not be asked; look at `landed`.
             StoreWriteError: the store would not write; look at `landed`.
         """
 
     @abstractmethod
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Write an object whatever is there; a reader sees the old or the new content, whole.
-
-        The last of several concurrent calls stays. (On filesystems outside the vouched ones a
-        reader may see a part.)
-
-        Args:
-            key: the object's name below the root.
-            content: at most MAX_READ bytes.
-            timeout: seconds.
-
-        Returns:
-            The new version.
-
-        Raises:
-            StoreUnavailable: the store could not be asked; look at `landed`.
-            StoreWriteError: the store would not write; look at `landed`.
-        """
-
-    @abstractmethod
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove an object; no error when there is none.
 
         With a version, a store that cannot delete on a condition (S3's protocol away from Amazon,
@@ -158,9 +136,9 @@ class TokenStore(Closable):
 
         Args:
             key: the object's name below the root.
-            version: remove it only if it still has this version; None for whatever is there. Then
-                a write that lands at the same moment may be removed with it, or stay.
-            timeout: seconds.
+            expect: the version that it must still have; ANY for whatever is there. Then a write
+                that lands at the same moment may be removed with it, or stay.
+            deadline: when to give up, seconds by `time.monotonic`.
 
         Raises:
             VersionConflict: the object has another version, or is gone.
@@ -168,11 +146,11 @@ class TokenStore(Closable):
             StoreWriteError: the store would not delete; look at `landed`.
         """
 
-    def server_now(self, *, timeout: float) -> float | None:  # noqa: ARG002 - for those that can
-        """Ask for the store's own time, where `read` does not tell it.
+    def server_now(self, *, deadline: float) -> float | None:  # noqa: ARG002 - for those that can
+        """Ask for the store's own time, where `get` does not tell it.
 
         Args:
-            timeout: seconds.
+            deadline: when to give up, seconds by `time.monotonic`.
 
         Returns:
             Seconds since the epoch by the clock that sets `modified`, or None when it cannot be

@@ -12,8 +12,8 @@ from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.once import Once
 from betfair_session.tokens import blank
 
-from .contract import StoredObject, TokenStore
-from .errors import Operation, attempt
+from .contract import ABSENT, ANY, StoredObject, TokenStore
+from .errors import Operation, attempt, verb_of
 from .location import LOCK_SUFFIX, redact
 from .verdict import (
     Altered,
@@ -28,6 +28,8 @@ from .verdict import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
+
+    from .contract import Expect
 
 _log = logging.getLogger("betfair_session.storage")
 
@@ -151,19 +153,17 @@ class DriverStore(TokenStore):
         name: str,
         content: bytes,
         timeout: float,
-        *,
-        absent: bool,
-        version: str | None,
+        expect: Expect,
     ) -> Soon[str]:
-        """Write the bucket's object `name`, if it is `absent` or has `version`; return the new."""
+        """Write the bucket's object `name`, if it is as expected; return the new version."""
 
     @abstractmethod
-    def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> Soon[None]:
-        """Delete the bucket's object `name`, if it has the version that is given."""
+    def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> Soon[None]:
+        """Delete the bucket's object `name`, if it is as expected."""
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
-        """Read one object; see TokenStore.read."""
-        return self._call("read", key, self._look, timeout)
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
+        """Read one object; see TokenStore.get."""
+        return self._call("read", key, self._look, deadline)
 
     def _look(self, driver: Driver, name: str, deadline: float) -> StoredObject | None:
         # A server closes idle connections, which shows only when one is used again. A caller's
@@ -179,71 +179,47 @@ class DriverStore(TokenStore):
                     raise
                 again = False
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Write an object that must not exist: a conditional request; see TokenStore.create."""
-        return self._put("create", key, content, timeout, absent=True)
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write in one request, conditional unless ANY is expected; see TokenStore.put."""
 
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Overwrite an object that still has `version`: a conditional request; see TokenStore."""
-        return self._put("replace if unchanged", key, content, timeout, version=version)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Write an object whatever is there, in one request; see TokenStore.replace."""
-        return self._put("replace", key, content, timeout)
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
-        """Remove exactly this object; see TokenStore.delete."""
-        if version and not self.deletes_versions:
-            self.replace_if_version(key, blank(), version, timeout=timeout)
-            return
-
-        def work(driver: Driver, name: str, deadline: float) -> None:
-            try:
-                self._run(driver, deadline, lambda left: self._delete(driver, name, left, version))
-            except Exception as error:
-                if version or judge(error, cloud=True).reason != "missing":
-                    raise
-
-        self._call("delete if unchanged" if version else "delete", key, work, timeout)
-
-    def _put(
-        self,
-        verb: str,
-        key: str,
-        content: bytes,
-        timeout: float,
-        *,
-        absent: bool = False,
-        version: str | None = None,
-    ) -> str:
         def work(driver: Driver, name: str, deadline: float) -> str:
-            def write(*, asking: bool) -> str:
-                known = version if asking else None
+            def write(expect: Expect) -> str:
                 return self._run(
-                    driver,
-                    deadline,
-                    lambda left: self._write(
-                        driver, name, content, left, absent=absent and asking, version=known
-                    ),
+                    driver, deadline, lambda left: self._write(driver, name, content, left, expect)
                 )
 
             def look() -> StoredObject | None:
                 return self._look(driver, name, deadline)
 
-            if not (absent or version):
-                return write(asking=False)
-            return _Conditional(self, write, look, content, version).send(
-                lock=key.endswith(LOCK_SUFFIX)
-            )
+            if expect is ANY:
+                return write(ANY)
+            conditional = _Conditional(self, write, look, content, expect)
+            return conditional.send(lock=key.endswith(LOCK_SUFFIX))
 
-        return self._call(verb, key, work, timeout)
+        return self._call(verb_of(expect), key, work, deadline)
+
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
+        """Remove exactly this object; see TokenStore.delete."""
+        if expect is not ANY and not self.deletes_versions:
+            self.put(key, blank(), expect, deadline=deadline)
+            return
+
+        def work(driver: Driver, name: str, deadline: float) -> None:
+            try:
+                self._run(driver, deadline, lambda left: self._delete(driver, name, left, expect))
+            except Exception as error:
+                if expect is not ANY or judge(error, cloud=True).reason != "missing":
+                    raise
+
+        verb = "delete" if expect is ANY else "delete if unchanged"
+        self._call(verb, key, work, deadline)
 
     def _call(
-        self, verb: str, key: str, work: Callable[[Driver, str, float], T], timeout: float
+        self, verb: str, key: str, work: Callable[[Driver, str, float], T], deadline: float
     ) -> T:
-        """Do one thing within `timeout` seconds, opening the driver included."""
-        deadline = time.monotonic() + timeout
-        driver = self._driver(timeout) if self._theirs is None else self._theirs
+        """Do one thing until `deadline`, opening the driver included."""
+        began = time.monotonic()
+        driver = self._driver(deadline) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
 
         def work_again() -> T:
@@ -254,11 +230,11 @@ class DriverStore(TokenStore):
                     raise
             # Drivers read key files once; tools rewrite them while the program runs.
             self._renew(driver)
-            return work(self._driver(deadline - time.monotonic()), name, deadline)
+            return work(self._driver(deadline), name, deadline)
 
         single = self.single or self._theirs is None
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
-        return attempt(lambda: self._search(work_again, driver, timeout), operation)
+        return attempt(lambda: self._search(work_again, driver, deadline - began), operation)
 
     def _renew(self, driver: Driver) -> Driver:
         """Have our driver opened anew by the next call; return one that is used no more."""
@@ -268,14 +244,16 @@ class DriverStore(TokenStore):
     def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
         """Send one request, until `deadline`; `send` takes the seconds that are left."""
 
-    def _driver(self, timeout: float) -> Driver:
+    def _driver(self, deadline: float) -> Driver:
         """Return our own driver, opened once in each process."""
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         once = self._processes.setdefault(os.getpid(), Once())
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
 
+        timeout = deadline - time.monotonic()
+
         def open_in_time() -> Driver:
-            return once.get(self._open, timeout=timeout)
+            return once.get(self._open, deadline=deadline)
 
         return attempt(lambda: self._search(open_in_time, None, timeout), operation)
 
@@ -312,16 +290,16 @@ class _Conditional:
     def __init__(
         self,
         store: DriverStore,
-        write: Callable[..., str],
+        write: Callable[[Expect], str],
         look: Callable[[], StoredObject | None],
         content: bytes,
-        version: str | None,
+        expect: Expect,
     ) -> None:
         self._store = store
         self._write = write
         self._look = look
         self._content = content
-        self._version = version
+        self._expect = expect
 
     def send(self, *, lock: bool) -> str:
         """Write; with the lock, the first write also tries the server out."""
@@ -331,7 +309,7 @@ class _Conditional:
         refused = ""
         while True:
             try:
-                version = self._write(asking=True)
+                version = self._write(self._expect)
             except Exception as error:
                 status = condition_refused(error) if store.probe else ""
                 status = "" if status == "412" and not lock else status
@@ -359,12 +337,12 @@ class _Conditional:
 
     def _holds(self) -> bool:
         found = self._look()
-        return (found.version if found else None) == self._version
+        return (found.version if found else ABSENT) == self._expect
 
     def _by_looking(self) -> str:
         if not self._holds():
             raise Refusal(412, "PreconditionFailed", "another write was first")
-        return self._write(asking=False)
+        return self._write(ANY)
 
     def _try_out(self, version: str) -> str:
         """Make the same write again, which must fail now, and read back what was written."""
@@ -372,7 +350,7 @@ class _Conditional:
         try:
             ignored = False
             try:
-                version = self._write(asking=True)
+                version = self._write(self._expect)
                 ignored = True
             except Exception as error:
                 if judge(error, cloud=True).reason != "conflict":

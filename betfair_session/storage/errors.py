@@ -19,11 +19,12 @@ from betfair_session.exceptions import (
 )
 from betfair_session.process.threads import interruption, is_ending
 
-from .contract import VersionConflict
+from .contract import ABSENT, ANY, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .contract import Expect
     from .verdict import Verdict
 
 T = TypeVar("T")
@@ -63,6 +64,13 @@ class Operation(NamedTuple):
     def conditional(self) -> bool:
         """Whether it has a condition that can fail."""
         return self.verb in {"create", "replace if unchanged", "delete if unchanged"}
+
+
+def verb_of(expect: Expect) -> str:
+    """Return what a write is called that expects this to be there."""
+    if expect is ABSENT:
+        return "create"
+    return "replace" if expect is ANY else "replace if unchanged"
 
 
 def _landed(verdict: Verdict, operation: Operation) -> bool:

@@ -15,12 +15,13 @@ import asyncio
 import json
 import os
 import secrets
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from .contract import MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .faults import OWN_HEADERS
 from .loop import background_loop, own, read_start, run
@@ -29,6 +30,8 @@ from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .contract import Expect
 
 _LONGEST_ANSWER = 65536
 _SAID, _NO_OBJECT = "No such object", "NoSuchKey"
@@ -68,7 +71,7 @@ class GCSStore(LoopStore):
         loop = background_loop()
         options |= {"skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
-        session = run(loop, filesystem._set_session, timeout=OPENING)
+        session = run(loop, filesystem._set_session, deadline=time.monotonic() + OPENING)
         session._retry_connection = False  # aiohttp's own second attempt
         anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
         if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
@@ -161,9 +164,7 @@ class GCSStore(LoopStore):
         name: str,
         content: bytes,
         timeout: float,
-        *,
-        absent: bool,
-        version: str | None,
+        expect: Expect,
     ) -> str:
         boundary = secrets.token_hex(16)
         head = (
@@ -171,7 +172,7 @@ class GCSStore(LoopStore):
             f"{json.dumps({'name': name})}\r\n"
             f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
         )
-        condition = {"ifGenerationMatch": "0" if absent else str(version)}
+        condition = {"ifGenerationMatch": "0" if expect is ABSENT else str(expect)}
         _, answer = await self._send(
             driver,
             "POST",
@@ -180,7 +181,7 @@ class GCSStore(LoopStore):
             headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
             data=head.encode() + content + f"\r\n--{boundary}--".encode(),
             uploadType="multipart",
-            **(condition if absent or version else {}),
+            **({} if expect is ANY else condition),
         )
         generation = None
         with suppress(ValueError, AttributeError):
@@ -195,9 +196,9 @@ class GCSStore(LoopStore):
             if refusal.status_code == HTTPStatus.NOT_FOUND:
                 raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchBucket", str(refusal)) from None
 
-    async def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
+    async def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        condition: dict[str, Any] = {"ifGenerationMatch": version} if version else {}
+        condition: dict[str, Any] = {} if expect is ANY else {"ifGenerationMatch": expect}
         await self._send(driver, "DELETE", path, timeout, **condition)
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process.forks import ForkSafeLock
-from betfair_session.process.threads import run_within
+from betfair_session.process.threads import run_until
 
-from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
-from .errors import Operation, attempt
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict
+from .errors import Operation, attempt, verb_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .contract import Expect
 
 _T = TypeVar("_T")
 
@@ -58,54 +60,38 @@ class GenericStore(TokenStore):
         self.label = label
         _leave_at_fork(filesystem)
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
-        """Read with one `cat_file`; see TokenStore.read."""
-        return self._run(lambda: self._read(key), "read", key, timeout)
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
+        """Read with one `cat_file`; see TokenStore.get."""
+        return self._run(lambda: self._read(key), "read", key, deadline)
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Look, then write: atomic in this process only; see TokenStore.create."""
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Look, then write with one `pipe_file`: atomic in this process only; see TokenStore.put.
 
-        def create() -> str:
-            with self._lock.mine():
-                if self._read(key) is not None:
-                    raise self._conflict(key)
-                return self._put(key, content)
-
-        return self._run(create, "create", key, timeout)
-
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Compare, then write: atomic in this process only; as TokenStore.replace_if_version."""
-
-        def swap() -> str:
-            with self._lock.mine():
-                self._check(key, version)
-                return self._put(key, content)
-
-        return self._run(swap, "replace if unchanged", key, timeout)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Write with one `pipe_file`; the filesystem decides whether a reader may see a part."""
+        The filesystem decides whether a reader may see a part.
+        """
 
         def put() -> str:
             with self._lock.mine():
+                self._check(key, expect)
                 return self._put(key, content)
 
-        return self._run(put, "replace", key, timeout)
+        return self._run(put, verb_of(expect), key, deadline)
 
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove with `rm_file`, which expands no wildcards; see TokenStore.delete."""
 
         def delete() -> None:
             with self._lock.mine(), contextlib.suppress(FileNotFoundError):
-                if version is not None:
-                    self._check(key, version)
+                self._check(key, expect)
                 self._opened().rm_file(self._path(key))
 
-        self._run(delete, "delete", key, timeout)
+        self._run(delete, "delete", key, deadline)
 
-    def _check(self, key: str, version: str) -> None:
+    def _check(self, key: str, expect: Expect) -> None:
+        if expect is ANY:
+            return
         present = self._read(key)
-        if present is None or present.version != version:
+        if (present.version if present else ABSENT) != expect:
             raise self._conflict(key)
 
     def _path(self, key: str) -> str:
@@ -138,13 +124,13 @@ class GenericStore(TokenStore):
         message = f"{key!r} in {self.label} is not what it was"
         return VersionConflict(message, store=self.label, key=key, reason="conflict")
 
-    def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
+    def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         operation = Operation(verb, self.label, key, single=False)
         if self._process != os.getpid():
             attempt(self._after_fork, operation)
         lock = self._lock
         try:
-            return attempt(lambda: run_within(timeout, work), operation)
+            return attempt(lambda: run_until(deadline, work), operation)
         except StoreError as error:
             if error.reason in _LOST and self._lock is lock:
                 self._renew()
@@ -188,8 +174,8 @@ class MemoryStore(GenericStore):
     atomic = True
     _shared_lock = ForkSafeLock()  # fsspec keeps one memory for the whole process
 
-    def _run(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
-        del timeout  # nothing here waits
+    def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
+        del deadline  # nothing here waits
         return attempt(work, Operation(verb, self.label, key))
 
 

@@ -30,13 +30,15 @@ from betfair_session.exceptions import (
 from betfair_session.process.once import Lane, OutOfTime
 
 from . import local_files as files
-from .contract import MAX_READ, StoredObject, TokenStore, VersionConflict
-from .errors import Operation, attempt
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict
+from .errors import Operation, attempt, verb_of
 from .location import LOCK_SUFFIX
 from .options import check_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from .contract import Expect
 
     _Step = Callable[[str, str], None]
 
@@ -51,7 +53,7 @@ _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
 class LocalStore(TokenStore):
-    """A directory of files; `create` and `replace_if_version` are atomic between processes.
+    """A directory of files; conditional writes are atomic between processes.
 
     Files are written with mode 0600, missing directories made with mode 0700. A symbolic link is
     followed: the file it points to is replaced, not the link. A file that everybody may write is
@@ -82,8 +84,8 @@ class LocalStore(TokenStore):
         self._on_disk: dict[str, bool] = {}  # by key, whether its file is where nothing hangs
         self.label = self._root
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
-        """Read a file through one open; see TokenStore.read."""
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
+        """Read a file through one open; see TokenStore.get."""
 
         def read() -> StoredObject | None:
             try:
@@ -91,16 +93,16 @@ class LocalStore(TokenStore):
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-        return self._attempt(read, "read", key, timeout)
+        return self._attempt(read, "read", key, deadline)
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Link a finished temporary file to its name; see TokenStore.create."""
-        return self._write("create", key, content, files.link, timeout=timeout)
-
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Fence, compare, rename; see the module and TokenStore.replace_if_version."""
-        if version == _version(content):
-            return self._renew(key, version, timeout)
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Put a finished temporary file in its place; see the module and TokenStore.put."""
+        if expect is ABSENT:
+            return self._write(expect, key, content, files.link, deadline=deadline)
+        if expect is ANY:
+            return self._write(expect, key, content, files.rename, _fence_others, deadline=deadline)
+        if expect == _version(content):
+            return self._renew(key, expect, deadline)
 
         def compare(temporary: str, path: str) -> None:
             files.fence(path, but=temporary)
@@ -108,14 +110,12 @@ class LocalStore(TokenStore):
                 present = self._read(path)
             except FileNotFoundError:
                 raise files.ChangedError from None
-            if present.version != version:
+            if present.version != expect:
                 raise files.ChangedError
 
-        return self._write(
-            "replace if unchanged", key, content, files.rename, compare, timeout=timeout
-        )
+        return self._write(expect, key, content, files.rename, compare, deadline=deadline)
 
-    def _renew(self, key: str, version: str, timeout: float) -> str:
+    def _renew(self, key: str, version: str, deadline: float) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
 
         Through its descriptor: whatever somebody who does not take part puts in its place, or
@@ -132,35 +132,31 @@ class LocalStore(TokenStore):
                 return False
             return same
 
-        if self._attempt(renew, "replace if unchanged", key, timeout):
+        if self._attempt(renew, verb_of(version), key, deadline):
             return version
         raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Fence and rename; see TokenStore.replace."""
-        return self._write("replace", key, content, files.rename, _fence_others, timeout=timeout)
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
 
         def delete() -> bool:
             path = self._path(key)
             try:
-                with files.directory_lock(os.path.dirname(path), files.patience(timeout)):
+                with files.directory_lock(os.path.dirname(path), files.patience(deadline)):
                     files.fence(path)
-                    if version and self._read(path).version != version:
+                    if expect is not ANY and self._read(path).version != expect:
                         return False
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
-                return version is None
+                return expect is ANY
             return True
 
-        if not self._attempt(delete, "delete", key, timeout):
+        if not self._attempt(delete, "delete", key, deadline):
             raise self._problem(VersionConflict, key, "is not what it was", "conflict")
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def server_now(self, *, deadline: float) -> float | None:
         """Take the time from a file made for it: on a network mount that is the server's."""
-        return self._attempt(self._time_of_unnamed_file, "read", "", timeout)
+        return self._attempt(self._time_of_unnamed_file, "read", "", deadline)
 
     def _time_of_unnamed_file(self) -> float | None:
         try:
@@ -184,7 +180,7 @@ class LocalStore(TokenStore):
         finally:
             files.remove(named)
 
-    def _attempt(self, work: Callable[[], _T], verb: str, key: str, timeout: float) -> _T:
+    def _attempt(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         """Do `work`; in a thread that can be left unless the key's file is on a disk of ours.
 
         A call into a mount that hangs never ends. On a disk, threads would only cost time, and
@@ -200,7 +196,7 @@ class LocalStore(TokenStore):
                 self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))
             return done
 
-        return attempt(lambda: self._lane.run(timeout, apart), operation)
+        return attempt(lambda: self._lane.run(deadline, apart), operation)
 
     def _path(self, key: str) -> str:
         if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
@@ -257,16 +253,15 @@ class LocalStore(TokenStore):
 
     def _write(
         self,
-        verb: str,
+        expect: Expect,
         key: str,
         content: bytes,
         put: _Step,
         prepare: _Step = lambda _temporary, _path: None,
         *,
-        timeout: float,
+        deadline: float,
     ) -> str:
         """Write a temporary file, `prepare`, and `put` it into its place; both take both paths."""
-        give_up = time.monotonic() + timeout
 
         def work() -> str:
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
@@ -282,12 +277,12 @@ class LocalStore(TokenStore):
             path, fenced = self._path(key), False
             directory = os.path.dirname(path)
             files.make_directory(directory)
-            with files.directory_lock(directory, files.patience(timeout)):
+            with files.directory_lock(directory, files.patience(deadline)):
                 while True:
                     temporary = files.write_temporary(path, content, self._check_new)
                     try:
                         prepare(temporary, path)
-                        self._see_time_left(give_up, key, fenced=fenced)
+                        self._see_time_left(deadline, key, fenced=fenced)
                         put(temporary, path)
                     except files.FencedError:
                         fenced = True
@@ -301,11 +296,11 @@ class LocalStore(TokenStore):
                     finally:
                         files.remove(temporary)
 
-        return self._attempt(work, verb, key, timeout + _GRACE)
+        return self._attempt(work, verb_of(expect), key, deadline + _GRACE)
 
-    def _see_time_left(self, give_up: float, key: str, *, fenced: bool) -> None:
+    def _see_time_left(self, deadline: float, key: str, *, fenced: bool) -> None:
         """Let nothing appear for which nobody waits any more: it may come after hours."""
-        if time.monotonic() < give_up:
+        if time.monotonic() < deadline:
             return
         if not fenced:
             raise OutOfTime

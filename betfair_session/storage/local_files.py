@@ -269,9 +269,10 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def patience(timeout: float) -> float:
-    """Return how long to queue up, so that time is left for the write itself."""
-    return min(timeout / 4, _LOCK_PATIENCE)
+def patience(deadline: float) -> float:
+    """Return until when to queue up, so that time is left for the write itself."""
+    now = time.monotonic()
+    return now + min((deadline - now) / 4, _LOCK_PATIENCE)
 
 
 def sleep_up_to(seconds: float) -> None:
@@ -282,8 +283,8 @@ def sleep_up_to(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def directory_lock(directory: str, patience: float) -> Iterator[None]:
-    """Queue up with the other writers of a directory for at most `patience` seconds."""
+def directory_lock(directory: str, give_up: float) -> Iterator[None]:
+    """Queue up with the other writers of a directory until `give_up`, by `time.monotonic`."""
     try:
         import fcntl
     except ImportError:  # pragma: no cover - Windows: nothing to queue at
@@ -295,7 +296,6 @@ def directory_lock(directory: str, patience: float) -> Iterator[None]:
         yield  # the write itself will say what is wrong
         return
     try:
-        give_up = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

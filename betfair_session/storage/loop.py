@@ -98,23 +98,23 @@ def _start_loop() -> asyncio.AbstractEventLoop:
 def background_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop for the drivers that we open, running in a thread of this process."""
     # A forked child has its parent's loop, but not the thread that ran it.
-    return _loops.setdefault(os.getpid(), Once()).get(_start_loop, timeout=60)
+    return _loops.setdefault(os.getpid(), Once()).get(_start_loop, deadline=time.monotonic() + 60)
 
 
 def run(
     loop: asyncio.AbstractEventLoop,
     work: Callable[[], Coroutine[Any, Any, T]],
     *,
-    timeout: float,
+    deadline: float,
 ) -> T:
-    """Run a coroutine on a loop that runs in another thread, for at most `timeout` seconds.
+    """Run a coroutine on a loop that runs in another thread, until `deadline` at most.
 
     It may be called from any thread, also from one that runs an event loop of its own.
 
     Args:
         loop: the running loop that the driver belongs to.
         work: makes the coroutine.
-        timeout: seconds; the coroutine is cancelled when they are over.
+        deadline: when the coroutine is cancelled, seconds by `time.monotonic`.
 
     Returns:
         What the coroutine returns.
@@ -125,7 +125,6 @@ def run(
             time ran out on the way.
         ConfigurationError: called from inside the loop, which would wait for itself.
     """
-    deadline = time.monotonic() + timeout
     with suppress(RuntimeError):
         if asyncio.get_running_loop() is loop:
             message = "a store cannot be used from inside its own driver's event loop"
@@ -141,7 +140,7 @@ def run(
     future = asyncio.run_coroutine_threadsafe(bounded(), loop)
     try:
         # Whatever blocks the loop, such as a slow look-up of credentials, stops its clock as well.
-        return future.result(max(timeout, 0) + _GRACE)
+        return future.result(max(deadline - time.monotonic(), 0) + _GRACE)
     finally:
         future.cancel()
 

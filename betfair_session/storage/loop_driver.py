@@ -75,7 +75,7 @@ class LoopStore(DriverStore):
 
     def _refuse(self, driver: Driver, elsewhere: str) -> NoReturn:
         """Close a driver that found no credentials: it would not look again when there are some."""
-        run(background_loop(), lambda: self._shut(driver), timeout=OPENING)
+        run(background_loop(), lambda: self._shut(driver), deadline=time.monotonic() + OPENING)
         message = f"neither the options nor {elsewhere} have any"
         raise NoCredentials(message)
 
@@ -94,7 +94,7 @@ class LoopStore(DriverStore):
         del driver
         loop = background_loop() if self._theirs is None else self._their_loop()
         left = deadline - time.monotonic()
-        return run(loop, lambda: cast("Coroutine[Any, Any, T]", send(left)), timeout=left)
+        return run(loop, lambda: cast("Coroutine[Any, Any, T]", send(left)), deadline=deadline)
 
     def _their_loop(self) -> AbstractEventLoop:
         """Return the loop of the caller's filesystem."""

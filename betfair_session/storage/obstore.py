@@ -18,7 +18,7 @@ from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.once import Once, OutOfTime
 from betfair_session.process.threads import interruption
 
-from .contract import MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .location import is_amazon
 from .obstore_config import complete, endpoint_of, named_endpoint, translate
@@ -28,6 +28,7 @@ from .verdict import version_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .contract import Expect
     from .driver import Soon
 
 T = TypeVar("T")
@@ -199,16 +200,15 @@ class ObstoreStore(DriverStore):
         name: str,
         content: bytes,
         timeout: float,
-        *,
-        absent: bool,
-        version: str | None,
+        expect: Expect,
     ) -> str:
-        mode = "create" if absent else {self._condition: version} if version else "overwrite"
+        modes = {ABSENT: "create", ANY: "overwrite"}
+        mode = {self._condition: expect} if isinstance(expect, str) else modes[expect]
         answer = driver(_rounded(timeout)).put(name, content, mode=mode, use_multipart=False)
         return version_in(answer[self._condition])
 
-    def _delete(self, driver: Driver, name: str, timeout: float, version: str | None) -> None:
-        del version  # it deletes whatever is there
+    def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> None:
+        del expect  # it deletes whatever is there
         driver(_rounded(timeout)).delete(name)
 
     @property
@@ -216,7 +216,7 @@ class ObstoreStore(DriverStore):
         """What a conditional write compares: on Google the generation."""
         return "version" if self._cloud == "gs" else "e_tag"
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def server_now(self, *, deadline: float) -> float | None:
         """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
 
         def ask() -> float:
@@ -226,17 +226,17 @@ class ObstoreStore(DriverStore):
 
             from betfair_session.betfair.transport import on_its_own
 
-            config = self._driver(timeout)(_USUAL).config
+            config = self._driver(deadline)(_USUAL).config
             with requests.head(
                 endpoint_of(self._cloud, config),
-                timeout=timeout,
+                timeout=deadline - time.monotonic(),
                 auth=on_its_own,  # nothing of .netrc
                 allow_redirects=False,
             ) as answer:
                 return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
         try:
-            return Once[float]().get(ask, timeout=timeout)
+            return Once[float]().get(ask, deadline=deadline)
         except Exception as error:  # it is allowed not to find out
             if interruption(error):
                 raise

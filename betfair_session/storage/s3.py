@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from .contract import MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .location import is_amazon
 from .loop import background_loop, own, read_start, run
@@ -23,6 +24,8 @@ from .verdict import NoCredentials, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .contract import Expect
 
 _CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
 """Settings of botocore's client."""
@@ -90,7 +93,7 @@ class S3Store(LoopStore):
         filesystem = self._kind(**options)
         if filesystem.session is None:
             filesystem.session = _unattended(filesystem.kwargs)
-        client = run(loop, filesystem.set_session, timeout=OPENING)
+        client = run(loop, filesystem.set_session, deadline=time.monotonic() + OPENING)
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore frames a body to put a checksum behind it, which other servers
             # refuse, or keep as content. Object Lock needs one; elsewhere Content-MD5 serves.
@@ -143,11 +146,10 @@ class S3Store(LoopStore):
         name: str,
         content: bytes,
         timeout: float,  # noqa: ARG002 - the call as a whole is bounded
-        *,
-        absent: bool,
-        version: str | None,
+        expect: Expect,
     ) -> str:
-        condition = {"IfNoneMatch": "*"} if absent else {"IfMatch": version} if version else {}
+        condition = {"IfNoneMatch": "*"} if expect is ABSENT else {"IfMatch": expect}
+        condition = {} if expect is ANY else condition
         if self._digests:
             digest = hashlib.md5(content, usedforsecurity=False).digest()
             condition["ContentMD5"] = base64.b64encode(digest).decode()
@@ -159,9 +161,9 @@ class S3Store(LoopStore):
         driver: Driver,
         name: str,
         timeout: float,  # noqa: ARG002 - the call as a whole is bounded
-        version: str | None,
+        expect: Expect,
     ) -> None:
-        condition = {"IfMatch": version} if version else {}
+        condition = {} if expect is ANY else {"IfMatch": expect}
         await self._send(driver, "delete_object", name, **condition)
 
 

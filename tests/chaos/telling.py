@@ -16,7 +16,7 @@ from fleet.worker import say
 
 from betfair_session import BetfairSessionError, IdentityClient
 from betfair_session.login import lock as locks
-from betfair_session.storage.contract import TokenStore, VersionConflict
+from betfair_session.storage.contract import ANY, TokenStore, VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_blank
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from betfair_session.secret import Secret
-    from betfair_session.storage.contract import StoredObject
+    from betfair_session.storage.contract import Expect, StoredObject
 
 
 class Voice:
@@ -50,31 +50,24 @@ class TellingStore(TokenStore):
         self.atomic = store.atomic
         self.probe = store.probe
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read."""
-        return self._store.read(key, timeout=timeout)
+        return self._store.get(key, deadline=deadline)
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Create."""
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write."""
+        if expect is ANY:
+            return self._store.put(key, content, expect, deadline=deadline)
         with self._told(key, content):
-            return self._store.create(key, content, timeout=timeout)
+            return self._store.put(key, content, expect, deadline=deadline)
 
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Replace a version."""
-        with self._told(key, content):
-            return self._store.replace_if_version(key, content, version, timeout=timeout)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Replace."""
-        return self._store.replace(key, content, timeout=timeout)
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Delete."""
-        self._store.delete(key, version, timeout=timeout)
+        self._store.delete(key, expect, deadline=deadline)
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def server_now(self, *, deadline: float) -> float | None:
         """Ask for the time."""
-        return self._store.server_now(timeout=timeout)
+        return self._store.server_now(deadline=deadline)
 
     def close(self) -> None:
         """Close."""

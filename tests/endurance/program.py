@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from within import within
+
 from betfair_session import BetfairSessionError, SessionManager, from_env
 
 MANNERS = 20
@@ -75,7 +77,9 @@ class Calls:
         elif manner == 13:
             self._manager.logout(*self._place)  # the next call logs in
             session = self._manager.session(*self._place)
-            session.store.delete(session.key + ".login", timeout=20)  # else the brake stops it
+            session.store.delete(
+                session.key + ".login", deadline=within(20)
+            )  # else the brake stops it
         elif manner == 17:
             try:
                 self._manager.get_session(*self._place, timeout=1e-6)

@@ -225,10 +225,10 @@ class History:
             self.ledger.credit = 0
         if what != "missing":
             content = "not a token" if what == "junk" else self._new_token(live=what == "live")
-            self.store.put(KEY, content.encode())
+            self.store.place(KEY, content.encode())
         if rng.random() < 0.2:
             held = locks.Lock(locks.HELD, "gone", ttl=rng.choice((30.0, 120.0)))
-            self.store.put(LOCK_KEY, rng.choice((locks.encode(held), b"{junk")))
+            self.store.place(LOCK_KEY, rng.choice((locks.encode(held), b"{junk")))
 
     def _adversity(self) -> None:
         ledger = self.ledger
@@ -265,12 +265,12 @@ class History:
     def _foreign(self) -> None:
         what = self._rng.choice(("live", "dead", "junk"))
         content = "not a token" if what == "junk" else self._new_token(live=what == "live")
-        self.store.put(KEY, content.encode())
+        self.store.place(KEY, content.encode())
 
     def _unlock(self) -> None:
         kept = self.store.objects.get(LOCK_KEY)
         if kept is not None:
-            self.store.put(LOCK_KEY, locks.cleared(kept.content))
+            self.store.place(LOCK_KEY, locks.cleared(kept.content))
             self.ledger.removed = True
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import StoreUnavailable, StoreWriteError
-from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
+
+    from betfair_session.storage.contract import Expect
 
 KEY = "token"
 
@@ -77,9 +79,8 @@ class MemoryStore(TokenStore):
         if self.on_this_machine:
             self._hides_date, self._etags = True, True
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:  # noqa: ARG002 - nothing here waits
         """See TokenStore."""
-        assert timeout > 0
         if self.faults and self._rng.random() < self.faults:
             self._fail("read", landed=False)
         kept = self.objects.get(key)
@@ -90,30 +91,24 @@ class MemoryStore(TokenStore):
             modified, now = float(int(modified)), float(int(now))
         return StoredObject(kept.content, kept.version, modified, None if self._hides_date else now)
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def server_now(self, *, deadline: float) -> float | None:  # noqa: ARG002 - likewise
         """See TokenStore."""
-        assert timeout > 0
         if self._hides_date and self.faults and self._rng.random() < self.faults:
             self._fail("clock", landed=False)
         return float(int(self.now + self.wrong)) if self._hides_date else None
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:  # noqa: ARG002 - likewise
         """See TokenStore."""
-        return self._attempt(Write(key, content, None), timeout)
+        if expect is ABSENT:
+            return self._attempt(Write(key, content, None))
+        assert isinstance(expect, str)
+        return self._attempt(Write(key, content, expect, again=self.again))
 
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """See TokenStore."""
-        return self._attempt(Write(key, content, version, again=self.again), timeout)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """See TokenStore."""
-        raise NotImplementedError
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """See TokenStore."""
         raise NotImplementedError
 
-    def put(self, key: str, content: bytes) -> None:
+    def place(self, key: str, content: bytes) -> None:
         """Write as one who takes no part."""
         self._versions += 1
         digest = hashlib.sha256(content).hexdigest()[:16]
@@ -131,8 +126,7 @@ class MemoryStore(TokenStore):
         """Tell whether a late write's condition may come true: to create, or with tags, always."""
         return write.version is None or self._etags or self._holds(write)
 
-    def _attempt(self, write: Write, timeout: float) -> str:
-        assert timeout > 0
+    def _attempt(self, write: Write) -> str:
         kept = self.objects.get(write.key)
         if self.gap and kept and self.now - kept.at < self.gap:
             self._fail("write", landed=False, reason="throttled")
@@ -168,7 +162,7 @@ class MemoryStore(TokenStore):
 
     def _land(self, write: Write) -> str:
         self._landing(write, self.objects.get(write.key))
-        self.put(write.key, write.content)
+        self.place(write.key, write.content)
         return self.objects[write.key].version
 
     def _conflict(self) -> VersionConflict:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from within import within
 
 from betfair_session.login.call import Call
 from betfair_session.login.effects import Wait
 from betfair_session.login.lock import Lock
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 
 from .histories import History, run
 from .memory import MemoryStore, Write
@@ -106,9 +107,9 @@ def test_memory_store_keeps_its_word() -> None:
     store = History(1).store
     store.faults = 0.0
     store.objects.clear()
-    version = store.create("token.login", b"{}", timeout=1.0)
+    version = store.put("token.login", b"{}", ABSENT, deadline=within(1.0))
     with pytest.raises(VersionConflict):
-        store.create("token.login", b"{}", timeout=1.0)
-    store.replace_if_version("token.login", b"[]", version, timeout=1.0)
+        store.put("token.login", b"{}", ABSENT, deadline=within(1.0))
+    store.put("token.login", b"[]", version, deadline=within(1.0))
     with pytest.raises(VersionConflict):
-        store.replace_if_version("token.login", b"{}", version, timeout=1.0)
+        store.put("token.login", b"{}", version, deadline=within(1.0))

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from servers.proxy import Proxy
+from within import within
 
 from betfair_session import LeaseSettings, SessionManager
 from betfair_session.storage import open_store
@@ -109,7 +110,7 @@ class Lane:
             self.proxy = stack.enter_context(Proxy(bench.bucket.server.port))
             options = bench.bucket.server.options(self.proxy.endpoint)
             self.store = stack.enter_context(open_store(place.url(), options))
-            self.store.read("nothing", timeout=60)
+            self.store.get("nothing", deadline=within(60))
             self._stack = stack.pop_all()
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from betfair_session import BetfairSessionError, IdentityClient, StoreError
 from betfair_session.secret import Secret
-from betfair_session.storage.contract import TokenStore
+from betfair_session.storage.contract import ANY, TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from betfair_session.storage.contract import StoredObject
+    from betfair_session.storage.contract import Expect, StoredObject
 
 
 class CountingClient(IdentityClient):
@@ -91,31 +91,22 @@ class WatchedStore(TokenStore):
         self.label, self.atomic, self.probe = store.label, store.atomic, store.probe
         self.timeouts: list[str] = []
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read."""
-        return self._store.read(key, timeout=timeout)
+        return self._store.get(key, deadline=deadline)
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Create."""
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write."""
         with self._watched(key):
-            return self._store.create(key, content, timeout=timeout)
+            return self._store.put(key, content, expect, deadline=deadline)
 
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Replace a version."""
-        with self._watched(key):
-            return self._store.replace_if_version(key, content, version, timeout=timeout)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Replace."""
-        return self._store.replace(key, content, timeout=timeout)
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Delete."""
-        self._store.delete(key, version, timeout=timeout)
+        self._store.delete(key, expect, deadline=deadline)
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def server_now(self, *, deadline: float) -> float | None:
         """Ask for the time."""
-        return self._store.server_now(timeout=timeout)
+        return self._store.server_now(deadline=deadline)
 
     @contextmanager
     def _watched(self, key: str) -> Iterator[None]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from storage.places import BucketPlace, LocalPlace
+from within import within
 
 from fleet.line import Line
 from fleet.scene import SHORT, Scene
@@ -52,6 +53,6 @@ def line(
     scene, proxy = scene_on("seaweed"), proxy_to(server_of("seaweed"))
     with scene.session(endpoint=proxy.endpoint, lease=SHORT) as session:
         # It opens its driver, so that a call has all of its time.
-        session._store.read("nothing", timeout=30)
+        session._store.get("nothing", deadline=within(30))
         proxy.clear()
         yield Line(scene, proxy, session)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from betfair_session import IdentityClient
 from betfair_session.process.clocks import Clock
-from betfair_session.storage.contract import StoredObject, TokenStore
+from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from betfair_session.secret import Secret
+    from betfair_session.storage.contract import Expect
     from fleet.job import Stop
 
 _FILE_EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.scandir", "os.mkdir"}
@@ -83,10 +84,10 @@ class ObservedStore(TokenStore):
         self.atomic = store.atomic
         self.probe = store.probe
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read, perhaps what was there some seconds ago."""
         with self._points.around(f"read {key}"):
-            found = self._store.read(key, timeout=timeout)
+            found = self._store.get(key, deadline=deadline)
         return self._lagging(key, found) if self._stale else found
 
     def _lagging(self, key: str, found: StoredObject | None) -> StoredObject | None:
@@ -99,30 +100,21 @@ class ObservedStore(TokenStore):
         self._shown[key] = found
         return found
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Create."""
-        with self._points.around(f"create {key}"):
-            return self._store.create(key, content, timeout=timeout)
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write."""
+        verb = "create" if expect is ABSENT else "replace" if expect is ANY else "swap"
+        with self._points.around(f"{verb} {key}"):
+            return self._store.put(key, content, expect, deadline=deadline)
 
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
-        """Replace a version."""
-        with self._points.around(f"swap {key}"):
-            return self._store.replace_if_version(key, content, version, timeout=timeout)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """Replace."""
-        with self._points.around(f"replace {key}"):
-            return self._store.replace(key, content, timeout=timeout)
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Delete."""
         with self._points.around(f"delete {key}"):
-            self._store.delete(key, version, timeout=timeout)
+            self._store.delete(key, expect, deadline=deadline)
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def server_now(self, *, deadline: float) -> float | None:
         """Ask for the time."""
         with self._points.around("server time"):
-            return self._store.server_now(timeout=timeout)
+            return self._store.server_now(deadline=deadline)
 
     def close(self) -> None:
         """Close."""

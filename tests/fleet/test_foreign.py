@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from servers.s3 import S3Server
 from storage.places import BucketPlace, LocalPlace
+from within import within
 
 from betfair_session import BetfairSessionError, LoginTimeout
 from fleet.scene import KEY, Scene
@@ -112,7 +113,7 @@ def test_junk_in_place_of_the_lock_counts_as_held(
     scene = scene_on(kind)
     scene.place.put(KEY + ".login", JUNK[name])
     with scene.session() as session:
-        session._store.read("nothing", timeout=30)  # it opens its driver
+        session._store.get("nothing", deadline=within(30))  # it opens its driver
         with pytest.raises(LoginTimeout):
             session.token(timeout=1)
         assert scene.logins() == 0

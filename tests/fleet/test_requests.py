@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from within import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ def test_calls_cost_what_the_table_says(
         return methods.count("GET"), len(methods) - methods.count("GET") - looks
 
     with scene.session(endpoint=proxy.endpoint) as session:
-        session._store.read("nothing", timeout=30)  # it opens its driver
+        session._store.get("nothing", deadline=within(30))  # it opens its driver
         proxy.clear()
         first = cost()
         assert first == COSTS[kind]

@@ -24,6 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from servers.s3 import read_models_once
+from within import within
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
 from betfair_session.login import runner as runner_module
@@ -86,7 +87,7 @@ class Worker:
         job = self._job
         session = self._manager.session(job.url, job.key, job.options)
         if job.warm:
-            session._store.read("nothing", timeout=60)
+            session._store.get("nothing", deadline=within(60))
         session._store = ObservedStore(session._store, self.points, job.stale)
         return session
 

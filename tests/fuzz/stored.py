@@ -8,6 +8,7 @@ import time
 
 from login import messages as m
 from login.script import Play
+from within import within
 
 from betfair_session import LeaseSettings
 from betfair_session.cli.words import login_document, login_words
@@ -18,7 +19,7 @@ from betfair_session.login.inspection import inspect, inspect_login
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import MAX_READ
+from betfair_session.storage.contract import ANY, MAX_READ
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_token, parse_token
 
@@ -68,12 +69,12 @@ def _told(end: object) -> None:
 def _inspected(content: bytes) -> None:
     """Look at it as `betfair-session status` does, in a real store."""
     store = open_store("memory://fuzz")
-    store.replace("k" + LOCK_SUFFIX, content, timeout=1)
+    store.put("k" + LOCK_SUFFIX, content, ANY, deadline=within(1))
     found = inspect_login(store, "k", timeout=1)
     assert login_words(found).isprintable()
     assert login_document(found)["state"] == found.state
     assert len(login_words(found)) < 1200
-    store.replace("k", content, timeout=1)
+    store.put("k", content, ANY, deadline=within(1))
     try:
         seen = inspect(store, "k", timeout=1)
     except NotATokenError:

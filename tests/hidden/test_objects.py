@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from within import within
 
 import betfair_session
 from betfair_session import (
@@ -45,7 +46,7 @@ def objects(planted: Planted, tmp_path: Path) -> dict[str, object]:
     session = manager.session(place, KEY)
     token = session.token()
     keeper = KeepAlive(session)
-    stored = open_store(place).read(KEY, timeout=5)
+    stored = open_store(place).get(KEY, deadline=within(5))
     with pytest.raises(BetfairSessionError) as caught:
         Certificate.from_pkcs12(planted.p12, "wrong").check()
     return {

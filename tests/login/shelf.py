@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from betfair_session.process.clocks import Clock
-from betfair_session.storage.contract import StoredObject, TokenStore, VersionConflict
+from betfair_session.storage.contract import (
+    ABSENT,
+    ANY,
+    Expect,
+    StoredObject,
+    TokenStore,
+    VersionConflict,
+)
+
+_VERBS: dict[object, str] = {ABSENT: "create", ANY: "replace"}
 
 
 class Shelf(TokenStore):
@@ -31,9 +40,8 @@ class Shelf(TokenStore):
         self.clock: float | None = None
         self._versions = 0
 
-    def _note(self, call: str, key: str, timeout: float) -> None:
-        assert timeout > 0
-        self.calls.append((call, key, timeout))
+    def _note(self, call: str, key: str, deadline: float) -> None:
+        self.calls.append((call, key, deadline))
         planned = self.errors.get(call) or [None]
         error = planned.pop(0)
         if error is not None:
@@ -45,42 +53,33 @@ class Shelf(TokenStore):
         self.objects[key] = (content, f"V{self._versions}")
         return f"V{self._versions}"
 
-    def read(self, key: str, *, timeout: float) -> StoredObject | None:
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """See TokenStore."""
-        self._note("read", key, timeout)
+        self._note("read", key, deadline)
         if key not in self.objects:
             return None
         return StoredObject(*self.objects[key], modified=self.modified, now=self.now)
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """See TokenStore."""
-        self._note("create", key, timeout)
-        if key in self.objects:
+        self._note(_VERBS.get(expect, "replace_if_version"), key, deadline)
+        if expect is not ANY and self._version(key) != expect:
             raise VersionConflict(key)
         return self._put(key, content)
 
-    def replace_if_version(self, key: str, content: bytes, version: str, *, timeout: float) -> str:
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """See TokenStore."""
-        self._note("replace_if_version", key, timeout)
-        if self.objects.get(key, (b"", ""))[1] != version:
-            raise VersionConflict(key)
-        return self._put(key, content)
-
-    def replace(self, key: str, content: bytes, *, timeout: float) -> str:
-        """See TokenStore."""
-        self._note("replace", key, timeout)
-        return self._put(key, content)
-
-    def delete(self, key: str, version: str | None = None, *, timeout: float) -> None:
-        """See TokenStore."""
-        self._note("delete", key, timeout)
-        if version is not None and self.objects.get(key, (b"", ""))[1] != version:
+        self._note("delete", key, deadline)
+        if expect is not ANY and self._version(key) != expect:
             raise VersionConflict(key)
         self.objects.pop(key, None)
 
-    def server_now(self, *, timeout: float) -> float | None:
+    def _version(self, key: str) -> Expect:
+        return self.objects[key][1] if key in self.objects else ABSENT
+
+    def server_now(self, *, deadline: float) -> float | None:
         """See TokenStore."""
-        self._note("server_now", "", timeout)
+        self._note("server_now", "", deadline)
         return self.clock
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from betfair_session.login.settings import LeaseSettings
 from betfair_session.process.clocks import SYSTEM_CLOCK
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret
-from betfair_session.storage.contract import StoredObject, VersionConflict
+from betfair_session.storage.contract import ABSENT, StoredObject, VersionConflict
 from betfair_session.tokens import fingerprint
 
 from . import messages as m
@@ -30,6 +30,8 @@ from .shelf import HandClock, Shelf
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from betfair_session.storage.contract import Expect
 
 KEY = "token"
 LOCK = "token.login"
@@ -295,15 +297,15 @@ def test_each_call_gets_its_time_but_no_more_than_is_left() -> None:
     stage = Stage(shelf, deadline=104.0)
     stage.clock.jitters = 0.0
     stage.start()
-    assert [timeout for *_, timeout in shelf.calls] == [4.0, 3.875, 3.625]
+    assert [deadline for *_, deadline in shelf.calls] == [104.0] * 3
     shelf.calls.clear()
     stage.clock.at = 103.5
     stage.tell(m.DEAD)
-    assert [timeout for *_, timeout in shelf.calls] == [1.0] * len(shelf.calls)
+    assert [deadline for *_, deadline in shelf.calls] == [104.5] * len(shelf.calls)
     assert Stage(shelf_with()).start()
     plenty = Stage(shelf_with())
     plenty.start()
-    assert plenty.shelf.calls == [("read", KEY, 5.0)]
+    assert plenty.shelf.calls == [("read", KEY, 105.0)]
 
 
 # --- the store's clock ---------------------------------------------------------------------------
@@ -367,9 +369,9 @@ def test_a_store_that_turns_out_not_to_keep_conditions_is_relied_on_no_more() ->
     """The write of the lock tells; what follows asks for none."""
 
     class Ignoring(Shelf):
-        def create(self, key: str, content: bytes, *, timeout: float) -> str:
+        def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
             self.atomic = False
-            return super().create(key, content, timeout=timeout)
+            return super().put(key, content, expect, deadline=deadline)
 
     stage = Stage(Ignoring())
     assert stage.start() == m.LogIn(10.0)
@@ -594,9 +596,9 @@ class Interrupted(Shelf):
 
     betfair: Betfair
 
-    def _note(self, call: str, key: str, timeout: float) -> None:
+    def _note(self, call: str, key: str, deadline: float) -> None:
         self.betfair.around(lambda: None)
-        super()._note(call, key, timeout)
+        super()._note(call, key, deadline)
 
     def _put(self, key: str, content: bytes) -> str:
         if self.betfair._done and self.betfair.calls == self.betfair._stop - 1:
@@ -634,9 +636,11 @@ def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
 class LostTaking(Interrupted):
     """The answer to the write that takes the lock is lost."""
 
-    def create(self, key: str, content: bytes, *, timeout: float) -> str:
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """See TokenStore."""
-        super().create(key, content, timeout=timeout)
+        version = super().put(key, content, expect, deadline=deadline)
+        if expect is not ABSENT:
+            return version
         message = "lost"
         raise StoreUnavailable(message, reason="timeout", landed=True)
 

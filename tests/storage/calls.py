@@ -6,8 +6,10 @@ import types
 from typing import TYPE_CHECKING
 
 import pytest
+from within import within
 
 from betfair_session.exceptions import StoreError
+from betfair_session.storage.contract import ABSENT, ANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
     from betfair_session.storage.contract import TokenStore
 
 CALLS: dict[str, Callable[[TokenStore, str, float], object]] = {
-    "read": lambda store, _version, timeout: store.read("token", timeout=timeout),
-    "create": lambda store, _version, timeout: store.create("fresh", b"mine", timeout=timeout),
-    "replace_if_version": lambda store, version, timeout: store.replace_if_version(
-        "token", b"mine", version, timeout=timeout
+    "read": lambda store, _version, timeout: store.get("token", deadline=within(timeout)),
+    "create": lambda store, _version, timeout: store.put(
+        "fresh", b"mine", ABSENT, deadline=within(timeout)
     ),
-    "replace": lambda store, _version, timeout: store.replace("token", b"mine", timeout=timeout),
-    "delete": lambda store, _version, timeout: store.delete("token", timeout=timeout),
+    "replace_if_version": lambda store, version, timeout: store.put(
+        "token", b"mine", version, deadline=within(timeout)
+    ),
+    "replace": lambda store, _version, timeout: store.put(
+        "token", b"mine", ANY, deadline=within(timeout)
+    ),
+    "delete": lambda store, _version, timeout: store.delete("token", deadline=within(timeout)),
 }
 """By name; each takes a store, the version of its "token" and a timeout in seconds."""
 

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from within import within
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import MAX_READ, VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, MAX_READ, VersionConflict
 from betfair_session.tokens import is_blank
 from storage.places import TIMEOUT, open_at
 from storage.racers import LOST, WON, attempt, content_of
@@ -45,12 +46,12 @@ class Basics:
 
     def test_a_missing_object_reads_as_none(self, store: TokenStore) -> None:
         """No object is no error."""
-        assert store.read("token", timeout=TIMEOUT) is None
+        assert store.get("token", deadline=within(TIMEOUT)) is None
 
     def test_what_was_created_is_read_back(self, place: Place, store: TokenStore) -> None:
         """The content arrives as given, below the prefix, with the version that was returned."""
-        version = store.create("token", b"first", timeout=TIMEOUT)
-        found = store.read("token", timeout=TIMEOUT)
+        version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert (found.content, found.version) == (b"first", version)
         assert place.keys() == ["prefix/token"]
@@ -58,139 +59,139 @@ class Basics:
 
     def test_an_object_is_created_once(self, place: Place, store: TokenStore) -> None:
         """The second create is a conflict and changes nothing."""
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         with pytest.raises(VersionConflict) as caught:
-            store.create("token", b"second", timeout=TIMEOUT)
+            store.put("token", b"second", ABSENT, deadline=within(TIMEOUT))
         assert (caught.value.reason, caught.value.landed) == ("conflict", False)
         assert place.get("prefix/token") == b"first"
 
     def test_the_named_version_is_replaced(self, place: Place, store: TokenStore) -> None:
         """Versions from create, from read and from the last replacement all serve."""
-        version = store.create("token", b"first", timeout=TIMEOUT)
-        version = store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
-        version = store.replace_if_version("token", b"third", version, timeout=TIMEOUT)
-        found = store.read("token", timeout=TIMEOUT)
+        version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        version = store.put("token", b"second", version, deadline=within(TIMEOUT))
+        version = store.put("token", b"third", version, deadline=within(TIMEOUT))
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert found.version == version
-        store.replace_if_version("token", b"fourth", found.version, timeout=TIMEOUT)
+        store.put("token", b"fourth", found.version, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"fourth"
 
     def test_a_stale_version_is_a_conflict(self, place: Place, store: TokenStore) -> None:
         """An object that changed since is not overwritten."""
-        stale = store.create("token", b"first", timeout=TIMEOUT)
-        store.replace("token", b"second", timeout=TIMEOUT)
+        stale = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        store.put("token", b"second", ANY, deadline=within(TIMEOUT))
         with pytest.raises(VersionConflict) as caught:
-            store.replace_if_version("token", b"third", stale, timeout=TIMEOUT)
+            store.put("token", b"third", stale, deadline=within(TIMEOUT))
         assert (caught.value.reason, caught.value.landed) == ("conflict", False)
         assert place.get("prefix/token") == b"second"
 
     def test_a_foreign_write_is_a_conflict(self, place: Place, store: TokenStore) -> None:
         """What somebody else wrote meanwhile is not overwritten."""
-        stale = store.create("token", b"first", timeout=TIMEOUT)
+        stale = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         place.put("prefix/token", b"foreign")
         with pytest.raises(VersionConflict):
-            store.replace_if_version("token", b"third", stale, timeout=TIMEOUT)
+            store.put("token", b"third", stale, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"foreign"
 
     def test_a_deleted_object_is_a_conflict(self, place: Place, store: TokenStore) -> None:
         """An object that is gone is not brought back."""
-        stale = store.create("token", b"first", timeout=TIMEOUT)
+        stale = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         place.delete("prefix/token")
         with pytest.raises(VersionConflict) as caught:
-            store.replace_if_version("token", b"second", stale, timeout=TIMEOUT)
+            store.put("token", b"second", stale, deadline=within(TIMEOUT))
         assert (caught.value.reason, caught.value.landed) == ("conflict", False)
         assert place.keys() == []
 
     def test_replace_writes_whatever_is_there(self, place: Place, store: TokenStore) -> None:
         """Replacing works on a missing object, a present one and a foreign one."""
         for content in (b"first", b"second"):
-            version = store.replace("token", content, timeout=TIMEOUT)
+            version = store.put("token", content, ANY, deadline=within(TIMEOUT))
             assert place.get("prefix/token") == content
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert found.version == version
         place.put("prefix/token", b"foreign")
-        store.replace("token", b"third", timeout=TIMEOUT)
+        store.put("token", b"third", ANY, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"third"
 
     def test_the_version_changes_with_the_content(self, place: Place, store: TokenStore) -> None:
         """No two contents share a version, whoever wrote them."""
-        versions = [store.create("token", b"first", timeout=TIMEOUT)]
-        versions.append(store.replace("token", b"second", timeout=TIMEOUT))
+        versions = [store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))]
+        versions.append(store.put("token", b"second", ANY, deadline=within(TIMEOUT)))
         place.put("prefix/token", b"third!")
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         versions.append(found.version)
         assert len(set(versions)) == 3
 
     def test_delete_removes_and_does_not_mind(self, place: Place, store: TokenStore) -> None:
         """A second delete of the same object is no error."""
-        store.create("token", b"first", timeout=TIMEOUT)
-        store.delete("token", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        store.delete("token", deadline=within(TIMEOUT))
         assert place.keys() == []
-        assert store.read("token", timeout=TIMEOUT) is None
-        store.delete("token", timeout=TIMEOUT)
-        store.create("token", b"again", timeout=TIMEOUT)
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+        store.delete("token", deadline=within(TIMEOUT))
+        store.put("token", b"again", ABSENT, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"again"
 
     @pytest.mark.parametrize("pattern", ["t*", "toke?", "[t]oken", "**"])
     def test_delete_expands_no_pattern(self, place: Place, store: TokenStore, pattern: str) -> None:
         """A key that looks like a pattern removes only itself."""
         place.put("prefix/token", b"stays")
-        store.delete(pattern, timeout=TIMEOUT)
+        store.delete(pattern, deadline=within(TIMEOUT))
         assert place.keys() == ["prefix/token"]
 
     def test_any_bytes_are_kept(self, place: Place, store: TokenStore) -> None:
         """All byte values, line ends among them, pass unchanged both ways."""
         content = bytes(range(256)) + b"\r\n\n\r\x00"
-        store.replace("token", content, timeout=TIMEOUT)
+        store.put("token", content, ANY, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == content
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert found.content == content
 
     def test_an_empty_object_is_an_object(self, place: Place, store: TokenStore) -> None:
         """Empty is not missing: it is read, conflicts with a create, and can be replaced."""
         place.put("prefix/token", b"")
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert found.content == b""
         with pytest.raises(VersionConflict):
-            store.create("token", b"first", timeout=TIMEOUT)
-        store.replace_if_version("token", b"second", found.version, timeout=TIMEOUT)
+            store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        store.put("token", b"second", found.version, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"second"
 
     @pytest.mark.parametrize("size", [MAX_READ - 1, MAX_READ, MAX_READ + 1, MAX_READ + 2, 100_000])
     def test_a_large_object_is_cut(self, place: Place, store: TokenStore, size: int) -> None:
         """One byte more than the limit is read, so that too much can be told."""
         place.put("prefix/token", b"x" * size)
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert len(found.content) == min(size, MAX_READ + 1)
 
     def test_a_cut_object_still_has_its_version(self, place: Place, store: TokenStore) -> None:
         """The version of a large object is that of the whole."""
         place.put("prefix/token", b"x" * 100_000)
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
-        store.replace_if_version("token", b"small", found.version, timeout=TIMEOUT)
+        store.put("token", b"small", found.version, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"small"
 
     def test_a_closed_store_opens_again(self, store: TokenStore) -> None:
         """Closing gives connections back and is no end."""
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         store.close()
         store.close()
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
         assert found.content == b"first"
 
     def test_each_store_has_connections_of_its_own(self, place: Place, store: TokenStore) -> None:
         """Closing one leaves another of the same URL as it is."""
-        version = store.create("token", b"first", timeout=TIMEOUT)
+        version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         with open_at(place, "prefix") as other:
-            assert other.read("token", timeout=TIMEOUT) is not None
-        store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+            assert other.get("token", deadline=within(TIMEOUT)) is not None
+        store.put("token", b"second", version, deadline=within(TIMEOUT))
 
 
 class Deletions:
@@ -200,16 +201,16 @@ class Deletions:
         self, place: Place, store: TokenStore
     ) -> None:
         """What another wrote meanwhile stays; what is removed is no token any more."""
-        version = store.create("token", b"first", timeout=TIMEOUT)
-        newer = store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+        version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        newer = store.put("token", b"second", version, deadline=within(TIMEOUT))
         with pytest.raises(VersionConflict):
-            store.delete("token", version, timeout=TIMEOUT)
+            store.delete("token", version, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"second"
-        store.delete("token", newer, timeout=TIMEOUT)
-        found = store.read("token", timeout=TIMEOUT)
+        store.delete("token", newer, deadline=within(TIMEOUT))
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is None or is_blank(found.content)
         with pytest.raises(VersionConflict):
-            store.delete("token", newer, timeout=TIMEOUT)
+            store.delete("token", newer, deadline=within(TIMEOUT))
 
 
 class Names:
@@ -218,15 +219,15 @@ class Names:
     @pytest.mark.parametrize("key", _NAMES)
     def test_a_key_is_taken_literally(self, place: Place, store: TokenStore, key: str) -> None:
         """Every call finds the object under exactly the name that others see."""
-        version = store.create(key, b"first", timeout=TIMEOUT)
+        version = store.put(key, b"first", ABSENT, deadline=within(TIMEOUT))
         assert place.keys() == [f"prefix/{key}"]
-        store.replace_if_version(key, b"second", version, timeout=TIMEOUT)
+        store.put(key, b"second", version, deadline=within(TIMEOUT))
         assert place.get(f"prefix/{key}") == b"second"
         place.put(f"prefix/{key}", b"foreign")
-        found = store.read(key, timeout=TIMEOUT)
+        found = store.get(key, deadline=within(TIMEOUT))
         assert found is not None
         assert found.content == b"foreign"
-        store.delete(key, timeout=TIMEOUT)
+        store.delete(key, deadline=within(TIMEOUT))
         assert place.keys() == []
 
     unfit: ClassVar[frozenset[str]] = frozenset()
@@ -240,23 +241,23 @@ class Names:
                 open_at(place, prefix)
             return
         with open_at(place, prefix) as store:
-            store.create("token", b"first", timeout=TIMEOUT)
+            store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         assert place.keys() == [f"{prefix}/token"]
 
     def test_a_trailing_slash_means_nothing(self, place: Place) -> None:
         """A store is the same with and without a slash at its end."""
         with open_at(place, "a/b/") as store:
-            store.create("token", b"first", timeout=TIMEOUT)
+            store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         assert place.keys() == ["a/b/token"]
         with open_at(place, "a/b") as store:
-            assert store.read("token", timeout=TIMEOUT) is not None
+            assert store.get("token", deadline=within(TIMEOUT)) is not None
 
     @pytest.mark.parametrize("end", ["", "/"])
     def test_the_root_is_a_store(self, place: Place, end: str) -> None:
         """A store may be a whole bucket or directory."""
         with open_store(place.url() + end, place.options) as store:
-            version = store.create("token", b"first", timeout=TIMEOUT)
-            store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+            version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+            store.put("token", b"second", version, deadline=within(TIMEOUT))
         assert place.keys() == ["token"]
         assert place.get("token") == b"second"
 
@@ -269,13 +270,13 @@ class Whole:
     def test_a_reader_sees_no_torn_content(self, store: TokenStore) -> None:
         """While contents of unequal length replace each other, every read is one of them."""
         contents = {b"a" * 17, b"b" * 4000, b"c" * 400}
-        store.create("token", b"a" * 17, timeout=TIMEOUT)
+        store.put("token", b"a" * 17, ABSENT, deadline=within(TIMEOUT))
         done = threading.Event()
         seen: list[bytes | None] = []
 
         def read() -> None:
             while not done.is_set():
-                found = store.read("token", timeout=TIMEOUT)
+                found = store.get("token", deadline=within(TIMEOUT))
                 seen.append(found.content if found else None)
 
         reader = threading.Thread(target=read)
@@ -283,7 +284,7 @@ class Whole:
         try:
             for _ in range(20):
                 for content in sorted(contents):
-                    store.replace("token", content, timeout=TIMEOUT)
+                    store.put("token", content, ANY, deadline=within(TIMEOUT))
         finally:
             done.set()
             reader.join()
@@ -299,12 +300,12 @@ class Whole:
 
             def read(key: str = key, seen: list[bytes | None] = seen) -> None:
                 while not seen or seen[-1] is None:
-                    found = store.read(key, timeout=TIMEOUT)
+                    found = store.get(key, deadline=within(TIMEOUT))
                     seen.append(found.content if found else None)
 
             reader = threading.Thread(target=read)
             reader.start()
-            store.create(key, content, timeout=TIMEOUT)
+            store.put(key, content, ABSENT, deadline=within(TIMEOUT))
             reader.join()
             assert seen[-1] == content
 
@@ -316,9 +317,9 @@ class Concurrency:
         """Sixteen threads create, replace and read through one store, each its own object."""
 
         def work(number: int) -> bytes | None:
-            version = store.create(f"t{number}", b"first", timeout=TIMEOUT)
-            store.replace_if_version(f"t{number}", content_of(number), version, timeout=TIMEOUT)
-            found = store.read(f"t{number}", timeout=TIMEOUT)
+            version = store.put(f"t{number}", b"first", ABSENT, deadline=within(TIMEOUT))
+            store.put(f"t{number}", content_of(number), version, deadline=within(TIMEOUT))
+            found = store.get(f"t{number}", deadline=within(TIMEOUT))
             return found.content if found else None
 
         with ThreadPoolExecutor(16) as pool:
@@ -337,7 +338,7 @@ class ThreadRaces:
             key = f"t{turn}"
             version = None
             if conditional == "replace_if_version":
-                version = store.create(key, b"first", timeout=TIMEOUT)
+                version = store.put(key, b"first", ABSENT, deadline=within(TIMEOUT))
             with ThreadPoolExecutor(16) as pool:
                 race = functools.partial(_race, store, key, version, threading.Barrier(16))
                 assert sorted(pool.map(race, range(16))) == [LOST] * 15 + [WON]
@@ -359,10 +360,10 @@ class Races:
 
     def test_it_tells_an_objects_age(self, store: TokenStore) -> None:
         """By its own clock, with the answer or when asked: a lock's age is judged so."""
-        store.create("token", b"first", timeout=TIMEOUT)
-        found = store.read("token", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        found = store.get("token", deadline=within(TIMEOUT))
         assert found is not None
-        now = found.now if found.now is not None else store.server_now(timeout=TIMEOUT)
+        now = found.now if found.now is not None else store.server_now(deadline=within(TIMEOUT))
         assert now == pytest.approx(time.time(), abs=120)
         assert found.modified == pytest.approx(time.time(), abs=120)
 
@@ -374,7 +375,7 @@ class Races:
         if conditional == "replace_if_version":
             with open_at(place, "prefix") as store:
                 for key in versions:
-                    versions[key] = store.create(key, b"first", timeout=TIMEOUT)
+                    versions[key] = store.put(key, b"first", ABSENT, deadline=within(TIMEOUT))
         outcomes = racers.race(place.url("prefix"), place.options, versions)
         for key, results in outcomes.items():
             assert sorted(results) == [LOST] * 15 + [WON]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from within import within
 
 from betfair_session.exceptions import StoreUnavailable, StoreWriteError
 from betfair_session.storage import open_store
@@ -54,7 +55,7 @@ class Credentials:
         assert options
         place.put("prefix/token", b"present")
         with open_store(place.url("prefix"), options) as store:
-            found = store.read("token", timeout=TIMEOUT)
+            found = store.get("token", deadline=within(TIMEOUT))
             assert found is not None
             assert found.content == b"present"
             error = failure(call, store, found.version)

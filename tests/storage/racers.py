@@ -7,8 +7,10 @@ import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from within import within
+
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import TokenStore, VersionConflict
+from betfair_session.storage.contract import ABSENT, TokenStore, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,16 +117,16 @@ def _from_the_line(
 def _warm_up(store: TokenStore, key: str) -> None:
     """Connect before the start, so that the writes meet."""
     with contextlib.suppress(Exception):  # the race itself will tell
-        store.read(key, timeout=_TIMEOUT)
+        store.get(key, deadline=within(_TIMEOUT))
 
 
 def attempt(store: TokenStore, key: str, content: bytes, version: str | None) -> str:
     """Create (`version` is None) or replace, and say how it went."""
     try:
         if version is None:
-            store.create(key, content, timeout=_TIMEOUT)
+            store.put(key, content, ABSENT, deadline=within(_TIMEOUT))
         else:
-            store.replace_if_version(key, content, version, timeout=_TIMEOUT)
+            store.put(key, content, version, deadline=within(_TIMEOUT))
     except VersionConflict:
         return LOST
     except Exception as error:  # noqa: BLE001 - the test shows it

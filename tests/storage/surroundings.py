@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import pytest
 from fsspec.implementations.dirfs import DirFileSystem
+from within import within
 
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT, ANY
 from storage.places import TIMEOUT, open_at
 
 if TYPE_CHECKING:
@@ -25,15 +27,17 @@ if TYPE_CHECKING:
     from storage.places import Place
 
 _PROGRAM = """
-import json, sys
+import json, sys, time
+from betfair_session.storage.contract import ABSENT
 from betfair_session.storage import open_store
 
 url, options, ending = json.loads(sys.stdin.read())
 store = open_store(url, options)
-assert store.read("token", timeout=60) is None
-version = store.create("token", b"first", timeout=60)
-store.replace_if_version("token", b"second", version, timeout=60)
-assert store.read("token", timeout=60).content == b"second"
+soon = time.monotonic() + 60
+assert store.get("token", deadline=soon) is None
+version = store.put("token", b"first", ABSENT, deadline=soon)
+store.put("token", b"second", version, deadline=soon)
+assert store.get("token", deadline=soon).content == b"second"
 if ending == "closed":
     store.close()
 elif ending == "dropped":
@@ -46,22 +50,22 @@ class Surroundings:
 
     def test_a_foreign_change_is_seen_at_once(self, place: Place, store: TokenStore) -> None:
         """No cache stands between a read and the store."""
-        assert store.read("token", timeout=TIMEOUT) is None
+        assert store.get("token", deadline=within(TIMEOUT)) is None
         for content in (b"one", b"two"):
             place.put("prefix/token", content)
-            found = store.read("token", timeout=TIMEOUT)
+            found = store.get("token", deadline=within(TIMEOUT))
             assert found is not None
             assert found.content == content
         place.delete("prefix/token")
-        assert store.read("token", timeout=TIMEOUT) is None
+        assert store.get("token", deadline=within(TIMEOUT)) is None
 
     def test_it_can_be_called_from_a_running_event_loop(self, store: TokenStore) -> None:
         """A coroutine may call the (blocking) methods."""
 
         async def work() -> bytes:
-            store.create("token", b"first", timeout=TIMEOUT)
+            store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
             await asyncio.sleep(0)
-            found = store.read("token", timeout=TIMEOUT)
+            found = store.get("token", deadline=within(TIMEOUT))
             assert found is not None
             return bytes(found.content)
 
@@ -94,16 +98,16 @@ class Forks:
 
     def test_it_works_in_a_forked_child(self, place: Place, store: TokenStore) -> None:
         """A store used by a parent serves its child, and the parent again afterwards."""
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
 
         def work() -> object:
-            found = store.read("token", timeout=TIMEOUT)
-            store.replace("child", b"written", timeout=TIMEOUT)
-            again = store.read("child", timeout=TIMEOUT)
+            found = store.get("token", deadline=within(TIMEOUT))
+            store.put("child", b"written", ANY, deadline=within(TIMEOUT))
+            again = store.get("child", deadline=within(TIMEOUT))
             return found and bytes(found.content), again and bytes(again.content)
 
         assert in_a_child(work) == (b"first", b"written")
-        store.replace("token", b"second", timeout=TIMEOUT)
+        store.put("token", b"second", ANY, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"second"
 
 
@@ -176,8 +180,8 @@ class OwnFilesystem:
         filesystem.find(root)
         before = _settings(filesystem)
         store = open_store((filesystem, root))
-        store.create("token", b"first", timeout=TIMEOUT)
-        store.read("token", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        store.get("token", deadline=within(TIMEOUT))
         store.close()
         assert _settings(filesystem) == before
         assert filesystem.cat_file(f"{root}/token") == b"first"
@@ -196,27 +200,27 @@ class OwnFilesystem:
         stores = [open_store((filesystem, root)), open_at(place, "prefix")]
         place.put("prefix/token", b"first")
         for store in stores:
-            found = store.read("token", timeout=TIMEOUT)
+            found = store.get("token", deadline=within(TIMEOUT))
             assert found is not None
             assert found.content == b"first"
         filesystem.ls(root)
         place.delete("prefix/token")
         for store in stores:
-            assert store.read("token", timeout=TIMEOUT) is None
+            assert store.get("token", deadline=within(TIMEOUT)) is None
             store.close()
 
 
 def _walk_through(store: TokenStore, place: Place) -> None:
-    assert store.read("token", timeout=TIMEOUT) is None
-    version = store.create("token", b"first", timeout=TIMEOUT)
-    version = store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
-    found = store.read("token", timeout=TIMEOUT)
+    assert store.get("token", deadline=within(TIMEOUT)) is None
+    version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+    version = store.put("token", b"second", version, deadline=within(TIMEOUT))
+    found = store.get("token", deadline=within(TIMEOUT))
     assert found is not None
     assert (found.content, found.version) == (b"second", version)
-    store.replace("token", b"third", timeout=TIMEOUT)
+    store.put("token", b"third", ANY, deadline=within(TIMEOUT))
     assert place.get("prefix/token") == b"third"
     assert place.keys() == ["prefix/token"]
-    store.delete("token", timeout=TIMEOUT)
+    store.delete("token", deadline=within(TIMEOUT))
     assert place.keys() == []
     store.close()
 

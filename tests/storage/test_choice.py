@@ -12,6 +12,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
+from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable
 from betfair_session.storage import open_store
@@ -251,7 +252,7 @@ def test_an_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(store, ObstoreStore)
     assert store._config["aws_endpoint_url_s3"] == "https://s3.amazonaws.com"
     assert store.probe
-    store._driver(30)
+    store._driver(within(30))
     assert not store.probe
 
 
@@ -297,11 +298,11 @@ def test_a_panic_becomes_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(store, ObstoreStore)
     monkeypatch.setattr(store, "_read", panic)
     with pytest.raises(StoreUnavailable, match="Panicked"):
-        store.read("key", timeout=10)
+        store.get("key", deadline=within(10))
     store = open_store("obstore+s3://b", {"anon": True})
     monkeypatch.setattr("obstore.store.S3Store", panic)
     with pytest.raises(ConfigurationError, match="Panicked"):
-        store.read("key", timeout=10)
+        store.get("key", deadline=within(10))
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -386,7 +387,7 @@ def test_obstores_own_option_goes_before_the_environment(
     server = "https://store.example"
     store = open_store("obstore+s3://b", {"config": {name: server}})
     assert isinstance(store, ObstoreStore)
-    store._driver(30)
+    store._driver(within(30))
     assert store.probe
     made = store._build(timedelta(seconds=1), plain=False)
     assert made.config["endpoint_url_s3"] == server

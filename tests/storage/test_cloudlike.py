@@ -12,10 +12,11 @@ from servers.process import poll
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
+from within import within
 
 from betfair_session import StoreUnavailable, StoreWriteError
 from betfair_session.process.once import OutOfTime
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 from storage.calls import failure
 from storage.contract import Basics, Concurrency, Deletions, Races, Whole
 from storage.permissions import Buckets
@@ -45,13 +46,13 @@ def place(cloud_place: BucketPlace) -> BucketPlace:
 
 def test_changes_that_follow_too_fast_are_throttled(cloud: Cloud, store: TokenStore) -> None:
     """As on Google, which takes one change of an object a second: refused, and not made."""
-    version = store.create("token", b"first", timeout=TIMEOUT)
+    version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
     cloud.pace = 1e6
     for call in ("replace_if_version", "replace", "delete"):
         error = failure(call, store, version)
         assert (error.reason, error.landed) == ("throttled", False)
     cloud.pace = 0
-    store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+    store.put("token", b"second", version, deadline=within(TIMEOUT))
 
 
 @pytest.mark.parametrize("status", [500, 503])
@@ -65,7 +66,7 @@ def test_a_write_may_land_after_its_refusal(
     assert fault.land() == [True]
     assert place.keys() == ["prefix/fresh"]
     with pytest.raises(VersionConflict):
-        store.create("fresh", b"again", timeout=TIMEOUT)
+        store.put("fresh", b"again", ABSENT, deadline=within(TIMEOUT))
 
 
 @pytest.mark.parametrize("call", ["read", "create", "replace"])
@@ -82,12 +83,12 @@ def test_one_object_alone_may_be_forbidden(cloud: Cloud, store: TokenStore) -> N
     """As by a policy that names the other, for reading or for writing."""
     cloud.fail("PUT token", answer=DENIED[cloud.kind])
     cloud.fail("GET lock", answer=DENIED[cloud.kind])
-    store.create("lock", b"mine", timeout=TIMEOUT)
-    assert store.read("token", timeout=TIMEOUT) is None
+    store.put("lock", b"mine", ABSENT, deadline=within(TIMEOUT))
+    assert store.get("token", deadline=within(TIMEOUT)) is None
     with pytest.raises(StoreWriteError) as written:
-        store.create("token", b"mine", timeout=TIMEOUT)
+        store.put("token", b"mine", ABSENT, deadline=within(TIMEOUT))
     with pytest.raises(StoreUnavailable) as read:
-        store.read("lock", timeout=TIMEOUT)
+        store.get("lock", deadline=within(TIMEOUT))
     for each in (written.value, read.value):
         assert (each.reason, each.landed) == ("forbidden", False)
 
@@ -102,7 +103,7 @@ def test_a_fault_of_a_second_passes(cloud: Cloud, store: TokenStore) -> None:
 
 def _created(store: TokenStore) -> bool:
     try:
-        store.create("fresh", b"mine", timeout=TIMEOUT)
+        store.put("fresh", b"mine", ABSENT, deadline=within(TIMEOUT))
     except StoreUnavailable:
         return False
     return True
@@ -124,20 +125,20 @@ def test_a_write_whose_connection_breaks_may_have_landed(
 def test_an_etag_in_another_form_serves_as_well(cloud: Cloud, store: TokenStore, form: str) -> None:
     """Proxies make them weak, look-alikes leave the quotes away."""
     cloud.etag = form
-    version = store.create("token", b"first", timeout=TIMEOUT)
-    store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
-    found = store.read("token", timeout=TIMEOUT)
+    version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+    store.put("token", b"second", version, deadline=within(TIMEOUT))
+    found = store.get("token", deadline=within(TIMEOUT))
     assert found
-    store.replace_if_version("token", b"third", found.version, timeout=TIMEOUT)
+    store.put("token", b"third", found.version, deadline=within(TIMEOUT))
     with pytest.raises(VersionConflict):
-        store.replace_if_version("token", b"fourth", found.version, timeout=TIMEOUT)
+        store.put("token", b"fourth", found.version, deadline=within(TIMEOUT))
 
 
 @pytest.mark.parametrize("cloud_lane", ["gcs", "obstore+gcs"])
 @pytest.mark.parametrize("call", ["create", "replace_if_version", "replace"])
 def test_an_organisations_policy_is_no_conflict(cloud: Cloud, store: TokenStore, call: str) -> None:
     """Google refuses a write so with the status and the reason of a failed condition."""
-    version = store.create("token", b"first", timeout=TIMEOUT)
+    version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
     policy = "constraints/gcp.restrictNonCmekServices"
     words = f"Request violates constraint '{policy}'"
     fault = cloud.fail("PUT", answer=Says(412, "conditionNotMet", words))
@@ -190,12 +191,12 @@ def test_a_date_that_is_none_costs_no_read(
     cloud: Cloud, store: TokenStore, date: str | None
 ) -> None:
     """The store's clock is not known then; what Azure's own driver cannot read is an error."""
-    store.create("token", b"content", timeout=TIMEOUT)
+    store.put("token", b"content", ABSENT, deadline=within(TIMEOUT))
     cloud.headers["Date"] = date
     if cloud.kind == "azure" and date and not store.label.startswith("obstore"):
         assert failure("read", store, "").reason == "server"
         return
-    found = store.read("token", timeout=TIMEOUT)
+    found = store.get("token", deadline=within(TIMEOUT))
     assert found
     assert (found.content, found.now) == (b"content", None)
 
@@ -205,12 +206,12 @@ def test_amazon_deletes_on_a_condition(
 ) -> None:
     """Other servers of its protocol may ignore that, so there a blank takes the object's place."""
     monkeypatch.setattr("betfair_session.storage.s3.is_amazon", lambda _: True)
-    version = store.create("token", b"first", timeout=TIMEOUT)
+    version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
     place.put("prefix/token", b"second")
     with pytest.raises(VersionConflict):
-        store.delete("token", version, timeout=TIMEOUT)
-    found = store.read("token", timeout=TIMEOUT)
+        store.delete("token", version, deadline=within(TIMEOUT))
+    found = store.get("token", deadline=within(TIMEOUT))
     assert found is not None
-    store.delete("token", found.version, timeout=TIMEOUT)
+    store.delete("token", found.version, deadline=within(TIMEOUT))
     left = [order.verb for order in cloud.orders if order.verb == "DELETE"]
     assert bool(left) == (place.get("prefix/token") is None)

@@ -19,6 +19,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from obstore.fsspec import FsspecStore
 from s3fs import S3FileSystem
 from servers.process import poll
+from within import within
 
 from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.process import once as onces
@@ -26,7 +27,7 @@ from betfair_session.process.once import Once, OutOfTime
 from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import local_files, loop as loops, obstore, open_store
 from betfair_session.storage.azure import AzureStore
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
 from betfair_session.storage.errors import Operation, _landed
 from betfair_session.storage.faults import Sent
 from betfair_session.storage.loop import DaemonExecutor, background_loop, run
@@ -51,18 +52,18 @@ if TYPE_CHECKING:
 def test_the_same_content_is_renewed_only_in_the_version_that_was_read(tmp_path: Path) -> None:
     """Replaced or gone meanwhile, it is a conflict, and what is there stays as it is."""
     store = open_store(tmp_path)
-    version = store.create("token", b"content", timeout=5)
+    version = store.put("token", b"content", ABSENT, deadline=within(5))
     before = (tmp_path / "token").stat().st_mtime_ns
     os.utime(tmp_path / "token", ns=(0, 0))
-    assert store.replace_if_version("token", b"content", version, timeout=5) == version
+    assert store.put("token", b"content", version, deadline=within(5)) == version
     assert (tmp_path / "token").stat().st_mtime_ns >= before
     (tmp_path / "token").write_bytes(b"another")
     with pytest.raises(VersionConflict, match="is not what it was"):
-        store.replace_if_version("token", b"content", version, timeout=5)
+        store.put("token", b"content", version, deadline=within(5))
     assert (tmp_path / "token").read_bytes() == b"another"
     (tmp_path / "token").unlink()
     with pytest.raises(VersionConflict, match="is not what it was"):
-        store.replace_if_version("token", b"content", version, timeout=5)
+        store.put("token", b"content", version, deadline=within(5))
     assert not (tmp_path / "token").exists()
 
 
@@ -99,7 +100,7 @@ def test_a_store_is_not_used_from_inside_its_own_loop() -> None:
 
     async def inside() -> str:
         with pytest.raises(ConfigurationError, match="from inside its own driver's event loop"):
-            run(loop, asyncio.Event().wait, timeout=1)
+            run(loop, asyncio.Event().wait, deadline=within(1))
         return "refused"
 
     assert asyncio.run_coroutine_threadsafe(inside(), loop).result(30) == "refused"
@@ -115,20 +116,20 @@ def test_what_is_made_once_has_a_time_to_be_made_in() -> None:
         return "made"
 
     with pytest.raises(OutOfTime):
-        go.get(make, timeout=0.01)
+        go.get(make, deadline=within(0.01))
     assert go.peek() is None
     gate.set()
-    assert go.get(make, timeout=30) == "made"
+    assert go.get(make, deadline=within(30)) == "made"
 
 
 def test_what_could_not_be_made_is_not_there() -> None:
     """The next who asks has it made again."""
     go: Once[float] = Once()
     with pytest.raises(ZeroDivisionError):
-        go.get(lambda: 1 / 0, timeout=30)
+        go.get(lambda: 1 / 0, deadline=within(30))
     assert go.peek() is None
     assert go.take() is None
-    assert go.get(lambda: 1.0, timeout=30) == 1
+    assert go.get(lambda: 1.0, deadline=within(30)) == 1
 
 
 def test_what_could_not_be_begun_is_begun_by_the_next(
@@ -140,11 +141,11 @@ def test_what_could_not_be_begun_is_begun_by_the_next(
     words = r"too many files or threads.*no thread"
     with no_threads():
         with pytest.raises(NoThreadError):
-            made.get(lambda: "made", timeout=30)
+            made.get(lambda: "made", deadline=within(30))
         with pytest.raises(StoreUnavailable, match=words) as caught:
-            store.replace("token", b"content", timeout=30)
+            store.put("token", b"content", ANY, deadline=within(30))
     assert (caught.value.reason, caught.value.landed) == ("busy", False)
-    assert made.get(lambda: "made", timeout=30) == "made"
+    assert made.get(lambda: "made", deadline=within(30)) == "made"
 
 
 def test_a_loop_without_a_thread_leaves_no_descriptor(
@@ -240,7 +241,7 @@ def test_a_forked_child_is_cut_off_from_its_parents_connections(
     monkeypatch.setattr(loops, "_loops", {1: Once(), os.getpid(): Once()})
     monkeypatch.setattr(loops, "_others", [other])
     if whose == "ours":
-        loops._loops[os.getpid()].get(lambda: loop, timeout=30)
+        loops._loops[os.getpid()].get(lambda: loop, deadline=within(30))
     else:
         loops._others.append(loop)  # type: ignore[attr-defined] # in order, unlike a WeakSet
     mine, theirs = socket.socketpair()
@@ -253,7 +254,7 @@ def test_a_forked_child_is_cut_off_from_its_parents_connections(
     async def listen() -> None:
         loop.add_reader(theirs, hear)
 
-    loops.run(loop, listen, timeout=30)
+    loops.run(loop, listen, deadline=within(30))
 
     def work() -> object:
         seen = os.fstat(theirs.fileno()).st_rdev == os.stat(os.devnull).st_rdev
@@ -293,7 +294,7 @@ def test_a_call_that_has_no_time_left_sends_nothing() -> None:
         asked.append("sent")
 
     with pytest.raises(OutOfTime):
-        run(background_loop(), work, timeout=0)
+        run(background_loop(), work, deadline=within(0))
     store = open_store("obstore+s3://bucket")
     assert isinstance(store, ObstoreStore)
     with pytest.raises(OutOfTime):
@@ -309,7 +310,7 @@ def test_a_driver_is_given_back_from_inside_its_loop_without_waiting(
     loop = background_loop()
     closed = threading.Event()
     once: Once[str] = Once()
-    assert once.get(lambda: "driver", timeout=30) == "driver"
+    assert once.get(lambda: "driver", deadline=within(30)) == "driver"
 
     async def shut(driver: str) -> None:
         assert driver == "driver"
@@ -327,7 +328,7 @@ def test_a_driver_is_given_back_whoever_is_at_the_loops(monkeypatch: pytest.Monk
     """The collector may run in a thread that starts a loop, or that such a thread waits for."""
     closed = threading.Event()
     once: Once[str] = Once()
-    once.get(lambda: "driver", timeout=30)
+    once.get(lambda: "driver", deadline=within(30))
     background_loop()
 
     async def shut(_: str) -> None:
@@ -349,7 +350,7 @@ def test_a_driver_is_given_back_whoever_is_at_the_loops(monkeypatch: pytest.Monk
 
     other: Once[str] = Once()
     monkeypatch.setattr(onces, "start", start)
-    assert other.get(lambda: "made", timeout=30) == "made"
+    assert other.get(lambda: "made", deadline=within(30)) == "made"
 
 
 @pytest.mark.parametrize("given", ["before a fork", "none", "stopped"])
@@ -366,7 +367,7 @@ def test_a_filesystem_given_without_a_loop_that_runs_is_refused(given: str) -> N
     stopped = asyncio.new_event_loop()
     store = open_store((Kind(anon=True, skip_instance_cache=True), "bucket"))
     with pytest.raises(ConfigurationError) as caught:
-        store.read("token", timeout=5)
+        store.get("token", deadline=within(5))
     stopped.close()
     assert str(caught.value) == (
         "the filesystem given for s3://bucket was made before this process was forked; make it in "
@@ -385,7 +386,7 @@ def test_a_driver_is_closed_by_its_store_alone(
     bucket = bucket_on(kind)
     with open_store(bucket.url(), bucket.options) as store:
         assert isinstance(store, LoopStore)
-        driver = store._driver(60)
+        driver = store._driver(within(60))
         known = [each.peek() for each in weakref.finalize._registry]  # type: ignore[attr-defined]
         assert store in [each[0] for each in known]
         assert driver not in [each[0] for each in known]
@@ -405,7 +406,7 @@ def test_credentials_that_adlfs_found_by_itself_are_closed() -> None:
     """They hold connections of their own; those that a caller gave are the caller's."""
     store = open_store("abfs://container", {"account_name": "name", "anon": False})
     assert isinstance(store, AzureStore)
-    driver = store._driver(60)
+    driver = store._driver(within(60))
     assert driver.sync_credential is not None
     closed: list[str] = []
     close = driver.credential.close
@@ -453,7 +454,7 @@ def test_obstore_is_not_used_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> No
     """Its threads do not survive it, and it would wait for them without end."""
     monkeypatch.setattr(obstore, "_users", {-1})
     with pytest.raises(ConfigurationError, match="was forked after obstore had been used"):
-        open_store("obstore+s3://bucket").read("token", timeout=5)
+        open_store("obstore+s3://bucket").get("token", deadline=within(5))
 
 
 def test_an_endpoint_without_tls_in_obstores_own_words(bucket_on: Callable[[str], Bucket]) -> None:
@@ -467,7 +468,7 @@ def test_an_endpoint_without_tls_in_obstores_own_words(bucket_on: Callable[[str]
         "aws_region": "us-east-1",
     }
     with open_store(f"obstore+{bucket.url()}", {"config": config}) as store:
-        assert store.read("token", timeout=30) is None
+        assert store.get("token", deadline=within(30)) is None
 
 
 @pytest.mark.parametrize(
@@ -549,7 +550,7 @@ def test_a_clock_that_cannot_be_read_is_none(
         monkeypatch.setattr(local_files, "write_temporary", refuse)
     else:
         monkeypatch.setattr(os, "stat", refuse)
-    assert store.server_now(timeout=5) is None
+    assert store.server_now(deadline=within(5)) is None
     monkeypatch.undo()
     assert os.listdir(tmp_path) == []
 
@@ -568,8 +569,8 @@ def test_a_write_whose_file_is_always_taken_away_ends(
 
     store = open_store(tmp_path)
     monkeypatch.setattr(local_files, "write_temporary", lose)
-    write = store.create if stolen == "before a link" else store.replace
+    expect = ABSENT if stolen == "before a link" else ANY
     with pytest.raises(StoreUnavailable, match="written by others all the time") as caught:
-        write("token", b"x", timeout=0.1)
+        store.put("token", b"x", expect, deadline=within(0.1))
     assert (caught.value.reason, caught.value.landed) == ("busy", False)
     assert os.listdir(tmp_path) == []

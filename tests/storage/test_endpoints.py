@@ -12,9 +12,11 @@ import fsspec
 import google.oauth2.credentials
 import pytest
 from hidden.listeners import Listener, saying
+from within import within
 
 from betfair_session import ConfigurationError
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT
 from betfair_session.storage.obstore import ObstoreStore
 from storage.calls import failure
 from storage.places import TIMEOUT
@@ -53,14 +55,14 @@ def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
     name = "connection_string" if kind == "azure" else "endpoint_url"
     given = options.pop(name).rstrip(";") + "/"
     with open_store(driver + bucket.url(), {**options, name: given}) as store:
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
     if variable == "AZURE_STORAGE_ENDPOINT":
         parts = dict(part.split("=", 1) for part in given.split(";"))
         options = {"account_name": parts["AccountName"], "account_key": parts["AccountKey"]}
         given = parts["BlobEndpoint"]
     monkeypatch.setenv(variable, given)
     with open_store(driver + bucket.url(), options) as store:
-        found = store.read("token", timeout=TIMEOUT)
+        found = store.get("token", deadline=within(TIMEOUT))
     assert found is not None
     assert found.content == b"first"
 
@@ -115,7 +117,7 @@ def test_netrc_has_no_say(
     (tmp_path / "netrc").write_text("default login thief password thief\n")
     environment.setenv("NETRC", str(tmp_path / "netrc"))
     with open_store(bucket.url(), options) as store:
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
     environment.undo()
     assert bucket.get("token") == b"first"
 
@@ -129,7 +131,7 @@ def test_a_session_of_the_callers_own_settings_finds_its_own_way(
         environment.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         options = {**bucket.options, "session_kwargs": {"trust_env": False}}
         with open_store(bucket.url(), options) as store:
-            assert store.read("token", timeout=TIMEOUT) is None
+            assert store.get("token", deadline=within(TIMEOUT)) is None
         with open_store(bucket.url(), bucket.options) as store:
             assert failure("read", store, "").reason == "unreachable"
     assert proxy.connections > 0

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, ClassVar
-from unittest.mock import ANY
+from unittest import mock
 from urllib.parse import parse_qsl
 
 import pytest
@@ -17,9 +17,11 @@ from gcsfs.core import GCSFileSystem
 from google.oauth2.credentials import Credentials
 from servers.process import free_ports
 from servers.script import Answer
+from within import within
 
 from betfair_session import StoreUnavailable, StoreWriteError
 from betfair_session.storage import gcs, open_store
+from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.loop import background_loop, run
 from storage import dialects
 from storage.calls import CALLS, failure
@@ -90,15 +92,15 @@ def test_credentials_are_renewed_in_time_and_sent(bucket: Bucket, proxy: Proxy) 
     )
     options = {**bucket.server.options(proxy.endpoint), "token": credentials}
     with open_store(bucket.url(), options) as store:
-        version = store.create("token", b"content", timeout=30)
+        version = store.put("token", b"content", ABSENT, deadline=within(30))
         later = datetime.now(timezone.utc) + timedelta(hours=1)
         credentials.token, credentials.expiry = "first", later.replace(tzinfo=None)
-        found = store.read("token", timeout=30)
+        found = store.get("token", deadline=within(30))
         assert found is not None
         assert (found.content, found.version) == (b"content", version)
         # Of a moment ago: the next request has to fetch another first.
         credentials.expiry = (later - timedelta(hours=2)).replace(tzinfo=None)
-        store.replace_if_version("token", b"next", version, timeout=30)
+        store.put("token", b"next", version, deadline=within(30))
     sent = [(seen.method, seen.headers.get("authorization")) for seen in proxy.requests]
     assert [each for each in sent if each[1]][-2:] == [
         ("GET", "Bearer first"),
@@ -108,7 +110,7 @@ def test_credentials_are_renewed_in_time_and_sent(bucket: Bucket, proxy: Proxy) 
     async def thread() -> int:
         return threading.get_ident()
 
-    loop_thread = run(background_loop(), thread, timeout=30)
+    loop_thread = run(background_loop(), thread, deadline=within(30))
     assert renewed_by
     assert loop_thread not in renewed_by, "it blocks every other call of the process"
 
@@ -146,7 +148,7 @@ def test_a_renewed_key_file_is_read(
     give(2, 3600)
     options = {**bucket.server.options(proxy.endpoint), "token": str(file)}
     with open_store(driver + bucket.url(), options) as store:
-        store.create("token", b"content", timeout=30)
+        store.put("token", b"content", ABSENT, deadline=within(30))
         proxy.clear()
         refused = Answer(400, b'{"error": "invalid_grant"}', {"Content-Type": "application/json"})
         proxy.fail("POST /token/1", refused, times=99)
@@ -157,7 +159,7 @@ def test_a_renewed_key_file_is_read(
             times=99,
         )
         renew(2)
-        found = store.read("token", timeout=30)
+        found = store.get("token", deadline=within(30))
         assert found is not None
         assert found.content == b"content"
 
@@ -165,11 +167,11 @@ def test_a_renewed_key_file_is_read(
 def test_requests_are_as_googles_reference_has_them(bucket: Bucket, proxy: Proxy) -> None:
     """Fake-gcs-server takes more than Google does, such as a slash in an object's name."""
     with open_store(bucket.url("a b"), bucket.server.options(proxy.endpoint)) as store:
-        assert store.read("token", timeout=30) is None
-        version = store.create("token", b"first", timeout=30)
-        version = store.replace_if_version("token", b"second", version, timeout=30)
-        store.replace("token", b"third", timeout=30)
-        store.delete("token", timeout=30)
+        assert store.get("token", deadline=within(30)) is None
+        version = store.put("token", b"first", ABSENT, deadline=within(30))
+        version = store.put("token", b"second", version, deadline=within(30))
+        store.put("token", b"third", ANY, deadline=within(30))
+        store.delete("token", deadline=within(30))
     sent = [(each.method, *each.target.partition("?")[::2]) for each in proxy.requests]
     name, uploads = "a%20b%2Ftoken", f"/upload/storage/v1/b/{bucket.name}/o"
     assert [each[:2] for each in sent] == [
@@ -183,7 +185,7 @@ def test_requests_are_as_googles_reference_has_them(bucket: Bucket, proxy: Proxy
     assert [{k: v for k, v in each.items() if k != "ifGenerationMatch"} for each in queries] == [
         *({"alt": "media"}, {"fields": "name"}, upload, upload, upload, {}),
     ]
-    assert [each.get("ifGenerationMatch") for each in queries[2:5]] == ["0", ANY, None]
+    assert [each.get("ifGenerationMatch") for each in queries[2:5]] == ["0", mock.ANY, None]
     for each in proxy.requests[2:5]:
         kind = each.headers["content-type"]
         message: Any = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + each.body)
@@ -270,10 +272,10 @@ def test_a_bucket_that_may_not_be_looked_at_is_taken_for_there(
     """The role that suffices for objects does not let anybody look at the bucket."""
     proxy.fail(lambda seen: seen.path.endswith(f"/b/{bucket.name}"), dialects.gcs(status, "x"))
     if reason == "missing":
-        assert proxied.read("token", timeout=30) is None
+        assert proxied.get("token", deadline=within(30)) is None
     else:
         with pytest.raises(StoreUnavailable) as caught:
-            proxied.read("token", timeout=30)
+            proxied.get("token", deadline=within(30))
         assert caught.value.reason == reason
 
 
@@ -296,6 +298,6 @@ def test_credentials_may_come_later(
             patch.setattr(gcs, "_is_emulator", lambda _: False)
             for _ in range(2):
                 with pytest.raises(StoreUnavailable, match="NoCredentials: neither") as caught:
-                    store.read("token", timeout=60)
+                    store.get("token", deadline=within(60))
                 assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
-        assert store.read("token", timeout=60) is None
+        assert store.get("token", deadline=within(60)) is None

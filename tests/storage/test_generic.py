@@ -15,10 +15,11 @@ from fsspec.implementations.cached import SimpleCacheFileSystem
 from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from within import within
 
 from betfair_session import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.storage import loop as loops, open_store
-from betfair_session.storage.contract import MAX_READ, VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, MAX_READ, VersionConflict
 from betfair_session.storage.generic import GenericStore, _leave_at_fork
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 KEY = "deep/token"
 
 CALLS: dict[str, Callable[[TokenStore, float], object]] = {
-    "read": lambda store, timeout: store.read(KEY, timeout=timeout),
-    "create": lambda store, timeout: store.create(KEY, b"content", timeout=timeout),
-    "replace if unchanged": lambda store, timeout: store.replace_if_version(
-        KEY, b"content", "version", timeout=timeout
+    "read": lambda store, timeout: store.get(KEY, deadline=within(timeout)),
+    "create": lambda store, timeout: store.put(KEY, b"content", ABSENT, deadline=within(timeout)),
+    "replace if unchanged": lambda store, timeout: store.put(
+        KEY, b"content", "version", deadline=within(timeout)
     ),
-    "replace": lambda store, timeout: store.replace(KEY, b"content", timeout=timeout),
-    "delete": lambda store, timeout: store.delete(KEY, timeout=timeout),
+    "replace": lambda store, timeout: store.put(KEY, b"content", ANY, deadline=within(timeout)),
+    "delete": lambda store, timeout: store.delete(KEY, deadline=within(timeout)),
 }
 """Every call of a store, by what an error calls it."""
 
@@ -133,11 +134,11 @@ def test_a_failure_with_local_files_says_it_too(tmp_path: Path, verb: str) -> No
 def test_a_renewal_that_fails_says_it_too(tmp_path: Path) -> None:
     """Where the same content is written again."""
     store = open_store(tmp_path)
-    version = store.create(KEY, b"content", timeout=30)
+    version = store.put(KEY, b"content", ABSENT, deadline=within(30))
     (tmp_path / KEY).unlink()
     (tmp_path / KEY).mkdir()
     with pytest.raises(StoreWriteError) as caught:
-        store.replace_if_version(KEY, b"content", version, timeout=30)
+        store.put(KEY, b"content", version, deadline=within(30))
     assert_says(caught.value, "replace if unchanged", store)
 
 
@@ -147,19 +148,19 @@ def test_a_renewal_that_fails_says_it_too(tmp_path: Path) -> None:
 def test_a_conflict_says_where(tmp_path: Path, where: str, how: str) -> None:
     """And that it is one."""
     store = open_store(where.format(tmp_path))
-    version = store.create(KEY, b"content", timeout=30)
-    again = store.replace(KEY, b"another", timeout=30)
+    version = store.put(KEY, b"content", ABSENT, deadline=within(30))
+    again = store.put(KEY, b"another", ANY, deadline=within(30))
     assert again != version
     content = b"content" if how == "renewed" else b"third"
     with pytest.raises(VersionConflict) as caught:  # noqa: PT012 - one of two calls
         if how == "created twice":
-            store.create(KEY, content, timeout=30)
+            store.put(KEY, content, ABSENT, deadline=within(30))
         else:
-            store.replace_if_version(KEY, content, version, timeout=30)
+            store.put(KEY, content, version, deadline=within(30))
     assert str(caught.value) == f"'{KEY}' in {store.label} is not what it was"
     error = caught.value
     assert (error.store, error.key, error.reason) == (store.label, KEY, "conflict")
-    store.delete(KEY, timeout=30)
+    store.delete(KEY, deadline=within(30))
 
 
 # --- what is opened -------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ def test_slashes_after_a_root_mean_nothing(tmp_path: Path) -> None:
             return b"x" * (2 * MAX_READ)  # it does not know ranges
 
     for root in (f"{tmp_path}/boX", f"{tmp_path}/boX//"):
-        found = open_store((Noting(skip_instance_cache=True), root)).read(KEY, timeout=30)
+        found = open_store((Noting(skip_instance_cache=True), root)).get(KEY, deadline=within(30))
         assert found is not None
         assert len(found.content) == MAX_READ + 1
     assert asked == [(f"{tmp_path}/boX/{KEY}", {"start": 0, "end": MAX_READ + 1})] * 2
@@ -267,8 +268,8 @@ def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path, mad
 
     filesystem = Filesystem(auto_mkdir=False, skip_instance_cache=True)
     store = open_store((filesystem, str(tmp_path / "below")))
-    store.replace(KEY, b"content", timeout=5)
-    found = store.read(KEY, timeout=5)
+    store.put(KEY, b"content", ANY, deadline=within(5))
+    found = store.get(KEY, deadline=within(5))
     assert found is not None
     assert found.content == b"content"
 
@@ -325,10 +326,10 @@ def test_a_write_that_hangs_keeps_no_other_from_writing(tmp_path: Path, given: s
     opened = (Filesystem(skip_instance_cache=True), str(tmp_path))
     store = open_store(opened if given == "open" else f"plain://{tmp_path}")
     with pytest.raises(StoreUnavailable) as caught:
-        store.replace("token", b"first", timeout=0.01)
+        store.put("token", b"first", ANY, deadline=within(0.01))
     assert caught.value.reason == "timeout"
-    store.replace("token", b"second", timeout=30)
-    found = store.read("token", timeout=30)
+    store.put("token", b"second", ANY, deadline=within(30))
+    found = store.get("token", deadline=within(30))
     assert found is not None
     assert found.content == b"second"
     hang.gate.set()
@@ -344,8 +345,8 @@ def test_an_opening_that_hangs_keeps_no_other_from_opening(tmp_path: Path) -> No
 
     store = GenericStore(None, str(tmp_path), label="plain", reopen=reopen)
     with pytest.raises(StoreUnavailable):
-        store.read("token", timeout=0.01)
-    assert store.read("token", timeout=30) is None
+        store.get("token", deadline=within(0.01))
+    assert store.get("token", deadline=within(30)) is None
     hang.gate.set()
 
 
@@ -361,16 +362,16 @@ def test_a_lost_connection_is_no_missing_token(tmp_path: Path) -> None:
             return content
 
     store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
-    store.replace("token", b"content", timeout=30)
+    store.put("token", b"content", ANY, deadline=within(30))
     said = [BrokenPipeError, FileNotFoundError]
     with pytest.raises(StoreUnavailable) as caught:
-        store.read("token", timeout=30)
+        store.get("token", deadline=within(30))
     assert caught.value.reason == "unreachable"
     said = [FileNotFoundError]
-    found = store.read("token", timeout=30)
+    found = store.get("token", deadline=within(30))
     assert found is not None
     assert found.content == b"content"
-    assert store.read("other", timeout=30) is None
+    assert store.get("other", deadline=within(30)) is None
 
 
 def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
@@ -389,9 +390,9 @@ def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
             self.dircache.clear()
 
     store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
-    assert store.read("token", timeout=30) is None
+    assert store.get("token", deadline=within(30)) is None
     (tmp_path / "token").write_bytes(b"content")
-    found = store.read("token", timeout=30)
+    found = store.get("token", deadline=within(30))
     assert found is not None
     assert found.content == b"content"
 
@@ -408,10 +409,10 @@ def test_it_is_opened_anew_only_when_its_connection_is_lost(
         if error is not None:
             store._opened().cat_file = Failing.cat_file.__get__(type("", (), {"error": error})())
             with pytest.raises(StoreUnavailable):
-                store.read("token", timeout=30)
+                store.get("token", deadline=within(30))
             if store._filesystem is not None:
                 del store._filesystem.cat_file
-        assert store.read("token", timeout=30) is None
+        assert store.get("token", deadline=within(30)) is None
         opened.append(plain.opened)
     assert opened == [1, 1, 2, 2, 2]
 
@@ -420,18 +421,18 @@ def test_it_is_opened_anew_in_another_process(tmp_path: Path, plain: type[Plain]
     """One that was opened by its URL, and once; a filesystem that was given cannot be."""
     store = open_store(f"plain://{tmp_path}")
     given = open_store((Plain(skip_instance_cache=True), str(tmp_path)))
-    store.replace("token", b"content", timeout=5)
+    store.put("token", b"content", ANY, deadline=within(5))
     before = plain.opened
     for each in (store, given):
         assert isinstance(each, GenericStore)
         each._process = -1  # as a forked child finds it
     for _ in range(2):
-        found = store.read("token", timeout=5)
+        found = store.get("token", deadline=within(5))
         assert found is not None
         assert found.content == b"content"
     assert plain.opened == before + 1
     with pytest.raises(ConfigurationError) as refused:
-        given.read("token", timeout=5)
+        given.get("token", deadline=within(5))
     assert str(refused.value) == (
         f"the filesystem given for {given.label} was made before this process was forked; "
         "make it in the process that uses it, or give a URL instead"

@@ -8,8 +8,10 @@ import tempfile
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
+from within import within
 
 from betfair_session.storage import local_files, open_store
+from betfair_session.storage.contract import ABSENT
 from storage.contract import Deletions, Races, ThreadRaces, Whole
 from storage.places import TIMEOUT, LocalPlace
 from storage.suites import TokenStoreContract
@@ -41,14 +43,14 @@ def test_the_clock_is_that_of_the_tokens_own_directory() -> None:
         if os.geteuid() == 0:  # whom no mode keeps out
             os.setuid(_NOBODY)
         store = open_store(root)
-        before = store.server_now(timeout=TIMEOUT)
-        store.read("bot/token", timeout=TIMEOUT)
-        return before, store.server_now(timeout=TIMEOUT)
+        before = store.server_now(deadline=within(TIMEOUT))
+        store.get("bot/token", deadline=within(TIMEOUT))
+        return before, store.server_now(deadline=within(TIMEOUT))
 
     with tempfile.TemporaryDirectory() as root:
         home = os.path.join(root, "bot")
         os.mkdir(home)
-        open_store(root).create("bot/token", b"x", timeout=TIMEOUT)
+        open_store(root).put("bot/token", b"x", ABSENT, deadline=within(TIMEOUT))
         if os.geteuid() == 0:
             for path in (home, os.path.join(home, "token")):
                 os.chown(path, _NOBODY, -1)

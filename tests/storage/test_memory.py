@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
+from within import within
 
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT
 from betfair_session.storage.generic import MemoryStore
 from storage.contract import Deletions, ThreadRaces, Whole
 from storage.places import TIMEOUT, MemoryPlace
@@ -35,8 +37,8 @@ class TestMemory(TokenStoreContract, Deletions, ThreadRaces, Whole, Forks, OwnFi
 def test_what_was_read_is_not_shown() -> None:
     """It may be a token."""
     store = open_store(f"memory://t{secrets.token_hex(8)}")
-    store.create("token", b"hunter2", timeout=TIMEOUT)
-    found = store.read("token", timeout=TIMEOUT)
+    store.put("token", b"hunter2", ABSENT, deadline=within(TIMEOUT))
+    found = store.get("token", deadline=within(TIMEOUT))
     assert found is not None
     assert found.content == b"hunter2"
     assert "hunter2" not in repr(found)
@@ -48,8 +50,8 @@ def test_a_fork_while_another_thread_writes_leaves_the_child_able_to() -> None:
     assert isinstance(store, MemoryStore)
 
     def work() -> object:
-        store.create("token", b"content", timeout=TIMEOUT)
-        found = store.read("token", timeout=TIMEOUT)
+        store.put("token", b"content", ABSENT, deadline=within(TIMEOUT))
+        found = store.get("token", deadline=within(TIMEOUT))
         return found and bytes(found.content)
 
     with MemoryStore._shared_lock.mine(), store._opening.mine():

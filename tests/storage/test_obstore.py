@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from hidden.listeners import Listener, saying
 from secrets_shown import everything_in
+from within import within
 
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT
 from storage import dialects
 from storage.contract import Deletions
 from storage.permissions import Credentials
@@ -40,11 +42,11 @@ class _Obstore(ObjectStoreContract, Deletions):
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     def test_a_forked_child_is_told(self, store: TokenStore) -> None:
         """Obstore would hang in the child of a process that used it; the error says what to do."""
-        store.create("token", b"first", timeout=TIMEOUT)
-        answer = in_a_child(lambda: store.read("token", timeout=TIMEOUT))
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        answer = in_a_child(lambda: store.get("token", deadline=within(TIMEOUT)))
         assert str(answer).startswith("ConfigurationError")
         assert "fork" in str(answer)
-        assert store.read("token", timeout=TIMEOUT) is not None
+        assert store.get("token", deadline=within(TIMEOUT)) is not None
 
 
 class TestObstoreS3OnMoto(_Obstore):
@@ -67,10 +69,10 @@ class TestObstoreS3OnSeaweed(_Obstore, Credentials):
         options = dict(place.options)
         monkeypatch.setenv("AWS_ENDPOINT_URL", options.pop("endpoint_url"))
         store = open_store(place.url(), options)
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
         assert store.probe
         assert place.get("token") == b"first"
-        now = store.server_now(timeout=TIMEOUT)
+        now = store.server_now(deadline=within(TIMEOUT))
         assert now is not None
         assert abs(now - time.time()) < 600
 
@@ -95,7 +97,7 @@ def test_a_servers_clock_is_asked_for_without_netrc(netrc: bytes) -> None:
     with Listener(saying(answer)) as listener:
         options = {"endpoint_url": f"http://127.0.0.1:{listener.port}", "key": "k", "secret": "s"}
         with open_store("obstore+s3://bucket", options) as store:
-            assert store.server_now(timeout=TIMEOUT) == 1795348800.0
+            assert store.server_now(deadline=within(TIMEOUT)) == 1795348800.0
     assert listener.heard.startswith(b"HEAD / HTTP/1.1\r\n")
     assert netrc not in listener.heard
 
@@ -111,7 +113,7 @@ def test_an_answer_that_breaks_off_leaves_no_token_behind() -> None:
             open_store("obstore+s3://bucket", options) as store,
             pytest.raises(StoreUnavailable) as caught,
         ):
-            store.read("token", timeout=TIMEOUT)
+            store.get("token", deadline=within(TIMEOUT))
     assert token not in everything_in(caught.value)
 
 
@@ -120,5 +122,5 @@ def test_a_server_that_tells_no_time_is_no_error() -> None:
     with Listener(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as listener:
         options = {"endpoint_url": f"http://127.0.0.1:{listener.port}", "key": "k", "secret": "s"}
         store = open_store("obstore+s3://bucket", options)
-        assert store.server_now(timeout=TIMEOUT) is None
-    assert store.server_now(timeout=TIMEOUT) is None
+        assert store.server_now(deadline=within(TIMEOUT)) is None
+    assert store.server_now(deadline=within(TIMEOUT)) is None

@@ -11,10 +11,11 @@ from hidden.listeners import Listener, saying
 from s3fs import S3FileSystem
 from servers.s3 import S3Server
 from servers.script import Answer
+from within import within
 
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 from betfair_session.storage.s3 import S3Store
 from storage import dialects
 from storage.calls import failure
@@ -51,15 +52,15 @@ class _S3(FsspecObjectStoreContract, Deletions):
         """A delete marker reads as nothing, conflicts with the old version, and can be filled."""
         assert isinstance(place.bucket.server, S3Server)
         place.bucket.server.version_bucket(place.bucket.name)
-        stale = store.create("token", b"first", timeout=TIMEOUT)
-        store.delete("token", timeout=TIMEOUT)
-        assert store.read("token", timeout=TIMEOUT) is None
+        stale = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+        store.delete("token", deadline=within(TIMEOUT))
+        assert store.get("token", deadline=within(TIMEOUT)) is None
         with pytest.raises(VersionConflict):
-            store.replace_if_version("token", b"second", stale, timeout=TIMEOUT)
-        version = store.create("token", b"third", timeout=TIMEOUT)
+            store.put("token", b"second", stale, deadline=within(TIMEOUT))
+        version = store.put("token", b"third", ABSENT, deadline=within(TIMEOUT))
         with pytest.raises(VersionConflict):
-            store.create("token", b"fourth", timeout=TIMEOUT)
-        store.replace_if_version("token", b"fifth", version, timeout=TIMEOUT)
+            store.put("token", b"fourth", ABSENT, deadline=within(TIMEOUT))
+        store.put("token", b"fifth", version, deadline=within(TIMEOUT))
         assert place.get("prefix/token") == b"fifth"
 
     def test_an_object_gone_is_a_conflict_for_its_version(self, line: Line) -> None:
@@ -78,7 +79,7 @@ class _S3(FsspecObjectStoreContract, Deletions):
 
     def test_an_endpoint_of_its_own_is_probed(self, store: TokenStore) -> None:
         """Whether a server that only speaks S3's protocol keeps conditions has to be tried."""
-        store.read("token", timeout=TIMEOUT)
+        store.get("token", deadline=within(TIMEOUT))
         assert store.probe
 
     @pytest.mark.parametrize(("whose", "landed"), [("ours", False), ("the caller's", True)])
@@ -146,11 +147,11 @@ def test_credentials_may_come_later(
     with open_store(bucket.url(), options) as store:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="NoCredentials: neither the opt") as caught:
-                store.read("token", timeout=30)
+                store.get("token", deadline=within(30))
             assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-        assert store.read("token", timeout=30) is None
+        assert store.get("token", deadline=within(30)) is None
     assert not nobody.exists()
 
 
@@ -162,7 +163,7 @@ def test_without_credentials_on_purpose_there_are_none(
     options = {**bucket.server.options(bucket.server.endpoint), "anon": True}
     del options["key"], options["secret"]
     with open_store(bucket.url(), options) as store, pytest.raises(StoreUnavailable) as caught:
-        store.read("token", timeout=30)
+        store.get("token", deadline=within(30))
     assert caught.value.reason == "forbidden"
     assert "NoCredentials" not in str(caught.value)
     assert not nobody.exists()
@@ -210,7 +211,7 @@ def test_renewed_keys_are_read(
     store = open_store(bucket.url() if whose == "ours" else (filesystem, bucket.name))
     with store:
         for number in range(4):
-            assert store.read("token", timeout=TIMEOUT) is None
+            assert store.get("token", deadline=within(TIMEOUT)) is None
             proxy.fail(
                 lambda seen, key=f"KEY{number}/": key in seen.headers["authorization"],  # type: ignore[misc]
                 dialects.s3(400, "ExpiredToken"),
@@ -222,7 +223,7 @@ def test_renewed_keys_are_read(
                 return
         assert isinstance(store, S3Store)
         kept = store._processes[os.getpid()]
-        assert store.read("token", timeout=TIMEOUT) is None
+        assert store.get("token", deadline=within(TIMEOUT)) is None
     assert (kept.take(), len(proxy.requests)) == (None, 9)
 
 
@@ -242,10 +243,10 @@ def test_an_endpoint_out_of_a_profile_is_probed(
     else:
         filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
         store = open_store((filesystem, bucket.name))
-    assert store.read("token", timeout=30) is None
+    assert store.get("token", deadline=within(30)) is None
     assert store.probe
     store.probe = False  # as when it has been tried out
-    assert store.read("token", timeout=30) is None
+    assert store.get("token", deadline=within(30)) is None
     assert not store.probe
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 from servers.process import HOST
+from within import within
 
 from betfair_session import ConfigurationError, StoreError
 from betfair_session.storage import obstore_config, open_store, s3
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 from storage.places import TIMEOUT
 
 if TYPE_CHECKING:
@@ -156,8 +157,8 @@ def test_no_checksum_is_sent_to_servers_that_are_not_amazons(
         options["client_kwargs"]["verify"] = tls[1]
         with open_store("s3://bucket", options) as store:
             for key in (LOCK, "token"):
-                version = store.create(key, b"first", timeout=TIMEOUT)
-                store.replace_if_version(key, b"second", version, timeout=TIMEOUT)
+                version = store.put(key, b"first", ABSENT, deadline=within(TIMEOUT))
+                store.put(key, b"second", version, deadline=within(TIMEOUT))
         assert set(server.objects.values()) == {b"second"}
         assert not any(
             "checksum" in name or "trailer" in name for name in set().union(*server.written)
@@ -172,8 +173,8 @@ def test_object_lock_elsewhere_has_what_it_demands(driver: str) -> None:
         if driver:
             options["config"] = {"checksum_algorithm": "sha256"}
         with open_store(f"{driver}s3://bucket", options) as store:
-            version = store.create("token", b"first", timeout=TIMEOUT)
-            store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
+            version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
+            store.put("token", b"second", version, deadline=within(TIMEOUT))
         assert set(server.objects.values()) == {b"second"}
 
 
@@ -190,7 +191,7 @@ def test_what_is_kept_otherwise_than_written_is_told_before_a_login(
             for _ in range(2):
                 server.objects.clear()
                 with pytest.raises(ConfigurationError):
-                    store.create(LOCK, b"lock", timeout=TIMEOUT)
+                    store.put(LOCK, b"lock", ABSENT, deadline=within(TIMEOUT))
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -213,22 +214,22 @@ def test_a_server_without_conditions_is_used_by_looking_first(
         open_store(f"{driver}s3://bucket", options_for(server)) as store,
     ):
         with caplog.at_level(logging.WARNING, "betfair_session.storage"):
-            version = store.create(LOCK, b"first", timeout=TIMEOUT)
+            version = store.put(LOCK, b"first", ABSENT, deadline=within(TIMEOUT))
             assert (store.atomic, store.probe) == (False, False)
             for call in ("create", "swap"):
                 with pytest.raises(VersionConflict):
                     _stale(store, call)
-            store.replace_if_version(LOCK, b"second", version, timeout=TIMEOUT)
-            store.create("token", b"token", timeout=TIMEOUT)
+            store.put(LOCK, b"second", version, deadline=within(TIMEOUT))
+            store.put("token", b"token", ABSENT, deadline=within(TIMEOUT))
         assert len(caplog.records) == 1
         assert server.objects == {"/bucket/token.login": b"second", "/bucket/token": b"token"}
 
 
 def _stale(store: TokenStore, call: str) -> None:
     if call == "create":
-        store.create(LOCK, b"x", timeout=TIMEOUT)
+        store.put(LOCK, b"x", ABSENT, deadline=within(TIMEOUT))
     else:
-        store.replace_if_version(LOCK, b"x", '"another"', timeout=TIMEOUT)
+        store.put(LOCK, b"x", '"another"', deadline=within(TIMEOUT))
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -240,7 +241,7 @@ def test_a_lock_that_another_took_is_no_fault_of_the_server(driver: str) -> None
     ):
         server.objects["/bucket/token.login"] = b"another's"
         with pytest.raises(VersionConflict):
-            store.create(LOCK, b"mine", timeout=TIMEOUT)
+            store.put(LOCK, b"mine", ABSENT, deadline=within(TIMEOUT))
         assert (store.atomic, store.probe) == (True, True)
     with serving("no checksums") as server:
         options = options_for(server)
@@ -250,7 +251,7 @@ def test_a_lock_that_another_took_is_no_fault_of_the_server(driver: str) -> None
             options["config"] = {"checksum_algorithm": "sha256"}
         with open_store(f"{driver}s3://bucket", options) as store:
             with pytest.raises(StoreError) as caught:
-                store.create(LOCK, b"mine", timeout=TIMEOUT)
+                store.put(LOCK, b"mine", ABSENT, deadline=within(TIMEOUT))
             assert (caught.value.reason, caught.value.landed) == ("other", False)
             assert store.atomic
 
@@ -271,6 +272,6 @@ def test_a_checksum_is_sent_to_amazon_alone(
     bucket = bucket_on("moto")
     proxy = proxy_to(bucket.server)
     with open_store(driver + bucket.url(), bucket.server.options(proxy.endpoint)) as store:
-        store.create("token", b"first", timeout=TIMEOUT)
+        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
     [sent] = proxy.requests
     assert any(name.startswith("x-amz-checksum-") for name in sent.headers) is amazons

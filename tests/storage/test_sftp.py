@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from servers.sftp import SFTPServer
+from within import within
 
 from betfair_session.exceptions import StoreUnavailable
+from betfair_session.storage.contract import ABSENT
 from storage.contract import Deletions, ThreadRaces
 from storage.places import TIMEOUT, BucketPlace, open_at
 from storage.suites import TokenStoreContract
@@ -38,14 +40,14 @@ class TestSFTP(TokenStoreContract, Deletions, ThreadRaces, Forks, OwnFilesystem)
     def test_it_survives_its_server(self) -> None:
         """Sshfs itself never connects again, and fsspec hands the dead one to whoever asks."""
         with SFTPServer() as server, closing(open_at(BucketPlace(server.new_bucket()))) as store:
-            version = store.create("token", b"first", timeout=TIMEOUT)
+            version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
             server.process.stop()
             for _ in range(2):
                 with pytest.raises(StoreUnavailable):
-                    store.read("token", timeout=TIMEOUT)
+                    store.get("token", deadline=within(TIMEOUT))
             server.process, _port = server._start(server.port)
             server.process.wait_until(server._ready)
-            store.replace_if_version("token", b"second", version, timeout=TIMEOUT)
-            found = store.read("token", timeout=TIMEOUT)
+            store.put("token", b"second", version, deadline=within(TIMEOUT))
+            found = store.get("token", deadline=within(TIMEOUT))
             assert found is not None
             assert bytes(found.content) == b"second"

@@ -18,9 +18,11 @@ import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from servers.fixtures import lack
 from servers.process import HOST
+from within import within
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT, ANY
 from storage.places import TIMEOUT
 
 if TYPE_CHECKING:
@@ -43,15 +45,17 @@ print(json.dumps([name for name in {[*_HEAVY, "requests", "s3fs"]!r} if name in 
 """
 
 _FILL = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 from betfair_session.exceptions import StoreWriteError
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT, ANY
+soon = time.monotonic() + 30
 
 place, kind = sys.argv[1:]
 size = "size=16k" if kind == "full" else "size=1m"
 subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", place], check=True)
 store = open_store(place)
-version = store.create("token", b"old", timeout=10)
+version = store.put("token", b"old", ABSENT, deadline=soon)
 if kind == "full":
     try:
         open(os.path.join(place, "ballast"), "wb", 0).write(b"x" * 1_000_000)
@@ -60,29 +64,31 @@ if kind == "full":
 else:
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)
 for write in (
-    lambda: store.create("other", b"x" * 4000, timeout=10),
-    lambda: store.replace("token", b"x" * 4000, timeout=10),
-    lambda: store.replace_if_version("token", b"x" * 4000, version, timeout=10),
+    lambda: store.put("other", b"x" * 4000, ABSENT, deadline=soon),
+    lambda: store.put("token", b"x" * 4000, ANY, deadline=soon),
+    lambda: store.put("token", b"x" * 4000, version, deadline=soon),
 ):
     try:
         write()
     except StoreWriteError as error:
         print(error.reason, error.landed)
-print(store.read("token", timeout=10).content.decode(), len(os.listdir(place)))
+print(store.get("token", deadline=soon).content.decode(), len(os.listdir(place)))
 """
 
 
 _OUTLIVES = """
-import json, sys, threading
+import json, sys, threading, time
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT
+soon = time.monotonic() + 60
 
 url, options = json.loads(sys.stdin.read())
 store = open_store(url, options)
 
 def bot():
     threading.main_thread().join()
-    store.create("token", b"content", timeout=60)
-    print(store.read("token", timeout=60).content.decode())
+    store.put("token", b"content", ABSENT, deadline=soon)
+    print(store.get("token", deadline=soon).content.decode())
 
 threading.Thread(target=bot).start()
 """
@@ -131,9 +137,9 @@ def test_the_type_of_a_google_bucket_is_not_asked(
     proxy = proxy_to(bucket.server)
     filesystem = fsspec.filesystem("gs", **bucket.server.options(proxy.endpoint))
     with open_store((filesystem, bucket.name)) as store:
-        store.create("token", b"first", timeout=10)
-        assert store.read("token", timeout=10) is not None
-        store.delete("token", timeout=10)
+        store.put("token", b"first", ABSENT, deadline=within(10))
+        assert store.get("token", deadline=within(10)) is not None
+        store.delete("token", deadline=within(10))
     assert [each.method for each in proxy.requests] == ["POST", "GET", "DELETE"]
 
 
@@ -183,9 +189,9 @@ def test_local_files_are_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with open_store(tmp_path / "a" / "b") as store:
-            version = store.create("c/token", b"first", timeout=TIMEOUT)
-            store.replace_if_version("c/token", b"second", version, timeout=TIMEOUT)
-            store.replace("c/other", b"third", timeout=TIMEOUT)
+            version = store.put("c/token", b"first", ABSENT, deadline=within(TIMEOUT))
+            store.put("c/token", b"second", version, deadline=within(TIMEOUT))
+            store.put("c/other", b"third", ANY, deadline=within(TIMEOUT))
     finally:
         os.umask(before)
     for path in (tmp_path / "a").rglob("*"):

@@ -10,10 +10,11 @@ import pytest
 from servers.objects import ProgramServer
 from servers.process import free_ports, poll
 from servers.script import Answer
+from within import within
 
 from betfair_session.exceptions import StoreUnavailable, StoreWriteError
 from betfair_session.storage import gcs, open_store
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 from storage import dialects
 from storage.calls import CALLS, CONDITIONAL, WRITES, failure, secrets_in
 from storage.places import TIMEOUT, BucketPlace
@@ -79,7 +80,7 @@ class OnTheWire:
         """A store behind a proxy."""
         proxy = proxy_to(place.bucket.server)
         with open_store(place.url("prefix"), place.options) as direct:
-            version = direct.create("token", b"present", timeout=TIMEOUT)
+            version = direct.put("token", b"present", ABSENT, deadline=within(TIMEOUT))
         options = place.bucket.server.options(proxy.endpoint)
         with open_store(place.url("prefix"), options) as store:
             yield Line(place, proxy, store, version)
@@ -91,7 +92,7 @@ class OnTheWire:
         assert len(line.proxy.requests) == 1, line.proxy.requests
         if call != "read":
             assert line.state() == CHANGED[call]
-        line.store.read("other", timeout=TIMEOUT)
+        line.store.get("other", deadline=within(TIMEOUT))
         assert len(line.proxy.requests) == 2, line.proxy.requests
 
     @pytest.mark.parametrize("call", CONDITIONAL)
@@ -105,7 +106,7 @@ class OnTheWire:
     def test_a_huge_object_is_not_fetched_whole(self, line: Line) -> None:
         """Of 50 MB only a part crosses the wire, in one request."""
         line.place.put("prefix/huge", b"x" * 50_000_000)
-        found = line.store.read("huge", timeout=TIMEOUT)
+        found = line.store.get("huge", deadline=within(TIMEOUT))
         assert found is not None
         assert len(found.content) == 4097
         line.store.close()
@@ -117,7 +118,7 @@ class OnTheWire:
         content = bytes(range(256)) * 8
         line.place.put("prefix/long", content)
         line.proxy.fail("GET", "halves", seconds=0.2)
-        found = line.store.read("long", timeout=TIMEOUT)
+        found = line.store.get("long", deadline=within(TIMEOUT))
         assert found is not None
         assert found.content == content
 
@@ -281,7 +282,7 @@ class OnTheWire:
     @pytest.mark.parametrize("call", CALLS)
     def test_no_answer_ends_in_time(self, line: Line, call: str, fault: Fault) -> None:
         """A call without an answer ends at its timeout; a write may land later, and says so."""
-        line.store.read("token", timeout=TIMEOUT)
+        line.store.get("token", deadline=within(TIMEOUT))
         line.proxy.clear()
         rule = line.proxy.fail("*", fault)
         error = failure(call, line.store, line.version, timeout=1)
@@ -291,12 +292,12 @@ class OnTheWire:
         if call != "read":
             assert any(line.state() == CHANGED[call] for _ in poll(10))
         assert len(line.proxy.requests) == 1
-        assert line.store.read("other", timeout=TIMEOUT) is None
+        assert line.store.get("other", deadline=within(TIMEOUT)) is None
 
     @pytest.mark.parametrize("call", CALLS)
     def test_a_frozen_server_holds_nobody(self, line: Line, call: str) -> None:
         """With the server frozen the call ends; a write lands later only if it said so."""
-        line.store.read("token", timeout=TIMEOUT)
+        line.store.get("token", deadline=within(TIMEOUT))
         line.server.process.pause()
         try:
             error = failure(call, line.store, line.version, timeout=1)

@@ -17,7 +17,7 @@ from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.login import lock as locks
 from betfair_session.login.inspection import inspect
 from betfair_session.secret import ODD_WORDS, Secret, odd
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from betfair_session.login.inspection import Inspection
-    from betfair_session.storage.contract import TokenStore
+    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
@@ -196,17 +196,14 @@ class Probe:
 
         None instead, when reads do not show what was written.
         """
-        store, name, seconds = self._store, self._name, self._seconds
         first, second, third, fourth = _CONTENTS
-        version = store.create(name, first, timeout=seconds)
+        version = self._put(self._name, first, ABSENT)
         shown = self._shows(first)
-        kept = self._conflicts(lambda: store.create(name, second, timeout=seconds))
+        kept = self._conflicts(lambda: self._put(self._name, second, ABSENT))
         if kept:
-            store.replace_if_version(name, third, version, timeout=seconds)
+            self._put(self._name, third, version)
             shown = shown and self._shows(third)
-            kept = self._conflicts(
-                lambda: store.replace_if_version(name, fourth, version, timeout=seconds)
-            )
+            kept = self._conflicts(lambda: self._put(self._name, fourth, version))
         return kept if shown else None, version
 
     def _unwritable(self, version: str, *names: str) -> Finding | None:
@@ -221,11 +218,11 @@ class Probe:
         """
         for name in names:
             try:
-                stored = self._store.read(name, timeout=self._seconds)
+                stored = self._get(name)
                 if stored is None and self._doubtful:
                     continue  # it may take any condition on an object that is not there
                 content = stored.content if stored else b""
-                self._store.replace_if_version(name, content, version, timeout=self._seconds)
+                self._put(name, content, version)
             except VersionConflict:
                 continue
             except StoreError as error:
@@ -236,13 +233,22 @@ class Probe:
 
     def _remove(self) -> StoreError | None:
         try:
-            self._store.delete(self._name, timeout=self._seconds)
+            self._store.delete(self._name, deadline=self._soon())
         except StoreError as error:
             return error
         return None
 
+    def _get(self, name: str) -> StoredObject | None:
+        return self._store.get(name, deadline=self._soon())
+
+    def _put(self, name: str, content: bytes, expect: Expect) -> str:
+        return self._store.put(name, content, expect, deadline=self._soon())
+
+    def _soon(self) -> float:
+        return time.monotonic() + self._seconds
+
     def _shows(self, content: bytes) -> bool:
-        stored = self._store.read(self._name, timeout=self._seconds)
+        stored = self._get(self._name)
         return stored is not None and stored.content == content
 
     @staticmethod
@@ -282,7 +288,7 @@ class Probe:
     def _unwritable_beside_lock(self) -> Finding | None:
         """Try the token with the version of the lock, which it never had."""
         try:
-            lock = self._store.read(self._key + LOCK_SUFFIX, timeout=self._seconds)
+            lock = self._get(self._key + LOCK_SUFFIX)
         except StoreError:
             return None
         return self._unwritable(lock.version, self._key) if lock else None
@@ -294,7 +300,7 @@ class Probe:
         # If it is gone by now, this is the lock of somebody who has just finished.
         content = locks.encode(locks.Lock(locks.DONE))
         try:
-            self._store.create(self._key + LOCK_SUFFIX, content, timeout=self._seconds)
+            self._put(self._key + LOCK_SUFFIX, content, ABSENT)
         except VersionConflict:
             return True
         except BetfairSessionError:
