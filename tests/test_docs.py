@@ -1,4 +1,4 @@
-"""README.md and backends.md: what they show runs, and what they list is what there is."""
+"""What README, docs and backends.md show runs, and what they list is what there is."""
 
 from __future__ import annotations
 
@@ -28,15 +28,24 @@ if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
 
 _ROOT = Path(__file__).parents[1]
-_README = (_ROOT / "README.md").read_text(encoding="utf-8")
-_BACKENDS = (_ROOT / "backends.md").read_text(encoding="utf-8")
+_PAGES = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in (_ROOT / "README.md", _ROOT / "backends.md", *sorted(_ROOT.glob("docs/*.md")))
+}
+_BACKENDS = _PAGES["backends.md"]
 _EXTRAS = set(metadata("betfair-session").get_all("Provides-Extra") or ())
 
-# The README's client talks to Betfair itself; here its hosts default to the sandbox's.
+# Exchange calls Betfair itself; here it calls the sandbox.
 _TO_SANDBOX = """
 import os
 
 import betfair_session
+
+
+class _Exchange(betfair_session.Exchange):
+    def __init__(self, session, **settings):
+        url = os.environ["BETFAIR_IDENTITY_URL"].replace("/api/", "/exchange/")
+        super().__init__(session, **{"api_url": url, **settings})
 
 
 class _Client(betfair_session.IdentityClient):
@@ -49,16 +58,8 @@ class _Client(betfair_session.IdentityClient):
         super().__init__(*arguments, **{**hosts, **settings})
 
 
-betfair_session.IdentityClient = _Client
-
-
-class _Exchange(betfair_session.Exchange):
-    def __init__(self, session, **settings):
-        url = os.environ["BETFAIR_IDENTITY_URL"].replace("/api/", "/exchange/")
-        super().__init__(session, **{"api_url": url, **settings})
-
-
 betfair_session.Exchange = _Exchange
+betfair_session.IdentityClient = _Client
 """
 
 _ANYTHING_ELSE = ("install", "gcloud", "az", "npx", "moto_server", "fake-gcs-server", "curl")
@@ -88,19 +89,22 @@ def _commands(text: str) -> list[str]:
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-def test_the_readme_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "page", [name for name, text in _PAGES.items() if name != "backends.md" and "```python" in text]
+)
+def test_the_programs_of_a_page_run(
+    sandbox: Sandbox, clouds: Callable[[str], ObjectServer], tmp_path: Path, page: str
+) -> None:
     """All its Python, from top to bottom, as one program in a directory of its own."""
     for part, name in zip(sandbox.certificate, ("client-2048.crt", "client-2048.key"), strict=True):
         (tmp_path / name).write_bytes(Path(part).read_bytes())
-    program = "\n".join([_TO_SANDBOX, *_blocks(_README, "python")])
+    program = "\n".join([_TO_SANDBOX, *_blocks(_PAGES[page], "python")])
     place = {"BETFAIR_SESSION_STORE": "tokens", "BETFAIR_SESSION_KEY": "session.token"}
     variables = {**sandbox.environment(), **place}
+    if "s3://" in program:
+        variables |= _reaching(clouds("s3"), "")[1]
     done = run(sys.executable, "-c", program, variables=variables, directory=tmp_path)
-    # The example kills a session that is seconds old, and is told so.
-    said = [line for line in done.stderr.splitlines() if "less than a minute old" not in line]
-    assert (done.returncode, done.stdout, said) == (0, "", [])
-    (session,) = sandbox.sessions()
-    assert (tmp_path / "tokens" / "session.token").read_text() == session.token
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 @pytest.fixture
@@ -220,7 +224,6 @@ def test_the_table_of_backends_is_what_the_code_supports() -> None:
         "Azure Blob Storage": set(storage.location.AZURE),
     }
     extras = {extra for row in _rows(_BACKENDS, "store") for extra in _code(row[2])}
-    assert extras == {extra for row in _rows(_README, "store") for extra in _code(row[2])}
     assert extras == {"s3", "gcs", "azure", "obstore"}
     assert extras < _EXTRAS
 
@@ -228,35 +231,40 @@ def test_the_table_of_backends_is_what_the_code_supports() -> None:
 def test_the_table_of_errors_is_complete() -> None:
     """Every error that can be raised has its row; those above them are named below the table."""
     above = {"BetfairSessionError", "IdentityError", "StoreError"}
-    rows = {name for row in _rows(_README, "error") for name in _code(row[0])}
+    page = _PAGES["errors.md"]
+    rows = {name for row in _rows(page, "error") for name in _code(row[0])}
     assert rows == set(exceptions.__all__) - above
     for name in above:
-        assert f"`{name}`" in _README
+        assert f"`{name}`" in page
 
 
 def test_the_table_of_variables_is_complete() -> None:
     """Every variable that is read is explained, and no other."""
-    assert {name for row in _rows(_README, "variable") for name in _code(row[0])} == set(NAMES)
+    rows = _rows(_PAGES["configuration.md"], "variable")
+    assert {name for row in rows for name in _code(row[0])} == set(NAMES)
 
 
-def test_links_lead_somewhere() -> None:
-    """Files that are linked exist, and so do the headings."""
-    for text in (_README, _BACKENDS):
+@pytest.mark.parametrize("page", _PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Files that are linked exist, and so do their headings."""
+    folder = _ROOT / "docs" if (_ROOT / "docs" / page).is_file() else _ROOT
+    for link in re.findall(r"\]\(([^)]+)\)", _PAGES[page]):
+        if link.startswith("https://"):
+            continue
+        file, _, heading = link.partition("#")
+        target = folder / (file or page)
+        assert target.is_file(), link
         headings = {
             re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-")
-            for line in text.splitlines()
+            for line in target.read_text(encoding="utf-8").splitlines()
             if line.startswith("#")
         }
-        links = re.findall(r"\]\(([^)]+)\)", text)
-        assert links
-        for link in links:
-            if link.startswith("#"):
-                assert link[1:] in headings
-            elif not link.startswith("https://"):
-                assert (_ROOT / link).is_file()
+        assert not heading or heading in headings, link
 
 
-@pytest.mark.parametrize("command", _commands(_README) + _commands(_BACKENDS))
+@pytest.mark.parametrize(
+    "command", sorted({command for text in _PAGES.values() for command in _commands(text)})
+)
 def test_a_command_can_be_run(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
     """Our own commands run, or at least parse; pip's extras exist."""
     words = shlex.split(command)

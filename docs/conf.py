@@ -1,0 +1,47 @@
+"""Settings of the documentation: Sphinx with MyST and furo."""
+
+from __future__ import annotations
+
+from importlib.metadata import metadata, version as version_of
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sphinx.application import Sphinx
+
+project = "betfair_session"
+author = "the betfair_session authors"
+version = release = version_of("betfair-session")
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.extlinks",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+_urls = dict(url.split(", ", 1) for url in metadata("betfair-session").get_all("Project-URL") or ())
+_repository = _urls["Repository"]
+extlinks = {"repo": (f"{_repository}/blob/main/%s", "%s")}
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "betfair_session"
+myst_heading_anchors = 4
+copybutton_prompt_text = "$ "
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+napoleon_numpy_docstring = False
+
+# Pages that stand at the root as well, where their links are by file.
+_PAGES = {"backends.md": "stores.md", "SECURITY.md": "security.md"}
+
+
+def setup(app: Sphinx) -> None:
+    """Lead the links of included files to pages, or to the repository."""
+
+    def lead(_app: Sphinx, _path: Path, _parent: str, content: list[str]) -> None:
+        for file, page in _PAGES.items():
+            content[0] = content[0].replace(f"]({file}", f"]({page}")
+        content[0] = content[0].replace("](benchmarks/", f"]({_repository}/blob/main/benchmarks/")
+
+    app.connect("include-read", lead)
