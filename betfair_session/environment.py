@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .dotenv import read_dotenv
 from .exceptions import ConfigurationError
 from .manager import SessionManager
-from .process.value import Value
 from .secret import Secret, check_credential
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ NAMES = (
 _LINE_END = re.compile(r"\r?\n\Z")
 
 
-class Place(Value):
+class Place(NamedTuple):
     """Where a token is kept.
 
     Attributes:

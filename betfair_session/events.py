@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from .process.threads import interruption
-from .process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,7 @@ _LEVELS: dict[Kind, int] = {
 """All others are DEBUG; so is "failed": whoever gave what cannot work gets the error itself."""
 
 
-class Event(Value):
+class Event(NamedTuple):
     """One thing that happened on the way to a token. It holds no secret.
 
     A call that asks the store and uses the token it finds there tells one of

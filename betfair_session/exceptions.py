@@ -68,7 +68,21 @@ class ConfigurationError(BetfairSessionError, ValueError):
 
 
 class CertificateError(ConfigurationError):
-    """The client certificate or its key is missing, unreadable or unfit."""
+    """The client certificate or its key is missing, unreadable or unfit.
+
+    Attributes:
+        reason: one word for programs: "argument" (it was not given as it has to be), "missing"
+            (no such file), "unreadable", "format" (neither PEM nor PKCS#12), "damaged",
+            "passphrase" (needed, or not this one), "no-certificate", "no-key", "mismatch" (the key
+            is of another certificate), "expired", "not-yet-valid", "weak" (the kind or size of the
+            key), "usage" (not for clients), "tls" (the TLS library refuses it), "exists" or
+            "unwritable" (where new files were to be written).
+    """
+
+    def __init__(self, message: str = "", *, argument: str = "", reason: str = "argument") -> None:
+        """Keep the message and why."""
+        super().__init__(message, argument=argument)
+        self.reason = reason
 
 
 class NotATokenError(ConfigurationError):

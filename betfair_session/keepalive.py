@@ -7,7 +7,7 @@ import logging
 import threading
 import weakref
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .arguments import checked_handle, checked_hook, checked_interval
 from .exceptions import BetfairSessionError, ConfigurationError
@@ -15,7 +15,6 @@ from .process import clocks
 from .process.closing import Closable
 from .process.single_flight import no_thread
 from .process.threads import NoThreadError, interruption, start
-from .process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +49,7 @@ def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
     return _UNKNOWN if length is None else min(length * 3 / 4, _MOST)
 
 
-class Report(Value):
+class Report(NamedTuple):
     """One attempt to keep a session alive. It holds no secret.
 
     Attributes:

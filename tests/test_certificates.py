@@ -1,10 +1,12 @@
-"""Client certificates in every form: read, judged, and shown to a real TLS server."""
+"""Client certificates: made, read in every form, judged, explained, and shown to a TLS server."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
+import logging
 import os
 import socket
 import ssl
@@ -15,21 +17,32 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import load_pem_x509_certificate
 from hypothesis import HealthCheck, given, settings, strategies as st
+from secrets_shown import everything_in
 
-from betfair_session.certificates import Certificate
+from betfair_session import (
+    Certificate,
+    CertificateError,
+    ConfigurationError,
+    IdentityClient,
+    LoginRefused,
+    Secret,
+)
+from betfair_session.certificates import reading
+from betfair_session.certificates.making import create, write_files
 from betfair_session.certificates.report import explain
-from betfair_session.exceptions import CertificateError, ConfigurationError
-from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from betfair_session.sandbox import Sandbox
 
 PASS = "open-sesame-47"  # a made-up passphrase, looked for in every error
 CLIENT_EXTENSIONS = (
@@ -54,11 +67,12 @@ extendedKeyUsage = clientAuth
 """
 
 
-def openssl(*args: str | Path) -> None:
-    """Run the openssl program."""
+def openssl(*args: str | Path, stdin: str | None = None) -> str:
+    """Run the openssl program and return what it printed."""
     command = ["openssl", *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, input=stdin, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def self_signed(directory: Path, name: str, *args: str, extensions: tuple[str, ...]) -> None:
@@ -110,7 +124,6 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chained = (kit / "other.crt").read_bytes() + crt.read_bytes()
     (kit / "chained.crt").write_bytes(chained)
     (kit / "windows.crt").write_bytes(b"\xef\xbb\xbf" + crt.read_bytes().replace(b"\n", b"\r\n"))
-    (kit / "utf16.crt").write_text(crt.read_text(), encoding="utf-16")
     locked = ("-aes256", "-passout", f"pass:{PASS}")
     openssl("rsa", "-in", key, *locked, "-out", kit / "locked.key")
     locked_as_of_old(kit)
@@ -127,10 +140,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (kit / "good.b64").write_bytes(base64.encodebytes((kit / "good.p12").read_bytes()))
 
     openssl("x509", "-in", crt, "-outform", "DER", "-out", kit / "der.crt")
-    openssl("rsa", "-in", key, "-outform", "DER", "-out", kit / "der.key")
-    openssl("req", "-in", kit / "good.csr", "-outform", "DER", "-out", kit / "der.csr")
     (kit / "cut.crt").write_bytes(crt.read_bytes()[:-300])
-    (kit / "cut.key").write_bytes(key.read_bytes()[:-300])
     (kit / "cut.p12").write_bytes((kit / "good.p12").read_bytes()[:-300])
     lines = crt.read_text().splitlines()
     (kit / "holed.crt").write_text("\n".join(lines[:5] + lines[6:]))
@@ -147,22 +157,32 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kit
 
 
+def pair(crt: str, key: str, passphrase: str | None = None) -> Callable[[Path], Certificate]:
+    """Take two files of the kit."""
+    return lambda kit: Certificate.from_files(kit / crt, kit / key, passphrase)
+
+
+def pem(*names: str, ends: str = "\n", opens: str | None = None) -> Callable[[Path], Certificate]:
+    """Take the text of files of the kit, its line ends written otherwise."""
+
+    def make(kit: Path) -> Certificate:
+        texts = [Secret((kit / name).read_text().replace("\n", ends)) for name in names]
+        return Certificate.from_pem(texts[0], texts[1] if texts[1:] else None, opens)
+
+    return make
+
+
 GOOD: dict[str, Callable[[Path], Certificate]] = {
     "pair": lambda kit: Certificate.of((str(kit / "good.crt"), kit / "good.key")),
-    "pair the other way round": lambda kit: Certificate.of((kit / "good.key", kit / "good.crt")),
-    "pair with a certificate that is not its": lambda kit: Certificate.from_files(
-        kit / "chained.crt", kit / "good.key"
-    ),
-    "pair with Windows line ends": lambda kit: Certificate.of(
-        (kit / "windows.crt", kit / "good.key")
-    ),
-    "PKCS#1 key": lambda kit: Certificate.from_files(kit / "good.crt", kit / "pkcs1.key"),
-    "encrypted key": lambda kit: Certificate.from_files(kit / "good.crt", kit / "locked.key", PASS),
-    "old encrypted key": lambda kit: Certificate.from_files(
-        kit / "good.crt", kit / "old-locked.key", PASS
-    ),
-    "passphrase not needed": lambda kit: Certificate.from_files(
-        kit / "good.crt", kit / "good.key", PASS
+    "pair the other way round": pair("good.key", "good.crt"),
+    "pair with a certificate that is not its": pair("chained.crt", "good.key"),
+    "pair with Windows line ends": pair("windows.crt", "good.key"),
+    "PKCS#1 key": pair("good.crt", "pkcs1.key"),
+    "encrypted key": pair("good.crt", "locked.key", PASS),
+    "old encrypted key": pair("good.crt", "old-locked.key", PASS),
+    "passphrase not needed": pair("good.crt", "good.key", PASS),
+    "passphrase as bytes": lambda kit: Certificate.from_files(
+        kit / "good.crt", kit / "locked.key", PASS.encode()
     ),
     "one file": lambda kit: Certificate.of(str(kit / "good.pem")),
     "one file, key first": lambda kit: Certificate.of(kit / "key-first.pem"),
@@ -171,38 +191,17 @@ GOOD: dict[str, Callable[[Path], Certificate]] = {
     ),
     "bytes of PEM": lambda kit: Certificate.of((kit / "good.pem").read_bytes()),
     "PEM text where a path is expected": lambda kit: Certificate.of((kit / "good.pem").read_text()),
-    "two texts": lambda kit: Certificate.from_pem(
-        (kit / "good.crt").read_text(), Secret((kit / "good.key").read_text())
+    "two texts": pem("good.crt", "good.key"),
+    "two texts as bytes": lambda kit: Certificate.from_pem(
+        (kit / "good.crt").read_bytes(), (kit / "good.key").read_bytes()
     ),
-    "escaped line ends": lambda kit: Certificate.from_pem(
-        (kit / "good.pem").read_text().replace("\n", "\\n")
-    ),
-    "escaped Windows line ends": lambda kit: Certificate.from_pem(
-        (kit / "good.pem").read_text().replace("\n", "\\r\\n")
-    ),
-    "line ends turned into spaces": lambda kit: Certificate.from_pem(
-        (kit / "good.crt").read_bytes().replace(b"\n", b" "),
-        (kit / "good.key").read_bytes().replace(b"\n", b" "),
-    ),
-    "line ends lost": lambda kit: Certificate.from_pem(
-        (kit / "good.pem").read_text().replace("\n", "")
-    ),
-    "old encrypted key, line ends turned into spaces": lambda kit: Certificate.from_pem(
-        (kit / "good.crt").read_text(),
-        (kit / "old-locked.key").read_text().replace("\n", " "),
-        PASS,
-    ),
-    "old encrypted key, line ends lost": lambda kit: Certificate.from_pem(
-        (kit / "good.crt").read_text(),
-        (kit / "older-locked.key").read_text().replace("\n", ""),
-        PASS,
-    ),
-    "encrypted key, passphrase as bytes": lambda kit: Certificate.from_files(
-        kit / "good.crt", kit / "locked.key", PASS.encode()
-    ),
-    "encrypted key as text": lambda kit: Certificate.from_pem(
-        (kit / "good.crt").read_text(), (kit / "locked.key").read_text(), PASS
-    ),
+    "escaped line ends": pem("good.pem", ends="\\n"),
+    "escaped Windows line ends": pem("good.pem", ends="\\r\\n"),
+    "line ends turned into spaces": pem("good.crt", "good.key", ends=" "),
+    "line ends lost": pem("good.pem", ends=""),
+    "encrypted key as text": pem("good.crt", "locked.key", opens=PASS),
+    "old key, spaces": pem("good.crt", "old-locked.key", ends=" ", opens=PASS),
+    "older key, line ends lost": pem("good.crt", "older-locked.key", ends="", opens=PASS),
     "PKCS#12": lambda kit: Certificate.from_pkcs12(kit / "good.p12", PASS),
     "PKCS#12 of old programs": lambda kit: Certificate.from_pkcs12(kit / "legacy.p12", PASS),
     "PKCS#12 without a passphrase": lambda kit: Certificate.of(kit / "open.p12"),
@@ -219,91 +218,87 @@ GOOD: dict[str, Callable[[Path], Certificate]] = {
 }
 
 
-class Bad(NamedTuple):
-    """A certificate that Betfair would not take, and what the error says about it."""
-
-    make: Callable[[Path], Certificate]
-    says: str
-
-
-def pair(crt: str, key: str, passphrase: str | None = None) -> Callable[[Path], Certificate]:
-    """Take two files of the kit."""
-    return lambda kit: Certificate.from_files(kit / crt, kit / key, passphrase)
-
-
-BAD: dict[str, Bad] = {
-    "expired": Bad(pair("expired.crt", "good.key"), "expired on 2021-01-01 00:00 UTC; make a new"),
-    "not yet valid": Bad(pair("future.crt", "good.key"), "not valid before 2098-01-01 00:00 UTC"),
-    "1024 bits": Bad(pair("small.crt", "small.key"), "small.crt has an RSA key of only 1024 bits"),
-    "EC": Bad(pair("ec.crt", "ec.key"), "ec.crt has a key of the kind EC; Betfair wants RSA"),
-    "only for servers": Bad(pair("server.crt", "server.key"), "does not allow client authentic"),
-    "wrong key": Bad(pair("good.crt", "other.key"), "do not belong together"),
-    "wrong key in one file": Bad(pair("mixed.pem", "other.key"), "do not belong together"),
-    "missing certificate": Bad(pair("none.crt", "good.key"), "no certificate file .*none.crt"),
-    "missing key": Bad(pair("good.crt", "none.key"), "there is no certificate file .*none.key"),
-    "two certificates": Bad(pair("good.crt", "good.crt"), "no private key in .*good.crt"),
-    "two keys": Bad(pair("good.key", "good.key"), "no certificate in .*good.key"),
-    "certificate alone": Bad(lambda kit: Certificate.of(kit / "good.crt"), "no private key in"),
-    "key alone": Bad(lambda kit: Certificate.of(kit / "good.key"), "no certificate in"),
-    "request": Bad(pair("good.csr", "good.key"), r"no certificate in .*certificate request"),
-    "directory": Bad(pair(".", "good.key"), "is a directory"),
-    "file as directory": Bad(pair("good.crt/x", "good.key"), "good.crt/x cannot be read: Not a"),
-    "empty": Bad(pair("empty.crt", "good.key"), "empty.crt is empty"),
-    "junk": Bad(pair("junk.crt", "good.key"), "junk.crt holds neither PEM text nor"),
-    "huge": Bad(pair("huge.crt", "good.key"), "huge.crt is too large"),
-    "UTF-16": Bad(pair("utf16.crt", "good.key"), "utf16.crt is text in UTF-16"),
-    "DER certificate": Bad(pair("der.crt", "good.key"), "openssl x509 -inform DER -in .*der.crt"),
-    "DER key": Bad(pair("good.crt", "der.key"), "openssl pkey -inform DER -in .*der.key"),
-    "DER request": Bad(pair("der.csr", "good.key"), "is a request, not a certificate"),
-    "certificate cut short": Bad(pair("cut.crt", "good.key"), "cut.crt is cut short"),
-    "key cut short": Bad(pair("good.crt", "cut.key"), "cut.key is cut short"),
-    "damaged certificate": Bad(pair("holed.crt", "good.key"), "holed.crt holds a damaged cert"),
-    "impossible date": Bad(pair("undated.crt", "good.key"), "undated.crt holds a damaged cert"),
-    "impossible name": Bad(pair("unnamed.crt", "good.key"), "unnamed.crt holds a damaged cert"),
-    "damaged key": Bad(pair("good.crt", "holed.key"), "holed.key holds a damaged private key"),
-    "PKCS#12 cut short": Bad(
-        lambda kit: Certificate.from_pkcs12(kit / "cut.p12", PASS), "or it is damaged"
-    ),
-    "no passphrase": Bad(pair("good.crt", "locked.key"), "encrypted private key; give its passph"),
-    "empty passphrase": Bad(pair("good.crt", "locked.key", ""), "key; give its passphrase"),
-    "wrong passphrase": Bad(
-        pair("good.crt", "locked.key", PASS + "!"), "that this passphrase does not open"
-    ),
-    "old key, no passphrase": Bad(pair("good.crt", "old-locked.key"), "give its passphrase"),
-    "old key, wrong passphrase": Bad(
-        pair("good.crt", "old-locked.key", PASS + "!"), "this passphrase does not open"
-    ),
-    "PKCS#12, no passphrase": Bad(
-        lambda kit: Certificate.of(kit / "good.p12"), "is a PKCS#12 file; give its passphrase"
-    ),
-    "PKCS#12, wrong passphrase": Bad(
+BAD: dict[str, list[Callable[[Path], Certificate]]] = {
+    "expired": [pair("expired.crt", "good.key")],
+    "not-yet-valid": [pair("future.crt", "good.key")],
+    "weak": [pair("small.crt", "small.key"), pair("ec.crt", "ec.key")],
+    "usage": [pair("server.crt", "server.key")],
+    "mismatch": [pair("good.crt", "other.key"), pair("mixed.pem", "other.key")],
+    "missing": [pair("none.crt", "good.key"), pair("good.crt", "none.key")],
+    "no-key": [
+        pair("good.crt", "good.crt"),
+        lambda kit: Certificate.of(kit / "good.crt"),
+        lambda kit: Certificate.from_pkcs12(kit / "keyless.p12", PASS),
+    ],
+    "no-certificate": [
+        pair("good.key", "good.key"),
+        lambda kit: Certificate.of(kit / "good.key"),
+        pair("good.csr", "good.key"),  # a request
+    ],
+    "unreadable": [pair(".", "good.key"), pair("good.crt/x", "good.key")],
+    "format": [
+        pair("empty.crt", "good.key"),
+        pair("junk.crt", "good.key"),
+        pair("huge.crt", "good.key"),
+        pair("der.crt", "good.key"),
+        lambda _kit: Certificate.of(b"\x00\xff"),
+        lambda _kit: Certificate.from_pem("päss"),
+        lambda _kit: Certificate.from_pem("-----BEGIN X-----" * 101),
+    ],
+    "damaged": [
+        pair("cut.crt", "good.key"),
+        pair("holed.crt", "good.key"),
+        pair("undated.crt", "good.key"),
+        pair("unnamed.crt", "good.key"),
+        pair("good.crt", "holed.key"),
+        lambda kit: Certificate.from_pem(
+            (kit / "good.crt").read_bytes(), with_exponents(kit, "d", "dmp1")
+        ),
+    ],
+    "passphrase": [
+        pair("good.crt", "locked.key"),
+        pair("good.crt", "locked.key", ""),
+        pair("good.crt", "locked.key", PASS + "!"),
+        pair("good.crt", "old-locked.key"),
+        pair("good.crt", "old-locked.key", PASS + "!"),
+        lambda kit: Certificate.of(kit / "good.p12"),
         lambda kit: Certificate.from_pkcs12(kit / "good.p12", PASS + "!"),
-        "PKCS#12 file that this passphrase does not open",
-    ),
-    "PKCS#12 without a key": Bad(
-        lambda kit: Certificate.from_pkcs12(kit / "keyless.p12", PASS), "no private key in"
-    ),
-    "junk bytes": Bad(lambda _kit: Certificate.of(b"\x00\xff"), "bytes holds neither PEM"),
-    "junk text": Bad(lambda _kit: Certificate.from_pem("päss"), "text holds neither PEM"),
+        lambda kit: Certificate.from_pkcs12(kit / "cut.p12", PASS),
+    ],
 }
 
 
-def frames_below(error: BaseException) -> Iterator[str]:
-    """Yield the local variables of every frame of the library that the error came through."""
-    trace = error.__traceback__
-    while trace:
-        if trace.tb_frame.f_code.co_filename != __file__:
-            yield repr(trace.tb_frame.f_locals)
-        trace = trace.tb_next
+def with_exponents(kit: Path, *damaged: str) -> bytes:
+    """Return the good key as PEM, with some of its numbers not what they should be."""
+    key = serialization.load_pem_private_key((kit / "good.key").read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    right = key.private_numbers()
+    names = ("p", "q", "d", "dmp1", "dmq1", "iqmp")
+    numbers = {name: getattr(right, name) + 2 * (name in damaged) for name in names}
+    wrong = rsa.RSAPrivateNumbers(**numbers, public_numbers=right.public_numbers)
+    return wrong.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def assert_says_nothing_secret(error: CertificateError, kit: Path) -> None:
     """Check that an error carries neither a passphrase nor a part of a key, anywhere."""
-    assert error.__cause__ is None
-    assert error.__context__ is None
+    assert (error.__cause__, error.__context__) == (None, None)
     keys = [(kit / f"{name}.key").read_text().splitlines()[3] for name in ("good", "locked")]
-    for text in (str(error), repr(error.args), *frames_below(error)):
-        assert not any(secret in text for secret in (PASS, *keys))
+    shown = everything_in(error)
+    assert [secret for secret in (PASS, *keys) if secret in shown] == []
+
+
+def said_of(certificate: Callable[[Path], Certificate], kit: Path, **options: Any) -> str:  # noqa: ANN401 - passed on
+    """Return the reason for which a certificate is refused; "" if it is taken."""
+    try:
+        certificate(kit).check(**options)
+    except CertificateError as error:
+        assert_says_nothing_secret(error, kit)
+        return error.reason
+    return ""
 
 
 def shown_to_server(context: ssl.SSLContext, ca: trustme.CA, trusted: Path) -> bytes:
@@ -395,102 +390,70 @@ def without_memory_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "memfd_create", refuse)
 
 
-@contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
-    """Give up root's right to read everything, for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("form", GOOD)
 def test_every_form_is_shown_to_a_server(
     form: str, kit: Path, server_ca: trustme.CA, temporary: Path
 ) -> None:
-    """A server that demands the client certificate gets it, and nothing stays behind."""
+    """A server that demands the certificate gets it; nothing stays behind, and no repr tells it."""
     before = open_files()
     context = ssl.create_default_context()
-    assert GOOD[form](kit).load_into(context) == []
+    certificate = GOOD[form](kit)
+    assert certificate.load_into(context) == []
     assert open_files() <= before
     assert list(temporary.iterdir()) == []
     shown = shown_to_server(context, server_ca, kit / "good.crt")
     assert hashlib.sha256(shown).hexdigest() == fingerprint(kit / "good.crt")
+    text = repr(certificate) + repr(tuple(certificate))
+    assert PASS not in text
+    assert (kit / "good.key").read_text().splitlines()[3] not in text
 
 
-@pytest.mark.parametrize("form", ["pair", "encrypted key", "PKCS#12"])
-def test_every_form_is_shown_without_memory_files_too(
-    form: str, *, kit: Path, server_ca: trustme.CA, temporary: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("memory", [True, False])
+def test_the_key_lies_in_no_file_that_can_be_read_later(
+    kit: Path,
+    server_ca: trustme.CA,
+    temporary: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    memory: bool,
 ) -> None:
-    """Where there are no files in memory, a temporary one does the same and is gone at once."""
-    without_memory_files(monkeypatch)
-    context = ssl.create_default_context()
-    GOOD[form](kit).load_into(context)
-    assert list(temporary.iterdir()) == []
-    shown = shown_to_server(context, server_ca, kit / "good.crt")
-    assert hashlib.sha256(shown).hexdigest() == fingerprint(kit / "good.crt")
-
-
-def test_the_temporary_file_is_private_and_its_key_encrypted(
-    kit: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a killed process might leave behind is mode 0600 and opens with nothing."""
-    without_memory_files(monkeypatch)
+    """Where there are files in memory, one of them; elsewhere a private one, its key encrypted."""
+    if not memory:
+        without_memory_files(monkeypatch)
     context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
-    Certificate.of(kit / "good.pem").load_into(context)
-    assert Path(context.path).parent == temporary
-    assert context.mode == 0o600
+    Certificate.from_pkcs12(kit / "good.p12", PASS).load_into(context)
+    assert list(temporary.iterdir()) == []
     assert b"BEGIN ENCRYPTED PRIVATE KEY" in context.content
     assert b"BEGIN PRIVATE KEY" not in context.content
-    assert not Path(context.path).exists()
-
-
-def test_on_linux_no_file_with_a_name_is_written(kit: Path, temporary: Path) -> None:
-    """The key goes through an anonymous file in memory."""
-    context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
-    Certificate.of(kit / "good.pem").load_into(context)
-    assert context.path.startswith("/proc/self/fd/")
-    assert list(temporary.iterdir()) == []
+    assert context.path.startswith("/proc/self/fd/" if memory else str(temporary))
+    assert memory or context.mode == 0o600
+    assert shown_to_server(context, server_ca, kit / "good.crt")
 
 
 @pytest.mark.parametrize("memory", [True, False])
 def test_nothing_stays_behind_when_the_tls_library_refuses(
-    *,
-    memory: bool,
-    kit: Path,
-    temporary: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kit: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, *, memory: bool
 ) -> None:
-    """A TLS policy that wants larger keys is a clear error, and no file stays."""
+    """A TLS policy that wants larger keys is an error of ours, and no file stays."""
     if not memory:
         without_memory_files(monkeypatch)
     context = ssl.create_default_context()
     context.set_ciphers("DEFAULT@SECLEVEL=3")
     before = open_files()
-    with pytest.raises(CertificateError, match="EE_KEY_TOO_SMALL") as caught:
+    with pytest.raises(CertificateError) as caught:
         Certificate.of(kit / "good.pem").load_into(context)
+    assert caught.value.reason == "tls"
     assert open_files() <= before
     assert list(temporary.iterdir()) == []
     assert_says_nothing_secret(caught.value, kit)
+    if not memory:
+        temporary.rmdir()  # then there is no place to hand it over at all
+        with pytest.raises(CertificateError) as caught:
+            Certificate.of(kit / "good.pem").load_into(ssl.create_default_context())
+        assert caught.value.reason == "tls"
 
 
-def test_no_place_for_a_temporary_file_is_a_clear_error(
-    kit: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without files in memory and without a place for temporary ones, the error says so."""
-    without_memory_files(monkeypatch)
-    temporary.rmdir()
-    with pytest.raises(CertificateError, match="cannot be handed to the TLS library"):
-        Certificate.of(kit / "good.pem").load_into(ssl.create_default_context())
-
-
-def test_intermediate_certificates_are_shown_as_well(
-    kit: Path, server_ca: trustme.CA, tmp_path: Path
-) -> None:
+def test_intermediate_certificates_are_shown_as_well(server_ca: trustme.CA, tmp_path: Path) -> None:
     """A server that trusts only the root accepts a certificate whose chain came along."""
     root = trustme.CA(key_type=trustme.KeyType.RSA)
     middle = root.create_child_ca(key_type=trustme.KeyType.RSA)
@@ -507,74 +470,46 @@ def test_intermediate_certificates_are_shown_as_well(
     Certificate.from_pkcs12(bundle, PASS).load_into(context)
     shown = shown_to_server(context, server_ca, names[3])
     assert hashlib.sha256(shown).hexdigest() == fingerprint(names[0])
-    assert kit.is_dir()
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_an_unfit_certificate_is_a_clear_error(case: str, kit: Path) -> None:
-    """The error says what is wrong, and neither it nor its traceback holds a secret."""
-    certificate = BAD[case].make(kit)
-    with pytest.raises(CertificateError, match=BAD[case].says) as caught:
-        certificate.check()
-    assert_says_nothing_secret(caught.value, kit)
+@pytest.mark.parametrize("reason", BAD)
+def test_an_unfit_certificate_is_refused_with_its_reason(reason: str, kit: Path) -> None:
+    """Neither the error nor its traceback holds a secret; no TLS context gets the certificate."""
+    for make in BAD[reason]:
+        assert said_of(make, kit) == reason
+        context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
+        with pytest.raises(CertificateError):
+            make(kit).load_into(context)
+        assert context.path == ""
 
 
-@pytest.mark.parametrize("case", ["expired", "wrong key", "EC", "wrong passphrase"])
-def test_an_unfit_certificate_never_reaches_the_tls_context(case: str, kit: Path) -> None:
-    """Loading checks first."""
-    context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
-    with pytest.raises(CertificateError, match=BAD[case].says):
-        BAD[case].make(kit).load_into(context)
-    assert context.path == ""
-
-
-def test_a_file_that_may_not_be_read_is_a_clear_error(kit: Path, tmp_path: Path) -> None:
-    """The error names the file and speaks of permissions."""
-    certificate = Certificate.of(tmp_path / "secret.pem")
+def test_a_file_that_may_not_be_read_is_a_clear_error(
+    kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a directory that is closed."""
     (tmp_path / "secret.pem").write_bytes((kit / "good.pem").read_bytes())
-    certificate.check()
-    (tmp_path / "secret.pem").chmod(0)
-    with as_nobody(), pytest.raises(CertificateError, match=r"secret\.pem may not be read"):
-        certificate.check()
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(reading, "open", refuse, raising=False)
+    assert said_of(lambda _kit: Certificate.of(tmp_path / "secret.pem"), kit) == "unreadable"
 
 
-def with_exponents(kit: Path, *damaged: str) -> bytes:
-    """Return the good key as PEM, with some of its numbers not what they should be."""
-    key = serialization.load_pem_private_key((kit / "good.key").read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    right = key.private_numbers()
-    names = ("p", "q", "d", "dmp1", "dmq1", "iqmp")
-    numbers = {name: getattr(right, name) + 2 * (name in damaged) for name in names}
-    wrong = rsa.RSAPrivateNumbers(**numbers, public_numbers=right.public_numbers)
-    return wrong.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+def test_a_damaged_certificate_in_a_bundle_is_told(
+    kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the parser of PKCS#12 lets one pass depends on its version."""
+    monkeypatch.setattr(reading, "_sound", lambda _certificate: None)
+    assert said_of(lambda kit: Certificate.from_pkcs12(kit / "good.p12", PASS), kit) == "damaged"
 
 
 def test_a_key_is_tried_out_and_not_its_numbers(kit: Path, server_ca: trustme.CA) -> None:
     """What signs well serves; testing the primes of each key would stop all threads for a while."""
     pem = with_exponents(kit, "dmp1")
-    with pytest.raises(ValueError, match="private key"):
-        serialization.load_pem_private_key(pem, None)
     context = ssl.create_default_context()
     Certificate.from_pem((kit / "good.crt").read_bytes(), pem).load_into(context)
     assert shown_to_server(context, server_ca, kit / "good.crt")
-
-
-def test_a_key_that_signs_wrongly_is_damaged(kit: Path) -> None:
-    """Its public half fits the certificate, but Betfair would not take what it signs."""
-    pem = with_exponents(kit, "d", "dmp1")
-    with pytest.raises(CertificateError, match="holds a damaged private key"):
-        Certificate.from_pem((kit / "good.crt").read_bytes(), pem).check()
-
-
-def test_several_faults_are_named_together(kit: Path) -> None:
-    """A certificate that is expired when looked at and too small gets both said."""
-    later = datetime.now(timezone.utc) + timedelta(days=500)
-    with pytest.raises(CertificateError, match=r"only 1024 bits.*; .*expired on"):
-        Certificate.from_files(kit / "small.crt", kit / "small.key").check(now=later)
 
 
 def test_a_certificate_without_usage_extensions_is_fine(kit: Path) -> None:
@@ -583,50 +518,28 @@ def test_a_certificate_without_usage_extensions_is_fine(kit: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "warns"),
+    ("left", "outcome"),
     [
-        (timedelta(days=31), False),
-        (timedelta(days=30), True),
-        (timedelta(days=3, hours=5), True),
-        (timedelta(seconds=1), True),
+        (timedelta(days=30, seconds=1), "fit"),
+        (timedelta(days=30), "warned"),
+        (timedelta(seconds=1), "warned"),
+        (timedelta(0), "expired"),
     ],
 )
-def test_the_last_30_days_are_warned_about_with_the_date(
-    left: timedelta,
-    *,
-    warns: bool,
-    kit: Path,
-) -> None:
-    """Within 30 days of its end the certificate still works, with a warning that names the day."""
-    text = (kit / "future.crt").read_text()
+def test_the_dates_are_judged_to_the_second(kit: Path, left: timedelta, outcome: str) -> None:
+    """The last 30 days are warned about; any zone will do."""
     end = datetime(2099, 1, 1, tzinfo=timezone.utc)
-    warnings = Certificate.from_pem(text, (kit / "good.key").read_text()).check(now=end - left)
-    assert bool(warnings) is warns
-    for warning in warnings:
-        assert "expires on 2099-01-01 00:00 UTC" in warning
-        assert f"({left.days} days left)" in warning
-
-
-@pytest.mark.parametrize(("second", "fit"), [(-1, True), (0, False)])
-def test_a_certificate_ends_at_its_very_second(
-    second: int,
-    *,
-    fit: bool,
-    kit: Path,
-) -> None:
-    """One second before its end the certificate is fit, and at its end no more."""
-    moment = datetime(2099, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=second)
+    now = (end - left).astimezone(timezone(timedelta(hours=2)))
     certificate = Certificate.from_files(kit / "future.crt", kit / "good.key")
-    with contextlib.nullcontext() if fit else pytest.raises(CertificateError, match="expired"):
-        certificate.check(now=moment)
-
-
-def test_the_moment_to_judge_by_may_be_of_any_zone(kit: Path) -> None:
-    """What is said of it is in UTC."""
-    now = datetime(2097, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
-    certificate = Certificate.from_files(kit / "future.crt", kit / "good.key")
-    with pytest.raises(CertificateError, match="the clock, now 2096-12-31 23:30 UTC, is right"):
-        certificate.check(now=now)
+    if outcome == "expired":
+        assert said_of(lambda _kit: certificate, kit, now=now) == "expired"
+    else:
+        assert bool(certificate.check(now=now)) == (outcome == "warned")
+    report = explain(kit / "future.crt", now=now)
+    assert (report.ok, bool(report.files[0].warnings)) == (
+        outcome != "expired",
+        outcome == "warned",
+    )
 
 
 @pytest.mark.parametrize("now", [datetime(2026, 1, 1), 0, "2026-01-01"])  # noqa: DTZ001 - what is tested
@@ -634,12 +547,14 @@ def test_a_moment_without_its_zone_is_refused(now: Any, kit: Path) -> None:  # n
     """It could be meant in any."""
     certificate = Certificate.of(kit / "good.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for judge in (certificate.check, lambda now: certificate.load_into(context, now)):
+    for judge in (
+        lambda: certificate.check(now),
+        lambda: certificate.load_into(context, now),
+        lambda: explain(kit / "good.crt", now=now),
+    ):
         with pytest.raises(ConfigurationError) as caught:
-            judge(now)
-        assert str(caught.value) == (
-            "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
-        )
+            judge()
+        assert not isinstance(caught.value, CertificateError)
 
 
 def test_a_file_that_is_replaced_is_read_anew(kit: Path, tmp_path: Path) -> None:
@@ -647,70 +562,45 @@ def test_a_file_that_is_replaced_is_read_anew(kit: Path, tmp_path: Path) -> None
     path = tmp_path / "client.pem"
     certificate = Certificate.of(path)
     path.write_bytes((kit / "mixed.pem").read_bytes())
-    with pytest.raises(CertificateError, match="belong together"):
-        certificate.check()
+    assert said_of(lambda _kit: certificate, kit) == "mismatch"
     path.write_bytes((kit / "good.pem").read_bytes())
     assert certificate.check() == []
 
 
+WRONG: list[Callable[[Any], object]] = [
+    lambda _key: Certificate.from_pem(5),  # type: ignore[arg-type] # what is tested
+    lambda key: Certificate.from_pem(None, key, PASS),  # type: ignore[arg-type]
+    lambda key: Certificate.from_pem(key, bytearray(key, "ascii"), PASS),  # type: ignore[arg-type]
+    lambda _key: Certificate.from_pkcs12_base64(None, PASS),  # type: ignore[arg-type]
+    lambda _key: Certificate.from_files("a.crt", "a.key", bytearray(PASS, "ascii")),  # type: ignore[arg-type]
+    lambda key: Certificate.from_pkcs12(key.encode(), [PASS]),  # type: ignore[arg-type]
+    lambda key: Certificate.from_files("good.crt", key),  # a key where its path belongs
+    lambda key: Certificate.from_pkcs12(key, PASS),
+    lambda key: Certificate.from_pkcs12_base64("%%%" + key, PASS),
+    lambda _key: Certificate.from_pkcs12_base64(b"\xfc", PASS),
+    lambda _key: explain("x", passphrase=bytearray(PASS, "ascii")),  # type: ignore[arg-type]
+]
+
+
 @pytest.mark.parametrize(
     "value",
-    [None, 7, ("only-one.crt",), ("a", "b", "c"), {}, bytearray(b"x"), (b"a", b"b"), "", "a\nb"],
+    [None, 7, ("one.crt",), ("a", "b", "c"), {}, bytearray(b"x"), (b"a", b"b"), "", "a\nb"],
 )
 def test_what_is_no_certificate_at_all_is_refused_at_once(value: object) -> None:
     """An argument that cannot be a certificate fails when it is given, not at the first login."""
-    with pytest.raises(CertificateError):
+    with pytest.raises(CertificateError) as caught:
         Certificate.of(value)  # type: ignore[arg-type]
+    assert caught.value.reason == "argument"
 
 
-def test_a_key_pasted_where_a_path_belongs_is_not_repeated(kit: Path) -> None:
-    """The error for content in place of a path tells its length and nothing of it."""
-    key = (kit / "good.key").read_text()
-    bundle = (kit / "good.b64").read_text().replace("\n", "")
-    for pasted in (key, bundle):
-        with pytest.raises(CertificateError, match=f"a text of {len(pasted)} characters") as caught:
-            Certificate.from_files("good.crt", pasted)
-        assert pasted[100:140] not in str(caught.value)
-
-
-WRONG_TYPES: dict[str, tuple[Callable[[Any], Certificate], str]] = {
-    "no certificate's text": (
-        lambda key: Certificate.from_pem(None, key, PASS),  # type: ignore[arg-type] # what is tested
-        "the certificate's text is given as a text or as bytes, not as NoneType",
-    ),
-    "a key that is no text": (
-        lambda key: Certificate.from_pem(key, bytearray(key, "ascii"), PASS),  # type: ignore[arg-type]
-        "the key's text is given as a text or as bytes, not as bytearray",
-    ),
-    "no base64": (
-        lambda _key: Certificate.from_pkcs12_base64(None, PASS),  # type: ignore[arg-type]
-        "the PKCS#12 text is given as a text or as bytes, not as NoneType",
-    ),
-    "a passphrase for files": (
-        lambda _key: Certificate.from_files("a.crt", "a.key", bytearray(PASS, "ascii")),  # type: ignore[arg-type]
-        "the passphrase is given as a text or as bytes, not as bytearray",
-    ),
-    "a passphrase for PKCS#12": (
-        lambda key: Certificate.from_pkcs12(key.encode(), [PASS]),  # type: ignore[arg-type]
-        "the passphrase is given as a text or as bytes, not as list",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", WRONG_TYPES)
-def test_what_is_no_text_is_refused_at_once(case: str, kit: Path) -> None:
-    """And what else was given with it shows in no traceback."""
-    make, says = WRONG_TYPES[case]
+@pytest.mark.parametrize("make", WRONG)
+def test_what_can_be_no_certificate_is_refused_when_it_is_given(
+    make: Callable[[str], object], kit: Path
+) -> None:
+    """Not at the first login; and no part of what was given shows in the error."""
     with pytest.raises(CertificateError) as caught:
         make((kit / "good.key").read_text())
-    assert str(caught.value) == says
-    assert_says_nothing_secret(caught.value, kit)
-
-
-def test_a_key_in_place_of_a_pkcs12_file_shows_in_no_traceback(kit: Path) -> None:
-    """As in place of any other path."""
-    with pytest.raises(CertificateError, match=r"a text of \d+ characters") as caught:
-        Certificate.from_pkcs12((kit / "good.key").read_text(), PASS)
+    assert caught.value.reason == "argument"
     assert_says_nothing_secret(caught.value, kit)
 
 
@@ -730,47 +620,20 @@ def test_the_home_directory_may_be_written_short(
 ) -> None:
     """As in a `.env` file, where no shell expands it."""
     monkeypatch.setenv("HOME", str(kit))
-    paths = (str(kit / "good.crt"), str(kit / "good.key"))
     pair = Certificate.from_files("~/good.crt", Path("~/good.key"))
     assert pair.check() == []
-    assert pair.requests_cert() == Certificate.of(("~/good.crt", "~/good.key")).requests_cert()
-    assert pair.requests_cert() == paths
+    assert pair.requests_cert() == (str(kit / "good.crt"), str(kit / "good.key"))
     assert Certificate.from_pkcs12("~/good.p12", PASS).check() == []
     assert explain("~/good.pem").files[0].path == str(kit / "good.pem")
-    with pytest.raises(CertificateError, match=f"there is no certificate file {kit}/none.pem$"):
-        Certificate.of("~/none.pem").check()
 
 
-@pytest.mark.parametrize("text", ["%%%", "abc", "ünïcode"])
-def test_text_that_is_not_base64_is_a_clear_error(text: str, kit: Path) -> None:
-    """The error neither repeats the text nor chains the decoder's error, which holds it."""
-    with pytest.raises(CertificateError, match="not base64"):
-        Certificate.from_pkcs12_base64(text.encode("latin-1"), PASS)
-    with pytest.raises(CertificateError, match="not base64") as caught:
-        Certificate.from_pkcs12_base64(text, PASS)
-    assert text not in str(caught.value)
-    assert_says_nothing_secret(caught.value, kit)
-
-
-@pytest.mark.parametrize("form", GOOD)
-def test_a_certificate_shows_no_secret(form: str, kit: Path) -> None:
-    """The repr tells files' names, never a passphrase or a key."""
-    text = repr(GOOD[form](kit)) + repr(vars(GOOD[form](kit)))
-    assert text.startswith("<Certificate from ")
-    assert PASS not in text
-    assert (kit / "good.key").read_text().splitlines()[3] not in text
-
-
-def test_the_repr_names_the_files() -> None:
-    """A log line tells which files were meant."""
+def test_a_certificate_is_a_value() -> None:
+    """It names its files, cannot be changed, equals its like, and is taken as it is by `of`."""
     certificate = Certificate.of(("client.crt", "client.key"))
     assert repr(certificate) == "<Certificate from client.crt, client.key>"
-
-
-def test_a_certificate_cannot_be_changed() -> None:
-    """A certificate is frozen and taken as it is by `of`."""
-    certificate = Certificate.of("client.pem")
     assert Certificate.of(certificate) is certificate
+    assert certificate == Certificate.from_files("client.crt", "client.key")
+    assert certificate != Certificate.from_files("client.crt", "client.key", "x")
     with pytest.raises(AttributeError):
         certificate.passphrase = None  # type: ignore[misc]
 
@@ -782,28 +645,280 @@ def test_making_one_reads_nothing_and_loads_nothing_heavy() -> None:
         "from betfair_session.certificates import Certificate\n"
         "Certificate.of(('no/such.crt', 'no/such.key'))\n"
         "Certificate.from_pem('x', 'y', 'z'); Certificate.from_pkcs12_base64('MAA=', 'z')\n"
-        "print({'requests', 'ssl', 'cryptography', 'fsspec'} & set(sys.modules))"
+        "print({'requests', 'ssl', 'cryptography', 'fsspec', 'dataclasses'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_a_session_of_the_callers_own_gets_the_paths(kit: Path) -> None:
-    """Plain PEM files are handed on as paths, the certificate first."""
+def test_a_session_of_the_callers_own_gets_plain_pem_files(kit: Path) -> None:
+    """As paths, the certificate first; of no other form, which requests could not load."""
     crt, key, pem = (str(kit / name) for name in ("good.crt", "good.key", "good.pem"))
     assert Certificate.of((crt, key)).requests_cert() == (crt, key)
     assert Certificate.of((key, crt)).requests_cert() == (crt, key)
     assert Certificate.of(pem).requests_cert() == pem
+    for form in ("encrypted key", "old encrypted key", "PKCS#12", "bytes of PEM", "two texts"):
+        with pytest.raises(CertificateError) as caught:
+            GOOD[form](kit).requests_cert()
+        assert_says_nothing_secret(caught.value, kit)
+
+
+# --- making certificates --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def made() -> tuple[str, Secret]:
+    """Make one certificate and key for all tests."""
+    return create("bot of O'Neil & Søn", days=90)
+
+
+@pytest.fixture
+def files(made: tuple[str, Secret], tmp_path: Path) -> Path:
+    """Write the certificate's files, a .p12 too, named "client"."""
+    write_files(tmp_path, "client", *made, p12_passphrase=PASS)
+    return tmp_path
+
+
+def test_a_new_certificate_is_what_betfair_asks_for(files: Path) -> None:
+    """Openssl reads the extensions, the key and the signature of Betfair's guide."""
+    crt = files / "client.crt"
+    lines = [line.strip() for line in openssl("x509", "-noout", "-text", "-in", crt).splitlines()]
+
+    def after(heading: str) -> str:
+        return lines[lines.index(heading) + 1]
+
+    assert after("X509v3 Basic Constraints:") == "CA:FALSE"
+    assert after("X509v3 Key Usage:") == "Digital Signature, Key Encipherment"
+    assert after("X509v3 Extended Key Usage:") == "TLS Web Client Authentication"
+    assert after("Netscape Cert Type:") == "SSL Client"
+    assert "Public-Key: (2048 bit)" in lines
+    assert "Version: 3 (0x2)" in lines
+    assert lines.count("Signature Algorithm: sha256WithRSAEncryption") == 2
+    assert sum(line.startswith("X509v3 ") for line in lines) == 4  # with the heading
+    strict = ("verify", "-x509_strict", "-CAfile", crt, "-purpose", "sslclient", crt)
+    assert "OK" in openssl(*strict)
+    certificate = load_pem_x509_certificate(crt.read_bytes())
+    length = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    assert length == timedelta(days=90, hours=1)  # an hour early, for clocks that are late
+    larger, key = create("bot", bits=3072)
+    assert "Public-Key: (3072 bit)" in openssl("x509", "-noout", "-text", stdin=larger)
+    assert isinstance(key, Secret)
 
 
 @pytest.mark.parametrize(
-    "form", ["encrypted key", "old encrypted key", "PKCS#12", "bytes of PEM", "two texts"]
+    ("name", "days", "bits"),
+    [
+        ("", 365, 2048),
+        ("x" * 65, 365, 2048),
+        ("new\nline", 365, 2048),
+        ("bot", 0, 2048),
+        ("bot", 3651, 2048),
+        ("bot", 365, 1024),
+        ("bot", 365, 100_000),
+    ],
 )
-def test_a_session_of_the_callers_own_cannot_take_other_forms(form: str, kit: Path) -> None:
-    """What requests could not load, or would ask for a passphrase on the terminal, is an error."""
-    with pytest.raises(CertificateError, match="has to be in PEM files") as caught:
-        GOOD[form](kit).requests_cert()
-    assert_says_nothing_secret(caught.value, kit)
+def test_a_certificate_that_betfair_would_not_take_is_not_made(
+    name: str, days: int, bits: int
+) -> None:
+    """Arguments out of range are refused before the slow making of a key."""
+    with pytest.raises(ConfigurationError):
+        create(name, days, bits)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_only_the_certificate_can_be_read_by_others(
+    mask: int, made: tuple[str, Secret], tmp_path: Path
+) -> None:
+    """All but the .crt are private to the user, also the directories that had to be made."""
+    tmp_path.chmod(0o755)
+    before = os.umask(mask)
+    try:
+        paths = write_files(tmp_path / "new" / "deep", "client", *made, p12_passphrase=PASS)
+    finally:
+        os.umask(before)
+    modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    assert modes == {".crt": 0o644 & ~mask, ".key": 0o600, ".pem": 0o600, ".p12": 0o600}
+    assert sorted(paths) == sorted((tmp_path / "new" / "deep").iterdir())
+    directories = [stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("new", "new/deep")]
+    assert directories == [0o700, 0o700]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert [path.suffix for path in write_files(tmp_path, "plain", *made)] == [
+        ".crt",
+        ".key",
+        ".pem",
+    ]
+
+
+def test_every_written_form_logs_in_once_it_is_uploaded(files: Path, sandbox: Sandbox) -> None:
+    """The sandbox refuses the new certificate, takes the .crt, and then lets each form log in."""
+    forms = (
+        Certificate.of((files / "client.crt", files / "client.key")),
+        Certificate.of(files / "client.pem"),
+        Certificate.from_pkcs12(files / "client.p12", PASS),
+    )
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(
+                IdentityClient(
+                    sandbox.app_key,
+                    certificate=form,
+                    identity_cert_url=sandbox.identity_cert_url,
+                    verify=sandbox.ca_bundle,
+                )
+            )
+            for form in forms
+        ]
+        with pytest.raises(LoginRefused) as caught:
+            clients[0].certlogin(sandbox.username, sandbox.password)
+        assert caught.value.status == "CERT_AUTH_REQUIRED"
+        sandbox.upload_certificate((files / "client.crt").read_text())
+        tokens = {client.certlogin(sandbox.username, sandbox.password) for client in clients}
+    assert len(tokens) == 3
+
+
+def test_a_login_with_a_certificate_that_ends_soon_warns(
+    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log, by the file's name."""
+    text, key = create("soon", days=10)
+    sandbox.upload_certificate(text)
+    crt, key_file, *_ = write_files(tmp_path, "soon", text, key)
+    with IdentityClient(
+        sandbox.app_key,
+        certificate=(crt, key_file),
+        identity_cert_url=sandbox.identity_cert_url,
+        verify=sandbox.ca_bundle,
+    ) as client:
+        client.certlogin(sandbox.username, sandbox.password)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert str(crt) in record.getMessage()
+
+
+@pytest.mark.parametrize("ending", ["crt", "key", "pem", "p12"])
+def test_an_existing_file_is_never_overwritten(
+    ending: str, made: tuple[str, Secret], tmp_path: Path
+) -> None:
+    """If one of the files exists, if only as a link to nowhere, nothing at all is written."""
+    there = tmp_path / f"client.{ending}"
+    for make in (lambda: there.write_text("precious"), lambda: there.symlink_to("elsewhere")):
+        make()
+        with pytest.raises(CertificateError) as caught:
+            write_files(tmp_path, "client", *made, p12_passphrase=PASS)
+        assert caught.value.reason == "exists"
+        assert list(tmp_path.iterdir()) == [there]
+        assert there.is_symlink() or there.read_text() == "precious"
+        there.unlink()
+
+
+@pytest.mark.parametrize("what", ["another's file", "a full disk", "Ctrl-C"])
+def test_files_that_are_written_by_half_are_removed(
+    made: tuple[str, Secret], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Whatever ends it at the second file; a file that appeared meanwhile stays as it is."""
+    opening = os.open
+
+    def strike(path: Path, flags: int, mode: int) -> int:
+        if path.suffix == ".key":
+            if what == "Ctrl-C":
+                raise KeyboardInterrupt
+            if what == "a full disk":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            path.write_text("precious")
+        return opening(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", strike)
+    with pytest.raises(KeyboardInterrupt if what == "Ctrl-C" else CertificateError) as caught:
+        write_files(tmp_path, "client", *made)
+    reason = {"another's file": "exists", "a full disk": "unwritable"}.get(what)
+    assert getattr(caught.value, "reason", None) == reason
+    assert os.listdir(tmp_path) == (["client.key"] if reason == "exists" else [])
+
+
+def test_what_cannot_be_written_as_it_should_is_not_written(
+    made: tuple[str, Secret], tmp_path: Path
+) -> None:
+    """A directory that is a file, a name that is a path, no passphrase, a key that is not RSA."""
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(CertificateError) as caught:
+        write_files(tmp_path / "file" / "deep", "client", *made)
+    assert caught.value.reason == "unwritable"
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+    for name in ("", ".", "..", ".hidden", "a/b", "a\\b", "c:d", "new\nline"):
+        with pytest.raises(ConfigurationError):
+            write_files(tmp_path, name, *made)
+    with pytest.raises(ConfigurationError):
+        write_files(tmp_path, "client", *made, p12_passphrase="")
+    curve = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(ConfigurationError):
+        write_files(tmp_path, "client", made[0], curve.decode(), p12_passphrase=PASS)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+# --- explaining files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "holds", "ok"),
+    [
+        ("good.crt", ["certificate"], True),
+        ("good.key", ["private key"], True),
+        ("good.pem", ["certificate", "private key"], True),
+        ("good.p12", ["certificate", "private key"], True),
+        ("good.crt good.key", ["certificate"], True),
+        ("locked.key", ["private key"], True),
+        ("good.csr", ["certificate request"], True),  # of no use, but nothing is wrong with it
+        ("other.key good.crt", ["private key"], False),
+        ("expired.crt", ["certificate"], False),
+        ("der.crt", [], False),
+        ("none.crt", [], False),
+        (".", [], False),
+    ],
+)
+def test_files_are_explained(kit: Path, names: str, holds: list[str], *, ok: bool) -> None:
+    """What each file holds, and whether they will do together; what is wrong is named by file."""
+    report = explain(*(kit / name for name in names.split()), passphrase=PASS.encode())
+    first = report.files[0]
+    assert [each for each in holds if each not in first.kind] == []
+    assert (report.ok, report.problems) == (ok, first.problems)
+    assert all(str(kit) in each for each in first.problems)
+    assert report.verdict in str(report)
+
+
+def test_an_explanation_gives_the_facts_and_no_secret(
+    files: Path, made: tuple[str, Secret]
+) -> None:
+    """Subject, dates, key size and fingerprint are there; nothing of the key."""
+    (files / "client.pem").chmod(0o644)
+    (files / "client.p12").chmod(0o644)
+    certificate = load_pem_x509_certificate(made[0].encode())
+    report = explain(files / "client.pem", files / "client.p12", passphrase=PASS)
+    text = str(report)
+    for fact in (
+        "CN=bot of O'Neil & Søn",
+        f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M}",
+        f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M}",
+        "RSA, 2048 bits",
+        certificate.fingerprint(hashes.SHA256()).hex(":"),
+    ):
+        assert fact in text
+    assert made[1].reveal().splitlines()[3] not in text
+    # An unencrypted key that others can read is warned about.
+    assert [bool(file.warnings) for file in report.files] == [True, False]
+
+
+def test_names_in_a_certificate_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    """Control characters in a foreign certificate's subject, or a file's name, are not printed."""
+    crt, key = tmp_path / "it.crt", tmp_path / "it.key"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=\x1b[31mred",
+            "-keyout", key, "-out", crt)  # fmt: skip
+    text = str(explain(crt, "-----BEGIN X\x1b\n"))
+    assert "?[31mred" in text
+    assert "\x1b" not in text
 
 
 def survives(certificate: Certificate) -> None:
@@ -813,7 +928,7 @@ def survives(certificate: Certificate) -> None:
 
 
 @given(content=st.binary(max_size=300), passphrase=st.none() | st.text(max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_arbitrary_bytes_raise_only_certificate_errors(
     content: bytes, passphrase: str | None
 ) -> None:
@@ -836,7 +951,7 @@ def test_arbitrary_bytes_raise_only_certificate_errors(
 
 @given(data=st.data(), name=st.sampled_from(["good.pem", "good.p12", "locked.pem", "legacy.p12"]))
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_damaged_files_raise_only_certificate_errors(
     kit: Path, data: st.DataObject, name: str

@@ -200,10 +200,10 @@ def test_status_says_whose_clock_it_goes_by() -> None:
     store = open_store("memory://clockless")
     lock = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
     store.put(f"{KEY}.login", locks.encode(lock), ANY, deadline=within(5))
-    found = inspect(store, KEY, timeout=5).but(clock=False)
+    found = inspect(store, KEY, timeout=5)._replace(clock=False)
     text = status._text(store, KEY, found)
     assert "clock     this machine's; the store does not tell its own" in text.splitlines()
-    assert "clock   " not in status._text(store, KEY, found.but(clock=True))
+    assert "clock   " not in status._text(store, KEY, found._replace(clock=True))
     store.delete(f"{KEY}.login", deadline=within(5))
 
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import errno
 import logging
-import os
-import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 import betfair_session
 from betfair_session import (
-    Certificate,
-    CertificateError,
     IdentityClient,
     IdentityUnavailable,
     KeepAlive,
     SessionManager,
 )
-from betfair_session.certificates import handover, reading
-from betfair_session.certificates.files import create, write_files
 from betfair_session.exchange.operations import called
 from betfair_session.login import lock as locks
-from betfair_session.secret import Secret, SecretBytes, SecretHeader
+from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,92 +34,10 @@ def test_dir_lists_what_has_not_been_imported_yet() -> None:
     assert set(betfair_session.__all__) <= set(dir(betfair_session))
 
 
-@pytest.mark.parametrize("hidden", [SecretBytes(b"x"), SecretHeader("x"), Secret("x")])
-def test_a_copy_of_what_is_hidden_is_the_same(hidden: object) -> None:
-    """Neither needs a pickle, which is refused."""
-    assert copy.copy(hidden) is hidden
-    assert copy.deepcopy(hidden) is hidden
-
-
 @pytest.mark.parametrize("body", [b"{", "[" * 100_000, b"\xff"])
 def test_a_body_that_is_no_json_names_no_operation(body: str | bytes) -> None:
     """It is sent as it is; nothing is known of it."""
     assert called("https://host/exchange/betting/json-rpc/v1", body) == []
-
-
-# --- certificates ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("error", "raised"),
-    [
-        (KeyboardInterrupt(), KeyboardInterrupt),
-        (OSError(errno.ENOSPC, "No space left on device"), CertificateError),
-    ],
-)
-def test_files_that_are_written_by_half_are_removed(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    error: BaseException,
-    raised: type[BaseException],
-) -> None:
-    """Whatever ends it at the second file, also Ctrl-C."""
-    opening = os.open
-
-    def fail_at_the_key(path: Path, flags: int, mode: int) -> int:
-        if path.suffix == ".key":
-            raise error
-        return opening(path, flags, mode)
-
-    monkeypatch.setattr(os, "open", fail_at_the_key)
-    with pytest.raises(raised):
-        write_files(tmp_path, "client", "the certificate", "the key")
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_damaged_certificate_in_a_bundle_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the parser of PKCS#12 lets one pass, which depends on its version."""
-    text, key = create("name")
-    paths = write_files(tmp_path, "client", text, key, p12_passphrase="x")
-    monkeypatch.setattr(reading, "_sound", lambda _certificate: None)
-    with pytest.raises(CertificateError, match=r"client\.p12 holds a damaged certificate"):
-        Certificate.from_pkcs12(paths[-1], "x").check()
-
-
-def test_a_text_that_is_none_is_refused() -> None:
-    """With its type, and nothing of it."""
-    given: Any = 5
-    with pytest.raises(CertificateError, match="given as a text or as bytes, not as int"):
-        Certificate.from_pem(given)
-
-
-def test_a_system_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None but Linux has them."""
-    monkeypatch.setattr(sys, "platform", "elsewhere")
-    assert handover._memory_file() is None
-
-
-def test_a_login_with_a_certificate_that_ends_soon_says_so(
-    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """In the log, by the file's name."""
-    text, key = create("soon", days=10)
-    sandbox.upload_certificate(text)
-    crt, key_file, *_ = write_files(tmp_path, "soon", text, key)
-    client = IdentityClient(
-        sandbox.app_key,
-        certificate=(crt, key_file),
-        identity_cert_url=sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    )
-    with client:
-        client.certlogin(sandbox.username, sandbox.password)
-    ((logger, level, said),) = caplog.record_tuples
-    assert (logger, level) == ("betfair_session.betfair.identity", logging.WARNING)
-    assert said.startswith(f"the certificate in {crt} expires on ")
-    assert said.endswith(" before that")
 
 
 # --- the session ----------------------------------------------------------------------------------

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
-from betfair_session.process.value import Value
 from betfair_session.secret import Secret
 
 MAX_ANSWER = 65_536
@@ -19,7 +18,7 @@ EXCERPT = 160
 _TOO_MANY, _SERVER_ERROR = 429, 500
 
 
-class Answer(Value):
+class Answer(NamedTuple):
     """An HTTP answer.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
 from betfair_session.certificates import Certificate
@@ -13,7 +13,6 @@ from betfair_session.exceptions import ConfigurationError, IdentityUnavailable
 from betfair_session.process import clocks
 from betfair_session.process.closing import Closable
 from betfair_session.process.threads import interruption
-from betfair_session.process.value import Value
 from betfair_session.secret import Secret, check_credential
 from betfair_session.tokens import is_token
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from betfair_session.certificates.source import StrPath
+    from betfair_session.certificates.reading import StrPath
     from betfair_session.process.clocks import Times
 
     from .answer import Answer
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("betfair_session.betfair.identity")
 
 
-class Check(Value):
+class Check(NamedTuple):
     """What `IdentityClient.check` found out.
 
     Attributes:
@@ -49,6 +48,8 @@ class Check(Value):
             by the jurisdiction's usual length; None where that is not known. That clock may stand
             still while a machine sleeps; see `expired`.
         error: why Betfair cannot tell.
+        ends: the same moment as `expires_at` by a steady clock and by the wall clock; None where
+            it is not known. Either may stand still or step, so `expired` looks at both.
     """
 
     state: str
@@ -56,12 +57,12 @@ class Check(Value):
     verified_at: float | None = None
     expires_at: float | None = None
     error: IdentityUnavailable | None = None
-    _ends: Times | None = None
+    ends: Times | None = None
 
     @property
     def expired(self) -> bool:
         """Whether `expires_at` is over, any sleep of the machine included; False if unknown."""
-        return self._ends is not None and clocks.reached(self._ends)
+        return self.ends is not None and clocks.reached(self.ends)
 
 
 class IdentityClient(Closable):
@@ -265,7 +266,7 @@ class IdentityClient(Closable):
             return Check("alive", alive, verified_at=asked)
         seconds = length.total_seconds()
         ends = clocks.later(began, seconds)
-        return Check("alive", alive, verified_at=asked, expires_at=asked + seconds, _ends=ends)
+        return Check("alive", alive, verified_at=asked, expires_at=asked + seconds, ends=ends)
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
         """Ask whether a session lives, and extend it.

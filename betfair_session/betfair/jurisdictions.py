@@ -10,14 +10,14 @@ makes betting calls, replace any host that turns out differently.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.value import Value
 
 __all__ = ["JURISDICTIONS", "Jurisdiction", "jurisdiction"]
 
 
-class Jurisdiction(Value):
+class Jurisdiction(NamedTuple):
     """Where the accounts of one jurisdiction log in.
 
     Attributes:

@@ -12,8 +12,7 @@ Classes: `credentials` (fix username, password or code), `account` (locked, susp
 from __future__ import annotations
 
 from datetime import timedelta
-
-from betfair_session.process.value import Value
+from typing import NamedTuple
 
 __all__ = ["LoginStatus", "describe", "known_codes", "wait_after"]
 
@@ -199,7 +198,7 @@ _CODES: dict[str, dict[str, str]] = {
 }
 
 
-class LoginStatus(Value):
+class LoginStatus(NamedTuple):
     """What a login was answered with.
 
     Attributes:

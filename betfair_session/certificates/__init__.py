@@ -7,24 +7,31 @@ login needs them. Resuming a stored session needs neither the files nor the cryp
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.process.value import Value
+from betfair_session.secret import Secret
 
-from .source import Source, checked, decode_base64, of_bytes, of_paths, of_pem_text, wrapped
+from .reading import (
+    Problem,
+    Source,
+    attempt,
+    checked,
+    look,
+    of_bytes,
+    of_paths,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import ssl
     from datetime import datetime
 
-    from betfair_session.secret import Secret
-
     from .fitness import Material
-    from .source import StrPath
+    from .reading import StrPath
 
 
-class Certificate(Value):
+class Certificate(NamedTuple):
     """A client certificate and its key, from files or from memory; made by one of the `from_…`.
 
     Making one reads no file. Its repr tells the files' names and nothing else.
@@ -103,7 +110,7 @@ class Certificate(Value):
         passphrase = _secret(passphrase)
         paths: list[object] = [crt] if key is None else [crt, key]
         del crt, key  # one may be a key itself, which no traceback is to show
-        return cls(of_paths(paths), passphrase)
+        return cls(of_paths(paths), _opens(passphrase))
 
     @classmethod
     def from_pem(
@@ -131,7 +138,8 @@ class Certificate(Value):
         if key_pem is not None:
             texts["the key's text"] = wrapped(key_pem)
         del cert_pem, key_pem  # which no traceback is to show
-        return cls(tuple(of_pem_text(name, text) for name, text in texts.items()), passphrase)
+        parts = tuple(_of_pem_text(name, text) for name, text in texts.items())
+        return cls(parts, _opens(passphrase))
 
     @classmethod
     def from_pkcs12(
@@ -153,10 +161,10 @@ class Certificate(Value):
         if isinstance(source, bytes):
             sources = (of_bytes("the PKCS#12 data", source),)
             del source
-            return cls(sources, passphrase)
+            return cls(sources, _opens(passphrase))
         paths: list[object] = [source]
         del source  # it may be the data itself, which no traceback is to show
-        return cls(of_paths(paths), passphrase)
+        return cls(of_paths(paths), _opens(passphrase))
 
     @classmethod
     def from_pkcs12_base64(
@@ -175,12 +183,7 @@ class Certificate(Value):
             CertificateError: `text` is not base64, or the passphrase is no text.
         """
         text, passphrase = wrapped(text), _secret(passphrase)
-        return cls.from_pkcs12(decode_base64("the PKCS#12 text", text), passphrase)
-
-    def __post_init__(self) -> None:
-        """Check what can be checked without reading."""
-        if self.passphrase is not None:
-            checked("the passphrase", self.passphrase)
+        return cls.from_pkcs12(_decode_base64("the PKCS#12 text", text), passphrase)
 
     def check(self, now: datetime | None = None) -> list[str]:
         """Read the certificate and see that Betfair would take it.
@@ -219,7 +222,7 @@ class Certificate(Value):
             CertificateError: as `check`, or the TLS library refuses the certificate.
             ConfigurationError: as `check`.
         """
-        from .handover import hand_over
+        from .fitness import hand_over
 
         material, warnings = self._checked(now)
         hand_over(material, context)
@@ -249,16 +252,16 @@ class Certificate(Value):
 
     def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:
         from .fitness import assemble, fitness
-        from .reading import look
 
         found = [look(part.read(), part.name, self.passphrase) for part in self.sources]
         material = assemble(found)
-        if isinstance(material, str):
-            raise CertificateError(material)
+        if isinstance(material, Problem):
+            raise CertificateError(material.text, reason=material.reason)
         problems, warnings = fitness(material.certificate, now)
         if problems:
-            message = "; ".join(f"the certificate in {material.name} {each}" for each in problems)
-            raise CertificateError(message)
+            name = material.name
+            message = "; ".join(f"the certificate in {name} {each.text}" for each in problems)
+            raise CertificateError(message, reason=problems[0].reason)
         return material, [f"the certificate in {material.name} {each}" for each in warnings]
 
     def __repr__(self) -> str:
@@ -267,3 +270,30 @@ class Certificate(Value):
 
 def _secret(passphrase: str | bytes | Secret | None) -> Secret | None:
     return None if passphrase is None else wrapped(passphrase)
+
+
+def _opens(passphrase: Secret | None) -> Secret | None:
+    """Return a passphrase if it is a text, after every argument has been wrapped."""
+    if passphrase is not None:
+        checked("the passphrase", passphrase)
+    return passphrase
+
+
+def _of_pem_text(name: str, value: Secret) -> Source:
+    r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
+    # PEM is ASCII; any other character must not break the encoding of `Source.read`.
+    text = checked(name, value).encode("ascii", "replace").decode("ascii")
+    return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
+
+
+def _decode_base64(name: str, value: Secret) -> bytes:
+    """Decode base64 text, with any blanks and line ends in it."""
+    import base64
+
+    joined = "".join(checked(name, value).replace("\\n", "").split())
+    content = attempt(base64.b64decode, joined, validate=True)
+    del joined  # no traceback may show it
+    if content is None:
+        message = f"{name} is not base64; encode the .p12 file itself, whole"
+        raise CertificateError(message)
+    return content

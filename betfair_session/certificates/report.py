@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.process.value import Value
 
 from .fitness import belongs, day, fitness, public_key
-from .reading import Contents, look
-from .source import checked, of_paths, wrapped
+from .reading import Contents, checked, look, of_paths, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +19,10 @@ if TYPE_CHECKING:
 
     from betfair_session.secret import Secret
 
-    from .source import StrPath
+    from .reading import StrPath
 
 
-class FileReport(Value):
+class FileReport(NamedTuple):
     """What one file is.
 
     Attributes:
@@ -42,7 +40,7 @@ class FileReport(Value):
     warnings: tuple[str, ...] = ()
 
 
-class Report(Value):
+class Report(NamedTuple):
     """What some files are, each and together; `str()` is the text for people.
 
     Attributes:
@@ -91,7 +89,7 @@ def explain(
         ConfigurationError: `now` is no timezone-aware datetime.
     """
     secret = None if passphrase is None else wrapped(passphrase)
-    del passphrase
+    del passphrase  # no traceback may show it
     if secret is not None:
         checked("the passphrase", secret)
     found = [_read(path, secret) for path in paths]
@@ -127,12 +125,12 @@ def _report(
     contents: Contents, certificates: Sequence[Certificate], now: datetime | None
 ) -> FileReport:
     facts: list[str] = []
-    problems = [contents.problem] if contents.problem else []
+    problems = [contents.problem.text] if contents.problem else []
     warnings: list[str] = []
     for certificate in contents.certificates:
         facts += _certificate_facts(certificate)
         unfit, soon = fitness(certificate, now)
-        problems += unfit
+        problems += [each.text for each in unfit]
         warnings += soon
     for key in contents.keys:
         facts.append(f"private key: {_key_text(key.public_key())}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def create(chosen: Namespace) -> int:
     """Make a key and a self-signed certificate, and say where to upload it."""
-    from betfair_session.certificates.files import UPLOAD_PLACE, create, write_files
+    from betfair_session.certificates.making import UPLOAD_PLACE, create, write_files
 
     passphrase = Environment().passphrase(needed=True) if chosen.p12 else None
     certificate, key = create(chosen.name, days=chosen.days)
@@ -39,6 +39,6 @@ def check(chosen: Namespace) -> int:
     from betfair_session.certificates.report import explain
 
     report = explain(*chosen.files, passphrase=Environment().passphrase())
-    files = [vars(file) for file in report.files]
+    files = [file._asdict() for file in report.files]
     tell(chosen, {"ok": report.ok, "verdict": report.verdict, "files": files}, str(report))
     return 0 if report.ok else USAGE

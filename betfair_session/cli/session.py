@@ -171,7 +171,7 @@ def _session(
         lease = LeaseSettings()
         if bounded:
             client.timeout = min(client.timeout, chosen.timeout)
-            lease = lease.but(store_deadline=min(lease.store_deadline, chosen.timeout))
+            lease = lease._replace(store_deadline=min(lease.store_deadline, chosen.timeout))
         with environment.manager(client, lease=lease) as manager:
             try:
                 yield manager.session(place.store, place.key, place.storage_options)
@@ -182,4 +182,4 @@ def _session(
                 if not hint:
                     raise
                 message = f"{error}; {hint}"
-                raise CertificateError(message) from None
+                raise CertificateError(message, reason=error.reason) from None

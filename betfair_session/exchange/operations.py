@@ -10,11 +10,10 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +47,7 @@ _CREATES = frozenset({"getApplicationSubscriptionToken"})  # in spite of its nam
 _CUSTOMER_REF = re.compile(r"[A-Za-z0-9:\-._+*;~]{1,32}")
 
 
-class Operation(Value):
+class Operation(NamedTuple):
     """One operation.
 
     Attributes:

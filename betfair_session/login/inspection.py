@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from betfair_session.process.clocks import SYSTEM_CLOCK
-from betfair_session.process.value import Value
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import fingerprint, is_blank, parse_token
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
 
 
-class Login(Value):
+class Login(NamedTuple):
     """Whether the next call may log in, if it has to.
 
     Attributes:
@@ -43,7 +42,7 @@ class Login(Value):
     now: float
 
 
-class Inspection(Value):
+class Inspection(NamedTuple):
     """What was found in one place; it holds no secret.
 
     Attributes:

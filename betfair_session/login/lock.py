@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
-
-from betfair_session.process.value import Value
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .settings import MAX_TTL, MOST_LOGINS
 
@@ -39,7 +37,7 @@ _STATUS = re.compile(r"[A-Z0-9_]{0,64}", re.ASCII)
 HELD, DONE, FAILED = "held", "done", "failed"
 
 
-class Lock(Value):
+class Lock(NamedTuple):
     """What the lock object says.
 
     Attributes:
@@ -75,6 +73,10 @@ class Lock(Value):
     boot: str = ""
     up: float = 0.0
     now: float = 0.0
+
+    def but(self, **changes: Any) -> Lock:  # noqa: ANN401 - any field's
+        """Return the same with some fields changed."""
+        return self._replace(**changes)
 
     def expired(self, age: float | None, *, watched: float) -> bool:
         """Tell whether a held lock has outlived its time to live.
@@ -145,7 +147,7 @@ def encode(lock: Lock) -> bytes:
     """Write a lock object's content."""
     import json
 
-    fields = {"v": VERSION, **vars(lock)}
+    fields = {"v": VERSION, **lock._asdict()}
     for name in () if lock.boot else ("boot", "up", "now"):
         del fields[name]
     return json.dumps(fields, separators=(",", ":")).encode()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Self
 
 MAX_TTL = 120.0
 """The longest time to live, in seconds, that a lock can claim for itself."""
@@ -12,7 +18,14 @@ MOST_LOGINS = 100
 """Logins in a minute after which Betfair bans further ones."""
 
 
-class LeaseSettings(Value):
+class _Times(NamedTuple):
+    ttl: float = 30.0
+    login_deadline: float = 10.0
+    store_deadline: float = 5.0
+    logins_per_minute: int = 4
+
+
+class LeaseSettings(_Times):
     """The shared login's times; rarely touched. All processes that share a token may differ.
 
     Attributes:
@@ -26,29 +39,43 @@ class LeaseSettings(Value):
             a login no time.
     """
 
-    ttl: float = 30.0
-    login_deadline: float = 10.0
-    store_deadline: float = 5.0
-    logins_per_minute: int = 4
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if not all(isinstance(number, int | float) for number in vars(self).values()):
+    def __new__(
+        cls,
+        ttl: float = 30.0,
+        login_deadline: float = 10.0,
+        store_deadline: float = 5.0,
+        logins_per_minute: int = 4,
+    ) -> Self:
+        """Check the times."""
+        times = (ttl, login_deadline, store_deadline, logins_per_minute)
+        if not all(isinstance(number, int | float) for number in times):
             message = "the lease's times are seconds, numbers as in LeaseSettings(ttl=30.0)"
-            raise ConfigurationError(message)
-        times = min(self.login_deadline, self.store_deadline)
-        most = self.logins_per_minute
-        if not (times > 0 and isinstance(most, int) and 1 <= most <= MOST_LOGINS):
+            raise ConfigurationError(message, argument="lease")
+        most = logins_per_minute
+        if not (
+            min(login_deadline, store_deadline) > 0
+            and isinstance(most, int)
+            and 1 <= most <= MOST_LOGINS
+        ):
             message = (
                 "the lease's times must be above 0, and its logins per minute a whole number from "
                 f"1 to {MOST_LOGINS}, where Betfair bans the account"
             )
-            raise ConfigurationError(message)
-        if not self.login_deadline + 2 * self.store_deadline <= self.ttl <= MAX_TTL:
+            raise ConfigurationError(message, argument="lease")
+        if not login_deadline + 2 * store_deadline <= ttl <= MAX_TTL:
             message = (
                 "the lease's ttl must leave time for one login and two calls of the store, and be "
                 f"at most {MAX_TTL:.0f} s"
             )
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="lease")
+        return super().__new__(cls, *times)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # a narrower type
+        """Make settings out of a sequence, as `_replace` does; these are checked, too."""
+        return cls(*iterable)
 
 
 def checked_lease(lease: object) -> LeaseSettings:

@@ -138,8 +138,8 @@ LEFTOVERS = {
     # While the key is handed to TLS by a file, where the system has no anonymous one.
     "certificate": """
 import os, signal, ssl
-from betfair_session.certificates import handover
-handover._memory_file = lambda: None
+from betfair_session.certificates import fitness
+fitness._memory_file = lambda: None
 ssl.SSLContext.load_cert_chain = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 """,
     # Between writing the token's temporary file and giving it its name.

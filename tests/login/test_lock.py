@@ -141,7 +141,7 @@ def test_what_is_out_of_bounds_is_brought_into_them(
     """No lock claims more than two minutes, and no object grows."""
     found = decode(written(**changes))
     assert found == FULL.but(**expected)
-    assert all(isinstance(vars(found)[name], float) for name in ("ttl", "since", "not_before"))
+    assert all(isinstance(found._asdict()[name], float) for name in ("ttl", "since", "not_before"))
     assert isinstance(found.refusals, int)
 
 

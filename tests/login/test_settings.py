@@ -32,7 +32,7 @@ TTL = (
 )
 def test_what_can_work_is_taken(settings: dict[str, float]) -> None:
     """Up to the bounds."""
-    assert vars(LeaseSettings(**settings)).items() >= settings.items()  # type: ignore[arg-type] # one kind of number
+    assert LeaseSettings(**settings)._asdict().items() >= settings.items()  # type: ignore[arg-type] # one kind of number
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Settings:
             "BETFAIR_CERT_PEM": ("BETFAIR_KEY_PEM", "the text of the private key"),
         }
         for main, (other, what) in pairs.items():
-            if "no private key" in str(error) and self.get(main) and not self.get(other):
+            if error.reason == "no-key" and self.get(main) and not self.get(other):
                 return f"{other} is not set: set it to {what}"
         return ""
 

@@ -12,6 +12,7 @@ from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import Secret
 
 from .fitness import MIN_BITS
+from .reading import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +146,7 @@ def write_files(
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
     problem = _make_directories(Path(directory)) or _write_new(files)
     if problem:
-        raise CertificateError(problem)
+        raise CertificateError(problem.text, reason=problem.reason)
     return list(files)
 
 
@@ -173,22 +174,24 @@ def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Sec
     return Secret(bundle.decode("latin-1"))
 
 
-def _make_directories(directory: Path) -> str | None:
+def _make_directories(directory: Path) -> Problem | None:
     """Make what is missing, with mode 0700; return what went wrong."""
     try:
         for path in (*reversed(directory.parents), directory):
             if not path.is_dir():
                 path.mkdir(0o700, exist_ok=True)  # another process may be faster
     except OSError as error:
-        return f"the directory {path} cannot be made: {error.strerror}; no file was written"
+        text = f"the directory {path} cannot be made: {error.strerror}; no file was written"
+        return Problem("unwritable", text)
     return None
 
 
-def _write_new(files: Mapping[Path, Secret]) -> str | None:
+def _write_new(files: Mapping[Path, Secret]) -> Problem | None:
     """Write all files, or none; return what went wrong."""
     existing = [str(path) for path in files if os.path.lexists(path)]
     if existing:
-        return f"{', '.join(existing)} exists already and is left alone; take another name"
+        text = f"{', '.join(existing)} exists already and is left alone; take another name"
+        return Problem("exists", text)
     written: list[Path] = []
     try:
         for path, content in files.items():
@@ -203,7 +206,8 @@ def _write_new(files: Mapping[Path, Secret]) -> str | None:
                 made.unlink()
         if not isinstance(error, OSError):
             raise
-        return f"{path} cannot be written: {error.strerror}; no file was kept"
+        reason = "exists" if isinstance(error, FileExistsError) else "unwritable"
+        return Problem(reason, f"{path} cannot be written: {error.strerror}; no file was kept")
     return None
 
 

@@ -1,0 +1,257 @@
+"""Public values, errors, secrets and tokens: how each behaves by itself."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+import betfair_session
+from betfair_session import (
+    BetfairSessionError,
+    Blocked,
+    CertificateError,
+    Check,
+    ConfigurationError,
+    Event,
+    ExchangeError,
+    IdentityError,
+    IdentityUnavailable,
+    Jurisdiction,
+    LeaseSettings,
+    LoginBrake,
+    LoginRefused,
+    LoginTimeout,
+    NotATokenError,
+    Place,
+    PublishUncertain,
+    Report,
+    Secret,
+    SessionRejected,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+    exceptions,
+)
+from betfair_session.secret import SecretBytes, SecretHeader
+from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, is_blank, is_token, parse_token
+
+TEXT = "hunter2-unlikely"
+TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG="
+WHEN = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+PARENTS = {
+    BetfairSessionError: Exception,
+    ConfigurationError: BetfairSessionError,
+    CertificateError: ConfigurationError,
+    NotATokenError: ConfigurationError,
+    IdentityError: BetfairSessionError,
+    LoginRefused: IdentityError,
+    IdentityUnavailable: IdentityError,
+    Blocked: IdentityUnavailable,
+    StoreError: BetfairSessionError,
+    StoreUnavailable: StoreError,
+    StoreWriteError: StoreError,
+    PublishUncertain: StoreError,
+    SessionRejected: BetfairSessionError,
+    ExchangeError: BetfairSessionError,
+    LoginTimeout: BetfairSessionError,
+    LoginBrake: BetfairSessionError,
+}
+
+
+def test_the_errors_are_those_of_the_contract() -> None:
+    """People outside build on the tree; none holds a request or a response; all can be pickled."""
+    assert {kind.__name__ for kind in PARENTS} == set(exceptions.__all__)
+    assert issubclass(ConfigurationError, ValueError)
+    for kind, parent in PARENTS.items():
+        assert kind.__bases__[0] is parent
+        assert getattr(betfair_session, kind.__name__) is kind
+        again = pickle.loads(pickle.dumps(kind("what happened")))
+        assert (type(again), str(again)) == (kind, "what happened")
+        assert not {"request", "response"} & set(vars(again))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LoginRefused("no", status="SUSPENDED", login_class="account", not_before=WHEN, host="h"),
+        LoginRefused("no", suspects={"password": "blanks"}, status_code=200, endpoint="certlogin"),
+        StoreUnavailable("no", store="s3://b", key="k", reason="timeout", landed=True),
+        ExchangeError("no", method="placeOrders", code="X", status_code=500, landed=True),
+        CertificateError("no", argument="certificate", reason="expired"),
+        LoginTimeout("no", owner="host", since=WHEN),
+        LoginBrake("no", not_before=WHEN),
+    ],
+)
+def test_a_pickle_keeps_what_programs_branch_on(error: BetfairSessionError) -> None:
+    """A process pool pickles what its workers raise."""
+    assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
+    assert vars(error)
+
+
+VALUES: list[Any] = [
+    Event("resumed", "a store", "a key", 1.5),
+    LeaseSettings(ttl=60.0),
+    Jurisdiction("name", "host", "cert-host", session_length=timedelta(hours=1)),
+    Report(WHEN, None, 60.0),
+    Check("dead", verified_at=1.0),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_a_public_value_can_be_compared_copied_and_pickled_but_not_changed(value: Any) -> None:  # noqa: ANN401 - any
+    """Events go to queues and to other processes."""
+    assert copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == value
+    assert hash(copy.copy(value)) == hash(value)
+    name = next(iter(value._asdict()))
+    assert value._replace(**{name: 99.0}) != value
+    assert f"{name}=" in repr(value)
+    for changed in (name, "else"):
+        with pytest.raises(AttributeError):
+            setattr(value, changed, 2)
+
+
+def test_a_place_does_not_show_its_options() -> None:
+    """They may hold credentials. It can be unpacked into a call."""
+    place = Place("s3://bucket", "a key", {"secret": TEXT})
+    assert TEXT not in repr(place)
+    assert [*place] == ["s3://bucket", "a key", {"secret": TEXT}]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ttl": 1.0},
+        {"ttl": 121.0},
+        {"store_deadline": 0},
+        {"login_deadline": -1},
+        {"logins_per_minute": 0},
+        {"logins_per_minute": 101},
+        {"logins_per_minute": 4.5},
+        {"ttl": "30"},
+    ],
+)
+def test_lease_settings_that_cannot_work_are_refused(given: dict[str, Any]) -> None:
+    """When they are made, and when others are made of them."""
+    for make in (LeaseSettings, LeaseSettings()._replace):
+        with pytest.raises(ConfigurationError) as caught:
+            make(**given)
+        assert caught.value.argument == "lease"
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def test_a_secret_shows_itself_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither by repr, str, format, logging nor as a local of a frame; no pickle takes it."""
+    secret = Secret(TEXT)
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("test").debug("%s %r", secret, {"password": secret})
+    shown = [repr(secret), str(secret), f"{secret}", f"{secret:>20}", repr([secret]), caplog.text]
+    shown += [repr(SecretBytes(TEXT.encode())), str(SecretBytes(TEXT.encode()))]
+    shown += [repr(SecretHeader(TEXT))]
+    assert not any(TEXT in text for text in shown)
+    assert not hasattr(secret, "__dict__")
+    for hidden in (secret, SecretBytes(TEXT.encode()), SecretHeader(TEXT)):
+        assert copy.copy(hidden) is hidden
+        assert copy.deepcopy(hidden) is hidden
+        with pytest.raises(TypeError) as caught:
+            pickle.dumps(hidden)
+        assert TEXT not in str(caught.value)
+
+
+def test_a_secret_compares_by_its_text() -> None:
+    """Two wrappers of one text are one secret; a bare text is none; an empty one is false."""
+    assert Secret(TEXT) == Secret(Secret(TEXT))
+    assert Secret(TEXT) != Secret("other")
+    assert Secret(TEXT) != TEXT
+    assert len({Secret(TEXT), Secret(TEXT)}) == 1
+    assert Secret(TEXT)
+    assert not Secret("")
+    assert Secret(TEXT).reveal() == TEXT
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TOKEN.encode(),
+        TOKEN.encode() + b"\n",
+        TOKEN.encode() + b" \r\n\0",
+        b" \n" + TOKEN.encode(),
+        b"\xef\xbb\xbf" + TOKEN.encode() + b"\r\n",
+        b"\xff\xfe" + f"{TOKEN}\r\n".encode("utf-16-le"),
+        b"\xfe\xff" + f" {TOKEN}\n".encode("utf-16-be"),
+        TOKEN.encode() + "\u00a0\u200b".encode(),
+    ],
+)
+def test_a_token_is_read_without_what_others_put_around_it(content: bytes) -> None:
+    """Editors, `echo`, PowerShell and Notepad do; a login would leave the live session behind."""
+    assert parse_token(content, where="x") == Secret(TOKEN)
+    assert not is_blank(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"   ", b"\0" * 44, b"\xef\xbb\xbf\r\n", b"\xff\xfe\r\0\n\0", b"\xfe\xff"],
+)
+def test_what_holds_nothing_is_blank(content: bytes) -> None:
+    """A new token takes its place without a warning."""
+    assert is_blank(content)
+    assert parse_token(content, where="x") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"two words",
+        "tökèn".encode(),
+        b"a\nb",
+        b"\xff\xfe\0",  # half a character
+        b"\xff",
+        b"a\0b",
+        b"x" * (MAX_TOKEN + 1),
+        b"x" * MAX_JUNK,
+    ],
+)
+def test_small_junk_counts_as_no_token(content: bytes) -> None:
+    """A login may replace it, with a warning."""
+    assert parse_token(content, where="x") is None
+    assert not is_blank(content)
+
+
+@pytest.mark.parametrize("content", [b"x" * (MAX_JUNK + 1), b" " * (MAX_JUNK + 1)])
+def test_larger_content_is_refused_without_showing_it(content: bytes) -> None:
+    """It is somebody's data after a mistyped key."""
+    with pytest.raises(NotATokenError) as caught:
+        parse_token(content, where="'k' in s")
+    assert "xxx" not in str(caught.value)
+
+
+@given(st.binary(max_size=MAX_JUNK))
+def test_whatever_is_accepted_can_become_a_header(content: bytes) -> None:
+    """No byte string makes a token with spaces, line breaks or characters beyond ASCII."""
+    token = parse_token(content, where="x")
+    if token is not None:
+        text = token.reveal()
+        assert 1 <= len(text) <= MAX_TOKEN
+        assert all("!" <= character <= "~" for character in text)
+        forms = {text.encode(encoding) for encoding in ("ascii", "utf-16-le", "utf-16-be")}
+        assert any(form in content for form in forms)
+
+
+def test_a_token_is_a_printable_ascii_text_up_to_the_limit() -> None:
+    """The rule is wider than Betfair's 44 characters; JSON can hold anything in its place."""
+    assert is_token("".join(map(chr, range(33, 127))))
+    assert is_token("x" * MAX_TOKEN)
+    assert not is_token("x" * (MAX_TOKEN + 1))
+    for value in ("", "\x7f", " ", "a b", None, 1, b"bytes", ["x"], True):
+        assert not is_token(value)
