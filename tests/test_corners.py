@@ -17,7 +17,6 @@ from betfair_session import (
 )
 from betfair_session.exchange.operations import called
 from betfair_session.login import lock as locks
-from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from betfair_session import Event, Session
     from betfair_session.sandbox import Sandbox
+    from betfair_session.secret import Secret
 
 KEY = "session.token"
 
