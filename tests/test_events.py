@@ -252,7 +252,7 @@ def test_no_event_and_no_log_line_holds_a_secret(
     sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
     with pytest.raises(LoginRefused):
         listener.manager.get_session(tmp_path, KEY)
-    shown = "".join(str(content) for event in listener.events for content in vars(event).values())
+    shown = "".join(str(content) for event in listener.events for content in event)
     shown += "".join(record.getMessage() for record in caplog.records)
     assert "refused" in shown
     for secret in (*tokens, sandbox.username, sandbox.password, sandbox.app_key):
