@@ -13,7 +13,8 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .betfair.identity import Check as Check, IdentityClient as IdentityClient
+    from .betfair.answers import Check as Check
+    from .betfair.identity import IdentityClient as IdentityClient
     from .betfair.jurisdictions import Jurisdiction as Jurisdiction
     from .certificates import Certificate as Certificate
     from .environment import Place as Place, from_env as from_env, place_from_env as place_from_env
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
         StoreUnavailable as StoreUnavailable,
         StoreWriteError as StoreWriteError,
     )
+    from .exchange.answers import session_is_invalid as session_is_invalid
     from .exchange.auth import BetfairAuth as BetfairAuth
-    from .exchange.betting import session_is_invalid as session_is_invalid
     from .exchange.client import Exchange as Exchange
     from .keepalive import KeepAlive as KeepAlive, Report as Report
     from .login.settings import LeaseSettings as LeaseSettings
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 # A function's cold start imports what it uses, and nothing else.
 _HOMES = {
     "exchange.auth": ["BetfairAuth"],
-    "exchange.betting": ["session_is_invalid"],
+    "exchange.answers": ["session_is_invalid"],
     "certificates": ["Certificate"],
     "environment": ["Place", "from_env", "place_from_env"],
     "events": ["Event"],
@@ -74,7 +75,8 @@ _HOMES = {
         "StoreWriteError",
     ],
     "exchange.client": ["Exchange"],
-    "betfair.identity": ["Check", "IdentityClient"],
+    "betfair.answers": ["Check"],
+    "betfair.identity": ["IdentityClient"],
     "betfair.jurisdictions": ["Jurisdiction"],
     "keepalive": ["KeepAlive", "Report"],
     "login.settings": ["LeaseSettings"],

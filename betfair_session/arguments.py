@@ -46,7 +46,7 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
         seconds = float(value) if hasattr(value, "__float__") else 0.0
     if not 0 < seconds < float("inf"):
         message = f"{name} must be a number of seconds above 0, such as 20"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument=name)
     return min(seconds, _YEAR)
 
 
@@ -65,7 +65,7 @@ def checked_interval(value: timedelta, name: str) -> timedelta:
     """
     if not isinstance(value, timedelta) or value <= timedelta(0):
         message = f"{name} must be a timedelta above 0, such as timedelta(minutes=15)"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument=name)
     return value
 
 
@@ -81,7 +81,7 @@ def checked_hook(hook: object, name: str) -> None:
     """
     if hook is not None and not callable(hook):
         message = f"{name} must be a function of one argument, not a {type(hook).__name__}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument=name)
 
 
 def checked_handle(session: T) -> T:
@@ -98,7 +98,7 @@ def checked_handle(session: T) -> T:
     """
     if not hasattr(session, "client"):  # not by its type: a stand-in in a test is fine
         message = f"give a handle, manager.session(store, key), not a {type(session).__name__}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="session")
     return session
 
 
@@ -181,4 +181,4 @@ def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | No
         ):
             return proxies
     message = 'proxies must be a mapping, such as {"https": "http://proxy:3128"}'
-    raise ConfigurationError(message)
+    raise ConfigurationError(message, argument="proxies")

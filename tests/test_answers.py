@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 from secrets_shown import everything_in
 
-from betfair_session.betfair.answer import EXCERPT, Answer
-from betfair_session.betfair.answers import read_certlogin, read_login, read_session
-from betfair_session.betfair.endpoint import Endpoint
+from betfair_session.betfair.answers import (
+    EXCERPT_CHARACTERS,
+    Answer,
+    Endpoint,
+    read_certlogin,
+    read_login,
+    read_session,
+)
 from betfair_session.betfair.login_status import describe
 from betfair_session.exceptions import Blocked, IdentityError, IdentityUnavailable, LoginRefused
 from betfair_session.secret import Secret
@@ -103,7 +108,7 @@ def test_a_refusals_code_looks_like_a_code(status: str) -> None:
 def test_an_excerpt_is_short_and_plain(page: bytes) -> None:
     """Letters and a little punctuation, whatever the page holds."""
     excerpt = Answer(403, page + SENT.reveal().encode() + b" " + page, (SENT,)).excerpt()
-    assert len(excerpt) <= EXCERPT
+    assert len(excerpt) <= EXCERPT_CHARACTERS
     assert excerpt.isascii()
     assert not set(excerpt) & set("0123456789<>{}[]=+/\\&;%\n\r\t")
     assert SENT.reveal() not in excerpt

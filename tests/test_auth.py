@@ -20,6 +20,7 @@ from secrets_shown import everything_in
 from betfair_session import (
     BetfairAuth,
     ConfigurationError,
+    IdentityClient,
     IdentityUnavailable,
     LeaseSettings,
     LoginRefused,
@@ -31,7 +32,7 @@ from betfair_session.exchange import auth as auth_module
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from betfair_session import IdentityClient, Session
+    from betfair_session import Session
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
@@ -468,11 +469,20 @@ def test_a_manager_is_no_handle(client: IdentityClient) -> None:
         "https://api.betfair.it/exchange/betting/rest/v1/it/navigation/menu.json",
     ],
 )
-def test_betfairs_own_hosts_are_the_default(session: Session, url: str) -> None:
-    """Those of the jurisdictions and of the navigation menus."""
+def test_betfairs_own_hosts_are_the_default(
+    sandbox: Sandbox, tmp_path: Path, client: IdentityClient, url: str
+) -> None:
+    """Those of the jurisdictions and of the navigation menus; not for a sandbox's session."""
+    theirs = IdentityClient(sandbox.app_key)
+    manager = SessionManager(theirs, "u", "p", verify_every=timedelta(minutes=15))
+    session = manager.session(tmp_path, KEY)
+    session.token = lambda **_: "live"  # type: ignore[method-assign]
     signed = requests.Request("GET", url, auth=BetfairAuth(session)).prepare()
-    assert signed.headers["X-Authentication"] == session.token()
-    assert signed.headers["X-Application"] == session.client.app_key.reveal()
+    assert signed.headers["X-Authentication"] == "live"
+    assert signed.headers["X-Application"] == sandbox.app_key
+    with pytest.raises(ConfigurationError) as caught:
+        BetfairAuth(SessionManager(client, "u", "p").session(tmp_path, KEY))
+    assert caught.value.argument == "api_url"
 
 
 def test_a_host_of_the_callers_takes_the_place_of_betfairs(

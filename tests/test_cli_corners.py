@@ -14,8 +14,7 @@ import pytest
 from within import within
 
 from betfair_session import IdentityUnavailable, StoreUnavailable, from_env
-from betfair_session.betfair.answer import Answer
-from betfair_session.betfair.endpoint import Endpoint
+from betfair_session.betfair.answers import Answer, Endpoint
 from betfair_session.cli import main, output, sandbox as sandbox_command, status
 from betfair_session.cli.demo import Demo
 from betfair_session.cli.doctor import account, hosts, settings as doctor_settings, storage

@@ -29,7 +29,7 @@ from betfair_session import (
     SessionManager,
     SessionRejected,
 )
-from betfair_session.exchange import client as exchange_module, resending
+from betfair_session.exchange import client as exchange_module
 from betfair_session.process import clocks
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_a_pause_that_would_outlast_the_call_is_not_begun(
     exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """The failure at hand is the answer, at once."""
-    monkeypatch.setattr(resending, "_PAUSE", 10_000)
+    monkeypatch.setattr(exchange_module, "_PAUSE_SECONDS", 10_000)
     sandbox.fault("betting", fault)
     with pytest.raises(ExchangeError, match=r"no answer from localhost:\d+: Connection|HTTP 503"):
         exchange.call("listEventTypes")
@@ -676,7 +676,9 @@ def test_no_bet_is_sent_again_after_a_sleep(
     def sleep(_seconds: float) -> None:
         asleep[clock] += 600
 
-    monkeypatch.setattr(resending, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(
+        exchange_module, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+    )
     sandbox.fault("betting", "lost")
     with pytest.raises(ExchangeError) as caught:
         exchange.call("placeOrders", BET)

@@ -320,7 +320,7 @@ def test_a_base_may_come_without_its_slash(sandbox: Sandbox) -> None:
 def test_nothing_secret_is_in_the_client(client: IdentityClient, sandbox: Sandbox) -> None:
     """Neither in its repr nor in any attribute's."""
     login(client, sandbox)
-    shown = repr(client) + repr(vars(client)) + repr(vars(client._transport))
+    shown = repr(client) + repr(vars(client)) + repr(vars(client._calls))
     assert sandbox.app_key not in shown
     assert "PRIVATE KEY" not in shown
 

@@ -22,7 +22,7 @@ from betfair_session import (
     IdentityUnavailable,
     SessionManager,
 )
-from betfair_session.betfair.own_requests import IDLE
+from betfair_session.betfair.http import IDLE_SECONDS
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
@@ -172,7 +172,7 @@ def test_a_bots_token_goes_nowhere_else(
     both = tmp_path / "both.pem"
     with open(sandbox.ca_bundle) as ours, open(server.bundle) as theirs:
         both.write_text(ours.read() + theirs.read())
-    session.client._verify = str(both)
+    session.client.verify = str(both)
     with Listener(saying(answer(b"{}"))) as elsewhere:
         place = f"Location: http://127.0.0.1:{elsewhere.port}/"
         redirect = answer(b"", place, status="302 Found")
@@ -261,7 +261,7 @@ def test_a_connection_that_idled_for_long_is_not_used_again(
             client.keep_alive("a")
             assert listener.connections == 1
             later = [time.monotonic(), time.time()]
-            later[clock] += IDLE + 60
+            later[clock] += IDLE_SECONDS + 60
             monkeypatch.setattr(clocks, "now", lambda: tuple(later))
             client.keep_alive("a")
             client.keep_alive("a")

@@ -6,26 +6,131 @@ or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavail
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
+from betfair_session.process import clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.tokens import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .answer import Answer
-    from .endpoint import Endpoint
+    from betfair_session.process.clocks import Times
 
+MAX_ANSWER_BYTES = 65_536
+"""How much of an answer is read; the longest that Betfair documents is under 1 KiB."""
+
+EXCERPT_CHARACTERS = 160
+"""How much of a page an error shows."""
+
+_OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR, _DOWN = 200, 403, 429, 500, 503
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
-_OK, _FORBIDDEN, _DOWN = 200, 403, 503
 _CODES = ("loginStatus", "status", "error")
 _LIMITED = "LIMITED_ACCESS"
-# What a blank or a quote in what was sent may explain.
+# Refusals that a blank or a quote in what was sent may explain.
 _MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
+
+
+class Check(NamedTuple):
+    """What `IdentityClient.check` found out.
+
+    Attributes:
+        state: "alive", "dead" or "unknown" (Betfair cannot tell).
+        token: the token to use from now on when alive, else None; `reveal()` gives the text.
+        verified_at: the `time.monotonic` at which Betfair was asked, or None when unknown.
+        expires_at: the `time.monotonic` at about which the session ends unless it is kept alive,
+            by the jurisdiction's usual length; None where that is not known. That clock may stand
+            still while a machine sleeps; see `expired`.
+        error: why Betfair cannot tell.
+        ends: `expires_at` by the two clocks that `expired` looks at, or None.
+    """
+
+    state: str
+    token: Secret | None = None
+    verified_at: float | None = None
+    expires_at: float | None = None
+    error: IdentityUnavailable | None = None
+    ends: Times | None = None
+
+    @property
+    def expired(self) -> bool:
+        """Whether `expires_at` is over, any sleep of the machine included; False if unknown."""
+        return self.ends is not None and clocks.reached(self.ends)
+
+
+class Endpoint(NamedTuple):
+    """One of the service's endpoints: its name and the base URL it is at."""
+
+    name: str
+    base: str
+
+    @property
+    def url(self) -> str:
+        """Where to send."""
+        return self.base + self.name
+
+    @property
+    def host(self) -> str:
+        """The host and port, for errors."""
+        return self.base.partition("://")[2].partition("/")[0]
+
+
+def is_passing(status_code: int) -> bool:
+    """Tell whether another answer may come a moment later: HTTP 429 and 5xx."""
+    return status_code == _TOO_MANY or status_code >= _SERVER_ERROR
+
+
+class Answer(NamedTuple):
+    """An HTTP answer.
+
+    Attributes:
+        status_code: its status.
+        body: at most MAX_ANSWER_BYTES.
+        sent: the secrets of the request, which a page may echo.
+    """
+
+    status_code: int
+    body: bytes
+    sent: tuple[Secret, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status_code})"
+
+    def json_object(self, secret: str) -> dict[str, Any] | None:
+        """Return the body if it is a JSON object, else None; a text in field `secret` wrapped."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            return None
+        hidden = value.pop(secret, None)
+        if isinstance(hidden, str):
+            value[secret] = Secret(hidden)
+        return value
+
+    def excerpt(self) -> str:
+        """Return the first plain words of a page, for people; no markup, numbers or secrets."""
+        page = self.body.decode("utf-8", "replace")
+        for secret in self.sent:
+            page = page.replace(secret.reveal(), " ") if secret else page
+        title = re.search(r"(?is)<title\b[^>]*(?:>|$)(.*?)(?:</title>|$)", page)
+        rest = re.sub(r"(?is)<(script|style|title)\b.*?(</\1>|$)", " ", page)
+        # Most pages say in their body once more what their title says.
+        if title and title[1].strip() not in rest:
+            rest = f"{title[1]} {rest}"
+        page = re.sub(r"<[^>]*(>|$)", " ", rest)
+        words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
+        # A page may repeat a secret escaped or in another case: leave out every word of one.
+        hidden = {
+            word for each in self.sent for word in re.findall(r"[a-z'-]+", each.reveal().lower())
+        }
+        shown = [word for word in words if word.rstrip(".,:!?").lower() not in hidden]
+        return " ".join(shown)[:EXCERPT_CHARACTERS].rstrip()
 
 
 def read_certlogin(

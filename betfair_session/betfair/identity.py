@@ -1,11 +1,10 @@
-"""Betfair's identity service: certlogin, keepAlive and logout."""
+"""Betfair's identity service: certlogin, login, keepAlive and logout."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
 from betfair_session.certificates import Certificate
@@ -16,59 +15,31 @@ from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret, check_credential
 from betfair_session.tokens import is_token
 
-from .endpoint import Endpoint
-from .jurisdictions import jurisdiction as find_jurisdiction
-from .transport import NoAnswerError, Transport
+from .answers import Check, Endpoint, read_certlogin, read_login, read_session
+from .calls import Calls
+from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
 if TYPE_CHECKING:
     import os
-    import ssl
     from collections.abc import Callable, Mapping
 
     import requests
 
     from betfair_session.certificates.reading import StrPath
-    from betfair_session.process.clocks import Times
-
-    from .answer import Answer
-    from .jurisdictions import Jurisdiction
-    from .transport import Sendable
 
 _log = logging.getLogger("betfair_session.betfair.identity")
-
-
-class Check(NamedTuple):
-    """What `IdentityClient.check` found out.
-
-    Attributes:
-        state: "alive", "dead" or "unknown" (Betfair cannot tell).
-        token: the token to use from now on when alive, else None; `reveal()` gives the text.
-        verified_at: the `time.monotonic` at which Betfair was asked, or None when unknown.
-        expires_at: the `time.monotonic` at about which the session ends unless it is kept alive,
-            by the jurisdiction's usual length; None where that is not known. That clock may stand
-            still while a machine sleeps; see `expired`.
-        error: why Betfair cannot tell.
-        ends: the same moment as `expires_at` by a steady clock and by the wall clock; None where
-            it is not known. Either may stand still or step, so `expired` looks at both.
-    """
-
-    state: str
-    token: Secret | None = None
-    verified_at: float | None = None
-    expires_at: float | None = None
-    error: IdentityUnavailable | None = None
-    ends: Times | None = None
-
-    @property
-    def expired(self) -> bool:
-        """Whether `expires_at` is over, any sleep of the machine included; False if unknown."""
-        return self.ends is not None and clocks.reached(self.ends)
 
 
 class IdentityClient(Closable):
     """A client for one account's identity endpoints; safe to share between threads.
 
     Attributes:
+        app_key: the application key.
+        jurisdiction: where the account logs in.
+        identity_url: the base of login, keepAlive and logout.
+        api_url: the base of the betting API. None where `identity_url` is not Betfair's and no
+            `api_url` was given: the session of a sandbox is not for Betfair's hosts.
+        verify: what servers are verified by: True, or the path of a CA bundle.
         timeout: seconds that one operation may take.
 
     Example:
@@ -84,6 +55,7 @@ class IdentityClient(Closable):
         *,
         identity_url: str | None = None,
         identity_cert_url: str | None = None,
+        api_url: str | None = None,
         verify: bool | str | os.PathLike[str] = True,
         timeout: float = 10.0,
         proxies: Mapping[str, str] | None = None,
@@ -99,6 +71,8 @@ class IdentityClient(Closable):
             identity_url: base of login, keepAlive and logout in place of the jurisdiction's, such
                 as "https://localhost:8443/api/".
             identity_cert_url: base of certlogin in place of the jurisdiction's.
+            api_url: base of the betting API in place of the jurisdiction's, for all that calls it
+                with this client's sessions, such as "https://localhost:8443/exchange/".
             verify: True, or the path of a CA bundle to trust. It cannot be switched off.
             timeout: seconds that one operation may take, its repetitions included.
             proxies: as in requests; None takes them from the environment.
@@ -108,45 +82,24 @@ class IdentityClient(Closable):
         Raises:
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
-        app_key = Secret(app_key)  # no traceback is to show it, nor a token below
-        self._app_key = app_key
+        app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
         _check_sendable(app_key, "app_key")
-        self._jurisdiction = find_jurisdiction(jurisdiction)
-        self._base = https_base(
-            identity_url or self._jurisdiction.identity_url, name="identity_url"
-        )
+        self.app_key = app_key
+        self.jurisdiction = place = find_jurisdiction(jurisdiction)
+        self.identity_url = https_base(identity_url or place.identity_url, name="identity_url")
         self._cert_base = https_base(
-            identity_cert_url or self._jurisdiction.identity_cert_url, name="identity_cert_url"
+            identity_cert_url or place.identity_cert_url, name="identity_cert_url"
         )
-        self._verify = checked_verify(verify)
+        self.api_url = _api_base(api_url, self.identity_url, place.api_url)
+        self.verify = checked_verify(verify)
         self.timeout = checked_seconds(timeout)
         self._certificate = None if certificate is None else Certificate.of(certificate)
-        self._proxies = checked_proxies(proxies)
         if not (session is None or callable(getattr(session, "post", None))):
             message = "session must be a requests.Session"
-            raise ConfigurationError(message)
-        self._session = session
-        self._transport = Transport(verify=self._verify, proxies=proxies, session=session)
-
-    @property
-    def app_key(self) -> Secret:
-        """The application key."""
-        return self._app_key
-
-    @property
-    def verify(self) -> bool | str:
-        """What servers are verified by: True, or the path of a CA bundle."""
-        return self._verify
-
-    @property
-    def identity_url(self) -> str:
-        """The base of login, keepAlive and logout: the jurisdiction's, or what was given."""
-        return self._base
-
-    @property
-    def jurisdiction(self) -> Jurisdiction:
-        """Where the account logs in."""
-        return self._jurisdiction
+            raise ConfigurationError(message, argument="session")
+        self._calls = Calls(
+            app_key, verify=self.verify, proxies=checked_proxies(proxies), session=session
+        )
 
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
@@ -168,21 +121,14 @@ class IdentityClient(Closable):
             ConfigurationError: the client has no certificate, its proxy cannot be used, or the
                 username or password is empty or holds a control character; nothing was sent.
         """
-        from .answers import read_certlogin
-
         username, password = Secret(username), Secret(password)
-        endpoint = Endpoint("certlogin", self._cert_base)
         if self._certificate is None:
             message = "certlogin needs a client certificate; give IdentityClient one"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="certificate")
         given = self._given(username, password)
-        files = None
-        if self._session is not None:
-            self._warn(self._certificate.check())
-            files = self._certificate.requests_cert()
-        answer = self._send_form(
-            endpoint, username, password, self._seconds(timeout), files=files, certified=True
-        )
+        endpoint = Endpoint("certlogin", self._cert_base)
+        form = {"username": username, "password": password}
+        answer = self._calls.log_in(endpoint, form, self._seconds(timeout), self._certificate)
         return read_certlogin(endpoint, answer, given)
 
     def login(
@@ -198,10 +144,9 @@ class IdentityClient(Closable):
         Args:
             username: the account's name.
             password: the account's password.
-            code: the two-step code, or what returns it when it is wanted; None without two-step
+            code: the two-step code, or a function that asks for it; None without two-step
                 authentication.
-            timeout: seconds in all, the time in which the code is had included; None for the
-                client's own.
+            timeout: seconds in all, those that `code` takes included; None for the client's own.
 
         Returns:
             The new session token; a warning is logged when Betfair calls its access limited.
@@ -217,21 +162,20 @@ class IdentityClient(Closable):
         given = self._given(username, password)
         began, seconds = clocks.now(), self._seconds(timeout)
         code = _two_step(code)
-        seconds -= clocks.passed(began)  # who closes the lid before typing it comes too late
+        seconds -= clocks.passed(began)  # a code typed after a laptop's sleep comes too late
         if seconds <= 0:
-            # Others of the fleet no longer count on this login.
+            # The rest of the fleet no longer waits for this login.
             message = (
                 "the two-step code came too late, so nothing was sent; it belongs to the time for "
                 "the login: `timeout` here, `login_deadline` in a manager's LeaseSettings"
             )
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="code")
         if code:
             # Betfair's rule: the code follows the password, without anything between.
             password = Secret(password.reveal() + code.reveal())
-        from .answers import read_login
-
-        endpoint = Endpoint("login", self._base)
-        answer = self._send_form(endpoint, username, password, seconds)
+        endpoint = Endpoint("login", self.identity_url)
+        form = {"username": username, "password": password}
+        answer = self._calls.log_in(endpoint, form, seconds)
         token, limited = read_login(endpoint, answer, given)
         if limited:
             _log.warning("Betfair calls this session's access limited")
@@ -253,7 +197,6 @@ class IdentityClient(Closable):
             ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
-        _check_sendable(token, "token")
         asked, began = time.monotonic(), clocks.now()
         try:
             alive = self.keep_alive(token, timeout=timeout)
@@ -261,12 +204,11 @@ class IdentityClient(Closable):
             return Check("unknown", error=error)
         if alive is None:
             return Check("dead", verified_at=asked)
-        length = self._jurisdiction.session_length
+        length = self.jurisdiction.session_length
         if length is None:
-            return Check("alive", alive, verified_at=asked)
+            return Check("alive", alive, asked)
         seconds = length.total_seconds()
-        ends = clocks.later(began, seconds)
-        return Check("alive", alive, verified_at=asked, expires_at=asked + seconds, ends=ends)
+        return Check("alive", alive, asked, asked + seconds, ends=clocks.later(began, seconds))
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
         """Ask whether a session lives, and extend it.
@@ -286,8 +228,7 @@ class IdentityClient(Closable):
             ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
-        _check_sendable(token, "token")
-        return self._ask(Endpoint("keepAlive", self._base), token, timeout)
+        return self._ask("keepAlive", token, timeout)
 
     def logout(self, token: str | Secret, *, timeout: float | None = None) -> None:
         """End a session; one that is dead already is fine.
@@ -303,89 +244,37 @@ class IdentityClient(Closable):
             ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
-        _check_sendable(token, "token")
-        self._ask(Endpoint("logout", self._base), token, timeout)
+        self._ask("logout", token, timeout)
 
     def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
-        self._transport.close()
+        self._calls.close()
 
     def __repr__(self) -> str:
-        place = vars(self).get("_jurisdiction")  # missing if it was never wholly made
+        place = vars(self).get("jurisdiction")  # missing if it was never wholly made
         return f"IdentityClient(jurisdiction={place.name if place else None!r})"
 
     def _given(self, username: Secret, password: Secret) -> dict[str, Secret]:
         """Return what a login sends, by name, after a look at it: a wrong one locks accounts."""
         check_credential(username, "username")
         check_credential(password, "password")
-        return {"username": username, "password": password, "app_key": self._app_key}
+        return {"username": username, "password": password, "app_key": self.app_key}
 
-    def _ask(self, endpoint: Endpoint, token: Secret, timeout: float | None) -> Secret | None:
-        """Call keepAlive or logout, which may be repeated."""
-        from .answers import read_session
-
-        headers: dict[str, Sendable] = {
-            "Accept": "application/json",
-            "X-Application": self._app_key,
-            "X-Authentication": token,
-        }
-        try:
-            answer = self._transport.post_again(endpoint.url, headers, self._seconds(timeout))
-        except NoAnswerError as error:
-            raise _unanswered(endpoint, error) from None
+    def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
+        _check_sendable(token, "token")
+        endpoint = Endpoint(name, self.identity_url)
+        answer = self._calls.ask(endpoint, token, self._seconds(timeout))
         return read_session(endpoint, answer, token)
-
-    def _send_form(
-        self,
-        endpoint: Endpoint,
-        username: Secret,
-        password: Secret,
-        seconds: float,
-        *,
-        files: str | tuple[str, str] | None = None,
-        certified: bool = False,
-    ) -> Answer:
-        """Send a login's form, once."""
-        headers: dict[str, Sendable] = {
-            "X-Application": self._app_key,
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-        }
-        form: dict[str, Sendable] = {"username": username, "password": password}
-        # Used once in hours: a connection of its own cannot be one that the server closed long ago.
-        transport = Transport(
-            verify=self._verify,
-            proxies=self._proxies,
-            load_certificate=self._load_certificate if certified else None,
-            session=self._session,
-            files=files,
-        )
-        with contextlib.closing(transport):
-            try:
-                return transport.post(endpoint.url, headers, form, seconds)
-            except NoAnswerError as error:
-                raise _unanswered(endpoint, error) from None
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)
 
-    def _load_certificate(self, context: ssl.SSLContext) -> None:
-        assert self._certificate is not None  # noqa: S101 - certlogin has seen to it
-        self._warn(self._certificate.load_into(context))
 
-    @staticmethod
-    def _warn(warnings: list[str]) -> None:
-        for warning in warnings:
-            _log.warning("%s", warning)
-
-
-def _unanswered(endpoint: Endpoint, why: NoAnswerError) -> IdentityUnavailable:
-    """Make the error for a request without an answer."""
-    from .answers import cannot_tell
-
-    error = cannot_tell(endpoint, why.detail)
-    error.sent = why.sent
-    return error
+def _api_base(given: str | None, identity_url: str, usual: str) -> str | None:
+    """Return the betting API's base, or None where only the caller can know it."""
+    if given:
+        return https_base(given, name="api_url")
+    return usual if is_betfairs(Endpoint("", identity_url).host.partition(":")[0]) else None
 
 
 def _two_step(code: Secret | Callable[[], str] | None) -> Secret | None:

@@ -48,6 +48,11 @@ class Jurisdiction(NamedTuple):
         """The base of certlogin, ending in a slash."""
         return f"https://{self.identity_cert_host}/api/"
 
+    @property
+    def api_url(self) -> str:
+        """The base of the betting API, ending in a slash."""
+        return f"https://{self.api_host}/exchange/"
+
 
 _UNSURE_AUSTRALASIA = (
     "the keepAlive host, which other sources have as identitysso.betfair.com.au, and the certlogin "

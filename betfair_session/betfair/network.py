@@ -6,26 +6,44 @@ requests' exceptions keep the request, and with it what it carries. None of them
 from __future__ import annotations
 
 import re
+import ssl
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from betfair_session.process.causes import chain
 from betfair_session.process.threads import NoThreadError
 
+# http.client tells a proxy's status in this text and nowhere else.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_UNSENT = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
+
+
+class NoAnswerError(Exception):
+    """No HTTP answer came.
+
+    Attributes:
+        detail: what happened, in words without secrets.
+        sent: False when the request certainly was not sent.
+    """
+
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        """Keep the words."""
+        super().__init__(detail)
+        self.detail = detail
+        self.sent = sent
 
 
 def describe(error: BaseException) -> str:
     """Tell what went wrong from the kinds of errors in the chain, never from their texts.
 
-    Only the operating system's own words for an error number are taken over.
-
     Args:
         error: an exception of requests, or what it may let through.
 
     Returns:
-        A few words, such as "ConnectionResetError: Connection reset by peer".
+        A few words, such as "ConnectionResetError: Connection reset by peer"; the second half is
+        the operating system's for an error number.
     """
-    import requests
-
     # urllib3 blames the proxy also for what the server behind it does with a request.
     proxied = isinstance(error, requests.exceptions.ProxyError) and never_left(error)
     whose = "the proxy: " if proxied else ""
@@ -46,14 +64,8 @@ def never_left(error: BaseException) -> bool:
     Returns:
         False when it was sent, or nobody knows.
     """
-    import ssl
-
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    kinds = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
-    return any(isinstance(cause, kinds) or _no_tunnel(cause) for cause in chain(error))
+    return any(isinstance(cause, _UNSENT) or _no_tunnel(cause) for cause in chain(error))
 
 
 def _no_tunnel(error: BaseException) -> re.Match[str] | None:
-    """Find a proxy's answer that it makes no connection, in the words of Python's http."""
     return _TUNNEL.match(str(error)) if isinstance(error, OSError) else None

@@ -21,7 +21,7 @@ from betfair_session.exceptions import ConfigurationError, SessionRejected
 from betfair_session.process import clocks
 from betfair_session.secret import SecretHeader
 
-from .betting import names_invalid_session
+from .answers import names_invalid_session
 from .operations import ORDER_SECONDS, called, change_orders
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest, Response
 
+    from betfair_session.betfair.identity import IdentityClient
     from betfair_session.session import Session
 
 API_HOSTS = frozenset(
@@ -39,7 +40,7 @@ API_HOSTS = frozenset(
         "api.betfair.it",
     }
 )
-"""The hosts that get a token unless a caller names others."""
+"""The hosts that get a token of Betfair's unless a caller names others."""
 
 _APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
 _HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
@@ -82,14 +83,16 @@ class BetfairAuth(AuthBase):
 
         Args:
             session: the handle of the token, from `SessionManager.session`.
-            hosts: which hosts may get the token, as "host" or "host:port"; None for Betfair's.
+            hosts: which hosts may get the token, as "host" or "host:port"; None for that of the
+                client's `api_url`, or for all of Betfair's where the client was given none.
             replay_orders: whether order calls are sent once more, too.
 
         Raises:
-            ConfigurationError: `session` is no handle, or a host is none.
+            ConfigurationError: `session` is no handle, or a host is none; or hosts have to be
+                named, since the client's `identity_url` is not Betfair's.
         """
         self._session = checked_handle(session)
-        self._hosts = API_HOSTS if hosts is None else _checked(hosts)
+        self._hosts = _usual_hosts(session.client) if hosts is None else _checked(hosts)
         self._replay_orders = replay_orders
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -186,12 +189,42 @@ def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -
     return answer
 
 
+def api_base(client: IdentityClient) -> str:
+    """Return where a client's sessions are for.
+
+    Args:
+        client: of the handle.
+
+    Returns:
+        The betting API's base.
+
+    Raises:
+        ConfigurationError: the client's `identity_url` is not Betfair's, and it has no `api_url`.
+    """
+    if client.api_url is None:
+        message = (
+            "name api_url, since the client's identity_url is not Betfair's: a session from "
+            f"there is not for {client.jurisdiction.api_host}"
+        )
+        raise ConfigurationError(message, argument="api_url")
+    return client.api_url
+
+
+def _usual_hosts(client: IdentityClient) -> frozenset[str]:
+    base = api_base(client)
+    return (
+        API_HOSTS
+        if base == client.jurisdiction.api_url
+        else frozenset({_place(urlsplit(base).netloc)})
+    )
+
+
 def _checked(hosts: Iterable[str]) -> frozenset[str]:
     names = [None] if isinstance(hosts, str) or not hasattr(hosts, "__iter__") else list(hosts)
     places = [_place(name) if isinstance(name, str) else "" for name in names]
     if not all(_HOST.fullmatch(place) for place in places):
         message = 'hosts must be a list of names such as "api.betfair.com" or "localhost:8443"'
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="hosts")
     return frozenset(places)
 
 

@@ -1,15 +1,18 @@
 """A small way to call the betting and account APIs, and a requests.Session that is ready for it.
 
-The forms of calls and answers are those of Betfair's pages on JSON-RPC, REST and exceptions.
+The forms of calls are those of Betfair's pages on JSON-RPC and REST.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import random
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import requests
 
 from betfair_session.arguments import (
     checked_handle,
@@ -18,36 +21,40 @@ from betfair_session.arguments import (
     checked_verify,
     https_base,
 )
-from betfair_session.betfair.jurisdictions import is_betfairs
-from betfair_session.betfair.network import describe
-from betfair_session.betfair.own_requests import OwnSession
+from betfair_session.betfair.answers import is_passing
+from betfair_session.betfair.http import ATTEMPTS, CONNECT_SECONDS, OwnAdapter, OwnSession
+from betfair_session.betfair.network import describe, never_left
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.process import clocks
 from betfair_session.process.closing import Closable
 from betfair_session.process.threads import OverrunError, interruption, run_until
 
-from .auth import BetfairAuth
+from .answers import exchange_error, read_result
+from .auth import BetfairAuth, api_base
 from .operations import (
     ORDER_SECONDS,
     ORDERS,
     Operation,
+    called,
     find_operation,
     only_read,
     with_customer_ref,
 )
-from .resending import Budget, ResendingAdapter
-from .results import exchange_error, read_result
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    import requests
+    from requests import PreparedRequest, Response
 
     from betfair_session.session import Session
 
-
-_NUMBERS = itertools.count(1)
-"""Each call has its own, so that no answer is taken for another's."""
+_NUMBERS = itertools.count(1)  # each call has its own, so that no answer is taken for another's
+_CONNECTIONS = 32  # that many are kept
+_PAUSE_SECONDS = 0.25  # after the first attempt; twice as many after each further one
+_PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_PIECE_BYTES = 16_384  # between two looks at the clock
+_SERVER_ERROR = 500
 
 
 class Exchange(Closable):
@@ -77,9 +84,8 @@ class Exchange(Closable):
 
         Args:
             session: the handle of the token, from `SessionManager.session`.
-            api_url: the API's base in place of the jurisdiction's, such as
-                "https://localhost:8443/exchange/". It has to be named if the client's
-                `identity_url` is not Betfair's.
+            api_url: the API's base in place of the client's, such as
+                "https://localhost:8443/exchange/".
             verify: True, or the path of a CA bundle to trust; None for what the session's client
                 trusts. It cannot be switched off.
             timeout: seconds that one call may take, its repetitions and renewals included.
@@ -87,21 +93,16 @@ class Exchange(Closable):
             proxies: as in requests; None takes them from the environment.
 
         Raises:
-            ConfigurationError: an argument that cannot work.
+            ConfigurationError: an argument that cannot work, or the client's `identity_url` is not
+                Betfair's and neither it nor this names an `api_url`.
         """
         client = checked_handle(session).client
-        api_host = client.jurisdiction.api_host
-        if not (api_url or is_betfairs(urlsplit(client.identity_url).hostname or "")):
-            message = (
-                "name api_url, since the client's identity_url is not Betfair's: a session from "
-                f"there is not for {api_host}"
-            )
-            raise ConfigurationError(message)
-        self._base = https_base(api_url or f"https://{api_host}/exchange/", name="api_url")
-        self._host = urlsplit(self._base).netloc
+        base = https_base(api_url, name="api_url") if api_url else api_base(client)
+        self._base = base
+        self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
         self.requests = OwnSession(
-            ResendingAdapter(timeout),
+            _ResendingAdapter(timeout),
             verify=client.verify if verify is None else checked_verify(verify),
             proxies=checked_proxies(proxies),
         )
@@ -134,7 +135,7 @@ class Exchange(Closable):
 
         Raises:
             ConfigurationError: a method, parameter or customerRef that cannot be.
-            ExchangeError: Betfair refused the call, or gave no clear answer.
+            ExchangeError: Betfair refused the call, or gave no clear answer; look at its `landed`.
             SessionRejected: Betfair rejected the session again after its renewal.
             BetfairSessionError: there is no live session; as `SessionManager.get_session`. An
                 ExchangeError when bets may stand all the same.
@@ -149,7 +150,7 @@ class Exchange(Closable):
         body = _encoded(params if rest else _envelope(operation, params, number))
         path = operation.path if rest else f"{operation.service}/json-rpc/v1"
         reads = only_read([name])
-        budget = Budget(seconds, resend=reads or name == "placeOrders")
+        budget = _Budget(seconds, resend=reads or name == "placeOrders")
         try:
             end = time.monotonic() + seconds
             response = run_until(end, lambda: self._post(path, body, budget))
@@ -160,7 +161,7 @@ class Exchange(Closable):
                 raise
             what = f"had no answer from {self._host}, nor a session to repeat it with: {error}"
             raise exchange_error(name, what, unknown=True) from error
-        except Exception as error:  # requests' own, or a tracer's, say, of any kind
+        except Exception as error:  # requests' own, or any kind of a tracing tool
             if interruption(error):
                 raise
             detail = describe(error)
@@ -170,7 +171,7 @@ class Exchange(Closable):
             asked = None if rest else number
             return read_result(name, response.status_code, content, number=asked, unknown=unknown)
         finally:
-            budget.seconds = 0.0  # whoever was interrupted here has nothing sent later
+            budget.seconds = 0.0  # an interrupted call sends nothing later
         what = f"had no answer from {self._host}: {detail}"
         raise exchange_error(name, what, unknown=budget.unknown > 0)
 
@@ -181,7 +182,7 @@ class Exchange(Closable):
     def __repr__(self) -> str:
         return f"Exchange({self._base!r})"
 
-    def _post(self, path: str, body: bytes, budget: Budget) -> requests.Response:
+    def _post(self, path: str, body: bytes, budget: _Budget) -> Response:
         timeout: Any = budget
         return self.requests.post(
             self._base + path,
@@ -201,4 +202,99 @@ def _encoded(content: dict[str, Any]) -> bytes:
         return json.dumps(content, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         message = "params must be what JSON can hold"
-    raise ConfigurationError(message)
+    raise ConfigurationError(message, argument="params")
+
+
+class _Budget:
+    """The time for one call, and what is known of its sendings.
+
+    requests hands it on as a request's `timeout`, also when BetfairAuth replays the request, so
+    that all of its sendings draw on the same.
+
+    Attributes:
+        seconds: from its making, after which nothing is sent any more.
+        resend: whether a request may be sent again when its fate is unknown.
+        unknown: how many sendings have an unknown fate: under way, without an answer, or with one
+            that says nothing (5xx).
+    """
+
+    def __init__(self, seconds: float, *, resend: bool) -> None:
+        self._began = clocks.now()
+        self.seconds = seconds
+        self.resend = resend
+        self.unknown = 0
+
+    def left(self) -> float:
+        """Return the seconds that are left, below 0 when there are none."""
+        return self.seconds - clocks.passed(self._began)
+
+
+class _ResendingAdapter(OwnAdapter):
+    """Sends calls that only read up to three times, with growing pauses; all others once.
+
+    It is sent again when no answer came, or one with status 429 or 5xx. urllib3's Retry knows
+    neither the time that is left nor whether an earlier sending may have arrived.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Prepare; the attempts for one request may take so many seconds."""
+        super().__init__(connections=_CONNECTIONS)
+        self._seconds = seconds
+
+    def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
+        """Send a request; see HTTPAdapter. The `timeout` may be a _Budget."""
+        url, budget = request.url or "", settings.pop("timeout", None)
+        if not isinstance(budget, _Budget):
+            reads = request.method in {"GET", "HEAD"} or only_read(called(url, request.body))
+            settings["timeout"], budget = budget, _Budget(self._seconds, resend=reads)
+        attempt = 1
+        while True:
+            pause = _PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1)
+            last = attempt == ATTEMPTS or not budget.resend
+            try:
+                response = self._send_once(request, budget, settings)
+            except _PASSING as error:
+                if last or budget.left() <= pause or interruption(error):
+                    raise
+            else:
+                if last or not is_passing(response.status_code) or budget.left() <= pause:
+                    return response
+                response.close()
+            time.sleep(pause)
+            attempt += 1
+
+    def _send_once(
+        self, request: PreparedRequest, budget: _Budget, settings: dict[str, Any]
+    ) -> Response:
+        # Count first, then look at the time: a caller that gave up and finds nothing counted can
+        # rely on it that nothing will be sent.
+        budget.unknown += 1
+        left = budget.left()
+        if left <= 0:
+            budget.unknown -= 1
+            message = "no time was left to send the request"
+            raise requests.Timeout(message)
+        bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
+        try:
+            response = super().send(request, **{**settings, "timeout": bounds})
+            if not settings.get("stream"):
+                _read(response, budget)  # a broken body is a failed attempt, too
+        except requests.RequestException as error:
+            if never_left(error):
+                budget.unknown -= 1
+            raise
+        if response.status_code < _SERVER_ERROR:
+            budget.unknown -= 1
+        return response
+
+
+def _read(response: Response, budget: _Budget) -> None:
+    """Read an answer's body as `content`; leave it when the time is over, and nobody waits."""
+    pieces = []
+    for piece in response.iter_content(_PIECE_BYTES):
+        pieces.append(piece)
+        if budget.left() <= 0:
+            response.close()
+            message = "the answer took too long"
+            raise requests.Timeout(message)
+    response._content = b"".join(pieces)  # noqa: SLF001 - where requests keeps it

@@ -84,7 +84,7 @@ def find_operation(method: str) -> Operation:
     family = family or ("AccountAPING" if name in _ACCOUNT else "SportsAPING")
     if not name or family not in _FAMILIES:
         message = f"{method!r} is no method such as listEventTypes or {'/…, '.join(_FAMILIES)}/…"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="method")
     return Operation(_FAMILIES[family], f"{family}/v1.0/{name}", name)
 
 
@@ -138,13 +138,13 @@ def with_customer_ref(name: str, params: object) -> dict[str, Any]:
     """
     if not isinstance(params, Mapping):
         message = f"params must be a dict, not a {type(params).__name__}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="params")
     complete = dict(params)
     given = complete.get("customerRef")
     if name in ORDERS and given is not None:
         if not (isinstance(given, str) and _CUSTOMER_REF.fullmatch(given)):
             message = "customerRef must be 1 to 32 letters, digits or any of : - . _ + * ; ~"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="customerRef")
     elif name == "placeOrders":
         complete["customerRef"] = secrets.token_hex(16)
     return complete

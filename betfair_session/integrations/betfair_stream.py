@@ -7,21 +7,36 @@ import json
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import certifi
 from betfairlightweight import endpoints
 from betfairlightweight.exceptions import SocketError
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
-from betfair_session.exchange.betting import session_is_invalid
+from betfair_session.exchange.answers import session_is_invalid
 
 if TYPE_CHECKING:
     from betfairlightweight.streaming import BaseListener
 
-    from .betfairlightweight import APIClient
-
 _PORT = 443
+
+
+class Source(Protocol):
+    """Where a stream gets its token from: an APIClient of ours."""
+
+    app_key: str
+    session_token: str | None
+    stream_address: tuple[str, int] | None
+
+    def obtain_token(self) -> None:
+        """Take a verified token."""
+
+    def renew_token(self, rejected: str) -> None:
+        """Take the token that replaces a rejected one."""
+
+    def check_place(self, host: str) -> None:
+        """Refuse a host that the token is not for."""
 
 
 class SharedStream(BetfairStream):
@@ -34,7 +49,7 @@ class SharedStream(BetfairStream):
     session_token: str
     _socket: ssl.SSLSocket | None
 
-    def __init__(self, client: APIClient, **settings: Any) -> None:  # noqa: ANN401 - the original's
+    def __init__(self, client: Source, **settings: Any) -> None:  # noqa: ANN401 - the original's
         """Prepare; it connects when it is started, or with its first message.
 
         Args:
@@ -125,6 +140,7 @@ class SharedStream(BetfairStream):
     def _create_socket(self) -> ssl.SSLSocket:
         """Connect to a server that proves who it is, which the original does not ask for."""
         address = self._client.stream_address or (self.host, _PORT)
+        self._client.check_place(address[0])
         context = ssl.create_default_context()
         context.load_verify_locations(certifi.where())
         plain = socket.create_connection(address, timeout=self.timeout)

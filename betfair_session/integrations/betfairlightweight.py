@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 try:
     import betfairlightweight
@@ -30,10 +31,10 @@ from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
 from betfair_session.arguments import checked_handle, checked_interval
-from betfair_session.betfair.own_requests import OwnSession
-from betfair_session.betfair.transport import on_its_own
+from betfair_session.betfair.http import OwnSession, on_its_own
+from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.exchange.betting import names_invalid_session
+from betfair_session.exchange.answers import names_invalid_session
 from betfair_session.exchange.operations import ORDER_SECONDS, change_orders
 from betfair_session.keepalive import keep_alive_interval
 from betfair_session.process.clocks import earlier, later, now, passed, reached
@@ -128,11 +129,11 @@ class APIClient(betfairlightweight.APIClient):
                 f"keep_alive_every must be less than {_LOOKS}/{_LOOKS + 1} of what a session "
                 f"lives, {length}"
             )
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="keep_alive_every")
         self.shared_session = session
         self.end_session_on_logout = end_session_on_logout
         self.stream_address: tuple[str, int] | None = None
-        self.api_uri = f"https://{place.api_host}/exchange/"
+        self.api_uri = session.client.api_url or place.api_url
         self.session_timeout = every.total_seconds() * 2 / _LOOKS
         self._keep_alive_every = every.total_seconds()
         self._due = now()
@@ -174,6 +175,24 @@ class APIClient(betfairlightweight.APIClient):
         """
         with as_betfair_errors():
             self.set_session_token(self.shared_session.renew(rejected))
+
+    def check_place(self, host: str) -> None:
+        """See that the token may go to a host.
+
+        Args:
+            host: its name.
+
+        Raises:
+            ConfigurationError: it is Betfair's, and the token comes from a sandbox.
+        """
+        identity = urlsplit(self.shared_session.client.identity_url).hostname or ""
+        if is_betfairs(host) and not is_betfairs(identity):
+            message = (
+                f"a session from {identity} is not for {host}: give IdentityClient an api_url, and "
+                "set the APIClient's stream_address for streams"
+            )
+            with as_betfair_errors():
+                raise ConfigurationError(message, argument="api_url")
 
     def _replace_endpoints(self) -> None:
         self.login = _SessionEndpoint(self, self._log_in, resources.LoginResource)
@@ -236,23 +255,23 @@ class _HttpSession(OwnSession):
 class _Straight:
     """A session of anybody's, such as flumine's, that takes the token to no other place."""
 
-    def __init__(self, session: requests.Session) -> None:
+    def __init__(self, client: APIClient, session: requests.Session) -> None:
+        self._client = client
         self._session = session
 
     def get(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        return self._session.get(_by_https(url), auth=on_its_own, allow_redirects=False, **settings)
+        self._check(url)
+        return self._session.get(url, auth=on_its_own, allow_redirects=False, **settings)
 
     def post(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        return self._session.post(
-            _by_https(url), auth=on_its_own, allow_redirects=False, **settings
-        )
+        self._check(url)
+        return self._session.post(url, auth=on_its_own, allow_redirects=False, **settings)
 
-
-def _by_https(url: str) -> str:
-    if not url.lower().startswith("https://"):
-        message = "the token goes by https only; see api_uri"
-        raise ConfigurationError(message)
-    return url
+    def _check(self, url: str) -> None:
+        if not url.lower().startswith("https://"):
+            message = "the token goes by https only; see api_uri"
+            raise ConfigurationError(message, argument="api_uri")
+        self._client.check_place(urlsplit(url).hostname or "")
 
 
 class _SessionEndpoint(BaseEndpoint):
@@ -284,7 +303,9 @@ class _StraightEndpoint(BaseEndpoint):
         params: dict[str, Any] | None = None,
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
-        return super().request(method, params, _Straight(session or self.client.session))
+        return super().request(
+            method, params, _Straight(self.client, session or self.client.session)
+        )
 
 
 class _RenewingEndpoint(_StraightEndpoint):
@@ -335,7 +356,7 @@ class _Historic(_StraightEndpoint, endpoints.Historic):
         store_directory: str | None = None,
         session: requests.Session | None = None,
     ) -> str:
-        straight: Any = _Straight(session or self.client.session)
+        straight: Any = _Straight(self.client, session or self.client.session)
         name: str = super().download_file(file_path, store_directory, straight)
         return name
 

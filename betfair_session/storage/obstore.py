@@ -224,7 +224,7 @@ class ObstoreStore(DriverStore):
 
             import requests
 
-            from betfair_session.betfair.transport import on_its_own
+            from betfair_session.betfair.http import on_its_own
 
             config = self._driver(deadline)(_USUAL).config
             with requests.head(

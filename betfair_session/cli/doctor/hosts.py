@@ -12,10 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from betfair_session.arguments import checked_verify, https_base
-from betfair_session.betfair.answers import cannot_tell, read_session
-from betfair_session.betfair.endpoint import Endpoint
+from betfair_session.betfair.answers import Endpoint, cannot_tell, is_passing, read_session
 from betfair_session.betfair.jurisdictions import jurisdiction
-from betfair_session.betfair.transport import NoAnswerError, Transport
 from betfair_session.exceptions import (
     BetfairSessionError,
     Blocked,
@@ -28,7 +26,7 @@ from betfair_session.storage.driver import DriverStore
 from .findings import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
-    from betfair_session.betfair.answer import Answer
+    from betfair_session.betfair.answers import Answer
     from betfair_session.betfair.jurisdictions import Jurisdiction
     from betfair_session.storage.contract import TokenStore
 
@@ -152,7 +150,8 @@ def compare_clocks(clocks: list[Clock]) -> Finding:
 def _ask(
     name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, strict: bool
 ) -> tuple[Finding, Clock | None]:
-    from betfair_session.betfair.own_requests import OwnSession
+    from betfair_session.betfair.http import OwnSession, Transport
+    from betfair_session.betfair.network import NoAnswerError
 
     dates: list[str] = []
     with OwnSession() as session:
@@ -185,7 +184,7 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
     except Blocked:
         raise
     except IdentityUnavailable:
-        if strict or answer.is_passing:
+        if strict or is_passing(answer.status_code):
             raise
         return
     if alive is not None:

@@ -1,0 +1,72 @@
+"""Chaos: real processes share tokens while everything around them is killed, frozen and replaced.
+
+    python benchmarks/chaos.py --store local --generations 10000 --keys 16
+    python benchmarks/chaos.py --store seaweed --generations 200
+
+Needs the project installed with its test extra. Stores: local, seaweed, moto, gcs, azure and
+obstore+seaweed, each a real server on loopback. What is done to processes, sessions and objects is
+in tests/chaos/conductor.py, what is allowed then in tests/chaos/ledger.py. The tokens are spread
+over keys, each with an account and a sandbox of its own, so that generations run side by side; the
+leases are scaled down (tests/chaos/plan.py). The seed decides what is done, but not when. Ends
+with 1 when anything happened that must not.
+"""
+
+# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import sys
+import time
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
+# Google's driver would ask a control plane that no emulator has.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+
+from chaos.figures import Figures, lines  # noqa: E402 - after the path is set
+from chaos.plan import STORES, Plan  # noqa: E402
+from chaos.stage import run  # noqa: E402
+
+HEAD = (
+    "| store | processes | keys | generations | calls | logins | kills | freezes | s "
+    "| excess logins | wrong tokens | hangs | leftovers | extra, explained | typed errors |"
+)
+
+
+def row(plan: Plan, figures: Figures) -> str:
+    """Return the run's line of a table with that head."""
+    cells: list[object] = [
+        *(plan.store, plan.processes, plan.keys, figures.generations, figures.calls),
+        *(figures.logins, figures.blows["kill"], figures.blows["freeze"]),
+        *(round(figures.seconds), len(figures.excess), len(figures.wrong), figures.hangs),
+        *(len(figures.leftovers) + len(figures.problems), sum(figures.extra.values())),
+        sum(figures.errors.values()),
+    ]
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description="chaos among processes that share tokens")
+    parser.add_argument("--store", choices=STORES, default="local")
+    parser.add_argument("--generations", type=int, default=10_000, help="in all, over all keys")
+    parser.add_argument("--processes", type=int, default=64, help="at any time")
+    parser.add_argument("--keys", type=int, default=8, help="how many tokens they share")
+    parser.add_argument("--seed", type=int, default=None, help="what is done, but not when")
+    options = parser.parse_args()
+    seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
+    random.seed(seed)
+    logging.disable()  # it would say how often tokens die young
+    plan = Plan(options.store, options.generations, options.processes, options.keys)
+    print(f"seed {seed}, {plan}", flush=True)
+    figures = run(plan, lambda text: print(text, flush=True))
+    print("\n".join([*lines(figures), HEAD, row(plan, figures)]))
+    return 0 if figures.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Many calls in one process: does it hold on to anything?
+
+    python benchmarks/endurance.py
+    python benchmarks/endurance.py --calls 10000 local seaweed
+
+Needs the project installed with its test extra. Stores: local, seaweed, moto, gcs, azure and
+obstore+seaweed, real servers on loopback. What each call does is in tests/endurance/program.py.
+Ends with 1 when something grew.
+"""
+
+# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
+# Google's driver would ask a control plane that no emulator has.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+
+from chaos.plan import SERVERS, STORES  # noqa: E402 - after the path is set
+from endurance.watch import watch  # noqa: E402
+from storage.places import BucketPlace, LocalPlace  # noqa: E402
+
+from betfair_session.sandbox import Sandbox  # noqa: E402
+
+if TYPE_CHECKING:
+    from storage.places import Place
+
+NAMES = ("threads", "descriptors", "sockets", "loops", "temporary files")
+HEAD = "| store | calls | logins | " + " | ".join(NAMES) + " | closed | grown | s |"
+
+
+def row(kind: str, calls: int) -> tuple[str, bool]:
+    """Run one store's; return its line of a table with that head, and whether all was well."""
+    driver, plus, server = kind.rpartition("+")
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox())
+        sandbox.configure(logins_per_minute=1e9)
+        place: Place = LocalPlace(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        if server != "local":
+            bucket = stack.enter_context(SERVERS[server]()).new_bucket()
+            place = BucketPlace(bucket, driver + plus)
+        began = time.monotonic()
+        told = watch(sandbox, place, calls)
+        seconds = round(time.monotonic() - began)
+        logins = sandbox.counts()["certlogin"]
+    print(told.complaints, end="")
+
+    def count(content: object) -> object:
+        return len(content) if isinstance(content, list) else content
+
+    early, late = told.during[1], told.during[-1]
+    cells = [kind, calls, logins, *(f"{count(early[n])} → {count(late[n])}" for n in NAMES)]
+    cells += [f"{count(told.after['threads'])}, {told.after['descriptors']}", len(told.growth)]
+    well = not told.growth and not told.complaints
+    return "| " + " | ".join(map(str, [*cells, seconds])) + " |", well
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description="many calls in one process")
+    parser.add_argument("stores", nargs="*", help=", ".join(STORES))
+    parser.add_argument("--calls", type=int, default=10_000)
+    options = parser.parse_args()
+    if not set(options.stores) <= set(STORES) or options.calls < 100:  # noqa: PLR2004 - ten tenths
+        parser.error(f"stores are {', '.join(STORES)}, and calls at least 100")
+    lines = [row(kind, options.calls) for kind in options.stores or STORES]
+    print("\n".join([HEAD, *(line for line, _ in lines)]))
+    return 0 if all(well for _, well in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""Fuzzing of everything that comes from outside; `python3 dev.py long fuzz` runs it for hours."""

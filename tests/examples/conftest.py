@@ -1,0 +1,57 @@
+"""Fixtures: the clouds, each with the example that is for it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from examples.clouds import Amazon, Azure, Cloud, Google
+from examples.outside import Outside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from servers.objects import Bucket, ObjectServer
+    from servers.proxy import Proxy
+
+    from betfair_session.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """Google's and Azure's services around a function."""
+    with Outside(tmp_path_factory.mktemp("outside")) as outside:
+        yield outside
+
+
+@pytest.fixture
+def cloud_of(
+    sandbox: Sandbox,
+    bucket_on: Callable[[str], Bucket],
+    proxy_to: Callable[[ObjectServer], Proxy],
+    outside: Outside,
+    tmp_path: Path,
+) -> Iterator[Callable[[str], Cloud]]:
+    """Deploy the example of a cloud: amazon, google or azure."""
+    if sys.platform != "linux":
+        pytest.skip("instances are watched through /proc, and awslambdaric has wheels for Linux")
+    made: list[Cloud] = []
+
+    def deploy(name: str) -> Cloud:
+        cloud: Cloud
+        if name == "amazon":
+            bucket = bucket_on("moto")
+            cloud = Amazon(sandbox, bucket, tmp_path, proxy=proxy_to(bucket.server))
+        elif name == "google":
+            cloud = Google(sandbox, bucket_on("gcs-xml"), tmp_path, outside=outside)
+        else:
+            cloud = Azure(sandbox, bucket_on("azure"), tmp_path, outside=outside)
+        made.append(cloud)
+        return cloud.deploy()
+
+    yield deploy
+    for cloud in made:
+        cloud.close()

@@ -1,0 +1,192 @@
+"""What the caller gives: places, addresses, variables and command lines."""
+
+# ruff: noqa: PT017 - an error is one of two good ends, and what it says is checked
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from betfair_session.arguments import https_base
+from betfair_session.betfair.answers import Endpoint
+from betfair_session.cli.parser import parse
+from betfair_session.dotenv import parse_dotenv
+from betfair_session.environment import Environment
+from betfair_session.exceptions import ConfigurationError
+from betfair_session.storage import open_store
+from betfair_session.storage.contract import TokenStore
+from betfair_session.storage.location import check_key, redact, scheme_of
+
+from .feed import Feed
+
+PLANTED = "PLANTED9"
+
+# Opening any other may connect to a server.
+_LOCAL = frozenset(
+    ("file", "local", "memory", "data", "dir", "simplecache", "filecache", "blockcache", "unknown")
+)
+_CLOUDS = frozenset(
+    (
+        "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "obstore+s3", "obstore+gs", "obstore+az",
+        "obstore+abfs", "obstore+file",
+    )
+)  # fmt: skip
+
+
+def key(data: bytes) -> None:
+    """A key is refused, or it names one object below the store."""
+    text = Feed(data).text()
+    try:
+        checked = check_key(text)
+    except ConfigurationError as error:
+        assert str(error).isprintable()
+        return
+    parts = re.split(r"[/\\]", checked)
+    assert checked == text
+    assert not {"", ".", ".."} & set(parts)
+    assert not checked.endswith(".login")
+
+
+def address(data: bytes) -> None:
+    """A store's URL is shown without the password that every parser sees in it."""
+    feed = Feed(data)
+    shape, cut = feed.byte(), feed.byte()
+    text = feed.text()
+    cut %= len(text) + 1
+    password = text[:cut] + PLANTED + text[cut:]
+    url = (
+        f"sftp://user:{password}@host/path",
+        f"simplecache::sftp://user:{password}@host/path",
+        f"ftp://host/path?{password}",
+        f"smb://domain;user:{password}@host:445/share",
+    )[shape % 4]
+    _ = scheme_of(text), redact(text)
+    assert PLANTED not in redact(url) or not _is_secret_in(url)
+    base = _base(text)
+    if base is not None:
+        assert urlsplit(base).scheme == "https"
+        assert Endpoint("login", base).host == urlsplit(base).netloc
+        assert base.endswith("/")
+        assert not base[:-1].endswith("/")
+
+
+def _is_secret_in(url: str) -> bool:
+    """Tell whether the standard parser sees the planted text in a password or query."""
+    try:
+        parts = urlsplit(url.rsplit("::", maxsplit=1)[-1])
+    except ValueError:
+        return True  # nobody knows what is what
+    return PLANTED in f"{parts.password}{parts.query}"
+
+
+def _base(text: str) -> str | None:
+    for url in (text, f"https://{text}"):
+        try:
+            return https_base(url, name="identity_url")
+        except ConfigurationError as error:  # noqa: PERF203 - there are two
+            assert str(error).isprintable()
+    return None
+
+
+def store(data: bytes) -> None:
+    """A store is opened, without a server, or refused: whatever its URL and options are."""
+    first, _, rest = data.partition(b"\n")
+    url = first.decode("utf-8", "surrogateescape")
+    chain = url.lower().split("::")
+    schemes = {part.partition("://")[0] for part in chain if "://" in part} | {*chain[:-1]}
+    # fsspec opens a chain at once, and a cloud's driver looks for credentials then.
+    if not schemes <= (_LOCAL if len(chain) > 1 else _LOCAL | _CLOUDS):
+        return
+    options = _options(rest)
+    try:
+        opened = open_store(url, options)
+    except ConfigurationError as error:
+        assert PLANTED not in str(error)
+        return
+    assert isinstance(opened, TokenStore)
+    opened.close()
+
+
+def _options(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def dotenv(data: bytes) -> None:
+    """A .env file is read or refused by the line, and its variables work or are refused."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    found = parse_dotenv(text)
+    if isinstance(found, int):
+        assert 1 <= found <= text.count("\n") + 1
+        return
+    environment(found)
+
+
+def variables(data: bytes) -> None:
+    r"""Variables of any content work or are refused: one a line, a value may hold `\\n`."""
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    pairs = (line.partition("=")[::2] for line in lines)
+    environment({name: value.replace("\\n", "\n") for name, value in pairs if name})
+
+
+def environment(values: dict[str, str]) -> None:
+    """See what the library makes of them."""
+    planted = not any(PLANTED in text for item in values.items() for text in item)
+    if planted:
+        values = {**values, "BETFAIR_PASSWORD": PLANTED + values.get("BETFAIR_PASSWORD", "")}
+    try:
+        found = Environment(values, dotenv=None)
+        found.manager(found.client()).close()
+        found.place()
+    except ConfigurationError as error:
+        assert not (planted and PLANTED in str(error))
+
+
+def command_line(data: bytes) -> None:
+    """A command line is understood or refused; `--help` and `--version` end it."""
+    arguments = data.decode("utf-8", "surrogateescape").split("\n")
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            chosen = parse(arguments)
+        except ConfigurationError as error:
+            assert str(error)
+        except SystemExit as end:
+            assert end.code in {0, None}
+        else:
+            assert callable(chosen.run)
+
+
+def stretched(data: bytes) -> None:
+    """Long input takes no longer than in proportion: a start, and one part many times over."""
+    feed = Feed(data)
+    kind, times = feed.byte(), (1, 200, 2000)[feed.byte() % 3]
+    start, _, part = feed.rest()[:64].partition(b"\xff")
+    content = (start + part * times)[:20_000]
+    _STRETCHED[kind % len(_STRETCHED)](content)
+
+
+def _shown(content: bytes) -> None:
+    from betfair_session.betfair.answers import Answer
+    from betfair_session.storage.verdict import clean
+
+    clean(content.decode("utf-8", "replace"))
+    Answer(200, content).excerpt()
+
+
+def _location(content: bytes) -> None:
+    text = content.decode("utf-8", "replace")
+    redact(text)
+    _base(text)
+
+
+_STRETCHED = (_shown, dotenv, _location)

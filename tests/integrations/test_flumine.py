@@ -1,0 +1,208 @@
+"""The real flumine, unchanged, with our APIClient: against the sandbox, over real TLS.
+
+flumine needs a `requests` older than what some of the other tests' packages need, so that it has an
+environment of its own, with the extra `test-flumine`. Elsewhere this is skipped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import betfairlightweight
+import pytest
+
+from betfair_session import IdentityClient, SessionManager
+from betfair_session.betfair.jurisdictions import JURISDICTIONS
+from betfair_session.integrations.betfairlightweight import APIClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from betfair_session.sandbox import Sandbox
+
+    Bot = Callable[..., APIClient]
+
+flumine = pytest.importorskip("flumine", reason="its environment is another one: test-flumine")
+BetfairClient = flumine.clients.BetfairClient
+BetfairMarketStream = flumine.streams.betfairmarketstream.BetfairMarketStream
+keep_alive = flumine.worker.keep_alive
+
+SECONDS = 60
+SHORTEST = timedelta(minutes=20)  # of the sessions whose length Betfair tells
+
+
+class Strategy(flumine.BaseStrategy):  # type: ignore[name-defined] # only known when it runs
+    """Watches markets and does nothing."""
+
+
+@contextmanager
+def running(client: Any, *strategies: Strategy) -> Iterator[None]:  # noqa: ANN401
+    """Run flumine until the end of the block, and wait until it has stopped.
+
+    The block has to wait for a keepAlive: flumine cannot stop a worker that has hardly begun.
+    """
+    framework = flumine.Flumine(client=client)
+    for strategy in strategies:
+        framework.add_strategy(strategy)
+    thread = threading.Thread(target=framework.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        framework.handler_queue.put(flumine.events.events.TerminationEvent(framework))
+        thread.join(SECONDS)
+    assert not thread.is_alive()
+    assert [each.is_alive() for each in framework._workers if each.function is keep_alive] == [
+        False
+    ]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once something is so."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def streams(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
+    """Return the token that each subscribed stream has shown, and what came of it."""
+    return [
+        (entry.token, entry.outcome)
+        for entry in sandbox.journal("stream")
+        if len(entry.operations) == 2
+    ]
+
+
+def test_a_run_keeps_the_session_alive_and_a_stop_leaves_it_to_the_fleet(
+    sandbox: Sandbox, bot: Bot
+) -> None:
+    """Its own worker keeps alive, and its streams reconnect with the token of a new session."""
+    trading = bot(keep_alive_every=timedelta(seconds=0.6))
+    # Without the workers that flumine cannot stop while they sleep, four seconds each.
+    client = BetfairClient(trading, market_recording_mode=True)
+    strategy = Strategy(streams=[BetfairMarketStream(market_filter={"eventTypeIds": ["7"]})])
+    with running(client, strategy):
+        until(lambda: len(streams(sandbox)) == 2)
+        before = sandbox.counts()["keepAlive"]
+        until(lambda: sandbox.counts()["keepAlive"] >= before + 3)
+        old = trading.session_token
+        assert streams(sandbox) == [(old, "SUCCESS")] * 2
+        sandbox.expire_all()
+        sandbox.close_streams()
+        until(lambda: len(streams(sandbox)) == 4)
+        new = trading.session_token
+    assert client.account_details.currency_code == "GBP"
+    assert old != new
+    assert streams(sandbox)[2:] == [(new, "SUCCESS")] * 2
+    assert [session.token for session in sandbox.sessions()] == [new]
+    counts = sandbox.counts()
+    assert (counts["certlogin"], "logout" in counts) == (2, False)
+
+
+def test_a_stop_ends_the_session_when_that_is_wanted(sandbox: Sandbox, bot: Bot) -> None:
+    """For a bot that shares it with nobody."""
+    trading = bot(end_session_on_logout=True, keep_alive_every=timedelta(seconds=0.6))
+    client = BetfairClient(trading, market_recording_mode=True, order_stream=False)
+    with running(client):
+        until(lambda: "keepAlive" in sandbox.counts())
+        assert len(sandbox.sessions()) == 1
+    assert sandbox.sessions() == []
+    assert sandbox.counts()["logout"] == 1
+
+
+def test_its_handlers_catch_our_errors(
+    sandbox: Sandbox, bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They log them, and the framework goes on."""
+    client = BetfairClient(bot())
+    sandbox.login_status("SUSPENDED", times=1)
+    assert client.login() is None
+    sandbox.fault("keepAlive", "blocked", times=None)
+    assert client.keep_alive() is None
+    client.update_account_details()
+    assert client.account_details is None
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "BetfairClient `login` error",
+        "BetfairClient `keep_alive` error",
+        "BetfairClient `account.get_account_details` error",
+        "BetfairClient `account.get_account_funds` error",
+    ]
+    assert sandbox.counts()["certlogin"] == 1
+    assert sandbox.password not in caplog.text
+
+
+def longest_gap(trading: Any, due: float) -> timedelta:  # noqa: ANN401 - the original, too
+    """Return the longest time between two keepAlives of a flumine run.
+
+    Args:
+        trading: an APIClient.
+        due: seconds after a keepAlive from which on it says that the next is due.
+
+    Returns:
+        That time and the interval at which flumine's worker, its real one, looks.
+    """
+    framework = flumine.Flumine(client=BetfairClient(trading))
+    framework._add_default_workers()
+    (found,) = [each for each in framework._workers if each.function is keep_alive]
+    return timedelta(seconds=due + found.interval)
+
+
+@pytest.mark.parametrize("name", JURISDICTIONS)
+def test_the_worker_is_in_time_for_every_jurisdiction(name: str, tmp_path: Path) -> None:
+    """A keepAlive comes well before a session's end, and never twice in 15 minutes."""
+    manager = SessionManager(IdentityClient("key", jurisdiction=name), "user", "password")
+    trading = APIClient(manager.session(tmp_path, "session.token"))
+    length = JURISDICTIONS[name].session_length or SHORTEST
+    assert timedelta(seconds=trading._keep_alive_every) >= timedelta(minutes=15)
+    assert longest_gap(trading, trading._keep_alive_every) <= length * 7 / 8
+
+
+@pytest.mark.parametrize("name", ["italy", "spain"])
+def test_with_the_original_client_it_is_too_late_where_sessions_are_short(name: str) -> None:
+    """That is what the figures above are held against."""
+    trading = betfairlightweight.APIClient("user", "password", app_key="key", locale=name)
+    assert longest_gap(trading, trading.session_timeout / 2) >= SHORTEST
+
+
+@pytest.mark.parametrize("phase", [0.1, 75.0, 149.9])
+def test_an_italian_session_lives_through_hours_of_looks(
+    sandbox: Sandbox, bot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: float
+) -> None:
+    """Flumine's own worker function, at its own interval; the clocks are turned, on both sides."""
+    client = IdentityClient(
+        sandbox.app_key,
+        sandbox.certificate,
+        "italy",
+        identity_url=sandbox.identity_url,
+        identity_cert_url=sandbox.identity_cert_url,
+        verify=sandbox.ca_bundle,
+    )
+    manager = SessionManager(client, sandbox.username, sandbox.password)
+    trading = bot(manager.session(tmp_path, "session.token"))
+    now = 0.0
+
+    def turn(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        sandbox.advance(seconds)
+
+    monkeypatch.setattr("betfair_session.process.clocks.steady", lambda: now)
+    monkeypatch.setattr("betfair_session.process.clocks.wall", lambda: 1e9 + now)
+    sandbox.configure(session_seconds=20 * 60)
+    framework = flumine.Flumine(client=BetfairClient(trading, order_stream=False))
+    interval = longest_gap(trading, 0).total_seconds()
+    framework.clients.login()
+    turn(phase)
+    hours = 3
+    for _ in range(int(hours * 3600 / interval)):
+        keep_alive({}, framework)
+        turn(interval)
+    assert sandbox.counts()["certlogin"] == 1
+    assert len(sandbox.sessions()) == 1
+    assert hours * 3 <= sandbox.counts()["keepAlive"] <= hours * 4 + 1
