@@ -11,7 +11,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -676,9 +675,7 @@ def test_no_bet_is_sent_again_after_a_sleep(
     def sleep(_seconds: float) -> None:
         asleep[clock] += 600
 
-    monkeypatch.setattr(
-        exchange_module, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
-    )
+    monkeypatch.setattr(clocks, "pause", sleep)
     sandbox.fault("betting", "lost")
     with pytest.raises(ExchangeError) as caught:
         exchange.call("placeOrders", BET)

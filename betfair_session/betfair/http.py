@@ -103,7 +103,7 @@ class Transport:
                 passing = is_passing(answer.status_code)
                 if attempt == attempts or not passing or time.monotonic() + pause >= end:
                     break
-            time.sleep(pause)
+            clocks.pause(pause)
         return answer
 
     def _once(

@@ -260,7 +260,7 @@ class _ResendingAdapter(OwnAdapter):
                 if last or not is_passing(response.status_code) or budget.left() <= pause:
                     return response
                 response.close()
-            time.sleep(pause)
+            clocks.pause(pause)
             attempt += 1
 
     def _send_once(

@@ -19,7 +19,7 @@ from betfair_session.exceptions import (
     LoginRefused,
     StoreUnavailable,
 )
-from betfair_session.process.clocks import SYSTEM_CLOCK, Clock, later, now
+from betfair_session.process.clocks import Clock, call_clock, later, now
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -97,7 +97,7 @@ class Runner:
         memory: Memory,
         deadline: float,
         seen: tuple[StoredObject | None] | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: Clock | None = None,
     ) -> None:
         """Prepare.
 
@@ -110,11 +110,11 @@ class Runner:
             memory: what this process remembers of earlier calls for this token.
             deadline: the time by `clock.mono` at which waiting ends.
             seen: the token object, if it has just been read.
-            clock: time and randomness.
+            clock: time and randomness; None for the system's.
         """
         self._account, self._store, self._key = account, store, key
         self._trust, self._reporter, self._seen = trust, reporter, seen
-        self._clock = StoreClock(clock)
+        self._clock = StoreClock(clock or call_clock())
         self._waited, self._waited_for = 0.0, ""
         self._stop: BaseException | None = None
         self.junk = self._warned = False
