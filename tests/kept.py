@@ -1,6 +1,6 @@
 """Servers that outlive a test session, for a program that forks one session for every change.
 
-benchmarks/mutation.py is that program: its first session starts them, its children inherit them.
+long/mutants/prove.py is that program: its first session starts them, its children inherit them.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ PACKAGE = Path(betfair_session.__file__).parent
 ROOMS = [
     {"exceptions"},
     {"secret", "arguments"},
-    {"tokens", "dotenv"},
+    {"tokens"},
     {"process"},
     {"events", "certificates"},
     {"betfair"},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .rules import Rules
 
-WORLDS = 3_000  # of each plan; benchmarks/explore.py walks on
+WORLDS = 3_000  # of each plan; python3 dev.py long explore walks on
 
 
 @pytest.mark.parametrize("plan", [*PAIRS, LATE_LANDING], ids=lambda plan: plan.name)

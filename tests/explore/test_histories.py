@@ -15,7 +15,7 @@ from .memory import MemoryStore, Write
 from .violation import Violation
 
 BATCHES = 10
-EACH = 1_000  # benchmarks/explore.py runs a million
+EACH = 1_000  # python3 dev.py long explore runs a million
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

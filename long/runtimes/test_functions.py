@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from examples.instances import LambdaInstance
-from examples.outside import BLOB
+from runtimes.instances import LambdaInstance
+from runtimes.outside import BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from examples.clouds import Cloud
-    from examples.instances import Instance
-    from examples.outside import Outside
+    from runtimes.clouds import Cloud
+    from runtimes.instances import Instance
+    from runtimes.outside import Outside
 
 CLOUDS = ["amazon", "google", "azure"]
 ANSWER = {"eventTypes": ["Horse Racing"]}

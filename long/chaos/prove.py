@@ -1,17 +1,15 @@
 """Chaos: real processes share tokens while everything around them is killed, frozen and replaced.
 
-    python benchmarks/chaos.py --store local --generations 10000 --keys 16
-    python benchmarks/chaos.py --store seaweed --generations 200
+    python3 dev.py long chaos --store local --generations 10000 --keys 16
+    python3 dev.py long chaos --store seaweed --generations 200
 
-Needs the project installed with its test extra. Stores: local, seaweed, moto, gcs, azure and
+Stores: local, seaweed, moto, gcs, azure and
 obstore+seaweed, each a real server on loopback. What is done to processes, sessions and objects is
-in tests/chaos/conductor.py, what is allowed then in tests/chaos/ledger.py. The tokens are spread
+in long/chaos/conductor.py, what is allowed then in long/chaos/ledger.py. The tokens are spread
 over keys, each with an account and a sandbox of its own, so that generations run side by side; the
-leases are scaled down (tests/chaos/plan.py). The seed decides what is done, but not when. Ends
+leases are scaled down (long/chaos/plan.py). The seed decides what is done, but not when. Ends
 with 1 when anything happened that must not.
 """
-
-# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
 
 from __future__ import annotations
 
@@ -22,14 +20,12 @@ import random
 import sys
 import time
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-from chaos.figures import Figures, lines  # noqa: E402 - after the path is set
-from chaos.plan import STORES, Plan  # noqa: E402
-from chaos.stage import run  # noqa: E402
+from chaos.figures import Figures, lines
+from chaos.plan import STORES, Plan
+from chaos.stage import run
 
 HEAD = (
     "| store | processes | keys | generations | calls | logins | kills | freezes | s "

@@ -18,7 +18,7 @@ from programs import scrubbed
 from servers import process
 from servers.process import HOST, free_ports, poll
 
-from examples.runtime_api import Reply, RuntimeAPI
+from runtimes.runtime_api import Reply, RuntimeAPI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

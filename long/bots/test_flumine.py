@@ -1,7 +1,7 @@
 """The real flumine, unchanged, with our APIClient: against the sandbox, over real TLS.
 
 flumine needs a `requests` older than what some of the other tests' packages need, so that it has an
-environment of its own, with the extra `test-flumine`. Elsewhere this is skipped.
+environment of its own, which `python3 dev.py long bots` makes. Elsewhere this is skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Bot = Callable[..., APIClient]
 
-flumine = pytest.importorskip("flumine", reason="its environment is another one: test-flumine")
+flumine = pytest.importorskip("flumine", reason="its environment is another one")
 BetfairClient = flumine.clients.BetfairClient
 BetfairMarketStream = flumine.streams.betfairmarketstream.BetfairMarketStream
 keep_alive = flumine.worker.keep_alive

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from examples.clouds import Amazon, Azure, Cloud, Google
-from examples.outside import Outside
+from runtimes.clouds import Amazon, Azure, Cloud, Google
+from runtimes.outside import Outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

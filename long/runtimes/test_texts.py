@@ -17,7 +17,7 @@ from programs import run
 
 from betfair_session.storage import open_store
 from betfair_session.storage.obstore import ObstoreStore
-from examples.instances import EXAMPLES
+from runtimes.instances import EXAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,15 +1,13 @@
 """Change the library in small ways, and see whether the tests notice.
 
-    python benchmarks/mutation.py            all groups, hours on two cores
-    python benchmarks/mutation.py login      one group
-    python benchmarks/mutation.py --show login
+    python3 dev.py long mutants            all groups, hours on two cores
+    python3 dev.py long mutants login      one group
+    python3 dev.py long mutants --show login
 
-Needs mutmut (3.8 was used) beside the project's test extra. Works in a copy of the checkout. Prints
+Needs mutmut (3.8 was used). Works in a copy of the checkout. Prints
 for each group how many changes were made and noticed, and with --show those that were not. The
 tests that are asked are few and quick, so what they miss others may yet notice.
 """
-
-# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MUTMUT = Path(sys.executable).with_name("mutmut")
 AT_ONCE = 2
 SLOW = "Seaweed replaced_is_told short_program one_process_wins ends_in_time frozen_server huge"
@@ -116,11 +114,11 @@ def measure(group: str, *, show: bool) -> str:
         command = [str(MUTMUT), "run", "--max-children", str(AT_ONCE)]
         # Each change is tried in a fork, which inherits the servers: see tests/kept.py.
         kept = {**os.environ, "BETFAIR_SESSION_KEEP_SERVERS": str(AT_ONCE)}
-        subprocess.run(command, cwd=work, env=kept, check=True)  # noqa: S603 - mutmut, as installed
+        subprocess.run(command, cwd=work, env=kept, check=True)
         found = verdicts(work)
         missed = [name for name, verdict in found.items() if verdict != KILLED]
         for name in missed if show else []:
-            subprocess.run([str(MUTMUT), "show", name], cwd=work, check=True)  # noqa: S603 - likewise
+            subprocess.run([str(MUTMUT), "show", name], cwd=work, check=True)
     counts = Counter(found.values())
     cells = [group, len(found), counts[KILLED], counts[SURVIVED], counts[UNTESTED]]
     cells.append(f"{100 * counts[KILLED] / len(found):.1f} %")

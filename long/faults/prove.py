@@ -1,16 +1,14 @@
 """Break every request of every way through get_session in every way, on every store.
 
-    python benchmarks/faults.py                     all stores, and Betfair
-    python benchmarks/faults.py seaweed betfair
+    python3 dev.py long faults                     all stores, and Betfair
+    python3 dev.py long faults seaweed betfair
 
-Needs the project installed with its test extra. Stores: seaweed, moto, gcs, azure and
+Stores: seaweed, moto, gcs, azure and
 obstore+seaweed, real servers on loopback behind a proxy; "betfair" is the sandbox with its own
 faults and local files. The requests of each way are recorded first; then the first is broken in
 each way, then the second, and so on; each break hits one request, or all from that one on. What
 must be so afterwards is in tests/faults/case.py and betfair.py. Ends with 1 when something was not.
 """
-
-# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
 
 from __future__ import annotations
 
@@ -22,18 +20,16 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-from chaos.plan import SERVERS  # noqa: E402 - after the path is set
-from faults import betfair  # noqa: E402
-from faults.breaking import DIALECTS, ways  # noqa: E402
-from faults.matrix import Matrix  # noqa: E402
-from storage.places import BucketPlace  # noqa: E402
+from chaos.plan import SERVERS
+from faults import betfair
+from faults.breaking import DIALECTS, ways
+from faults.matrix import Matrix
+from storage.places import BucketPlace
 
-from betfair_session.sandbox import Sandbox  # noqa: E402
+from betfair_session.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from faults.case import Case

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import load_pem_x509_certificate
 from servers.s3 import REGION, MotoServer
 
-from examples.instances import AzureInstance, CloudRunInstance, Instance, LambdaInstance
-from examples.outside import AZURE_SECRET, GOOGLE_SECRET, KEY_VAULT, Outside
+from runtimes.instances import AzureInstance, CloudRunInstance, Instance, LambdaInstance
+from runtimes.outside import AZURE_SECRET, GOOGLE_SECRET, KEY_VAULT, Outside
 
 if TYPE_CHECKING:
     from servers.objects import Bucket

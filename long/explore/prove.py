@@ -1,32 +1,26 @@
 """The long walk through the shipped login machine's worlds, and many random histories.
 
-    python benchmarks/explore.py --states 10000000
-    python benchmarks/explore.py --histories 1000000
+    python3 dev.py long explore --states 10000000
+    python3 dev.py long explore --histories 1000000
 
-Needs the project installed with its test extra. What is explored, what is checked and what the
+What is explored, what is checked and what the
 model leaves out is told in tests/explore: plans.py, checks.py and histories.py. The plans with
 three and four processes share so many worlds; those with two are walked to their end, or to a
 twentieth of that, besides. Ends with 1 when an invariant fails.
 """
 
-# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
-
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
-
-from explore.histories import run  # noqa: E402 - after the path is set
-from explore.plans import PAIRS, PLANS  # noqa: E402
-from explore.search import Count, explore  # noqa: E402
-from explore.violation import Violation  # noqa: E402
+from explore.histories import run
+from explore.plans import PAIRS, PLANS
+from explore.search import Count, explore
+from explore.violation import Violation
 
 if TYPE_CHECKING:
     from explore.rules import Rules

@@ -1,18 +1,16 @@
 """Fuzzes everything that the library takes from outside, with atheris.
 
     pip install atheris
-    nice python benchmarks/fuzz.py --seconds 3600              # all targets, one after another
-    nice python benchmarks/fuzz.py --seconds 600 lock dotenv   # these alone
+    python3 dev.py long fuzz --seconds 3600              # all targets, one after another
+    python3 dev.py long fuzz --seconds 600 lock dotenv   # these alone
 
-Needs the project installed with its test extra, and a Python that atheris has a wheel for. The
-targets are tests/fuzz/targets.py; they start from tests/fuzz/corpus and a few good inputs. A bug is
+Needs a Python that atheris has a wheel for. The
+targets are long/fuzz/targets.py; they start from long/fuzz/corpus and a few good inputs. A bug is
 an exception that a target lets through, or more than SLOW seconds of work for one input: it is
 printed with the input, and the search goes on. At the end the corpus is reduced to inputs that
-each reach something new, and kept; `pytest tests/fuzz` replays it. Ends with 1 when there was a
+each reach something new, and kept; `pytest long/fuzz` replays it. Ends with 1 when there was a
 bug.
 """
-
-# ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds
 
 from __future__ import annotations
 
@@ -26,10 +24,6 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-# Before this directory, where `fuzz` is this very file.
-sys.path.insert(0, os.path.join(os.path.dirname(_HERE), "tests"))
 
 SLOW = 3.0
 """Seconds of work for one input that count as hanging."""
@@ -89,7 +83,7 @@ def _child(target: str, bugs: Path, *arguments: str) -> int:
     again = bugs.with_name("again")
     again.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', "utf-8")
     again.chmod(0o700)
-    return subprocess.run([*command, *arguments], check=False).returncode  # noqa: S603 - itself
+    return subprocess.run([*command, *arguments], check=False).returncode
 
 
 def child(target: str, bugs: Path, arguments: list[str]) -> None:

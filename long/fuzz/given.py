@@ -8,14 +8,14 @@ import contextlib
 import io
 import json
 import re
+import tempfile
 from typing import Any
 from urllib.parse import urlsplit
 
 from betfair_session.arguments import https_base
 from betfair_session.betfair.answers import Endpoint
 from betfair_session.cli.parser import parse
-from betfair_session.dotenv import parse_dotenv
-from betfair_session.environment import Environment
+from betfair_session.environment import Environment, read_dotenv
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
@@ -121,15 +121,15 @@ def _options(text: bytes) -> dict[str, Any]:
 
 def dotenv(data: bytes) -> None:
     """A .env file is read or refused by the line, and its variables work or are refused."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    found = parse_dotenv(text)
-    if isinstance(found, int):
-        assert 1 <= found <= text.count("\n") + 1
-        return
-    environment(found)
+    with tempfile.NamedTemporaryFile(suffix=".env") as file:
+        file.write(data)
+        file.flush()
+        try:
+            found = read_dotenv(file.name)
+        except ConfigurationError as error:
+            assert PLANTED not in str(error)
+            return
+    environment(found or {})
 
 
 def variables(data: bytes) -> None:

@@ -1,24 +1,18 @@
 """A whole fleet finds its token missing or dead at once: what does it cost?
 
-    python benchmarks/stampede.py [backend ...]     writes the table into benchmarks/RESULTS.md
+    python3 dev.py long stampede [backend ...]     writes the table into benchmarks/RESULTS.md
 
 Real processes, real servers on loopback, the sandbox in Betfair's place. Each backend is measured
 with this library, the middle one of three runs by time, and once with the straightforward port
 (straightforward.py), which is hard on the machine.
 """
 
-# ruff: noqa: INP001 - it is a program, no part of a package
-
 from __future__ import annotations
 
 import argparse
 import os
 import statistics
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bench import report
 from bench.crowds import LOGIN_SECONDS, Crowds
@@ -59,7 +53,7 @@ def row(crowds: Crowds, kind: str, *, dead: bool) -> list[str]:
         theirs = crowds.run(kind, count, "straightforward", dead=dead)
         cells += [str(theirs.logins), str(theirs.unserved), str(theirs.sessions)]
         cells += [f"{theirs.seconds:.2f}", f"{theirs.seconds / alone.seconds:.1f}"]
-    print(*cells, sep=" | ", flush=True)  # noqa: T201 - it says what it does
+    print(*cells, sep=" | ", flush=True)
     return cells
 
 
@@ -68,7 +62,7 @@ def section(rows: Sequence[Sequence[str]], load: float) -> str:
     return f"""## A stampede: every process finds the token missing, or dead, at the same moment
 
 {report.machine(PACKAGES)}
-Made by `python benchmarks/stampede.py`; load average when it began: {load:.1f}.
+Made by `python3 dev.py long stampede`; load average when it began: {load:.1f}.
 
 {report.table(HEAD, rows)}
 

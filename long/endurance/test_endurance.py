@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from endurance.watch import Told, watch
 from storage.places import BucketPlace, LocalPlace
+
+from endurance.watch import Told, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import pytest
 from servers.process import HOST
 
 from betfair_session import Event, IdentityUnavailable, LoginRefused, SessionManager
-from examples.instances import EXAMPLES
+from runtimes.instances import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

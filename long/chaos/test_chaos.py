@@ -7,11 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from storage.places import BucketPlace
+
 from chaos.figures import lines
 from chaos.ledger import Ledger
 from chaos.plan import Plan
 from chaos.stage import run
-from storage.places import BucketPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

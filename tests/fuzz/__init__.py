@@ -1,1 +1,0 @@
-"""Fuzzing of everything that comes from outside; `benchmarks/fuzz.py` runs it for hours."""
