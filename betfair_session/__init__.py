@@ -12,6 +12,25 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from .exceptions import (
+    BetfairSessionError as BetfairSessionError,
+    Blocked as Blocked,
+    CertificateError as CertificateError,
+    ConfigurationError as ConfigurationError,
+    ExchangeError as ExchangeError,
+    IdentityError as IdentityError,
+    IdentityUnavailable as IdentityUnavailable,
+    LoginBrake as LoginBrake,
+    LoginRefused as LoginRefused,
+    LoginTimeout as LoginTimeout,
+    NotATokenError as NotATokenError,
+    PublishUncertain as PublishUncertain,
+    SessionRejected as SessionRejected,
+    StoreError as StoreError,
+    StoreUnavailable as StoreUnavailable,
+    StoreWriteError as StoreWriteError,
+)
+
 if TYPE_CHECKING:
     from .betfair.answers import Check as Check
     from .betfair.identity import IdentityClient as IdentityClient
@@ -19,24 +38,6 @@ if TYPE_CHECKING:
     from .certificates import Certificate as Certificate
     from .environment import Place as Place, from_env as from_env, place_from_env as place_from_env
     from .events import Event as Event
-    from .exceptions import (
-        BetfairSessionError as BetfairSessionError,
-        Blocked as Blocked,
-        CertificateError as CertificateError,
-        ConfigurationError as ConfigurationError,
-        ExchangeError as ExchangeError,
-        IdentityError as IdentityError,
-        IdentityUnavailable as IdentityUnavailable,
-        LoginBrake as LoginBrake,
-        LoginRefused as LoginRefused,
-        LoginTimeout as LoginTimeout,
-        NotATokenError as NotATokenError,
-        PublishUncertain as PublishUncertain,
-        SessionRejected as SessionRejected,
-        StoreError as StoreError,
-        StoreUnavailable as StoreUnavailable,
-        StoreWriteError as StoreWriteError,
-    )
     from .exchange.answers import session_is_invalid as session_is_invalid
     from .exchange.auth import BetfairAuth as BetfairAuth
     from .exchange.client import Exchange as Exchange
@@ -49,87 +50,30 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# A function's cold start imports what it uses, and nothing else.
-_HOMES = {
-    "exchange.auth": ["BetfairAuth"],
-    "exchange.answers": ["session_is_invalid"],
-    "certificates": ["Certificate"],
-    "environment": ["Place", "from_env", "place_from_env"],
-    "events": ["Event"],
-    "exceptions": [
-        "BetfairSessionError",
-        "Blocked",
-        "CertificateError",
-        "ConfigurationError",
-        "ExchangeError",
-        "IdentityError",
-        "IdentityUnavailable",
-        "LoginBrake",
-        "LoginRefused",
-        "LoginTimeout",
-        "NotATokenError",
-        "PublishUncertain",
-        "SessionRejected",
-        "StoreError",
-        "StoreUnavailable",
-        "StoreWriteError",
-    ],
-    "exchange.client": ["Exchange"],
-    "betfair.answers": ["Check"],
-    "betfair.identity": ["IdentityClient"],
-    "betfair.jurisdictions": ["Jurisdiction"],
-    "keepalive": ["KeepAlive", "Report"],
-    "login.settings": ["LeaseSettings"],
-    "manager": ["SessionManager"],
-    "secret": ["Secret"],
-    "session": ["Session"],
-    "storage": ["Store"],
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-# Spelled out: what is computed, no type checker knows.
-__all__ = [
-    "BetfairAuth",
-    "BetfairSessionError",
-    "Blocked",
-    "Certificate",
-    "CertificateError",
-    "Check",
-    "ConfigurationError",
-    "Event",
-    "Exchange",
-    "ExchangeError",
-    "IdentityClient",
-    "IdentityError",
-    "IdentityUnavailable",
-    "Jurisdiction",
-    "KeepAlive",
-    "LeaseSettings",
-    "LoginBrake",
-    "LoginRefused",
-    "LoginTimeout",
-    "NotATokenError",
-    "Place",
-    "PublishUncertain",
-    "Report",
-    "Secret",
-    "Session",
-    "SessionManager",
-    "SessionRejected",
-    "Store",
-    "StoreError",
-    "StoreUnavailable",
-    "StoreWriteError",
-    "from_env",
-    "place_from_env",
-    "session_is_invalid",
-]
-
-
-# What it says is shown where the program has set up logging, as with any library.
+# What is in the library's log is shown where the program has set up logging, as with any library.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-if not TYPE_CHECKING:  # else every misspelt name would seem to exist
+if not TYPE_CHECKING:  # a type checker would think that every misspelt name exists
+    # The imports above once more, made when a name is used: a cold start pays for each.
+    _HOMES = {
+        "betfair.answers": "Check",
+        "betfair.identity": "IdentityClient",
+        "betfair.jurisdictions": "Jurisdiction",
+        "certificates": "Certificate",
+        "environment": "Place from_env place_from_env",
+        "events": "Event",
+        "exchange.answers": "session_is_invalid",
+        "exchange.auth": "BetfairAuth",
+        "exchange.client": "Exchange",
+        "keepalive": "KeepAlive Report",
+        "login.settings": "LeaseSettings",
+        "manager": "SessionManager",
+        "secret": "Secret",
+        "session": "Session",
+        "storage": "Store",
+    }
+    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+    __all__ = sorted([*_HOME_OF, *exceptions.__all__])  # noqa: F821, PLE0605 - both are lists
 
     def __getattr__(name: str) -> object:
         if name == "__version__":
@@ -145,6 +89,5 @@ if not TYPE_CHECKING:  # else every misspelt name would seem to exist
         globals()[name] = value
         return value
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .exceptions import ConfigurationError
 
@@ -182,3 +182,70 @@ def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | No
             return proxies
     message = 'proxies must be a mapping, such as {"https": "http://proxy:3128"}'
     raise ConfigurationError(message, argument="proxies")
+
+
+def checked_client(client: T) -> T:
+    """Check what a caller gave as a client: its arguments are easily swapped.
+
+    Args:
+        client: the client.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not hasattr(client, "jurisdiction"):  # not by its type: a stand-in in a test is fine
+        message = "give an IdentityClient first: SessionManager(client, username, password)"
+        raise ConfigurationError(message, argument="client")
+    return client
+
+
+def checked_window(every: timedelta | None, length: timedelta | None, *, share: bool) -> float:
+    """Check a trust window.
+
+    Args:
+        every: the window, or None for none.
+        length: how long a session lives without a keepAlive; None where that is not known.
+        share: whether verifications are shared, which needs a window.
+
+    Returns:
+        The window in seconds; 0 for none.
+
+    Raises:
+        ConfigurationError: it is no time above 0 and below `length`, or missing.
+    """
+    name = "verify_every"
+    if every is None:
+        if share:
+            message = f"share_verification needs {name}, which says how long it counts"
+            raise ConfigurationError(message, argument=name)
+        return 0.0
+    if length is not None and checked_interval(every, name) >= length:
+        message = f"{name} must be shorter than a session of this jurisdiction, {length}"
+        raise ConfigurationError(message, argument=name)
+    return checked_interval(every, name).total_seconds()
+
+
+def checked_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Check storage options, and copy them with the mappings in them: a caller may change those.
+
+    Args:
+        given: the options, or None.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ConfigurationError: they are no mapping. They may hold credentials, so they are not shown.
+    """
+    if not given:
+        return {}
+    if not hasattr(given, "keys"):
+        message = 'storage_options must be a mapping, such as {"profile": "betting"}'
+        raise ConfigurationError(message, argument="storage_options")
+    return {
+        name: checked_options(value) if isinstance(value, dict) else value
+        for name, value in dict(given).items()
+    }

@@ -29,21 +29,16 @@ _log = logging.getLogger("betfair_session.keepalive")
 
 _MOST = timedelta(hours=1)
 _UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
-_RETRIES = (15.0, 30.0, 60.0)  # seconds after the first, second and every later failure in a row
-_SLICE = 5.0  # seconds; a wait stands still while the machine sleeps, so the clocks are looked at
-_BAN = 1200.0  # seconds; no failure forbids a login for longer, whatever this machine's clock says
+_RETRY_SECONDS = (15.0, 30.0, 60.0)  # after the first, second and each later failure in a row
+_SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps: then look at the clocks
+_BAN_SECONDS = 1200.0  # no failure forbids a login for longer, even if a clock says so
 
 
 def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
-    """Return how often a session needs a keepAlive: in time for one that fails to be repeated.
+    """Return how often a session needs a keepAlive, with time left to repeat one that fails.
 
-    Args:
-        jurisdiction: where the account logs in.
-
-    Returns:
-        Three quarters of the session's length, but at most an hour; 15 minutes where the length
-        is not known. An old guide of Betfair's asks for no more than one in 15 minutes, which
-        this respects everywhere.
+    Three quarters of the session's length, but at most an hour; 15 minutes where the length is not
+    known. An old guide of Betfair's asks for at most one in 15 minutes, which this respects.
     """
     length = jurisdiction.session_length
     return _UNKNOWN if length is None else min(length * 3 / 4, _MOST)
@@ -71,10 +66,9 @@ class Report(NamedTuple):
 class KeepAlive(Closable):
     """Verifies a session again and again, in a thread of its own or by the caller's scheduler.
 
-    A dead session is renewed on the way, by one login for all who share it. After a failure
-    it tries again in 15, 30, and then every 60 seconds; after a refused login not before the time
-    from which another may be tried. While the store cannot be read, the token that the handle used
-    last is kept alive, and nobody logs in.
+    A dead session is renewed by one login for all processes that share it. After a failure it
+    tries again in 15, 30, and then every 60 seconds; after a refused login, when another login is
+    allowed. While the store cannot be read, it keeps the handle's last token alive without a login.
 
         with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
             trade()
@@ -127,8 +121,8 @@ class KeepAlive(Closable):
         """Verify the session now, for a scheduler of the caller's.
 
         Returns:
-            What came of it, and when to call again. Errors are in it; none is raised, apart from
-            what a signal handler of the caller's raises meanwhile.
+            What came of it, and when to call again. It holds the error, if any: only what a signal
+            handler of the caller's raises leaves this call.
         """
         error: Exception | None = None
         try:
@@ -137,10 +131,10 @@ class KeepAlive(Closable):
             if interruption(raised):
                 raise
             error = raised
-        self._failures = 0 if error is None else self._failures + 1
         again = self._every
+        self._failures = 0 if error is None else self._failures + 1
         if error is not None:
-            again = min(_RETRIES[min(self._failures, len(_RETRIES)) - 1], self._every)
+            again = min(_RETRY_SECONDS[min(self._failures, 3) - 1], self._every)
             again = max(again, _forbidden_for(error))
             what = type(error).__name__
             if not isinstance(error, BetfairSessionError) or isinstance(error, ConfigurationError):
@@ -161,9 +155,6 @@ class KeepAlive(Closable):
     def start(self) -> Self:
         """Begin, with an attempt at once; does nothing when the thread is at work.
 
-        Returns:
-            This object.
-
         Raises:
             IdentityUnavailable: no thread can be started.
         """
@@ -174,8 +165,8 @@ class KeepAlive(Closable):
                 self._thread = start(self._run, "betfair-keepalive")
             except NoThreadError as why:
                 raise no_thread() from why
-            # Finalizers, which close urllib3's connections, run at exit from the moment that the
-            # first is made. Make one now: what is registered later, as `stop`, runs before them.
+            # Make one finalizer now: they close urllib3's connections at exit, and what is
+            # registered later, as `stop`, runs before them.
             weakref.finalize(self, bool).detach()
             atexit.register(self.stop)
         return self
@@ -183,8 +174,7 @@ class KeepAlive(Closable):
     def stop(self) -> None:
         """End the thread, after the attempt under way; the session stays alive.
 
-        That attempt may wait for another thread's. In a signal handler, where that may be the very
-        one that was interrupted, only tell the program to stop.
+        Do not call it in a signal handler: the attempt may wait for the interrupted thread.
         """
         atexit.unregister(self.stop)
         self._stopping.set()
@@ -216,7 +206,7 @@ class KeepAlive(Closable):
             left = report.again_in - clocks.passed(since)
             if left <= 0:
                 return False
-            self._stopping.wait(min(left, _SLICE))
+            self._stopping.wait(min(left, _SLICE_SECONDS))
         return True
 
 
@@ -225,4 +215,4 @@ def _forbidden_for(error: Exception) -> float:
     until: datetime | None = getattr(error, "not_before", None)
     if until is None:
         return 0.0
-    return min((until - datetime.now(timezone.utc)).total_seconds(), _BAN)
+    return min((until - datetime.now(timezone.utc)).total_seconds(), _BAN_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -12,23 +11,16 @@ from .exceptions import (
     ConfigurationError,
     IdentityUnavailable,
     LoginTimeout,
-    NotATokenError,
     StoreError,
-    StoreUnavailable,
 )
 from .login.glance import glance
 from .login.memory import Memory
 from .process import clocks
 from .process.single_flight import SingleFlight
-from .process.trust import NOTHING, Trust
+from .process.trust import Trust
 from .secret import Secret
-from .storage.contract import VersionConflict
-from .storage.location import LOCK_SUFFIX
-from .tokens import is_blank, parse_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .betfair.identity import IdentityClient
     from .login.account import Account
     from .process.trust import Held
@@ -36,8 +28,6 @@ if TYPE_CHECKING:
 
 # Looked up once: a trading loop asks before every bet.
 _wall, _steady = clocks.wall, clocks.steady
-
-_UNLOCKS = 5  # tries to change a lock that others change meanwhile
 
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
@@ -96,26 +86,18 @@ class Session:
         held = self._trust.held
         if held.since <= _wall() < held.until and _steady() < held.until_steady:
             return held.token
-        return self._fresh(held, timeout)  # apart, since a closure here would slow the line above
+        return self._token_past_window(
+            held, timeout
+        )  # apart, since a closure here would slow the line above
 
     async def atoken(self, *, timeout: float | None = None) -> str:
-        """Return a live session token as `token` does, without blocking the event loop.
-
-        Args:
-            timeout: as in `token`.
-
-        Returns:
-            The token.
-
-        Raises:
-            BetfairSessionError: as `SessionManager.get_session`.
-        """
+        """Return a live session token as `token` does, without blocking the event loop."""
         held = self._trust.held
         if held.fresh:
             return held.token
         deadline = self._account.deadline(timeout)
         found = await self._flight.ajoin(
-            lambda: self._refresh(deadline), deadline=deadline, wait=not held.usable
+            lambda: self._find_or_postpone(deadline), deadline=deadline, wait=not held.usable
         )
         return found[0].reveal() if found else held.token
 
@@ -136,38 +118,27 @@ class Session:
             BetfairSessionError: as `SessionManager.get_session`.
         """
         refused = Secret(rejected)
-        del rejected  # no traceback is to show it
+        del rejected  # no traceback may show it
         deadline = self._account.deadline(timeout)
         renewed = self._renewed(refused)
         while renewed is None:
-            found = self._flight.join(lambda: self._ask(deadline), deadline=deadline)
+            found = self._flight.join(lambda: self._ask_betfair(deadline), deadline=deadline)
             renewed = _unless_older(found, refused)
         return renewed
 
     async def arenew(self, rejected: str, *, timeout: float | None = None) -> str:
-        """Return a live token as `renew` does, without blocking the event loop.
-
-        Args:
-            rejected: as in `renew`.
-            timeout: as in `renew`.
-
-        Returns:
-            The token to use.
-
-        Raises:
-            BetfairSessionError: as `SessionManager.get_session`.
-        """
+        """Return a live token as `renew` does, without blocking the event loop."""
         refused = Secret(rejected)
-        del rejected  # no traceback is to show it
+        del rejected  # no traceback may show it
         deadline = self._account.deadline(timeout)
         renewed = self._renewed(refused)
         while renewed is None:
-            found = await self._flight.ajoin(lambda: self._ask(deadline), deadline=deadline)
+            found = await self._flight.ajoin(lambda: self._ask_betfair(deadline), deadline=deadline)
             renewed = _unless_older(found, refused)
         return renewed
 
     def verify(self, *, timeout: float | None = None) -> str:
-        """Ask Betfair now, whatever is trusted; this extends the session, or heals a dead one.
+        """Ask Betfair now, inside a trust window too; this extends the session, or heals it.
 
         Args:
             timeout: seconds that the call may take; None for the manager's `login_timeout`.
@@ -180,7 +151,7 @@ class Session:
         """
         deadline = self._account.deadline(timeout)
         while True:
-            found = self._flight.join(lambda: self._ask(deadline), deadline=deadline)
+            found = self._flight.join(lambda: self._ask_betfair(deadline), deadline=deadline)
             # What another thread found may have come from the store alone.
             if found and found[1]:
                 return found[0].reveal()
@@ -194,51 +165,23 @@ class Session:
             IdentityUnavailable: Betfair cannot be asked; the token stays.
             StoreError: the object cannot be read or removed.
         """
-        self._trust.held = NOTHING  # another's token may have taken its place, or none
-        stored = self._store.get(self._key, deadline=self._soon())
-        if stored is None:
-            return
-        where = f"{self._key!r} in {self._store.label}"
-        token = parse_token(stored.content, where=where)
-        if token is None and not is_blank(stored.content):
-            message = (
-                f"{where} holds something that is no session token, so there is nothing to log out "
-                "and it is left untouched. Is the key mistyped?"
-            )
-            raise NotATokenError(message)
-        if token is not None:
-            self._trust.forget(token)
-            began = time.monotonic()
-            self.client.logout(token)
-            self._trust.forget(token)  # another thread may have verified it meanwhile
-            self._reporter.tell("logged out", time.monotonic() - began, "the stored session")
-            self._reporter.hand_over()
-        # Another may have noticed at once and logged in: that token is not ours to remove.
-        with contextlib.suppress(VersionConflict):
-            self._store.delete(self._key, stored.version, deadline=self._soon())
-            # So that nobody waits for the token that was published there.
-            from .login.lock import withdrawn
+        from .login.ending import log_out
 
-            self._change_lock(withdrawn)
+        log_out(self._account, self._store, self._key, trust=self._trust, reporter=self._reporter)
 
     def unlock(self) -> None:
-        """Forget refusals, and a login that somebody is said to be making.
+        """Forget refusals, and a login that seems to be under way.
 
-        For a person who has mended what was refused, such as a wrong password, and does not want
-        to wait. While another process really logs in, this can cost one needless login.
+        For a person who has corrected what was refused, such as a wrong password, and does not
+        want to wait. While another process really logs in, this can cost one needless login.
 
         Raises:
             StoreError: the lock object cannot be read or written, or others write it all the time.
         """
-        from .login.lock import cleared
+        from .login.ending import unlock
 
-        for _ in range(_UNLOCKS):
-            with contextlib.suppress(VersionConflict):
-                self._change_lock(cleared)
-                self._memory.owed = None
-                return
-        message = f"the lock beside {self._key!r} in {self._store.label} changes all the time"
-        raise StoreUnavailable(message, store=self._store.label, key=self._key, reason="busy")
+        unlock(self._store, self._key, self._account.lease.store_deadline)
+        self._memory.owed = None
 
     def close(self) -> None:
         """Close the store; the handle can be used again afterwards."""
@@ -246,14 +189,6 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self._store.label!r}, {self._key!r})"
-
-    def _change_lock(self, change: Callable[[bytes], bytes | None]) -> None:
-        """Rewrite the lock object, if there is one."""
-        key = self._key + LOCK_SUFFIX
-        stored = self._store.get(key, deadline=self._soon())
-        content = None if stored is None else change(stored.content)
-        if stored is not None and content is not None:
-            self._store.put(key, content, stored.version, deadline=self._soon())
 
     def _soon(self) -> float:
         """Return when one call of the store, begun now, gives up."""
@@ -265,15 +200,15 @@ class Session:
         held = self._trust.held
         return held.token if held.fresh else None
 
-    def _fresh(self, held: Held, timeout: float | None) -> str:
+    def _token_past_window(self, held: Held, timeout: float | None) -> str:
         """Ask about the token that is held, or leave that to the thread that is doing it."""
         deadline = self._account.deadline(timeout)
         found = self._flight.join(
-            lambda: self._refresh(deadline), deadline=deadline, wait=not held.usable
+            lambda: self._find_or_postpone(deadline), deadline=deadline, wait=not held.usable
         )
         return found[0].reveal() if found else held.token
 
-    def _refresh(self, deadline: float) -> Secret:
+    def _find_or_postpone(self, deadline: float) -> Secret:
         """Find a live token, or go on with the one at hand while nobody can be asked."""
         held = self._trust.held
         try:
@@ -286,7 +221,7 @@ class Session:
     def _find(self, deadline: float) -> Secret:
         """Take the store's word for a token, where verifications are shared, or ask Betfair."""
         if not self._trust.shared:
-            return self._ask(deadline)
+            return self._ask_betfair(deadline)
         began, looked, window = time.monotonic(), clocks.now(), self._trust.window
         soon = min(self._soon(), max(deadline, began + 1.0))
         look = glance(self._store, self._key, within=window, deadline=soon)
@@ -294,12 +229,14 @@ class Session:
         # Its window may have ended since it was looked at.
         late = clocks.passed(since) >= window
         if look.token is None or late or self._trust.doubts(look.token, since):
-            return self._ask(deadline, look.seen)
+            return self._ask_betfair(deadline, look.seen)
         self._trust.verified(look.token, since)
         self._reporter.tell("trusted", time.monotonic() - began)
         return look.token
 
-    def _ask(self, deadline: float, seen: tuple[StoredObject | None] | None = None) -> Secret:
+    def _ask_betfair(
+        self, deadline: float, seen: tuple[StoredObject | None] | None = None
+    ) -> Secret:
         """Come to a token that Betfair calls alive, or keep ours alive while the store is away."""
         from .login.runner import Runner
 
@@ -310,7 +247,9 @@ class Session:
             try:
                 seen = (self._store.get(self._key, deadline=soon),)
             except BetfairSessionError as error:
-                kept = self._kept(held, deadline) if isinstance(error, StoreError) else None
+                kept = None
+                if isinstance(error, StoreError):
+                    kept = self._kept_alive_without_store(held, deadline)
                 if kept is not None:
                     self._reporter.tell("cannot tell", time.monotonic() - began, str(error))
                     self._reporter.tell("resumed", time.monotonic() - began, "without the store")
@@ -326,7 +265,7 @@ class Session:
             seen=seen,
         ).find()
 
-    def _kept(self, held: Secret, deadline: float) -> Secret | None:
+    def _kept_alive_without_store(self, held: Secret, deadline: float) -> Secret | None:
         """Keep a token alive without the store; None if it is dead, or Betfair cannot tell."""
         try:
             alive, since = self._account.keep_alive(held, deadline)

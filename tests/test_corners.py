@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-import betfair_session
 from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
     from betfair_session.secret import Secret
 
 KEY = "session.token"
-
-
-def test_dir_lists_what_has_not_been_imported_yet() -> None:
-    """For people who look around in an interpreter."""
-    assert set(betfair_session.__all__) <= set(dir(betfair_session))
 
 
 @pytest.mark.parametrize("body", [b"{", "[" * 100_000, b"\xff"])
