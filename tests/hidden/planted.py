@@ -101,6 +101,7 @@ class Planted:
             certificate=Certificate.from_pkcs12(self.p12, PASSPHRASE),
             identity_url=self.sandbox.identity_url,
             identity_cert_url=self.sandbox.identity_cert_url,
+            api_url=self.sandbox.api_url,
             verify=self.sandbox.ca_bundle,
             timeout=timeout,
         )
