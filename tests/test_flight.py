@@ -298,7 +298,7 @@ def test_a_call_that_was_interrupted_as_it_began_ends_all_the_same(
 
     def work() -> str:
         began.set()
-        call = flight._calls[os.getpid()]
+        call = next(iter(flight._calls.values()))
         flight._leave(call)  # as the interruption does
         return "nobody's"
 

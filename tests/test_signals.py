@@ -261,7 +261,7 @@ def test_a_limit_while_something_is_opened_or_read(
         "file": ("certificates.reading.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),
         "clock": (
-            "process.once.Once.get",
+            "storage.obstore.run_until",
             strike,
             lambda: open_store("obstore+s3://b").server_now(deadline=within(5)),
         ),

@@ -20,8 +20,7 @@ from betfair_session import (
     SessionManager,
 )
 from betfair_session.betfair.http import OwnSession
-from betfair_session.process.once import Once
-from betfair_session.process.threads import in_a_thread, run_until
+from betfair_session.process.threads import Once, in_a_thread, run_until
 from betfair_session.storage.loop import background_loop, run
 
 if TYPE_CHECKING:

@@ -1,28 +1,56 @@
-"""A lock that a forked child can take although another thread of its parent held it."""
+"""The one hook for forks: what belongs to this process alone begins anew in a forked child."""
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+class Forked(Protocol):
+    """What has something to do in a forked child."""
+
+    def after_fork(self) -> None:
+        """Forget the parent's locks, threads and connections; called in the child alone."""
+
+
+_known: weakref.WeakKeyDictionary[Forked, None] = weakref.WeakKeyDictionary()
+
+
+def reset_in_child(thing: Forked) -> None:
+    """Have `thing.after_fork()` called in every forked child, for as long as it lives."""
+    _known[thing] = None
+
+
+def _reset_all() -> None:
+    for thing in list(_known):
+        thing.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
+    os.register_at_fork(after_in_child=_reset_all)
+
+
 class ForkSafeLock:
-    """A lock that is new in every process: `with lock.mine(): …`."""
+    """A lock that is new in a forked child, whose parent's threads may have held it."""
 
     def __init__(self) -> None:
         """Begin unlocked."""
-        self._locks = {os.getpid(): threading.RLock()}
+        self.after_fork()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Begin unlocked again."""
+        self._lock = threading.RLock()
 
     def mine(self) -> AbstractContextManager[bool]:
         """Return this process's own lock, for a `with` statement.
 
-        Returns:
-            The interpreter's own, since no signal comes between taking that and the block; and one
-            that a signal handler can take again in the thread that has it.
+        It is the interpreter's own, since no signal comes between taking that and the block; and
+        one that a signal handler can take again in the thread that has it.
         """
-        # One atomic step of the dict, so that two threads of a child take the same lock.
-        return self._locks.setdefault(os.getpid(), threading.RLock())
+        return self._lock

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import threading
 import time
-from concurrent.futures import Future, InvalidStateError, wait as wait_for
+from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from betfair_session.exceptions import (
@@ -17,7 +16,8 @@ from betfair_session.exceptions import (
     StoreUnavailable,
 )
 
-from .threads import NoThreadError, interruption, start
+from .forks import reset_in_child
+from .threads import NoThreadError, finished, interruption, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +34,11 @@ class _Call(Future[_T]):
 
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
-        leader: which thread of which process works on it; None before it has begun.
+        leader: the thread that works on it; None before it has begun.
         over: ends when all is done that belongs to it.
     """
 
-    def __init__(self, deadline: float, leader: tuple[int, int] | None = None) -> None:
+    def __init__(self, deadline: float, leader: int | None = None) -> None:
         super().__init__()
         self.deadline = deadline
         self.leader = leader
@@ -55,11 +55,15 @@ class SingleFlight(Generic[_T]):
             afterwards: what the first caller does when the others need not wait any more. It may
                 not join a call itself.
         """
-        # By process: a forked child has the parent's call, but not the thread that works on it.
-        # One atomic step of the dict decides who leads, so that no fork can leave a lock held.
-        self._calls: dict[int, _Call[_T]] = {}
         self._afterwards = afterwards
-        self._in_it: set[tuple[int, int]] = set()
+        self.after_fork()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's call: the thread that works on it is not in the child."""
+        # One atomic step of the dict decides who leads, so that nothing is left held.
+        self._calls: dict[int, _Call[_T]] = {}
+        self._in_it: set[int] = set()
 
     def join(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -68,7 +72,7 @@ class SingleFlight(Generic[_T]):
 
         Args:
             work: what to do.
-            deadline: the `time.monotonic` at which waiting for another ends.
+            deadline: when waiting for another ends, seconds by `time.monotonic`.
             wait: False to return None in place of waiting.
 
         Returns:
@@ -83,7 +87,7 @@ class SingleFlight(Generic[_T]):
         """
         self._check_place()
         while True:
-            mine: _Call[_T] = _Call(deadline, _me())
+            mine: _Call[_T] = _Call(deadline, threading.get_ident())
             try:
                 call = self._enter(mine)
                 if call is mine:
@@ -99,7 +103,7 @@ class SingleFlight(Generic[_T]):
                     "a signal handler may not ask for the token that its own thread is getting"
                 )
                 raise ConfigurationError(message)
-            if not wait_for([call], max(deadline - time.monotonic(), 0)).done:
+            if not finished([call], deadline):
                 raise _too_slow()
             error = call.exception()
             if error is None:
@@ -113,14 +117,6 @@ class SingleFlight(Generic[_T]):
 
         The work gets a thread of its own, and goes on, for others, when the task is cancelled.
 
-        Args:
-            work: as in `join`.
-            deadline: as in `join`.
-            wait: as in `join`.
-
-        Returns:
-            As `join`.
-
         Raises:
             IdentityUnavailable: no thread can be started.
             LoginTimeout: as `join`.
@@ -129,23 +125,21 @@ class SingleFlight(Generic[_T]):
         self._check_place()
         while True:
             mine: _Call[_T] = _Call(deadline)
-            leads, left = False, None
+            leads = False
             try:
                 call = self._enter(mine)
                 leads = call is mine
                 if leads:
                     # Not the loop's own executor: that may be full of calls that wait for this one.
                     start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
-            except NoThreadError as why:
+            except BaseException as why:
                 self._leave(mine)
-                raise no_thread() from why
-            except BaseException:
-                self._leave(mine)
+                if isinstance(why, NoThreadError):
+                    raise no_thread() from why
                 raise
-            if not leads:
-                if not wait:
-                    return None
-                left = max(deadline - time.monotonic(), 0)
+            if not (leads or wait):
+                return None
+            left = None if leads else max(deadline - time.monotonic(), 0)
             if not await _done(call.over if leads else call, left):
                 raise _too_slow()
             error = call.exception()
@@ -155,15 +149,15 @@ class SingleFlight(Generic[_T]):
 
     def _enter(self, mine: _Call[_T]) -> _Call[_T]:
         """Return the call under way; mine if there is none."""
-        return self._calls.setdefault(os.getpid(), mine)
+        return self._calls.setdefault(0, mine)
 
     def _check_place(self) -> None:
-        if _me() in self._in_it:
+        if threading.get_ident() in self._in_it:
             message = "a hook may not ask for the token whose call it is told of"
             raise ConfigurationError(message)
 
     def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:
-        call.leader = _me()
+        me = call.leader = threading.get_ident()
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - result() raises it
@@ -172,7 +166,6 @@ class SingleFlight(Generic[_T]):
             self._forget(call)
             with contextlib.suppress(InvalidStateError):  # whoever began it was interrupted
                 call.set_result(result)
-        me = _me()
         try:
             self._in_it.add(me)
             self._afterwards()
@@ -187,13 +180,8 @@ class SingleFlight(Generic[_T]):
             call.set_exception(error or KeyboardInterrupt())
 
     def _forget(self, call: _Call[_T]) -> None:
-        if self._calls.get(os.getpid()) is call:
-            del self._calls[os.getpid()]
-
-
-def _me() -> tuple[int, int]:
-    """Name this thread; a forked child has another's number."""
-    return os.getpid(), threading.get_ident()
+        if self._calls.get(0) is call:
+            del self._calls[0]
 
 
 def _share(error: BaseException, its_deadline: float, deadline: float) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import copy_context
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .forks import reset_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from types import FrameType
 
 _T = TypeVar("_T")
@@ -21,6 +22,10 @@ _VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
 
 class OverrunError(TimeoutError):
     """The work did not end in time; it goes on, unobserved, in its own thread."""
+
+
+class OutOfTime(TimeoutError):
+    """The time was over before anything was sent."""
 
 
 class NoThreadError(OSError):
@@ -70,17 +75,34 @@ def is_ending(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "shutdown" in str(error)
 
 
-def fill(future: Future[_T], work: Callable[[], _T]) -> None:
-    """Do `work`, and put what it returns or raises into a future.
+def begin(work: Callable[[], _T]) -> Future[_T]:
+    """Do `work` in a thread of its own.
 
     Args:
-        future: not done yet.
-        work: what to do.
+        work: what to do; it must bear being abandoned.
+
+    Returns:
+        What holds its outcome when it is done; it cannot be cancelled.
+
+    Raises:
+        NoThreadError: it was not begun.
     """
-    try:
-        future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-        future.set_exception(error)
+    future: Future[_T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def fill() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            future.set_exception(error)
+
+    start(fill)
+    return future
+
+
+def finished(futures: Collection[Future[Any]], deadline: float) -> bool:
+    """Wait until all of them are done, or until `deadline` by `time.monotonic`; tell which."""
+    return not wait(futures, max(deadline - time.monotonic(), 0)).not_done
 
 
 async def in_a_thread(work: Callable[[], _T]) -> _T:
@@ -98,10 +120,7 @@ async def in_a_thread(work: Callable[[], _T]) -> _T:
     """
     import asyncio
 
-    future: Future[_T] = Future()
-    future.set_running_or_notify_cancel()  # a cancelled task leaves it to the thread
-    start(partial(fill, future, work))
-    return await asyncio.wrap_future(future)
+    return await asyncio.wrap_future(begin(work))
 
 
 def run_until(deadline: float, work: Callable[[], _T]) -> _T:
@@ -122,11 +141,135 @@ def run_until(deadline: float, work: Callable[[], _T]) -> _T:
         NoThreadError: it was not begun.
         Exception: whatever `work` raised.
     """
-    future: Future[_T] = Future()
-    start(partial(fill, future, work)).join(max(deadline - time.monotonic(), 0))
-    if not future.done():
+    future = begin(work)
+    if not finished([future], deadline):
         raise OverrunError
     return future.result()
+
+
+class Once(Generic[_T]):
+    """Something that is made once in a process, by who asks first, while the others wait for it."""
+
+    _parents: object = None
+
+    def __init__(self) -> None:
+        """Start with nothing made."""
+        self._begin()
+        reset_in_child(self)
+
+    def _begin(self) -> None:
+        # The collector may run what asks again in the very thread that holds it.
+        self._lock = threading.RLock()
+        self._future: Future[_T] | None = None
+        self._former: _T | None = None
+
+    def after_fork(self) -> None:
+        """Have it made anew; what the parent made is kept, since dropping it might close it."""
+        self._parents = (self._future, self._former, self._parents)
+        self._begin()
+
+    def get(self, make: Callable[[], _T], *, deadline: float) -> _T:
+        """Return what `make` returned, in a thread of its own since it may block.
+
+        Args:
+            make: called again only after it failed.
+            deadline: until when to wait, seconds by `time.monotonic`; then the making goes on, for
+                the next caller.
+
+        Returns:
+            The one thing.
+
+        Raises:
+            OutOfTime: it is not made yet.
+            NoThreadError: there is no thread to make it in.
+            Exception: whatever `make` raised.
+        """
+        with self._lock:
+            future = self._future
+            if future is None or (future.done() and future.exception() is not None):
+                future = self._future = begin(make)
+        if not finished([future], deadline):
+            raise OutOfTime
+        return future.result()
+
+    def peek(self) -> _T | None:
+        """Return what was made, if anything."""
+        future = self._future
+        if future is None or not future.done() or future.exception() is not None:
+            return None
+        return future.result()
+
+    def renew(self, made: _T) -> _T | None:
+        """Have the next `get` make another, if `made` is still the one thing.
+
+        Args:
+            made: what `get` returned; others may be using it, so it is kept until the next time.
+
+        Returns:
+            What was kept so until now, if anything.
+        """
+        with self._lock:
+            if self.peek() is not made:
+                return None
+            former, self._former, self._future = self._former, made, None
+            return former
+
+    def take(self) -> _T | None:
+        """Return what was made and forget it; at the next call what was kept of an earlier one."""
+        with self._lock:
+            made, self._future = self.peek(), None
+            if made is None:
+                made, self._former = self._former, None
+        return made
+
+
+class Lane:
+    """Work that may hang: each piece is waited for only so long, and none is begun behind one.
+
+    So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
+    that was given up sees what came of it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with a clear lane."""
+        self.after_fork()
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Clear the lane: a fork copies no thread."""
+        self._late: set[Future[Any]] = set()
+
+    def run(self, deadline: float, work: Callable[[], _T]) -> _T:
+        """Do `work` in a thread of its own, after what was given up and still goes on.
+
+        Where no thread can be started, it is done in this one, with no end to it.
+
+        Args:
+            deadline: until when to wait for both, seconds by `time.monotonic`.
+            work: what to do; it must bear being abandoned.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            OutOfTime: the work that was given up goes on, and `work` was not begun.
+            OverrunError: it did not end in time.
+            Exception: whatever `work` raised.
+        """
+        if self._late and not finished(self._late, deadline):
+            raise OutOfTime
+        try:
+            future = begin(work)
+        except NoThreadError:
+            return work()
+        try:
+            if not finished([future], deadline):
+                raise OverrunError
+            return future.result()
+        finally:
+            if not future.done():  # out of time, or interrupted
+                self._late.add(future)
+                future.add_done_callback(self._late.discard)
 
 
 def interruption(error: BaseException) -> BaseException | None:

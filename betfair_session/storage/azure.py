@@ -1,22 +1,20 @@
 """Azure Blob Storage, through adlfs.
 
-Reading is one GET of the blob; `create` is a PUT with If-None-Match: *, `replace_if_version` one
-with If-Match: <etag>. The calls go to the blob client of
-the filesystem's own service client, where Azure's retries can be turned off for a single call;
-adlfs does not pass that on when it reads.
+`get` is one GET of the blob. `put` is one PUT, with If-None-Match: * for ABSENT and
+If-Match: <etag> for a version. The calls go to the blob client of the filesystem's own service
+client, where Azure's retries can be turned off for a single call; adlfs does not pass that on when
+it reads.
 """
 
 # ruff: noqa: SLF001 - adlfs and azure-core have no public names for the pipeline's parts
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .cloud import CONNECT_SECONDS, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, seconds_of
-from .loop import background_loop, own, run
-from .loop_driver import OPENING, LoopStore, proxy_for
+from .loop import LoopStore, background_loop, own, proxy_for, run_on_ours
 from .verdict import version_in
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ class AzureStore(LoopStore):
             transport.session._retry_connection = False
             return own(filesystem)
 
-        return run(loop, connect, deadline=time.monotonic() + OPENING)
+        return run_on_ours(connect)
 
     def _lacking(self, driver: Driver | None) -> str:
         # adlfs has made the credential itself: a chain that remembers which of them worked.
@@ -83,11 +81,11 @@ class AzureStore(LoopStore):
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
         return driver.service_client.get_blob_client(self._bucket, name)
 
-    async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         # Below the client's download_blob: that asks for a range, which an empty blob does not
         # have, and repeats a broken download three times, whatever it was told.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
-            cls=lambda *answer: answer, **self._once(driver, timeout)
+            cls=lambda *answer: answer, **self._once(driver, left)
         )
         content = bytearray()
         try:
@@ -105,12 +103,7 @@ class AzureStore(LoopStore):
         )
 
     async def _write(
-        self,
-        driver: Driver,
-        name: str,
-        content: bytes,
-        timeout: float,
-        expect: Expect,
+        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
     ) -> str:
         from azure.core import MatchConditions
 
@@ -120,26 +113,26 @@ class AzureStore(LoopStore):
             overwrite=expect is not ABSENT,
             max_concurrency=1,
             **(condition if isinstance(expect, str) else {}),
-            **self._once(driver, timeout),
+            **self._once(driver, left),
         )
         return version_in(answer["etag"])
 
-    async def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> None:
+    async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         from azure.core import MatchConditions
 
         condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
         await self._blob(driver, name).delete_blob(
-            **({} if expect is ANY else condition), **self._once(driver, timeout)
+            **({} if expect is ANY else condition), **self._once(driver, left)
         )
 
-    def _once(self, driver: Driver, timeout: float) -> dict[str, Any]:
-        """Return what keeps the client to one attempt, and that to `timeout` seconds."""
+    def _once(self, driver: Driver, left: float) -> dict[str, Any]:
+        """Return what keeps the client to one attempt, and that to `left` seconds."""
         url = driver.service_client.url
         proxy = proxy_for(url) if self._theirs is None else None
         return {
             "retry_total": 0,
-            "connection_timeout": min(CONNECT_TIMEOUT, timeout),
-            "read_timeout": timeout,
+            "connection_timeout": min(CONNECT_SECONDS, left),
+            "read_timeout": left,
             **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
         }
 

@@ -1,10 +1,10 @@
 """Google Cloud Storage, through gcsfs.
 
-Reading is one GET of the object's content; `create` is an upload with ifGenerationMatch=0,
-`replace_if_version` one with the generation that was read. The requests go out on the filesystem's
-own session with its own credentials, but not through its request method, which repeats failed ones
-for half a minute, logs a failed condition as an error, and keeps whole what it downloads. That
-also keeps clear of the look-up of the bucket's type that gcsfs's extended filesystem makes.
+`get` is one GET of the object's content. `put` is an upload, with ifGenerationMatch=0 for ABSENT
+and the generation that was read for a version. The requests go out on the filesystem's own session
+with its own credentials, but not through its request method, which repeats failed ones for half a
+minute, logs a failed condition as an error, and keeps whole what it downloads. That also keeps
+clear of the look-up of the bucket's type that gcsfs's extended filesystem makes.
 """
 
 # ruff: noqa: SLF001 - gcsfs has no public names for its session, parameters and headers
@@ -15,17 +15,15 @@ import asyncio
 import json
 import os
 import secrets
-import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from .cloud import CONNECT_SECONDS, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .faults import OWN_HEADERS
-from .loop import background_loop, own, read_start, run
-from .loop_driver import OPENING, LoopStore, proxy_for
+from .loop import LoopStore, background_loop, own, proxy_for, read_start, run_on_ours
 from .verdict import Refusal, version_in
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class GCSStore(LoopStore):
         loop = background_loop()
         options |= {"skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
-        session = run(loop, filesystem._set_session, deadline=time.monotonic() + OPENING)
+        session = run_on_ours(filesystem._set_session)
         session._retry_connection = False  # aiohttp's own second attempt
         anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
         if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
@@ -99,7 +97,7 @@ class GCSStore(LoopStore):
         driver: Driver,
         method: str,
         path: str,
-        timeout: float,
+        left: float,
         *,
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
@@ -113,7 +111,7 @@ class GCSStore(LoopStore):
         if driver.credentials.credentials is not None:
             # It may ask for a new token, and would block the loop.
             await asyncio.to_thread(driver.credentials.maybe_refresh)
-        limit = ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
+        limit = ClientTimeout(total=left, sock_connect=min(CONNECT_SECONDS, left))
         async with session.request(
             method,
             url,
@@ -141,15 +139,15 @@ class GCSStore(LoopStore):
         told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
         return None if told else proxy_for(url)
 
-    async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         try:
-            headers, content = await self._send(driver, "GET", path, timeout, alt="media")
+            headers, content = await self._send(driver, "GET", path, left, alt="media")
         except Refusal as refusal:
             # What an emulator did not say may be the bucket.
             guessed = refusal.error_code == _NO_OBJECT and _SAID not in str(refusal)
             if guessed and not self._bucket_seen:
-                await self._look_for_bucket(driver, timeout)
+                await self._look_for_bucket(driver, left)
             raise
         return StoredObject(
             content,
@@ -159,12 +157,7 @@ class GCSStore(LoopStore):
         )
 
     async def _write(
-        self,
-        driver: Driver,
-        name: str,
-        content: bytes,
-        timeout: float,
-        expect: Expect,
+        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
     ) -> str:
         boundary = secrets.token_hex(16)
         head = (
@@ -177,7 +170,7 @@ class GCSStore(LoopStore):
             driver,
             "POST",
             f"upload/storage/v1/b/{self._bucket}/o",
-            timeout,
+            left,
             headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
             data=head.encode() + content + f"\r\n--{boundary}--".encode(),
             uploadType="multipart",
@@ -188,18 +181,18 @@ class GCSStore(LoopStore):
             generation = json.loads(answer).get("generation")
         return version_in(generation)
 
-    async def _look_for_bucket(self, driver: Driver, timeout: float) -> None:
+    async def _look_for_bucket(self, driver: Driver, left: float) -> None:
         """Raise when there certainly is no bucket."""
         try:
-            await self._send(driver, "GET", f"storage/v1/b/{self._bucket}", timeout, fields="name")
+            await self._send(driver, "GET", f"storage/v1/b/{self._bucket}", left, fields="name")
         except Refusal as refusal:
             if refusal.status_code == HTTPStatus.NOT_FOUND:
                 raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchBucket", str(refusal)) from None
 
-    async def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> None:
+    async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         condition: dict[str, Any] = {} if expect is ANY else {"ifGenerationMatch": expect}
-        await self._send(driver, "DELETE", path, timeout, **condition)
+        await self._send(driver, "DELETE", path, left, **condition)
 
 
 def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.exceptions import ConfigurationError, StoreError
-from betfair_session.process.forks import ForkSafeLock
+from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.threads import run_until
 
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict
@@ -54,11 +53,12 @@ class GenericStore(TokenStore):
         self._filesystem: Any = filesystem
         self._root = root.rstrip("/")
         self._reopen = reopen
-        self._process = os.getpid()
+        self._foreign = False
         self._opening = ForkSafeLock()
         self._lock = self._shared_lock or ForkSafeLock()
         self.label = label
         _leave_at_fork(filesystem)
+        reset_in_child(self)
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read with one `cat_file`; see TokenStore.get."""
@@ -126,8 +126,8 @@ class GenericStore(TokenStore):
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         operation = Operation(verb, self.label, key, single=False)
-        if self._process != os.getpid():
-            attempt(self._after_fork, operation)
+        if self._foreign:
+            raise self._made_before_the_fork()
         lock = self._lock
         try:
             return attempt(lambda: run_until(deadline, work), operation)
@@ -156,16 +156,17 @@ class GenericStore(TokenStore):
         if self._reopen:
             self._filesystem = None
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """Have the filesystem opened anew: fsspec's event loop does not survive a fork."""
-        if self._reopen is None:
-            message = (
-                f"the filesystem given for {self.label} was made before this process was forked; "
-                "make it in the process that uses it, or give a URL instead"
-            )
-            raise ConfigurationError(message)
+        self._parents = self._filesystem  # dropping it here might close the parent's connections
+        self._foreign = self._reopen is None
         self._renew()
-        self._process = os.getpid()
+
+    def _made_before_the_fork(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"the filesystem given for {self.label} was made before this process was forked; "
+            "make it in the process that uses it, or give a URL instead"
+        )
 
 
 class MemoryStore(GenericStore):

@@ -27,7 +27,7 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.process.once import Lane, OutOfTime
+from betfair_session.process.threads import Lane, OutOfTime
 
 from . import local_files as files
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict

@@ -1,89 +1,108 @@
-"""Calls into asynchronous drivers from any thread: one event loop, and deadlines that hold.
+"""Stores on asynchronous drivers: one event loop for all threads, and deadlines that hold.
 
-A driver's own blocking calls cannot be bounded: fsspec's `sync` can return at its time-out and let
-the request go on. Here a call that ran out of time is cancelled, so that no write is sent later.
+fsspec's own `sync` returns at its time-out and lets the request go on. Here a call that ran out of
+time is cancelled, so that no write is sent later. fsspec's own loop would not do: it looks up names
+in an executor that takes no work once the main thread has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import os
 import selectors
+import threading
 import time
 import weakref
 from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.once import Once, OutOfTime
-from betfair_session.process.threads import fill, start
+from betfair_session.process.forks import reset_in_child
+from betfair_session.process.threads import Once, OutOfTime, begin, finished, start
+
+from .cloud import CloudStore, Driver
+from .location import redact
+from .verdict import NoCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Coroutine, Mapping
+    from concurrent.futures import Future
+
+    from .cloud import Soon
 
 T = TypeVar("T")
 
-_GRACE = 0.25
-_CLOSING = 2.0
+_GRACE_SECONDS = 0.25
+_CLOSING_SECONDS = 2.0
 
-
-_loops: dict[int, Once[asyncio.AbstractEventLoop]] = {}
-# fsspec's, as a rule; a forked child has no thread that runs them.
-_others: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
-
-
-def leave_at_fork(loop: asyncio.AbstractEventLoop) -> None:
-    """Have forked children leave the connections alone that the parent has on somebody's loop."""
-    _others.add(loop)
-
-
-def _leave_parents_loops() -> None:
-    """In a forked child: cut the copies of the parent's event loops off from its connections.
-
-    Both processes share the connections, and an epoll object that knows them. When the child
-    drops its copies, at its exit at the latest, asyncio would end the parent's TLS and SSH sessions
-    and unregister its sockets, and the parent would wait for answers in vain.
-    """
-    ours = [once.peek() for once in _loops.values()]
-    for loop in [*ours, *_others]:
-        selector = getattr(loop, "_selector", None)
-        if loop is None or selector is None:
-            continue
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for key in selector.get_map().values():
-            os.dup2(nowhere, key.fd, inheritable=False)
-        os.close(nowhere)
-        selector.close()
-        loop._selector = selectors.DefaultSelector()  # type: ignore[attr-defined] # noqa: SLF001 - there is no public way
-        loop.set_exception_handler(lambda _loop, _context: None)  # nothing here is ours to close
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
-    os.register_at_fork(after_in_child=_leave_parents_loops)
+_OPENING_SECONDS = 60.0
+"""For a driver to be opened, or closed again, at most; a call's own deadline ends first."""
 
 
 class DaemonExecutor(ThreadPoolExecutor):
-    """Does what blocks (the drivers look up names so) in threads that keep no process alive.
+    """Does what blocks, such as looking up names, in threads that keep no process alive.
 
     The usual executor takes no work once the main thread has ended, while others may go on for
     days. asyncio wants one of its kind.
     """
 
-    def submit(
-        self, work: Callable[..., T], /, *args: object, **options: object
-    ) -> concurrent.futures.Future[T]:
+    def submit(self, work: Callable[..., T], /, *args: object, **options: object) -> Future[T]:
         """Begin at once, in a thread of its own."""
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        future.set_running_or_notify_cancel()  # nobody cancels it from here on
-        start(partial(fill, future, partial(work, *args, **options)))
-        return future
+        return begin(partial(work, *args, **options))
 
 
-def _start_loop() -> asyncio.AbstractEventLoop:
+class _Loops:
+    """This process's event loop, and others' loops that have connections."""
+
+    def __init__(self) -> None:
+        self.others: weakref.WeakSet[AbstractEventLoop] = weakref.WeakSet()
+        self._parents: list[AbstractEventLoop] = []
+        self._begin()
+        reset_in_child(self)
+
+    def _begin(self) -> None:
+        self.ours: AbstractEventLoop | None = None
+        self._lock = threading.RLock()
+
+    def get(self) -> AbstractEventLoop:
+        """Return the loop for the drivers that we open, running in a thread of this process."""
+        with self._lock:
+            if self.ours is None:
+                self.ours = _start_loop()
+            return self.ours
+
+    def after_fork(self) -> None:
+        """Cut the copies of the parent's event loops off from its connections.
+
+        Both processes share the connections, and an epoll object that knows them. When the child
+        drops its copies, at its exit at the latest, asyncio would end the parent's TLS and SSH
+        sessions and unregister its sockets, and the parent would wait for answers in vain.
+        """
+        if self.ours:
+            self._parents.append(self.ours)  # dropping it would warn that it was not closed
+        self._begin()
+        for loop in [*self._parents, *self.others]:
+            _cut_off(loop)
+
+
+def _cut_off(loop: Any) -> None:  # noqa: ANN401 - a loop's selector has no public name
+    selector = getattr(loop, "_selector", None)
+    if selector is None:  # it is not asyncio's own
+        return
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for key in selector.get_map().values():
+        os.dup2(nowhere, key.fd, inheritable=False)
+    os.close(nowhere)
+    selector.close()
+    loop._selector = selectors.DefaultSelector()  # noqa: SLF001 - there is no public way
+    loop.set_exception_handler(lambda _loop, _context: None)  # nothing here is ours to close
+
+
+def _start_loop() -> AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_default_executor(DaemonExecutor())
     try:
@@ -95,17 +114,24 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def background_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop for the drivers that we open, running in a thread of this process."""
-    # A forked child has its parent's loop, but not the thread that ran it.
-    return _loops.setdefault(os.getpid(), Once()).get(_start_loop, deadline=time.monotonic() + 60)
+_loops = _Loops()
+background_loop = _loops.get
+leave_at_fork = _loops.others.add
+"""Have forked children leave the connections alone that the parent has on somebody's loop."""
+
+
+def _inside(loop: AbstractEventLoop) -> bool:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop() is loop
+    return False
 
 
 def run(
-    loop: asyncio.AbstractEventLoop,
+    loop: AbstractEventLoop,
     work: Callable[[], Coroutine[Any, Any, T]],
     *,
     deadline: float,
+    under_way: set[Future[Any]] | None = None,
 ) -> T:
     """Run a coroutine on a loop that runs in another thread, until `deadline` at most.
 
@@ -115,6 +141,7 @@ def run(
         loop: the running loop that the driver belongs to.
         work: makes the coroutine.
         deadline: when the coroutine is cancelled, seconds by `time.monotonic`.
+        under_way: holds the call until it ends.
 
     Returns:
         What the coroutine returns.
@@ -125,10 +152,9 @@ def run(
             time ran out on the way.
         ConfigurationError: called from inside the loop, which would wait for itself.
     """
-    with suppress(RuntimeError):
-        if asyncio.get_running_loop() is loop:
-            message = "a store cannot be used from inside its own driver's event loop"
-            raise ConfigurationError(message)
+    if _inside(loop):
+        message = "a store cannot be used from inside its own driver's event loop"
+        raise ConfigurationError(message)
 
     async def bounded() -> T:
         # The loop may have been blocked until after we gave up.
@@ -138,48 +164,44 @@ def run(
         return await asyncio.wait_for(work(), left)
 
     future = asyncio.run_coroutine_threadsafe(bounded(), loop)
+    if under_way is not None:
+        under_way.add(future)
+        future.add_done_callback(under_way.discard)
     try:
         # Whatever blocks the loop, such as a slow look-up of credentials, stops its clock as well.
-        return future.result(max(deadline - time.monotonic(), 0) + _GRACE)
+        return future.result(max(deadline - time.monotonic(), 0) + _GRACE_SECONDS)
     finally:
         future.cancel()
 
 
-def release(processes: dict[int, Once[T]], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Close this process's drivers, those that are open: on `close`, by the collector, or at exit.
+def run_on_ours(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Open or close a driver on our loop."""
+    return run(background_loop(), work, deadline=time.monotonic() + _OPENING_SECONDS)
+
+
+def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    """Close the drivers that are open: on `close`, by the collector, or at exit.
 
     Args:
-        processes: the drivers by process; a parent's is not this one's to close.
+        once: what opened them.
         shut: makes the coroutine that closes one.
     """
-    once, loops = processes.get(os.getpid()), _loops.get(os.getpid())
-    # Looked at without a lock: the collector may run in a thread that starts the loop, or that the
-    # starting one waits for.
-    loop = None if loops is None else loops.peek()
-    while once is not None and (driver := once.take()) is not None:
+    # Looked at without a lock: the collector may run in a thread that starts the loop.
+    loop = _loops.ours
+    while (driver := once.take()) is not None:
         if loop is None:  # without a loop nothing was opened on one
             continue
-        try:
-            inside = asyncio.get_running_loop() is loop
-        except RuntimeError:
-            inside = False
         future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
-        if not inside:  # the collector may run in the loop's own thread
+        if not _inside(loop):  # the collector may run in the loop's own thread
             with suppress(Exception):  # there is nothing to lose, nor anyone to tell
-                future.result(_CLOSING)
+                future.result(_CLOSING_SECONDS)
 
 
 def own(filesystem: T) -> T:
-    """Take over from a driver the duty to close what it opened.
+    """Take over from a driver the duty to close what it opened, and return it.
 
     The drivers' own finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a
     forked child does not have (adlfs: without end), or give up after a tenth of a second.
-
-    Args:
-        filesystem: a filesystem of ours; it is closed by `LoopStore._shut` from now on.
-
-    Returns:
-        The filesystem.
     """
     # `_registry` is private; without it the drivers' finalizers run as well, as they always did.
     for finalizer in list(getattr(weakref.finalize, "_registry", ())):
@@ -198,3 +220,98 @@ async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driv
             break
         parts += part
     return bytes(parts)
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, as requests finds it.
+
+    aiohttp finds it by `trust_env`, but then also takes what .netrc has for the store's host, and
+    refuses to send that beside the store's own authorization.
+    """
+    from requests.utils import get_environ_proxies
+
+    proxies: dict[str, str] = get_environ_proxies(url)
+    return proxies.get(url.partition("://")[0])
+
+
+class LoopStore(CloudStore):
+    """A store on one of fsspec's asynchronous drivers: ours on our loop, a caller's on its own."""
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        filesystem: Driver = None,
+        root: str | None = None,
+    ) -> None:
+        """Prepare the store; see CloudStore.
+
+        Raises:
+            ConfigurationError: as CloudStore, or the threads of this process are not real ones.
+        """
+        # Theirs run in one real thread, which an event loop would hold for ever.
+        patched = threading.get_ident.__module__.partition(".")[0]
+        if patched in {"gevent", "eventlet"}:
+            label = redact(url)
+            message = (
+                f"{label} does not work with {patched}'s patched threads, as its driver needs an "
+                f'event loop in a thread of its own; use "obstore+{label}" (pip install '
+                '"betfair-session[obstore]")'
+            )
+            raise ConfigurationError(message)
+        super().__init__(url, options, filesystem=filesystem, root=root)
+        self._under_way: set[Future[Any]] = set()
+        if filesystem is None:
+            weakref.finalize(self, release, self._ours, self._shut)
+
+    @staticmethod
+    async def _shut(driver: Driver) -> None:
+        """Give back what `_open` took."""
+
+    def _refuse(self, driver: Driver, elsewhere: str) -> NoReturn:
+        """Close a driver that found no credentials: it would not look again when there are some."""
+        run_on_ours(lambda: self._shut(driver))
+        message = f"neither the options nor {elsewhere} have any"
+        raise NoCredentials(message)
+
+    def _renew(self, driver: Driver) -> Driver:
+        former = super()._renew(driver)
+        if former is not None:
+            asyncio.run_coroutine_threadsafe(self._shut(former), background_loop())
+        return former
+
+    def close(self) -> None:
+        """Close the connections that this store opened; the next call opens new ones."""
+        finished(self._under_way.copy(), time.monotonic() + _CLOSING_SECONDS)
+        release(self._ours, self._shut)
+
+    def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+        """Send one request, in the loop that the driver belongs to, until `deadline`."""
+        loop = background_loop() if self._theirs is None else self._their_loop()
+        left = deadline - time.monotonic()
+        return run(
+            loop,
+            lambda: cast("Coroutine[Any, Any, T]", send(left)),
+            deadline=deadline,
+            under_way=self._under_way,
+        )
+
+    def _their_loop(self) -> AbstractEventLoop:
+        """Return the loop of the caller's filesystem."""
+        try:
+            loop: AbstractEventLoop | None = self._theirs.loop
+        except RuntimeError:
+            message = (
+                f"the filesystem given for {self.label} was made before this process was forked; "
+                "make it in the process that uses it, or give a URL instead"
+            )
+        else:
+            if loop is not None and loop.is_running():
+                leave_at_fork(loop)
+                return loop
+            message = (
+                f"the filesystem given for {self.label} has no event loop of its own "
+                "(asynchronous=True?); make it without that, or give a URL instead"
+            )
+        raise ConfigurationError(message)

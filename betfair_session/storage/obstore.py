@@ -1,25 +1,24 @@
 """The three clouds through obstore, whose start takes a fraction of the other drivers' time.
 
-Reading is one GET; `create` is obstore's put(mode="create"), `replace_if_version` its put with the
-etag (on Google, the generation) that was read. Its fsspec filesystem is not used: that accepts
+`get` is one GET. `put` is obstore's, with mode="create" for ABSENT and the etag (on Google, the
+generation) that was read for a version. Its fsspec filesystem is not used: that accepts
 mode="create" and overwrites.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.once import Once, OutOfTime
-from betfair_session.process.threads import interruption
+from betfair_session.process.forks import reset_in_child
+from betfair_session.process.threads import OutOfTime, interruption, run_until
 
+from .cloud import CONNECT_SECONDS, CloudStore, Driver
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, DriverStore
 from .location import is_amazon
 from .obstore_config import complete, endpoint_of, named_endpoint, translate
 from .obstore_errors import understanding
@@ -28,8 +27,8 @@ from .verdict import version_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .cloud import Soon
     from .contract import Expect
-    from .driver import Soon
 
 T = TypeVar("T")
 
@@ -47,11 +46,24 @@ _AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?")
 
 _USUAL = timedelta(seconds=5)  # for a call of the store, unless LeaseSettings say otherwise
 
-_users: set[int] = set()
-"""The process that has used obstore; a child forked from it cannot use it any more."""
+
+class _Use:
+    """Whether obstore was used in this process, or in one that it was forked from.
+
+    A child cannot use it any more: obstore's threads do not survive a fork.
+    """
+
+    here = before = False
+
+    def after_fork(self) -> None:
+        self.before |= self.here
 
 
-class ObstoreStore(DriverStore):
+_use = _Use()
+reset_in_child(_use)
+
+
+class ObstoreStore(CloudStore):
     """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore.
 
     Attributes:
@@ -132,13 +144,13 @@ class ObstoreStore(DriverStore):
         return options
 
     def _open(self) -> Driver:
-        if _users - {os.getpid()}:
+        if _use.before:
             message = (
                 "obstore does not work in a process that was forked after obstore had been used; "
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
             raise ConfigurationError(message)
-        _users.add(os.getpid())
+        _use.here = True
         named = named_endpoint(self._cloud, self._config)
         plain = str(named).startswith("http://")  # as of an emulator on this machine
         self.probe = self._cloud == "s3" and not is_amazon(named)
@@ -160,7 +172,7 @@ class ObstoreStore(DriverStore):
                 self._bucket,
                 config=self._config,
                 client_options={
-                    "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
+                    "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
                     **self._options.get("client_options", {}),
                     **({"allow_http": True} if plain else {}),
                     "timeout": timeout,
@@ -168,9 +180,8 @@ class ObstoreStore(DriverStore):
                 retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
             )
 
-    def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+    def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
         """Send one request in this very thread."""
-        del driver
         left = deadline - time.monotonic()
         if left <= 0:
             raise OutOfTime
@@ -236,7 +247,7 @@ class ObstoreStore(DriverStore):
                 return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
         try:
-            return Once[float]().get(ask, deadline=deadline)
+            return run_until(deadline, ask)
         except Exception as error:  # it is allowed not to find out
             if interruption(error):
                 raise

@@ -1,9 +1,9 @@
 """Amazon S3 and its compatibles, through s3fs.
 
-Reading is one GetObject; `create` is PutObject with If-None-Match: *, `replace_if_version` is
-PutObject with If-Match: <etag>, both atomic on Amazon S3 since November 2024. The calls go to the
-filesystem's own client, since s3fs's request method repeats failed requests and drops parameters
-that its botocore does not know, conditions among them.
+`get` is one GetObject. `put` is PutObject, with If-None-Match: * for ABSENT and If-Match: <etag>
+for a version, both atomic on Amazon S3 since November 2024. The calls go to the filesystem's own
+client, since s3fs's request method repeats failed requests and drops parameters that its botocore
+does not know, conditions among them.
 """
 
 # ruff: noqa: SLF001 - s3fs has no public names for its client's parts
@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from .cloud import CONNECT_SECONDS, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .driver import CONNECT_TIMEOUT, Driver, seconds_of
 from .location import is_amazon
-from .loop import background_loop, own, read_start, run
-from .loop_driver import OPENING, LoopStore
+from .loop import LoopStore, background_loop, own, read_start, run_on_ours
 from .verdict import NoCredentials, version_in
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ class S3Store(LoopStore):
         config = {
             "http_session_cls": OneAttempt,
             **(options.get("config_kwargs") or {}),
-            "connect_timeout": CONNECT_TIMEOUT,
+            "connect_timeout": CONNECT_SECONDS,
             "read_timeout": _READ_TIMEOUT,
             "retries": {"total_max_attempts": 1},
         }
@@ -93,7 +91,7 @@ class S3Store(LoopStore):
         filesystem = self._kind(**options)
         if filesystem.session is None:
             filesystem.session = _unattended(filesystem.kwargs)
-        client = run(loop, filesystem.set_session, deadline=time.monotonic() + OPENING)
+        client = run_on_ours(filesystem.set_session)
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore frames a body to put a checksum behind it, which other servers
             # refuse, or keep as content. Object Lock needs one; elsewhere Content-MD5 serves.
@@ -127,7 +125,8 @@ class S3Store(LoopStore):
         answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
         return answer
 
-    async def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:  # noqa: ARG002
+    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+        del left  # the call as a whole is bounded
         answer = await self._send(driver, "get_object", name)
         try:
             content = await read_start(answer["Body"], MAX_READ + 1)
@@ -141,13 +140,9 @@ class S3Store(LoopStore):
         )
 
     async def _write(
-        self,
-        driver: Driver,
-        name: str,
-        content: bytes,
-        timeout: float,  # noqa: ARG002 - the call as a whole is bounded
-        expect: Expect,
+        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
     ) -> str:
+        del left
         condition = {"IfNoneMatch": "*"} if expect is ABSENT else {"IfMatch": expect}
         condition = {} if expect is ANY else condition
         if self._digests:
@@ -156,13 +151,8 @@ class S3Store(LoopStore):
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
         return version_in(answer.get("ETag"))
 
-    async def _delete(
-        self,
-        driver: Driver,
-        name: str,
-        timeout: float,  # noqa: ARG002 - the call as a whole is bounded
-        expect: Expect,
-    ) -> None:
+    async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
+        del left
         condition = {} if expect is ANY else {"IfMatch": expect}
         await self._send(driver, "delete_object", name, **condition)
 

@@ -16,7 +16,7 @@ from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable
 from betfair_session.storage import open_store
-from betfair_session.storage.driver import DriverStore
+from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.generic import MemoryStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.obstore import ObstoreStore
@@ -332,7 +332,7 @@ def test_a_bucket_is_found_in_a_url(
 ) -> None:
     """However its scheme is written, and whatever host stands beside it."""
     store = open_store(url, options)
-    assert isinstance(store, DriverStore)
+    assert isinstance(store, CloudStore)
     assert (store._bucket, store._prefix) == (bucket, prefix)
 
 

@@ -15,7 +15,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from within import within
 
 from betfair_session import StoreUnavailable, StoreWriteError
-from betfair_session.process.once import OutOfTime
+from betfair_session.process.threads import OutOfTime
 from betfair_session.storage.contract import ABSENT, VersionConflict
 from storage.calls import failure
 from storage.contract import Basics, Concurrency, Deletions, Races, Whole

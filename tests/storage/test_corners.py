@@ -22,16 +22,14 @@ from servers.process import poll
 from within import within
 
 from betfair_session import ConfigurationError, StoreUnavailable
-from betfair_session.process import once as onces
-from betfair_session.process.once import Once, OutOfTime
-from betfair_session.process.threads import NoThreadError
+from betfair_session.process import threads as onces
+from betfair_session.process.threads import NoThreadError, Once, OutOfTime
 from betfair_session.storage import local_files, loop as loops, obstore, open_store
 from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
 from betfair_session.storage.errors import Operation, _landed
 from betfair_session.storage.faults import Sent
-from betfair_session.storage.loop import DaemonExecutor, background_loop, run
-from betfair_session.storage.loop_driver import LoopStore
+from betfair_session.storage.loop import DaemonExecutor, LoopStore, background_loop, run
 from betfair_session.storage.obstore import ObstoreStore
 from betfair_session.storage.obstore_config import endpoint_of
 from betfair_session.storage.obstore_errors import understood
@@ -238,12 +236,8 @@ def test_a_forked_child_is_cut_off_from_its_parents_connections(
     """Whatever it does with its copies, the parent's go on."""
     loop = loops._start_loop()
     other = type("Other", (), {})()  # as a loop that is not asyncio's own
-    monkeypatch.setattr(loops, "_loops", {1: Once(), os.getpid(): Once()})
-    monkeypatch.setattr(loops, "_others", [other])
-    if whose == "ours":
-        loops._loops[os.getpid()].get(lambda: loop, deadline=within(30))
-    else:
-        loops._others.append(loop)  # type: ignore[attr-defined] # in order, unlike a WeakSet
+    monkeypatch.setattr(loops._loops, "others", [other] if whose == "ours" else [other, loop])
+    monkeypatch.setattr(loops._loops, "ours", loop if whose == "ours" else None)
     mine, theirs = socket.socketpair()
     heard = threading.Event()
 
@@ -278,12 +272,11 @@ def test_a_forked_child_is_cut_off_from_its_parents_connections(
     theirs.close()
 
 
-def test_a_loop_that_was_never_made_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_was_never_made_is_not_left() -> None:
     """A fork while the parent's was being made."""
-    monkeypatch.setattr(loops, "_loops", {os.getpid(): Once()})
-    monkeypatch.setattr(loops, "_others", set())
-    loops._leave_parents_loops()
-    assert loops._loops[os.getpid()].peek() is None
+    made = loops._Loops()
+    made.after_fork()
+    assert made.ours is None
 
 
 def test_a_call_that_has_no_time_left_sends_nothing() -> None:
@@ -298,7 +291,7 @@ def test_a_call_that_has_no_time_left_sends_nothing() -> None:
     store = open_store("obstore+s3://bucket")
     assert isinstance(store, ObstoreStore)
     with pytest.raises(OutOfTime):
-        store._run(None, 0.0, lambda _left: asked.append("sent"))
+        store._run(0.0, lambda _left: asked.append("sent"))
     assert asked == []
 
 
@@ -306,7 +299,7 @@ def test_a_driver_is_given_back_from_inside_its_loop_without_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The collector may run anywhere, and the loop cannot wait for itself."""
-    monkeypatch.setattr(loops, "_CLOSING", None)  # it would be for ever
+    monkeypatch.setattr(loops, "_CLOSING_SECONDS", None)  # it would be for ever
     loop = background_loop()
     closed = threading.Event()
     once: Once[str] = Once()
@@ -317,7 +310,7 @@ def test_a_driver_is_given_back_from_inside_its_loop_without_waiting(
         closed.set()
 
     async def inside() -> None:
-        loops.release({os.getpid(): once}, shut)
+        loops.release(once, shut)
 
     asyncio.run_coroutine_threadsafe(inside(), loop).result(30)
     assert closed.wait(30)
@@ -335,10 +328,10 @@ def test_a_driver_is_given_back_whoever_is_at_the_loops(monkeypatch: pytest.Monk
         closed.set()
 
     def collect() -> None:
-        loops.release({os.getpid(): once}, shut)
+        loops.release(once, shut)
 
     collector = threading.Thread(target=collect, daemon=True)
-    with loops._loops[os.getpid()]._lock:
+    with loops._loops._lock:
         collector.start()
         collector.join(30)
         assert not collector.is_alive()
@@ -452,7 +445,7 @@ def test_an_error_that_cannot_say_anything_is_judged_all_the_same() -> None:
 
 def test_obstore_is_not_used_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its threads do not survive it, and it would wait for them without end."""
-    monkeypatch.setattr(obstore, "_users", {-1})
+    monkeypatch.setattr(obstore._use, "before", True)
     with pytest.raises(ConfigurationError, match="was forked after obstore had been used"):
         open_store("obstore+s3://bucket").get("token", deadline=within(5))
 

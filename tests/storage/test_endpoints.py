@@ -145,7 +145,7 @@ def test_credentials_that_are_nowhere_are_told_of_in_time(
     for name in [name for name in os.environ if name.startswith(("GOOGLE_", "AZURE_", "GCE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    monkeypatch.setattr("betfair_session.storage.driver._SEARCH", 0.5, raising=False)
+    monkeypatch.setattr("betfair_session.storage.cloud._SEARCH_SECONDS", 0.5, raising=False)
     done = threading.Event()
 
     def swallow(_listener: Listener, _connection: socket.socket) -> None:

@@ -6,7 +6,6 @@ import errno
 import functools
 import os
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import fsspec
@@ -425,7 +424,7 @@ def test_it_is_opened_anew_in_another_process(tmp_path: Path, plain: type[Plain]
     before = plain.opened
     for each in (store, given):
         assert isinstance(each, GenericStore)
-        each._process = -1  # as a forked child finds it
+        each.after_fork()
     for _ in range(2):
         found = store.get("token", deadline=within(5))
         assert found is not None
@@ -440,18 +439,15 @@ def test_it_is_opened_anew_in_another_process(tmp_path: Path, plain: type[Plain]
 
 
 @pytest.mark.parametrize("opened", ["by its caller", "here"])
-def test_an_event_loop_of_fsspecs_is_left_at_a_fork(
-    monkeypatch: pytest.MonkeyPatch, opened: str
-) -> None:
+def test_an_event_loop_of_fsspecs_is_left_at_a_fork(opened: str) -> None:
     """The child would end its parent's connections."""
-    monkeypatch.setattr(loops, "_others", weakref.WeakSet())
     filesystem = HTTPFileSystem(skip_instance_cache=True)
     if opened == "here":
         GenericStore(None, "", label="http", reopen=lambda: filesystem)._opened()
     else:
         open_store((filesystem, "http://host"))
     assert filesystem.loop is not None
-    assert set(loops._others) == {filesystem.loop}
+    assert filesystem.loop in loops._loops.others
 
 
 @pytest.mark.parametrize("loop", ["none", "of a parent"])
@@ -466,9 +462,9 @@ def test_a_filesystem_without_a_loop_has_nothing_to_leave(loop: str) -> None:
             if loop == "of a parent":
                 raise RuntimeError
 
-    before = set(loops._others)
+    before = set(loops._loops.others)
     _leave_at_fork(Asynchronous())
-    assert set(loops._others) == before
+    assert set(loops._loops.others) == before
 
 
 @pytest.mark.parametrize("verb", CALLS)

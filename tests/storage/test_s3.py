@@ -222,7 +222,7 @@ def test_renewed_keys_are_read(
                 assert failure("read", store, "").reason == "forbidden"
                 return
         assert isinstance(store, S3Store)
-        kept = store._processes[os.getpid()]
+        kept = store._ours
         assert store.get("token", deadline=within(TIMEOUT)) is None
     assert (kept.take(), len(proxy.requests)) == (None, 9)
 

@@ -21,7 +21,7 @@ from betfair_session.exceptions import (
     IdentityUnavailable,
 )
 from betfair_session.secret import Secret
-from betfair_session.storage.driver import DriverStore
+from betfair_session.storage.cloud import CloudStore
 
 from .findings import Finding, fine, problem, unchecked, warning
 
@@ -114,7 +114,7 @@ def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
         proxy = _proxy_for(base)
         host = Endpoint("keepAlive", base).host
         ways.append(f"{host} by {proxy}" if proxy else f"{host} directly, by NO_PROXY")
-    if isinstance(store, DriverStore):
+    if isinstance(store, CloudStore):
         driver = store.module.partition(".")[0]
         ways.append(f"{store.label} by the same variables, which {driver} goes by")
     return [fine("proxy", f"the environment names one: {'; '.join(ways)}")]

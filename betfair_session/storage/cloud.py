@@ -1,37 +1,26 @@
-"""What the object stores have in common: opening, bounding, translating and closing a driver."""
+"""What the clouds' stores have in common: opening, bounding, translating and closing a driver."""
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.once import Once
+from betfair_session.process.threads import Once
 from betfair_session.tokens import blank
 
-from .contract import ABSENT, ANY, StoredObject, TokenStore
+from .conditional import ConditionalWrite
+from .contract import ANY, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
 from .location import LOCK_SUFFIX, redact
-from .verdict import (
-    Altered,
-    NoCredentials,
-    Refusal,
-    condition_refused,
-    credentials_rejected,
-    dropped,
-    judge,
-)
+from .verdict import NoCredentials, credentials_rejected, dropped, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
     from .contract import Expect
-
-_log = logging.getLogger("betfair_session.storage")
 
 T = TypeVar("T")
 
@@ -41,11 +30,11 @@ Driver = Any
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 """A result, from a driver that blocks, or a coroutine for it."""
 
-_SEARCH = 3.0
-"""Seconds after which a search for credentials has certainly asked what is near."""
+_SEARCH_SECONDS = 3.0
+"""After which a search for credentials has certainly asked what is near."""
 
-CONNECT_TIMEOUT = 3
-"""Seconds to connect, where a driver can be told: then it knows that nothing was sent."""
+CONNECT_SECONDS = 3
+"""To connect, where a driver can be told: then it knows that nothing was sent."""
 
 
 def seconds_of(date: str | datetime | None) -> float | None:
@@ -63,7 +52,7 @@ def seconds_of(date: str | datetime | None) -> float | None:
     return date.timestamp() if date else None
 
 
-class DriverStore(TokenStore):
+class CloudStore(TokenStore):
     """A store on a driver that speaks to a cloud.
 
     A subclass says how to open its driver and how to do each thing with it in one request; an
@@ -122,7 +111,8 @@ class DriverStore(TokenStore):
         if not self._bucket:
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
-        self._processes: dict[int, Once[Driver]] = {}
+        # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
+        self._ours: Once[Driver] = Once()
 
     @staticmethod
     @abstractmethod
@@ -143,22 +133,17 @@ class DriverStore(TokenStore):
         """Open the driver by the options; it may block."""
 
     @abstractmethod
-    def _read(self, driver: Driver, name: str, timeout: float) -> Soon[StoredObject]:
-        """Read the bucket's object `name`."""
+    def _read(self, driver: Driver, name: str, left: float) -> Soon[StoredObject]:
+        """Read the bucket's object `name` within `left` seconds."""
 
     @abstractmethod
     def _write(
-        self,
-        driver: Driver,
-        name: str,
-        content: bytes,
-        timeout: float,
-        expect: Expect,
+        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
     ) -> Soon[str]:
         """Write the bucket's object `name`, if it is as expected; return the new version."""
 
     @abstractmethod
-    def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> Soon[None]:
+    def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> Soon[None]:
         """Delete the bucket's object `name`, if it is as expected."""
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
@@ -171,7 +156,7 @@ class DriverStore(TokenStore):
         again = self._theirs is None
         while True:
             try:
-                return self._run(driver, deadline, lambda left: self._read(driver, name, left))
+                return self._run(deadline, lambda left: self._read(driver, name, left))
             except Exception as error:  # noqa: PERF203 - it loops at most once
                 if judge(error, cloud=True).reason == "missing":
                     return None
@@ -185,15 +170,16 @@ class DriverStore(TokenStore):
         def work(driver: Driver, name: str, deadline: float) -> str:
             def write(expect: Expect) -> str:
                 return self._run(
-                    driver, deadline, lambda left: self._write(driver, name, content, left, expect)
+                    deadline, lambda left: self._write(driver, name, content, left, expect)
                 )
+
+            if expect is ANY:
+                return write(ANY)
 
             def look() -> StoredObject | None:
                 return self._look(driver, name, deadline)
 
-            if expect is ANY:
-                return write(ANY)
-            conditional = _Conditional(self, write, look, content, expect)
+            conditional = ConditionalWrite(self, write, look, content, expect)
             return conditional.send(lock=key.endswith(LOCK_SUFFIX))
 
         return self._call(verb_of(expect), key, work, deadline)
@@ -206,7 +192,7 @@ class DriverStore(TokenStore):
 
         def work(driver: Driver, name: str, deadline: float) -> None:
             try:
-                self._run(driver, deadline, lambda left: self._delete(driver, name, left, expect))
+                self._run(deadline, lambda left: self._delete(driver, name, left, expect))
             except Exception as error:
                 if expect is not ANY or judge(error, cloud=True).reason != "missing":
                     raise
@@ -238,26 +224,23 @@ class DriverStore(TokenStore):
 
     def _renew(self, driver: Driver) -> Driver:
         """Have our driver opened anew by the next call; return one that is used no more."""
-        return self._processes[os.getpid()].renew(driver)
+        return self._ours.renew(driver)
 
     @abstractmethod
-    def _run(self, driver: Driver, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+    def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
         """Send one request, until `deadline`; `send` takes the seconds that are left."""
 
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, opened once in each process."""
-        # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
-        once = self._processes.setdefault(os.getpid(), Once())
+        seconds = deadline - time.monotonic()
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
 
-        timeout = deadline - time.monotonic()
-
         def open_in_time() -> Driver:
-            return once.get(self._open, deadline=deadline)
+            return self._ours.get(self._open, deadline=deadline)
 
-        return attempt(lambda: self._search(open_in_time, None, timeout), operation)
+        return attempt(lambda: self._search(open_in_time, None, seconds), operation)
 
-    def _search(self, work: Callable[[], T], driver: Driver | None, timeout: float) -> T:
+    def _search(self, work: Callable[[], T], driver: Driver | None, seconds: float) -> T:
         """Do `work`; when its time ends while credentials are looked for, say that there are none.
 
         Drivers ask a metadata server last, and where there is none, packets to it may be swallowed.
@@ -265,115 +248,12 @@ class DriverStore(TokenStore):
         try:
             return work()
         except Exception as error:
-            late = timeout >= _SEARCH and judge(error, cloud=True).reason == "timeout"
+            late = seconds >= _SEARCH_SECONDS and judge(error, cloud=True).reason == "timeout"
             lacking = self._lacking(driver) if late and self._theirs is None else ""
             if not lacking:
                 raise
         raise NoCredentials(lacking)
 
     def _lacking(self, driver: Driver | None) -> str:  # noqa: ARG002 - for those that can tell
-        """Tell where no credentials are, if the driver is still looking for some.
-
-        Args:
-            driver: the driver; None while it is being opened.
-        """
+        """Tell where no credentials are, if the driver (None: while it opens) looks for some."""
         return ""
-
-
-class _Conditional:
-    """One conditional write, to a server that may not know conditions.
-
-    Where the server turns out not to keep them, the store is `atomic` no longer, and looks before
-    it writes.
-    """
-
-    def __init__(
-        self,
-        store: DriverStore,
-        write: Callable[[Expect], str],
-        look: Callable[[], StoredObject | None],
-        content: bytes,
-        expect: Expect,
-    ) -> None:
-        self._store = store
-        self._write = write
-        self._look = look
-        self._content = content
-        self._expect = expect
-
-    def send(self, *, lock: bool) -> str:
-        """Write; with the lock, the first write also tries the server out."""
-        store = self._store
-        if not store.atomic:
-            return self._by_looking()
-        refused = ""
-        while True:
-            try:
-                version = self._write(self._expect)
-            except Exception as error:
-                status = condition_refused(error) if store.probe else ""
-                status = "" if status == "412" and not lock else status
-                # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
-                doubtful = judge(error, cloud=True).reason == "doubtful"
-                if not (status or doubtful):
-                    raise
-                failed = error
-            else:
-                return self._try_out(version) if lock and store.probe else version
-            if doubtful and not self._holds():
-                raise Refusal(412, "PreconditionFailed", "another write was first")
-            if not status:
-                raise failed
-            # Another writer may have been faster; only the same answer twice, while the condition
-            # holds, is the server's own manner.
-            if status == "412" and not self._holds():
-                raise failed
-            if status != "412" or refused:
-                break
-            refused = status
-        version = self._by_looking()
-        self._distrust(f"answers {status} to them")
-        return version
-
-    def _holds(self) -> bool:
-        found = self._look()
-        return (found.version if found else ABSENT) == self._expect
-
-    def _by_looking(self) -> str:
-        if not self._holds():
-            raise Refusal(412, "PreconditionFailed", "another write was first")
-        return self._write(ANY)
-
-    def _try_out(self, version: str) -> str:
-        """Make the same write again, which must fail now, and read back what was written."""
-        store = self._store
-        try:
-            ignored = False
-            try:
-                version = self._write(self._expect)
-                ignored = True
-            except Exception as error:
-                if judge(error, cloud=True).reason != "conflict":
-                    raise
-            found = self._look()
-        except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
-            _log.debug(
-                "%s could not be tried out: %s", store.label, judge(error, cloud=True).detail
-            )
-            return version
-        if found is not None and found.version == version and found.content != self._content:
-            raise Altered
-        store.probe = False
-        if ignored:
-            self._distrust("ignores them")
-        return version
-
-    def _distrust(self, why: str) -> None:
-        store = self._store
-        store.atomic = store.probe = False
-        _log.warning(
-            "%s does not keep the conditions of writes (it %s), so each process logs in by itself; "
-            "see backends.md for stores that share one login",
-            store.label,
-            why,
-        )
