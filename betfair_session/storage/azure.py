@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .judging import version_in
 from .loop import LoopStore, background_loop, own, proxy_for, run_on_ours
-from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from betfair_session.tokens import blank
 from .conditional import ConditionalWrite
 from .contract import ANY, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
+from .judging import NoCredentials, credentials_rejected, dropped, judge
 from .location import LOCK_SUFFIX, redact
-from .verdict import NoCredentials, credentials_rejected, dropped, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from .contract import ABSENT, ANY
-from .verdict import Altered, Refusal, condition_refused, judge
+from .judging import Altered, Refusal, condition_refused, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,8 +1,7 @@
 """The one place where an error of a driver, of a server or of the system becomes ours.
 
-`explain` puts the verdict on an error into a sentence for people. The foreign error is kept as the
-cause only if it cannot carry a credential: some hold the request, and with it its Authorization
-header. Its frames, where a token may be, are never kept.
+The foreign error is kept as the cause only if it cannot carry a credential: some hold the request,
+and with it its Authorization header. Its frames, where a token may be, are never kept.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .contract import Expect
-    from .verdict import Verdict
+    from .judging import Judgement
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ class Operation(NamedTuple):
             "delete if unchanged".
         store: the store's URL for people.
         key: the object's name, or None when the store itself was being opened.
-        hints: what to do about a reason, where the store knows better than `HINTS`.
+        hints: what to do about a reason, where the store knows better than `WORDS`.
         single: whether the driver sends a request at most once. One that repeats requests by
             itself can fail last time and have written before.
         cloud: whether a missing local file is one that the driver needs, and no object: so with
@@ -73,28 +72,22 @@ def verb_of(expect: Expect) -> str:
     return "replace" if expect is ANY else "replace if unchanged"
 
 
-def _landed(verdict: Verdict, operation: Operation) -> bool:
+def _landed(judgement: Judgement, operation: Operation) -> bool:
     """Tell whether the failed operation may have changed something, now or in a moment."""
-    from .faults import Sent
+    from .meanings import Sent
 
-    if not operation.writes or verdict.sent is Sent.NEVER:
+    if not operation.writes or judgement.sent is Sent.NEVER:
         return False
     if operation.single:
-        return verdict.sent is Sent.MAYBE
-    return not (verdict.sent is Sent.ANSWERED and verdict.reason in _CERTAIN_REFUSALS)
+        return judgement.sent is Sent.MAYBE
+    return not (judgement.sent is Sent.ANSWERED and judgement.reason in _CERTAIN_REFUSALS)
 
 
 def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
-    """Turn a foreign error into ours.
+    """Turn a foreign error into ours, to raise outside of the `except` block.
 
-    Args:
-        error: what a driver or the system raised.
-        operation: what was being done.
-
-    Returns:
-        The error to raise, outside of the `except` block so that the foreign one does not become
-        its context: VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError. The
-        foreign error is its cause if that holds no credential, without its traceback.
+    Inside, the foreign one would become its context. Ours is a VersionConflict, StoreUnavailable,
+    StoreWriteError or ConfigurationError.
     """
     what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
     want = _wanting(error)
@@ -106,11 +99,11 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
             reason="busy",
             landed=operation.writes,
         )
-    from .faults import HINTS, WHAT
-    from .verdict import bare, judge
+    from .judging import bare, judge
+    from .meanings import WORDS
 
-    verdict = judge(error, cloud=operation.cloud)
-    reason = verdict.reason
+    judgement = judge(error, cloud=operation.cloud)
+    reason = judgement.reason
     if reason == "missing":
         reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
     elif reason == "conflict" and not operation.conditional:
@@ -119,8 +112,9 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         reason = "other"
     if reason == "other" and operation.verb == "open":
         reason = "configuration"
-    hint = operation.hints.get(reason) or HINTS.get(reason)
-    message = f"cannot {operation.verb} {what}: {WHAT[reason]} ({verdict.detail})"
+    words, hint = WORDS[reason]
+    hint = operation.hints.get(reason) or hint
+    message = f"cannot {operation.verb} {what}: {words} ({judgement.detail})"
     message = f"{message}; {hint}" if hint else message
     # Programs do the same about both.
     reason = {"exhausted": "busy", "no-file": "forbidden"}.get(reason, reason)
@@ -138,7 +132,7 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
             store=operation.store,
             key=operation.key,
             reason=reason,
-            landed=_landed(verdict, operation),
+            landed=_landed(judgement, operation),
         )
     ours.__cause__ = bare(error)
     return ours
@@ -152,7 +146,7 @@ def _wanting(error: BaseException) -> str:
             "program ends, not in what atexit calls"
         )
     try:
-        from . import faults, verdict  # noqa: F401 - imported only when a call fails
+        from . import judging, meanings  # noqa: F401 - imported only when a call fails
     except OSError as lost:  # no descriptor is left to read them with, most likely
         return f"no file can be opened ({lost.strerror})"
     return ""

@@ -22,9 +22,9 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .faults import OWN_HEADERS
+from .judging import Refusal, version_in
 from .loop import LoopStore, background_loop, own, proxy_for, read_start, run_on_ours
-from .verdict import Refusal, version_in
+from .meanings import OWN_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

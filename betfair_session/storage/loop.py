@@ -24,8 +24,8 @@ from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import Once, OutOfTime, begin, finished, start
 
 from .cloud import CloudStore, Driver
+from .judging import NoCredentials
 from .location import redact
-from .verdict import NoCredentials
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

@@ -19,10 +19,10 @@ from betfair_session.process.threads import OutOfTime, interruption, run_until
 
 from .cloud import CONNECT_SECONDS, CloudStore, Driver
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .judging import version_in
 from .location import is_amazon
 from .obstore_config import complete, endpoint_of, named_endpoint, translate
 from .obstore_errors import understanding
-from .verdict import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

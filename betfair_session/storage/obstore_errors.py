@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .verdict import Garbled, NoCredentials, Refusal, Unconnected
+from .judging import Garbled, NoCredentials, Refusal, Unconnected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def surviving() -> Iterator[None]:
 
 @contextmanager
 def understanding(bucket: str) -> Iterator[None]:
-    """Turn obstore's errors into ones that `verdict.judge` knows.
+    """Turn obstore's errors into ones that `judging.judge` knows.
 
     Args:
         bucket: the bucket's name; a request that is not for it was for credentials.

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .cloud import CONNECT_SECONDS, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .judging import NoCredentials, version_in
 from .location import is_amazon
 from .loop import LoopStore, background_loop, own, read_start, run_on_ours
-from .verdict import NoCredentials, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -71,7 +71,7 @@ def betting(data: bytes) -> None:
 _MODULES = (
     "builtins", "botocore.exceptions", "aiohttp.client_exceptions", "azure.core.exceptions",
     "gcsfs.retry", "google.auth.exceptions", "obstore.exceptions", "requests.exceptions",
-    "asyncssh.misc", "betfair_session.storage.verdict", "socket", "ssl", "",
+    "asyncssh.misc", "betfair_session.storage.judging", "socket", "ssl", "",
 )  # fmt: skip
 _NAMES = (
     "ClientError", "HttpError", "HttpProcessingError", "GenericError", "BaseError", "Error",

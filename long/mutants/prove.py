@@ -67,7 +67,7 @@ GROUPS = {
         ],
     ),
     "clouds": (
-        _modules("azure driver gcs loop loop_driver obstore obstore_config obstore_errors s3"),
+        _modules("azure cloud conditional gcs loop obstore obstore_config obstore_errors s3"),
         [
             *("tests/storage/test_gcs.py", "tests/storage/test_azure.py"),
             *("tests/storage/test_s3.py", "tests/storage/test_obstore.py"),

@@ -28,12 +28,12 @@ from betfair_session.storage import local_files, loop as loops, obstore, open_st
 from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
 from betfair_session.storage.errors import Operation, _landed
-from betfair_session.storage.faults import Sent
+from betfair_session.storage.judging import NoCredentials, Refusal, judge
 from betfair_session.storage.loop import DaemonExecutor, LoopStore, background_loop, run
+from betfair_session.storage.meanings import Sent
 from betfair_session.storage.obstore import ObstoreStore
 from betfair_session.storage.obstore_config import endpoint_of
 from betfair_session.storage.obstore_errors import understood
-from betfair_session.storage.verdict import NoCredentials, Refusal, judge
 from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
@@ -426,7 +426,7 @@ def test_a_write_of_several_requests_may_have_landed(
     reason: str, sent: Sent, *, landed: bool
 ) -> None:
     """Unless the store certainly refused it: an error in the middle says nothing of the start."""
-    verdict = judge(ValueError()).but(reason=reason, sent=sent)
+    verdict = judge(ValueError())._replace(reason=reason, sent=sent)
     assert _landed(verdict, Operation("replace", "s", "k", single=False)) is landed
 
 

@@ -19,9 +19,9 @@ from urllib3.exceptions import ConnectTimeoutError
 from betfair_session.betfair.network import never_left
 from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUnavailable
 from betfair_session.storage.errors import Operation, explain
-from betfair_session.storage.faults import Sent
+from betfair_session.storage.judging import Garbled, Refusal, judge, version_in
+from betfair_session.storage.meanings import Sent
 from betfair_session.storage.s3 import S3Store
-from betfair_session.storage.verdict import Garbled, Refusal, judge, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

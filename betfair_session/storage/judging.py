@@ -1,14 +1,13 @@
-"""What a foreign error means: by its HTTP answer, its type or its errno, without its driver."""
+"""What a foreign error means: by its HTTP answer, its type or its errno, not by its driver."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.process.causes import chain
-from betfair_session.process.value import Value
 
-from .faults import (
+from .meanings import (
     ADVICE,
     CODES,
     CREDENTIALS_ONLY,
@@ -27,6 +26,8 @@ from .faults import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .meanings import Meaning
 
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
@@ -105,7 +106,7 @@ class Unconnected(ConnectionError):
     """There was no connection to send a request on."""
 
 
-class Verdict(Value):
+class Judgement(NamedTuple):
     """What an error means.
 
     Attributes:
@@ -200,7 +201,7 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def _known(error: BaseException, *, cloud: bool) -> tuple[str, Sent] | None:
+def _known(error: BaseException, *, cloud: bool) -> Meaning | None:
     """Look an error up by its type or its errno."""
     name = next((name for name in _names(error) if name in TYPES), None)
     # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
@@ -215,65 +216,60 @@ def _known(error: BaseException, *, cloud: bool) -> tuple[str, Sent] | None:
     return None if name is None else TYPES[name]
 
 
-def judge(error: BaseException, *, cloud: bool = False) -> Verdict:
+def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means.
 
-    Args:
-        error: what a driver or the system raised.
-        cloud: whether the store is a cloud. Then a file that is missing or forbidden is one that
-            the driver needs, such as a key file; only the store's own answer is about an object.
-
-    Returns:
-        The verdict; "other", possibly sent, for what is not known.
+    To a cloud a file that is missing or forbidden is one that the driver needs, such as a key file;
+    only the store's own answer is about an object. What is not known is "other", and may have been
+    sent.
     """
     for each in chain(error):
         answer = _answer(each)
         if _PROXY in _names(each):
             told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
-            return Verdict("unreachable", Sent.UNCONNECTED, told)
+            return Judgement("unreachable", Sent.UNCONNECTED, told)
         if answer is not None:
             return _of_answer(each, *answer, clean(_text(error)))
     text, name = clean(_text(error)), type(error).__name__
-    found: list[tuple[str, Sent]] = []
+    found: list[Meaning] = []
     for each in chain(error):
         known = _known(each, cloud=cloud)
         if known is NO_FILE:
-            return Verdict(*NO_FILE, f"{type(each).__name__}: {clean(_text(each))}")
+            return Judgement(*NO_FILE, f"{type(each).__name__}: {clean(_text(each))}")
         if known is not None:
             found.append(known)
     detail = f"{name}: {text}" if text else name
     if not found:
-        return Verdict("other", Sent.MAYBE, detail)
+        return Judgement("other", Sent.MAYBE, detail)
     # The outermost says what it was. That it never left may be known only further in: drivers use
     # one type for "could not connect" and for "lost in the middle".
-    inner = [sent for _, sent in found if sent in {Sent.NEVER, Sent.UNCONNECTED}]
+    unsent = (sent for _, sent in found if sent in {Sent.NEVER, Sent.UNCONNECTED})
     reason = next((reason for reason, _ in found if reason != "other"), "other")
-    return Verdict(reason, inner[0] if inner else found[0][1], detail)
+    return Judgement(reason, next(unsent, found[0][1]), detail)
 
 
-def _of_answer(error: BaseException, status: int, code: str, text: str) -> Verdict:
+def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judgement:
     """Find out what an HTTP answer means."""
     reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
     detail = f"{status} {code}".strip()
     if _of_credentials(error, status):
-        return Verdict("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
+        return Judgement("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
     if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
         # A proxy or gateway refuses in the same statuses; a live token would look absent, or
         # another's write be seen where there was none.
         told = f"{status} without a store's own words; is the endpoint right, and its way there?"
-        return Verdict("server", Sent.MAYBE, told)
+        return Judgement("server", Sent.MAYBE, told)
     more = ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
         more = "it does not say what is missing"
     unknown = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
     sent = PROVES.get(code) or PROVES.get(str(status), unknown)
-    return Verdict(reason, sent, f"{detail}: {more}" if more else detail)
+    return Judgement(reason, sent, f"{detail}: {more}" if more else detail)
 
 
 def dropped(error: BaseException) -> bool:
     """Tell whether a kept-open connection turned out to be closed when it was used again."""
-    verdict = judge(error, cloud=True)
-    return verdict.reason == "unreachable" and verdict.sent is Sent.MAYBE
+    return judge(error, cloud=True)[:2] == ("unreachable", Sent.MAYBE)
 
 
 def _first_answer(error: BaseException) -> tuple[int, str]:
@@ -299,14 +295,9 @@ def condition_refused(error: BaseException) -> str:
 def bare(error: BaseException) -> BaseException | None:
     """Return a foreign error as ours may keep it: what it says, and nothing of how it came about.
 
-    Its frames, and those of what it was raised from, hold what was being written; its context may
-    be a request.
-
-    Args:
-        error: it loses its traceback and its context.
-
-    Returns:
-        The error; None if it may hold a credential, or something that it was raised from may.
+    It loses its traceback and its context: its frames, and those of what it was raised from, hold
+    what was being written, and its context may be a request. None if it may hold a credential, or
+    something that it was raised from may.
     """
     harmless = all(
         next(_names(each)).split(":")[0] in KEEPABLE
