@@ -20,8 +20,8 @@ from betfair_session.process.threads import OutOfTime, interruption, run_until
 from .cloud import CONNECT_SECONDS, CloudStore, Driver
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .judging import version_in
-from .location import is_amazon
-from .obstore_config import complete, endpoint_of, named_endpoint, translate
+from .location import AZURE, GCS, S3, is_amazon
+from .obstore_config import configure, usual_endpoint
 from .obstore_errors import understanding
 
 if TYPE_CHECKING:
@@ -32,15 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SCHEMES = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gs",
-    "gcs": "gs",
-    "az": "az",
-    "abfs": "az",
-    "abfss": "az",
-}
+_SCHEMES = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(GCS, "gs"), **dict.fromkeys(AZURE, "az")}
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
 _AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?")
 
@@ -64,11 +56,7 @@ reset_in_child(_use)
 
 
 class ObstoreStore(CloudStore):
-    """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore.
-
-    Attributes:
-        probe: True for S3's protocol until the endpoint is known to be Amazon's own.
-    """
+    """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore."""
 
     module = "obstore.store"
     deletes_versions = False
@@ -80,14 +68,7 @@ class ObstoreStore(CloudStore):
         "no-bucket": "create the bucket or container, or correct its name, region or endpoint",
     }
 
-    def __init__(
-        self,
-        url: str,
-        options: Mapping[str, Any] | None = None,
-        *,
-        filesystem: Driver = None,
-        root: str | None = None,
-    ) -> None:
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         """Prepare the store.
 
         Args:
@@ -95,20 +76,14 @@ class ObstoreStore(CloudStore):
                 "obstore+".
             options: the options of s3fs, gcsfs or adlfs as far as obstore has a counterpart, and
                 obstore's own under "config" and "client_options".
-            filesystem: not supported; obstore's filesystem cannot write on a condition.
-            root: not supported.
 
         Raises:
             ConfigurationError: the driver is not installed, or the URL or an option does not fit.
         """
-        if filesystem is not None or root is not None:
-            message = "an obstore filesystem cannot be used; give an obstore+ URL and its options"
-            raise ConfigurationError(message)
-        self._account: str | None = None
+        self._account: dict[str, Any] = {}
         super().__init__(url, options)
-        own = self._options.get("config", {})
-        self._config = complete(self._cloud, {**translate(self._cloud, self._own_options()), **own})
-        self.probe = self._cloud == "s3"
+        self._config, self._endpoint = configure(self._cloud, self._account | self._options)
+        self.probe = self._cloud == "s3" and not is_amazon(self._endpoint)
 
     @staticmethod
     def _import() -> Any:  # noqa: ANN401 - a module
@@ -128,20 +103,12 @@ class ObstoreStore(CloudStore):
             container, _, host = bucket.rpartition("@")
             known = _AZURE_HOST.fullmatch(host)
             if known:
-                self._account = known[1]
+                self._account = {"account_name": known[1]}
             if container:  # container@account.dfs.core.windows.net, or another cloud's host
                 bucket = container
             elif known:  # account.dfs.core.windows.net/container
                 bucket, _, prefix = prefix.partition("/")
         return bucket, prefix.strip("/")
-
-    def _own_options(self) -> dict[str, Any]:
-        options = {**self._options}
-        options.pop("config", None)
-        options.pop("client_options", None)
-        if self._account:
-            options.setdefault("account_name", self._account)
-        return options
 
     def _open(self) -> Driver:
         if _use.before:
@@ -151,22 +118,21 @@ class ObstoreStore(CloudStore):
             )
             raise ConfigurationError(message)
         _use.here = True
-        named = named_endpoint(self._cloud, self._config)
-        plain = str(named).startswith("http://")  # as of an emulator on this machine
-        self.probe = self._cloud == "s3" and not is_amazon(named)
         # Making one takes milliseconds, so the first is already the one for the usual time-out.
-        made = {_USUAL: self._build(_USUAL, plain=plain)}
+        made = {_USUAL: self._build(_USUAL)}
 
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.
         def store(timeout: timedelta) -> Driver:
             if timeout not in made:
-                made[timeout] = self._build(timeout, plain=plain)
+                made[timeout] = self._build(timeout)
             return made[timeout]
 
         return store
 
-    def _build(self, timeout: timedelta, *, plain: bool) -> Driver:
+    def _build(self, timeout: timedelta) -> Driver:
+        # An emulator on this machine, as a rule.
+        plain = {"allow_http": True} if str(self._endpoint).startswith("http://") else {}
         with understanding(self._bucket):
             return getattr(self._module, _STORES[self._cloud])(
                 self._bucket,
@@ -174,7 +140,7 @@ class ObstoreStore(CloudStore):
                 client_options={
                     "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
                     **self._options.get("client_options", {}),
-                    **({"allow_http": True} if plain else {}),
+                    **plain,
                     "timeout": timeout,
                 },
                 retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
@@ -188,9 +154,9 @@ class ObstoreStore(CloudStore):
         with understanding(self._bucket):
             return cast("T", send(left))
 
-    def _read(self, driver: Driver, name: str, timeout: float) -> StoredObject:
+    def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         content, part = bytearray(), b""
-        answer = driver(_rounded(timeout)).get(name)
+        answer = driver(_rounded(left)).get(name)
         meta = answer.meta
         modified = meta["last_modified"].timestamp()
         version = version_in(meta[self._condition])
@@ -205,22 +171,15 @@ class ObstoreStore(CloudStore):
             raise
         return StoredObject(bytes(content[: MAX_READ + 1]), version, modified)
 
-    def _write(
-        self,
-        driver: Driver,
-        name: str,
-        content: bytes,
-        timeout: float,
-        expect: Expect,
-    ) -> str:
+    def _write(self, driver: Driver, name: str, content: bytes, left: float, expect: Expect) -> str:
         modes = {ABSENT: "create", ANY: "overwrite"}
         mode = {self._condition: expect} if isinstance(expect, str) else modes[expect]
-        answer = driver(_rounded(timeout)).put(name, content, mode=mode, use_multipart=False)
+        answer = driver(_rounded(left)).put(name, content, mode=mode, use_multipart=False)
         return version_in(answer[self._condition])
 
-    def _delete(self, driver: Driver, name: str, timeout: float, expect: Expect) -> None:
+    def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         del expect  # it deletes whatever is there
-        driver(_rounded(timeout)).delete(name)
+        driver(_rounded(left)).delete(name)
 
     @property
     def _condition(self) -> str:
@@ -239,7 +198,7 @@ class ObstoreStore(CloudStore):
 
             config = self._driver(deadline)(_USUAL).config
             with requests.head(
-                endpoint_of(self._cloud, config),
+                self._endpoint or usual_endpoint(self._cloud, config),
                 timeout=deadline - time.monotonic(),
                 auth=on_its_own,  # nothing of .netrc
                 allow_redirects=False,
@@ -254,7 +213,7 @@ class ObstoreStore(CloudStore):
             return None
 
 
-def _rounded(timeout: float) -> timedelta:
-    """Return about `timeout` seconds, in steps, so that a few stores serve all calls."""
-    steps = 2 if timeout >= 1 else 10
-    return timedelta(seconds=max(1, math.floor((timeout + 0.05) * steps)) / steps)
+def _rounded(seconds: float) -> timedelta:
+    """Return about so many seconds, in steps, so that a few stores serve all calls."""
+    steps = 2 if seconds >= 1 else 10
+    return timedelta(seconds=max(1, math.floor((seconds + 0.05) * steps)) / steps)

@@ -1,7 +1,7 @@
-"""fsspec's storage options, as obstore's configuration.
+"""Options of s3fs, gcsfs and adlfs, as obstore's configuration.
 
-The names on the left are those of s3fs, gcsfs and adlfs. What has no counterpart is an error, not
-silently dropped; obstore's own settings go in as they are under "config" and "client_options".
+What has no counterpart is an error, not silently dropped; obstore's own settings go in as they are
+under "config" and "client_options".
 """
 
 from __future__ import annotations
@@ -17,41 +17,44 @@ from betfair_session.exceptions import ConfigurationError
 from .location import is_amazon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _Options = dict[str, Any]
 
-_S3 = {
-    "key": "access_key_id",
-    "username": "access_key_id",
-    "secret": "secret_access_key",
-    "password": "secret_access_key",
-    "token": "session_token",
-    "anon": "skip_signature",
-    "endpoint_url": "endpoint",
-    "requester_pays": "request_payer",
+_NAMES = {
+    "s3": {
+        "key": "access_key_id",
+        "username": "access_key_id",
+        "aws_access_key_id": "access_key_id",
+        "secret": "secret_access_key",
+        "password": "secret_access_key",
+        "aws_secret_access_key": "secret_access_key",
+        "token": "session_token",
+        "aws_session_token": "session_token",
+        "anon": "skip_signature",
+        "endpoint_url": "endpoint",
+        "region_name": "region",
+        "requester_pays": "request_payer",
+        "ServerSideEncryption": "server_side_encryption",
+        "SSEKMSKeyId": "sse_kms_key_id",
+        "BucketKeyEnabled": "sse_bucket_key_enabled",
+    },
+    "gs": {"endpoint_url": "base_url"},
+    "az": {
+        "account_name": "account_name",
+        "account_key": "account_key",
+        "sas_token": "sas_key",
+        "client_id": "client_id",
+        "client_secret": "client_secret",
+        "tenant_id": "tenant_id",
+        "anon": "skip_signature",
+    },
 }
-_S3_CLIENT = {
-    "aws_access_key_id": "access_key_id",
-    "aws_secret_access_key": "secret_access_key",
-    "aws_session_token": "session_token",
-    "endpoint_url": "endpoint",
-    "region_name": "region",
-}
-_S3_EXTRA = {
-    "ServerSideEncryption": "server_side_encryption",
-    "SSEKMSKeyId": "sse_kms_key_id",
-    "BucketKeyEnabled": "sse_bucket_key_enabled",
-}
-_AZURE = {
-    "account_name": "account_name",
-    "account_key": "account_key",
-    "sas_token": "sas_key",
-    "client_id": "client_id",
-    "client_secret": "client_secret",
-    "tenant_id": "tenant_id",
-    "anon": "skip_signature",
-}
+"""obstore's names for those of the other drivers."""
+
+_NESTED = ("client_kwargs", "s3_additional_kwargs", "config_kwargs", "s3")
+"""Options of s3fs that hold others."""
+
 _CONNECTION_STRING = {
     "accountname": "account_name",
     "accountkey": "account_key",
@@ -64,9 +67,9 @@ _ENDPOINTS = {
         *("endpoint_url", "endpoint"),
     ),
     "gs": ("google_base_url", "base_url"),
-    "az": ("azure_storage_endpoint", "azure_endpoint", "endpoint"),
+    "az": ("endpoint", "azure_storage_endpoint", "azure_endpoint"),
 }
-"""Under which names obstore takes an endpoint, in small letters."""
+"""Under which names obstore takes an endpoint, in small letters; the first before the others."""
 
 _VARIABLES = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -79,122 +82,90 @@ _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _ANONYMOUS_GOOGLE = {"client_email": "", "private_key": "", "private_key_id": ""}
 
 
-def translate(cloud: str, options: Mapping[str, Any]) -> _Options:
-    """Turn fsspec's options into a configuration for obstore.
-
-    Args:
-        cloud: "s3", "gs" or "az".
-        options: what s3fs, gcsfs or adlfs would be given; None and False mean "not given".
-
-    Returns:
-        The `config` of obstore's store.
-
-    Raises:
-        ConfigurationError: an option has no counterpart.
-    """
-    given = {name: value for name, value in options.items() if value not in (None, False)}
-    return _CLOUDS[cloud](given)
-
-
-def complete(cloud: str, config: _Options) -> _Options:
-    """Add what obstore would otherwise do in another way than the other drivers.
+def configure(cloud: str, options: Mapping[str, Any]) -> tuple[_Options, str | None]:
+    """Return the `config` of obstore's store, and the endpoint that it or the environment names.
 
     A named endpoint goes before the environment's and ends without a slash, and Amazon is sent a
-    checksum.
+    checksum, as the other drivers do.
 
     Args:
         cloud: "s3", "gs" or "az".
-        config: the `config` of obstore's store.
-
-    Returns:
-        The same, with more in it.
+        options: what s3fs, gcsfs or adlfs would be given, and obstore's own under "config".
 
     Raises:
-        ConfigurationError: the endpoint is no address.
+        ConfigurationError: an option has no counterpart, or the endpoint is no address.
     """
-    # Azure's portal writes a slash at the end of BlobEndpoint; obstore would ask for //container.
-    config = {
-        name: text.rstrip("/") if isinstance(text, str) and _names_endpoint(cloud, name) else text
-        for name, text in config.items()
-    }
-    named = named_endpoint(cloud, config)
-    lower = {str(name).lower() for name in config}
-    if cloud == "s3" and is_amazon(named) and not any("checksum_algorithm" in n for n in lower):
+    options = {name: value for name, value in options.items() if name != "client_options"}
+    own = options.pop("config", {})
+    config = {**translate(cloud, options), **own}
+    lower = {str(name).lower(): value for name, value in config.items()}
+    name, endpoint = _endpoint(cloud, lower)
+    if endpoint is not None:
+        if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
+            message = f"{name} must begin with https://, or http:// for an emulator"
+            raise ConfigurationError(message)
+        config = {n: text for n, text in config.items() if str(n).lower() not in _ENDPOINTS[cloud]}
+        # Azure's portal writes a slash at the end of BlobEndpoint; obstore would ask for
+        # //container.
+        endpoint = config[_ENDPOINTS[cloud][0]] = endpoint.rstrip("/")
+    if cloud == "s3" and is_amazon(endpoint) and not any("checksum_algorithm" in n for n in lower):
         # A bucket where Object Lock retains objects by default takes no write without one.
         config["aws_checksum_algorithm"] = "sha256"
-    if named and named.endswith("/"):  # of the environment
-        config[_ENDPOINTS[cloud][0]] = named.rstrip("/")
-    elif cloud == "s3" and named and os.environ.get("AWS_ENDPOINT_URL_S3"):
-        config["aws_endpoint_url_s3"] = named
-    return config
+    return config, endpoint
 
 
-def _names_endpoint(cloud: str, name: object) -> bool:
-    return str(name).lower() in _ENDPOINTS[cloud]
-
-
-def named_endpoint(cloud: str, config: Mapping[str, Any]) -> str | None:
-    """Return the address that a configuration or the environment names, if they do.
-
-    Args:
-        cloud: "s3", "gs" or "az".
-        config: what `translate` returned, or the `config` of obstore's store.
-
-    Raises:
-        ConfigurationError: it is no address; obstore would panic with it.
-    """
-    lower = {str(name).lower(): value for name, value in config.items()}
-    given = next((lower[name] for name in _ENDPOINTS[cloud] if name in lower), None)
-    if given is not None:
-        _check_url(given, "the endpoint" if cloud == "az" else "endpoint_url")
-        return str(given)
+def _endpoint(cloud: str, config: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return what names an endpoint, for people, and the endpoint; None for the cloud's own."""
+    for name in _ENDPOINTS[cloud]:
+        if name in config:
+            return "the endpoint" if cloud == "az" else "endpoint_url", config[name]
     for name in _VARIABLES[cloud]:
         if os.environ.get(name):
-            _check_url(os.environ[name], name)
-            return os.environ[name]
-    return None
+            return name, os.environ[name]
+    return "", None
 
 
-def _check_url(value: object, name: str) -> None:
-    if not (isinstance(value, str) and _URL.fullmatch(value)):
-        message = f"{name} must begin with https://, or http:// for an emulator"
-        raise ConfigurationError(message)
-
-
-def endpoint_of(cloud: str, config: Mapping[str, Any]) -> str:
-    """Return the address of the service that holds the bucket."""
-    named = named_endpoint(cloud, config)
-    if named:
-        return named
-    if cloud == "s3":
-        region = str(config.get("region", "us-east-1"))
-        china = ".cn" if region.startswith("cn-") else ""
-        return f"https://s3.{region}.amazonaws.com{china}"
-    if cloud == "gs":
-        return "https://storage.googleapis.com"
-    return f"https://{config['account_name']}.blob.core.windows.net"
-
-
-def _s3(options: _Options) -> _Options:
-    client = options.pop("client_kwargs", {})
-    extra = options.pop("s3_additional_kwargs", {})
-    style = options.pop("config_kwargs", {})
-    config = _rename(client, _S3_CLIENT, "client_kwargs option")
-    config |= _rename(extra, _S3_EXTRA, "s3_additional_kwargs option")
-    addressing = style["s3"] if style.keys() == {"s3"} else style
-    if addressing.get("addressing_style") == "virtual":
+def translate(cloud: str, options: Mapping[str, Any]) -> _Options:
+    """Turn the other drivers' options into obstore's; None and False mean "not given"."""
+    given = _flat(options)
+    config: _Options = {}
+    if cloud == "s3" and given.pop("addressing_style", None) == "virtual":
         config["virtual_hosted_style_request"] = True
-    _rename({name: None for name in addressing if name != "addressing_style"}, {}, "config option")
-    return config | _rename(options, _S3, "option")
+    elif cloud == "gs":
+        config = _google(given)
+    elif cloud == "az":
+        config = _azure(given)
+    names = _NAMES[cloud]
+    unknown = sorted(given.keys() - names.keys())
+    if unknown:
+        message = (
+            f"the storage option {unknown[0]!r} has no counterpart in obstore: leave it out, give "
+            'obstore\'s own setting under "config" or "client_options", or use the URL without '
+            '"obstore+"'
+        )
+        raise ConfigurationError(message)
+    return config | {names[name]: value for name, value in given.items()}
 
 
-def _gs(options: _Options) -> _Options:
+def _flat(options: Mapping[str, Any]) -> _Options:
+    """Return options with those that s3fs takes nested beside the others."""
+    flat: _Options = {}
+    for name in _NESTED:
+        if options.get(name):
+            flat |= _flat(options[name])
+    return flat | {
+        name: value
+        for name, value in options.items()
+        if name not in _NESTED and value not in (None, False)
+    }
+
+
+def _google(options: _Options) -> _Options:
+    """Take out of gcsfs's options what is not just called by another name."""
     config: _Options = {}
     options.pop("project", None)  # a bucket's objects are found without
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # gcsfs reads it, obstore does not
-    if "endpoint_url" in options:
-        config["base_url"] = options.pop("endpoint_url")
-    elif emulator not in {"", "default"}:
+    if emulator not in {"", "default"}:
         config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
     token = options.pop("token", None)
     if token == "anon":  # noqa: S105 - gcsfs's word for "without credentials"
@@ -208,22 +179,23 @@ def _gs(options: _Options) -> _Options:
         config["bearer_token"] = token
     elif token not in {None, "google_default", "cloud"}:
         options["token"] = token
-    return config | _rename(options, {}, "option")
+    return config
 
 
-def _az(options: _Options) -> _Options:
+def _azure(options: _Options) -> _Options:
+    """Take out of adlfs's options what is not just called by another name."""
     config: _Options = {}
     text = options.pop("connection_string", None)
     if text is None and not {"account_name", "account_host"} & options.keys():
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
     if text is not None:
-        config |= _connection_string(text)
+        config = _connection_string(text)
     host = options.pop("account_host", None)
     if host is not None:
         config["endpoint"] = f"https://{host}"
     if isinstance(options.get("sas_token"), str):
         options["sas_token"] = options["sas_token"].lstrip("?")
-    return config | _rename(options, _AZURE, "option")
+    return config
 
 
 def _connection_string(text: str) -> _Options:
@@ -248,16 +220,12 @@ def _connection_string(text: str) -> _Options:
     return config
 
 
-def _rename(options: Mapping[str, Any], names: Mapping[str, str], what: str) -> _Options:
-    unknown = sorted(options.keys() - names.keys())
-    if unknown:
-        message = (
-            f"the storage {what} {unknown[0]!r} has no counterpart in obstore: leave it out, give "
-            'obstore\'s own setting under "config" or "client_options", or use the URL without '
-            '"obstore+"'
-        )
-        raise ConfigurationError(message)
-    return {names[name]: value for name, value in options.items()}
-
-
-_CLOUDS: dict[str, Callable[[_Options], _Options]] = {"s3": _s3, "gs": _gs, "az": _az}
+def usual_endpoint(cloud: str, config: Mapping[str, Any]) -> str:
+    """Return the address of the cloud's own service that holds the bucket."""
+    if cloud == "s3":
+        region = str(config.get("region", "us-east-1"))
+        china = ".cn" if region.startswith("cn-") else ""
+        return f"https://s3.{region}.amazonaws.com{china}"
+    if cloud == "gs":
+        return "https://storage.googleapis.com"
+    return f"https://{config['account_name']}.blob.core.windows.net"

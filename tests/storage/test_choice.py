@@ -251,8 +251,6 @@ def test_an_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
     store = open_store("obstore+s3://b", {"endpoint_url": "https://s3.amazonaws.com"})
     assert isinstance(store, ObstoreStore)
     assert store._config["aws_endpoint_url_s3"] == "https://s3.amazonaws.com"
-    assert store.probe
-    store._driver(within(30))
     assert not store.probe
 
 
@@ -389,7 +387,7 @@ def test_obstores_own_option_goes_before_the_environment(
     assert isinstance(store, ObstoreStore)
     store._driver(within(30))
     assert store.probe
-    made = store._build(timedelta(seconds=1), plain=False)
+    made = store._build(timedelta(seconds=1))
     assert made.config["endpoint_url_s3"] == server
 
 

@@ -32,7 +32,7 @@ from betfair_session.storage.judging import NoCredentials, Refusal, judge
 from betfair_session.storage.loop import DaemonExecutor, LoopStore, background_loop, run
 from betfair_session.storage.meanings import Sent
 from betfair_session.storage.obstore import ObstoreStore
-from betfair_session.storage.obstore_config import endpoint_of
+from betfair_session.storage.obstore_config import usual_endpoint
 from betfair_session.storage.obstore_errors import understood
 from storage.surroundings import in_a_child
 
@@ -181,12 +181,6 @@ def test_an_open_filesystem_takes_no_options() -> None:
         open_store((MemoryFileSystem(), "/x"), {"anything": 1})
 
 
-def test_obstore_takes_no_filesystem() -> None:
-    """It is opened by URL."""
-    with pytest.raises(ConfigurationError, match=r"give an obstore\+ URL and its options"):
-        ObstoreStore("obstore+s3://bucket", filesystem=MemoryFileSystem())
-
-
 def test_a_filesystem_that_knows_no_conditions_is_refused() -> None:
     """Such as obstore's own for fsspec, which takes them and overwrites."""
     with pytest.raises(ConfigurationError) as refused:
@@ -222,7 +216,7 @@ def test_each_cloud_has_its_endpoint(
     """Where neither options nor variables name another."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
-    assert endpoint_of(cloud, config) == endpoint
+    assert usual_endpoint(cloud, config) == endpoint
 
 
 # --- what only forks, exits and odd drivers lead to -----------------------------------------------
