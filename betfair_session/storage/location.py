@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NoReturn
 
 from betfair_session.exceptions import ConfigurationError
 
@@ -22,30 +21,23 @@ _OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memor
 _OURS = (*sorted(LOCAL | S3 | GCS | AZURE), "memory", "sftp", *_OTHER_NAMES)
 _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 
-_GO_FILES = {
-    "create_dir": "leave it out, directories are made as needed",
-    "dir_file_mode": "leave it out, directories are made with mode 0700",
-    "metadata": "leave it out, none is written",
-    "no_tmp_dir": "leave it out, temporary files lie beside the token",
-}
+_GO_FILES = ("create_dir", "dir_file_mode", "metadata", "no_tmp_dir")
 _QUERIES = {
-    **_GO_FILES,
-    "access_id": "the option token, a key file",
-    "anonymous": "the option anon=True, or token='anon' on gs",
-    "disable_https": "the option use_ssl=False",
-    "endpoint": "the option endpoint_url",
-    "kmskeyid": "the option s3_additional_kwargs={'SSEKMSKeyId': …}",
-    "prefix": "a part of the path, as in s3://bucket/prefix",
-    "private_key_path": "the option token, a key file",
-    "profile": "the option profile",
-    "region": "the option client_kwargs={'region_name': …}",
-    "s3forcepathstyle": "the option config_kwargs={'s3': {'addressing_style': 'path'}}",
-    "sig": "the whole query is the option sas_token",
-    "ssetype": "the option s3_additional_kwargs={'ServerSideEncryption': …}",
-    "storage_account": "the option account_name",
-    "use_path_style": "the option config_kwargs={'s3': {'addressing_style': 'path'}}",
+    "access_id": "token, a key file",
+    "anonymous": "anon=True, or token='anon' on gs",
+    "disable_https": "use_ssl=False",
+    "endpoint": "endpoint_url",
+    "kmskeyid": "s3_additional_kwargs={'SSEKMSKeyId': …}",
+    "private_key_path": "token, a key file",
+    "profile": "profile",
+    "region": "client_kwargs={'region_name': …}",
+    "s3forcepathstyle": "config_kwargs={'s3': {'addressing_style': 'path'}}",
+    "sig": "sas_token, the whole query",
+    "ssetype": "s3_additional_kwargs={'ServerSideEncryption': …}",
+    "storage_account": "account_name",
+    "use_path_style": "config_kwargs={'s3': {'addressing_style': 'path'}}",
 }
-"""What of ours stands for a parameter of the Go library's URLs, or of a signed one."""
+"""The option that stands for a parameter of the Go library's URLs, or of a signed one."""
 
 # Quotes of shells and word processors, and characters without width.
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -71,9 +63,7 @@ def scheme_of(url: str) -> str | None:
 def is_chained(url: str) -> bool:
     """Tell whether fsspec would open one filesystem through another; a path may hold `::`, too."""
     first, chained, _ = url.partition("::")
-    if not chained or "://" in first:
-        return bool(chained)
-    return first in known_schemes()
+    return bool(chained) and ("://" in first or first in known_schemes())
 
 
 def known_schemes() -> list[str]:
@@ -83,14 +73,16 @@ def known_schemes() -> list[str]:
     return [*available_protocols(), *registry]
 
 
+def redact(url: str) -> str:
+    """Return `url` without the password and the query that it may carry, for people to read."""
+    return _USERINFO.sub("", url).split("?", 1)[0]
+
+
 def check_store(text: str) -> None:
     """Refuse what would become a directory, or a place, that nobody meant.
 
     A shell, a file of variables or a configuration of another program leaves such texts: each
     machine would log in by itself, with the storage options dropped.
-
-    Args:
-        text: the store as the caller wrote it, a URL or a path.
 
     Raises:
         ConfigurationError: it says what was probably meant.
@@ -104,55 +96,48 @@ def check_store(text: str) -> None:
     elif scheme in LOCAL:
         path = text.partition("://")[2]
         if "://" in path:
-            _refuse(path, _URL.search(path))
-        _check_query(text)
-    elif scheme.removeprefix("obstore+") in S3 | GCS | AZURE:
-        _check_query(text)
+            raise _looks_like_a_url(path, _URL.search(path))
+    if scheme and scheme.removeprefix("obstore+") in LOCAL | S3 | GCS | AZURE:
+        _check_query(text, scheme)
 
 
 def check_ends(text: str) -> None:
-    """Refuse a store, or the root on a filesystem, with something around it that is none of it.
-
-    Args:
-        text: a URL or a path.
-
-    Raises:
-        ConfigurationError: it says what was probably meant.
-    """
+    """Refuse a store, or the root on a filesystem, with something around it that is none of it."""
     inner = _without_odd_ends(text)
+    message = ""
     if inner != text:
         message = (
             "the store has blanks, quotes or control characters around it: did you mean "
             f"{redact(inner)!r}?"
         )
-        raise ConfigurationError(message)
-    if any(map(_is_control, text)):
+    elif any(map(_is_control, text)):
         message = "the store holds a control character, such as a line end"
+    if message:
         raise ConfigurationError(message)
 
 
 def _check_path(path: str) -> None:
     """Refuse a local path that was not meant as one."""
+    problem = ""
     if _VARIABLE.match(path):
-        _refuse_name(path, "begins with a variable that was not filled in")
-    if os.name == "posix" and _DRIVE.match(path):
-        _refuse_name(path, "is a path of Windows, which this system does not know")
+        problem = "begins with a variable that was not filled in"
+    elif os.name == "posix" and _DRIVE.match(path):
+        problem = "is a path of Windows, which this system does not know"
+    if problem:
+        name = redact(path)
+        message = (
+            f"the store {name!r} {problem}; for a directory of that name write {'./' + name!r}"
+        )
+        raise ConfigurationError(message)
     if "://" in path:
-        _refuse(path, _URL.search(path))
+        raise _looks_like_a_url(path, _URL.search(path))
     for shape, known in ((_NO_SLASHES, _is_known), (_NO_COLON, _BARE.__contains__)):
         found = shape.match(path)
         if found and known(found[1].lower()):
-            _refuse(path, found)
+            raise _looks_like_a_url(path, found)
 
 
-def _refuse_name(path: str, problem: str) -> NoReturn:
-    shown = redact(path)
-    message = f"the store {shown!r} {problem}; for a directory of that name write {'./' + shown!r}"
-    raise ConfigurationError(message)
-
-
-def _refuse(path: str, found: re.Match[str] | None) -> NoReturn:
-    """Refuse a path that holds a URL, or what was to be one."""
+def _looks_like_a_url(path: str, found: re.Match[str] | None) -> ConfigurationError:
     meant = ""
     if found and "://" in found[0]:
         meant = found[0] if _is_known(scheme_of(found[0]) or "") else ""
@@ -161,11 +146,10 @@ def _refuse(path: str, found: re.Match[str] | None) -> NoReturn:
         root = "/" if scheme in LOCAL else ""
         meant = f"{_OTHER_NAMES.get(scheme, scheme)}://{root}{path[found.end() :]}"
     hint = f": did you mean {redact(meant)!r}?" if meant else "."
-    message = (
+    return ConfigurationError(
         f"the store is no directory's path, but looks like a URL{hint} For a directory of that "
         "name begin with ./ or /, and write one slash after a colon"
     )
-    raise ConfigurationError(message)
 
 
 def _is_known(scheme: str) -> bool:
@@ -180,36 +164,27 @@ def meant_by(scheme: str) -> str | None:
     return _OTHER_NAMES.get(scheme) or next(iter(near), None)
 
 
-def _check_query(url: str) -> None:
+def _check_query(url: str, scheme: str) -> None:
     """Refuse a query, in which the Go library and others take their settings."""
     place, mark, query = url.partition("?")
     if not mark:
         return
-    names = [part.partition("=")[0].lower() for part in re.split("[&;]", query)]
-    scheme = (scheme_of(url) or "").removeprefix("obstore+")
-    advice = dict.fromkeys(
-        f"{name}: {_QUERIES[name]}"
-        for name in names
-        if name in _QUERIES and (scheme in LOCAL) == (name in _GO_FILES)
-    )
-    other = "leave it out" if scheme in LOCAL else "put what it says into the storage options"
-    hint = "; ".join(advice) or other
+    names = dict.fromkeys(part.partition("=")[0].lower() for part in re.split("[&;]", query))
+    if scheme in LOCAL:
+        hint = "leave out " + (", ".join(name for name in names if name in _GO_FILES) or "it")
+    else:
+        known = [f"{name}: {_QUERIES[name]}" for name in names if name in _QUERIES]
+        known += ["prefix: a part of the path, as in s3://bucket/prefix"] * ("prefix" in names)
+        hint = (
+            f"put what it says into the storage options ({'; '.join(known) or 'see backends.md'})"
+        )
     message = f"the store {redact(place)!r} takes no query (?…): {hint}"
     raise ConfigurationError(message)
 
 
 def _without_odd_ends(text: str) -> str:
-    start, end = 0, len(text)
-    while start < end and _is_odd(text[start]):
-        start += 1
-    while start < end and _is_odd(text[end - 1]):
-        end -= 1
-    return text[start:end]
-
-
-def _is_odd(character: str) -> bool:
-    """Tell whether a name neither begins nor ends with a character, unless by mistake."""
-    return character in _ODD or character.isspace() or _is_control(character)
+    """Return a text without what no name begins or ends with, unless by mistake."""
+    return text.strip("".join(c for c in text if c in _ODD or c.isspace() or _is_control(c)))
 
 
 def _is_control(character: str) -> bool:
@@ -217,11 +192,7 @@ def _is_control(character: str) -> bool:
 
 
 def local_path(url: str) -> str:
-    """Return the path that a local path, or a URL of a local directory, stands for.
-
-    Raises:
-        ConfigurationError: it names no directory.
-    """
+    """Return the path that a local path, or a URL of a local directory, stands for."""
     scheme = scheme_of(url)
     path = url if scheme is None else url.split("://", 1)[1]
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
@@ -233,19 +204,8 @@ def local_path(url: str) -> str:
     return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
 
 
-def redact(url: str) -> str:
-    """Return `url` without the password and the query that it may carry, for people to read."""
-    return _USERINFO.sub("", url).split("?", 1)[0]
-
-
 def check_key(key: object) -> str:
-    """Check an object's name below a store.
-
-    Args:
-        key: the name; `/` separates folders.
-
-    Returns:
-        The key itself.
+    """Check an object's name below a store, and return it.
 
     Raises:
         ConfigurationError: it is empty, absolute, climbs out of the store, has something around it

@@ -27,16 +27,7 @@ _CLOSED = {
 
 
 def check_options(label: str, options: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse storage options that nothing would read.
-
-    Args:
-        label: the store's name for people.
-        options: what the caller gave.
-        known: the names that the store takes.
-
-    Raises:
-        ConfigurationError: it names the first such option, and what was probably meant.
-    """
+    """Refuse storage options that nothing would read; the error says what was probably meant."""
     for name in options:
         if name not in known:
             raise _unknown(label, name, known)
@@ -47,14 +38,6 @@ def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]
 
     Many classes pass what they do not name to a driver of their own, such as sshfs's to asyncssh.
     There only a name that is almost one of theirs is refused.
-
-    Args:
-        label: the store's name for people.
-        options: what the caller gave.
-        kind: the filesystem's class.
-
-    Raises:
-        ConfigurationError: as `check_options`.
     """
     if not options:
         return
