@@ -47,6 +47,7 @@ NAMES = (
     "BETFAIR_JURISDICTION",
     "BETFAIR_IDENTITY_URL",
     "BETFAIR_IDENTITY_CERT_URL",
+    "BETFAIR_API_URL",
     "BETFAIR_CA_BUNDLE",
     *_PLACE,
     _OPTIONS,
@@ -131,6 +132,7 @@ class Environment:
             jurisdiction=self._values.get("BETFAIR_JURISDICTION", "international"),
             identity_url=self._values.get("BETFAIR_IDENTITY_URL"),
             identity_cert_url=self._values.get("BETFAIR_IDENTITY_CERT_URL"),
+            api_url=self._values.get("BETFAIR_API_URL"),
             verify=self._values.get("BETFAIR_CA_BUNDLE", True),
         )
 
@@ -277,7 +279,8 @@ def from_env(
     The certificate is given as BETFAIR_CERT_FILE (and BETFAIR_KEY_FILE, unless one file holds
     both), as BETFAIR_CERT_PEM (likewise with BETFAIR_KEY_PEM), BETFAIR_PKCS12_FILE or
     BETFAIR_PKCS12_BASE64, with BETFAIR_CERT_PASSPHRASE where it is encrypted. Optional are
-    BETFAIR_JURISDICTION, BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL and BETFAIR_CA_BUNDLE.
+    BETFAIR_JURISDICTION, BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL
+    and BETFAIR_CA_BUNDLE.
 
     Args:
         env: the variables that win; None for those of the process.

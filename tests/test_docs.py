@@ -35,17 +35,11 @@ _PAGES = {
 _BACKENDS = _PAGES["backends.md"]
 _EXTRAS = set(metadata("betfair-session").get_all("Provides-Extra") or ())
 
-# Exchange calls Betfair itself; here it calls the sandbox.
+# A client that is made by hand talks to Betfair; here it talks to the sandbox.
 _TO_SANDBOX = """
 import os
 
 import betfair_session
-
-
-class _Exchange(betfair_session.Exchange):
-    def __init__(self, session, **settings):
-        url = os.environ["BETFAIR_IDENTITY_URL"].replace("/api/", "/exchange/")
-        super().__init__(session, **{"api_url": url, **settings})
 
 
 class _Client(betfair_session.IdentityClient):
@@ -58,7 +52,6 @@ class _Client(betfair_session.IdentityClient):
         super().__init__(*arguments, **{**hosts, **settings})
 
 
-betfair_session.Exchange = _Exchange
 betfair_session.IdentityClient = _Client
 """
 

@@ -23,7 +23,7 @@ environment (or a .env file in the working directory; the environment wins):
     BETFAIR_PKCS12_BASE64                    ... the same, as base64 text
   BETFAIR_CERT_PASSPHRASE                    what opens an encrypted key or PKCS#12 file
   BETFAIR_JURISDICTION                       such as italy; without it, international
-  BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_CA_BUNDLE
+  BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL, BETFAIR_CA_BUNDLE
                                              other hosts, such as the sandbox's
   BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY
                                              where the token is kept

@@ -22,6 +22,7 @@ _VARIABLES = {
     "jurisdiction": "BETFAIR_JURISDICTION",
     "identity_url": "BETFAIR_IDENTITY_URL",
     "identity_cert_url": "BETFAIR_IDENTITY_CERT_URL",
+    "api_url": "BETFAIR_API_URL",
     "verify": "BETFAIR_CA_BUNDLE",
 }
 UNLOCK = "Once that is mended, `betfair-session unlock` lets the next call try at once."

@@ -119,6 +119,7 @@ class Sandbox(Controls):
             "BETFAIR_KEY_FILE": self.certificate[1],
             "BETFAIR_IDENTITY_URL": self.identity_url,
             "BETFAIR_IDENTITY_CERT_URL": self.identity_cert_url,
+            "BETFAIR_API_URL": self.api_url,
             "BETFAIR_CA_BUNDLE": self.ca_bundle,
         }
 

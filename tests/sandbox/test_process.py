@@ -202,6 +202,7 @@ def test_the_environment_leads_a_client_to_it(sandbox: Sandbox) -> None:
         "BETFAIR_KEY_FILE",
         "BETFAIR_IDENTITY_URL",
         "BETFAIR_IDENTITY_CERT_URL",
+        "BETFAIR_API_URL",
         "BETFAIR_CA_BUNDLE",
     }
 
