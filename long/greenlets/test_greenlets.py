@@ -1,0 +1,70 @@
+"""gevent and eventlet, patched before anything is imported, as bots and their servers have it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers.objects import Bucket
+
+    from betfair_session.sandbox import Sandbox
+
+PROGRAM = str(Path(__file__).with_name("program.py"))
+
+
+def ask(sandbox: Sandbox, library: str, store: str, options: dict[str, object]) -> list[str]:
+    """Let a hundred greenlets of a fresh process ask; return what each got."""
+    done = subprocess.run(
+        [sys.executable, PROGRAM, library, store, json.dumps(options)],
+        env={**os.environ, **sandbox.environment()},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout)
+    assert len(found) == 100
+    return found
+
+
+@pytest.mark.parametrize("place", ["files", "memory", "obstore"])
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_a_hundred_greenlets_share_one_login(
+    sandbox: Sandbox,
+    bucket_on: Callable[[str], Bucket],
+    tmp_path: Path,
+    library: str,
+    place: str,
+) -> None:
+    """Their threads are greenlets of one real thread, so that nothing may block it for ever."""
+    store, options = str(tmp_path), {}
+    if place == "memory":
+        store = "memory://greenlets"
+    elif place == "obstore":
+        bucket = bucket_on("moto")
+        store, options = f"obstore+{bucket.url()}", bucket.server.options(bucket.server.endpoint)
+    found = ask(sandbox, library, store, options)
+    (session,) = sandbox.sessions()
+    assert set(found) == {session.token}
+    assert sandbox.counts()["certlogin"] == 1
+
+
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_a_driver_with_an_event_loop_is_refused(
+    sandbox: Sandbox, bucket_on: Callable[[str], Bucket], library: str
+) -> None:
+    """It would wait for ever for a thread that never runs; the error comes at once."""
+    bucket = bucket_on("moto")
+    options = bucket.server.options(bucket.server.endpoint)
+    assert set(ask(sandbox, library, bucket.url(), options)) == {"ConfigurationError"}
+    assert sandbox.counts() == {}
