@@ -5,16 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from hidden.listeners import strange_tls
+from hidden.listeners import Listener, saying, strange_tls
 from secrets_shown import everything_in
 
 from betfair_session import (
@@ -30,7 +27,7 @@ from betfair_session import (
 from betfair_session.exchange import auth as auth_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from betfair_session import Session
     from betfair_session.sandbox import Sandbox
@@ -40,6 +37,16 @@ RPC = "betting/json-rpc/v1"
 READ = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/listEventTypes", "params": {}, "id": 1}
 BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}], "customerRef": "mine"}
 PLACE = {"jsonrpc": "2.0", "method": "SportsAPING/v1.0/placeOrders", "params": BET, "id": 2}
+REST = "betting/rest/v1.0/listEventTypes/"
+FORMS: dict[str, tuple[object, str]] = {
+    "rpc": (READ, RPC),
+    "batch": ([READ, READ], RPC),
+    "rest": ({}, REST),
+    "account": ({}, "account/rest/v1.0/getAccountFunds/"),
+    "order": (PLACE, RPC),
+    "order in a batch": ([READ, PLACE], RPC),
+    "rest order": (BET, "betting/rest/v1.0/placeOrders/"),
+}
 
 
 @pytest.fixture
@@ -92,29 +99,19 @@ def test_a_request_is_signed_and_its_body_left_alone(
         assert (entry.token, entry.outcome, entry.defects) == (session.token(), "SUCCESS", [])
 
 
-REST = "betting/rest/v1.0/listEventTypes/"
-FORMS: dict[str, tuple[object, str]] = {
-    "rpc": (READ, RPC),
-    "batch": ([READ, READ], RPC),
-    "rest": ({}, REST),
-    "account": ({}, "account/rest/v1.0/getAccountFunds/"),
-    "order": (PLACE, RPC),
-    "rest order": (BET, "betting/rest/v1.0/placeOrders/"),
-}
-
-
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_rejected_session_is_renewed_and_the_request_replayed(
-    auth: BetfairAuth, sandbox: Sandbox, form: str
+    auth: BetfairAuth, sandbox: Sandbox, form: str, *, stream: bool
 ) -> None:
     """Once each; the caller sees the second answer, the first is in its history."""
     post(sandbox, auth)
     sandbox.expire_all()
     sandbox.clear_journal()
-    answer = post(sandbox, auth, *FORMS[form])
-    assert answer.ok
-    assert "INVALID_SESSION" not in answer.text
-    (rejected,) = answer.history
+    with post(sandbox, auth, *FORMS[form], stream=stream) as answer:
+        assert answer.ok
+        assert b"INVALID_SESSION" not in b"".join(answer.iter_content(16))
+        (rejected,) = answer.history
     assert "INVALID_SESSION_INFORMATION" in rejected.text
     counts = sandbox.counts()
     assert counts.pop("betting", 0) + counts.pop("account", 0) == 2
@@ -139,7 +136,7 @@ def test_a_token_that_another_process_stored_is_adopted(
 def test_a_second_rejection_is_an_error(auth: BetfairAuth, sandbox: Sandbox) -> None:
     """After one renewal and one replay; the error and our frames hold no secret."""
     sandbox.configure(session_seconds=0)
-    with pytest.raises(SessionRejected, match="localhost") as caught:
+    with pytest.raises(SessionRejected) as caught:
         post(sandbox, auth)
     assert sandbox.counts()["betting"] == 2
     tokens = [str(entry.token) for entry in sandbox.journal("betting")]
@@ -148,13 +145,17 @@ def test_a_second_rejection_is_an_error(auth: BetfairAuth, sandbox: Sandbox) -> 
         assert secret not in shown
 
 
+def fault_of(code: str) -> dict[str, Any]:
+    """Return a JSON-RPC error."""
+    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
+    return {"jsonrpc": "2.0", "error": {"code": -32099, "data": detail}, "id": 1}
+
+
 def test_a_session_that_betfair_calls_alive_is_tried_once_more(
     auth: BetfairAuth, sandbox: Sandbox
 ) -> None:
     """Its keepAlive decides: no login, and the second answer counts."""
-    fault = {"jsonrpc": "2.0", "error": {"data": {"exceptionname": "A", "A": {}}}, "id": 1}
-    fault["error"]["data"]["A"]["errorCode"] = "NO_SESSION"  # type: ignore[index]
-    sandbox.fault("betting", "non_object", body=json.dumps(fault))
+    sandbox.fault("betting", "non_object", body=json.dumps(fault_of("NO_SESSION")))
     assert "result" in post(sandbox, auth).json()
     assert sandbox.counts() == {"certlogin": 1, "betting": 2, "keepAlive": 1}
 
@@ -165,84 +166,53 @@ def test_a_session_that_betfair_calls_alive_is_tried_once_more(
         {"result": "INVALID_SESSION_INFORMATION"},
         {"error": {"code": -32099, "message": "NO_SESSION"}},
         ["NO_SESSION"],
-        "NO_SESSION",
-        7,
+        fault_of("NO_APP_KEY_FOR_NO_SESSION"),
     ],
 )
 def test_the_words_alone_are_no_rejection(
     auth: BetfairAuth, sandbox: Sandbox, answer: object
 ) -> None:
     """An answer that only mentions a code costs nothing more."""
-    sandbox.fault("betting", "non_object", body=json.dumps(answer))
-    assert post(sandbox, auth).json() == answer
-    sandbox.fault("betting", "non_object", body="NO_SESSION")
-    assert post(sandbox, auth).text == "NO_SESSION"
+    for body in (json.dumps(answer), "NO_SESSION"):
+        sandbox.fault("betting", "non_object", body=body)
+        assert post(sandbox, auth).text == body
     assert sandbox.counts() == {"certlogin": 1, "betting": 2}
 
 
-def test_a_batch_that_was_rejected_in_part_is_not_replayed(
-    auth: BetfairAuth, sandbox: Sandbox
-) -> None:
-    """The other part has been carried out; the session is looked after all the same."""
-    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": "NO_SESSION"}}
-    parts = [{"result": [], "id": 1}, {"error": {"code": -32099, "data": detail}, "id": 2}]
+def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandbox) -> None:
+    """A batch of which a part was carried out, and a body that is used up; the session is renewed.
+
+    Then the rejection is the answer.
+    """
+    parts = [{"result": [], "id": 1}, fault_of("NO_SESSION")]
     sandbox.fault("betting", "non_object", body=json.dumps(parts))
-    answer = post(sandbox, auth, [PLACE, READ])
-    assert answer.json() == parts
+    assert post(sandbox, auth, [PLACE, READ]).json() == parts
     assert sandbox.counts() == {"certlogin": 1, "betting": 1, "keepAlive": 1}
-
-
-def test_a_body_that_is_used_up_is_not_replayed(auth: BetfairAuth, sandbox: Sandbox) -> None:
-    """The rejection comes back; the next call has the new session."""
-    post(sandbox, auth)
     sandbox.expire_all()
     sandbox.clear_journal()
     answer = post(sandbox, auth, json=None, data=iter([json.dumps(READ).encode()]))
-    assert answer.json()["error"]["message"] == "ANGX-0003"
+    assert "error" in answer.json()
     assert sandbox.counts() == {"betting": 1, "keepAlive": 1, "certlogin": 1}
     assert "result" in post(sandbox, auth).json()
 
 
-@pytest.mark.parametrize("form", ["rpc", "batch", "rest"])
-def test_orders_are_not_replayed_for_a_caller_who_does_not_want_it(
-    session: Session, sandbox: Sandbox, form: str
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("form", ["order", "order in a batch", "rest order"])
+def test_orders_are_not_replayed_late_or_unwanted(
+    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, form: str, *, late: bool
 ) -> None:
     """In every form; the session is renewed for the next call, and reads are still replayed."""
-    auth = BetfairAuth(session, hosts=[host_of(sandbox.api_url)], replay_orders=False)
-    forms = {"rpc": FORMS["order"], "batch": ([READ, PLACE], RPC), "rest": FORMS["rest order"]}
+    auth = BetfairAuth(session, hosts=[host_of(sandbox.api_url)], replay_orders=late)
+    if late:
+        monkeypatch.setattr(auth_module, "ORDER_SECONDS", 0.0)
     post(sandbox, auth)
     sandbox.expire_all()
-    assert "INVALID_SESSION_INFORMATION" in post(sandbox, auth, *forms[form]).text
+    assert "INVALID_SESSION_INFORMATION" in post(sandbox, auth, *FORMS[form]).text
     assert sandbox.orders() == []
-    assert post(sandbox, auth, *forms[form]).ok
+    assert post(sandbox, auth, *FORMS[form]).ok
     assert len(sandbox.orders()) == 1
     sandbox.expire_all()
     assert "result" in post(sandbox, auth).json()
-
-
-def test_an_order_is_not_replayed_late(
-    auth: BetfairAuth, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Past the time from its first sending; here that is none, and a read has no such time."""
-    monkeypatch.setattr(auth_module, "ORDER_SECONDS", 0.0)
-    post(sandbox, auth)
-    sandbox.expire_all()
-    assert "error" in post(sandbox, auth, PLACE).json()
-    assert sandbox.orders() == []
-    sandbox.expire_all()
-    assert "result" in post(sandbox, auth, READ).json()
-
-
-@pytest.mark.parametrize("form", ["rpc", "rest"])
-def test_a_streamed_rejection_is_renewed_too(
-    auth: BetfairAuth, sandbox: Sandbox, form: str
-) -> None:
-    """It is short, or an HTTP error; what the caller reads is the replay's answer."""
-    post(sandbox, auth)
-    sandbox.expire_all()
-    with post(sandbox, auth, *FORMS[form], stream=True) as answer:
-        assert b"Horse Racing" in b"".join(answer.iter_content(16))
-        assert len(answer.history) == 1
 
 
 def test_a_long_streamed_answer_is_left_to_the_caller(auth: BetfairAuth, sandbox: Sandbox) -> None:
@@ -271,13 +241,17 @@ def test_many_rejected_threads_make_one_login(
     assert len(sandbox.sessions()) == 1
 
 
-def test_a_refused_login_comes_out_of_the_requests_call(
+def test_without_a_live_session_our_own_error_comes_out(
     auth: BetfairAuth, session: Session, sandbox: Sandbox
 ) -> None:
-    """As our own error, without a request or a secret, at the first token and at a renewal."""
+    """Of a refused login, or of a keepAlive that cannot tell; nothing is replayed."""
     token = session.token()
-    sandbox.login_status("ACCOUNT_NOW_LOCKED")
     sandbox.expire_all()
+    sandbox.fault("keepAlive", "blocked")
+    with pytest.raises(IdentityUnavailable):
+        post(sandbox, auth)
+    assert sandbox.counts() == {"certlogin": 1, "betting": 1, "keepAlive": 1}
+    sandbox.login_status("ACCOUNT_NOW_LOCKED")
     with pytest.raises(LoginRefused) as caught:
         post(sandbox, auth)
     shown = everything_in(caught.value)
@@ -286,105 +260,48 @@ def test_a_refused_login_comes_out_of_the_requests_call(
     assert not hasattr(caught.value, "request")
 
 
-def test_when_betfair_cannot_tell_nothing_is_replayed(
-    auth: BetfairAuth, session: Session, sandbox: Sandbox
-) -> None:
-    """The identity service's error comes out; the next call may do better."""
-    session.token()
-    sandbox.expire_all()
-    sandbox.fault("keepAlive", "blocked")
-    with pytest.raises(IdentityUnavailable):
-        post(sandbox, auth)
-    assert sandbox.counts() == {"certlogin": 1, "betting": 1, "keepAlive": 1}
-    assert "result" in post(sandbox, auth).json()
-
-
 def test_a_callers_hook_sees_the_last_answer_only(auth: BetfairAuth, sandbox: Sandbox) -> None:
     """A REST rejection is an HTTP 400, which such hooks often raise for."""
     with requests.Session() as own:
         own.hooks["response"].append(lambda response, **_: response.raise_for_status())
-        url = sandbox.api_url + REST
-        settings: dict[str, Any] = {"auth": auth, "verify": sandbox.ca_bundle}
-        own.post(url, json={}, timeout=30, **settings)
+        settings: dict[str, Any] = {"auth": auth, "verify": sandbox.ca_bundle, "timeout": 30}
+        own.post(sandbox.api_url + REST, json={}, **settings)
         sandbox.expire_all()
-        assert own.post(url, json={}, timeout=30, **settings).ok
-
-
-class Elsewhere:
-    """Another HTTPS server, with an authority of its own, that notes what it is sent."""
-
-    def __init__(self, directory: Path, sandbox: Sandbox) -> None:
-        """Serve on a free port of 127.0.0.1."""
-        context, authority = strange_tls()
-        self.bundle = directory / "both.pem"
-        self.bundle.write_bytes(authority + Path(sandbox.ca_bundle).read_bytes())
-        self.seen: list[dict[str, str]] = []
-        seen = self.seen
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                seen.append({name.lower(): value for name, value in self.headers.items()})
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_POST = do_GET  # noqa: N815 - the name that http.server looks for
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-        self.url = f"https://localhost:{self._server.server_port}/exchange/"
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, sandbox: Sandbox) -> Iterator[Elsewhere]:
-    """Another server, and a CA bundle that trusts it and the sandbox."""
-    directory = tmp_path / "elsewhere"
-    directory.mkdir()
-    server = Elsewhere(directory, sandbox)
-    yield server
-    server.close()
+        assert own.post(sandbox.api_url + REST, json={}, **settings).ok
 
 
 @pytest.mark.usefixtures("netrc")
-@pytest.mark.parametrize("replayed", [False, True], ids=["first", "replay"])
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_takes_anything_along(
-    auth: BetfairAuth, sandbox: Sandbox, elsewhere: Elsewhere, status: int, *, replayed: bool
+    auth: BetfairAuth, sandbox: Sandbox, tmp_path: Path, status: int
 ) -> None:
-    """To another host or back to the same; without us requests sends the headers there."""
-    places = [elsewhere.url + "x", sandbox.api_url + "x"]
-    leaks = {"X-Authentication": "token"}
-    for place in places:
-        settings: dict[str, Any] = {"location": place, "status": status}
-        sandbox.fault("betting", "redirect", **settings)
-        url, bundle = sandbox.api_url + RPC, str(elsewhere.bundle)
-        requests.post(url, json=READ, headers=leaks, verify=bundle, timeout=30)
-    (seen,) = elsewhere.seen
-    assert seen["x-authentication"] == "token"
-    assert sandbox.counts() == {"betting": 2, "other": 1}
-    sandbox.clear_journal()
-    for place in places:
-        if replayed:
-            post(sandbox, auth)
-            sandbox.expire_all()
-        sandbox.fault("betting", "redirect", skip=int(replayed), location=place, status=status)
-        answer = post(sandbox, auth, PLACE, verify=str(elsewhere.bundle))
-        assert (answer.status_code, len(answer.history)) == (status, int(replayed))
-    assert elsewhere.seen == [seen]
-    assert "other" not in sandbox.counts()
-    assert not any(entry.defects for entry in sandbox.journal())
+    """To another host or back to the same, for a first sending or a replay."""
+    tls, authority = strange_tls()
+    bundle = tmp_path / "both.pem"
+    with open(sandbox.ca_bundle, "rb") as ours:
+        bundle.write_bytes(authority + ours.read())
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    with Listener(saying(ok), tls) as elsewhere:
+        place = f"https://localhost:{elsewhere.port}/"
+        # Without us, requests sends the headers there.
+        sandbox.fault("betting", "redirect", location=place, status=status)
+        headers, url = {"X-Authentication": "token"}, sandbox.api_url + RPC
+        requests.post(url, json=READ, headers=headers, verify=str(bundle), timeout=30)
+        assert b"X-Authentication: token" in elsewhere.heard
+        before = elsewhere.connections
+        for location in (place, sandbox.api_url + "x"):
+            for replayed in (False, True):
+                if replayed:
+                    post(sandbox, auth)
+                    sandbox.expire_all()
+                sandbox.clear_journal()
+                settings: dict[str, Any] = {"location": location, "status": status}
+                sandbox.fault("betting", "redirect", skip=int(replayed), **settings)
+                answer = post(sandbox, auth, PLACE, verify=str(bundle))
+                assert (answer.status_code, len(answer.history)) == (status, int(replayed))
+                assert "other" not in sandbox.counts()
+                assert not any(entry.defects for entry in sandbox.journal())
+        assert elsewhere.connections == before
 
 
 @pytest.mark.usefixtures("netrc")
@@ -392,14 +309,14 @@ def test_netrc_changes_nothing(auth: BetfairAuth, session: Session, sandbox: San
     """It neither takes the place of our headers nor adds its own, in a session that reads it."""
     with requests.Session() as own:
         url = sandbox.api_url + RPC
-        settings: dict[str, Any] = {"json": READ, "verify": sandbox.ca_bundle}
-        plain = own.post(url, timeout=30, **settings)
+        settings: dict[str, Any] = {"json": READ, "verify": sandbox.ca_bundle, "timeout": 30}
+        plain = own.post(url, **settings)
         assert plain.request.headers["Authorization"].startswith("Basic ")
         sandbox.clear_journal()
         own.auth = auth
-        own.post(url, timeout=30, **settings)
+        own.post(url, **settings)
         sandbox.expire_all()
-        own.post(url, timeout=30, **settings)
+        own.post(url, **settings)
     entries = sandbox.journal("betting")
     assert [entry.defects for entry in entries] == [[], [], []]
     assert entries[-1].token == session.token()
@@ -413,6 +330,7 @@ FOREIGN = [
     "https://{name}.example:{port}/x",
     "https://x{host}/x",
     "https://user:hunter2@{host}/exchange/x",
+    "https://user:hunter2/@{host}/exchange/x",
     "https://{host}@example.com/exchange/x",
     "https://example.com\\@{host}/x",
     "https://example.com/{host}",
@@ -428,61 +346,55 @@ FOREIGN = [
 def test_another_place_is_refused_before_anything_is_sent(
     auth: BetfairAuth, sandbox: Sandbox, url: str
 ) -> None:
-    """However a URL dresses up; not even a token is asked for."""
+    """However a URL dresses up; not even a token is asked for, and no password shown."""
     host = host_of(sandbox.api_url)
     name, _, port = host.partition(":")
-    with pytest.raises(ConfigurationError, match="by https to") as caught:
-        requests.post(url.format(host=host, name=name, port=port), json=READ, auth=auth, timeout=30)
+    request = requests.PreparedRequest()
+    request.url = url.format(host=host, name=name, port=port)
+    with pytest.raises(ConfigurationError) as caught:
+        auth(request)
+    assert caught.value.argument == "hosts"
     # The caller's own request has the URL as it was given; the error has not.
     assert "hunter2" not in f"{caught.value!r} {vars(caught.value)}"
     assert sandbox.counts() == {}
 
 
-def test_the_error_names_the_port_and_no_password(auth: BetfairAuth, sandbox: Sandbox) -> None:
-    """Another port is another place; what is no number may be a part of a password."""
-    name = host_of(sandbox.api_url).partition(":")[0]
-    for url, shown in (
-        (f"https://{name}:7/x", f"not to https://{name}:7;"),
-        ("https://user:hunter2@example.com:8/x", r"not to https://example\.com:8;"),
-        ("https://user:hunter2/@example.com/x", "not to https://user;"),
-    ):
-        request = requests.PreparedRequest()
-        request.url = url
-        with pytest.raises(ConfigurationError, match=shown) as caught:
-            auth(request)
-        assert "hunter2" not in str(caught.value)
+BETFAIRS = {
+    "https://api.betfair.com/exchange/betting/json-rpc/v1": True,
+    "HTTPS://API.Betfair.com:443/exchange/x": True,
+    "https://api.betfair.com.au/exchange/x": True,
+    "https://api.betfair.it/exchange/betting/rest/v1/it/navigation/menu.json": True,
+    "https://identitysso.betfair.com/api/x": False,
+    "http://api.betfair.com/exchange/x": False,
+}
 
 
-def test_a_manager_is_no_handle(client: IdentityClient) -> None:
-    """It would be found out with the first request only."""
-    manager: Any = SessionManager(client, "u", "p")
-    with pytest.raises(ConfigurationError, match=r"manager\.session\(store, key\)"):
-        BetfairAuth(manager)
+def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Betfair's for a session of Betfair's; a sandbox's session goes to none of them."""
+    (tmp_path / KEY).write_text(sandbox.issue())
+    settings: dict[str, Any] = {"identity_url": sandbox.identity_url, "verify": sandbox.ca_bundle}
 
+    def auth_for(client: IdentityClient) -> BetfairAuth:
+        return BetfairAuth(SessionManager(client, "u", "p").session(tmp_path, KEY))
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://api.betfair.com/exchange/betting/json-rpc/v1",
-        "HTTPS://API.Betfair.com:443/exchange/x",
-        "https://api.betfair.com.au/exchange/x",
-        "https://api.betfair.it/exchange/betting/rest/v1/it/navigation/menu.json",
-    ],
-)
-def test_betfairs_own_hosts_are_the_default(
-    sandbox: Sandbox, tmp_path: Path, client: IdentityClient, url: str
-) -> None:
-    """Those of the jurisdictions and of the navigation menus; not for a sandbox's session."""
-    theirs = IdentityClient(sandbox.app_key)
-    manager = SessionManager(theirs, "u", "p", verify_every=timedelta(minutes=15))
-    session = manager.session(tmp_path, KEY)
-    session.token = lambda **_: "live"  # type: ignore[method-assign]
-    signed = requests.Request("GET", url, auth=BetfairAuth(session)).prepare()
-    assert signed.headers["X-Authentication"] == "live"
-    assert signed.headers["X-Application"] == sandbox.app_key
+    def signs(auth: BetfairAuth, url: str) -> bool:
+        try:
+            signed = requests.Request("GET", url, auth=auth).prepare()
+        except ConfigurationError:
+            return False
+        return signed.headers["X-Authentication"] == sandbox.sessions()[0].token
+
+    theirs = IdentityClient(sandbox.app_key, api_url=sandbox.api_url, **settings)
+    with theirs:
+        assert post(sandbox, auth_for(theirs)).ok
+        assert not any(signs(auth_for(theirs), url) for url in BETFAIRS)
     with pytest.raises(ConfigurationError) as caught:
-        BetfairAuth(SessionManager(client, "u", "p").session(tmp_path, KEY))
+        auth_for(IdentityClient(sandbox.app_key, **settings))
     assert caught.value.argument == "api_url"
+    usual = IdentityClient(sandbox.app_key, verify=sandbox.ca_bundle)
+    auth = auth_for(usual)
+    usual.identity_url = sandbox.identity_url  # so that its keepAlive is answered
+    assert {url: signs(auth, url) for url in BETFAIRS} == BETFAIRS
 
 
 def test_a_host_of_the_callers_takes_the_place_of_betfairs(
@@ -501,10 +413,15 @@ def test_a_host_of_the_callers_takes_the_place_of_betfairs(
 @pytest.mark.parametrize(
     "hosts", ["api.betfair.com", ["https://x"], [""], ["a/b"], ["u@h"], [7], ["höst"], 5]
 )
-def test_what_is_no_host_is_refused(session: Session, hosts: Any) -> None:  # noqa: ANN401
-    """A single text is a common mistake: it is a list of letters."""
-    with pytest.raises(ConfigurationError, match="hosts"):
+def test_what_is_no_host_or_handle_is_refused(session: Session, hosts: Any) -> None:  # noqa: ANN401
+    """A single text is a common mistake, and a manager in a handle's place another."""
+    with pytest.raises(ConfigurationError) as caught:
         BetfairAuth(session, hosts=hosts)
+    assert caught.value.argument == "hosts"
+    manager: Any = SessionManager(session.client, "u", "p")
+    with pytest.raises(ConfigurationError) as caught:
+        BetfairAuth(manager)
+    assert caught.value.argument == "session"
 
 
 def test_what_requests_keeps_does_not_show_the_token(
@@ -521,7 +438,6 @@ def test_what_requests_keeps_does_not_show_the_token(
     for secret in (session.token(), sandbox.app_key):
         assert secret not in shown
     for kept in (answer, caught.value, request.headers):
-        with pytest.raises(TypeError, match="pickle"):
+        with pytest.raises(TypeError):
             pickle.dumps(kept)
-    again = copy.deepcopy(request.headers)
-    assert again["X-Authentication"] == session.token()
+    assert copy.deepcopy(request.headers)["X-Authentication"] == session.token()

@@ -1,150 +1,169 @@
-"""The identity client, over real TLS."""
+"""The identity client at its front door: what each answer means, over real TLS."""
 
 from __future__ import annotations
 
+import csv
 import gc
-import socket
+import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 from secrets_shown import everything_in
+from storage.surroundings import in_a_child
 
 from betfair_session import (
-    BetfairSessionError,
     Blocked,
+    Certificate,
     CertificateError,
     ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
     LoginRefused,
+    SessionManager,
 )
+from betfair_session.process import clocks
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
+
+    from hand_clocks import HandClocks
+    from requests import PreparedRequest, Response
 
     from betfair_session.sandbox import Sandbox
 
-CANNOT_TELL: dict[str, dict[str, Any]] = {
-    "status:503": {},
-    "status:500": {"body": "json"},
-    "status:429": {},
-    "status:404": {},
-    "blocked": {},
-    "html200": {},
-    "png200": {},
-    "internal_error": {},
-    "non_object": {},
-    "redirect": {},
-    "reset": {},
-    "truncated": {},
-    "cut": {},
-    "empty": {},
-    "huge": {},
+_TABLE = Path(__file__).parent / "data" / "login-status.tsv"
+STATUSES = list(csv.DictReader(_TABLE.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+DEAD = "A" * 43 + "="
+
+
+def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401
+    """Return a client for the sandbox, with some settings changed."""
+    given = {
+        "certificate": sandbox.certificate,
+        "identity_url": sandbox.identity_url,
+        "identity_cert_url": sandbox.identity_cert_url,
+        "verify": sandbox.ca_bundle,
+        **settings,
+    }
+    return IdentityClient(sandbox.app_key, **given)
+
+
+def calls(client: IdentityClient, sandbox: Sandbox, token: str) -> dict[str, Callable[..., object]]:
+    """Return the four calls by the names of their endpoints."""
+    return {
+        "certlogin": lambda **more: client.certlogin(sandbox.username, sandbox.password, **more),
+        "login": lambda **more: client.login(sandbox.username, sandbox.password, **more),
+        "keepAlive": lambda **more: client.keep_alive(token, **more),
+        "logout": lambda **more: client.logout(token, **more),
+    }
+
+
+def test_a_session_from_its_login_to_its_end(client: IdentityClient, sandbox: Sandbox) -> None:
+    """The certificate goes to certlogin alone, keepAlives share a connection, a logout ends it."""
+    token = client.certlogin(sandbox.username, sandbox.password)
+    assert [session.token for session in sandbox.sessions()] == [token.reveal()]
+    assert [client.keep_alive(token) for _ in range(3)] == [token] * 3
+    client.logout(token)
+    assert sandbox.sessions() == []
+    assert client.keep_alive(token) is None
+    client.logout(token)  # one that is dead already is fine
+    entries = sandbox.journal()
+    assert [entry.certificate for entry in entries] == [True] + [False] * 6
+    assert len({entry.connection for entry in entries[1:]}) == 1
+    assert not any(entry.defects for entry in entries)
+    assert client.keep_alive("x") is None  # INPUT_VALIDATION_ERROR
+
+
+FAULTS: dict[str, tuple[int | None, bool]] = {  # the status to be told, and whether it may pass
+    "reset": (None, True),
+    "lost": (None, True),
+    "truncated": (None, True),
+    "cut": (200, False),
+    "empty": (200, False),
+    "huge": (200, False),
+    "html200": (200, False),
+    "png200": (200, False),
+    "non_object": (200, False),
+    "redirect": (302, False),
+    "blocked": (403, False),
+    "status:404": (404, False),
+    "status:429": (429, True),
+    "status:500": (500, True),
+    "status:503": (503, True),
 }
 
 
-def login(client: IdentityClient, sandbox: Sandbox) -> str:
-    """Log in with the sandbox's account."""
-    return client.certlogin(sandbox.username, sandbox.password).reveal()
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("endpoint", ["certlogin", "login", "keepAlive", "logout"])
+def test_no_fault_is_taken_for_an_answer(
+    client: IdentityClient,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
+    fault: str,
+) -> None:
+    """Each is "cannot tell". A login is sent once, what is harmless three times if it may pass."""
+    monkeypatch.setattr("betfair_session.betfair.http._PAUSE_SECONDS", 0.01)
+    status, passing = FAULTS[fault]
+    token = sandbox.issue()
+    call = calls(client, sandbox, token)[endpoint]
+    sandbox.fault(endpoint, fault, times=None)
+    with pytest.raises(IdentityUnavailable) as caught:
+        call()
+    error, repeated = caught.value, passing and endpoint in {"keepAlive", "logout"}
+    assert sandbox.counts() == {endpoint: 3 if repeated else 1}
+    assert (error.endpoint, error.status_code, error.sent) == (endpoint, status, True)
+    base = sandbox.identity_cert_url if endpoint == "certlogin" else sandbox.identity_url
+    assert base == f"https://{error.host}/api/"
+    assert isinstance(error, Blocked) == (fault == "blocked")
+    shown = everything_in(error)
+    for secret in (token, sandbox.password, sandbox.username, sandbox.app_key):
+        assert secret not in shown
+    if repeated:  # two failures are survived
+        sandbox.clear_faults()
+        sandbox.fault(endpoint, fault, times=2)
+        call()
+        assert sandbox.counts() == {endpoint: 6}
 
 
-def test_a_login_brings_a_token_that_lives(client: IdentityClient, sandbox: Sandbox) -> None:
-    """One certlogin with the client certificate, form-encoded, nothing in the URL."""
-    token = login(client, sandbox)
-    assert [session.token for session in sandbox.sessions()] == [token]
-    (entry,) = sandbox.journal()
-    assert (entry.endpoint, entry.certificate, entry.defects) == ("certlogin", True, [])
-    alive = client.keep_alive(token)
-    assert alive is not None
-    assert alive.reveal() == token
-
-
-def test_calls_share_a_connection_and_present_no_certificate_but_to_certlogin(
+def test_an_internal_error_says_nothing_of_a_session(
     client: IdentityClient, sandbox: Sandbox
 ) -> None:
-    """A keepAlive goes to the plain host, on one pooled connection."""
-    token = login(client, sandbox)
-    for _ in range(3):
-        client.keep_alive(token)
-    entries = sandbox.journal("keepAlive")
-    assert len({entry.connection for entry in entries}) == 1
-    assert not any(entry.certificate for entry in entries)
-
-
-@pytest.mark.parametrize("token", ["A" * 43 + "=", "x"])
-def test_no_session_and_a_malformed_token_are_dead(client: IdentityClient, token: str) -> None:
-    """NO_SESSION and INPUT_VALIDATION_ERROR, in a plain answer."""
-    assert client.keep_alive(token) is None
-
-
-@pytest.mark.parametrize(("fault", "parameters"), CANNOT_TELL.items())
-def test_everything_else_is_cannot_tell(
-    client: IdentityClient, sandbox: Sandbox, fault: str, parameters: dict[str, Any]
-) -> None:
-    """Never "dead", whatever Betfair or a box in between answers; and no secret comes out."""
-    token = login(client, sandbox)
-    sandbox.fault("keepAlive", fault, times=None, **parameters)
-    with pytest.raises(IdentityUnavailable) as caught:
-        client.keep_alive(token)
-    assert caught.value.endpoint == "keepAlive"
-    assert isinstance(caught.value, Blocked) == (fault == "blocked")
-    shown = everything_in(caught.value)
-    assert token not in shown
-    assert sandbox.app_key not in shown
-
-
-@pytest.mark.parametrize("fault", ["reset", "status:503", "status:429", "truncated"])
-def test_what_may_pass_is_tried_three_times(
-    client: IdentityClient, sandbox: Sandbox, fault: str
-) -> None:
-    """Two failures are survived; a third is the answer."""
-    token = login(client, sandbox)
-    sandbox.fault("keepAlive", fault, times=2)
-    assert client.keep_alive(token) is not None
-    assert sandbox.counts()["keepAlive"] == 3
-    sandbox.fault("keepAlive", fault, times=None)
+    """FAIL with another code than the two that mean it."""
+    sandbox.fault("keepAlive", "internal_error")
     with pytest.raises(IdentityUnavailable):
-        client.keep_alive(token)
-    assert sandbox.counts()["keepAlive"] == 6
+        client.keep_alive(sandbox.issue())
 
 
-@pytest.mark.parametrize("fault", ["blocked", "html200", "redirect", "internal_error", "cut"])
-def test_what_will_not_pass_is_asked_once(
-    client: IdentityClient, sandbox: Sandbox, fault: str
+@pytest.mark.parametrize("endpoint", ["certlogin", "login", "keepAlive", "logout"])
+@pytest.mark.parametrize("fault", [{"kind": "stall"}, {"kind": "drip", "seconds": 0.3}])
+def test_a_call_ends_when_its_time_is_up(
+    client: IdentityClient, sandbox: Sandbox, endpoint: str, fault: dict[str, Any]
 ) -> None:
-    """An answer is an answer, even one that says nothing."""
-    token = login(client, sandbox)
-    sandbox.fault("keepAlive", fault, times=None)
-    with pytest.raises(IdentityUnavailable):
-        client.keep_alive(token)
-    assert sandbox.counts()["keepAlive"] == 1
-
-
-@pytest.mark.parametrize("fault", ["reset", "lost", "status:503", "blocked", "truncated"])
-def test_a_login_is_sent_once(client: IdentityClient, sandbox: Sandbox, fault: str) -> None:
-    """Nobody may guess whether a second one is safe; and no secret comes out."""
-    sandbox.fault("certlogin", fault, times=None)
+    """Silence, and one byte now and then, which restarts a read time-out."""
+    part: dict[str, Any] = {"part": "head"} if fault["kind"] == "drip" else {}
+    sandbox.fault(endpoint, times=None, **fault, **part)
     with pytest.raises(IdentityUnavailable) as caught:
-        login(client, sandbox)
-    assert sandbox.counts() == {"certlogin": 1}
-    shown = everything_in(caught.value)
-    assert sandbox.password not in shown
-    assert sandbox.username not in shown
+        calls(client, sandbox, sandbox.issue())[endpoint](timeout=0.5)
+    assert (caught.value.status_code, caught.value.sent) == (None, True)
+    assert sandbox.counts()[endpoint] == 1
 
 
-@pytest.mark.parametrize(
-    "value", ["", "x" * 513, "two words", "line\nbreak", "tök", "\x00", "tab\t", None, 7, ["x"]]
-)
-def test_a_garbled_token_in_an_answer_is_refused(
+@pytest.mark.parametrize("value", ["", "x" * 513, "a b", "a\nb", "tök", "\x00", None, 7, ["x"]])
+def test_a_garbled_token_in_an_answer_is_never_used(
     client: IdentityClient, sandbox: Sandbox, value: object
 ) -> None:
     """It can never become a header or be written; an alive session keeps the token it has."""
-    sandbox.fault("certlogin", "token", value=value)
-    with pytest.raises(IdentityUnavailable, match="without a usable token"):
-        login(client, sandbox)
-    token = login(client, sandbox)
-    sandbox.fault("keepAlive", "token", value=value)
+    sandbox.fault("*", "token", times=None, value=value)
+    for endpoint in ("certlogin", "login"):
+        with pytest.raises(IdentityUnavailable):
+            calls(client, sandbox, "")[endpoint]()
+    token = sandbox.issue()
     alive = client.keep_alive(token)
     assert alive is not None
     assert alive.reveal() == token
@@ -152,7 +171,7 @@ def test_a_garbled_token_in_an_answer_is_refused(
 
 def test_a_rotated_token_is_adopted(client: IdentityClient, sandbox: Sandbox) -> None:
     """Betfair echoes the token; should it ever send another, that one counts."""
-    token = login(client, sandbox)
+    token = sandbox.issue()
     sandbox.fault("keepAlive", "rotate")
     alive = client.keep_alive(token)
     assert alive is not None
@@ -160,237 +179,319 @@ def test_a_rotated_token_is_adopted(client: IdentityClient, sandbox: Sandbox) ->
     assert client.keep_alive(alive) == alive
 
 
-@pytest.mark.parametrize(
-    ("status", "login_class"),
-    [
-        ("INVALID_USERNAME_OR_PASSWORD", "credentials"),
-        ("ACCOUNT_NOW_LOCKED", "account"),
-        ("TEMPORARY_BAN_TOO_MANY_REQUESTS", "ban"),
-        ("SOMETHING_NEW_2031", "unknown"),
-    ],
-)
-def test_a_refusal_names_betfairs_code_and_its_class(
-    client: IdentityClient, sandbox: Sandbox, status: str, login_class: str
+@pytest.mark.parametrize("name", ["certlogin", "login"])
+def test_every_refusal_comes_through_by_its_code_and_class(
+    client: IdentityClient, sandbox: Sandbox, name: str
 ) -> None:
-    """Codes nobody knows yet pass through by name."""
-    sandbox.login_status(status)
-    with pytest.raises(LoginRefused, match=status) as caught:
-        login(client, sandbox)
-    assert (caught.value.status, caught.value.login_class) == (status, login_class)
-    assert caught.value.status_code == 200
+    """Codes that nobody knows yet as well."""
+    login = calls(client, sandbox, "")[name]
+    rows = [*STATUSES, {"status": "SOMETHING_NEW_2031", "class": "unknown"}]
+    for row in rows:
+        sandbox.login_status(row["status"])
+        with pytest.raises(LoginRefused) as caught:
+            login()
+        error = caught.value
+        assert (error.status, error.login_class) == (row["status"], row["class"])
+        assert (error.endpoint, error.status_code) == (name, 200)
+        assert row["status"] in str(error)
+        assert error.suspects == {}
+    assert len(rows) == 59
 
 
-@pytest.mark.parametrize(
-    ("call", "fault"), [("keep_alive", "stall"), ("keep_alive", "drip"), ("certlogin", "stall")]
-)
-def test_a_call_ends_when_its_time_is_up(
-    client: IdentityClient, sandbox: Sandbox, call: str, fault: str
-) -> None:
-    """Silence and one byte now and then both count as no answer."""
-    token = login(client, sandbox)
-    if fault == "stall":
-        sandbox.fault("*", fault, times=None)
-    else:
-        sandbox.fault("*", fault, times=None, seconds=0.3, part="head")
-    arguments = (token,) if call == "keep_alive" else (sandbox.username, sandbox.password)
-    with pytest.raises(IdentityUnavailable, match=r"timed out|no answer within"):
-        getattr(client, call)(*arguments, timeout=0.8)
+def test_a_refusal_names_what_looks_mistyped(client: IdentityClient) -> None:
+    """By the argument's name; what came along is not shown."""
+    password = '"hunter2"'
+    with pytest.raises(LoginRefused) as caught:
+        client.certlogin(" nobody", password)
+    assert caught.value.suspects == {"username": "blanks", "password": "quotes"}
+    assert password.strip('"') not in everything_in(caught.value)
 
 
-def test_a_logout_ends_the_session_and_bears_repetition(
-    client: IdentityClient, sandbox: Sandbox
-) -> None:
-    """A session that is dead already is fine."""
-    token = login(client, sandbox)
-    client.logout(token)
-    assert sandbox.sessions() == []
-    client.logout(token)
-    sandbox.fault("logout", "html200")
-    with pytest.raises(IdentityUnavailable):
-        client.logout(token)
-
-
-@pytest.mark.parametrize("change", ["missing", "garbage", "mismatch", "none", "directory"])
-def test_a_bad_certificate_is_found_before_anything_is_sent(
-    sandbox: Sandbox, tmp_path: Path, change: str
-) -> None:
-    """Missing, unreadable, mismatched: one clear error, no login request."""
-    crt, key = sandbox.certificate
-    (tmp_path / "garbage").write_text("no certificate")
-    _, strangers_key = sandbox.make_certificate(f"stranger_{change}")
-    certificate: Any = {
-        "missing": (str(tmp_path / "nowhere.crt"), key),
-        "garbage": (str(tmp_path / "garbage"), key),
-        "mismatch": (crt, strangers_key),
-        "none": None,
-        "directory": (str(tmp_path), key),
-    }[change]
-    client = make(sandbox, certificate)
-    with pytest.raises(CertificateError if certificate else ConfigurationError):
-        login(client, sandbox)
-    assert sandbox.counts() == {}
-
-
-def test_a_strangers_certificate_is_refused_by_name(sandbox: Sandbox) -> None:
-    """CERT_AUTH_REQUIRED, with a hint that names both causes."""
-    client = make(sandbox, sandbox.make_certificate("stranger"))
-    with pytest.raises(LoginRefused, match="CERT_AUTH_REQUIRED") as caught:
-        login(client, sandbox)
-    assert caught.value.login_class == "certificate"
-
-
-def test_a_certificate_may_be_one_file_or_bytes(sandbox: Sandbox, tmp_path: Path) -> None:
-    """(crt, key) paths, one .pem, or bytes."""
-    both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
-    pem = tmp_path / "client.pem"
-    pem.write_bytes(both)
-    for certificate in (str(pem), pem, both, sandbox.certificate):
-        assert login(make(sandbox, certificate), sandbox)
-
-
-def make(sandbox: Sandbox, certificate: Any) -> IdentityClient:  # noqa: ANN401 - any form
-    """Return a client for the sandbox with another certificate."""
-    return IdentityClient(
-        sandbox.app_key,
-        certificate=certificate,
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    )
-
-
-def test_a_server_nobody_vouches_for_is_never_sent_anything(sandbox: Sandbox) -> None:
-    """The sandbox's authority is not among the usual ones."""
-    client = IdentityClient(
-        sandbox.app_key,
-        certificate=sandbox.certificate,
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url,
-    )
-    for call in (
-        lambda: login(client, sandbox),
-        lambda: client.keep_alive("A" * 44),
-    ):
-        with pytest.raises(IdentityUnavailable):
-            call()
-    assert sandbox.counts() == {}
-
-
-WRONG: list[Callable[[], object]] = [
-    lambda: IdentityClient("key", verify=False),
-    lambda: IdentityClient("key", verify=None),  # type: ignore[arg-type]
-    lambda: IdentityClient("key", verify=""),
-    lambda: IdentityClient("key", verify=0),  # type: ignore[arg-type]
-    lambda: IdentityClient("key", verify=1),  # type: ignore[arg-type]
-    lambda: IdentityClient("key", verify="/nowhere/ca.pem"),
-    lambda: IdentityClient(""),
-    lambda: IdentityClient("with space"),
-    lambda: IdentityClient("line\nbreak"),
-    lambda: IdentityClient("key", jurisdiction="atlantis"),
-    lambda: IdentityClient("key", identity_url="http://localhost/api/"),
-    lambda: IdentityClient("key", identity_url="https://user:pw@localhost/api/"),
-    lambda: IdentityClient("key", identity_url="https://localhost/api/?x=1"),
-    lambda: IdentityClient("key", identity_url="https://localhost:port/"),
-    lambda: IdentityClient("key", identity_cert_url="localhost"),
-    lambda: IdentityClient("key", timeout=0),
-    lambda: IdentityClient("key", timeout=-1),
-    lambda: IdentityClient("key", timeout=float("nan")),
-    lambda: IdentityClient("key", timeout="3"),  # type: ignore[arg-type]
-    lambda: IdentityClient("key", timeout=None),  # type: ignore[arg-type]
-]
-
-
-@pytest.mark.parametrize("make_client", WRONG, ids=range(len(WRONG)))
-def test_arguments_that_cannot_work_are_refused_at_once(make_client: Callable[[], object]) -> None:
-    """Each is a ConfigurationError, and so a ValueError."""
-    with pytest.raises(ConfigurationError) as caught:
-        make_client()
-    assert isinstance(caught.value, ValueError)
-    assert "pw" not in str(caught.value)
-
-
-def test_a_base_may_come_without_its_slash(sandbox: Sandbox) -> None:
-    """Both forms name the same place."""
-    client = IdentityClient(
-        "key", identity_url=sandbox.identity_url.rstrip("/"), verify=sandbox.ca_bundle
-    )
-    assert client.keep_alive("A" * 43 + "=") is None
-
-
-def test_nothing_secret_is_in_the_client(client: IdentityClient, sandbox: Sandbox) -> None:
-    """Neither in its repr nor in any attribute's."""
-    login(client, sandbox)
-    shown = repr(client) + repr(vars(client)) + repr(vars(client._calls))
-    assert sandbox.app_key not in shown
-    assert "PRIVATE KEY" not in shown
-
-
-def test_netrc_and_the_environments_bundle_change_nothing(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The requests library would send .netrc's password and trust another bundle."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine localhost login thief password thief\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(netrc))
-    client = make(sandbox, sandbox.certificate)
-    token = login(client, sandbox)
-    assert client.keep_alive(token) is not None
+def test_an_account_without_a_certificate_logs_in(sandbox: Sandbox) -> None:
+    """With a two-step code, as a text or from what asks for it, which follows the password."""
+    client = identity(sandbox, certificate=None)
+    assert client.login(sandbox.username, sandbox.password)
+    sandbox.set_two_step("123456")
+    with pytest.raises(LoginRefused) as caught:
+        client.login(sandbox.username, sandbox.password)
+    assert caught.value.login_class == "credentials"
+    codes: list[Any] = ["123456", lambda: "123456"]
+    for code in codes:
+        assert client.login(sandbox.username, sandbox.password, code=code)
+    with pytest.raises(ConfigurationError) as missing:
+        client.certlogin(sandbox.username, sandbox.password)
+    assert missing.value.argument == "certificate"
+    assert sandbox.counts() == {"login": 4}
     assert not any(entry.defects for entry in sandbox.journal())
 
 
-def test_a_closed_client_can_be_used_again(client: IdentityClient, sandbox: Sandbox) -> None:
-    """close() gives back connections, no more; and leaves nothing to be warned about."""
-    token = login(client, sandbox)
-    client.keep_alive(token)
-    client.close()
-    gc.collect()
-    assert client.keep_alive(token) is not None
+def test_a_code_that_cannot_be_used_sends_nothing(sandbox: Sandbox, hands: HandClocks) -> None:
+    """It fails, is none, or comes after a sleep, when the fleet no longer waits for this login."""
+    client = identity(sandbox, certificate=None)
 
+    def broken() -> str:
+        message = "seed 987654"
+        raise RuntimeError(message)
 
-def test_what_is_no_token_is_never_sent(client: IdentityClient, sandbox: Sandbox) -> None:
-    """It could not be a header."""
-    for call in (client.keep_alive, client.logout):
-        with pytest.raises(BetfairSessionError, match="token must be"):
-            call("two words")
+    def late() -> str:
+        hands.sleep(client.timeout)
+        return "987654"
+
+    codes: list[Any] = [broken, late, 987654, lambda: 987654, "9876\n54"]
+    for code in codes:
+        with pytest.raises(ConfigurationError) as caught:
+            client.login(sandbox.username, sandbox.password, code=code)
+        assert caught.value.argument == "code"
+        assert "987654" not in f"{caught.value!r}{vars(caught.value)}"
     assert sandbox.counts() == {}
 
 
-@pytest.mark.skipif(
-    not hasattr(socket, "AF_UNIX"), reason="nothing here that even root cannot read"
-)
-def test_a_bundle_that_cannot_be_read_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_limited_access_is_a_session_with_a_warning(
+    client: IdentityClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Later it would look as if Betfair had not answered; so would one without a certificate."""
-    monkeypatch.chdir(tmp_path)  # a socket's name must be short
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind("ca.pem")
-        with pytest.raises(ConfigurationError, match=r"the CA bundle 'ca\.pem' cannot be read: "):
-            IdentityClient("key", verify="ca.pem")
-    Path("empty.pem").touch()
-    with pytest.raises(ConfigurationError, match=r"'empty\.pem' holds no certificate"):
-        IdentityClient("key", verify="empty.pem")
-    assert IdentityClient("key", verify=str(tmp_path)).verify == str(tmp_path)
+    """Betfair issues a token with it."""
+    sandbox.login_status("LIMITED_ACCESS")
+    assert client.login(sandbox.username, sandbox.password)
+    assert [(each.name, each.levelno) for each in caplog.records] == [
+        ("betfair_session.betfair.identity", logging.WARNING)
+    ]
 
 
-def test_a_time_or_a_code_of_a_wrong_type_is_refused(
+def test_a_manager_can_log_in_interactively(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The code is asked for at the login only; no other kind of login is tried by itself."""
+    sandbox.set_two_step("123456")
+    asked: list[int] = []
+
+    def code() -> str:
+        asked.append(1)
+        return "123456"
+
+    client, account = identity(sandbox, certificate=None), (sandbox.username, sandbox.password)
+    manager = SessionManager(client, *account, interactive=True, two_step=code)
+    token = manager.get_session(tmp_path, "k")
+    assert manager.get_session(tmp_path, "k") == token
+    assert (sandbox.counts(), len(asked)) == ({"login": 1, "keepAlive": 1}, 1)
+    with pytest.raises(ConfigurationError):
+        SessionManager(client, *account, two_step="123456")
+    with pytest.raises(ConfigurationError):
+        SessionManager(client, *account).get_session(tmp_path, "other")
+    assert sandbox.counts() == {"login": 1, "keepAlive": 1}
+
+
+def test_check_tells_alive_dead_and_unknown(
+    client: IdentityClient, sandbox: Sandbox, hands: HandClocks
+) -> None:
+    """Without raising; an expiry counts a sleep of the machine."""
+    token = sandbox.issue()
+    before = time.monotonic()
+    alive: Any = client.check(token)
+    assert (alive.state, alive.token.reveal(), alive.error) == ("alive", token, None)
+    assert before <= alive.verified_at <= time.monotonic()
+    assert alive.expires_at == alive.verified_at + 12 * 3600
+    assert token not in repr(alive)
+    assert not alive.expired
+    hands.sleep(12 * 3600)
+    assert alive.expired
+    sandbox.expire(token)
+    dead: Any = client.check(token)
+    assert (dead.state, dead.token, dead.expires_at, dead.expired) == ("dead", None, None, False)
+    assert before <= dead.verified_at <= time.monotonic()
+    sandbox.fault("keepAlive", "blocked")
+    unknown = client.check(token)
+    assert (unknown.state, unknown.verified_at) == ("unknown", None)
+    assert isinstance(unknown.error, Blocked)
+    assert sandbox.counts() == {"keepAlive": 3}
+    for name, minutes in (("italy", 20), ("romania", None)):
+        found = identity(sandbox, jurisdiction=name).check(sandbox.issue())
+        begin = found.verified_at
+        assert begin
+        assert found.expires_at == (None if minutes is None else begin + minutes * 60)
+
+
+@pytest.mark.parametrize("change", ["missing", "garbage", "mismatch", "directory"])
+def test_a_bad_certificate_is_found_before_anything_is_sent(
+    sandbox: Sandbox, tmp_path: Path, change: str
+) -> None:
+    """One typed error, and no login that could lock the account."""
+    crt, key = sandbox.certificate
+    (tmp_path / "garbage").write_text("no certificate")
+    certificate = {
+        "missing": (str(tmp_path / "nowhere.crt"), key),
+        "garbage": (str(tmp_path / "garbage"), key),
+        "mismatch": (crt, sandbox.make_certificate(f"stranger_{change}")[1]),
+        "directory": (str(tmp_path), key),
+    }[change]
+    with pytest.raises(CertificateError):
+        identity(sandbox, certificate=certificate).certlogin(sandbox.username, sandbox.password)
+    assert sandbox.counts() == {}
+
+
+def test_a_certificate_may_be_one_file_or_bytes(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A stranger's is refused by Betfair, with the class that says so."""
+    both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
+    pem = tmp_path / "client.pem"
+    pem.write_bytes(both)
+    for certificate in (str(pem), pem, both):
+        client = identity(sandbox, certificate=certificate)
+        assert client.certlogin(sandbox.username, sandbox.password)
+    with pytest.raises(LoginRefused) as caught:
+        identity(sandbox, certificate=sandbox.make_certificate("stranger")).certlogin(
+            sandbox.username, sandbox.password
+        )
+    assert (caught.value.status, caught.value.login_class) == ("CERT_AUTH_REQUIRED", "certificate")
+
+
+def test_a_login_whose_time_went_into_its_certificate_is_not_sent(
+    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may have taken the login over meanwhile."""
+    load, late = Certificate.load_into, [0.0]
+
+    def slow(self: Certificate, context: ssl.SSLContext) -> list[str]:
+        late[0] += client.timeout
+        return load(self, context)
+
+    monkeypatch.setattr(Certificate, "load_into", slow)
+    monkeypatch.setattr(clocks, "now", lambda: (time.monotonic(), time.time() + late[0]))
+    with pytest.raises(IdentityUnavailable) as caught:
+        client.certlogin(sandbox.username, sandbox.password)
+    assert not caught.value.sent
+    assert sandbox.counts() == {}
+
+
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    *(("verify", {"verify": value}) for value in (False, None, "", 0, 1, "/nowhere/ca.pem")),
+    *(("app_key", {"app_key": value}) for value in ("", "with space", "line\nbreak", "k" * 513)),
+    *(("timeout", {"timeout": value}) for value in (0, -1, float("nan"), float("inf"), "3", None)),
+    *(("identity_url", {"identity_url": f"{value}"}) for value in (
+        "http://localhost/api/", "HTTP://localhost/", "//localhost/", "https://user:pw@localhost/",
+        "https://localhost/api/?x=1", "https://localhost/#", "https://localhost:port/",
+        "https://local host/", "ftp://localhost/",
+    )),
+    ("identity_cert_url", {"identity_cert_url": "localhost"}),
+    ("api_url", {"api_url": "http://localhost/exchange/"}),
+    ("jurisdiction", {"jurisdiction": "atlantis"}),
+    ("session", {"session": "session"}),
+    *(("proxies", {"proxies": value}) for value in ("http://pw", {"https": 5}, {None: "x"}, 5)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("argument", "settings"), WRONG, ids=range(len(WRONG)))
+def test_arguments_that_cannot_work_are_refused_at_once(
+    argument: str, settings: dict[str, Any]
+) -> None:
+    """Each is a ConfigurationError, and so a ValueError, that names the argument."""
+    with pytest.raises(ConfigurationError) as caught:
+        IdentityClient(**{"app_key": "key", **settings})
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.argument == argument
+    assert "pw" not in str(caught.value)
+
+
+def test_what_cannot_be_sent_is_refused(client: IdentityClient, sandbox: Sandbox) -> None:
+    """A token that is no header, a credential that no form can mean, a time that is none."""
+    for name, call in calls(client, sandbox, "two words").items():
+        with pytest.raises(ConfigurationError) as caught:
+            call(timeout="3")
+        assert caught.value.argument == ("timeout" if "login" in name else "token")
+    with pytest.raises(ConfigurationError):
+        client.check("two words")
+    logins: list[Callable[..., object]] = [client.certlogin, client.login]
+    for login in logins:
+        for username, password, argument in (("", "p", "username"), ("u", "p\n", "password")):
+            with pytest.raises(ConfigurationError) as caught:
+                login(username, password)
+            assert caught.value.argument == argument
+    assert sandbox.counts() == {}
+
+
+def test_the_bases_are_the_jurisdictions_or_the_callers() -> None:
+    """With or without a slash at the end; a sandbox's session is not for Betfair's own API."""
+    usual = IdentityClient("key", jurisdiction="nz")
+    assert usual.identity_url == "https://identitysso.betfair.au/api/"
+    assert usual.api_url == "https://api.betfair.com.au/exchange/"
+    theirs = IdentityClient("key", identity_url="https://identitysso.betfair.com.au/api")
+    assert theirs.identity_url == "https://identitysso.betfair.com.au/api/"
+    assert theirs.api_url == "https://api.betfair.com/exchange/"
+    for url in ("https://[::1]:8443/", "https://notbetfair.com/", "https://betfair.com.a.org/"):
+        assert IdentityClient("key", identity_url=url).api_url is None
+        named = IdentityClient("key", identity_url=url, api_url="https://localhost:1/x")
+        assert named.api_url == "https://localhost:1/x/"
+
+
+def test_nothing_secret_is_in_the_client(client: IdentityClient, sandbox: Sandbox) -> None:
+    """Neither in its repr nor in any attribute's, as deep as they go."""
+    client.certlogin(sandbox.username, sandbox.password)
+    client.keep_alive(sandbox.issue())
+    shown = repr(client) + repr(vars(client)) + repr([vars(each) for each in vars(client).values()
+                                                      if hasattr(each, "__dict__")])  # fmt: skip
+    for secret in (sandbox.app_key, sandbox.password, "PRIVATE KEY"):
+        assert secret not in shown
+    assert "international" in repr(client)
+
+
+def test_a_closed_client_can_be_used_again(client: IdentityClient, sandbox: Sandbox) -> None:
+    """close() gives back connections, no more, and leaves nothing to be warned about."""
+    token = sandbox.issue()
+    for _ in range(2):
+        assert client.keep_alive(token) is not None
+        client.close()
+        gc.collect()
+    client.close()
+    assert len({entry.connection for entry in sandbox.journal()}) == 2
+
+
+def test_a_forked_child_opens_connections_of_its_own(
     client: IdentityClient, sandbox: Sandbox
 ) -> None:
-    """Before anything is sent; and the code does not show."""
-    wrong: Any = "3"
-    for call in (
-        lambda: client.keep_alive("A" * 44, timeout=wrong),
-        lambda: client.check("A" * 44, timeout=wrong),
-        lambda: client.logout("A" * 44, timeout=wrong),
-        lambda: client.certlogin("u", "p", timeout=wrong),
-    ):
-        with pytest.raises(ConfigurationError, match="timeout must be a number of seconds"):
-            call()
-    number: Any = 918273
-    for code in (number, lambda: number):
-        with pytest.raises(ConfigurationError) as caught:
-            client.login("u", "p", code=code)
-        assert caught.value.argument == "code"
-        assert "918273" not in str(caught.value)
-    assert sandbox.counts() == {}
+    """Two processes on one TLS connection would garble it."""
+    token = sandbox.issue()
+    assert client.keep_alive(token)
+    assert in_a_child(lambda: client.keep_alive(token) is not None) is True
+    assert client.keep_alive(token)
+    connections = [entry.connection for entry in sandbox.journal("keepAlive")]
+    assert connections[0] == connections[2] != connections[1]
+
+
+class Recorder(HTTPAdapter):
+    """An adapter that remembers what it sends."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        super().__init__()
+        self.sent: list[PreparedRequest] = []
+
+    def send(self, request: PreparedRequest, *args: object, **settings: object) -> Response:
+        """Remember and send."""
+        self.sent.append(request)
+        return super().send(request, *args, **settings)  # type: ignore[arg-type]
+
+
+def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
+    """Their URLs and headers to the letter, by a session of the caller's, which stays open."""
+    recorder = Recorder()
+    with requests.Session() as session:
+        session.mount("https://", recorder)
+        with identity(sandbox, session=session) as client:
+            token = client.certlogin(sandbox.username, sandbox.password)
+        client.login(sandbox.username, sandbox.password)
+        assert client.keep_alive(token) == token
+        client.logout(token)
+        both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
+        with pytest.raises(CertificateError):  # requests takes paths
+            identity(sandbox, session=session, certificate=both).certlogin("u", "p")
+    asks = {"X-Application": sandbox.app_key, "Accept": "application/json"}
+    form = {**asks, "Content-Type": "application/x-www-form-urlencoded"}
+    about = {**asks, "X-Authentication": token.reveal()}
+    usual = {"User-Agent", "Accept-Encoding", "Connection", "Content-Length"}
+    sent = [
+        (each.method, each.url, {k: v for k, v in each.headers.items() if k not in usual})
+        for each in recorder.sent
+    ]
+    assert sent == [
+        ("POST", sandbox.identity_cert_url + "certlogin", form),
+        ("POST", sandbox.identity_url + "login", form),
+        ("POST", sandbox.identity_url + "keepAlive", about),
+        ("POST", sandbox.identity_url + "logout", about),
+    ]
+    assert all(each.headers["Accept-Encoding"] == "identity" for each in recorder.sent)

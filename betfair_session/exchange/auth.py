@@ -113,7 +113,7 @@ class BetfairAuth(AuthBase):
                 f"a session token goes by https to {', '.join(sorted(self._hosts))} only, and not "
                 f"to {_shown(request.url)}; BetfairAuth's `hosts` can name others"
             )
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="hosts")
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
         answered = partial(self._answered, clocks.now())

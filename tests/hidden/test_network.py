@@ -15,7 +15,6 @@ from secrets_shown import everything_in
 from betfair_session import (
     BetfairSessionError,
     Certificate,
-    ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
 )
@@ -95,21 +94,6 @@ def test_no_redirect_takes_a_secret_along(
                     assert planted.found_in(everything_in(error)) == []
         assert (secure.connections, plain.connections) == (0, 0)
     assert planted.found_in(said.text()) == []
-
-
-@pytest.mark.parametrize(
-    "base",
-    ["http://localhost:{}/api/", "HTTP://localhost:{}/api/", "//localhost:{}/api/",
-     "https://betfair.com@localhost:{}/api/", "ftp://localhost:{}/api/",
-     "https://localhost:{}/api/?x=", "https://localhost:{}/api/#", "https://local host:{}/"],
-)  # fmt: skip
-def test_no_plain_or_odd_base_is_taken(base: str) -> None:
-    """It is refused before there is anything to send."""
-    with Listener(saying(OK)) as plain:
-        for name in ("identity_url", "identity_cert_url"):
-            with pytest.raises(ConfigurationError, match="plain https URL"):
-                IdentityClient(APP_KEY, **{name: base.format(plain.port)})  # type: ignore[arg-type] # one of the two
-        assert plain.connections == 0
 
 
 @pytest.mark.parametrize("kind", ["plain", "untrusted"])
