@@ -150,7 +150,8 @@ def test_what_an_answer_means(way: int, body: object, expected: Any) -> None:  #
     """By certlogin, the interactive login, or keepAlive and logout."""
     found: Any = readings(Answer(200, json.dumps(body).encode()))[way]
     if isinstance(expected, type):
-        assert type(found) is expected
+        kind = type(found)
+        assert kind is expected
         assert (found.endpoint, found.host, found.status_code) == ("keepAlive", "[::1]:1", 200)
         if isinstance(found, LoginRefused):
             assert (found.status, found.login_class) == ("ACCOUNT_NOW_LOCKED", "account")

@@ -60,11 +60,9 @@ def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session
 
 
 @pytest.fixture
-def exchange(
-    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Exchange]:
+def exchange(session: Session, sandbox: Sandbox, short_waits: None) -> Iterator[Exchange]:
     """The sandbox's APIs, with short pauses."""
-    monkeypatch.setattr(exchange_module, "_PAUSE_SECONDS", 0.01)
+    del short_waits
     with Exchange(session, api_url=sandbox.api_url) as exchange:
         yield exchange
 

@@ -98,17 +98,13 @@ FAULTS: dict[str, tuple[int | None, bool]] = {  # the status to be told, and whe
 }
 
 
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("endpoint", ["certlogin", "login", "keepAlive", "logout"])
 def test_no_fault_is_taken_for_an_answer(
-    client: IdentityClient,
-    sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    endpoint: str,
-    fault: str,
+    client: IdentityClient, sandbox: Sandbox, endpoint: str, fault: str
 ) -> None:
     """Each is "cannot tell". A login is sent once, what is harmless three times if it may pass."""
-    monkeypatch.setattr("betfair_session.betfair.http._PAUSE_SECONDS", 0.01)
     status, passing = FAULTS[fault]
     token = sandbox.issue()
     call = calls(client, sandbox, token)[endpoint]
