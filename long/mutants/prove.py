@@ -40,7 +40,7 @@ def _modules(names: str) -> list[str]:
 _CALLS = [
     *("tests/test_texts.py", "tests/login/test_errors.py", "tests/test_session.py"),
     *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
-    *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
+    *("tests/test_corners.py", "tests/test_http.py"),
 ]
 
 GROUPS = {
@@ -51,10 +51,10 @@ GROUPS = {
     "manager": (["manager.py", "login/account.py"], _CALLS),
     "session": (["session.py", "trust.py"], _CALLS),
     "identity": (
-        ["identity.py", "answers.py"],
+        ["betfair/*"],
         [
             *("tests/test_texts.py", "tests/test_answers.py", "tests/test_identity.py"),
-            *("tests/test_login.py", "tests/test_corners.py", "tests/test_own_requests.py"),
+            *("tests/test_corners.py", "tests/test_http.py"),
         ],
     ),
     "storage": (
