@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from fleet.processes import Crowd
 from fleet.scene import GENEROUS, Scene
 from fleet.worker import __file__ as library
+from rare_servers.gcs_xml import GCSXMLServer
+from rare_servers.seaweed import SeaweedServer
 from servers.azure import AzureServer
 from servers.gcs import GCSServer
-from servers.gcs_xml import GCSXMLServer
-from servers.s3 import MotoServer, SeaweedServer
+from servers.s3 import MotoServer
 from storage.places import BucketPlace, LocalPlace
 
 from betfair_session.sandbox import Sandbox

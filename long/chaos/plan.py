@@ -7,9 +7,10 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rare_servers.seaweed import SeaweedServer
 from servers.azure import AzureServer
 from servers.gcs import GCSServer
-from servers.s3 import MotoServer, SeaweedServer
+from servers.s3 import MotoServer
 from storage.places import BucketPlace, LocalPlace
 
 from chaos.conductor import Odds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -175,15 +174,6 @@ def test_a_throttled_request_is_made_again(
 # --- a store that does not listen ----------------------------------------------------------------
 
 
-class DeafProxy(Proxy):
-    """A proxy that takes the conditions out of requests, as a store that ignores them."""
-
-    def _forward(self, message: bytes):  # type: ignore[no-untyped-def] # noqa: ANN202 - a context manager of Proxy's
-        head, end, body = message.partition(b"\r\n\r\n")
-        head = re.sub(rb"(?im)^if-(none-)?match:.*\r\n", b"", head + b"\r\n")[:-2]
-        return super()._forward(head + end + body)
-
-
 def test_a_store_that_ignores_conditions_is_found_out_before_a_login(
     sandbox: Sandbox, bucket_on: Callable[[str], Bucket], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -192,7 +182,7 @@ def test_a_store_that_ignores_conditions_is_found_out_before_a_login(
     scene = Scene.at(sandbox, BucketPlace(bucket))
     sandbox.hold("certlogin")
     with (
-        DeafProxy(bucket.server.port) as proxy,
+        Proxy(bucket.server.port, deaf=True) as proxy,
         scene.session(endpoint=proxy.endpoint) as session,
         scene.session(endpoint=proxy.endpoint) as other,
         ThreadPoolExecutor() as pool,

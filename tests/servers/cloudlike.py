@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from servers.cloudlike_wire import ABSENT, Listener, Order, Outcome, Request, Says, Stored, said
+from servers.cloudlike_wire import ABSENT, Order, Outcome, Says, Stored, order_of, said
 from servers.objects import ObjectServer
-from servers.script import Answer
+from servers.process import HOST
+from servers.script import Answer, Exchange
+from servers.web import Listener, reset
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 Kind: TypeAlias = Literal["s3", "gcs", "azure"]
@@ -73,9 +76,9 @@ class Fault:
         match: the orders that it is for.
         lands: whether they are carried out: "now", "never", or "later", by `land`. A fault that
             gives the usual answer carries them out.
-        answer: what is said: the "usual", words of the cloud's, an Answer as it is, "drop" for a
-            broken connection, "silence" or "stall" (in the middle of the usual answer) until
-            `release` is set, when the connection breaks.
+        answer: what is said: the "usual", words of the cloud's, an Answer as it is, "drop" or
+            "reset" for a broken connection, "silence" or "stall" (in the middle of the usual
+            answer) until `release` is set, when the connection breaks.
         headers: of the usual answer, in place of its own; None leaves one out.
         times: how many requests it is for; None for all.
         seconds: how long it lasts from the first one on; None for ever.
@@ -85,7 +88,7 @@ class Fault:
 
     match: Callable[[Order], bool]
     lands: Literal["now", "never", "later"] = "never"
-    answer: Answer | Says | Literal["usual", "drop", "silence", "stall"] = "usual"
+    answer: Answer | Says | Literal["usual", "drop", "reset", "silence", "stall"] = "usual"
     headers: dict[str, str | None] = field(default_factory=dict)
     times: int | None = None
     seconds: float | None = None
@@ -121,24 +124,37 @@ class Cloud(ObjectServer):
         headers: of every usual answer, in place of its own; None leaves one out.
         etag: the form of an ETag, such as 'W/"{}"' or "{}".
         ahead: seconds by which its clock is ahead of this machine's.
+        forgetful: whether it takes no notice of conditions, as some servers of S3's protocol do.
+        expired: parts of an Authorization that it takes for expired.
+        pages: what it says at other paths, such as an authority's for tokens.
         orders: what it was asked, in order.
+        requests: the same as it came, with what asked for nothing.
     """
 
-    def __init__(self, kind: Kind, *, pace: float = 0.0) -> None:
-        """Serve, until it is stopped."""
+    def __init__(self, kind: Kind, *, pace: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
+        """Serve, until it is stopped; with `tls`, speak it."""
         self.kind: Kind = kind
         self.scheme = {"gcs": "gs", "azure": "abfs"}.get(kind, "s3")
         self.pace = pace
         self.headers: dict[str, str | None] = {}
         self.etag = '"{}"'
         self.ahead = 0.0
+        self.forgetful = False
+        self.expired: set[str] = set()
+        self.pages: dict[str, Answer] = {}
         self.orders: list[Order] = []
+        self.requests: list[Exchange] = []
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
         self._buckets: dict[str, dict[str, Stored]] = {}
         self._changed: dict[tuple[str, str], float] = {}
-        self._listener = Listener(kind, self._answer)
+        self._listener = Listener(self._serve, tls)
         self.port = self._listener.server_address[1]
+        self._base = f"http{'s' if tls else ''}://{HOST}:{self.port}"
+
+    @property
+    def endpoint(self) -> str:
+        return self._base
 
     def fail(self, match: str | Callable[[Order], bool] = "*", **what: Any) -> Fault:  # noqa: ANN401 - a Fault's
         """Have something happen to some requests; of several faults the newest counts.
@@ -166,11 +182,22 @@ class Cloud(ObjectServer):
         for fault in faults:
             fault.release.set()
 
-    def _answer(self, request: Request) -> Answer | None:
+    def _serve(self, exchange: Exchange) -> bytes | None:
+        order = order_of(self.kind, exchange)
+        with self._lock:
+            self.requests.append(exchange)
+        nothing = Answer(400, b"", {"Date": self._date(time.time())})
+        answer: Answer | None = self.pages.get(exchange.path, nothing)
+        shown = exchange.headers.get("authorization", "")
+        if order and any(each in shown for each in self.expired):
+            self.orders.append(order)
+            answer = self._usual(exchange, order, EXPIRED[self.kind], {})
+        elif order:
+            answer = self._answer(exchange, order)
+        return None if answer is None else answer.encode(exchange.method)
+
+    def _answer(self, exchange: Exchange, order: Order) -> Answer | None:
         """Return what to say; None breaks the connection."""
-        order = request.order
-        if order is None:
-            return Answer(400, b"", {"Date": self._date(time.time())})
         with self._lock:
             self.orders.append(order)
             fault = next((each for each in self._faults if each.takes(order)), None)
@@ -179,23 +206,27 @@ class Cloud(ObjectServer):
             elif fault.lands == "later":
                 fault.late.append(lambda: self._carry_out(order))
         if fault is None:
-            return self._usual(request, outcome, {})
+            return self._usual(exchange, order, outcome, {})
         fault.reached.set()
         if isinstance(fault.answer, Answer):
             return fault.answer
         if isinstance(fault.answer, Says):
-            return self._usual(request, fault.answer, fault.headers)
-        if fault.answer == "usual":
-            return self._usual(request, outcome, fault.headers)
-        if fault.answer == "stall":
-            request.send(self._usual(request, outcome, fault.headers).encode(request.method)[:-1])
-        if fault.answer != "drop":
+            outcome = fault.answer
+        if isinstance(fault.answer, Says) or fault.answer in ("usual", "stall"):
+            usual = self._usual(exchange, order, outcome, fault.headers)
+            if fault.answer != "stall":
+                return usual
+            exchange.connection.sendall(usual.encode(exchange.method)[:-1])
+        if fault.answer == "reset":
+            reset(exchange.connection)
+        elif fault.answer != "drop":
             fault.release.wait()
         return None
 
-    def _usual(self, request: Request, outcome: Outcome, changes: dict[str, str | None]) -> Answer:
-        assert request.order
-        answer = said(request, request.order, outcome)
+    def _usual(
+        self, exchange: Exchange, order: Order, outcome: Outcome, changes: dict[str, str | None]
+    ) -> Answer:
+        answer = said(self.kind, exchange, order, outcome)
         headers: dict[str, str | None] = {**answer.headers, "Date": self._date(time.time())}
         if isinstance(outcome, Stored):
             headers["ETag"] = self.etag.format(outcome.version)
@@ -216,7 +247,8 @@ class Cloud(ObjectServer):
             missing = missing._replace(message=missing.message.format(order.bucket, order.name))
             if order.verb == "GET":
                 return found or missing
-            refusal = self._unmet(order, found, missing) or self._too_fast(order)
+            unmet = None if self.forgetful else self._unmet(order, found, missing)
+            refusal = unmet or self._too_fast(order)
             if refusal:
                 return refusal
             if order.verb == "DELETE":

@@ -7,6 +7,7 @@ BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure ins
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,11 +18,9 @@ import pytest
 from servers.azure import AzureServer
 from servers.cloudlike import Cloud
 from servers.gcs import GCSServer
-from servers.gcs_xml import GCSXMLServer
 from servers.process import ServerMissing
 from servers.proxy import Proxy
-from servers.s3 import MotoServer, MotoTLSServer, SeaweedServer
-from servers.sftp import SFTPServer
+from servers.s3 import MotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,17 +29,23 @@ if TYPE_CHECKING:
 
     from servers.objects import Bucket, ObjectServer
 
+
+def _rare(module: str, name: str) -> ObjectServer:
+    """Start one of those that only the long suite needs; they are in long/rare_servers."""
+    server: ObjectServer = getattr(importlib.import_module(f"rare_servers.{module}"), name)()
+    return server
+
+
 _KINDS: dict[str, Callable[[], ObjectServer]] = {
-    "seaweed": SeaweedServer,
     "moto": MotoServer,
-    "moto-tls": MotoTLSServer,
     "gcs": GCSServer,
-    "gcs-xml": GCSXMLServer,
     "azure": AzureServer,
-    "sftp": SFTPServer,
     "cloud-s3": partial(Cloud, "s3"),
     "cloud-gcs": partial(Cloud, "gcs", pace=1.0),  # as Google itself
     "cloud-azure": partial(Cloud, "azure"),
+    "seaweed": partial(_rare, "seaweed", "SeaweedServer"),
+    "gcs-xml": partial(_rare, "gcs_xml", "GCSXMLServer"),
+    "sftp": partial(_rare, "sftp", "SFTPServer"),
 }
 
 
@@ -64,7 +69,7 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the running server of a kind: seaweed, moto, …, or cloud-s3, -gcs or -azure."""
+    """Return the running server of a kind: moto, gcs, azure, or cloud-s3, -gcs or -azure."""
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
     session = contextlib.ExitStack()
@@ -85,34 +90,17 @@ def server_of() -> Iterator[Callable[[str], ObjectServer]]:
         yield find
 
 
-@pytest.fixture
-def bucket_on(server_of: Callable[[str], ObjectServer]) -> Iterator[Callable[[str], Bucket]]:
+@pytest.fixture(scope="session")
+def bucket_on(server_of: Callable[[str], ObjectServer]) -> Callable[[str], Bucket]:
     """Make a fresh bucket on the server of a kind."""
-    made: list[Bucket] = []
-
-    def make(kind: str) -> Bucket:
-        bucket = server_of(kind).new_bucket()
-        made.append(bucket)
-        return bucket
-
-    yield make
-    for bucket in made:
-        bucket.drop()
+    return lambda kind: server_of(kind).new_bucket()
 
 
 @pytest.fixture
 def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
     """Put a proxy in front of a server."""
-    made: list[Proxy] = []
-
-    def make(server: ObjectServer) -> Proxy:
-        proxy = Proxy(server.port, getattr(server, "tls", None))
-        made.append(proxy)
-        return proxy
-
-    yield make
-    for proxy in made:
-        proxy.close()
+    with contextlib.ExitStack() as made:
+        yield lambda server: made.enter_context(Proxy(server.port))
 
 
 CLOUD_LANES = ("s3", "gcs", "azure", "obstore+s3", "obstore+gcs", "obstore+azure")

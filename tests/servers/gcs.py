@@ -1,4 +1,4 @@
-"""Google Cloud Storage: fake-gcs-server, spoken to in plain HTTP."""
+"""Google Cloud Storage: fake-gcs-server, spoken to in plain HTTP. It looks at no credentials."""
 # ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
@@ -16,69 +16,61 @@ from servers.process import HOST, ServerMissing, ServerProcess
 
 
 class GCSServer(ProgramServer):
-    """fake-gcs-server, everything in memory. It looks at no credentials."""
+    """fake-gcs-server, everything in memory."""
 
     scheme = "gs"
 
-    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
+    def _start(self) -> ServerProcess:
         command = [
-            *(_binary(), "-scheme", "http", "-backend", "memory", "-host", HOST),
-            *("-port", str(ports[0]), "-external-url", f"http://{HOST}:{ports[0]}"),
+            *(_binary(), "-scheme", "http", "-backend", "memory", "-host", HOST, "-port", "0"),
             *("-public-host", HOST, "-log-level", "warn"),
         ]
-        return ServerProcess(command, self.directory), ports[0]
+        self.client = requests.Session()
+        return ServerProcess(command, self.directory)
 
     def _ready(self) -> bool:
-        try:
-            return requests.get(f"{self.endpoint}/storage/v1/b", timeout=2).ok
-        except requests.RequestException:
-            return False
+        return self._ask("GET", "storage/v1/b").ok
 
-    def _connect(self) -> None:
-        self.client = requests.Session()
+    def options(self, endpoint: str) -> dict[str, Any]:
+        return {"token": "anon", "project": "test", "endpoint_url": endpoint}
 
     def _base(self) -> str:
         """Where the JSON interface is."""
         return self.endpoint
 
-    def _object(self, bucket: str, key: str) -> str:
-        name = urllib.parse.quote(key, safe="")
-        return f"{self._base()}/storage/v1/b/{bucket}/o/{name}"
+    def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests'
+        answer = self.client.request(method, f"{self._base()}/{path}", timeout=30, **more)
+        if answer.status_code != requests.codes.not_found:
+            answer.raise_for_status()
+        return answer
 
-    def options(self, endpoint: str) -> dict[str, Any]:
-        return {"token": "anon", "project": "test", "endpoint_url": endpoint}
+    @staticmethod
+    def _object(bucket: str, key: str) -> str:
+        return f"storage/v1/b/{bucket}/o/{urllib.parse.quote(key, safe='')}"
 
     def make_bucket(self, name: str) -> None:
-        url = f"{self._base()}/storage/v1/b?project=test"
-        self.client.post(url, json={"name": name}, timeout=10).raise_for_status()
+        self._ask("POST", "storage/v1/b?project=test", json={"name": name})
 
     def drop_bucket(self, name: str) -> None:
         for key in self.keys(name):
             self.delete(name, key)
-        url = f"{self._base()}/storage/v1/b/{name}"
-        self.client.delete(url, timeout=10).raise_for_status()
+        self._ask("DELETE", f"storage/v1/b/{name}")
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         query = urllib.parse.urlencode({"uploadType": "media", "name": key})
-        url = f"{self._base()}/upload/storage/v1/b/{bucket}/o?{query}"
         headers = {"Content-Type": "application/octet-stream"}
-        self.client.post(url, data=content, headers=headers, timeout=10).raise_for_status()
+        path = f"upload/storage/v1/b/{bucket}/o?{query}"
+        self._ask("POST", path, data=content, headers=headers)
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        answer = self.client.get(f"{self._object(bucket, key)}?alt=media", timeout=10)
-        if answer.status_code == 404:
-            return None
-        answer.raise_for_status()
-        return answer.content
+        answer = self._ask("GET", f"{self._object(bucket, key)}?alt=media")
+        return answer.content if answer.ok else None
 
     def delete(self, bucket: str, key: str) -> None:
-        answer = self.client.delete(self._object(bucket, key), timeout=10)
-        if answer.status_code != 404:
-            answer.raise_for_status()
+        self._ask("DELETE", self._object(bucket, key))
 
     def keys(self, bucket: str) -> list[str]:
-        answer = self.client.get(f"{self._base()}/storage/v1/b/{bucket}/o", timeout=10)
-        answer.raise_for_status()
+        answer = self._ask("GET", f"storage/v1/b/{bucket}/o")
         return sorted(entry["name"] for entry in answer.json().get("items", []))
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Serve S3 with moto. Usage: moto_program.py PORT.
+"""Serve S3 with moto, on a port that the system chooses and the first line names.
 
 moto looks whether a condition holds and then writes, so that of two requests at the same moment
 both may win (seen once in some hundred races). Amazon's S3 does it in one step; here each request
@@ -7,7 +7,6 @@ is answered before the next begins, once all of it has come: its client may be f
 
 from __future__ import annotations
 
-import sys
 import threading
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 from werkzeug.wsgi import get_input_stream
 
 if TYPE_CHECKING:
@@ -34,10 +33,8 @@ def _one_at_a_time(environment: Any, start: Any) -> Iterable[bytes]:  # noqa: AN
 
 
 if __name__ == "__main__":
-    run_simple(
-        "127.0.0.1",
-        int(sys.argv[1]),
-        _one_at_a_time,
-        threaded=True,
-        request_handler=MotoRequestHandler,
+    served = make_server(
+        "127.0.0.1", 0, _one_at_a_time, threaded=True, request_handler=MotoRequestHandler
     )
+    print(f"http://127.0.0.1:{served.port}", flush=True)  # noqa: T201 - it is read
+    served.serve_forever()

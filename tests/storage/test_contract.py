@@ -1,0 +1,216 @@
+"""The contract on every kind of store that is vouched for, and on one that is not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import secrets
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fsspec
+import pytest
+from gcsfs.core import GCSFileSystem
+from within import within
+
+from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
+from storage.contract import (
+    Contract,
+    Credentials,
+    Forks,
+    ObjectStore,
+    OwnFilesystem,
+    assert_conflict,
+    create,
+    read,
+)
+from storage.places import TIMEOUT, BucketPlace, LocalPlace, MemoryPlace, open_at
+from storage.surroundings import in_a_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.queues import Queue
+    from multiprocessing.synchronize import Barrier
+    from pathlib import Path
+
+    from servers.objects import Bucket
+
+    from betfair_session.storage.contract import TokenStore
+    from storage.places import Place
+
+
+class Whole:
+    """For stores where it is ours to see to it that nobody reads a part."""
+
+    def test_a_reader_sees_no_part(self, store: TokenStore) -> None:
+        """While contents of unequal length replace each other, and while one is created."""
+        contents = {b"a" * 17, b"b" * 4000, b"c" * 400}
+        done = Event()
+        seen: set[bytes | None] = set()
+
+        def look() -> None:
+            while not done.is_set():
+                for key in ("token", "new"):
+                    found = store.get(key, deadline=within(TIMEOUT))
+                    seen.add(bytes(found.content) if found else None)
+
+        reader = Thread(target=look)
+        reader.start()
+        try:
+            for _ in range(100):
+                for content in sorted(contents):
+                    store.put("token", content, ANY, deadline=within(TIMEOUT))
+                create(store, b"b" * 4000, "new")
+                store.delete("new", deadline=within(TIMEOUT))
+        finally:
+            done.set()
+            reader.join()
+        assert b"b" * 4000 in seen
+        assert seen <= {None, *contents}
+
+
+def _race(place: Place, line: Barrier, won: Queue[tuple[str, int]], number: int) -> None:
+    with open_at(place, "prefix") as store:
+        for turn in range(60):
+            line.wait(TIMEOUT)
+            expect = ABSENT if turn % 2 else read(store, f"t{turn}").version
+            line.wait(TIMEOUT)
+            try:
+                store.put(f"t{turn}", b"%d" % number, expect, deadline=within(TIMEOUT))
+            except VersionConflict:
+                continue
+            won.put((f"t{turn}", number))
+
+
+class TestLocal(Contract, Whole, Forks, OwnFilesystem):
+    """A directory on this machine."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> LocalPlace:
+        """A fresh directory."""
+        directory = tmp_path / "place"
+        directory.mkdir(mode=0o700)
+        return LocalPlace(directory)
+
+    def test_of_four_processes_one_wins(self, place: LocalPlace, store: TokenStore) -> None:
+        """Race after race, whether they create or replace."""
+        for turn in range(0, 60, 2):
+            create(store, b"first", f"t{turn}")
+        fork = multiprocessing.get_context("fork")
+        line, won = fork.Barrier(4), fork.Queue()
+        racers = [fork.Process(target=_race, args=(place, line, won, n)) for n in range(4)]
+        for each in racers:
+            each.start()
+        winners = [won.get(timeout=60) for _ in range(60)]
+        for each in racers:
+            each.join(60)
+            assert each.exitcode == 0
+        assert won.empty()
+        assert sorted(key for key, _ in winners) == sorted(f"t{turn}" for turn in range(60))
+        for key, number in winners:
+            assert place.get(f"prefix/{key}") == b"%d" % number
+
+
+class TestMemory(Contract, Whole, Forks, OwnFilesystem):
+    """A folder in this process's memory."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[MemoryPlace]:
+        """A folder of its own."""
+        folder = f"t{secrets.token_hex(8)}"
+        yield MemoryPlace(folder)
+        memory = fsspec.filesystem("memory")
+        if memory.exists(f"/{folder}"):
+            memory.rm(f"/{folder}", recursive=True)
+
+    def test_a_fork_while_another_thread_writes_leaves_the_child_able_to(
+        self, store: TokenStore
+    ) -> None:
+        """The child has a copy of the lock that is held, and nobody in it who would release it."""
+        writing, go = Event(), Event()
+
+        class Slow(fsspec.get_filesystem_class("memory")):  # type: ignore[misc] # it is untyped
+            def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+                writing.set()
+                go.wait(60)
+                super().pipe_file(*arguments, **options)
+
+        slow = open_store((Slow(skip_instance_cache=True), "/slow"))
+        writer = Thread(target=create, args=(slow,))
+        writer.start()
+        assert writing.wait(60)
+        try:
+            assert in_a_child(lambda: bool(create(store))) is True
+        finally:
+            go.set()
+            writer.join()
+
+
+class TestS3(ObjectStore, Forks, OwnFilesystem):
+    """S3 through s3fs, on moto."""
+
+    driver = "s3fs"
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh bucket."""
+        return BucketPlace(bucket_on("moto"))
+
+    def test_a_deleted_object_in_a_versioned_bucket_is_missing(
+        self, place: BucketPlace, store: TokenStore
+    ) -> None:
+        """A delete marker reads as nothing, conflicts with the old version, and can be filled."""
+        server: Any = place.bucket.server  # moto's can
+        server.version_bucket(place.bucket.name)
+        stale = create(store)
+        store.delete("token", deadline=within(TIMEOUT))
+        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert_conflict(lambda: store.put("token", b"2", stale, deadline=within(TIMEOUT)))
+        version = create(store, b"third")
+        assert_conflict(lambda: create(store, b"fourth"))
+        store.put("token", b"fifth", version, deadline=within(TIMEOUT))
+        assert place.get("prefix/token") == b"fifth"
+
+
+class TestGCS(ObjectStore, Forks, OwnFilesystem):
+    """Google Cloud Storage through gcsfs, on fake-gcs-server."""
+
+    driver = "gcsfs"
+    deletes_on_a_condition: ClassVar[bool] = False  # it ignores that; the stub does not
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh bucket."""
+        return BucketPlace(bucket_on("gcs"))
+
+    def _given(self, place: Place) -> tuple[Any, str]:
+        # The plain class: the other asks Google's control plane for the type of each bucket.
+        return GCSFileSystem(**place.options), place.url("prefix").removeprefix("gs://")
+
+
+class TestAzure(ObjectStore, Forks, OwnFilesystem, Credentials):
+    """Azure Blob Storage through adlfs, on Azurite."""
+
+    driver = "adlfs"
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh container."""
+        return BucketPlace(bucket_on("azure"))
+
+
+class TestObstore(ObjectStore):
+    """S3 through obstore, on moto."""
+
+    driver = "obstore"
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh bucket."""
+        return BucketPlace(bucket_on("moto"), "obstore+")
+
+    def test_a_forked_child_is_told(self, store: TokenStore) -> None:
+        """Obstore would hang in the child of a process that used it; the error says so instead."""
+        create(store)
+        assert str(in_a_child(lambda: read(store))).startswith("ConfigurationError")
+        assert read(store).content == b"first"
