@@ -31,7 +31,7 @@ async def main(port: int, root: str) -> None:
         server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
         sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=root),
     )
-    print(f"127.0.0.1:{listener.get_port()}", flush=True)  # noqa: T201 - it is read
+    print(f"127.0.0.1:{listener.get_port()}", flush=True)
     await asyncio.Event().wait()
 
 

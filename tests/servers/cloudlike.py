@@ -186,13 +186,14 @@ class Cloud(ObjectServer):
         order = order_of(self.kind, exchange)
         with self._lock:
             self.requests.append(exchange)
-        nothing = Answer(400, b"", {"Date": self._date(time.time())})
-        answer: Answer | None = self.pages.get(exchange.path, nothing)
+        answer: Answer | None = self.pages.get(exchange.path)
         shown = exchange.headers.get("authorization", "")
-        if order and any(each in shown for each in self.expired):
+        if answer is None and order is None:
+            answer = Answer(400, b"", {"Date": self._date(time.time())})
+        elif answer is None and order and any(each in shown for each in self.expired):
             self.orders.append(order)
             answer = self._usual(exchange, order, EXPIRED[self.kind], {})
-        elif order:
+        elif answer is None and order:
             answer = self._answer(exchange, order)
         return None if answer is None else answer.encode(exchange.method)
 

@@ -411,7 +411,7 @@ def test_a_filesystem_whose_loop_would_never_answer_is_refused(s3: Cloud, given:
 )
 def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
     nowhere: pytest.MonkeyPatch,
-    kind: Any,
+    kind: Kind,
     driver: str,
     variable: str,
 ) -> None:
