@@ -780,7 +780,7 @@ def test_a_logout_without_an_answer_leaves_the_object(
 def test_keys_that_cannot_be_names_are_refused(
     manager: SessionManager, tmp_path: Path, key: str
 ) -> None:
-    """As tests/storage/test_location.py has them; nothing is made."""
+    """As tests/storage/test_choice.py has them; nothing is made."""
     with pytest.raises(ConfigurationError, match="key"):
         manager.get_session(tmp_path, key)
     assert os.listdir(tmp_path) == []

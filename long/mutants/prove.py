@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MUTMUT = Path(sys.executable).with_name("mutmut")
 AT_ONCE = 2
-SLOW = "Seaweed replaced_is_told short_program one_process_wins ends_in_time frozen_server huge"
+SLOW = "short_program of_four_processes ends_in_time nowhere huge"
 QUICK = " and ".join(f"not {name}" for name in SLOW.split())
 """Which tests are asked: not those that wait for seconds."""
 
@@ -58,20 +58,18 @@ GROUPS = {
         ],
     ),
     "storage": (
-        _modules("__init__ contract errors faults generic local location once verdict"),
+        _modules("contract errors generic judging local local_files location meanings opening"),
         [
-            *("tests/storage/test_local.py", "tests/storage/test_memory.py"),
-            *("tests/storage/test_errors.py", "tests/storage/test_choice.py"),
-            *("tests/storage/test_corners.py", "tests/test_local_store.py"),
-            *("tests/storage/test_location.py", "tests/storage/test_generic.py"),
+            *("tests/storage/test_local.py", "tests/storage/test_generic.py"),
+            *("tests/storage/test_choice.py", "tests/storage/test_contract.py"),
+            "tests/storage/test_unkind.py",
         ],
     ),
     "clouds": (
         _modules("azure cloud conditional gcs loop obstore obstore_config obstore_errors s3"),
         [
-            *("tests/storage/test_gcs.py", "tests/storage/test_azure.py"),
-            *("tests/storage/test_s3.py", "tests/storage/test_obstore.py"),
-            *("tests/storage/test_errors.py", "tests/storage/test_corners.py"),
+            *("tests/storage/test_clouds.py", "tests/storage/test_contract.py"),
+            *("tests/storage/test_s3_compatible.py", "tests/storage/test_unkind.py"),
         ],
     ),
 }

@@ -63,7 +63,7 @@ SCENARIOS: dict[int, tuple[str, list[str]]] = {
         "412 in any disguise",
         [
             "fleet/test_wire::a_conflict_that_nobody_caused_is_asked_again",
-            "storage/wire_contract::a_failed_condition_in_any_disguise_is_a_conflict",
+            "storage/test_unkind::an_answer_means",
         ],
     ),
     12: (
