@@ -136,8 +136,9 @@ def shorten_waits(part: float = 0.03) -> None:
     A call of the shared login goes its usual steps and counts each wait in full: it polls as often,
     and takes a dead holder's lock over when the whole time to live has passed by its clock, which
     is a second later by anyone else's. Only waiting is shortened, not work. A living holder at work
-    therefore looks late, so a test of a crowd leaves this alone. What a call asks of a store may
-    take as much longer as was left out before. No setting leads here, and no code of the package.
+    therefore looks late, so a test of a crowd leaves this alone, and what is waited for by a
+    store's clock takes its time. What a call asks of a store may take as much longer as was left
+    out before. No setting leads here, and no code of the package.
 
     Args:
         part: from 0 to 1, which is the usual.

@@ -1,23 +1,21 @@
-"""What a worker process is told to do, as JSON on its standard input."""
+"""What a worker process is told to do, and what it tells of it, as JSON on its pipes."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Stage: TypeAlias = Literal["before", "after"]
 Signal: TypeAlias = Literal["KILL", "STOP"]
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(NamedTuple):
     """Where a process ends or freezes, by its own hand.
 
     Attributes:
         at: the number of the point, counted from 0, or its name (see `Points`).
-        stage: "before" or "after" the thing itself.
-        signal: "KILL" or "STOP".
+        stage: before or after the thing itself.
+        signal: which it sends to itself.
     """
 
     at: int | str
@@ -25,8 +23,7 @@ class Stop:
     signal: Signal
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One process's work.
 
     Attributes:
@@ -37,17 +34,16 @@ class Job:
         username: whose account.
         password: its password. It travels on standard input, never as an argument.
         lease: the arguments of LeaseSettings.
-        timeout: seconds that each call may take.
-        calls: how many calls are made, one after the other.
-        threads: how many threads make the first call at once.
-        forks: how many children the process forks, once it has made its calls and been told
-            to go on; each makes one call.
+        timeout: seconds that the call may take.
+        forks: how many children the process forks once it has made its call and been told to go
+            on; each makes one call.
         warm: whether the store's connection is opened beforehand, so that a crowd meets.
         stop: where to end or freeze.
         inside: whether what the process does to files counts as points, too.
         clock_offset: seconds that the machine's clock is wrong.
         clock_stands: which clock stands still while the process is frozen: "mono", "wall" or "".
         stale: seconds for which a read goes on returning what has been overwritten.
+        waits: which part of each wait is waited; see `shorten_waits`.
     """
 
     url: str
@@ -55,11 +51,9 @@ class Job:
     key: str
     identity: dict[str, Any]
     username: str
-    password: str = field(repr=False)
-    lease: dict[str, float] = field(default_factory=dict)
+    password: str
+    lease: dict[str, float] = {}  # noqa: RUF012 - never changed
     timeout: float = 60.0
-    calls: int = 1
-    threads: int = 1
     forks: int = 0
     warm: bool = False
     stop: Stop | None = None
@@ -67,20 +61,19 @@ class Job:
     clock_offset: float = 0.0
     clock_stands: str = ""
     stale: float = 0.0
+    waits: float = 1.0
 
     def encode(self) -> dict[str, Any]:
         """Return it as JSON's types."""
-        return asdict(self)
+        return self._asdict()
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Job:
         """Make it from JSON's types."""
-        stop = fields.pop("stop")
-        return Job(**fields, stop=Stop(**stop) if stop else None)
+        return Job(**{**fields, "stop": Stop(*fields["stop"]) if fields["stop"] else None})
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one call.
 
     Attributes:
@@ -94,7 +87,7 @@ class Outcome:
         nonce: a nonce that the process drew afterwards.
     """
 
-    token: str = field(default="", repr=False)
+    token: str = ""
     error: str = ""
     text: str = ""
     status: str = ""
@@ -110,7 +103,7 @@ class Outcome:
 
     def encode(self) -> str:
         """Return it as one line."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Outcome:

@@ -6,11 +6,10 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from betfair_session import IdentityClient
-from betfair_session.process.clocks import Clock
+from betfair_session.process.clocks import Clock, call_clock
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Points:
 
     Attributes:
         passed: the names of those that it came to.
-        frozen: seconds that it has been frozen for.
+        frozen: seconds that it was frozen for, by its own clocks: a minute, however short it was.
     """
 
     def __init__(self, stop: Stop | None, tell: Callable[[str], object]) -> None:
@@ -66,9 +65,8 @@ class Points:
         if stop is None or self._stopped or stop.at not in here or stop.stage != stage:
             return
         self._stopped = True
-        before = time.monotonic()
         os.kill(os.getpid(), signal.SIGKILL if stop.signal == "KILL" else signal.SIGSTOP)
-        self.frozen += time.monotonic() - before
+        self.frozen = 60.0
 
 
 class ObservedStore(TokenStore):
@@ -83,6 +81,7 @@ class ObservedStore(TokenStore):
         self.label = store.label
         self.atomic = store.atomic
         self.probe = store.probe
+        self.on_this_machine = store.on_this_machine
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read, perhaps what was there some seconds ago."""
@@ -139,18 +138,18 @@ class ObservedClient(IdentityClient):
             super().logout(token, timeout=timeout)
 
 
-class WrongClock(Clock):
-    """A clock that is off, or that stands still while the process is frozen."""
+class FleetClock(Clock):
+    """One call's clock that is off, or stands still while the process is frozen."""
 
     def __init__(self, points: Points, offset: float, stands: str) -> None:
         """Be `offset` seconds off; `stands` is "mono", "wall" or ""."""
-        self._points = points
-        self._offset = offset
-        self._stands = stands
+        self._points, self._offset, self._stands = points, offset, stands
+        self._clock = call_clock()
+        self.sleep = self._clock.sleep  # type: ignore[method-assign] # it counts what it leaves out
 
     def mono(self) -> float:
         """Return the monotonic time."""
-        return time.monotonic() - (self._points.frozen if self._stands == "mono" else 0)
+        return self._clock.mono() + (0 if self._stands == "mono" else self._points.frozen)
 
     steady = mono
 
@@ -160,4 +159,5 @@ class WrongClock(Clock):
 
     def wall(self) -> float:
         """Return the machine's time."""
-        return time.time() + self._offset - (self._points.frozen if self._stands == "wall" else 0)
+        frozen = 0 if self._stands == "wall" else self._points.frozen
+        return self._clock.wall() + self._offset + frozen

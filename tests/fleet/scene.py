@@ -23,17 +23,14 @@ if TYPE_CHECKING:
     from betfair_session import Session
     from betfair_session.sandbox import Sandbox
 
-KEY = "session.token"
+KEY, LOCK = "session.token", "session.token.login"
 
 GENEROUS = {"ttl": 110, "login_deadline": 40, "store_deadline": 30}
 """A lease for crowds: two cores play a fleet, so that nothing may be late."""
 
-SHORT = {"ttl": 8.5, "login_deadline": 4.0, "store_deadline": 1.5}
-"""A lease for processes that end or freeze while they hold it."""
-
-TAKEOVER = SHORT["ttl"] + 1 + SHORT["login_deadline"] + 4
-"""Seconds within which a call has to succeed although the holder of that lease is gone: one time
-to live with its margin, one login, four for busy cores; too few for a second time to live."""
+TAKEOVER = 50.0
+"""Seconds within which a call has to succeed although the holder of the usual lease is gone: one
+time to live with its margin, and one login; too few for a second time to live."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,11 @@ class Scene:
         job = Job(
             self.place.url(), self.place.options, self.key, identity, self.username, self.password
         )
-        return replace(job, **changes)
+        return job._replace(**changes)
+
+    def heir(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
+        """Return the job of a process that comes when the holder is gone."""
+        return self.job(warm=True, timeout=TAKEOVER, waits=0.03, **changes)
 
     @contextmanager
     def session(

@@ -17,9 +17,7 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,9 +26,9 @@ from within import within
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
 from betfair_session.login import runner as runner_module
-from betfair_session.process.clocks import SYSTEM_CLOCK
+from betfair_session.process.clocks import SYSTEM_CLOCK, shorten_waits
 from fleet.job import Job, Outcome
-from fleet.observed import ObservedClient, ObservedStore, Points, WrongClock
+from fleet.observed import FleetClock, ObservedClient, ObservedStore, Points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +75,13 @@ class Worker:
         lease = LeaseSettings(**job.lease)  # type: ignore[arg-type] # JSON knows one kind of number
         self._manager = SessionManager(client, job.username, job.password, lease=lease)
         self._session = self._open()
-        if job.clock_offset or job.clock_stands:
-            clock = WrongClock(self.points, job.clock_offset, job.clock_stands)
-            vars(runner_module)["Runner"] = functools.partial(runner_module.Runner, clock=clock)
+        shorten_waits(job.waits)
+        if job.clock_offset or (job.stop and job.stop.signal == "STOP"):
+            run = runner_module.Runner
+            clock = functools.partial(FleetClock, self.points, job.clock_offset, job.clock_stands)
+            vars(runner_module)["Runner"] = lambda *given, **named: run(
+                *given, **named, clock=clock()
+            )
         if job.inside:
             self.points.watch_files(job.url.removeprefix("file://"))
 
@@ -92,17 +94,8 @@ class Worker:
         return session
 
     def work(self) -> list[Outcome]:
-        """Make the calls."""
-        if self._job.threads > 1:
-            with ThreadPoolExecutor(self._job.threads) as pool:
-                line = threading.Barrier(self._job.threads)
-                calls = [pool.submit(self._meet, line) for _ in range(self._job.threads)]
-                return [call.result() for call in calls]
-        return [self.call() for _ in range(self._job.calls)]
-
-    def _meet(self, line: threading.Barrier) -> Outcome:
-        line.wait(60)
-        return self.call()
+        """Make the call."""
+        return [self.call()]
 
     def call(self) -> Outcome:
         """Make one call."""

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from fleet.scene import TAKEOVER, Scene
 from servers.process import poll
 from storage import dialects
 
 from betfair_session import BetfairSessionError, PublishUncertain, Session
 from betfair_session.secret import Secret
-from fleet.scene import TAKEOVER, Scene
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleet.fixtures import Line
     from servers.proxy import Proxy
     from servers.script import Answer, Fault
-
-    from fleet.line import Line
 
 FAULTS: list[Fault | Answer] = [
     "reset",
@@ -101,9 +102,14 @@ def _outcome(session: Session, timeout: float) -> tuple[str, BetfairSessionError
         return "", error
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "missing"])
-def test_a_holder_cut_off_at_any_request_costs_at_most_one_login(line: Line, *, dead: bool) -> None:
-    """Scenario 3: whichever request of a login is spoilt, and however."""
+@pytest.mark.parametrize("kind", ["seaweed", "moto"])
+def test_a_holder_cut_off_at_any_request_costs_at_most_one_login(
+    line_to: Callable[[str], Line], kind: str, *, dead: bool
+) -> None:
+    """Whichever request of a login is spoilt, and however."""
+    line = line_to(kind)
     scenes = _scenes_to_cut(line, dead=dead)
     with line.scene.session() as direct:
         cuts = [

@@ -1,0 +1,156 @@
+"""Whole fleets at once, on every server, and in bad circumstances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fleet.job import Stop
+from fleet.processes import Crowd, Worker, run_crowd
+from fleet.scene import GENEROUS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleet.job import Outcome
+    from fleet.scene import Scene
+
+pytestmark = pytest.mark.timeout(1800)
+
+MOST_CALLS = 15
+WRONG_CLOCKS = [-3600.0, -60.0, 0.0, 60.0, 3600.0]
+FLEETS = [
+    ("local", 200),
+    ("seaweed", 200),
+    ("moto", 200),
+    ("gcs", 200),
+    ("cloud-gcs", 16),  # one change of an object a second
+    ("azure", 200),
+    ("obstore+seaweed", 200),
+]
+
+
+def assert_one_for_all(scene: Scene, outcomes: list[Outcome]) -> None:
+    """One login; the same live token for all; few calls; nothing left but token and lock."""
+    assert {outcome.error: outcome.text for outcome in outcomes} == {"": ""}
+    assert {outcome.token for outcome in outcomes} == {scene.stored()}
+    assert scene.logins() == 1
+    scene.assert_quiet()
+
+
+@pytest.mark.usefixtures("one_crowd")
+@pytest.mark.parametrize("dead", [True, False], ids=["dead", "missing"])
+@pytest.mark.parametrize(("kind", "count"), FLEETS)
+def test_a_stampede_makes_one_login(
+    scene_on: Callable[[str], Scene], kind: str, count: int, *, dead: bool
+) -> None:
+    """Exactly one certlogin, and at most 15 store calls for each process."""
+    scene = scene_on(kind)
+    dead_token = scene.store_dead_token() if dead else None
+    outcomes = run_crowd([scene.job(lease=GENEROUS, warm=True)] * count)
+    assert_one_for_all(scene, outcomes)
+    assert scene.stored() != dead_token
+    assert max(outcome.store_calls for outcome in outcomes) <= MOST_CALLS
+
+
+@pytest.mark.parametrize("kind", ["local", "seaweed"])
+def test_wrong_clocks_cost_no_login(scene_on: Callable[[str], Scene], kind: str) -> None:
+    """Machines a minute or an hour off share one login, and wait while it lasts."""
+    scene = scene_on(kind)
+    scene.store_dead_token()
+    scene.sandbox.hold("certlogin")
+    first = scene.job(lease=GENEROUS, warm=True)
+    jobs = [first._replace(clock_offset=offset) for offset in WRONG_CLOCKS * 2]
+    with Crowd(jobs) as crowd:
+        crowd.go()
+        scene.sandbox.wait_for("certlogin")
+        scene.sandbox.release("certlogin")
+        assert_one_for_all(scene, crowd.first_outcomes())
+
+
+@pytest.mark.parametrize("kind", ["local", "seaweed", "obstore+seaweed"])
+@pytest.mark.parametrize("holder", [-3600.0, 3600.0])
+def test_nobody_takes_a_living_holders_lock_because_of_a_clock(
+    scene_on: Callable[[str], Scene], kind: str, holder: float
+) -> None:
+    """The holder's clock is an hour off, so are the others', the other way."""
+    scene = scene_on(kind)
+    scene.sandbox.hold("certlogin")
+    jobs = [scene.job(warm=True, timeout=3, clock_offset=offset) for offset in (-holder, 0.0)]
+    with Worker(scene.job(warm=True, clock_offset=holder)) as worker:
+        scene.sandbox.wait_for("certlogin")
+        assert [outcome.error for outcome in run_crowd(jobs)] == ["LoginTimeout"] * 2
+        scene.sandbox.release("certlogin")
+        assert worker.outcome().token == scene.stored()
+    assert scene.logins() == 1
+
+
+def test_tokens_that_die_at_once_are_braked(scene_on: Callable[[str], Scene]) -> None:
+    """At most 4 logins a minute among all, then an error that says what to look at."""
+    scene = scene_on("local")
+    scene.sandbox.configure(session_seconds=0)
+    for _ in range(5):
+        outcomes = run_crowd([scene.job(lease=GENEROUS)] * 8)
+    assert {outcome.error for outcome in outcomes} == {"LoginBrake"}
+    assert all(outcome.not_before for outcome in outcomes)
+    assert scene.logins() == 4
+
+
+def test_a_validation_without_an_answer_makes_nobody_log_in(
+    scene_on: Callable[[str], Scene],
+) -> None:
+    """Betfair fails or says nothing, to all of them, whether the token lives."""
+    scene = scene_on("local")
+    token = scene.store_dead_token()
+    for fault in ("status:503", "stall"):
+        scene.sandbox.fault("keepAlive", fault, times=None)
+        outcomes = run_crowd([scene.job(timeout=3)] * 4)
+        assert {outcome.error for outcome in outcomes} <= {"IdentityUnavailable", "LoginTimeout"}
+        scene.sandbox.clear_faults()
+    assert scene.logins() == 0
+    assert scene.objects() == [scene.key]
+    assert scene.stored() == token
+
+
+@pytest.mark.parametrize("dead", [True, False], ids=["dead", "missing"])
+def test_stale_reads_cost_no_login(scene_on: Callable[[str], Scene], *, dead: bool) -> None:
+    """Every read goes on showing for 3 seconds what has been overwritten."""
+    scene = scene_on("seaweed")
+    if dead:
+        scene.store_dead_token()
+    outcomes = run_crowd([scene.job(lease=GENEROUS, warm=True, stale=3.0)] * 8)
+    assert_one_for_all(scene, outcomes)
+
+
+def test_a_token_that_reads_do_not_show_yet_is_waited_for(
+    scene_on: Callable[[str], Scene],
+) -> None:
+    """The lock says that a token was stored a moment ago; no login for its sake."""
+    scene = scene_on("seaweed")
+    stop = Stop(f"read {scene.key}", "after", "STOP")
+    with Worker(scene.job(warm=True, timeout=600, stop=stop, stale=3.0)) as worker:
+        worker.wait_until_frozen()
+        with scene.session() as other:
+            token = other.token()
+        worker.thaw()
+        outcome = worker.outcome()
+    assert (outcome.text, outcome.token) == ("", token)
+    assert scene.logins() == 1
+    assert scene.live() == [token]
+
+
+@pytest.mark.parametrize("kind", ["seaweed", "gcs", "azure", "obstore+seaweed"])
+def test_forked_children_share_one_login(scene_on: Callable[[str], Scene], kind: str) -> None:
+    """Children of a process that has used its session draw nonces of their own."""
+    scene = scene_on(kind)
+    children = 16
+    with Worker(scene.job(lease=GENEROUS, forks=children)) as worker:
+        worker.listen(1)
+        scene.sandbox.expire_all()
+        worker.tell("go")
+        first, *forked = worker.listen()
+    assert [outcome.text for outcome in forked] == [""] * children
+    assert {outcome.token for outcome in forked} == {scene.stored()} != {first.token}
+    assert len({outcome.nonce for outcome in forked}) == children
+    assert scene.logins() == 2
+    scene.assert_quiet()

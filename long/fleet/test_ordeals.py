@@ -1,0 +1,340 @@
+"""A process that logs in for all is killed, or frozen past its lease, at every single point."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from fleet.job import Stop
+from fleet.processes import Worker, run_crowd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fleet.job import Outcome, Signal, Stage
+    from fleet.scene import Scene
+    from typing_extensions import Self
+
+pytestmark = pytest.mark.timeout(1800)
+
+STORES = [
+    *[(kind, ["before", "after"]) for kind in ("local", "moto", "gcs", "azure")],
+    ("obstore+seaweed", ["after"]),
+]
+
+
+@dataclass
+class Ordeal:
+    """One process that ends or freezes at one point, at a scene of its own.
+
+    Attributes:
+        scene: where.
+        at: the number of the point.
+        stop: the same, and how.
+        path: the points of a process that nothing happens to.
+        victim: the process.
+        successors: what became of those who came later.
+    """
+
+    scene: Scene
+    at: int
+    stop: Stop
+    path: Sequence[str]
+    victim: Worker
+    successors: list[Outcome] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.stop.signal} {self.stop.stage} #{self.at} {self.path[self.at]}"
+
+    @property
+    def in_between(self) -> bool:
+        """Whether it happened after the login was answered and before the token was stored."""
+        login = self.path.index("login")
+        return self._over(login) and not self._over(self._publication)
+
+    @property
+    def before_the_send(self) -> bool:
+        """Whether it happened when all was decided and the login not yet sent."""
+        return (self.at, self.stop.stage) == (self.path.index("login"), "before")
+
+    @property
+    def _publication(self) -> int:
+        writes = [
+            number
+            for number, name in enumerate(self.path)
+            if name.startswith(("create ", "swap ")) and name.endswith("token")
+        ]
+        return writes[0]
+
+    def _over(self, number: int) -> bool:
+        return self.at > number or (self.at, self.stop.stage) == (number, "after")
+
+    @property
+    def logins(self) -> int:
+        """How many logins were sent in all, by their own account."""
+        sent = self.victim.points.count("login")
+        if self.stop.signal == "KILL" and self.before_the_send:
+            sent -= 1
+        return sent + sum(outcome.points.count("login") for outcome in self.successors)
+
+
+def rehearse(scene: Scene, *, dead: bool, inside: bool = False) -> list[str]:
+    """Let a process do all undisturbed; return its points."""
+    if dead:
+        scene.store_dead_token()
+    with Worker(scene.job(warm=True, inside=inside)) as worker:
+        return list(worker.outcome().points)
+
+
+class Ordeals:
+    """One for each point, with a dead token and with none, all at the same time."""
+
+    def __init__(
+        self, scene: Scene, signal: Signal, *, stages: Sequence[Stage], inside: bool = False
+    ) -> None:
+        """Start every victim.
+
+        Args:
+            scene: whose place all share.
+            signal: "KILL" or "STOP".
+            stages: of each point: "before", "after" or both.
+            inside: whether file operations are points.
+        """
+        self._victims = ExitStack()
+        self._scene = scene
+        self.all: list[Ordeal] = []
+        paths = {
+            dead: rehearse(scene.aside(number), dead=dead, inside=inside)
+            for number, dead in enumerate((True, False))
+        }
+        self._rehearsed = scene.logins()
+        with self._victims:
+            for dead, path in paths.items():
+                for at in range(len(path)):
+                    for stage in stages:
+                        stop = Stop(at, stage, signal)
+                        self.all.append(self._start(at, stop, path, dead=dead, inside=inside))
+            self._victims = self._victims.pop_all()
+
+    def _start(self, at: int, stop: Stop, path: list[str], *, dead: bool, inside: bool) -> Ordeal:
+        scene = self._scene.aside(len(self.all) + 2)
+        if dead:
+            scene.store_dead_token()
+        # By its clocks it is frozen for a minute, which its own call outlives.
+        job = scene.job(stop=stop, warm=True, inside=inside, timeout=600)
+        victim = self._victims.enter_context(Worker(job))
+        return Ordeal(scene, at, stop, path, victim)
+
+    def succeed(self, successors: int) -> None:
+        """Let so many others come to each scene, as long as a takeover may take."""
+        jobs = [ordeal.scene.heir() for ordeal in self.all for _ in range(successors)]
+        outcomes = iter(run_crowd(jobs))
+        for ordeal in self.all:
+            ordeal.successors = [next(outcomes) for _ in range(successors)]
+
+    def logins(self) -> int:
+        """Return how many logins all of them sent, by Betfair's count."""
+        return self._scene.logins() - self._rehearsed
+
+    def __iter__(self) -> Iterator[Ordeal]:
+        return iter(self.all)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._victims.close()
+
+
+def after_a_kill(ordeal: Ordeal) -> list[str]:
+    """Return what is wrong after a holder was killed and others came."""
+    scene, extra = ordeal.scene, int(ordeal.in_between)
+    checks = {
+        "somebody was not served": not any(each.error for each in ordeal.successors),
+        "not the same token": {each.token for each in ordeal.successors} == {scene.stored()},
+        "a dead token": scene.stored() in scene.live(),
+        f"{ordeal.logins} logins": ordeal.logins == 1 + extra,
+        "a leaked session": len(scene.live()) == 1 + extra,
+        f"left behind: {scene.objects()}": scene.objects() == [scene.key, scene.key + ".login"],
+    }
+    problems = [what for what, fine in checks.items() if not fine]
+    errors = [each.text for each in ordeal.successors if each.error]
+    return [f"{ordeal}: {what}" for what in problems] + errors
+
+
+@pytest.mark.usefixtures("one_crowd")
+@pytest.mark.parametrize(("kind", "stages"), STORES)
+def test_a_holder_killed_at_any_point_costs_at_most_one_login(
+    scene_on: Callable[[str], Scene], kind: str, stages: list[Stage]
+) -> None:
+    """At every store call and the login; all are served within ttl and one login."""
+    with Ordeals(scene_on(kind), "KILL", stages=stages) as ordeals:
+        for ordeal in ordeals:
+            ordeal.victim.wait_until_killed()
+        ordeals.succeed(2)
+        assert [problem for ordeal in ordeals for problem in after_a_kill(ordeal)] == []
+        assert ordeals.logins() == sum(ordeal.logins for ordeal in ordeals)
+        assert len(ordeals.all) >= 12 * len(stages)
+
+
+@pytest.mark.usefixtures("one_crowd")
+def test_a_holder_killed_inside_a_local_write_leaves_nothing_torn_or_lost(
+    scene_on: Callable[[str], Scene],
+) -> None:
+    """Before every single file operation, at most one extra login."""
+    scene = scene_on("local")
+    with Ordeals(scene, "KILL", stages=["before"], inside=True) as ordeals:
+        for ordeal in ordeals:
+            ordeal.victim.wait_until_killed()
+            lock = ordeal.scene.place.get(ordeal.scene.key + ".login")
+            assert lock is None or ordeal.scene.lock()["v"] == 1
+            assert len(ordeal.scene.stored()) in {0, 44}
+        ordeals.succeed(1)
+        problems = [problem for ordeal in ordeals for problem in after_a_kill_inside(ordeal)]
+        assert problems == []
+        assert len(ordeals.all) >= 30
+
+
+def after_a_kill_inside(ordeal: Ordeal) -> list[str]:
+    """Return what is wrong after a kill between two file operations."""
+    scene, (outcome,) = ordeal.scene, ordeal.successors
+    left = set(scene.objects()) - {scene.key, scene.key + ".login"}
+    checks = {
+        f"not served: {outcome.text}": outcome.token == scene.stored() != "",
+        "a dead token": scene.stored() in scene.live(),
+        f"{ordeal.logins} logins": ordeal.logins <= 2,
+        # Who finds a live token writes nothing; whoever writes next cleans up.
+        f"left behind: {left}": not left or "login" not in outcome.points,
+    }
+    return [f"{ordeal}: {what}" for what, fine in checks.items() if not fine]
+
+
+def test_a_holder_killed_around_the_login_leaks_one_session(
+    scene_on: Callable[[str], Scene],
+) -> None:
+    """The request is out, or answered, or the token in hand: the next wins."""
+    main = scene_on("seaweed")
+    sent, answered, in_hand = scenes = [main.aside(number) for number in range(3)]
+    for scene, stage in ((sent, "before"), (answered, "after")):
+        main.sandbox.hold("certlogin", stage)
+        with Worker(scene.job(warm=True)) as victim:
+            main.sandbox.wait_for("certlogin")
+            victim.kill()
+        main.sandbox.release("certlogin")
+    stop = Stop("login", "after", "KILL")
+    with Worker(in_hand.job(stop=stop, warm=True)) as victim:
+        victim.wait_until_killed()
+    before = main.logins()
+    jobs = [scene.heir() for scene in scenes]
+    outcomes = run_crowd([*jobs, *jobs])
+    assert [outcome.token for outcome in outcomes] == [scene.stored() for scene in scenes] * 2
+    assert main.logins() == before + 3
+    assert [len(scene.live()) for scene in scenes] == [2, 2, 2]
+    assert [scene.live()[-1] for scene in scenes] == [scene.stored() for scene in scenes]
+
+
+def after_a_thaw(ordeal: Ordeal, stored: str, thawed: Outcome) -> list[str]:
+    """Return what is wrong after a process was frozen, others came, and it went on."""
+    scene = ordeal.scene
+    # Frozen past its lease, it may no longer log in; but what was sent, or decided, is one extra.
+    extra = int(ordeal.in_between or ordeal.before_the_send)
+    checks = {
+        "somebody was not served": not any(each.error for each in ordeal.successors),
+        "not the same token": {each.token for each in ordeal.successors} == {stored},
+        "the stored token was replaced": scene.stored() == stored != "",
+        f"it returned another token: {thawed.text}": thawed.token == stored,
+        f"{ordeal.logins} logins": ordeal.logins == 1 + extra,
+        "a session leaked, or the stored one was ended": scene.live() == [stored],
+        f"left behind: {scene.objects()}": scene.objects() == [scene.key, scene.key + ".login"],
+        "the lock was left held": scene.lock()["state"] == "done",
+    }
+    return [f"{ordeal}: {what}" for what, fine in checks.items() if not fine]
+
+
+@pytest.mark.usefixtures("one_crowd")
+@pytest.mark.parametrize(("kind", "stages"), STORES)
+def test_a_process_frozen_at_any_point_replaces_nothing(
+    scene_on: Callable[[str], Scene], kind: str, stages: list[Stage]
+) -> None:
+    """No login after a thaw, unless it was decided; its session is ended."""
+    with Ordeals(scene_on(kind), "STOP", stages=stages) as ordeals:
+        for ordeal in ordeals:
+            ordeal.victim.wait_until_frozen()
+        ordeals.succeed(1)
+        stored = [ordeal.scene.stored() for ordeal in ordeals]
+        for ordeal in ordeals:
+            ordeal.victim.thaw()
+        thawed = [ordeal.victim.outcome() for ordeal in ordeals]
+        story = zip(ordeals, stored, thawed, strict=True)
+        assert [problem for each in story for problem in after_a_thaw(*each)] == []
+        assert ordeals.logins() == sum(ordeal.logins for ordeal in ordeals)
+        assert len(ordeals.all) >= 12 * len(stages)
+
+
+@pytest.mark.usefixtures("one_crowd")
+def test_a_process_frozen_inside_a_local_write_replaces_nothing(
+    scene_on: Callable[[str], Scene],
+) -> None:
+    """Before any file operation; nobody waits for it for ever."""
+    with Ordeals(scene_on("local"), "STOP", stages=["before"], inside=True) as ordeals:
+        for ordeal in ordeals:
+            ordeal.victim.wait_until_frozen()
+        ordeals.succeed(1)
+        stored = [ordeal.scene.stored() for ordeal in ordeals]
+        errors = {str(each): each.successors[0].text for each in ordeals}
+        assert errors == dict.fromkeys(errors, "")
+        for ordeal in ordeals:
+            ordeal.victim.thaw()
+        for ordeal, token in zip(ordeals, stored, strict=True):
+            outcome = ordeal.victim.outcome()
+            assert (str(ordeal), outcome.text, outcome.token) == (str(ordeal), "", token)
+            assert (str(ordeal), ordeal.scene.stored()) == (str(ordeal), token)
+            assert (str(ordeal), ordeal.scene.live()) == (str(ordeal), [token])
+            assert ordeal.logins <= 2, str(ordeal)
+            left = [name for name in ordeal.scene.objects() if name.endswith(".attrs")]
+            assert (str(ordeal), left) == (str(ordeal), [])
+
+
+def test_a_process_frozen_while_betfair_answers_replaces_nothing(
+    scene_on: Callable[[str], Scene],
+) -> None:
+    """The login is out when it freezes; after its deadline it no longer counts."""
+    scene = scene_on("local")
+    scene.sandbox.hold("certlogin")
+    with Worker(scene.job()) as victim:
+        scene.sandbox.wait_for("certlogin")
+        victim.freeze()
+        scene.sandbox.release("certlogin")
+        (outcome,) = run_crowd([scene.heir()])
+        assert outcome.token == scene.stored()
+        victim.thaw()
+        thawed = victim.outcome()
+    assert thawed.token == outcome.token or thawed.error == "IdentityUnavailable"
+    assert scene.stored() == outcome.token
+    assert outcome.token in scene.live()
+    assert scene.logins() == 2
+    assert scene.lock()["state"] == "done"
+
+
+@pytest.mark.parametrize("clock", ["mono", "wall"])
+def test_one_clock_that_stands_still_misleads_nobody(
+    scene_on: Callable[[str], Scene], clock: str
+) -> None:
+    """The larger of the two elapsed times tells a frozen process that it is late."""
+    scene = scene_on("local")
+    stop = Stop(f"create {scene.key}.login", "after", "STOP")
+    with Worker(scene.job(timeout=600, stop=stop, clock_stands=clock)) as victim:
+        victim.wait_until_frozen()
+        (outcome,) = run_crowd([scene.heir()])
+        # The next one needs a login as well, so that only its own clock can hold the frozen one.
+        scene.place.delete(scene.key)
+        victim.thaw()
+        thawed = victim.outcome()
+    assert outcome.error == ""
+    assert thawed.token == scene.stored() == scene.live()[-1]
+    assert thawed.points.count("login") == 1
+    late, login = f"swap {scene.key}.login", "login"
+    assert thawed.points.index(late) < thawed.points.index(login)
+    assert scene.logins() == 2
