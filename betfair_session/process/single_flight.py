@@ -94,8 +94,8 @@ class SingleFlight(Generic[_T]):
                     self._work(mine, work)
                     return mine.result(), True
             finally:
-                # An interruption may come between any two steps.
-                self._leave(mine)
+                if not mine.done():  # an interruption may come between any two steps
+                    self._leave(mine)
             if not wait:
                 return None
             if call.leader == mine.leader:

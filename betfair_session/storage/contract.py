@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import enum
 from abc import abstractmethod
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from betfair_session.exceptions import StoreError
 from betfair_session.process.closing import Closable
-from betfair_session.process.value import Value
 from betfair_session.secret import SecretBytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""
@@ -34,7 +36,14 @@ Expect: TypeAlias = "str | Condition"
 """A version, ABSENT or ANY."""
 
 
-class StoredObject(Value):
+class _Stored(NamedTuple):
+    content: bytes
+    version: str
+    modified: float | None
+    now: float | None
+
+
+class StoredObject(_Stored):
     """One object as a single request saw it.
 
     Attributes:
@@ -45,13 +54,13 @@ class StoredObject(Value):
             driver hides it (then `TokenStore.server_now` finds out).
     """
 
-    content: bytes
-    version: str
-    modified: float | None = None
-    now: float | None = None
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        vars(self)["content"] = SecretBytes(self.content)
+    def __new__(
+        cls, content: bytes, version: str, modified: float | None = None, now: float | None = None
+    ) -> Self:
+        """Wrap the content, which no repr is to show."""
+        return super().__new__(cls, SecretBytes(content), version, modified, now)
 
 
 class VersionConflict(StoreError):

@@ -13,6 +13,7 @@ there is one, only keeps the living from fencing each other over and over.)
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import logging
@@ -21,12 +22,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from betfair_session.exceptions import (
-    ConfigurationError,
-    StoreError,
-    StoreUnavailable,
-    StoreWriteError,
-)
+from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.threads import Lane, OutOfTime
 
 from . import local_files as files
@@ -40,13 +36,11 @@ if TYPE_CHECKING:
 
     from .contract import Expect
 
-    _Step = Callable[[str, str], None]
-
 _T = TypeVar("_T")
 
 _log = logging.getLogger("betfair_session.storage")
 
-_GRACE = 0.5  # seconds; a write that does not hang ends by itself, and says more
+_GRACE_SECONDS = 0.5  # a write that does not hang ends by itself, and says more
 _GO_FILE = ".attrs"  # what Go keeps about a token, beside it
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
 _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
@@ -78,7 +72,8 @@ class LocalStore(TokenStore):
             raise ConfigurationError(message)
         self._root = _absolute(root)
         self._near = self._root  # where the last read looked: a directory that can be written
-        self._looks_at_modes = os.name == "posix" and not allowed
+        watched = os.name == "posix" and not allowed
+        self._foreign_rights = stat.S_IROTH | stat.S_IWOTH if watched else 0
         self._warned: set[str] = set()
         self._lane = Lane()
         self._on_disk: dict[str, bool] = {}  # by key, whether its file is where nothing hangs
@@ -97,88 +92,94 @@ class LocalStore(TokenStore):
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Put a finished temporary file in its place; see the module and TokenStore.put."""
-        if expect is ABSENT:
-            return self._write(expect, key, content, files.link, deadline=deadline)
-        if expect is ANY:
-            return self._write(expect, key, content, files.rename, _fence_others, deadline=deadline)
-        if expect == _version(content):
-            return self._renew(key, expect, deadline)
 
-        def compare(temporary: str, path: str) -> None:
-            files.fence(path, but=temporary)
+        def work() -> str:
+            if expect == version:
+                return self._renew(key, version)
+            if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
+                self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
-                present = self._read(path)
-            except FileNotFoundError:
-                raise files.ChangedError from None
-            if present.version != expect:
-                raise files.ChangedError
+                self._write(key, content, expect, deadline)
+            except OSError as error:
+                if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
+                    self._see_replaceable(key)  # it knows plainer words
+                raise
+            return version
 
-        return self._write(expect, key, content, files.rename, compare, deadline=deadline)
+        version = _version(content)
+        return self._attempt(work, verb_of(expect), key, deadline + _GRACE_SECONDS)
 
-    def _renew(self, key: str, version: str, deadline: float) -> str:
+    def _renew(self, key: str, version: str) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
 
         Through its descriptor: whatever somebody who does not take part puts in its place, or
         removes, between the comparison and this, stays as it is.
         """
+        with contextlib.suppress(FileNotFoundError), self._open(self._path(key)) as file:
+            if _version(file.read(MAX_READ + 1)) == version:
+                os.utime(file.fileno())
+                return version
+        raise self._conflict(key)
 
-        def renew() -> bool:
-            try:
-                with self._open(self._path(key)) as file:
-                    same = _version(file.read(MAX_READ + 1)) == version
-                    if same:
-                        os.utime(file.fileno())
-            except FileNotFoundError:
-                return False
-            return same
+    def _write(self, key: str, content: bytes, expect: Expect, deadline: float) -> None:
+        """Write a temporary file, fence the others', compare, and put it into its place."""
+        path, fenced = self._path(key), False
+        directory = os.path.dirname(path)
+        files.make_directory(directory)
+        with files.directory_lock(directory, files.patience(deadline)):
+            while True:
+                temporary = files.write_temporary(path, content, self._check_new)
+                try:
+                    if expect is not ABSENT:
+                        files.fence(path, but=temporary)
+                    if isinstance(expect, str):
+                        self._compare(key, path, expect)
+                    self._see_time_left(deadline, key, fenced=fenced)
+                    put = files.link if expect is ABSENT else files.rename
+                    put(temporary, path)
+                except files.FencedError:
+                    fenced = True
+                    files.sleep_up_to(0.02)
+                except files.ExistsError:
+                    raise self._conflict(key) from None
+                else:
+                    return
+                finally:
+                    files.remove(temporary)
 
-        if self._attempt(renew, verb_of(version), key, deadline):
-            return version
-        raise self._problem(VersionConflict, key, "is not what it was", "conflict")
+    def _compare(self, key: str, path: str, version: str) -> None:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if self._read(path).version == version:
+                return
+        raise self._conflict(key) from None
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
 
-        def delete() -> bool:
+        def work() -> None:
             path = self._path(key)
             try:
                 with files.directory_lock(os.path.dirname(path), files.patience(deadline)):
                     files.fence(path)
-                    if expect is not ANY and self._read(path).version != expect:
-                        return False
+                    if isinstance(expect, str):
+                        self._compare(key, path, expect)
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
-                return expect is ANY
-            return True
+                if expect is not ANY:
+                    raise self._conflict(key) from None
 
-        if not self._attempt(delete, "delete", key, deadline):
-            raise self._problem(VersionConflict, key, "is not what it was", "conflict")
+        self._attempt(work, "delete", key, deadline)
 
     def server_now(self, *, deadline: float) -> float | None:
         """Take the time from a file made for it: on a network mount that is the server's."""
-        return self._attempt(self._time_of_unnamed_file, "read", "", deadline)
 
-    def _time_of_unnamed_file(self) -> float | None:
-        try:
-            unnamed = os.open(self._near, os.O_RDWR | os.O_TMPFILE, 0o600)
-        except (OSError, AttributeError):
-            return self._time_of_named_file()
-        try:
-            return os.fstat(unnamed).st_mtime
-        finally:
-            os.close(unnamed)
+        def work() -> float | None:
+            try:
+                return files.time_of_a_new_file(self._near)
+            except OSError:
+                return None
 
-    def _time_of_named_file(self) -> float | None:
-        try:
-            named = files.write_temporary(os.path.join(self._near, "clock"), b"")
-        except OSError:
-            return None
-        try:
-            return os.stat(named).st_mtime
-        except OSError:
-            return None
-        finally:
-            files.remove(named)
+        return self._attempt(work, "read", "", deadline)
 
     def _attempt(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         """Do `work`; in a thread that can be left unless the key's file is on a disk of ours.
@@ -226,23 +227,21 @@ class LocalStore(TokenStore):
         if not stat.S_ISREG(status.st_mode):
             message = "not a regular file"
             raise OSError(message)
-        if self._is_open_to_all(status):
+        rights = status.st_mode & self._foreign_rights
+        if rights & stat.S_IWOTH:
             message = (
                 f"{path} can be written by every user of this machine, so its token cannot be "
                 "trusted: chmod 600 it, or set the storage option allow_world_writable if the "
                 "mount (WSL, CIFS, Kubernetes) cannot do better"
             )
             raise StoreUnavailable(message, store=self.label, reason="forbidden")
-        if self._looks_at_modes and status.st_mode & stat.S_IROTH and path not in self._warned:
+        if rights and path not in self._warned:
             self._warned.add(path)
             _log.warning("%s can be read by every user of this machine; chmod 600 it", path)
 
-    def _is_open_to_all(self, status: os.stat_result) -> bool:
-        return self._looks_at_modes and bool(status.st_mode & stat.S_IWOTH)
-
     def _check_new(self, status: os.stat_result) -> None:
         """See that a file just made has its mode: no later call would read it otherwise."""
-        if self._is_open_to_all(status):
+        if status.st_mode & self._foreign_rights & stat.S_IWOTH:
             message = (
                 f"{self.label} is on a mount where every user may write each file, whatever its "
                 "mode, so a token could not be trusted there: name another directory, or set the "
@@ -251,60 +250,14 @@ class LocalStore(TokenStore):
             )
             raise StoreWriteError(message, store=self.label, reason="forbidden")
 
-    def _write(
-        self,
-        expect: Expect,
-        key: str,
-        content: bytes,
-        put: _Step,
-        prepare: _Step = lambda _temporary, _path: None,
-        *,
-        deadline: float,
-    ) -> str:
-        """Write a temporary file, `prepare`, and `put` it into its place; both take both paths."""
-
-        def work() -> str:
-            if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
-                self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
-            try:
-                return write()
-            except OSError as error:
-                if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
-                    self._see_replaceable(key)  # it knows plainer words
-                raise
-
-        def write() -> str:
-            path, fenced = self._path(key), False
-            directory = os.path.dirname(path)
-            files.make_directory(directory)
-            with files.directory_lock(directory, files.patience(deadline)):
-                while True:
-                    temporary = files.write_temporary(path, content, self._check_new)
-                    try:
-                        prepare(temporary, path)
-                        self._see_time_left(deadline, key, fenced=fenced)
-                        put(temporary, path)
-                    except files.FencedError:
-                        fenced = True
-                        files.sleep_up_to(0.02)
-                    except files.ChangedError:
-                        raise self._problem(
-                            VersionConflict, key, "is not what it was", "conflict"
-                        ) from None
-                    else:
-                        return _version(content)
-                    finally:
-                        files.remove(temporary)
-
-        return self._attempt(work, verb_of(expect), key, deadline + _GRACE)
-
     def _see_time_left(self, deadline: float, key: str, *, fenced: bool) -> None:
         """Let nothing appear for which nobody waits any more: it may come after hours."""
         if time.monotonic() < deadline:
             return
         if not fenced:
             raise OutOfTime
-        raise self._problem(StoreUnavailable, key, "is written by others all the time", "busy")
+        message = f"{key!r} in {self.label} is written by others all the time"
+        raise StoreUnavailable(message, store=self.label, key=key, reason="busy")
 
     def _see_replaceable(self, key: str) -> None:
         """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
@@ -312,12 +265,9 @@ class LocalStore(TokenStore):
             message = f"{key!r} in {self.label} cannot be replaced: {what}"
             raise StoreWriteError(message, store=self.label, key=key, reason=reason) from None
 
-    def _problem(self, kind: type[StoreError], key: str, what: str, reason: str) -> StoreError:
-        return kind(f"{key!r} in {self.label} {what}", store=self.label, key=key, reason=reason)
-
-
-def _fence_others(temporary: str, path: str) -> None:
-    files.fence(path, but=temporary)
+    def _conflict(self, key: str) -> VersionConflict:
+        message = f"{key!r} in {self.label} is not what it was"
+        return VersionConflict(message, store=self.label, key=key, reason="conflict")
 
 
 def _version(content: bytes) -> str:

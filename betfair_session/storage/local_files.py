@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _NONCE = 16  # hexadecimal digits in a temporary file's name
 # Go's fileblob takes names that end so for its own side files, and leaves them out of its listings:
 # its call would fail on a temporary file that it lists, and that is gone when it looks at it.
@@ -40,8 +41,8 @@ class FencedError(Exception):
     """Another writer took the temporary file away: start over."""
 
 
-class ChangedError(Exception):
-    """The file is not what the condition says."""
+class ExistsError(Exception):
+    """The name is taken."""
 
 
 def make_directory(path: str) -> None:
@@ -64,28 +65,37 @@ def make_directory(path: str) -> None:
         raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
 
 
+def time_of_a_new_file(directory: str) -> float:
+    """Return the file system's time, seconds since the epoch, from a file that is removed again."""
+    path = _beside(os.path.join(directory, "clock"))
+    descriptor = os.open(path, _CREATE, 0o600)
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        remove(path)
+
+
+def _beside(path: str) -> str:
+    """Return a new name for a temporary file beside `path`."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name}.{os.urandom(_NONCE // 2).hex()}.{_ENDING}")
+
+
 def write_temporary(
     path: str, content: bytes, check: Callable[[os.stat_result], None] = lambda _: None
 ) -> str:
-    """Write a new file beside `path`, wholly on the disk.
+    """Write a new file beside `path`, wholly on the disk, and return its name.
 
-    Args:
-        path: the file that it is to replace; owner, group and the group's rights are kept.
-        content: what to write.
-        check: raises if the file, as it was made, may not hold it.
-
-    Returns:
-        The new file's name.
+    Owner, group and the group's rights of what it is to replace are kept. `check` raises if the
+    file, as it was made, may not hold the content.
     """
-    directory, name = os.path.split(path)
-    nonce = os.urandom(_NONCE // 2).hex()
-    temporary = os.path.join(directory, f".{name}.{nonce}.{_ENDING}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o600)
+    temporary = _beside(path)
+    descriptor = os.open(temporary, _CREATE, 0o600)
     try:
         with open(descriptor, "wb") as file:
             check(os.fstat(descriptor))
-            _keep_owner(descriptor, directory, path)
+            _keep_owner(descriptor, os.path.dirname(path), path)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -132,11 +142,7 @@ def _give(descriptor: int, owner: int, group: int) -> bool:
 def obstacles(path: str) -> Iterator[tuple[str, str]]:
     """Tell what keeps a file from being replaced, as far as that can be seen without trying.
 
-    Args:
-        path: the file, links resolved; it need not exist.
-
-    Yields:
-        "read-only" or "forbidden", and what is the matter and what to do.
+    Yields "read-only" or "forbidden", and what is the matter and what to do.
     """
     directory = os.path.dirname(path)
     if os.name != "posix" or not os.path.isdir(directory):
@@ -151,7 +157,8 @@ def obstacles(path: str) -> Iterator[tuple[str, str]]:
         yield "read-only", f"{directory} is on a read-only mount: name a place that can be written"
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         yield "forbidden", f"this user may not write in {directory}: change its owner or mode"
-    if status and _is_mount_point(path):
+    # A file may be mounted by itself, as containers do; st_dev would not tell it.
+    if status and any(point == path for point, _ in _mounts()):
         what = "is a mount of its own: mount the directory that holds it, not the file"
         yield "read-only", f"{path} {what}"
     sticky = around.st_mode & stat.S_ISVTX
@@ -161,11 +168,6 @@ def obstacles(path: str) -> Iterator[tuple[str, str]]:
             "owner, or name a directory of this user's"
         )
         yield "forbidden", f"{path} {what}"
-
-
-def _is_mount_point(path: str) -> bool:
-    """Tell whether a file is mounted by itself, as containers do; st_dev would not tell it."""
-    return any(point == path for point, _ in _mounts())
 
 
 def is_on_disk(directory: str) -> bool:
@@ -249,7 +251,7 @@ def link(temporary: str, path: str) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError:
-        raise ChangedError from None
+        raise ExistsError from None
     except FileNotFoundError:
         raise FencedError from None
     except (OSError, NotImplementedError, AttributeError):
@@ -258,7 +260,7 @@ def link(temporary: str, path: str) -> None:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
-            raise ChangedError from None
+            raise ExistsError from None
         rename(temporary, path)
     fence(path)  # sweep away what a killed process left; the living see that they lost
 

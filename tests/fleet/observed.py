@@ -95,7 +95,7 @@ class ObservedStore(TokenStore):
         if found is None or shown == found or found.modified is None or found.now is None:
             return found
         if found.now - found.modified < self._stale:
-            return shown.but(now=found.now) if shown else None
+            return shown._replace(now=found.now) if shown else None
         self._shown[key] = found
         return found
 
