@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .betfair.identity import IdentityClient
     from .events import Event
     from .storage import Store
+    from .storage.contract import TokenStore
 
 _log = logging.getLogger("betfair_session")
 
@@ -112,6 +113,7 @@ class SessionManager(Closable):
             on_event=on_event,
         )
         # Of each place, its handles by their storage options, which cannot be a key.
+        self._stores: dict[Any, list[tuple[dict[str, Any], TokenStore]]] = {}
         self._handles: dict[tuple[Any, str], list[tuple[dict[str, Any], Session]]] = {}
         self._lock = ForkSafeLock()
 
@@ -216,21 +218,30 @@ class SessionManager(Closable):
         options, name = checked_options(given), check_key(key)
         # Outside of the lock: other places' callers need not wait for a driver that connects.
         seconds = min(_left(deadline), self._account.lease.store_deadline)
-        opened = open_store(store, options, timeout=seconds)
+        opened = self._opened(store, options) or open_store(store, options, timeout=seconds)
         with self._lock.mine():
-            session = self._known(store, key, options)
-            if session is not None:  # another thread was faster
+            shared = self._opened(store, options)
+            if shared not in (None, opened):  # another thread was faster
                 opened.close()
+            session = self._known(store, key, options)
+            if session is not None:
                 return session
-            if not opened.atomic:
+            if shared is None and not opened.atomic:
                 _log.warning(
                     "%s is no store that this library vouches for, so each process logs in by "
                     "itself; see backends.md for those that share one login",
                     opened.label,
                 )
-            session = Session(self._account, opened, name)
+            if shared is None:
+                self._stores.setdefault(store, []).append((options, opened))
+            session = Session(self._account, shared or opened, name)
             self._handles.setdefault((store, key), []).append((options, session))
             return session
+
+    def _opened(self, store: Store, options: dict[str, Any]) -> TokenStore | None:
+        """Return the store that another handle, for whatever key, was given."""
+        known = self._stores.get(store, ())
+        return next((opened for its, opened in known if its == options), None)
 
     def logout(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -253,11 +264,11 @@ class SessionManager(Closable):
     def close(self) -> None:
         """Close the stores that were opened; the client stays open, it is the caller's."""
         with self._lock.mine():
-            # In copies: other threads go on asking for handles.
-            sessions = [each for known in list(self._handles.values()) for _, each in list(known)]
+            stores = [opened for known in self._stores.values() for _, opened in known]
             self._handles.clear()
-        for session in sessions:
-            session.close()
+            self._stores.clear()
+        for opened in stores:
+            opened.close()
 
     def __repr__(self) -> str:
         account = vars(self).get("_account")  # missing if it was never wholly made

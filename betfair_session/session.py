@@ -184,7 +184,10 @@ class Session:
         self._memory.owed = None
 
     def close(self) -> None:
-        """Close the store; the handle can be used again afterwards."""
+        """Close the connections of the store, which handles for other keys in it share.
+
+        Calls under way end first, in two seconds at most; the next call opens new connections.
+        """
         self._store.close()
 
     def __repr__(self) -> str:

@@ -156,6 +156,18 @@ def test_threads_that_open_at_once_get_one_handle(
     assert sorted(map(id, [*closed, handle.store])) == sorted(map(id, opened))
 
 
+def test_keys_of_one_place_share_what_was_opened(patient: SessionManager) -> None:
+    """With the same options; a bucket's driver takes a third of a second to start."""
+    one, other = (patient.session("memory://shared", key) for key in ("a", "b"))
+    with_options = patient.session("memory://shared", "a", {"global_store": True})
+    assert one is not other
+    assert one.store is other.store
+    assert with_options.store is not one.store
+    assert patient.session("memory://elsewhere", "a").store is not one.store
+    patient.close()
+    assert patient.session("memory://shared", "a").store is not one.store
+
+
 LATE = """
 import atexit, sys
 from betfair_session import IdentityClient, SessionManager, StoreUnavailable
