@@ -58,7 +58,7 @@ GROUPS = {
         ],
     ),
     "storage": (
-        _modules("conditional contract errors generic judging local local_files location meanings opening"),
+        _modules("conditional contract errors generic judging local local_files location opening"),
         [
             *("tests/storage/test_local.py", "tests/storage/test_generic.py"),
             *("tests/storage/test_choice.py", "tests/storage/test_contract.py"),

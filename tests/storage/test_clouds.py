@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ from servers.script import Answer
 from within import within
 
 from betfair_session import ConfigurationError, StoreUnavailable
-from betfair_session.storage import open_store
+from betfair_session.process import threads
+from betfair_session.storage import loop as loops, open_store
 from betfair_session.storage.contract import ABSENT, ANY
 from storage.calls import failure
 from storage.contract import create, read
@@ -37,7 +39,8 @@ from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from servers.cloudlike import Kind
@@ -650,3 +653,31 @@ def test_no_thread_is_needed_to_be_told(s3: Cloud, no_threads: Callable[[], Any]
             store.put("token", b"x", ANY, deadline=within(TIMEOUT))
             store.delete("token", deadline=within(TIMEOUT))
             store.put("token", b"x", ABSENT, deadline=within(TIMEOUT))
+
+
+def test_calls_under_way_end_before_the_store_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another handle's, as a rule: those of one place share their store."""
+    asked, go = threading.Event(), threading.Event()
+    wait = threads.finished
+
+    def answer(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        asked.set()
+        go.wait(60)
+        text = b"<Error><Code>NoSuchKey</Code></Error>"
+        head = b"HTTP/1.1 404 No\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n"
+        connection.sendall(head % len(text) + text)
+
+    def let_go(calls: Collection[Future[Any]], deadline: float) -> bool:
+        assert len(calls) == 1
+        go.set()
+        return wait(calls, deadline)
+
+    monkeypatch.setattr(loops, "finished", let_go)
+    with Listener(answer) as server, ThreadPoolExecutor() as pool:
+        options = {"key": "k", "secret": "s", "endpoint_url": f"http://127.0.0.1:{server.port}"}
+        store = open_store("s3://bucket", options)
+        reading = pool.submit(store.get, "token", deadline=within(60))
+        assert asked.wait(60)
+        store.close()
+        assert reading.result() is None
