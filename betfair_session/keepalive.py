@@ -97,7 +97,7 @@ class KeepAlive(Closable):
         every = keep_alive_interval(place) if every is None else checked_interval(every, "every")
         if length is not None and every >= length:
             message = f"every must be shorter than a session lives, {length}"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, argument="every")
         checked_hook(on_report, "on_report")
         self._session = session
         self._every = every.total_seconds()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from front import KEY
 
 from betfair_session import IdentityClient, IdentityUnavailable, LoginTimeout, SessionManager
-from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from betfair_session.sandbox import Sandbox
-
-KEY = "session.token"
 
 
 @pytest.fixture
@@ -31,52 +28,37 @@ async def in_thread(work: object, *arguments: object) -> None:
     await asyncio.to_thread(work, *arguments)  # type: ignore[arg-type]
 
 
-def test_the_loop_goes_on_while_betfair_is_slow(
-    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Other tasks run while the login is held up."""
-
-    async def main() -> str:
-        await in_thread(sandbox.hold, "certlogin")
-        asking = asyncio.create_task(manager.aget_session(tmp_path, KEY))
-        await in_thread(sandbox.wait_for, "certlogin")
-        for _ in range(1000):
-            await asyncio.sleep(0)
-        assert not asking.done()
-        await in_thread(sandbox.release, "certlogin")
-        return await asking
-
-    token = asyncio.run(main())
-    assert token == (tmp_path / KEY).read_text()
-
-
 def test_many_tasks_share_one_answer_and_one_thread(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """With tasks of another loop and with threads, too."""
-    sandbox.hold("certlogin")
+    """With tasks of another loop and with threads, too; the loop goes on meanwhile."""
     found: list[str] = []
     idle = threading.active_count()  # of other tests' servers
 
     async def main() -> list[str]:
+        await in_thread(sandbox.hold, "certlogin")
         asking = [asyncio.create_task(manager.aget_session(tmp_path, KEY)) for _ in range(200)]
         await in_thread(sandbox.wait_for, "certlogin")
-        other = threading.Thread(target=lambda: found.append(manager.get_session(tmp_path, KEY)))
-        loop = threading.Thread(
-            target=lambda: found.append(asyncio.run(manager.aget_session(tmp_path, KEY)))
-        )
         before = threading.active_count()
-        other.start()
-        loop.start()
+        others = [
+            threading.Thread(target=lambda: found.append(manager.get_session(tmp_path, KEY))),
+            threading.Thread(
+                target=lambda: found.append(asyncio.run(manager.aget_session(tmp_path, KEY)))
+            ),
+        ]
+        for other in others:
+            other.start()
         assert before - idle < 20
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert not any(task.done() for task in asking)
         await in_thread(sandbox.release, "certlogin")
         tokens = await asyncio.gather(*asking)
-        await in_thread(other.join)
-        await in_thread(loop.join)
+        for other in others:
+            await in_thread(other.join)
         return tokens
 
-    tokens = {*asyncio.run(main()), *found}
-    assert tokens == {(tmp_path / KEY).read_text()}
+    assert {*asyncio.run(main()), *found} == {(tmp_path / KEY).read_text()}
     assert sandbox.counts()["certlogin"] == 1
 
 
@@ -124,69 +106,16 @@ def test_an_error_reaches_every_task(
 def test_a_task_waits_no_longer_than_it_may(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Another thread's call is slow; the task has its own time."""
-    sandbox.hold("certlogin")
-    first = threading.Thread(target=manager.get_session, args=(tmp_path, KEY))
-    first.start()
-    sandbox.wait_for("certlogin")
-    with pytest.raises(LoginTimeout):
-        asyncio.run(manager.aget_session(tmp_path, KEY, timeout=0.05))
-    sandbox.release("certlogin")
-    first.join()
+    """Opening its place takes of that time, too."""
+
+    async def main() -> None:
+        await in_thread(sandbox.hold, "certlogin")
+        first = asyncio.create_task(manager.aget_session(tmp_path, KEY))
+        await in_thread(sandbox.wait_for, "certlogin")
+        with pytest.raises(LoginTimeout):
+            await manager.aget_session(tmp_path, KEY, timeout=0.05)
+        await in_thread(sandbox.release, "certlogin")
+        await first
+
+    asyncio.run(main())
     assert sandbox.counts() == {"certlogin": 1}
-
-
-def test_a_token_that_was_renewed_already_costs_no_io(
-    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Another task of this process has seen to it, and its answer is still trusted."""
-    trusting = SessionManager(
-        manager._account.client,
-        sandbox.username,
-        sandbox.password,
-        verify_every=timedelta(minutes=15),
-    )
-    options = {"allow_world_writable": True}
-    session = trusting.session(tmp_path, KEY, options)
-    token = session.token()
-    sandbox.clear_journal()
-    assert asyncio.run(session.arenew("A" * 43 + "=")) == token
-    assert asyncio.run(trusting.aget_session(tmp_path, KEY, options)) == token
-    assert sandbox.counts() == {}
-
-
-def test_what_another_task_found_before_the_rejection_is_not_taken(
-    manager: SessionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may be the very token that was rejected since; then it is asked about again."""
-    answers = [(Secret("rejected"), False), None, (Secret("another"), False)]
-
-    async def join(*_: object, **__: object) -> tuple[Secret, bool] | None:
-        return answers.pop(0)
-
-    session = manager.session(tmp_path, KEY)
-    monkeypatch.setattr(session._flight, "ajoin", join)
-    assert asyncio.run(session.arenew("rejected")) == "another"
-    assert answers == []
-
-
-def test_a_rejected_token_is_renewed_once_for_all_tasks(
-    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """And inside the trust window the new one costs nothing more."""
-
-    async def main() -> set[str]:
-        trusting = SessionManager(
-            manager._account.client,
-            sandbox.username,
-            sandbox.password,
-            verify_every=timedelta(minutes=15),
-        ).session(tmp_path, KEY)
-        dead = await trusting.atoken()
-        await in_thread(sandbox.expire_all)
-        tokens = await asyncio.gather(*(trusting.arenew(dead) for _ in range(50)))
-        return {*tokens, await trusting.atoken()}
-
-    tokens = asyncio.run(main())
-    assert tokens == {(tmp_path / KEY).read_text()}
-    assert sandbox.counts() == {"certlogin": 2, "keepAlive": 1}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from front import KEY, LOCK, Watched, live, under_way
 
 from betfair_session import (
-    Certificate,
+    BetfairSessionError,
     CertificateError,
     IdentityClient,
     IdentityUnavailable,
@@ -22,15 +21,13 @@ from betfair_session import (
     StoreWriteError,
 )
 from betfair_session.login import lock as locks
-from betfair_session.login.runner import owner_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from betfair_session.events import Event
     from betfair_session.sandbox import Sandbox
-
-KEY = "session.token"
 
 
 class Listener:
@@ -44,31 +41,19 @@ class Listener:
             client, sandbox.username, sandbox.password, lease=lease, on_event=self.events.append
         )
 
-    def kinds(self) -> list[str]:
-        """Return the kinds of events since the last call."""
-        kinds: list[str] = [event.kind for event in self.events]
+    def of(self, call: Callable[[], object], raises: type[BetfairSessionError] | None) -> list[str]:
+        """Make a call; return the kinds of its events, which have to be whole."""
         self.events.clear()
-        return kinds
-
-    def told(self, since: float) -> list[tuple[str, str]]:
-        """Return kinds and details of the events of a call that began then (monotonic)."""
-        outer = time.monotonic() - since
+        began = time.monotonic()
+        if raises is None:
+            call()
+        else:
+            with pytest.raises(raises) as caught:
+                call()
+            assert self.events[-1].detail == str(caught.value)
+        outer = time.monotonic() - began
         assert all(0 <= event.seconds <= outer for event in self.events)
-        told: list[tuple[str, str]] = [(event.kind, event.detail) for event in self.events]
-        self.events.clear()
-        return told
-
-
-def opening_of(path: Path) -> threading.Event:
-    """Return an event that is set when a file is opened from now on, as the interpreter sees it."""
-    opened = threading.Event()
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and str(arguments[0]) == str(path):
-            opened.set()
-
-    sys.addaudithook(hook)
-    return opened
+        return [event.kind for event in self.events]
 
 
 @pytest.fixture
@@ -77,36 +62,64 @@ def listener(client: IdentityClient, sandbox: Sandbox) -> Listener:
     return Listener(client, sandbox)
 
 
-def test_a_login_and_a_resumption_are_told(listener: Listener, tmp_path: Path) -> None:
-    """With where it was and how long it took."""
-    listener.manager.get_session(tmp_path, KEY)
-    login, written = listener.events
-    assert (login.kind, written.kind) == ("logged in", "written")
-    assert (login.store, login.key) == (str(tmp_path), KEY)
-    assert login.seconds > 0
-    assert written.seconds > 0
-    listener.kinds()
-    listener.manager.get_session(tmp_path, KEY)
-    assert listener.kinds() == ["resumed"]
+def test_each_call_tells_what_it_did(
+    listener: Listener, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With where, how long it took, and the error's text; and nobody is shown a secret."""
+    caplog.set_level(logging.DEBUG)
+    manager, store = listener.manager, tmp_path / "store"
+    everything: list[Event] = []
+
+    def get() -> None:
+        manager.get_session(store, KEY)
+
+    def told(
+        call: Callable[[], object], raises: type[BetfairSessionError] | None = None
+    ) -> list[str]:
+        kinds = listener.of(call, raises)
+        everything.extend(listener.events)
+        return kinds
+
+    assert told(get) == ["logged in", "written"]
+    tokens = live(sandbox)
+    assert told(get) == ["resumed"]
+    sandbox.fault("keepAlive", "blocked", times=None)
+    assert told(get, IdentityUnavailable) == ["cannot tell"]
+    sandbox.clear_faults()
+    assert told(lambda: manager.logout(store, KEY)) == ["logged out"]
+    sandbox.break_store(str(store))
+    assert told(get, StoreWriteError) == ["logged in", "logged out", "cannot tell"]
+    sandbox.mend_store()
+    manager.unlock(store, KEY)
+    sandbox.login_status("ACCOUNT_NOW_LOCKED")
+    for _ in range(2):  # also of a refusal that is only remembered
+        assert told(get, LoginRefused) == ["refused"]
+        assert "ACCOUNT_NOW_LOCKED" in listener.events[0].detail
+    assert {(event.store, event.key) for event in everything} == {(str(store), KEY)}
+    said = [record.getMessage() for record in caplog.records]
+    assert [
+        event.kind for event in everything if not any(event.kind in each for each in said)
+    ] == []
+    for secret in (*tokens, sandbox.username, sandbox.password, sandbox.app_key):
+        assert secret not in f"{everything} {said}"
 
 
 def test_waiting_and_adopting_are_told(
     listener: Listener, client: IdentityClient, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """And for whom it waited."""
-    other = Listener(client, sandbox)
-    sandbox.hold("certlogin")
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(other.manager.get_session, tmp_path, KEY)
-        sandbox.wait_for("certlogin")
-        looked = opening_of(tmp_path / (KEY + ".login"))
-        second = pool.submit(listener.manager.get_session, tmp_path, KEY)
-        assert looked.wait(30)
-        sandbox.release("certlogin")
+    other = SessionManager(client, sandbox.username, sandbox.password)
+    session = listener.manager.session(tmp_path, KEY)
+    watched = Watched(session)
+    with ThreadPoolExecutor(1) as pool:
+        with under_way(sandbox, "certlogin", lambda: other.get_session(tmp_path, KEY)) as first:
+            second = pool.submit(session.token)
+            watched.wait_for_read(LOCK)
+            owner = locks.decode((tmp_path / LOCK).read_bytes()).owner
         assert first.result() == second.result()
     waited, adopted = listener.events
     assert (waited.kind, adopted.kind) == ("waited", "adopted")
-    assert waited.detail == owner_name()
+    assert waited.detail == owner
     assert adopted.seconds >= waited.seconds > 0
 
 
@@ -115,107 +128,20 @@ def test_a_lease_that_is_taken_over_is_told(
 ) -> None:
     """With whom it was taken from; the log warns."""
     held = locks.Lock(locks.HELD, "theirs", owner="somewhere process 1", ttl=0.1, since=1.0)
-    (tmp_path / (KEY + ".login")).write_bytes(locks.encode(held))
+    (tmp_path / LOCK).write_bytes(locks.encode(held))
     listener.manager.get_session(tmp_path, KEY)
     assert listener.events[0].detail == "somewhere process 1"
-    assert listener.kinds() == ["waited", "lease taken over", "logged in", "written"]
-    assert any("lease taken over" in record.getMessage() for record in caplog.records)
-
-
-def test_a_refusal_is_told_by_all_that_respect_it(
-    listener: Listener, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """With Betfair's status."""
-    sandbox.login_status("SUSPENDED")
-    for _ in range(2):
-        with pytest.raises(LoginRefused):
-            listener.manager.get_session(tmp_path, KEY)
-    assert all("SUSPENDED" in event.detail for event in listener.events)
-    assert listener.kinds() == ["refused", "refused"]
-    assert sandbox.counts() == {"certlogin": 1}
-
-
-def test_that_betfair_cannot_tell_is_told(
-    listener: Listener, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """And that nothing else was done."""
-    listener.manager.get_session(tmp_path, KEY)
-    listener.kinds()
-    sandbox.fault("keepAlive", "blocked", times=None)
-    with pytest.raises(IdentityUnavailable):
-        listener.manager.get_session(tmp_path, KEY)
-    assert listener.kinds() == ["cannot tell"]
-
-
-def test_a_logout_is_told(listener: Listener, sandbox: Sandbox, tmp_path: Path) -> None:
-    """That of a session which could not be stored, and that which somebody wanted."""
-    sandbox.break_store(str(tmp_path))
-    with pytest.raises(StoreWriteError):
-        listener.manager.get_session(tmp_path, KEY)
-    assert listener.kinds() == ["logged in", "logged out", "cannot tell"]
-    sandbox.mend_store()
-    listener.manager.unlock(tmp_path, KEY)
-    listener.manager.get_session(tmp_path, KEY)
-    listener.kinds()
-    listener.manager.logout(tmp_path, KEY)
-    assert listener.kinds() == ["logged out"]
-
-
-def test_events_are_whole(listener: Listener, sandbox: Sandbox, tmp_path: Path) -> None:
-    """Each says where, how long it took, and more where there is more to say."""
-    manager, store = listener.manager, tmp_path / "store"
-
-    since = time.monotonic()
-    manager.get_session(store, KEY)
-    assert {(event.store, event.key) for event in listener.events} == {(str(store), KEY)}
-    assert listener.told(since) == [("logged in", ""), ("written", "")]
-
-    since = time.monotonic()
-    manager.get_session(store, KEY)
-    assert listener.told(since) == [("resumed", "")]
-
-    sandbox.fault("keepAlive", "blocked", times=None)
-    since = time.monotonic()
-    with pytest.raises(IdentityUnavailable) as unsure:
-        manager.get_session(store, KEY)
-    assert listener.told(since) == [("cannot tell", str(unsure.value))]
-    sandbox.clear_faults()
-
-    since = time.monotonic()
-    manager.logout(store, KEY)
-    assert listener.told(since) == [("logged out", "the stored session")]
-
-    sandbox.break_store(str(store))
-    since = time.monotonic()
-    with pytest.raises(StoreWriteError) as unwritten:
-        manager.get_session(store, KEY)
-    assert listener.told(since) == [
-        ("logged in", ""),
-        ("logged out", "the new session, which was not stored"),
-        ("cannot tell", str(unwritten.value)),
+    kinds = [event.kind for event in listener.events]
+    assert kinds == ["waited", "lease taken over", "logged in", "written"]
+    assert [each.levelname for each in caplog.records if "taken over" in each.getMessage()] == [
+        "WARNING"
     ]
-    sandbox.mend_store()
-
-    sandbox.login_status("ACCOUNT_NOW_LOCKED")
-    manager.unlock(store, KEY)
-    since = time.monotonic()
-    with pytest.raises(LoginRefused) as refused:
-        manager.get_session(store, KEY)
-    assert listener.told(since) == [("refused", str(refused.value))]
 
 
-def test_what_cannot_work_is_told(
-    sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_cannot_work_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Such as a certificate that does not exist; the log leaves it to the error that is raised."""
     heard: list[Event] = []
-    client = IdentityClient(
-        "app-key",
-        certificate=Certificate.from_files("no.crt", "no.key"),
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    )
+    client = IdentityClient("app-key", certificate=("no.crt", "no.key"))
     manager = SessionManager(client, "u", "p", on_event=heard.append)
     with pytest.raises(CertificateError):
         manager.get_session(tmp_path, KEY)
@@ -226,34 +152,17 @@ def test_what_cannot_work_is_told(
 def test_a_hook_that_fails_harms_nobody(
     client: IdentityClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The call goes on; the log has the hook's error."""
+    """It is called when all is stored and released; it may not ask for the token itself."""
+    found = []
 
     def hook(event: Event) -> None:
-        message = f"no {event.kind}"
-        raise RuntimeError(message)
+        lock = locks.decode((tmp_path / LOCK).read_bytes())
+        found.append((event.kind, lock.state, (tmp_path / KEY).exists()))
+        session.token()
 
     manager = SessionManager(client, sandbox.username, sandbox.password, on_event=hook)
-    assert manager.get_session(tmp_path, KEY) == sandbox.sessions()[0].token
-    assert any(record.exc_info for record in caplog.records)
-
-
-def test_no_event_and_no_log_line_holds_a_secret(
-    listener: Listener, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whatever happens, at every level of the log."""
-    caplog.set_level(logging.DEBUG)
-    tokens = {listener.manager.get_session(tmp_path, KEY)}
-    sandbox.fault("keepAlive", "status:503", times=3)
-    with pytest.raises(IdentityUnavailable):
-        listener.manager.get_session(tmp_path, KEY)
-    sandbox.expire_all()
-    tokens.add(listener.manager.get_session(tmp_path, KEY))
-    sandbox.expire_all()
-    sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
-    with pytest.raises(LoginRefused):
-        listener.manager.get_session(tmp_path, KEY)
-    shown = "".join(str(content) for event in listener.events for content in event)
-    shown += "".join(record.getMessage() for record in caplog.records)
-    assert "refused" in shown
-    for secret in (*tokens, sandbox.username, sandbox.password, sandbox.app_key):
-        assert secret not in shown
+    session = manager.session(tmp_path, KEY)
+    assert [session.token()] == live(sandbox)
+    assert found == [("logged in", locks.DONE, True), ("written", locks.DONE, True)]
+    raised = [each.exc_info[0] for each in caplog.records if each.exc_info]
+    assert [kind.__name__ for kind in raised if kind] == ["ConfigurationError"] * 2

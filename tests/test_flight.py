@@ -12,75 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from betfair_session import (
+    BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
     LoginRefused,
     LoginTimeout,
     StoreUnavailable,
 )
-from betfair_session.process.single_flight import SingleFlight, _share
+from betfair_session.process.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 FAR = time.monotonic() + 86_400
-
-
-class Leader:
-    """A call under way, in a thread of its own, until it is let go."""
-
-    def __init__(
-        self,
-        flight: SingleFlight[str],
-        error: BaseException | None = None,
-        deadline: float = FAR,
-    ) -> None:
-        """Start it, and wait until it leads."""
-        self._go, began = threading.Event(), threading.Event()
-
-        def work() -> str:
-            began.set()
-            self._go.wait(60)
-            if error:
-                raise error
-            return "the leader's"
-
-        def lead() -> object:
-            try:
-                return flight.join(work, deadline=deadline)
-            except BaseException as raised:  # noqa: BLE001 - a test looks at it
-                return raised
-
-        self._pool = ThreadPoolExecutor(1)
-        self._outcome = self._pool.submit(lead)
-        assert began.wait(60)
-
-    def end(self) -> object:
-        """Let it go; return what came of it."""
-        self._go.set()
-        self._pool.shutdown()
-        return self._outcome.result()
-
-
-@pytest.fixture
-def flight() -> SingleFlight[str]:
-    """Return one without a call."""
-    return SingleFlight()
-
-
-@pytest.fixture
-def lead(flight: SingleFlight[str]) -> Iterator[Callable[..., Leader]]:
-    """Return what makes leaders; they are ended when the test is over."""
-    made = []
-
-    def make(error: BaseException | None = None, deadline: float = FAR) -> Leader:
-        made.append(Leader(flight, error, deadline))
-        return made[-1]
-
-    yield make
-    for leader in made:
-        leader.end()
+Found = tuple[str, bool] | BaseException | None
 
 
 def alone() -> str:
@@ -88,35 +34,39 @@ def alone() -> str:
     return "alone"
 
 
-def test_a_call_without_company_is_made(flight: SingleFlight[str]) -> None:
-    """And the next one again: nothing is kept."""
-    for _ in range(2):
-        assert flight.join(alone, deadline=FAR) == ("alone", True)
-        assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)
+def ways(
+    flight: SingleFlight[str], deadline: float = FAR, *, wait: bool = True
+) -> list[Callable[[], Found]]:
+    """Return a thread's and a task's way to ask; an error is what came of it."""
+
+    def outcome(call: Callable[[], Found]) -> Callable[[], Found]:
+        def asked() -> Found:
+            try:
+                return call()
+            except BetfairSessionError as error:
+                return error
+
+        return asked
+
+    return [
+        outcome(lambda: flight.join(alone, deadline=deadline, wait=wait)),
+        outcome(lambda: asyncio.run(flight.ajoin(alone, deadline=deadline, wait=wait))),
+    ]
 
 
-def test_who_does_not_wait_gets_nothing(
-    flight: SingleFlight[str], lead: Callable[..., Leader]
-) -> None:
-    """While another is at it."""
-    lead()
-    assert flight.join(alone, deadline=FAR, wait=False) is None
-    assert asyncio.run(flight.ajoin(alone, deadline=FAR, wait=False)) is None
+def led(
+    flight: SingleFlight[str],
+    callers: list[Callable[[], Found]],
+    error: BaseException | None = None,
+    *,
+    deadline: float = FAR,
+    wait: bool = True,
+) -> tuple[Found, list[Found]]:
+    """Let callers meet a call that ends as told; return what came of it, and of theirs.
 
-
-def test_who_waits_too_long_is_told(flight: SingleFlight[str], lead: Callable[..., Leader]) -> None:
-    """At the deadline, also one that is over already."""
-    lead()
-    for deadline in (time.monotonic() + 0.05, 0.0):
-        with pytest.raises(LoginTimeout, match="another thread of this process is still at it"):
-            flight.join(alone, deadline=deadline)
-        with pytest.raises(LoginTimeout, match="another thread of this process is still at it"):
-            asyncio.run(flight.ajoin(alone, deadline=deadline))
-
-
-def followers(flight: SingleFlight[str], leader: Leader) -> tuple[object, list[object]]:
-    """Let a thread and a task wait for a leader; return what came of all three."""
-    entered = threading.Semaphore(0)
+    With `wait`, that call goes on until all have joined it, else until they have an answer.
+    """
+    go, began, entered = threading.Event(), threading.Event(), threading.Semaphore(0)
     enter: Callable[[Any], object] = flight._enter
 
     def noted(mine: object) -> object:
@@ -124,141 +74,142 @@ def followers(flight: SingleFlight[str], leader: Leader) -> tuple[object, list[o
         entered.release()
         return found
 
-    vars(flight)["_enter"] = noted
+    def work() -> str:
+        vars(flight)["_enter"] = noted  # only to know when they have joined
+        began.set()
+        assert go.wait(60)
+        if error:
+            raise error
+        return "the leader's"
 
-    def thread() -> object:
-        return flight.join(alone, deadline=FAR)
-
-    def task() -> object:
-        return asyncio.run(flight.ajoin(alone, deadline=FAR))
-
-    def outcome(call: Callable[[], object]) -> object:
+    def lead() -> Found:
         try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - a test looks at it
-            return error
+            return flight.join(work, deadline=deadline)
+        except BaseException as raised:  # noqa: BLE001 - a test looks at it
+            return raised
 
-    with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(outcome, call) for call in (thread, task)]
-        for _ in waiting:
-            assert entered.acquire(timeout=60)
-        led = leader.end()
-        return led, [each.result() for each in waiting]
-
-
-def test_what_came_of_it_is_shared(flight: SingleFlight[str], lead: Callable[..., Leader]) -> None:
-    """And each is told who did the work."""
-    led, found = followers(flight, lead())
-    assert led == ("the leader's", True)
-    assert found == [("the leader's", False)] * 2
+    with ThreadPoolExecutor(len(callers) + 1) as pool:
+        leading = pool.submit(lead)
+        assert began.wait(60)
+        asking = [pool.submit(call) for call in callers]
+        for each in asking:
+            if wait:
+                assert entered.acquire(timeout=60)
+            else:
+                each.result(60)
+        go.set()
+        return leading.result(60), [each.result(60) for each in asking]
 
 
-def test_an_error_is_shared_as_a_copy(
-    flight: SingleFlight[str], lead: Callable[..., Leader]
-) -> None:
-    """With its cause; each raises its own, so that no traceback grows."""
+def test_a_call_without_company_is_made_and_nothing_is_kept() -> None:
+    """By threads and tasks."""
+    flight: SingleFlight[str] = SingleFlight()
+    assert [call() for call in ways(flight) * 2] == [("alone", True)] * 4
+
+
+def test_what_came_of_it_is_shared() -> None:
+    """And each is told who did the work; an error is shared as a copy, with its cause."""
+    flight: SingleFlight[str] = SingleFlight()
+    assert led(flight, ways(flight)) == (("the leader's", True), [("the leader's", False)] * 2)
     error = IdentityUnavailable("away", endpoint="certlogin")
     error.__cause__ = ValueError("why")
-    led, found = followers(flight, lead(error))
-    assert led is error
+    flight = SingleFlight()
+    its, found = led(flight, ways(flight), error)
+    assert its is error
     for each in found:
         assert isinstance(each, IdentityUnavailable)
-        assert each is not error
-        assert str(each) == "away"
-        assert each.__cause__ is error.__cause__
+        assert each is not error  # or each one's traceback would grow
+        assert (each.endpoint, each.__cause__) == ("certlogin", error.__cause__)
 
 
-@pytest.mark.parametrize("error", [LoginTimeout("my own time"), KeyboardInterrupt()])
+def test_those_who_do_not_wait_get_nothing_and_those_without_time_an_error() -> None:
+    """While another is at it."""
+    flight: SingleFlight[str] = SingleFlight()
+    late = [
+        *ways(flight, wait=False),
+        *ways(flight, time.monotonic() + 0.05),
+        *ways(flight, time.monotonic() - 1),
+    ]
+    _, found = led(flight, late, wait=False)
+    assert found[:2] == [None, None]
+    assert [type(each) for each in found[2:]] == [LoginTimeout] * 4
+
+
+now = time.monotonic
+
+
+@pytest.mark.parametrize(
+    ("error", "its_time", "shared"),
+    [
+        (LoginTimeout("my own time"), 3600, False),
+        (KeyboardInterrupt(), 3600, False),
+        (IdentityUnavailable("no answer"), 0, False),  # it had too little time
+        (StoreUnavailable("no answer"), 0, False),
+        (IdentityUnavailable("down"), 3600, True),  # or a hundred threads would ask
+        (StoreUnavailable("down"), 3600, True),
+        (LoginRefused("no", status="ACTIONS_REQUIRED"), 0, True),  # time is not why
+    ],
+)
 def test_what_concerns_the_leader_alone_is_not_shared(
-    flight: SingleFlight[str], lead: Callable[..., Leader], error: BaseException
+    error: BaseException, its_time: float, *, shared: bool
 ) -> None:
-    """The end of its own time, or its being interrupted: the others go on, one of them leading."""
-    led, found = followers(flight, lead(error))
-    assert led is error
-    assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
-    assert len(found) == 2
+    """The others go on, one of them leading."""
+    flight: SingleFlight[str] = SingleFlight()
+    its, found = led(flight, ways(flight), error, deadline=now() + its_time)
+    assert its is error
+    if shared:
+        assert [type(each) for each in found] == [type(error)] * 2
+    else:
+        assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
+        assert len(found) == 2
 
 
-@pytest.mark.parametrize("error", [IdentityUnavailable("no answer"), StoreUnavailable("no answer")])
-def test_a_failure_for_want_of_time_is_not_shared_with_those_who_have_more(
-    flight: SingleFlight[str], lead: Callable[..., Leader], error: Exception
-) -> None:
-    """The leader gave Betfair, or the store, less time than they would."""
-    led, found = followers(flight, lead(error, time.monotonic()))
-    assert led is error
-    assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
-    assert len(found) == 2
+def test_hardly_more_time_is_no_reason_to_ask_again() -> None:
+    """A follower whose time ends just after the leader's takes its failure."""
+    flight: SingleFlight[str] = SingleFlight()
+    soon = now() + 1.5
+    _, found = led(flight, ways(flight, soon), IdentityUnavailable("no"), deadline=now() + 0.5)
+    assert all(isinstance(each, BetfairSessionError) for each in found)
 
 
-def test_other_failures_are_shared() -> None:
-    """Or else each of a hundred threads would ask a service that is down."""
-    now = time.monotonic()
-    down, refused = IdentityUnavailable("down"), LoginRefused("no", status="ACTIONS_REQUIRED")
-    for error, its, mine in (
-        (down, now + 0.5, now + 1.5),  # hardly more time
-        (down, now + 3600, FAR),  # it had time enough
-        (refused, now, FAR),  # time is not why
-    ):
-        with pytest.raises(type(error)):
-            _share(error, its, mine)
-    _share(down, now + 0.5, FAR)
-
-
-def test_what_comes_afterwards_keeps_nobody_waiting() -> None:
-    """Others have the result meanwhile; whoever made the call returns when that is over, too."""
+@pytest.mark.parametrize("task", [False, True])
+def test_what_comes_afterwards_keeps_nobody_waiting(*, task: bool) -> None:
+    """Others have the result meanwhile; the call that did the work returns after it."""
     began, go = threading.Event(), threading.Event()
 
     def afterwards() -> None:
         began.set()
         assert go.wait(60)
 
-    mine: SingleFlight[str] = SingleFlight(afterwards)
-    calls: list[Callable[[], object]] = [
-        lambda: mine.join(work, deadline=FAR),
-        lambda: asyncio.run(mine.ajoin(work, deadline=FAR)),
-    ]
-    for call in calls:
-        working, finish = threading.Event(), threading.Event()
-
-        def work(working: threading.Event = working, finish: threading.Event = finish) -> str:
-            working.set()
-            assert finish.wait(60)
-            return "first"
-
-        began.clear()
-        go.clear()
-        with ThreadPoolExecutor(2) as pool:
-            first = pool.submit(call)
-            assert working.wait(60)
-            second = pool.submit(mine.join, alone, deadline=FAR)
-            finish.set()
-            assert began.wait(60)
-            found = second.result(60)
-            assert not first.done()
-            go.set()
-            # If the second came too late to share, it made a call of its own.
-            assert found in {("first", False), ("alone", True)}
-            assert first.result() == ("first", True)
+    flight: SingleFlight[str] = SingleFlight(afterwards)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ways(flight)[task])
+        assert began.wait(60)
+        flight._afterwards = lambda: None
+        assert flight.join(alone, deadline=FAR) == ("alone", True)
+        assert not first.done()
+        go.set()
+        assert first.result() == ("alone", True)
 
 
-def test_a_call_from_within_what_comes_afterwards_is_refused() -> None:
-    """It would have an afterwards of its own, and so on."""
-    refused = []
+def test_a_hook_or_a_signal_handler_may_not_ask_for_its_own_call() -> None:
+    """It would wait for itself; it may look whether there is one."""
+    refused: list[Found] = []
+    flight: SingleFlight[str] = SingleFlight(
+        lambda: refused.extend(call() for call in ways(flight))
+    )
+    assert [call() for call in ways(flight)] == [("alone", True)] * 2
+    assert [type(each) for each in refused] == [ConfigurationError] * 4
 
-    def afterwards() -> None:
-        calls: list[Callable[[], object]] = [
-            lambda: mine.join(alone, deadline=FAR),
-            lambda: asyncio.run(mine.ajoin(alone, deadline=FAR)),
-        ]
-        for call in calls:
-            with pytest.raises(ConfigurationError, match="a hook may not ask for the token"):
-                call()
-            refused.append(call)
+    def work() -> str:
+        assert other.join(alone, deadline=FAR, wait=False) is None
+        with pytest.raises(ConfigurationError):
+            other.join(alone, deadline=FAR)
+        return "done"
 
-    mine: SingleFlight[str] = SingleFlight(afterwards)
-    assert mine.join(alone, deadline=FAR) == ("alone", True)
-    assert asyncio.run(mine.ajoin(alone, deadline=FAR)) == ("alone", True)
-    assert len(refused) == 4
+    other: SingleFlight[str] = SingleFlight()
+    assert other.join(work, deadline=FAR) == ("done", True)
+    assert asyncio.run(other.ajoin(work, deadline=FAR)) == ("done", True)
 
 
 class Interrupting(dict[int, Any]):
@@ -270,86 +221,63 @@ class Interrupting(dict[int, Any]):
         raise KeyboardInterrupt
 
 
-def test_an_interruption_at_any_step_leaves_nothing_behind(flight: SingleFlight[str]) -> None:
-    """A call that nobody works on would hold up all others for ever."""
-    flight._calls = Interrupting()
-    with pytest.raises(KeyboardInterrupt):
-        flight.join(alone, deadline=FAR)
-    assert flight._calls == {}
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(flight.ajoin(alone, deadline=FAR))
-    assert flight._calls == {}
-
-
-def test_a_call_that_was_interrupted_as_it_began_ends_all_the_same(
-    flight: SingleFlight[str], monkeypatch: pytest.MonkeyPatch
+def test_an_interruption_at_any_step_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its thread finds that nobody waits for it."""
-    started = []
+    """A call that nobody works on would hold up all others for ever."""
+    flight: SingleFlight[str] = SingleFlight()
+    flight._calls = Interrupting()
+    for call in ways(flight):
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    assert flight._calls == {}
+    flight = SingleFlight()
 
     def start_and_be_interrupted(work: Callable[[], object]) -> None:
-        thread = threading.Thread(target=work)
-        started.append(thread)
-        thread.start()
-        thread.join()
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
         raise KeyboardInterrupt
 
-    began = threading.Event()
-
-    def work() -> str:
-        began.set()
-        call = next(iter(flight._calls.values()))
-        flight._leave(call)  # as the interruption does
-        return "nobody's"
-
-    monkeypatch.setattr("betfair_session.process.single_flight.start", start_and_be_interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(flight.ajoin(work, deadline=FAR))
-    assert began.is_set()
-    assert flight._calls == {}
+    threads: list[threading.Thread] = []
+    with monkeypatch.context() as patch:
+        name = "betfair_session.process.single_flight.start"
+        patch.setattr(name, start_and_be_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(flight.ajoin(alone, deadline=FAR))
+    threads[0].join(60)
+    assert [call() for call in ways(flight)] == [("alone", True)] * 2
 
 
 def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
-    flight: SingleFlight[str], no_threads: Callable[[], AbstractContextManager[None]]
+    no_threads: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """As with a limit on processes."""
-    with (
-        no_threads(),
-        pytest.raises(IdentityUnavailable, match="no thread can be started") as caught,
-    ):
+    flight: SingleFlight[str] = SingleFlight()
+    with no_threads(), pytest.raises(IdentityUnavailable) as caught:
         asyncio.run(flight.ajoin(alone, deadline=FAR))
     assert not caught.value.sent
     assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)
 
 
-def test_a_signal_handler_cannot_wait_for_its_own_thread(flight: SingleFlight[str]) -> None:
-    """It would until its time is over; another handle, or another thread, is free to ask."""
-
-    def work() -> str:
-        assert flight.join(alone, deadline=FAR, wait=False) is None
-        with pytest.raises(ConfigurationError, match="a signal handler may not ask"):
-            flight.join(alone, deadline=FAR)
-        return "done"
-
-    assert flight.join(work, deadline=FAR) == ("done", True)
-    assert asyncio.run(flight.ajoin(work, deadline=FAR)) == ("done", True)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
-def test_a_process_forked_by_a_hook_may_ask() -> None:
-    """It has the hook's thread, but is another process."""
+def test_a_forked_process_may_ask() -> None:
+    """In a hook, whose thread it has, or while its parent's call is under way."""
+    codes: list[int] = []
+    parent = os.getpid()
 
-    def hook() -> None:
+    def fork() -> str:
+        if os.getpid() != parent:  # the child's own hook
+            return "child"
         child = os.fork()
         if child == 0:
             found = None
             try:
-                found = forked.join(alone, deadline=FAR)
+                found = flight.join(alone, deadline=FAR)
             finally:
                 os._exit(0 if found == ("alone", True) else 1)
         codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return "parent"
 
-    codes: list[int] = []
-    forked: SingleFlight[str] = SingleFlight(hook)
-    forked.join(alone, deadline=FAR)
-    assert codes == [0]
+    flight: SingleFlight[str] = SingleFlight(fork)
+    assert flight.join(fork, deadline=FAR) == ("parent", True)
+    assert codes == [0, 0]

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from betfair_session import (
+    Blocked,
     ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
@@ -87,53 +88,40 @@ def test_the_thread_keeps_a_session_alive_and_heals_it(session: Session, sandbox
 def test_a_failure_is_reported_and_tried_again(
     session: Session, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sooner than usual, and less often as failures repeat."""
+    """Sooner than usual, and less often as failures repeat; the log has its text once."""
     token = session.token()
     sandbox.fault("keepAlive", "blocked", times=None)
     keeping = KeepAlive(session)
-    assert [round(keeping.run_once().again_in) for _ in range(4)] == [15, 30, 60, 60]
+    assert round(keeping.run_once().again_in) == 15
     report = keeping.last
     assert report is not None
-    assert not report.ok
-    assert "not kept alive" in caplog.text
+    assert isinstance(report.error, Blocked)
+    assert caplog.text.count(str(report.error)) == 1  # by the event
+    assert [round(keeping.run_once().again_in) for _ in range(3)] == [30, 60, 60]
     assert token not in caplog.text + repr(report)
     sandbox.clear_faults()
     assert keeping.run_once().again_in == 3600
     assert keeping.run_once().ok
 
 
-def test_the_text_of_a_failure_is_logged_once(
-    session: Session, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+def test_the_text_of_what_no_event_tells_is_logged_here(
+    session: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """By the event; what keeps the session alive says when it tries again."""
-    session.token()
-    sandbox.fault("keepAlive", "blocked", times=None)
+    """Of a defect, and of what cannot work, whose event is for debugging."""
+    (tmp_path / KEY).write_text("x" * 1025)
     report = KeepAlive(session).run_once()
     assert caplog.text.count(str(report.error)) == 1
-    assert "next try in 15 s: Blocked" in caplog.text
-
-
-def test_a_defects_text_is_logged_here(
-    session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """No event tells it."""
 
     def fail() -> str:
         message = "a defect"
         raise RuntimeError(message)
 
     monkeypatch.setattr(session, "verify", fail)
-    KeepAlive(session).run_once()
-    assert "RuntimeError: a defect" in caplog.text
-
-
-def test_the_text_of_what_cannot_work_is_logged_here(
-    session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its event is for debugging: elsewhere it is raised to whoever can mend it."""
-    (tmp_path / KEY).write_text("x" * 1025)
-    report = KeepAlive(session).run_once()
-    assert caplog.text.count(str(report.error)) == 1
+    assert not KeepAlive(session).run_once().ok
+    assert "a defect" in caplog.text
 
 
 def test_a_refused_login_is_respected(session: Session, sandbox: Sandbox) -> None:
@@ -169,7 +157,8 @@ def test_nothing_kills_the_thread(session: Session, sandbox: Sandbox, tmp_path: 
 
 
 def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: Sandbox) -> None:
-    """No login is torn in two."""
+    """No login is torn in two. What never ran, or was stopped, can be stopped."""
+    KeepAlive(session).stop()
     sandbox.hold("certlogin")
     keeping = KeepAlive(session).start()
     sandbox.wait_for("certlogin")
@@ -178,9 +167,33 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert keeping.start() is keeping  # at work still: no second thread
     sandbox.release("certlogin")
     stopping.join()
+    keeping.close()
     assert not keeping.running
     assert keeping.last is not None
     assert keeping.last.ok
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("how", ["stopped", "ended"])
+def test_a_report_may_stop_it(
+    session: Session, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    """It does not wait for itself. An end that nobody wanted is told in the log."""
+
+    def report(_report: object) -> None:
+        if how == "ended":
+            raise SystemExit
+        keeping.stop()
+
+    keeping = KeepAlive(session, on_report=report).start()
+    thread = keeping._thread
+    assert thread is not None
+    thread.join(60)
+    assert not keeping.running
+    assert sandbox.counts() == {"certlogin": 1}
+    critical = [each for each in caplog.records if each.levelname == "CRITICAL"]
+    assert len(critical) == (how == "ended")
+    keeping.stop()
 
 
 @pytest.fixture
@@ -321,21 +334,26 @@ def test_the_interval_leaves_time_for_another_try_everywhere(name: str) -> None:
     assert every + timedelta(seconds=15 + 30 + 60) < (place.session_length or timedelta(minutes=20))
 
 
-@pytest.mark.parametrize("every", [timedelta(0), timedelta(minutes=-1), timedelta(minutes=20)])
-def test_an_interval_that_comes_too_late_is_refused(every: timedelta, tmp_path: Path) -> None:
-    """Flumine's own, of 20 minutes, is too long for Italy."""
+@pytest.mark.parametrize(
+    ("given", "argument"),
+    [
+        ({"every": timedelta(0)}, "every"),
+        ({"every": timedelta(minutes=-1)}, "every"),
+        ({"every": timedelta(minutes=20)}, "every"),  # flumine's, too long for Italy
+        ({"every": 60}, "every"),
+        ({"on_report": 5}, "on_report"),
+        ({"session": "a manager"}, "session"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused(
+    tmp_path: Path, given: dict[str, Any], argument: str
+) -> None:
+    """The error names the argument."""
     manager = SessionManager(IdentityClient("app-key", jurisdiction="italy"), "u", "p")
-    with pytest.raises(ConfigurationError):
-        KeepAlive(manager.session(tmp_path, KEY), every=every)
-
-
-def test_arguments_of_a_wrong_type_are_refused(session: Session) -> None:
-    """A number of seconds, and a manager in a handle's place."""
-    with pytest.raises(ConfigurationError, match=r"every must be a timedelta .*minutes=15"):
-        KeepAlive(session, every=cast("timedelta", 60))
-    manager = cast("Session", SessionManager(session.client, "u", "p"))
-    with pytest.raises(ConfigurationError, match=r"give a handle, manager\.session\(store, key\)"):
-        KeepAlive(manager)
+    good: dict[str, Any] = {"session": manager.session(tmp_path, KEY)}
+    with pytest.raises(ConfigurationError) as caught:
+        KeepAlive(**{**good, **given})
+    assert caught.value.argument == argument
 
 
 PROGRAM = """
@@ -395,7 +413,7 @@ def test_without_threads_it_does_not_start(
 ) -> None:
     """It says so, can be closed, and starts when there are some again."""
     keeping = KeepAlive(session)
-    with no_threads(), pytest.raises(IdentityUnavailable, match="no thread"):
+    with no_threads(), pytest.raises(IdentityUnavailable):
         keeping.start()
     assert not keeping.running
     keeping.close()

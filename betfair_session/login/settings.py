@@ -94,5 +94,5 @@ def checked_lease(lease: object) -> LeaseSettings:
         return LeaseSettings()
     if not isinstance(lease, LeaseSettings):
         message = "lease must be settings such as LeaseSettings(ttl=30.0)"
-        raise ConfigurationError(message)
+        raise ConfigurationError(message, argument="lease")
     return lease

@@ -40,7 +40,7 @@ def _modules(names: str) -> list[str]:
 _CALLS = [
     *("tests/test_texts.py", "tests/login/test_errors.py", "tests/test_session.py"),
     *("tests/test_trust.py", "tests/test_async.py", "tests/test_events.py"),
-    *("tests/test_corners.py", "tests/test_http.py"),
+    "tests/test_http.py",
 ]
 
 GROUPS = {
@@ -49,12 +49,12 @@ GROUPS = {
         ["tests/login", "tests/explore/test_traces.py", "tests/explore/test_local.py"],
     ),
     "manager": (["manager.py", "login/account.py"], _CALLS),
-    "session": (["session.py", "trust.py"], _CALLS),
+    "session": (["session.py", "process/trust.py", "login/ending.py"], _CALLS),
     "identity": (
         ["betfair/*"],
         [
             *("tests/test_texts.py", "tests/test_answers.py", "tests/test_identity.py"),
-            *("tests/test_corners.py", "tests/test_http.py"),
+            "tests/test_http.py",
         ],
     ),
     "storage": (

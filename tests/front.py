@@ -1,0 +1,81 @@
+"""What tests of the front door share: a watched store, and calls that are under way."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+    from betfair_session import Session
+    from betfair_session.sandbox import Sandbox
+    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
+
+KEY = "session.token"
+LOCK = "session.token.login"
+UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
+
+
+def live(sandbox: Sandbox) -> list[str]:
+    """Return the tokens that live."""
+    return [session.token for session in sandbox.sessions()]
+
+
+class Watched:
+    """A handle's real store: it counts what is read, and a test may act around each call."""
+
+    def __init__(self, session: Session) -> None:
+        """Take the place of that handle's store."""
+        self._store: TokenStore = session.store
+        self.reads: list[str] = []
+        self.after_read: Callable[[str], object] = lambda _key: None
+        self.before_write: Callable[[str, Expect], object] = lambda _key, _expect: None
+        self.before_delete: Callable[[], object] = lambda: None
+        self._read = threading.Condition()
+        session._store = self  # type: ignore[assignment] # it does as one
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+    def get(self, key: str, *, deadline: float) -> StoredObject | None:
+        """Read."""
+        stored = self._store.get(key, deadline=deadline)
+        self.after_read(key)
+        with self._read:
+            self.reads.append(key)
+            self._read.notify_all()
+        return stored
+
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write."""
+        self.before_write(key, expect)
+        return self._store.put(key, content, expect, deadline=deadline)
+
+    def delete(self, key: str, expect: Expect, *, deadline: float) -> None:
+        """Delete."""
+        self.before_delete()
+        self._store.delete(key, expect, deadline=deadline)
+
+    def wait_for_read(self, key: str) -> None:
+        """Wait until an object has been read."""
+        with self._read:
+            assert self._read.wait_for(lambda: key in self.reads, 60)
+
+
+@contextmanager
+def under_way(
+    sandbox: Sandbox, endpoint: str, call: Callable[[], str], stage: str = "before"
+) -> Iterator[Future[str]]:
+    """Hold a call in a thread at one of Betfair's endpoints, for as long as the block lasts."""
+    sandbox.hold(endpoint, stage)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(call)
+        try:
+            sandbox.wait_for(endpoint)
+            yield future
+        finally:
+            sandbox.release(endpoint)
