@@ -1,0 +1,267 @@
+"""The examples do what they say, in this process and without the clouds; long/runtimes has them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
+
+import pytest
+import requests
+from programs import run
+
+from betfair_session import Event, IdentityUnavailable, LoginRefused, SessionManager, storage
+from betfair_session.environment import NAMES
+from betfair_session.storage.obstore import ObstoreStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from betfair_session import IdentityClient, Session
+    from betfair_session.sandbox import Sandbox
+
+    Made = Callable[[Callable[[Event], object]], Session]
+
+_EXAMPLES = Path(__file__).parents[1] / "examples"
+_PROGRAMS = {
+    "aws_lambda": "handler.py",
+    "google_cloud_run": "main.py",
+    "azure_functions": "function_app.py",
+}
+
+_DISTRIBUTIONS = {
+    "azure.functions": "azure-functions",
+    "azure.identity": "azure-identity",
+    "azure.keyvault.secrets": "azure-keyvault-secrets",
+    "boto3": "boto3",
+    "functions_framework": "functions-framework",
+    "google.cloud": "google-cloud-secret-manager",
+    "opentelemetry": "opentelemetry-api",
+    "requests": "requests",
+}
+
+
+def _text_of(*parts: str) -> str:
+    return _EXAMPLES.joinpath(*parts).read_text(encoding="utf-8")
+
+
+def _run(*parts: str) -> dict[str, Any]:
+    """Run an example's module; return its names."""
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(_text_of(*parts), parts[-1], "exec"), names)
+    return names
+
+
+@pytest.fixture
+def deployed(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for the clouds' packages: a secret with the account, and functions as they are."""
+    account = json.dumps(sandbox.environment())
+    boto3, google, vault, functions = MagicMock(), MagicMock(), MagicMock(), MagicMock()
+    boto3.client().get_secret_value.return_value = {"SecretString": account}
+    access = google.SecretManagerServiceClient().__enter__().access_secret_version
+    access.return_value.payload.data = account
+    vault.SecretClient().__enter__().get_secret.return_value.value = account
+    functions.http = functions.FunctionApp().route.return_value = lambda function: function
+    functions.HttpResponse = lambda body, **_: json.loads(body)
+    modules = {
+        "boto3": boto3,
+        "functions_framework": functions,
+        "google.cloud": MagicMock(secretmanager=google),
+        "azure": MagicMock(functions=functions),
+        "azure.functions": functions,
+        "azure.identity": MagicMock(),
+        "azure.keyvault": MagicMock(),
+        "azure.keyvault.secrets": vault,
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("BETFAIR_SECRET", "KEY_VAULT_URL"):
+        monkeypatch.setenv(name, "betfair")
+    monkeypatch.setenv("BETFAIR_SESSION_STORE", str(tmp_path))
+    monkeypatch.setenv("BETFAIR_SESSION_KEY", "session.token")
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("folder", _PROGRAMS)
+def test_a_function_answers_twice_with_one_login(sandbox: Sandbox, folder: str) -> None:
+    """Loading it logs nobody in; the second call finds all that the first made."""
+    module = _run(folder, _PROGRAMS[folder])
+    assert sandbox.counts() == {}
+    context = MagicMock()
+    context.get_remaining_time_in_millis.return_value = 60_000
+    given: dict[str, tuple[Any, ...]] = {"handler": ({}, context), "event_types": (None,)}
+    (name,) = given.keys() & module
+    for _ in range(2):
+        assert module[name](*given[name]) == {"eventTypes": ["Horse Racing"]}
+    module["exchange"].close()
+    module["manager"].close()
+    assert sandbox.counts() == {"certlogin": 1, "betting": 2}
+
+
+@pytest.mark.parametrize("folder", _PROGRAMS)
+def test_the_deployment_sets_what_the_function_reads(folder: str) -> None:
+    """Every variable is set, nothing secret is, and the store's URL is one for obstore."""
+    read = set(re.findall(r'os\.environ\["(\w+)"\]', _text_of(folder, _PROGRAMS[folder])))
+    (deployment,) = re.findall(
+        r"^\$ .*--.*BETFAIR_SECRET=.*", _text_of(folder, "README.md"), re.MULTILINE
+    )
+    given = dict(re.findall(r"\b([A-Z][A-Z_]+)=([^\s,}]+)", deployment))
+    assert set(given) == read | {"BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}
+    assert isinstance(storage.open_store(given["BETFAIR_SESSION_STORE"], {}), ObstoreStore)
+
+
+@pytest.mark.parametrize("folder", [*_PROGRAMS, "events"])
+def test_requirements_are_what_is_imported(folder: str) -> None:
+    """Each import's distribution is named, and nothing else; with lower bounds only."""
+    lines = _text_of(folder, "requirements.txt").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    # Our own by its path: a name that is free on a registry may become anybody's.
+    extra = "[obstore]" if folder in _PROGRAMS else ""
+    ours = f"./betfair_session-{version('betfair-session')}-py3-none-any.whl{extra}"
+    found = [re.fullmatch(r"([a-z0-9-]+)>=[\d.]+", line) for line in lines if line != ours]
+    texts = [path.read_text("utf-8") for path in (_EXAMPLES / folder).glob("*.py")]
+    modules = set(re.findall(r"^(?:import|from) ([\w.]+)", "\n".join(texts), re.MULTILINE))
+    modules = {name for name in modules if name.split(".")[0] not in sys.stdlib_module_names}
+    assert ours in lines
+    assert {match and match[1] for match in found} == {
+        _DISTRIBUTIONS[name] for name in modules if not name.startswith("betfair_session")
+    }
+
+
+def test_the_local_trial_invokes_the_function_as_lambda_does(tmp_path: Path) -> None:
+    """Its variables are those that are read, and its context tells the time that is left."""
+    (line,) = re.findall(
+        r"^\$ (BETFAIR_SECRET=.*)", _text_of("aws_lambda", "README.md"), re.MULTILINE
+    )
+    words = shlex.split(line)
+    given = {word.partition("=")[0] for word in words if word.startswith("BETFAIR_")}
+    assert given == {"BETFAIR_SECRET", "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}
+    stub = "def handler(event, context):\n    return context.get_remaining_time_in_millis()\n"
+    (tmp_path / "handler.py").write_text(stub)
+    done = run(sys.executable, "-c", words[-1], directory=tmp_path)
+    assert (done.stdout, done.stderr) == ("60000\n", "")
+
+
+def test_a_function_ends_before_it_would_be_cut_off() -> None:
+    """What Google and Azure are told is longer than what the examples give themselves."""
+    allowed = re.search(r"--timeout=(\d+) ", _text_of("google_cloud_run", "README.md"))
+    assert allowed
+    assert json.loads(_text_of("azure_functions", "host.json"))["functionTimeout"] == "00:01:00"
+    for folder, seconds in (("google_cloud_run", int(allowed[1])), ("azure_functions", 60)):
+        own = re.search(r"^SECONDS = (\d+)", _text_of(folder, _PROGRAMS[folder]), re.MULTILINE)
+        assert own
+        assert seconds - int(own[1]) == 10
+
+
+def test_the_policy_lets_a_function_read_its_secret_and_nothing_else() -> None:
+    """One action, on the one secret that the deployment names; the account is understood."""
+    readme = _text_of("aws_lambda", "README.md")
+    (block,) = re.findall(r"^```json\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    (statement,) = json.loads(block)["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "secretsmanager:GetSecretValue")
+    # AWS adds a hyphen and six characters to a secret's name.
+    assert statement["Resource"].rpartition(":secret:")[2] == "betfair-??????"
+    assert "BETFAIR_SECRET=betfair," in readme
+    assert "create-secret --name betfair " in readme
+    (block,) = re.findall(r"^```json\n(.*?)^```$", _text_of("README.md"), re.DOTALL | re.MULTILINE)
+    assert set(json.loads(block)) < set(NAMES)
+
+
+@pytest.fixture
+def alerts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was posted to the web hook."""
+    posted: list[str] = []
+
+    def post(url: str, *, json: dict[str, str], timeout: float) -> MagicMock:
+        if "unreachable" in url:
+            raise requests.ConnectionError(url)
+        assert timeout <= 3
+        posted.append(json["text"])
+        return MagicMock(ok=True)
+
+    monkeypatch.setattr(requests, "post", post)
+    return posted
+
+
+@pytest.fixture
+def session_with(sandbox: Sandbox, client: IdentityClient, tmp_path: Path) -> Iterator[Made]:
+    """Make a session whose events go to a hook."""
+    managers: list[SessionManager] = []
+
+    def make(hook: Callable[[Event], object]) -> Session:
+        managers.append(SessionManager(client, sandbox.username, sandbox.password, on_event=hook))
+        return managers[-1].session(tmp_path, "session.token")
+
+    yield make
+    for manager in managers:
+        manager.close()
+
+
+def _alert(url: str = "https://hook") -> Callable[[Event], object]:
+    hook: Callable[[Event], object] = _run("events", "alert.py")["Alert"](url)
+    return hook
+
+
+def test_a_refused_login_raises_one_alert(
+    sandbox: Sandbox, alerts: list[str], session_with: Made
+) -> None:
+    """It says why; the next refusal within ten minutes raises none, and neither does success."""
+    session = session_with(_alert())
+    session.token()
+    sandbox.expire_all()
+    sandbox.login_status("SUSPENDED")
+    for _ in range(2):
+        with pytest.raises(LoginRefused):
+            session.token()
+    (text,) = alerts
+    assert "SUSPENDED" in text
+    assert sandbox.password not in text
+
+
+def test_three_calls_that_cannot_tell_raise_an_alert(
+    sandbox: Sandbox, alerts: list[str], session_with: Made
+) -> None:
+    """A hiccup is no alert: what counts is three calls in a row."""
+    session = session_with(_alert())
+    token = session.token()
+    for unclear in (2, 3):
+        assert alerts == []
+        sandbox.fault("keepAlive", "blocked", times=None)
+        for _ in range(unclear):
+            with pytest.raises(IdentityUnavailable):
+                session.token()
+        sandbox.clear_faults()
+        assert session.token() == token
+    assert len(alerts) == 1
+
+
+@pytest.mark.parametrize(("stored", "count"), [(False, 1), (True, 0)])
+def test_logins_that_are_never_stored_raise_an_alert(
+    alerts: list[str], *, stored: bool, count: int
+) -> None:
+    """Each login works, and its token is lost: that is not fine, however often Betfair answers."""
+    alert = _alert()
+    for _ in range(3):
+        alert(Event("logged in", "tokens", "session.token"))
+        if stored:
+            alert(Event("written", "tokens", "session.token"))
+        alert(Event("cannot tell", "tokens", "session.token"))
+    assert len(alerts) == count
+
+
+@pytest.mark.usefixtures("alerts")
+def test_an_alert_that_cannot_be_raised_harms_nothing(
+    sandbox: Sandbox, session_with: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call ends as it would have, and the log tells of the alert, but not of the web hook."""
+    session = session_with(_alert("https://unreachable/hook-that-nobody-may-know"))
+    sandbox.login_status("SUSPENDED")
+    with pytest.raises(LoginRefused):
+        session.token()
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["alert"]
+    assert "nobody-may-know" not in caplog.text
