@@ -1,0 +1,313 @@
+"""What comes from outside ends in a value or in one of our errors; long/fuzz goes on for hours."""
+
+# ruff: noqa: PT017 - an error is one of two good ends, and what it says is checked
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from hidden.listeners import Listener
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from betfair_session import IdentityClient, cli
+from betfair_session.betfair import answers
+from betfair_session.certificates import Certificate
+from betfair_session.environment import NAMES, Environment, read_dotenv
+from betfair_session.exceptions import (
+    CertificateError,
+    ConfigurationError,
+    IdentityError,
+    NotATokenError,
+)
+from betfair_session.exchange.answers import session_is_invalid
+from betfair_session.login import lock as locks
+from betfair_session.secret import Secret
+from betfair_session.storage import open_store
+from betfair_session.storage.contract import MAX_READ
+from betfair_session.storage.location import check_key, redact
+from betfair_session.tokens import MAX_JUNK, is_token, parse_token
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+FEW = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+PLANTED = "PLANTED9"
+TOKEN = "PlantedToken+0/1=2"
+
+_TEXT = st.text(max_size=12)
+_LEAF = st.none() | st.booleans() | st.integers() | st.floats() | _TEXT
+_ANY = st.recursive(
+    _LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3)
+)
+_NUMBER = st.floats() | st.integers() | st.sampled_from([0, 1, 1e308, -1e308, 2**70, 1.8e9])
+
+
+def _nearly(**right: Any) -> st.SearchStrategy[dict[str, Any]]:  # noqa: ANN401 - strategies
+    """Make dicts with these keys; now and then one is missing, or holds something else."""
+    return st.fixed_dictionaries(
+        {}, optional={name: value | _ANY for name, value in right.items()}
+    ) | st.fixed_dictionaries(right)
+
+
+@FEW
+@given(content=st.binary(max_size=40) | st.text(max_size=600).map(str.encode))
+def test_a_tokens_place_holds_a_token_or_junk_or_data(content: bytes) -> None:
+    """A token is among the content; what is larger than junk is left alone."""
+    try:
+        found = parse_token(content, where="k")
+    except NotATokenError:
+        assert len(content) > MAX_JUNK
+        return
+    assert len(content) <= MAX_JUNK
+    assert found is None or is_token(found.reveal())
+    assert found is None or found.reveal().encode() in content.replace(b"\0", b"")
+
+
+_LOCKS = _nearly(
+    v=st.just(1),
+    state=st.sampled_from(["held", "done", "failed"]),
+    nonce=_TEXT,
+    owner=_TEXT,
+    ttl=_NUMBER,
+    since=_NUMBER,
+    logins=st.lists(_NUMBER, max_size=30) | st.just([1] * 1900),
+    published=_TEXT,
+    refusals=_NUMBER,
+    status=_TEXT,
+    login_class=_TEXT | st.sampled_from(["unknown", "store", "ban"]),
+    not_before=_NUMBER,
+)
+
+
+@FEW
+@given(fields=_LOCKS, now=_NUMBER.map(float), age=st.none() | st.floats())
+def test_a_lock_of_any_content_is_read_and_never_grows(
+    fields: dict[str, Any], now: float, age: float | None
+) -> None:
+    """It can be written again and stays the same; it forbids logins for a ban's time at most."""
+    content = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    read = locks.decode(content)
+    for written in (locks.encode(read), locks.cleared(content), locks.withdrawn(content)):
+        assert written is None or len(written) <= MAX_READ
+    assert locks.decode(locks.encode(read)) == read
+    assert read.refused_for(now, age) <= 2 * locks.BAN
+    assert read.expired(None, watched=121.0)
+    assert len(read.recent(now)) <= 4
+
+
+_CODES = st.sampled_from(["SUCCESS", "FAIL", "LIMITED_ACCESS", "NO_SESSION", "SUSPENDED", ""])
+_ANSWERS = _nearly(token=_TEXT, sessionToken=_TEXT, status=_CODES, loginStatus=_CODES, error=_CODES)
+_ENDPOINT = answers.Endpoint("keepAlive", "https://identity.example/api/")
+_READERS: tuple[Callable[[answers.Answer], Secret | None], ...] = (
+    lambda answer: answers.read_certlogin(_ENDPOINT, answer),
+    lambda answer: answers.read_login(_ENDPOINT, answer)[0],
+    lambda answer: answers.read_session(_ENDPOINT, answer, Secret(TOKEN)),
+)
+
+
+@FEW
+@given(
+    status=st.sampled_from([200, 204, 301, 403, 503, 0]),
+    content=_ANSWERS.map(lambda fields: json.dumps(fields).encode())
+    | st.sampled_from([f"<p>{PLANTED.lower()} word", f"{TOKEN}", "[" * 60_000]).map(str.encode)
+    | st.binary(max_size=60),
+)
+def test_an_answer_is_a_token_or_dead_or_an_error_without_secrets(
+    status: int, content: bytes
+) -> None:
+    """Only an answer with status 200 says anything, and nothing sent is shown in an error."""
+    answer = answers.Answer(status, content, (Secret(TOKEN), Secret(PLANTED)))
+    for read in _READERS:
+        try:
+            found = read(answer)
+        except IdentityError as error:  # noqa: PERF203 - there are three
+            text = str(error)
+            assert not any(secret.lower() in text.lower() for secret in (TOKEN, PLANTED))
+            assert text.isprintable()
+        else:
+            assert status == 200
+            assert found is None or is_token(found.reveal())
+
+
+@FEW
+@given(answer=_ANY | st.just({"error": {"data": {"APINGException": {"errorCode": 5}}}}))
+def test_any_answer_of_the_betting_api_is_read(answer: Any) -> None:  # noqa: ANN401 - JSON
+    """Nothing in it makes the check for an invalid session fail, or succeed by chance."""
+    text = json.dumps(answer)
+    assert session_is_invalid(text.encode()) <= ("SESSION" in text)
+
+
+_NESTED = ("client_kwargs", "config_kwargs", "s3_additional_kwargs", "config", "client_options")
+_OPTIONS = st.dictionaries(
+    st.sampled_from([*_NESTED, "key", "token", "connection_string", "sas_token", "account_name"])
+    | _TEXT,
+    _LEAF | st.dictionaries(_TEXT | st.sampled_from(["s3", "endpoint_url"]), _ANY, max_size=2),
+    max_size=3,
+)
+_URLS = (
+    *("s3://b/p", "gs://b", "az://c@a.dfs.core.windows.net/p", "memory://x", "az://[x", "~\0"),
+    *("obstore+s3://b", "obstore+gs://b", "obstore+az://c", f"abfs://u:{PLANTED}/x@host"),
+)
+
+
+@FEW
+@given(url=st.sampled_from(_URLS), options=_OPTIONS)
+def test_any_storage_options_open_a_store_or_are_refused(url: str, options: dict[str, Any]) -> None:
+    """They may come from a variable, which anybody may have written."""
+    try:
+        open_store(url, options).close()
+    except ConfigurationError as error:
+        assert PLANTED not in str(error)
+
+
+@FEW
+@given(before=_TEXT, after=st.text("@/?#:[] ax", max_size=5), key=st.text("./\\a:", max_size=8))
+def test_a_shown_url_keeps_its_password_and_a_key_stays_below(
+    before: str, after: str, key: str
+) -> None:
+    """Whatever else is in the password; and a key names one object below the store."""
+    clean = "".join(char for char in before if char not in "/?#@[]\\")
+    assert PLANTED not in redact(f"sftp://user:{clean}{PLANTED}{after.replace('/', '')}@host/x")
+    with contextlib.suppress(ConfigurationError):
+        assert not {"", ".", ".."} & set(check_key(key).replace("\\", "/").split("/"))
+
+
+@FEW
+@given(values=st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30), max_size=12))
+def test_any_variables_work_or_are_refused(tmp_path: Path, values: dict[str, str]) -> None:
+    """In the environment and in a file; the password is not in what is said."""
+    values = {**values, "BETFAIR_PASSWORD": PLANTED}
+    file = tmp_path / ".env"
+    lines = [f"{name}={value}\n" for name, value in values.items()]
+    file.write_text("".join(lines), "utf-8", "surrogatepass")
+    for dotenv in (False, True):
+        try:
+            found = Environment(read_dotenv(str(file)) if dotenv else values, dotenv=None)
+            found.manager(found.client()).close()
+            found.place()
+        except ConfigurationError as error:  # noqa: PERF203 - there are two
+            assert PLANTED not in str(error)
+
+
+_WORDS = ["certificate", "check", "--json", "--days", "-h", "--", "--timeout", "-1", "--p12", "%s"]
+
+
+@FEW
+@given(arguments=st.lists(st.sampled_from(_WORDS) | _TEXT, max_size=6))
+def test_any_command_line_is_understood_or_refused(arguments: list[str]) -> None:
+    """Nothing but help, or exit code 2."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert cli.main(arguments) in {0, 2}
+
+
+@FEW
+@given(
+    label=st.sampled_from(["CERTIFICATE", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "X", ""]),
+    body=st.binary(max_size=60) | st.just(b"AAAA\n"),
+    passphrase=st.none() | st.sampled_from([PLANTED, "p\udcffhrase"]),
+    form=st.integers(0, 2),
+)
+def test_any_certificate_is_fit_or_refused(
+    label: str, body: bytes, passphrase: str | None, form: int
+) -> None:
+    """Halves, odd labels and nonsense, with and without a passphrase."""
+    begin, end = f"-----BEGIN {label}-----\n".encode(), f"\n-----END {label}-----\n".encode()
+    secret = None if passphrase is None else Secret(passphrase)
+    content = begin + body + end
+    try:
+        if form == 0:
+            Certificate.of(content).check()
+        elif form == 1:
+            Certificate.from_pem(content.decode("utf-8", "replace"), None, secret).check()
+        else:
+            Certificate.from_pkcs12(body, secret).check()
+    except CertificateError as error:
+        assert PLANTED not in str(error)
+
+
+@pytest.mark.parametrize("part", ["token:", "?", " ", "-----BEGIN A-----", "<", "://a:", "A='"])
+def test_long_input_takes_no_longer_than_in_proportion(tmp_path: Path, part: str) -> None:
+    """A hundred thousand characters, by the work of this thread, whatever else is running."""
+    text = part * (100_000 // len(part)) + "x"
+    (tmp_path / ".env").write_text(text)
+    began = time.thread_time()
+    redact(text)
+    answers.Answer(200, text.encode()).excerpt()
+    with contextlib.suppress(ConfigurationError):
+        read_dotenv(str(tmp_path / ".env"))
+    with contextlib.suppress(CertificateError):
+        Certificate.of(text.encode()).check()
+    assert time.thread_time() - began < 5
+
+
+_LINES = st.sampled_from(
+    [b"HTTP/1.1 200 OK", b"HTTP/1.0 200", b"HTTP/1.1 100 Go on", b"HTTP/9 200", b"ICY 200",
+     b"HTTP/1.1 302 Found", b"HTTP/1.1 -1 x", b"HTTP/1.1 \xff\xfe", b"HTTP/1.1 403 Forbidden"]
+) | st.binary(max_size=20)  # fmt: skip
+_HEADERS = st.sampled_from(
+    [b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: 99999999999999999999",
+     b"Content-Length: x", b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked",
+     b"Content-Encoding: gzip", b"Content-Encoding: br", b"Connection: close", b": no name",
+     b"Location: https://\xff.example/", b"Set-Cookie: \x00=\xff; expires=never", b" folded",
+     b"Content-Type: text/html; charset=\xff", b"Retry-After: -1", b"X: " + b"y" * 70_000]
+) | st.binary(max_size=20)  # fmt: skip
+_BODIES = st.sampled_from(
+    [b'{"token":"abc","status":"SUCCESS"}', b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"\x1f\x8b\x08",
+     b'{"status": "FAIL", "error": "PLANTED9"}', b"<p>planted9</p>", b"[" * 60_000]
+) | st.binary(max_size=60)  # fmt: skip
+_SENT = st.tuples(_LINES, st.lists(_HEADERS, max_size=5), _BODIES).map(
+    lambda parts: b"\r\n".join([parts[0], *parts[1], b"", parts[2]])
+)
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[list[bytes], IdentityClient]]:
+    """What a server with real TLS is to answer, and a client that trusts it."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    bundle = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    answer = [b""]
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        connection.sendall(answer[0])
+
+    with Listener(serve, context) as listener:
+        base = f"https://localhost:{listener.port}/api/"
+        with IdentityClient("k", identity_url=base, verify=bundle, timeout=5) as client:
+            yield answer, client
+
+
+@settings(FEW, max_examples=60)
+@given(sent=_SENT | st.binary(max_size=200))
+def test_whatever_a_server_sends_is_a_token_or_one_of_our_errors(
+    served: tuple[list[bytes], IdentityClient], sent: bytes
+) -> None:
+    """Broken heads, odd lengths and encodings, bombs and nonsense."""
+    answer, client = served
+    answer[0] = sent
+    try:
+        token = client.login("user", PLANTED)
+    except IdentityError as error:
+        assert PLANTED.lower() not in str(error).lower()
+        assert str(error).isprintable()
+    else:
+        assert is_token(token.reveal())
+        assert b"SUCCESS" in sent
