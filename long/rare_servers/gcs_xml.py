@@ -10,6 +10,7 @@ import http.client
 import json
 import urllib.parse
 from contextlib import closing
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from servers.gcs import GCSServer
@@ -53,8 +54,10 @@ class _Gateway:
 
     def serve(self, exchange: Exchange) -> bytes:
         """Answer a request."""
-        work = {"GET": self._get, "PUT": self._put, "DELETE": self._delete}[exchange.method]
-        return work(exchange).encode(exchange.method)
+        work = {"GET": self._get, "PUT": self._put, "DELETE": self._delete}.get(exchange.method)
+        answer = work(exchange) if work else Answer(501)
+        answer.headers["Date"] = formatdate(usegmt=True)
+        return answer.encode(exchange.method)
 
     def _call(
         self, method: str, path: str, body: bytes | None = None, kind: str = "text/plain"

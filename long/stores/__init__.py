@@ -1,0 +1,1 @@
+"""Stores on every server there is, and what takes long there."""
