@@ -15,12 +15,6 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
     Never to its `__context__`: that leads out of the library, into the error which the caller was
     handling when it called.
-
-    Args:
-        error: where to begin.
-
-    Yields:
-        `error` itself, then what each was raised from or carries, outermost first.
     """
     seen: set[int] = set()
     each: BaseException | None = error

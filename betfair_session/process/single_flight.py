@@ -51,9 +51,8 @@ class SingleFlight(Generic[_T]):
     def __init__(self, afterwards: Callable[[], object] = lambda: None) -> None:
         """Start with no call under way.
 
-        Args:
-            afterwards: what the first caller does when the others need not wait any more. It may
-                not join a call itself.
+        `afterwards` is what the first caller does when the others need not wait any more. It may
+        not join a call itself.
         """
         self._afterwards = afterwards
         self.after_fork()
@@ -68,22 +67,13 @@ class SingleFlight(Generic[_T]):
     def join(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
     ) -> tuple[_T, bool] | None:
-        """Do `work`, or wait for whoever is doing it.
+        """Do `work`, or wait until `deadline` for the thread that does it.
 
-        Args:
-            work: what to do.
-            deadline: when waiting for another ends, seconds by `time.monotonic`.
-            wait: False to return None in place of waiting.
-
-        Returns:
-            The result, and whether this thread did the work.
-
-        Raises:
-            LoginTimeout: another was not ready in time.
-            ConfigurationError: it is called from within `afterwards`, or by a signal handler from
-                within `work`.
-            Exception: whatever `work` raised, for each of the callers; for want of time only if
-                this caller has no more of it.
+        Returns the result, and whether this thread did the work; None in place of waiting if `wait`
+        is False. What `work` raised is raised for each caller; a failure for want of time only if
+        this caller has no more of it. LoginTimeout says that another was not ready in time,
+        ConfigurationError that it was called from within `afterwards`, or by a signal handler from
+        within `work`.
         """
         self._check_place()
         while True:
@@ -116,11 +106,6 @@ class SingleFlight(Generic[_T]):
         """Do as `join` does, without blocking the event loop.
 
         The work gets a thread of its own, and goes on, for others, when the task is cancelled.
-
-        Raises:
-            IdentityUnavailable: no thread can be started.
-            LoginTimeout: as `join`.
-            Exception: as `join`.
         """
         self._check_place()
         while True:

@@ -1,4 +1,7 @@
-"""An end to work that has none of its own, and the end that a caller's signal handler gives it."""
+"""An end to work that has none of its own, and the end that a caller's signal handler gives it.
+
+A deadline is a moment by `time.monotonic`. What is done in a thread must bear being abandoned.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +42,8 @@ class NoThreadError(OSError):
 def start(work: Callable[[], object], name: str = "betfair-session") -> threading.Thread:
     """Do `work` in a thread of its own that does not keep the process alive.
 
-    It has the caller's context variables, by which tracers know what a request belongs to.
-
-    Args:
-        work: what to do.
-        name: the thread's name, for people.
-
-    Returns:
-        The thread.
-
-    Raises:
-        NoThreadError: there are too many, or the interpreter is shutting down.
+    It has the caller's context variables, by which tracers know what a request belongs to. A
+    NoThreadError says that there are too many threads, or that the interpreter is shutting down.
     """
     thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name=name)
     try:
@@ -65,28 +59,12 @@ def is_ending(error: BaseException) -> bool:
     Its words alone say so: "can't register atexit after shutdown" when an executor is imported,
     "cannot schedule new futures after shutdown" when one is used, and since Python 3.12 "can't
     create new thread at interpreter shutdown".
-
-    Args:
-        error: what an import, a driver or the system raised.
-
-    Returns:
-        Whether it is that.
     """
     return isinstance(error, RuntimeError) and "shutdown" in str(error)
 
 
 def begin(work: Callable[[], _T]) -> Future[_T]:
-    """Do `work` in a thread of its own.
-
-    Args:
-        work: what to do; it must bear being abandoned.
-
-    Returns:
-        What holds its outcome when it is done; it cannot be cancelled.
-
-    Raises:
-        NoThreadError: it was not begun.
-    """
+    """Do `work` in a thread of its own; return what holds its outcome when it is done."""
     future: Future[_T] = Future()
     future.set_running_or_notify_cancel()
 
@@ -101,45 +79,22 @@ def begin(work: Callable[[], _T]) -> Future[_T]:
 
 
 def finished(futures: Collection[Future[Any]], deadline: float) -> bool:
-    """Wait until all of them are done, or until `deadline` by `time.monotonic`; tell which."""
+    """Wait until all of them are done, or until `deadline`; tell which."""
     return not wait(futures, max(deadline - time.monotonic(), 0)).not_done
 
 
 async def in_a_thread(work: Callable[[], _T]) -> _T:
-    """Do `work` in a thread of its own, without blocking the event loop.
-
-    Args:
-        work: what to do; it goes on when the task is cancelled.
-
-    Returns:
-        What `work` returned.
-
-    Raises:
-        NoThreadError: it was not begun.
-        Exception: whatever `work` raised.
-    """
+    """Do `work` without blocking the event loop; it goes on when the task is cancelled."""
     import asyncio
 
     return await asyncio.wrap_future(begin(work))
 
 
 def run_until(deadline: float, work: Callable[[], _T]) -> _T:
-    """Do `work` in a thread of its own and wait for it until `deadline`.
+    """Do `work` in a thread of its own and wait for it until `deadline`, or raise OverrunError.
 
     Read time-outs start anew with every byte, and some drivers have none at all, so only another
     thread can promise an end.
-
-    Args:
-        deadline: until when to wait, seconds by `time.monotonic`.
-        work: what to do; it must bear being abandoned.
-
-    Returns:
-        What `work` returned.
-
-    Raises:
-        OverrunError: it did not end in time.
-        NoThreadError: it was not begun.
-        Exception: whatever `work` raised.
     """
     future = begin(work)
     if not finished([future], deadline):
@@ -171,18 +126,8 @@ class Once(Generic[_T]):
     def get(self, make: Callable[[], _T], *, deadline: float) -> _T:
         """Return what `make` returned, in a thread of its own since it may block.
 
-        Args:
-            make: called again only after it failed.
-            deadline: until when to wait, seconds by `time.monotonic`; then the making goes on, for
-                the next caller.
-
-        Returns:
-            The one thing.
-
-        Raises:
-            OutOfTime: it is not made yet.
-            NoThreadError: there is no thread to make it in.
-            Exception: whatever `make` raised.
+        After `deadline` (OutOfTime) the making goes on, for the next caller. It is made again only
+        after it failed.
         """
         with self._lock:
             future = self._future
@@ -202,11 +147,7 @@ class Once(Generic[_T]):
     def renew(self, made: _T) -> _T | None:
         """Have the next `get` make another, if `made` is still the one thing.
 
-        Args:
-            made: what `get` returned; others may be using it, so it is kept until the next time.
-
-        Returns:
-            What was kept so until now, if anything.
+        Others may be using it, so it is kept until the next time, and what was kept so is returned.
         """
         with self._lock:
             if self.peek() is not made:
@@ -242,19 +183,8 @@ class Lane:
     def run(self, deadline: float, work: Callable[[], _T]) -> _T:
         """Do `work` in a thread of its own, after what was given up and still goes on.
 
-        Where no thread can be started, it is done in this one, with no end to it.
-
-        Args:
-            deadline: until when to wait for both, seconds by `time.monotonic`.
-            work: what to do; it must bear being abandoned.
-
-        Returns:
-            What `work` returned.
-
-        Raises:
-            OutOfTime: the work that was given up goes on, and `work` was not begun.
-            OverrunError: it did not end in time.
-            Exception: whatever `work` raised.
+        OutOfTime says that it was not begun, OverrunError that it did not end. Where no thread can
+        be started, it is done in this one, with no end to it.
         """
         if self._late and not finished(self._late, deadline):
             raise OutOfTime
@@ -279,12 +209,6 @@ def interruption(error: BaseException) -> BaseException | None:
     failure of the network, and a task's time limit none of a store. The interpreter hands a handler
     the frame that it interrupted (docs of `signal.signal`), and in a traceback the handler's own
     frame follows that one.
-
-    Args:
-        error: what came out of the work: the handler's error itself, or what a driver made of it.
-
-    Returns:
-        The handler's error; None if there is none.
     """
     left, seen = [error], set[int]()
     while left:

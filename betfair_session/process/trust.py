@@ -73,14 +73,7 @@ class Trust:
     __slots__ = ("_doubted", "_length", "held", "shared", "window")
 
     def __init__(self, window: float, length: float | None, *, shared: bool = False) -> None:
-        """Begin without a token.
-
-        Args:
-            window: seconds after a verification in which nobody asks.
-            length: seconds that a session lives without a keepAlive; None where that is unknown,
-                and nothing is then used past the window.
-            shared: whether verifications are shared through the store.
-        """
+        """Begin without a token."""
         self.held = NOTHING
         self.window = window
         self.shared = shared
@@ -115,14 +108,7 @@ class Trust:
             self.held = NOTHING
 
     def postpone(self, held: Held) -> bool:
-        """Go on with a token for a moment, since nobody could be asked about it.
-
-        Args:
-            held: what is held.
-
-        Returns:
-            Whether it still is; not if it was found dead meanwhile.
-        """
+        """Go on with a token for a moment, since nobody could be asked about it."""
         if self.held is not held:
             return False
         now = clocks.now()

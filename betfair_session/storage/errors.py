@@ -153,19 +153,7 @@ def _wanting(error: BaseException) -> str:
 
 
 def attempt(work: Callable[[], T], operation: Operation) -> T:
-    """Do `work` and let nothing but our own errors out.
-
-    Args:
-        work: a call into a driver or the system.
-        operation: what it does.
-
-    Returns:
-        What `work` returns.
-
-    Raises:
-        BetfairSessionError: `work` failed; see `explain`.
-        Exception: what a signal handler of the caller's raised meanwhile.
-    """
+    """Do `work` and let nothing but our own errors out."""
     try:
         return work()
     except BetfairSessionError:

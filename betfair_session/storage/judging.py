@@ -81,11 +81,7 @@ class Garbled(Exception):
 
 
 def version_in(value: object) -> str:
-    """Return the version out of an answer, which no other server's answer has.
-
-    Raises:
-        Garbled: there is none.
-    """
+    """Return the version out of an answer, which no other server's answer has."""
     if not value:
         message = "the answer has no version; something between here and the store gave it"
         raise Garbled(message)

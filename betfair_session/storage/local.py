@@ -59,11 +59,7 @@ class LocalStore(TokenStore):
     on_this_machine = True
 
     def __init__(self, root: str, options: Mapping[str, Any] | None = None) -> None:
-        """Keep objects in files below the directory `root`.
-
-        Raises:
-            ConfigurationError: nobody can tell where that is, or an option is not known.
-        """
+        """Keep objects in files below the directory `root`."""
         options = options or {}
         check_options("a local store", options, _OPTIONS)
         allowed = options.get("allow_world_writable", False)

@@ -133,24 +133,9 @@ def run(
     deadline: float,
     under_way: set[Future[Any]] | None = None,
 ) -> T:
-    """Run a coroutine on a loop that runs in another thread, until `deadline` at most.
+    """Run a coroutine on a loop in another thread, until `deadline`, when it is cancelled.
 
     It may be called from any thread, also from one that runs an event loop of its own.
-
-    Args:
-        loop: the running loop that the driver belongs to.
-        work: makes the coroutine.
-        deadline: when the coroutine is cancelled, seconds by `time.monotonic`.
-        under_way: holds the call until it ends.
-
-    Returns:
-        What the coroutine returns.
-
-    Raises:
-        OutOfTime: no time was left to begin with.
-        TimeoutError: (or its cousins of asyncio and concurrent.futures, before Python 3.11) the
-            time ran out on the way.
-        ConfigurationError: called from inside the loop, which would wait for itself.
     """
     if _inside(loop):
         message = "a store cannot be used from inside its own driver's event loop"
@@ -180,12 +165,7 @@ def run_on_ours(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Close the drivers that are open: on `close`, by the collector, or at exit.
-
-    Args:
-        once: what opened them.
-        shut: makes the coroutine that closes one.
-    """
+    """Close what `once` opened, by `shut`: on `close`, by the collector, or at exit."""
     # Looked at without a lock: the collector may run in a thread that starts the loop.
     loop = _loops.ours
     while (driver := once.take()) is not None:
@@ -245,11 +225,7 @@ class LoopStore(CloudStore):
         filesystem: Driver = None,
         root: str | None = None,
     ) -> None:
-        """Prepare the store; see CloudStore.
-
-        Raises:
-            ConfigurationError: as CloudStore, or the threads of this process are not real ones.
-        """
+        """Prepare the store; see CloudStore."""
         # Theirs run in one real thread, which an event loop would hold for ever.
         patched = threading.get_ident.__module__.partition(".")[0]
         if patched in {"gevent", "eventlet"}:
@@ -261,9 +237,14 @@ class LoopStore(CloudStore):
             )
             raise ConfigurationError(message)
         super().__init__(url, options, filesystem=filesystem, root=root)
-        self._under_way: set[Future[Any]] = set()
+        self.after_fork()
+        reset_in_child(self)
         if filesystem is None:
             weakref.finalize(self, release, self._ours, self._shut)
+
+    def after_fork(self) -> None:
+        """Forget the parent's calls, which end in the parent."""
+        self._under_way: set[Future[Any]] = set()
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

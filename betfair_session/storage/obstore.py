@@ -69,17 +69,7 @@ class ObstoreStore(CloudStore):
     }
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
-        """Prepare the store.
-
-        Args:
-            url: such as "obstore+s3://bucket/prefix"; also gs and abfs (or az), with or without
-                "obstore+".
-            options: the options of s3fs, gcsfs or adlfs as far as obstore has a counterpart, and
-                obstore's own under "config" and "client_options".
-
-        Raises:
-            ConfigurationError: the driver is not installed, or the URL or an option does not fit.
-        """
+        """Prepare the store."""
         self._account: dict[str, Any] = {}
         super().__init__(url, options)
         self._config, self._endpoint = configure(self._cloud, self._account | self._options)

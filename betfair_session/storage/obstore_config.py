@@ -87,13 +87,6 @@ def configure(cloud: str, options: Mapping[str, Any]) -> tuple[_Options, str | N
 
     A named endpoint goes before the environment's and ends without a slash, and Amazon is sent a
     checksum, as the other drivers do.
-
-    Args:
-        cloud: "s3", "gs" or "az".
-        options: what s3fs, gcsfs or adlfs would be given, and obstore's own under "config".
-
-    Raises:
-        ConfigurationError: an option has no counterpart, or the endpoint is no address.
     """
     options = {name: value for name, value in options.items() if name != "client_options"}
     own = options.pop("config", {})

@@ -46,11 +46,7 @@ def surviving() -> Iterator[None]:
 
 @contextmanager
 def understanding(bucket: str) -> Iterator[None]:
-    """Turn obstore's errors into ones that `judging.judge` knows.
-
-    Args:
-        bucket: the bucket's name; a request that is not for it was for credentials.
-    """
+    """Turn obstore's errors into ones that `judging.judge` knows."""
     try:
         with surviving():
             yield
