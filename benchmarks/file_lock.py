@@ -48,7 +48,7 @@ class FileLock:
         self._points.append("login")
         return self._client.certlogin(self.job.username, self.job.password).reveal()
 
-    def work(self) -> list[Outcome]:
+    def work(self) -> Outcome:
         """Make one call."""
         token, error = "", ""
         try:
@@ -56,7 +56,7 @@ class FileLock:
         except (BetfairSessionError, OSError) as problem:
             error = type(problem).__name__
         points = tuple(self._points)
-        return [Outcome(token=token, error=error, ended=time.monotonic(), points=points)]
+        return Outcome(token=token, error=error, ended=time.monotonic(), points=points)
 
 
 if __name__ == "__main__":

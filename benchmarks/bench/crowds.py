@@ -78,7 +78,7 @@ def stampede(scene: Scene, count: int, program: str) -> Run:
     with Crowd([scene.job(lease=GENEROUS, warm=True)] * count, PROGRAMS[program]) as crowd:
         start = time.monotonic()
         crowd.go()
-        outcomes: list[Outcome] = crowd.first_outcomes()
+        outcomes: list[Outcome] = crowd.outcomes()
     ended = [outcome.ended - start for outcome in outcomes]
     return Run(
         logins=scene.logins(),

@@ -83,7 +83,7 @@ class Stage:
             team = number % plan.keys
             job = self._scenes[team].job(lease=self._plan.lease, timeout=plan.timeout)
             task = {
-                "job": job.encode(),
+                "job": job._asdict(),
                 "bell": self._bells[team],
                 "pause": plan.pause,
                 "anew": plan.anew(number),

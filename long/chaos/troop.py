@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from fleet.processes import _Program
+from fleet.processes import Program
 from servers.process import poll
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Ambush:
     seconds: float
 
 
-class Troop(_Program):
+class Troop(Program):
     """All processes, and the blows that they get.
 
     Attributes:
@@ -142,8 +142,8 @@ class Troop(_Program):
         timer.start()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for text in self._process.stdout:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
             line = json.loads(text)
             number, event = line["n"], line["e"]
             team = self._teams[number]

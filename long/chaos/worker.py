@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import gc
 import json
 import logging
 import os
@@ -18,11 +17,10 @@ import signal
 import sys
 import time
 from datetime import timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fleet.job import Job
-from fleet.worker import _DRIVERS, _EVERYWHERE, end_with_parent
+from fleet.worker import end_with_parent, preload
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
 from chaos.telling import TellingClient, TellingStore, Voice
@@ -173,10 +171,7 @@ def main() -> None:
     end_with_parent()
     faulthandler.register(signal.SIGUSR2)
     logging.disable()  # what they have to say is told as events
-    for module in (*_EVERYWHERE, *_DRIVERS.get(sys.argv[1], [])):
-        with contextlib.suppress(ImportError):
-            import_module(module)
-    gc.freeze()
+    preload(sys.argv[1])
     Mother().serve()
 
 

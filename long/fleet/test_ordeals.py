@@ -221,7 +221,6 @@ def test_a_holder_killed_around_the_login_leaks_one_session(
         main.sandbox.hold("certlogin", stage)
         with Worker(scene.job(warm=True)) as victim:
             main.sandbox.wait_for("certlogin")
-            victim.kill()
         main.sandbox.release("certlogin")
     stop = Stop("login", "after", "KILL")
     with Worker(in_hand.job(stop=stop, warm=True)) as victim:

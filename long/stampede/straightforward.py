@@ -53,7 +53,7 @@ class Straightforward:
         self._filesystem.pipe_file(self._path, token.encode())
         return token
 
-    def work(self) -> list[Outcome]:
+    def work(self) -> Outcome:
         """Make one call."""
         token, error = "", ""
         try:
@@ -61,7 +61,7 @@ class Straightforward:
         except (BetfairSessionError, OSError) as problem:
             error = type(problem).__name__
         points = tuple(f"call {number}" for number in range(self.calls))
-        return [Outcome(token=token, error=error, ended=time.monotonic(), points=points)]
+        return Outcome(token=token, error=error, ended=time.monotonic(), points=points)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Stage: TypeAlias = Literal["before", "after"]
@@ -42,7 +41,6 @@ class Job(NamedTuple):
         inside: whether what the process does to files counts as points, too.
         clock_offset: seconds that the machine's clock is wrong.
         clock_stands: which clock stands still while the process is frozen: "mono", "wall" or "".
-        stale: seconds for which a read goes on returning what has been overwritten.
         waits: which part of each wait is waited; see `shorten_waits`.
     """
 
@@ -60,12 +58,7 @@ class Job(NamedTuple):
     inside: bool = False
     clock_offset: float = 0.0
     clock_stands: str = ""
-    stale: float = 0.0
     waits: float = 1.0
-
-    def encode(self) -> dict[str, Any]:
-        """Return it as JSON's types."""
-        return self._asdict()
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Job:
@@ -81,7 +74,7 @@ class Outcome(NamedTuple):
         error: the name of the error's class, or "".
         text: the error's text.
         status: Betfair's code in it.
-        not_before: the time in it, ISO 8601, or "".
+        not_before: the time in it, or "".
         ended: when it ended, by the machine's monotonic clock.
         points: the things that the process did until then, in order.
         nonce: a nonce that the process drew afterwards.
@@ -100,10 +93,6 @@ class Outcome(NamedTuple):
     def store_calls(self) -> int:
         """How many calls the store got."""
         return sum(not point.startswith(("login", "logout")) for point in self.points)
-
-    def encode(self) -> str:
-        """Return it as one line."""
-        return json.dumps(self._asdict())
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Outcome:

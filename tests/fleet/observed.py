@@ -32,9 +32,7 @@ class Points:
 
     def __init__(self, stop: Stop | None, tell: Callable[[str], object]) -> None:
         """Stop at `stop`; tell every name when it is come to."""
-        self._stop = stop
-        self._stopped = False
-        self._tell = tell
+        self._stop, self._tell = stop, tell
         self.passed: list[str] = []
         self.frozen = 0.0
 
@@ -62,42 +60,25 @@ class Points:
 
     def _meet(self, here: tuple[int, str], stage: str) -> None:
         stop = self._stop
-        if stop is None or self._stopped or stop.at not in here or stop.stage != stage:
-            return
-        self._stopped = True
-        os.kill(os.getpid(), signal.SIGKILL if stop.signal == "KILL" else signal.SIGSTOP)
-        self.frozen = 60.0
+        if stop and stop.at in here and stop.stage == stage:
+            self._stop = None
+            os.kill(os.getpid(), signal.SIGKILL if stop.signal == "KILL" else signal.SIGSTOP)
+            self.frozen = 60.0
 
 
 class ObservedStore(TokenStore):
-    """The real store, each call of it a point; if asked, with reads that lag behind."""
+    """The real store, each call of it a point."""
 
-    def __init__(self, store: TokenStore, points: Points, stale: float = 0.0) -> None:
-        """Pass everything on to `store`; `stale` is how many seconds a read may be old."""
-        self._store = store
-        self._points = points
-        self._stale = stale
-        self._shown: dict[str, StoredObject | None] = {}
-        self.label = store.label
-        self.atomic = store.atomic
-        self.probe = store.probe
+    def __init__(self, store: TokenStore, points: Points) -> None:
+        """Pass everything on to `store`."""
+        self._store, self._points = store, points
+        self.label, self.atomic, self.probe = store.label, store.atomic, store.probe
         self.on_this_machine = store.on_this_machine
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Read, perhaps what was there some seconds ago."""
+        """Read."""
         with self._points.around(f"read {key}"):
-            found = self._store.get(key, deadline=deadline)
-        return self._lagging(key, found) if self._stale else found
-
-    def _lagging(self, key: str, found: StoredObject | None) -> StoredObject | None:
-        """Show what was there before, until a write is as old as reads may be."""
-        shown = self._shown.setdefault(key, found)
-        if found is None or shown == found or found.modified is None or found.now is None:
-            return found
-        if found.now - found.modified < self._stale:
-            return shown._replace(now=found.now) if shown else None
-        self._shown[key] = found
-        return found
+            return self._store.get(key, deadline=deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Write."""

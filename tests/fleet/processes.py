@@ -28,13 +28,13 @@ PATIENCE = 120.0
 """Seconds after which a process that should have said something is given up."""
 
 
-class _Program:
+class Program:
     """The worker program, its lines read as they come."""
 
     def __init__(self, *arguments: str, program: Path = _PROGRAM) -> None:
         """Start it in a process group of its own."""
         paths = [str(_TESTS), str(_TESTS.parent), os.environ.get("PYTHONPATH", "")]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, str(program), *arguments],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             stdin=subprocess.PIPE,
@@ -42,22 +42,22 @@ class _Program:
             text=True,
             start_new_session=True,
         )
-        self.pid = self._process.pid
+        self.pid = self.process.pid
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             self._lines.put(json.loads(line))
         self._lines.put(None)
 
     def tell(self, content: object) -> None:
         """Write a line to its standard input."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(content) + "\n")
-        self._process.stdin.flush()
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(content) + "\n")
+        self.process.stdin.flush()
 
     def heard(self) -> dict[str, Any] | None:
         """Return its next line, None at the end."""
@@ -67,9 +67,9 @@ class _Program:
         """End it and its children, whatever they are doing."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        self.process.wait()
         self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
@@ -81,12 +81,12 @@ class _Program:
         self.close()
 
 
-class Worker(_Program):
+class Worker(Program):
     """One process, started from nothing.
 
     Attributes:
         points: what it has said that it did.
-        outcomes: of its calls.
+        outcomes: of its call, and of those of its children.
     """
 
     def __init__(self, job: Job) -> None:
@@ -94,36 +94,28 @@ class Worker(_Program):
         super().__init__()
         self.points: list[str] = []
         self.outcomes: list[Outcome] = []
-        self.tell(job.encode())
+        self.tell(job._asdict())
 
-    def listen(self, outcomes: int | None = None) -> list[Outcome]:
+    def listen(self, outcomes: int = 1000) -> list[Outcome]:
         """Read what it says, until its end or until there are so many outcomes."""
-        while outcomes is None or len(self.outcomes) < outcomes:
-            line = self.heard()
-            if line is None:
-                break
+        while len(self.outcomes) < outcomes and (line := self.heard()) is not None:
+            assert "crash" not in line, line
             if "point" in line:
                 self.points.append(line["point"])
-            if "outcome" in line:
+            else:
                 self.outcomes.append(Outcome.decode(line["outcome"]))
-            assert "crash" not in line, line
         return self.outcomes
 
     def outcome(self) -> Outcome:
         """Return the outcome of its only call."""
         self.listen()
-        assert len(self.outcomes) == 1, self._process.wait()
+        assert len(self.outcomes) == 1, self.process.wait()
         return self.outcomes[0]
 
     def wait_until_killed(self) -> None:
         """Wait until it has killed itself."""
         self.listen()
-        assert self._process.wait(PATIENCE) == -signal.SIGKILL
-
-    def kill(self) -> None:
-        """Kill it."""
-        self._process.kill()
-        self._process.wait()
+        assert self.process.wait(PATIENCE) == -signal.SIGKILL
 
     def wait_until_frozen(self) -> None:
         """Wait until it has frozen itself."""
@@ -146,15 +138,14 @@ class Worker(_Program):
         os.kill(self.pid, signal.SIGCONT)
 
 
-class Crowd(_Program):
+class Crowd(Program):
     """Processes forked from one that has only imported, and let go together."""
 
     def __init__(self, jobs: Sequence[Job], program: Path = _PROGRAM) -> None:
         """Start them and wait until all are ready."""
         super().__init__("crowd", program=program)
-        self.count = len(jobs)
-        self._outcomes: dict[int, list[Outcome]] = {number: [] for number in range(len(jobs))}
-        self.tell([job.encode() for job in jobs])
+        self._outcomes: dict[int, Outcome | None] = dict.fromkeys(range(len(jobs)))
+        self.tell([job._asdict() for job in jobs])
         waiting = set(self._outcomes)
         while waiting:
             line = self.heard()
@@ -166,20 +157,18 @@ class Crowd(_Program):
         """Let them go."""
         self.tell("go")
 
-    def outcomes(self) -> list[list[Outcome]]:
-        """Return what became of each one's calls, when all have ended."""
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of each one's call, when all have ended."""
         while (line := self.heard()) is not None:
             assert "outcome" in line, line
-            self._outcomes[line["number"]].append(Outcome.decode(line["outcome"]))
-        return list(self._outcomes.values())
-
-    def first_outcomes(self) -> list[Outcome]:
-        """Return what became of each one's first call, when all have ended."""
-        return [outcomes[0] for outcomes in self.outcomes()]
+            self._outcomes[line["number"]] = Outcome.decode(line["outcome"])
+        found = [outcome for outcome in self._outcomes.values() if outcome]
+        assert len(found) == len(self._outcomes)
+        return found
 
 
 def run_crowd(jobs: Sequence[Job]) -> list[Outcome]:
     """Let a crowd make one call each."""
     with Crowd(jobs) as crowd:
         crowd.go()
-        return crowd.first_outcomes()
+        return crowd.outcomes()

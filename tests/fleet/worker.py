@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from servers.s3 import read_models_once
 from within import within
@@ -33,28 +33,21 @@ from fleet.observed import FleetClock, ObservedClient, ObservedStore, Points
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from betfair_session import Session
-
 _PR_SET_PDEATHSIG = 1
-_EVERYWHERE = [
-    "requests",
-    "certifi",
-    "betfair_session.certificates.reading",
-    "betfair_session.certificates.fitness",
-    "cryptography.hazmat.primitives.serialization.pkcs12",
-]
-_DRIVERS = {
+_MODULES = {
+    "": ["requests", "certifi", "betfair_session.certificates.reading"],
     "s3": ["s3fs", "aiobotocore.httpsession", "botocore.handlers"],
     "gs": ["gcsfs.core"],
     "abfs": ["adlfs"],
     "obstore+s3": ["obstore.store"],
 }
+"""What all need, and what each store's scheme needs beside it."""
 
 
 class Works(Protocol):
     """What does a job."""
 
-    def work(self) -> list[Outcome]:
+    def work(self) -> Outcome:
         """Do it."""
 
 
@@ -68,13 +61,15 @@ class Worker:
 
     def __init__(self, job: Job, tell: Callable[[str], object] = lambda _name: None) -> None:
         """Open what the job names; nothing is sent yet, unless its connection is to be warm."""
-        self._job = job
-        self.points = Points(job.stop, tell)
+        self._job, self.points = job, Points(job.stop, tell)
         client = ObservedClient(**job.identity)
         client.points = self.points
         lease = LeaseSettings(**job.lease)  # type: ignore[arg-type] # JSON knows one kind of number
         self._manager = SessionManager(client, job.username, job.password, lease=lease)
-        self._session = self._open()
+        self._session = self._manager.session(job.url, job.key, job.options)
+        if job.warm:
+            self._session._store.get("nothing", deadline=within(60))
+        self._session._store = ObservedStore(self._session._store, self.points)
         shorten_waits(job.waits)
         if job.clock_offset or (job.stop and job.stop.signal == "STOP"):
             run = runner_module.Runner
@@ -85,32 +80,19 @@ class Worker:
         if job.inside:
             self.points.watch_files(job.url.removeprefix("file://"))
 
-    def _open(self) -> Session:
-        job = self._job
-        session = self._manager.session(job.url, job.key, job.options)
-        if job.warm:
-            session._store.get("nothing", deadline=within(60))
-        session._store = ObservedStore(session._store, self.points, job.stale)
-        return session
-
-    def work(self) -> list[Outcome]:
-        """Make the call."""
-        return [self.call()]
-
-    def call(self) -> Outcome:
+    def work(self) -> Outcome:
         """Make one call."""
         token, failed = "", None
         try:
             token = self._session.token(timeout=self._job.timeout)
         except BetfairSessionError as error:
             failed = error
-        not_before = getattr(failed, "not_before", None)
         return Outcome(
             token=token,
             error=type(failed).__name__ if failed else "",
             text=str(failed or ""),
             status=getattr(failed, "status", ""),
-            not_before=not_before.isoformat() if not_before else "",
+            not_before=str(getattr(failed, "not_before", None) or ""),
             ended=time.monotonic(),
             points=tuple(self.points.passed),
             nonce=SYSTEM_CLOCK.nonce(),
@@ -127,12 +109,20 @@ def alone(line: str) -> None:
     """Do one job, telling every step."""
     job = Job.decode(json.loads(line))
     worker = Worker(job, lambda name: say(point=name))
-    say(ready=0)
-    for outcome in worker.work():
-        say(outcome=json.loads(outcome.encode()))
+    say(outcome=worker.work()._asdict())
     if job.forks:
         sys.stdin.readline()
-        fork(job.forks, lambda _: worker.call())
+        fork(job.forks, lambda _: worker)
+
+
+def preload(scheme: str) -> None:
+    """Import what the children will need, and keep it out of the way of their collectors."""
+    for module in _MODULES[""] + _MODULES.get(scheme, []):
+        with contextlib.suppress(ImportError):
+            import_module(module)
+    if scheme == "s3":
+        read_models_once()
+    gc.freeze()
 
 
 def crowd(line: str, make: Callable[[Job], Works] = Worker) -> None:
@@ -143,21 +133,15 @@ def crowd(line: str, make: Callable[[Job], Works] = Worker) -> None:
         make: makes of a job what does it, in the child.
     """
     jobs = [Job.decode(fields) for fields in json.loads(line)]
-    scheme = jobs[0].url.split("://")[0]
-    for module in (*_EVERYWHERE, *_DRIVERS.get(scheme, [])):
-        with contextlib.suppress(ImportError):
-            import_module(module)
-    if scheme == "s3":
-        read_models_once()
-    gc.freeze()
+    preload(jobs[0].url.split("://")[0])
     waiting, gate = os.pipe()
 
-    def child(number: int) -> list[Outcome]:
+    def child(number: int) -> Works:
         os.close(gate)
         worker = make(jobs[number])
         say(ready=number)
         os.read(waiting, 1)  # returns when nobody holds the other end any more
-        return worker.work()
+        return worker
 
     def open_gate() -> None:
         sys.stdin.readline()
@@ -167,41 +151,27 @@ def crowd(line: str, make: Callable[[Job], Works] = Worker) -> None:
 
 
 def fork(
-    count: int,
-    work: Callable[[int], Outcome | list[Outcome]],
-    meanwhile: Callable[[], None] | None = None,
+    count: int, make: Callable[[int], Works], meanwhile: Callable[[], object] = lambda: None
 ) -> None:
-    """Do `work` in `count` children at once and tell what came of it."""
+    """Make a worker in each of `count` children at once, and tell what came of its work."""
     children = []
     for number in range(count):
         child = os.fork()
         if child:
             children.append(child)
             continue
-        status = 1
-        end_with_parent()
         try:
-            found = work(number)
-            outcomes = found if isinstance(found, list) else [found]
-            for outcome in outcomes:
-                say(number=number, outcome=json.loads(outcome.encode()))
-            status = 0
+            end_with_parent()
+            say(number=number, outcome=make(number).work()._asdict())
         except BaseException as error:  # noqa: BLE001 - the test shows it
             say(number=number, crash=repr(error))
         finally:
-            os._exit(status)
-    if meanwhile:
-        meanwhile()
+            os._exit(0)
+    meanwhile()
     for each in children:
         os.waitpid(each, 0)
 
 
-def main(arguments: list[str]) -> None:
-    """Do what the arguments and standard input say."""
-    end_with_parent()
-    tasks: dict[str, Any] = {"alone": alone, "crowd": crowd}
-    tasks[arguments[0] if arguments else "alone"](sys.stdin.readline())
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    end_with_parent()
+    (crowd if sys.argv[1:] == ["crowd"] else alone)(sys.stdin.readline())
