@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from servers.process import poll
 
 from fleet.job import Stop
+from fleet.observed import ObservedStore, Points
 from fleet.processes import Worker, run_crowd
 from fleet.scene import GENEROUS, KEY, LOCK
 
@@ -207,3 +210,25 @@ def test_a_refusal_is_shared(scene_on: Callable[[str], Scene]) -> None:
     assert scene.sandbox.counts() == {"certlogin": 1}
     assert scene.lock()["refusals"] == 1
     assert scene.stored() == ""
+
+
+def test_threads_that_wait_poll_the_store_as_one(scene_on: Callable[[str], Scene]) -> None:
+    """Sixteen threads of a process make no more calls of the store than one would."""
+    scene = scene_on("local")
+    scene.sandbox.hold("certlogin")
+    points = Points(None, lambda _: None)
+    with (
+        scene.session() as holder,
+        scene.session() as waiter,
+        ThreadPoolExecutor(17) as pool,
+    ):
+        waiter._store = ObservedStore(waiter._store, points)
+        calls = [pool.submit(holder.token)]
+        scene.sandbox.wait_for("certlogin")
+        calls += [pool.submit(waiter.token) for _ in range(16)]
+        assert any(len(points.passed) > 4 for _ in poll(30))  # they are waiting
+        scene.sandbox.release("certlogin")
+        tokens = {call.result() for call in calls}
+    assert tokens == {scene.stored()}
+    assert len(points.passed) <= 20
+    assert scene.logins() == 1

@@ -41,7 +41,7 @@ SCENARIOS = {
     "31 foreign dead token": "a_stampede_makes_one_login",
     "32 no torn file": "a_stampede_makes_one_login",
     "33 forked processes": "forked_children_share_one_login",
-    "34 threads": "threads_share_one_login_and_one_keepalive",
+    "34 threads": "threads_that_wait_poll_the_store_as_one",
     "35 lock junk": "junk_in_place_of_the_lock_counts_as_held_for_half_a_minute",
 }
 """What happens, and the test (its name without "test_") that shows what the fleet does then."""
