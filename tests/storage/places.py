@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import fsspec
@@ -48,61 +48,47 @@ def open_at(place: Place, prefix: str = "") -> TokenStore:
     return open_store(place.url(prefix), place.options)
 
 
-@dataclass(frozen=True)
 class BucketPlace:
     """A bucket on a server, reached through fsspec's driver or another.
 
     Attributes:
         bucket: on the running server.
-        driver: what stands before the URL's scheme to choose another driver, as in "obstore+".
     """
 
-    bucket: Bucket
-    driver: str = ""
+    def __init__(self, bucket: Bucket, driver: str = "") -> None:
+        """Put `driver` before the URL's scheme, as in "obstore+"."""
+        self.bucket, self._driver = bucket, driver
+        self.put, self.get = bucket.put, bucket.get
+        self.delete, self.keys = bucket.delete, bucket.keys
 
     def url(self, prefix: str = "") -> str:
         """Return the URL of the bucket, or of a prefix in it."""
-        return self.driver + self.bucket.url(prefix)
+        return self._driver + self.bucket.url(prefix)
 
     @property
     def options(self) -> dict[str, Any]:
         """Options that reach the server itself."""
         return self.bucket.options
 
-    def put(self, key: str, content: bytes) -> None:
-        """Write an object with the test's own client."""
-        self.bucket.put(key, content)
-
-    def get(self, key: str) -> bytes | None:
-        """Read an object with the test's own client."""
-        return self.bucket.get(key)
-
-    def delete(self, key: str) -> None:
-        """Remove an object with the test's own client."""
-        self.bucket.delete(key)
-
-    def keys(self) -> list[str]:
-        """List the objects with the test's own client."""
-        return self.bucket.keys()
-
 
 @dataclass(frozen=True)
 class LocalPlace:
-    """A directory."""
+    """A directory, whose files are written as a careful program would: whole, and private."""
 
     directory: Path
+    scheme: str = "file"
 
     def url(self, prefix: str = "") -> str:
         """Return the directory's URL, or that of a directory in it."""
-        return f"file://{self.directory}" + (f"/{prefix}" if prefix else "")
+        return f"{self.scheme}://{self.directory}" + (f"/{prefix}" if prefix else "")
 
     @property
     def options(self) -> dict[str, Any]:
-        """None are needed."""
-        return {}
+        """What makes directories where a driver does not."""
+        return {"auto_mkdir": True}
 
     def put(self, key: str, content: bytes) -> None:
-        """Write a file as a careful program would: whole, and private."""
+        """Write a file."""
         path = self.directory / key
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
@@ -125,40 +111,30 @@ class LocalPlace:
 
 @dataclass(frozen=True)
 class MemoryPlace:
-    """A folder in fsspec's memory."""
+    """A folder in fsspec's memory, as that keeps it."""
 
     folder: str
+    options: dict[str, Any] = field(default_factory=dict)
 
     def url(self, prefix: str = "") -> str:
         """Return the folder's URL, or that of a folder in it."""
         return f"memory://{self.folder}" + (f"/{prefix}" if prefix else "")
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """None are needed."""
-        return {}
-
-    def _path(self, key: str) -> str:
-        return f"/{self.folder}/{key}"
-
     def put(self, key: str, content: bytes) -> None:
-        """Write with fsspec's own filesystem."""
-        fsspec.filesystem("memory").pipe_file(self._path(key), content)
+        """Write."""
+        fsspec.filesystem("memory").pipe_file(f"/{self.folder}/{key}", content)
 
     def get(self, key: str) -> bytes | None:
-        """Read with fsspec's own filesystem."""
-        memory = fsspec.filesystem("memory")
-        path = self._path(key)
-        content: bytes | None = memory.cat_file(path) if memory.exists(path) else None
-        return content
+        """Read."""
+        file = fsspec.filesystem("memory").store.get(f"/{self.folder}/{key}")
+        return file.getvalue() if file else None
 
     def delete(self, key: str) -> None:
-        """Remove with fsspec's own filesystem."""
-        if self.get(key) is not None:
-            fsspec.filesystem("memory").rm_file(self._path(key))
+        """Remove."""
+        fsspec.filesystem("memory").store.pop(f"/{self.folder}/{key}", None)
 
     def keys(self) -> list[str]:
         """List what is in the folder."""
-        root = self._path("")
+        root = f"/{self.folder}/"
         found = fsspec.filesystem("memory").store
         return sorted(path[len(root) :] for path in found if path.startswith(root))

@@ -436,74 +436,40 @@ def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
         assert all("//" not in each.path for each in cloud.requests)
 
 
+_CN, _EU = ({"client_kwargs": {"region_name": each}} for each in ("cn-north-1", "eu-west-1"))
+_VIRTUAL, _PATH = (
+    {"config_kwargs": {"s3": {"addressing_style": each}}} for each in ("virtual", "path")
+)
+_X, _WRONG = "https://x.example", "https://wrong.example"
+_EMULATOR = "STORAGE_EMULATOR_HOST"
+_AMAZON, _GOOGLE = "s3.us-east-1.amazonaws.com", "storage.googleapis.com"
+_AZURE, _CHINA = "n.blob.core.windows.net", "n.blob.core.chinacloudapi.cn"
 _KEY = {"account_key": "ZGV2ZWxvcG1lbnQ="}
-_SIGNED = "BlobEndpoint=https://n.blob.core.windows.net/?sv=1&sig=x"
+_NAMED = {"account_name": "n", **_KEY}
+_SIGNED = {"connection_string": "BlobEndpoint=https://n.blob.core.windows.net/?sv=1&sig=x"}
 ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
-    ("s3://b", {"client_kwargs": {"region_name": "eu-west-1"}}, {}, "s3.eu-west-1.amazonaws.com"),
-    ("obstore+s3://b", {}, {}, "s3.us-east-1.amazonaws.com"),
-    (
-        "obstore+s3://b",
-        {"client_kwargs": {"region_name": "cn-north-1"}},
-        {},
-        "s3.cn-north-1.amazonaws.com",
-    ),
-    (
-        "obstore+s3://b",
-        {"config_kwargs": {"s3": {"addressing_style": "virtual"}}},
-        {},
-        "b.s3.us-east-1.amazonaws.com",
-    ),
-    (
-        "obstore+s3://b",
-        {"config_kwargs": {"s3": {"addressing_style": "path"}}},
-        {},
-        "s3.us-east-1.amazonaws.com",
-    ),
-    ("obstore+gs://b", {"token": "anon"}, {}, "storage.googleapis.com"),
-    ("gs://b", {"token": "anon"}, {}, "storage.googleapis.com"),
-    (
-        "obstore+gs://b",
-        {"token": "anon", "endpoint_url": "https://x.example"},
-        {"STORAGE_EMULATOR_HOST": "https://wrong.example"},
-        "x.example",
-    ),
-    (
-        "obstore+gs://b",
-        {"token": "anon"},
-        {"STORAGE_EMULATOR_HOST": "https://x.example"},
-        "x.example",
-    ),
-    (
-        "obstore+gs://b",
-        {"token": "anon"},
-        {"STORAGE_EMULATOR_HOST": "default"},
-        "storage.googleapis.com",
-    ),
-    ("obstore+abfs://c", {"account_name": "n", **_KEY}, {}, "n.blob.core.windows.net"),
-    ("abfs://c", {"account_name": "n", **_KEY}, {}, "n.blob.core.windows.net"),
-    ("obstore+abfs://c@n.dfs.core.windows.net/p", _KEY, {}, "n.blob.core.windows.net"),
-    ("obstore+abfs://c@n.dfs.core.windows.net:443/p", _KEY, {}, "n.blob.core.windows.net"),
-    ("obstore+abfs://n.blob.core.windows.net/c/p", _KEY, {}, "n.blob.core.windows.net"),
-    (
-        "obstore+abfs://c@n.dfs.core.chinacloudapi.cn/p",
-        {"account_name": "n", "account_host": "n.blob.core.chinacloudapi.cn", **_KEY},
-        {},
-        "n.blob.core.chinacloudapi.cn",
-    ),
-    ("obstore+abfs://c", {"connection_string": _SIGNED}, {}, "n.blob.core.windows.net"),
+    ("s3://b", _EU, {}, "s3.eu-west-1.amazonaws.com"),
+    ("obstore+s3://b", {}, {}, _AMAZON),
+    ("obstore+s3://b", _CN, {}, "s3.cn-north-1.amazonaws.com"),
+    ("obstore+s3://b", _VIRTUAL, {}, f"b.{_AMAZON}"),
+    ("obstore+s3://b", _PATH, {}, _AMAZON),
+    # An option goes before the environment; obstore itself prefers AWS_ENDPOINT_URL_S3.
+    ("obstore+s3://b", {"endpoint_url": _X}, {"AWS_ENDPOINT_URL_S3": _WRONG}, "x.example"),
+    ("obstore+s3://b", {"config": {"endpoint": _X}}, {"AWS_ENDPOINT_URL_S3": _WRONG}, "x.example"),
+    ("obstore+s3://b", {"config": {"AWS_ENDPOINT_URL": _X}}, {"AWS_ENDPOINT": _WRONG}, "x.example"),
+    ("obstore+gs://b", {"token": "anon"}, {}, _GOOGLE),
+    ("gs://b", {"token": "anon"}, {}, _GOOGLE),
+    ("obstore+gs://b", {"token": "anon", "endpoint_url": _X}, {_EMULATOR: _WRONG}, "x.example"),
+    ("obstore+gs://b", {"token": "anon"}, {_EMULATOR: _X}, "x.example"),
+    ("obstore+gs://b", {"token": "anon"}, {_EMULATOR: "default"}, _GOOGLE),
+    ("abfs://c", _NAMED, {}, _AZURE),
+    ("obstore+abfs://c", _NAMED, {}, _AZURE),
+    ("obstore+abfs://c@n.dfs.core.windows.net/p", _KEY, {}, _AZURE),
+    ("obstore+abfs://c@n.dfs.core.windows.net:443/p", _KEY, {}, _AZURE),
+    ("obstore+abfs://n.blob.core.windows.net/c/p", _KEY, {}, _AZURE),
+    ("obstore+abfs://c@n.x.cn/p", {"account_host": _CHINA, **_NAMED}, {}, _CHINA),
+    ("obstore+abfs://c", _SIGNED, {}, _AZURE),
 ]
-
-
-# An option goes before the environment; obstore itself prefers AWS_ENDPOINT_URL_S3.
-for _options in (
-    {"endpoint_url": "https://x.example"},
-    {"config": {"endpoint": "https://x.example"}},
-    {"config": {"aws_endpoint": "https://x.example"}},
-    {"config": {"endpoint_url": "https://x.example"}},
-    {"config": {"AWS_ENDPOINT_URL": "https://x.example"}},
-):
-    _wrong = {"AWS_ENDPOINT_URL_S3": "https://wrong.example"}
-    ADDRESSES.append(("obstore+s3://b", {**_options}, _wrong, "x.example"))
 
 
 @pytest.mark.parametrize(("url", "options", "variables", "host"), ADDRESSES, ids=str)

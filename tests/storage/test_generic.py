@@ -96,17 +96,8 @@ class TestPlain(Contract, OwnFilesystem):
     def place(self, tmp_path: Path, plain: type[Plain]) -> LocalPlace:
         """A directory that is reached through it."""
         del plain
-
-        class PlainPlace(LocalPlace):
-            def url(self, prefix: str = "") -> str:
-                return super().url(prefix).replace("file://", "plain://")
-
-            @property
-            def options(self) -> dict[str, Any]:
-                return {"auto_mkdir": True}
-
         (tmp_path / "place").mkdir()
-        return PlainPlace(tmp_path / "place")
+        return LocalPlace(tmp_path / "place", "plain")
 
 
 def raising(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenStore:

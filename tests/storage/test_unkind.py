@@ -279,7 +279,7 @@ def test_an_answer_means(line: Line, row: Row) -> None:
         line.cloud.orders.clear()
         fault = line.cloud.fail(_any_order if call == "read" else _write, answer=said)
         if reason is None:
-            assert CALLS[call](line.store, line.version, TIMEOUT) is None
+            assert CALLS[call](line.store, line.version, within(TIMEOUT)) is None
         else:
             error = failure(call, line.store, line.version)
             told = (error.reason, error.landed, type(error))
@@ -307,7 +307,7 @@ def test_each_call_is_one_request(line: Line, call: str) -> None:
     if call == "delete":
         line.store.delete("token", deadline=within(TIMEOUT))
     else:
-        CALLS[call](line.store, line.version, TIMEOUT)
+        CALLS[call](line.store, line.version, within(TIMEOUT))
     (order,) = line.cloud.orders
     (sent,) = line.cloud.requests
     assert "expect" not in sent.headers, "that would be a round trip more"
