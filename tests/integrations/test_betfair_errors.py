@@ -27,72 +27,37 @@ if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
 
 
-@pytest.mark.parametrize("name", exceptions.__all__)
+class Odd(exceptions.StoreUnavailable):
+    """A class of a caller's own store; it is told as the nearest of ours."""
+
+
+@pytest.mark.parametrize("name", [*exceptions.__all__, "Odd"])
 def test_every_error_is_both_and_keeps_all_that_it_holds(name: str) -> None:
     """It also goes through a process pool, as ours do."""
-    ours: type[BetfairSessionError] = getattr(exceptions, name)
+    ours: type[BetfairSessionError] = getattr(exceptions, name, Odd)
     error, cause = ours("what happened"), OSError("why")
     vars(error)["detail"] = "more"
-    with pytest.raises(ours) as caught, as_betfair_errors():
+    with pytest.raises(BetfairError) as caught, as_betfair_errors():
         raise error from cause
     both = caught.value
-    assert isinstance(both, BetfairError)
-    assert (str(both), both.args, type(both).__name__) == ("what happened", error.args, name)
-    assert (vars(both), both.__cause__) == (vars(error), cause)
+    assert isinstance(both, exceptions.StoreUnavailable if name == "Odd" else ours)
+    assert type(both).__name__ == {"Odd": "StoreUnavailable"}.get(name, name)
+    assert (both.args, vars(both), both.__cause__) == (error.args, vars(error), cause)
     copy = pickle.loads(pickle.dumps(both))
     assert (type(copy), copy.args, vars(copy)) == (type(both), both.args, vars(both))
 
 
-def test_an_error_of_a_subclass_is_told_as_the_nearest_one() -> None:
-    """No class of ours has any, but a caller's own store might."""
-
-    class Odd(exceptions.StoreUnavailable):
-        pass
-
-    name = "odd"
-    with pytest.raises(exceptions.StoreUnavailable, match=name) as caught, as_betfair_errors():
-        raise Odd(name)
-    assert isinstance(caught.value, BetfairError)
-
-
 @pytest.mark.parametrize("call", ["login", "keep_alive", "betting"])
-def test_a_refused_login_is_caught_by_either_handler(
+def test_whichever_call_needs_a_session_either_handler_catches(
     sandbox: Sandbox, trading: APIClient, call: str
 ) -> None:
-    """Whichever call needed it; Betfair's code and what it means are there."""
+    """Nobody logs in when Betfair cannot tell, and the token is kept; a refusal has its code."""
     calls: dict[str, Callable[[], object]] = {
         "login": trading.login,
         "keep_alive": trading.keep_alive,
         "betting": trading.betting.list_event_types,
     }
-    sandbox.expire_all()
-    sandbox.login_status("SUSPENDED")
-    with pytest.raises(BetfairError) as caught:
-        calls[call]()
-    error = caught.value
-    assert isinstance(error, LoginRefused)
-    assert (error.status, error.login_class, error.endpoint) == (
-        "SUSPENDED",
-        "account",
-        "certlogin",
-    )
-    assert error.not_before is not None
-    shown = everything_in(error)
-    for secret in (sandbox.password, sandbox.app_key, trading.session_token or "none"):
-        assert secret not in shown
-
-
-@pytest.mark.parametrize("call", ["login", "keep_alive", "betting"])
-def test_when_betfair_cannot_tell_nobody_logs_in(
-    sandbox: Sandbox, trading: APIClient, call: str
-) -> None:
-    """Not even when the betting API has rejected the token: the error says so, and it is kept."""
     token = trading.session_token
-    calls: dict[str, Callable[[], object]] = {
-        "login": trading.login,
-        "keep_alive": trading.keep_alive,
-        "betting": trading.betting.list_event_types,
-    }
     sandbox.expire_all()
     sandbox.fault("keepAlive", "blocked", times=None)
     with pytest.raises(BetfairError) as caught:
@@ -100,19 +65,29 @@ def test_when_betfair_cannot_tell_nobody_logs_in(
     assert isinstance(caught.value, IdentityUnavailable)
     assert trading.session_token == token
     assert "certlogin" not in sandbox.counts()
+    sandbox.clear_faults()
+    sandbox.login_status("SUSPENDED")
+    with pytest.raises(BetfairError) as caught:
+        calls[call]()
+    error = caught.value
+    assert isinstance(error, LoginRefused)
+    assert (error.status, error.endpoint) == ("SUSPENDED", "certlogin")
+    assert error.not_before is not None
+    shown = everything_in(error)
+    for secret in (sandbox.password, sandbox.app_key, token or "none"):
+        assert secret not in shown
 
 
 def test_a_failed_write_keeps_its_cause(
     sandbox: Sandbox, bot: Callable[..., APIClient], tmp_path: Path
 ) -> None:
-    """The error says that the new session was ended, and below it lies the store's own."""
+    """The new session was ended, and below the error lies the store's own."""
     (tmp_path / "store").mkdir()
     sandbox.break_store(str(tmp_path / "store"))
     with pytest.raises(BetfairError) as caught:
         bot().login()
-    error = caught.value
-    assert isinstance(error, StoreWriteError)
-    assert isinstance(error.__cause__, StoreError)
+    assert isinstance(caught.value, StoreWriteError)
+    assert isinstance(caught.value.__cause__, StoreError)
     assert sandbox.sessions() == []
 
 
@@ -123,7 +98,7 @@ def test_a_logout_that_betfair_does_not_answer_is_told(
     trading = bot(end_session_on_logout=True)
     trading.login()
     sandbox.fault("logout", "blocked", times=None)
-    with pytest.raises(BetfairError, match="403") as caught:
+    with pytest.raises(BetfairError) as caught:
         trading.logout()
     assert isinstance(caught.value, IdentityUnavailable)
     assert [session.token for session in sandbox.sessions()] == [trading.session_token]
