@@ -3,11 +3,11 @@
     python3 dev.py long faults                     all stores, and Betfair
     python3 dev.py long faults seaweed betfair
 
-Stores: seaweed, moto, gcs, azure and
-obstore+seaweed, real servers on loopback behind a proxy; "betfair" is the sandbox with its own
-faults and local files. The requests of each way are recorded first; then the first is broken in
-each way, then the second, and so on; each break hits one request, or all from that one on. What
-must be so afterwards is in tests/faults/case.py and betfair.py. Ends with 1 when something was not.
+Stores: seaweed, moto, gcs, azure and obstore+seaweed, real servers on loopback behind a proxy;
+"betfair" is the sandbox with its own faults and local files. The requests of each way are recorded
+first; then the first is broken in each way, then the second, and so on; each break hits one
+request, or all from that one on. What must be so afterwards is in tests/faults/lane.py. Ends with 1
+when something was not.
 """
 
 from __future__ import annotations
@@ -16,47 +16,43 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 from chaos.plan import SERVERS
-from faults import betfair
-from faults.breaking import DIALECTS, ways
-from faults.matrix import Matrix
-from storage.places import BucketPlace
+from faults.lane import lanes_in, run
+from faults.paths import BETFAIRS, STORES
+from faults.ways import DIALECTS, at_betfair, at_store, lasting
 
-from betfair_session.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from faults.case import Case
-    from faults.result import Result
-
-HEAD = "| broken | requests | faults enumerated | survived | a token | a typed error | s |"
-
-
-def on_a_store(kind: str) -> Result[Case]:
-    """Break all that goes to a store."""
-    driver, plus, server = kind.rpartition("+")
-    with SERVERS[server]() as running, Sandbox() as sandbox:
-        place = BucketPlace(running.new_bucket(), driver + plus)
-        with closing(Matrix(sandbox, place)) as matrix:
-            return matrix.run(ways(kind))
+LANES = 12
+HEAD = "| broken | faults enumerated | survived | a token | a typed error | s |"
 
 
 def row(name: str) -> tuple[str, list[str]]:
     """Break all of one kind; return its line of a table with that head, and what was wrong."""
     began = time.monotonic()
-    found = betfair.run(betfair.kinds()) if name == "betfair" else on_a_store(name)
-    requests = sum(map(len, found.requests.values()))
-    tokens = found.ends["token"]
-    cells = [name, requests, len(found.cases), found.survived, tokens, len(found.cases) - tokens]
-    cells.append(round(time.monotonic() - began))
-    print(f"{name}: {dict(found.ends)}; slowest {max(each.seconds for each in found.cases):.1f} s")
-    return "| " + " | ".join(map(str, cells)) + " |", found.problems
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        driver, plus, server = name.rpartition("+")
+        bucket = None
+        if name != "betfair":
+            bucket = stack.enter_context(SERVERS[server]()).new_bucket()
+        ways = at_store(name) if bucket else at_betfair()
+        lanes = stack.enter_context(lanes_in(directory, bucket, driver + plus, LANES))
+        calls = run(lanes, STORES if bucket else BETFAIRS, [*ways, *lasting(ways)])
+    ends = Counter(call.end for call in calls)
+    survived = sum(not call.problems for call in calls)
+    took = round(time.monotonic() - began)
+    print(f"{name}: {dict(ends)}; slowest {max(call.seconds for call in calls):.1f} s")
+    cells = [name, len(calls), survived, ends["token"], len(calls) - ends["token"], took]
+    problems = [f"{name}, {call}: {problem}" for call in calls for problem in call.problems]
+    return "| " + " | ".join(map(str, cells)) + " |", problems
 
 
 def main() -> int:
@@ -72,7 +68,7 @@ def main() -> int:
     for name in chosen:
         line, wrong = row(name)
         rows.append(line)
-        problems += [f"{name}: {problem}" for problem in wrong]
+        problems += wrong
         print(line, *wrong, sep="\n", flush=True)
     print("\n".join([*rows, f"problems: {len(problems)}"]))
     return 1 if problems else 0

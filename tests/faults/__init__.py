@@ -1,1 +1,1 @@
-"""Every request of every way through get_session, broken in every way."""
+"""Every request of every way through get_session, broken in every way; long/faults runs all."""

@@ -1,141 +1,395 @@
-"""A proxy before a server, with a store that speaks through it: room for one case at a time."""
+"""Calls of get_session, one after the other, each with one request broken, and what must be so."""
 
 from __future__ import annotations
 
-import copy
 import threading
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from servers.process import poll
 from servers.proxy import Proxy
-from within import within
+from storage.calls import secrets_in
+from storage.places import BucketPlace, LocalPlace
 
-from betfair_session import LeaseSettings, SessionManager
-from betfair_session.storage import open_store
-from faults.paths import identity
-from faults.watched import CountingClient, WatchedStore
+from betfair_session import (
+    BetfairSessionError,
+    IdentityClient,
+    LeaseSettings,
+    PublishUncertain,
+    SessionManager,
+)
+from betfair_session.login import lock as locks
+from betfair_session.sandbox import Sandbox
+from faults.paths import Path, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path as Directory
 
     from servers.objects import Bucket
-    from storage.places import BucketPlace
+    from servers.script import Answer, Exchange, Fault, Rule
 
-    from betfair_session import Session
-    from betfair_session.events import Event
-    from betfair_session.sandbox import Sandbox
-    from faults.paths import Site
+    from betfair_session.secret import Secret
 
-SCALED = {"ttl": 14.0, "login_deadline": 6.0, "store_deadline": 2.0}
-"""The lease of a call that is disturbed."""
-
-CALM = {"ttl": 60.0, "login_deadline": 25.0, "store_deadline": 15.0}
-"""The lease of one that is not."""
+TIMEOUT = 12.0  # seconds for a call
+HANG = TIMEOUT + 45.0  # seconds after which it counts as hanging
+PATIENCE = 2.0  # seconds for one question to Betfair or the store
+_LEASE = LeaseSettings(ttl=12, login_deadline=PATIENCE, store_deadline=PATIENCE)
+_LANDING = 30.0  # seconds for what was held to arrive
+FROM_THEN_ON = 10**6
 
 
-class Bench:
-    """Betfair, and one bucket, for all cases of a store.
+class Way(NamedTuple):
+    """One way to break requests.
 
     Attributes:
-        sandbox: Betfair.
-        place: the bucket, past every proxy.
+        name: for people.
+        kind: what the proxy does, or the name of the sandbox's fault.
+        parameters: the sandbox's.
+        times: how many requests it hits.
+        doubtful: whether a write that met this may have landed, for all its sender knows.
+        late: whether what was held arrives only after others have healed everything.
     """
 
-    def __init__(self, sandbox: Sandbox, place: BucketPlace) -> None:
-        """Take both as they are."""
-        self.sandbox = sandbox
-        self.place = place
-        self._client = CountingClient(**identity(sandbox))
-        self._direct = open_store(place.url(), place.options)
+    name: str
+    kind: Fault | Answer | str
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    times: int = 1
+    doubtful: bool = False
+    late: bool = False
+
+
+class Client(IdentityClient):
+    """The real client; it counts its logins and keeps their tokens."""
+
+    def __init__(self, site: Site, path: Path) -> None:
+        """Make one for a call."""
+        sandbox = site.sandbox
+        super().__init__(
+            sandbox.app_key,
+            certificate=sandbox.certificate,
+            identity_url=sandbox.identity_url,
+            identity_cert_url=sandbox.identity_cert_url,
+            verify=sandbox.ca_bundle,
+            timeout=PATIENCE,
+        )
+        self._site, self._path = site, path
+        self.logins = 0
+        self.made: list[str] = []
+        self.stuck = 0  # could not be logged out
+
+    def _counted(self, login: Any, *given: Any, **settings: Any) -> Secret:  # noqa: ANN401
+        self.logins += 1
+        try:
+            token: Secret = login(*given, **settings)
+        finally:
+            if self._path.after_login and self.logins == 1:
+                self._path.after_login(self._site)
+        self.made.append(token.reveal())
+        return token
+
+    def certlogin(self, *given: Any, **settings: Any) -> Secret:  # noqa: ANN401
+        """Log in."""
+        return self._counted(super().certlogin, *given, **settings)
+
+    def login(self, *given: Any, **settings: Any) -> Secret:  # noqa: ANN401
+        """Log in without a certificate."""
+        return self._counted(super().login, *given, **settings)
+
+    def logout(self, *given: Any, **settings: Any) -> None:  # noqa: ANN401
+        """Log out."""
+        try:
+            super().logout(*given, **settings)
+        except BetfairSessionError:
+            self.stuck += 1
+            raise
+
+
+@dataclass(eq=False)
+class Call:
+    """One call whose n-th request is broken.
+
+    Attributes:
+        path: which way.
+        number: which request is broken, from 0.
+        way: how; None when nothing is.
+        requests: those that it made, to Betfair or to the store.
+        token: what it returned, or "".
+        error: what it raised, if anything.
+        events: the kinds of all that it told.
+        problems: what was wrong.
+        seconds: how long it took.
+        lost: how many sessions may live that nobody knows.
+    """
+
+    path: Path
+    number: int = 0
+    way: Way | None = None
+    requests: list[str] = field(default_factory=list)
+    token: str = field(default="", repr=False)
+    error: BaseException | None = None
+    events: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    lost: int = 0
+    doubt: bool = False
+    acted: bool = False
+    held: list[Exchange] = field(default_factory=list)
+    rule: Rule | None = None
+
+    def __str__(self) -> str:
+        way = self.way.name if self.way else "undisturbed"
+        return f"{self.path.name}, request {self.number}: {way}"
 
     @property
-    def bucket(self) -> Bucket:
-        """The bucket on its server."""
-        return self.place.bucket
+    def end(self) -> str:
+        """How it ended: with a token, or with which error."""
+        return type(self.error).__name__ if self.error else "token"
 
-    def client(self) -> CountingClient:
-        """Return a client with counts of its own; all share their connections."""
-        client = copy.copy(self._client)
-        client.forget()
-        return client
+    def check(self, fine: object, problem: str) -> None:
+        """Note a problem unless all is fine."""
+        if not fine:
+            self.problems.append(problem)
 
-    def session(
-        self,
-        site: Site,
-        client: CountingClient,
-        *,
-        through: WatchedStore | None = None,
-        on_event: Callable[[Event], object] | None = None,
-    ) -> Session:
-        """Open a handle, new but for its connections.
+    def meets(self, site: Site, exchange: Exchange) -> bool:
+        """Take in a request to the store; tell whether it is to be broken."""
+        names = exchange.path + exchange.body[:500].decode("latin-1")  # Google's are in the body
+        aim = "lock" if site.lock in names else "token" if site.key in names else "clock"
+        number = len(self.requests)
+        self.requests.append(f"{exchange.method} {aim}")
+        if self.path.after_looks and number >= 4 and not self.acted:
+            self.acted = True
+            self.path.after_looks(site)
+        if self.way is None or not self.number <= number < self.number + self.way.times:
+            return False
+        writes = exchange.method not in {"GET", "HEAD"}
+        self.doubt |= aim == "token" and writes and self.way.doubtful
+        if self.way.kind in ("hold", "hold-answer"):
+            self.held.append(exchange)
+        return True
 
-        Args:
-            site: where.
-            client: speaks to Betfair.
-            through: the store to use in place of the direct one; the lease is then scaled.
-            on_event: told of everything.
-        """
-        manager = SessionManager(
-            client,
-            site.username,
-            self.sandbox.password,
-            lease=LeaseSettings(**(SCALED if through else CALM)),  # type: ignore[arg-type] # whole numbers
-            interactive=True,  # to look at a certificate takes ten times as long as all the rest
-            verify_every=site.window,
-            share_verification=site.window is not None,
-            on_event=on_event,
-        )
-        session = manager.session(self.place.url(), site.key, self.place.options)
-        session._store = through or WatchedStore(self._direct)
-        return session
-
-    def close(self) -> None:
-        """Close what was opened."""
-        self._direct.close()
-        self._client.close()
+    def land(self) -> None:
+        """Let what was held arrive."""
+        if self.rule:
+            self.rule.release.set()
+        landed = any(all(each.status for each in self.held) for _ in poll(_LANDING))
+        self.check(landed, "what was held did not arrive")
 
 
 class Lane:
-    """Room for one case at a time.
+    """A sandbox and a store of its own, for one call at a time."""
 
-    Attributes:
-        proxy: before the bucket's server.
-        store: speaks through it.
-    """
+    def __init__(
+        self, directory: Directory, bucket: Bucket | None = None, driver: str = ""
+    ) -> None:
+        """Start it; without a bucket it is Betfair's requests that are broken.
 
-    def __init__(self, bench: Bench) -> None:
-        """Open both, and the store's connection."""
-        place = bench.place
+        Args:
+            directory: for tokens in files.
+            bucket: for tokens on a server; its requests are broken.
+            driver: what stands before the URL's scheme, as in "obstore+".
+        """
         with ExitStack() as stack:
-            self.proxy = stack.enter_context(Proxy(bench.bucket.server.port))
-            options = bench.bucket.server.options(self.proxy.endpoint)
-            self.store = stack.enter_context(open_store(place.url(), options))
-            self.store.get("nothing", deadline=within(60))
+            self.sandbox = stack.enter_context(Sandbox())
+            self.sandbox.configure(logins_per_minute=1e9)
+            self._proxy = None
+            if bucket is not None:
+                self._proxy = stack.enter_context(Proxy(bucket.server.port))
+                self._bucket_place = BucketPlace(bucket, driver)
+                self._options = bucket.server.options(self._proxy.endpoint)
             self._stack = stack.pop_all()
+        self._directory = directory
+        self._made: list[tuple[Call, Site]] = []
 
     def close(self) -> None:
-        """Close both."""
+        """Stop it."""
         self._stack.close()
 
+    def make(self, calls: list[Call]) -> list[Call]:
+        """Make calls, last those whose objects have to be old by then."""
+        calls = sorted(calls, key=lambda call: call.path.ripe)
+        sites = {id(call): self._site() for call in calls}
+        for call in calls:
+            if call.path.ripe:
+                call.path.prepare(sites[id(call)])
+        prepared = time.monotonic()
+        for call in calls:
+            site = sites[id(call)]
+            if call.path.ripe:
+                time.sleep(max(0.0, prepared + call.path.ripe - time.monotonic()))
+            else:
+                call.path.prepare(site)
+            self._make(call, site)
+        return calls
 
-class Lanes:
-    """A lane for each thread, opened when it first asks."""
+    def _site(self) -> Site:
+        number = sum(1 for _ in self._directory.iterdir())
+        (self._directory / f"{number:05}").mkdir(mode=0o700)
+        if self._proxy:
+            return Site(
+                self._bucket_place, self.sandbox, f"{self._directory.name}{number:05}/session.token"
+            )
+        place = LocalPlace(self._directory / f"{number:05}")
+        return Site(place, self.sandbox, "session.token")
 
-    def __init__(self, bench: Bench) -> None:
-        """Begin without any."""
-        self._bench = bench
-        self._mine = threading.local()
-        self._all: list[Lane] = []
+    def _make(self, call: Call, site: Site) -> None:
+        before = self._live() | {site.found}
+        self.sandbox.clear_journal()
+        self._break(call, site)
+        client = Client(site, call.path)
+        manager = self._manager(call, site, client)
+        place = site.place.url(), site.key, self._options if self._proxy else None
 
-    def mine(self) -> Lane:
-        """Return this thread's lane."""
-        lane: Lane | None = getattr(self._mine, "lane", None)
-        if lane is None:
-            lane = self._mine.lane = Lane(self._bench)
-            self._all.append(lane)
-        return lane
+        def work() -> None:
+            with client, manager:
+                try:
+                    call.token = manager.get_session(*place, timeout=TIMEOUT)
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it is looked at
+                    call.error = error
 
-    def close(self) -> None:
-        """Close all."""
-        for lane in self._all:
-            lane.close()
+        began = time.monotonic()
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(HANG)
+        call.seconds = time.monotonic() - began
+        call.check(not thread.is_alive(), f"still at it after {HANG:g} s")
+        self._end(call, site)
+        self._look(call, site, client, before)
+        self._made.append((call, site))
+
+    def _break(self, call: Call, site: Site) -> None:
+        way = call.way
+        if self._proxy:
+            self._proxy.clear()
+            kind: Any = way.kind if way else "delay"
+            call.rule = self._proxy.fail(
+                lambda exchange: call.meets(site, exchange), kind, times=FROM_THEN_ON, seconds=0.3
+            )
+        elif way:
+            # The n-th request of all: faults skip by endpoint, and "*" is every endpoint.
+            self.sandbox.fault("*", str(way.kind), way.times, skip=call.number, **way.parameters)
+
+    def _end(self, call: Call, site: Site) -> None:
+        if self._proxy and call.rule:
+            self._proxy.forget(call.rule)
+            if call.path.after_looks and not call.acted:
+                call.path.after_looks(site)
+            if call.way and not call.way.late:
+                call.land()
+        else:
+            self.sandbox.clear_faults()
+            for _ in poll(20):  # until what is delayed has been carried out
+                journal = self.sandbox.journal()
+                if all(entry.outcome for entry in journal if entry.fault == "delay"):
+                    break
+            call.requests = [entry.endpoint for entry in journal]
+            self.sandbox.mend_store()
+        call.check(len(call.requests) > call.number, "the request was never made")
+
+    def _manager(self, call: Call, site: Site, client: Client) -> SessionManager:
+        return SessionManager(
+            client,
+            self.sandbox.username,
+            self.sandbox.password,
+            lease=_LEASE,
+            interactive=not call.path.certificate,
+            verify_every=site.window,
+            share_verification=site.window is not None,
+            on_event=lambda event: call.events.append(event.kind),
+        )
+
+    def _live(self) -> set[str]:
+        return {each.token for each in self.sandbox.sessions()}
+
+    def _look(self, call: Call, site: Site, client: Client, before: set[str]) -> None:
+        live, stored = self._live(), site.stored()
+        typed = isinstance(call.error, BetfairSessionError)
+        call.check(call.token or typed, f"neither token nor typed error: {call.error!r}")
+        call.check(not call.token or call.token in live, "returned a dead token")
+        call.check(not call.token or call.token == stored, "returned another than the stored one")
+        call.check(stored in ("", site.found) or stored in live, "the stored token is dead")
+        call.check(client.logins <= call.path.logins, f"{client.logins} logins")
+        rotates = call.way is not None and call.way.kind == "rotate"
+        wanted = site.foreign or (site.found if call.path.logins == 0 else "")
+        kept = stored == wanted or (rotates and stored in live)
+        call.check(not wanted or kept, "a live token was replaced")
+        # Of a login whose answer was lost, or of a logout; a write that nobody knows the end of
+        # leaves its session alive, and so does another's token in its place.
+        contested = call.path.after_login is not None and bool(site.foreign)
+        slow = call.seconds > PATIENCE and self._proxy is not None
+        uncertain = isinstance(call.error, PublishUncertain) or (contested and (call.doubt or slow))
+        call.lost = client.logins - len(client.made) + client.stuck + rotates + uncertain
+        leaked = live - before - {stored, site.foreign}
+        call.check(len(leaked) <= call.lost, f"{len(leaked)} sessions leaked: {call.error!r}")
+        if call.error:
+            given = [self.sandbox.password, *client.made, site.found, site.foreign]
+            shown = secrets_in(call.error, [secret for secret in given if secret])
+            call.check(not shown, f"a secret in the error: {shown}")
+
+    def heal(self) -> None:
+        """Make an undisturbed call for each, as a process that knows nothing."""
+        for call, site in self._made:
+            lock = locks.decode(site.place.get(site.lock) or b"{}")
+            if lock.state == locks.FAILED:
+                left = lock.not_before - time.time()
+                call.check(left < 16, f"no login for {left:.0f} s")
+                time.sleep(max(left, 0) + 1.2)  # HTTP's dates are whole seconds
+            before, live = site.stored(), self._live()
+            quiet = Call(Path("healing", call.path.prepare, ""))
+            client = Client(site, quiet.path)
+            with client, self._manager(quiet, site, client) as manager:
+                try:
+                    token = manager.get_session(site.place.url(), site.key, site.place.options)
+                except BetfairSessionError as error:
+                    call.check(fine=False, problem=f"not healed: {error!r}")
+                    continue
+            call.check(token == site.stored(), "healed with another than the stored token")
+            call.check(client.logins <= int(before not in live), f"{client.logins} logins to heal")
+            if call.way and call.way.late:
+                call.land()
+                call.check(site.stored() == token, "a late write replaced the healed token")
+            call.check(token in self._live(), "healed with a dead token")
+            prefix = site.key.removesuffix("session.token")
+            keys = site.place.keys()
+            files = {key for key in keys if key.startswith(prefix)}
+            call.check({site.key} <= files <= {site.key, site.lock}, f"left behind: {files}")
+
+
+def run(lanes: Sequence[Lane], paths: Iterable[Path], ways: Iterable[Way]) -> list[Call]:
+    """Break each request of each path in each way, heal all, and return the calls."""
+    rehearsed, ways = lanes[0].make([Call(path) for path in paths]), list(ways)
+    for call in rehearsed:
+        call.check(call.path.ends in [*call.events, call.end], f"it ended with {call.events}")
+    calls = [
+        Call(call.path, number, way)
+        for call in rehearsed
+        for number, request in enumerate(call.requests)
+        for way in ways
+        if way.kind != "rotate" or request == "keepAlive"
+    ]
+
+    def work(number: int) -> None:
+        lanes[number].make(calls[number :: len(lanes)])
+        lanes[number].heal()
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        list(pool.map(work, range(len(lanes))))
+    return [*rehearsed, *calls]
+
+
+@contextmanager
+def lanes_in(
+    directory: Directory, bucket: Bucket | None = None, driver: str = "", count: int = 4
+) -> Iterator[list[Lane]]:
+    """Start some lanes, each with a directory of its own."""
+    with ExitStack() as stack:
+        lanes = []
+        for number in range(count):
+            (directory / str(number)).mkdir(mode=0o700)
+            lane = Lane(directory / str(number), bucket, driver)
+            stack.callback(lane.close)
+            lanes.append(lane)
+        yield lanes

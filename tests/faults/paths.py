@@ -6,7 +6,9 @@ import secrets
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
+
+from storage.places import LocalPlace
 
 from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
@@ -19,18 +21,14 @@ if TYPE_CHECKING:
 
     from betfair_session.sandbox import Sandbox
 
-Aim: TypeAlias = Literal["token", "lock", "clock"]
-OTHER = "another process"
-
 
 @dataclass
 class Site:
     """Where one call is made.
 
     Attributes:
-        place: the store, past the proxy.
+        place: the store, past any proxy.
         sandbox: Betfair.
-        username: whose token it is.
         key: the token's name.
         found: the token that was there at the beginning, or "".
         foreign: the live token that another stored meanwhile, or "".
@@ -39,7 +37,6 @@ class Site:
 
     place: Place
     sandbox: Sandbox
-    username: str
     key: str
     found: str = ""
     foreign: str = ""
@@ -51,8 +48,8 @@ class Site:
         return self.key + ".login"
 
     def put_token(self, *, alive: bool) -> str:
-        """Store a token."""
-        token = self.sandbox.issue(self.username) if alive else _dead_token()
+        """Store a token that lives, or one that Betfair does not know."""
+        token = self.sandbox.issue() if alive else b64encode(secrets.token_bytes(32)).decode()
         self.place.put(self.key, token.encode())
         return token
 
@@ -61,7 +58,7 @@ class Site:
         lock = locks.Lock(
             state,
             nonce=secrets.token_hex(8),
-            owner=OTHER,
+            owner="another process",
             ttl=ttl,
             published=fingerprint(Secret(token)) if token else "",
         )
@@ -72,9 +69,62 @@ class Site:
         return (self.place.get(self.key) or b"").decode()
 
 
-def _dead_token() -> str:
-    """Make up a token that Betfair does not know."""
-    return b64encode(secrets.token_bytes(32)).decode()
+def live(site: Site) -> None:
+    """Begin with a live token."""
+    site.found = site.put_token(alive=True)
+
+
+def dead(site: Site) -> None:
+    """Begin with a dead one that a login of the fleet brought."""
+    site.found = site.put_token(alive=False)
+    site.put_lock(locks.DONE, token=site.found)
+
+
+def foreign_dead(site: Site) -> None:
+    """Begin with a dead one that something else stored."""
+    site.found = site.put_token(alive=False)
+    site.put_lock(locks.DONE, token="another")
+
+
+def abandoned(site: Site) -> None:
+    """Begin with a login that nobody goes on with."""
+    site.found = site.put_token(alive=False)
+    site.put_lock(locks.HELD, ttl=0.5)
+
+
+def under_way(site: Site) -> None:
+    """Begin while another process logs in for a dead token."""
+    site.found = site.put_token(alive=False)
+    site.put_lock(locks.HELD)
+
+
+def shared(site: Site) -> None:
+    """Begin with a live token that was verified just now."""
+    site.window = timedelta(minutes=10)
+    live(site)
+
+
+def shared_and_old(site: Site) -> None:
+    """Begin with a live one that was verified too long ago."""
+    site.window = timedelta(milliseconds=1)
+    live(site)
+
+
+def other_ends(site: Site) -> None:
+    """End the other process's login well."""
+    site.foreign = site.put_token(alive=True)
+    site.put_lock(locks.DONE, token=site.foreign)
+
+
+def foreign_token(site: Site) -> None:
+    """Let something that takes no part store a live token."""
+    site.foreign = site.put_token(alive=True)
+
+
+def full_store(site: Site) -> None:
+    """Let the store fail as soon as a login is answered."""
+    if isinstance(site.place, LocalPlace):
+        site.sandbox.break_store(str(site.place.directory))
 
 
 @dataclass(frozen=True)
@@ -84,132 +134,38 @@ class Path:
     Attributes:
         name: for people.
         prepare: makes what the call finds.
-        ends: the event with which it ends when nothing is broken.
+        ends: an event that it tells when nothing is broken, or the error that it raises.
         logins: how many it makes then.
-        meanwhile: what another process does, or None.
-        due: whether the time for that has come: told how many requests came before, the aim and
-            whether it is a write.
+        after_login: what happens as soon as Betfair has answered a login.
+        after_looks: what happens after some requests to the store.
         ripe: seconds that what was prepared has to be old.
-        waits: whether the call waits for the other process, which ends then in any case.
+        certificate: whether it logs in with one.
     """
 
     name: str
     prepare: Callable[[Site], None]
     ends: str
     logins: int = 0
-    meanwhile: Callable[[Site], None] | None = None
-    due: Callable[[int, Aim, bool], bool] = lambda _number, _aim, _writes: False
+    after_login: Callable[[Site], None] | None = None
+    after_looks: Callable[[Site], None] | None = None
     ripe: float = 0.0
-    waits: bool = False
-
-    @property
-    def contested(self) -> bool:
-        """Whether another's token is stored while the call has one of its own to store."""
-        return self.meanwhile is not None and not self.waits
+    certificate: bool = False
 
 
-def _nothing(site: Site) -> None:
-    del site
-
-
-def _live(site: Site) -> None:
-    site.found = site.put_token(alive=True)
-
-
-def _dead(site: Site) -> None:
-    site.found = site.put_token(alive=False)
-
-
-def _dead_after_a_login(site: Site) -> None:
-    _dead(site)
-    site.put_lock(locks.DONE, token=site.found)
-
-
-def _dead_after_a_foreign_one(site: Site) -> None:
-    _dead(site)
-    site.put_lock(locks.DONE, token=_dead_token())
-
-
-def _abandoned(site: Site) -> None:
-    _dead(site)
-    site.put_lock(locks.HELD, ttl=0.5)
-
-
-def _login_under_way(site: Site) -> None:
-    site.put_lock(locks.HELD)
-
-
-def _login_under_way_for_a_dead_one(site: Site) -> None:
-    _dead(site)
-    _login_under_way(site)
-
-
-def _other_ends(site: Site) -> None:
-    """The other process's login ends well."""
-    site.foreign = site.put_token(alive=True)
-    site.put_lock(locks.DONE, token=site.foreign)
-
-
-def _foreign_token(site: Site) -> None:
-    """Something that takes no part stores a live token."""
-    site.foreign = site.put_token(alive=True)
-
-
-def _foreign_dead_token(site: Site) -> None:
-    """Something that takes no part stores a dead token."""
-    site.put_token(alive=False)
-
-
-def _shared(site: Site) -> None:
-    site.window = timedelta(minutes=10)
-    _live(site)
-
-
-def _shared_and_old(site: Site) -> None:
-    site.window = timedelta(milliseconds=1)
-    _live(site)
-
-
-def _shared_and_dead(site: Site) -> None:
-    site.window = timedelta(milliseconds=1)
-    _dead_after_a_login(site)
-
-
-def _at(position: int) -> Callable[[int, Aim, bool], bool]:
-    return lambda number, _aim, _writes: number >= position
-
-
-def _publication(number: int, aim: Aim, writes: bool) -> bool:  # noqa: FBT001 - one of three facts
-    del number
-    return aim == "token" and writes
-
-
-PATHS = [
-    Path("first login", _nothing, "logged in", 1),
-    Path("resume", _live, "resumed"),
-    Path("dead token", _dead, "logged in", 1),
-    Path("dead token after a login", _dead_after_a_login, "logged in", 1),
-    Path("foreign dead token", _dead_after_a_foreign_one, "logged in", 1, ripe=6.0),
-    Path("abandoned login", _abandoned, "logged in", 1, ripe=4.0),
-    Path("wait", _login_under_way, "adopted", 0, _other_ends, _at(4), waits=True),
-    Path(
-        "wait, dead", _login_under_way_for_a_dead_one, "adopted", 0, _other_ends, _at(4), waits=True
-    ),
-    Path("conflict", _dead_after_a_login, "resumed", 1, _foreign_token, _publication),
-    Path("conflict, dead", _nothing, "logged in", 2, _foreign_dead_token, _publication),
-    Path("shared, old", _shared_and_old, "resumed", ripe=2.0),
-    Path("shared, verified", _shared, "trusted"),
-    Path("shared, dead", _shared_and_dead, "logged in", 1),
+FIRST = Path("first login", lambda _site: None, "logged in", 1)
+RESUME = Path("resume", live, "resumed")
+DEAD = Path("dead token", dead, "logged in", 1)
+CONFLICT = Path("conflict", dead, "resumed", 1, after_login=foreign_token)
+OLD = Path("resume, shared", shared_and_old, "resumed", ripe=2.0)
+BETFAIRS = [
+    Path("certificate login", lambda _site: None, "logged in", 1, certificate=True),
+    *(FIRST, RESUME, OLD, DEAD, CONFLICT),
+    Path("the store fails", full_store, "StoreWriteError", 1),
 ]
-
-
-def identity(sandbox: Sandbox) -> dict[str, Any]:
-    """Return what an IdentityClient needs."""
-    return {
-        "app_key": sandbox.app_key,
-        "certificate": sandbox.certificate,
-        "identity_url": sandbox.identity_url,
-        "identity_cert_url": sandbox.identity_cert_url,
-        "verify": sandbox.ca_bundle,
-        "timeout": 30,
-    }
+STORES = [
+    *(FIRST, RESUME, OLD, DEAD, CONFLICT),
+    Path("foreign dead token", foreign_dead, "logged in", 1, ripe=6.0),
+    Path("abandoned login", abandoned, "logged in", 1, ripe=4.0),
+    Path("wait", under_way, "adopted", after_looks=other_ends),
+    Path("trusted", shared, "trusted"),
+]
