@@ -139,7 +139,7 @@ def test_a_refusal_and_its_end(manager: SessionManager, sandbox: Sandbox, tmp_pa
     assert (login.lock.status, login.lock.refusals) == ("INVALID_USERNAME_OR_PASSWORD", 1)
     assert refused.value.not_before is not None
     assert login.until == pytest.approx(refused.value.not_before.timestamp(), abs=1)
-    put_lock(tmp_path, login.lock.but(boot=""), age=BAN)
+    put_lock(tmp_path, login.lock._replace(boot=""), age=BAN)
     assert look(tmp_path).login.state == "free"
     manager.unlock(tmp_path, KEY)
     assert look(tmp_path).login.state == "free"

@@ -6,7 +6,7 @@ compared. Times are seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -14,12 +14,15 @@ from betfair_session.exceptions import (
     LoginRefused,
     StoreError,
 )
+from betfair_session.process.clocks import passed
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
-from .lock import FRESH, Lock
+from .lock import Lock
 
 if TYPE_CHECKING:
+    from betfair_session.process.clocks import Clock, Times
+
     from .errors import Errors
     from .memory import Memory
     from .settings import LeaseSettings
@@ -43,22 +46,6 @@ PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "c
 """The reasons of store errors that may pass by themselves."""
 
 
-class Clock(Protocol):
-    """Time and randomness.
-
-    `mono` is the clock of deadlines and waits; `steady` never steps, and may stand still only where
-    `wall`, the machine's, does not; `server` is the store's as well as it is known (all seconds).
-    `jitter` is random from 0 to 1, `nonce` a random name.
-    """
-
-    def mono(self) -> float: ...  # noqa: D102
-    def steady(self) -> float: ...  # noqa: D102
-    def wall(self) -> float: ...  # noqa: D102
-    def server(self) -> float: ...  # noqa: D102
-    def jitter(self) -> float: ...  # noqa: D102
-    def nonce(self) -> str: ...  # noqa: D102
-
-
 class Call:
     """One call's knowledge."""
 
@@ -78,7 +65,7 @@ class Call:
 
         Args:
             settings: the shared login's times.
-            clock: time and randomness.
+            clock: time and randomness; `mono` is the clock of deadlines and waits.
             errors: makes the errors that this raises.
             memory: what this process remembers of earlier calls; changed by the call.
             owner: this process's name for people.
@@ -95,9 +82,9 @@ class Call:
 
     def _begin(self) -> None:
         self.nonce = self.clock.nonce()
-        self.started: tuple[float, float] | None = None  # of the first attempt under this nonce
-        self.asked = (0.0, 0.0)  # when Betfair was asked last
-        self.looked = (0.0, 0.0)  # when the lock was read last
+        self.started: Times | None = None  # of the first attempt under this nonce
+        self.asked: Times = (0.0, 0.0)  # when Betfair was asked last
+        self.looked: Times = (0.0, 0.0)  # when the lock was read last
         self.token: do.Token = None
         self.version: str | None = None
         self.fingerprint = ""
@@ -147,53 +134,50 @@ class Call:
 
     def _first_login(self) -> bool:
         """Tell whether most likely nobody has logged in yet: it saves a look at the lock."""
-        return self.version is None and self.lock is None and not (self.polls or self.memory.owed)
+        if self.version is not None or self.lock or self.polls or self.memory.owed:
+            return False
+        # With too little time for a login, the lock may tell who is making one.
+        return self._login_seconds() > 0 or not self._left()
 
     def _lock_just_read(self) -> bool:
+        """Tell whether the token was read right after the lock, because of what that said."""
         return self.lock is not None and self.reread == self.lock_version
-
-    def _vouched_for(self) -> bool:
-        """Tell whether the lock says that another stored this very token a moment ago."""
-        lock = self.lock
-        return bool(
-            self.polls
-            and self.shared
-            and lock
-            and lock.state == locks.DONE
-            and lock.published == self.fingerprint != ""
-            and locks.younger(self.lock_age, FRESH)
-        )
 
     def _my_lock(self) -> Lock:
         """Return the lock that was read, with my name in it."""
-        now, most = self.clock.server(), self.settings.logins_per_minute
-        before = self.lock or Lock(locks.DONE)
+        before, now = self.lock or Lock(locks.DONE), self.clock.server()
         gone = before.state == locks.HELD and self.shared  # its token may land yet
-        return before.but(
+        return before._replace(
             state=locks.HELD,
             nonce=self.nonce,
             owner=self.owner,
             ttl=self.settings.ttl,
             since=now,
-            logins=(*before.recent(now), now)[-most:],  # counted first: no crash can hide it
+            # counted first: no crash can hide it
+            logins=(*before.recent(now), now)[-self.settings.logins_per_minute :],
             published="",  # or a lock given back without a login would vouch for an old token
             login_class="store" if gone else before.login_class,
         )
 
     def _login_seconds(self) -> float:
-        """Return the seconds that a login may take now; 0 when the lease leaves none.
+        """Return the seconds of the caller's time that a login may take; 0 for too few."""
+        most = self.settings.login_deadline
+        seconds = min(most, self._left() * 0.75)  # the rest is for storing its token
+        return seconds if seconds >= min(most, SHORTEST_LOGIN) else 0.0
 
-        Raises:
-            LoginTimeout: the caller's time leaves none.
-        """
-        settings = self.settings
-        used = self._elapsed(self.started or (0.0, 0.0))
-        if used + settings.login_deadline + settings.store_deadline > settings.ttl:
-            return 0.0
-        seconds = min(settings.login_deadline, self._left() * 0.75)  # the rest is for storing it
-        if seconds < min(settings.login_deadline, SHORTEST_LOGIN):
-            raise self.errors.timeout(None)
-        return seconds
+    def _lease_leaves_time(self) -> bool:
+        """Tell whether the lock's time to live leaves room for a login and its write."""
+        settings, started = self.settings, self.started or (0.0, 0.0)
+        needed = settings.login_deadline + settings.store_deadline
+        return self._elapsed(started) + needed <= settings.ttl
+
+    def _note_unread(self, error: StoreError, most: int) -> None:
+        """Count a failure to read; raise it when another try is hopeless."""
+        late = self.clock.mono() >= self.deadline
+        if error.reason not in PASSING or self.tries >= most or late:
+            raise error
+        self.trouble = error
+        self.tries += 1
 
     def _take_is_over(self, error: StoreError) -> bool:
         """Count a failure to take the lock; tell whether another try is hopeless."""
@@ -206,44 +190,37 @@ class Call:
 
     def _too_late(self) -> BetfairSessionError:
         """Return the error of a call whose time ended before it had the lock."""
-        waited = self.takes == 0 or isinstance(self.trouble, VersionConflict)
-        timeout = self.errors.timeout(self.lock)
-        return timeout if waited or self.trouble is None else self.trouble
+        if self.takes == 0 or self.trouble is None or isinstance(self.trouble, VersionConflict):
+            return self.errors.timeout(self.lock)
+        return self.trouble
 
     def _held(self) -> Lock:
         """Return the lock as this call has taken it."""
         assert self.lock is not None
         return self.lock
 
-    def _failed(self, wait: float, login_class: str, status: str = "", refusals: int = -1) -> Lock:
+    def _failed(self, wait: float, login_class: str, status: str = "", refusals: int = 0) -> Lock:
         """Return the lock after a login that failed, with the time of the next."""
-        now, held = self.clock.server(), self._held()
-        return held.but(
-            state=locks.FAILED,
-            status=status,
-            login_class=login_class,
-            refusals=held.refusals if refusals < 0 else refusals,
-            since=now,
-            not_before=now + wait,
-        )
+        return self._held().failed(self.clock.server(), wait, login_class, status, refusals)
 
-    def _now(self) -> tuple[float, float]:
-        return self.clock.steady(), self.clock.wall()
-
-    def _elapsed(self, since: tuple[float, float]) -> float:
+    def _elapsed(self, since: Times) -> float:
         """Return the seconds since then, by the clock that went further: one may stand still."""
-        return max(self.clock.steady() - since[0], self.clock.wall() - since[1])
+        return passed(since, self.clock.now())
+
+    def _wall_in(self, seconds: float) -> float:
+        """Return the machine's time in some seconds, by which a caller will wait."""
+        return self.clock.now()[1] + seconds
 
     def _just_asked(self) -> bool:
         """Tell whether a write now would not make an old verification look new."""
         return self._elapsed(self.asked) <= self.settings.login_deadline
 
-    def _patience(self) -> float:
-        """Return the seconds for giving the lock back: a caller with a token waits less."""
-        store = self.settings.store_deadline
-        return self.settings.ttl - store if self.mine.state == locks.FAILED else store
-
-    def _no_time_to_give_back(self, patience: float) -> bool:
+    def _no_time_to_give_back(self, at_once: bool) -> bool:  # noqa: FBT001 - the policy's own
+        """Tell whether the lock is left as it is: a caller with a token waits less for that."""
+        settings = self.settings
+        patience = 0.0 if at_once else settings.store_deadline
+        if self.mine.state == locks.FAILED and not at_once:
+            patience = settings.ttl - settings.store_deadline
         late = self.clock.mono() >= self.deadline or self._elapsed(self.memory.since) >= patience
         return late and self.tries >= GIVES
 
@@ -253,19 +230,25 @@ class Call:
 
     def _owes_this_lock(self) -> bool:
         """Tell whether the lock is held by an earlier call of this process, which has ended."""
-        return bool(self.memory.owed and self._owned_by(self.memory.owed.nonce))
+        owed = self.memory.owed
+        mine = self.started and owed and owed.nonce == self.nonce  # this call's own, perhaps
+        return bool(owed and not mine and self._owned_by(owed.nonce))
+
+    def _owe(self, lock: Lock) -> None:
+        """Have this process remember what a lock should say that it may leave behind."""
+        self.memory.owed, self.memory.since = lock, self.clock.now()
 
     def _owed_lock(self) -> Lock:
         """Return what this process owes, with its times told from now."""
         owed, now = self.memory.owed or locks.JUNK, self.clock.server()
         left = max(owed.not_before - owed.since - self._owed_for(), 0.0)
         ends = now + left if owed.state == locks.FAILED else 0.0
-        return owed.but(since=now, not_before=ends, published="")  # that was not just now
+        return owed._replace(since=now, not_before=ends, published="")  # that was not just now
 
     def _owed_for(self) -> float:
         """Return how long ago that call ended, by the clock that went less far: a step is none."""
-        steady, wall = self.memory.since
-        return max(min(self.clock.steady() - steady, self.clock.wall() - wall), 0.0)
+        (steady_then, wall_then), (steady, wall) = self.memory.since, self.clock.now()
+        return max(min(steady - steady_then, wall - wall_then), 0.0)
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
         """Return what the lock that was read allows.
@@ -290,10 +273,6 @@ class Call:
             if lock.published and locks.younger(self.lock_age, SETTLING):
                 return "wait"
         self._respect(lock)
-        recent = lock.recent(self.clock.server())
-        self.young = (
-            bool(recent) and self.dead is not None and lock.published == self.fingerprint != ""
-        )
         return "take"
 
     def _respect(self, lock: Lock) -> None:
@@ -301,22 +280,24 @@ class Call:
         now = self.clock.server()
         left = lock.refused_for(now, self.lock_age)
         if left:
-            raise self.errors.remembered(lock, self.clock.wall() + left)
+            raise self.errors.remembered(lock, self._wall_in(left))
         self._respect_memory()
         recent, most = lock.recent(now), self.settings.logins_per_minute
         if len(recent) >= most:
             left = recent[-most] + locks.BRAKE_WINDOW - now
-            raise self.errors.braked(lock, self.clock.wall() + left)
+            raise self.errors.braked(lock, self._wall_in(left))
+        published = lock.published == self.fingerprint != ""
+        self.young = bool(recent) and published and self.dead is not None
 
     def _respect_memory(self) -> None:
         """Refuse a login that a refusal forbids which this process knows of and could not note."""
-        owed, lock, now = self.memory.owed, self.lock, self.clock.server()
+        owed, lock = self.memory.owed, self.lock
         if owed is None:
             return
-        left = owed.refused_for(now, self._owed_for())
+        left = owed.refused_for(self.clock.server(), self._owed_for())
         noted = lock is not None and (lock.nonce == owed.nonce or lock.since > owed.since)
         if left and not noted:
-            raise self.errors.remembered(owed, self.clock.wall() + left)
+            raise self.errors.remembered(owed, self._wall_in(left))
         self.memory.owed = None
 
     def _note_failure(self, error: Exception) -> None:
@@ -324,12 +305,11 @@ class Call:
         if isinstance(error, LoginRefused):
             from betfair_session.betfair.login_status import wait_after
 
-            refusals = self._held().refusals + 1
-            wait = wait_after(error.login_class, refusals).total_seconds()
-            self.mine = self._failed(wait, error.login_class, error.status, refusals)
+            wait = wait_after(error.login_class, self._held().refusals + 1).total_seconds()
+            self.mine = self._failed(wait, error.login_class, error.status, refusals=1)
         elif isinstance(error, IdentityUnavailable) and error.sent:
             self.mine = self._failed(SHORT, "unknown")
         else:
             self.mine = self._held().untouched()  # it never left
             return
-        self.errors.forbid(error, self.clock.wall() + self.mine.not_before - self.mine.since)
+        self.errors.forbid(error, self._wall_in(self.mine.not_before - self.mine.since))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import (
     BetfairSessionError,
+    ConfigurationError,
     IdentityUnavailable,
     LoginBrake,
     LoginRefused,
@@ -20,24 +21,34 @@ from betfair_session.storage.contract import VersionConflict
 from .lock import HELD
 
 if TYPE_CHECKING:
+    from betfair_session.events import Kind
+
     from .lock import Lock
 
 
-class Errors:
-    """Makes the errors for one token in one place."""
+class Errors(NamedTuple):
+    """Makes the errors for one token in one place.
 
-    def __init__(self, store: str, key: str) -> None:
-        """Keep the store's URL for people and the token's name."""
-        self._store, self._key = store, key
-        self._place = f"{key!r} in {store}"
+    Attributes:
+        store: the store's URL for people.
+        key: the token's name.
+    """
+
+    store: str
+    key: str
+
+    @property
+    def place(self) -> str:
+        """The token's place for people."""
+        return f"{self.key!r} in {self.store}"
 
     def timeout(self, lock: Lock | None) -> LoginTimeout:
         """Make the error of a caller whose time is up; `lock` names who logs in, if anybody."""
         if lock is None or lock.state != HELD or not lock.owner:
-            return LoginTimeout(f"too little time was left to log in for the token {self._place}")
+            return LoginTimeout(f"too little time was left to log in for the token {self.place}")
         since = _time(lock.since)
         return LoginTimeout(
-            f"{lock.owner} has been logging in for the token {self._place} since "
+            f"{lock.owner} has been logging in for the token {self.place} since "
             f"{_clock(since)}, longer than this call may wait",
             owner=lock.owner,
             since=since,
@@ -50,8 +61,7 @@ class Errors:
         """
         then = _time(not_before)
         return LoginBrake(
-            f"the token {self._place} {_braked(lock)}. Another login is allowed from "
-            f"{_clock(then)}",
+            f"the token {self.place} {_braked(lock)}. Another login is allowed from {_clock(then)}",
             not_before=then,
         )
 
@@ -61,14 +71,14 @@ class Errors:
         until = f"no other is tried before {_clock(then)}"
         if not lock.status:
             error = IdentityUnavailable(
-                f"a login for the token {self._place} ended without an answer a moment ago; {until}"
+                f"a login for the token {self.place} ended without an answer a moment ago; {until}"
             )
             error.not_before = then
             return error
         from betfair_session.betfair.login_status import describe
 
         return LoginRefused(
-            f"Betfair refused the last login for the token {self._place}: {lock.status}; {until}. "
+            f"Betfair refused the last login for the token {self.place}: {lock.status}; {until}. "
             f"{describe(lock.status).hint}",
             status=lock.status,
             login_class=lock.login_class,
@@ -86,7 +96,7 @@ class Errors:
         return StoreWriteError(
             f"no login is made, since the store refuses each write of {error.key!r} as if another "
             f"had changed it meanwhile: {error}",
-            store=self._store,
+            store=self.store,
             key=error.key,
             reason="conflict",
         )
@@ -102,9 +112,9 @@ class Errors:
                 "expires"
             )
         unwritten = StoreWriteError(
-            f"a new session token could not be written to {self._place}, and {fate}. {error}",
-            store=self._store,
-            key=self._key,
+            f"a new session token could not be written to {self.place}, and {fate}. {error}",
+            store=self.store,
+            key=self.key,
             reason=error.reason if error else "other",
         )
         unwritten.logout_error = logout_error
@@ -114,15 +124,22 @@ class Errors:
     def uncertain(self, error: StoreError | None) -> PublishUncertain:
         """Make the error of a token that may have been stored, or may be yet."""
         uncertain = PublishUncertain(
-            f"a new session token was sent to {self._place}, and nobody knows whether it "
+            f"a new session token was sent to {self.place}, and nobody knows whether it "
             f"arrived, so its session was left alone; try again. {error}",
-            store=self._store,
-            key=self._key,
+            store=self.store,
+            key=self.key,
             reason=error.reason if error else "other",
             landed=True,
         )
         uncertain.__cause__ = error
         return uncertain
+
+
+def kind_of(error: BetfairSessionError) -> Kind:
+    """Return the kind of event that tells of a call's failure."""
+    if isinstance(error, LoginRefused | LoginBrake):
+        return "refused"
+    return "failed" if isinstance(error, ConfigurationError) else "cannot tell"
 
 
 def _braked(lock: Lock) -> str:

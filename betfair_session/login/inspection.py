@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from betfair_session.process.clocks import SYSTEM_CLOCK
+from betfair_session.process.clocks import Clock
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import fingerprint, is_blank, parse_token
 
@@ -141,8 +141,7 @@ def _judge(
     if locked is None:
         return Login("free", None, None, (), now)
     lock = locks.decode(locked.content)
-    boot = SYSTEM_CLOCK.boot() if store.on_this_machine else ""
-    age = lock.age_here(boot, SYSTEM_CLOCK.steady)
+    age = lock.age_here(Clock()) if store.on_this_machine else None
     if age is not None:
         now = lock.now + age
     elif locked.modified is not None and known is not None:

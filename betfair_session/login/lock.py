@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .settings import MAX_TTL, MOST_LOGINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from betfair_session.process.clocks import Clock
 
 VERSION = 1
 """The format's number; an object with another one is left alone until it expires."""
@@ -34,7 +34,9 @@ JUNK_TTL = 30.0
 
 _STATUS = re.compile(r"[A-Z0-9_]{0,64}", re.ASCII)
 
-HELD, DONE, FAILED = "held", "done", "failed"
+STATES = HELD, DONE, FAILED = "held", "done", "failed"
+_TEXTS = ("state", "nonce", "owner", "published", "status", "login_class", "boot")
+_NUMBERS = ("ttl", "since", "refusals", "not_before", "up", "now")
 
 
 class Lock(NamedTuple):
@@ -74,10 +76,6 @@ class Lock(NamedTuple):
     up: float = 0.0
     now: float = 0.0
 
-    def but(self, **changes: Any) -> Lock:  # noqa: ANN401 - any field's
-        """Return the same with some fields changed."""
-        return self._replace(**changes)
-
     def expired(self, age: float | None, *, watched: float) -> bool:
         """Tell whether a held lock has outlived its time to live.
 
@@ -88,16 +86,11 @@ class Lock(NamedTuple):
         limit = min(self.ttl, MAX_TTL) + MARGIN
         return watched >= limit or (age is not None and age >= limit)
 
-    def age_here(self, boot: str, steady: Callable[[], float]) -> float | None:
-        """Return how long ago this was written, if that was on this machine since its start.
-
-        Args:
-            boot: names this run of the machine, or "".
-            steady: returns how long the machine has been running, seconds.
-        """
-        if not boot or self.boot != boot:
+    def age_here(self, clock: Clock) -> float | None:
+        """Return how long ago this was written, if that was on this machine since its start."""
+        if not self.boot or self.boot != clock.boot():
             return None
-        passed = steady() - self.up
+        passed = clock.now()[0] - self.up
         return max(passed, 0.0) if passed > -MARGIN else None
 
     def recent(self, now: float) -> tuple[float, ...]:
@@ -123,13 +116,39 @@ class Lock(NamedTuple):
         # Without an age, a time far ahead is junk, and one a little ahead another's clock.
         return left if 0 < left <= 2 * BAN else 0.0
 
+    def vouches_for(self, fingerprint: str, age: float | None) -> bool:
+        """Tell whether this says that a login stored that very token a moment ago."""
+        known = self.state == DONE and self.published == fingerprint != ""
+        return known and younger(age, FRESH)
+
+    def failed(
+        self, now: float, wait: float, login_class: str, status: str = "", refusals: int = 0
+    ) -> Lock:
+        """Return the lock after a login that failed.
+
+        Args:
+            now: the store's time.
+            wait: seconds until another may be tried.
+            login_class: why, see `Lock`.
+            status: Betfair's code.
+            refusals: how many more logins than before Betfair has refused.
+        """
+        return self._replace(
+            state=FAILED,
+            status=status,
+            login_class=login_class,
+            refusals=self.refusals + refusals,
+            since=now,
+            not_before=now + wait,
+        )
+
     def untouched(self) -> Lock:
         """Return the lock of a holder that made no login."""
-        return self.but(state=DONE, logins=self.logins[:-1])
+        return self._replace(state=DONE, logins=self.logins[:-1])
 
     def finished(self, published: str) -> Lock:
         """Return the lock after a login; `published` is its token's fingerprint, or ""."""
-        return self.but(
+        return self._replace(
             state=DONE, published=published, refusals=0, status="", login_class="", not_before=0.0
         )
 
@@ -159,32 +178,45 @@ def decode(content: bytes) -> Lock:
 
     try:
         fields = json.loads(content)
-    except (ValueError, RecursionError):
+        if not isinstance(fields, dict) or fields.get("v") != VERSION:
+            return JUNK
+        fields = {"boot": "", "logins": None, **fields}
+        if not fields["boot"]:
+            fields |= {"up": 0.0, "now": 0.0}
+        if not isinstance(fields["logins"], list):
+            fields["logins"] = []
+        logins = fields["logins"][-MOST_LOGINS:]
+        numbers = [fields[name] for name in _NUMBERS]
+        texts = [fields[name] for name in _TEXTS]
+        # ASCII, so that what is read can be written again: other text would grow.
+        joined = "".join(texts)
+        sound = joined.isascii() and joined.isprintable() and fields["state"] in STATES
+        # Users see the status as Betfair's, and anyone who can write the store controls it.
+        sound = sound and _STATUS.fullmatch(fields["status"]) is not None
+        # Not bool, which is an int.
+        sound = sound and {*map(type, numbers), *map(type, logins)} <= {int, float}
+        if not (sound and all(map(math.isfinite, [*numbers, *logins]))):
+            return JUNK
+        ttl, since, refusals, not_before, up, now = map(float, numbers)
+        state, nonce, owner, published, status, login_class, boot = [text[:200] for text in texts]
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return JUNK
-    if not isinstance(fields, dict) or fields.get("v") != VERSION:
-        return JUNK
-    logins = fields.get("logins")
-    try:
-        boot = _text(fields.get("boot", ""))
-        lock = Lock(
-            state=_one_of(fields["state"], (HELD, DONE, FAILED)),
-            nonce=_text(fields["nonce"]),
-            owner=_text(fields["owner"]),
-            ttl=min(max(_number(fields["ttl"]), 0.0), MAX_TTL),
-            since=_number(fields["since"]),
-            logins=tuple(map(_number, logins[-MOST_LOGINS:])) if isinstance(logins, list) else (),
-            published=_text(fields["published"]),
-            refusals=max(int(_number(fields["refusals"])), 0),
-            status=_code(fields["status"]),
-            login_class=_text(fields["login_class"]),
-            not_before=_number(fields["not_before"]),
-            boot=boot,
-            up=_number(fields["up"]) if boot else 0.0,
-            now=_number(fields["now"]) if boot else 0.0,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return JUNK
-    return lock
+    return Lock(
+        state,
+        nonce,
+        owner,
+        min(max(ttl, 0.0), MAX_TTL),
+        since,
+        tuple(map(float, logins)),
+        published,
+        max(int(refusals), 0),
+        status,
+        login_class,
+        not_before,
+        boot,
+        up,
+        now,
+    )
 
 
 def cleared(content: bytes) -> bytes:
@@ -196,32 +228,4 @@ def cleared(content: bytes) -> bytes:
 def withdrawn(content: bytes) -> bytes | None:
     """Return a released lock's content that no longer says that a token was published."""
     lock = decode(content)
-    return encode(lock.but(published="")) if lock.state == DONE else None
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - it comes from outside
-    # ASCII, so that what is read can be written again: other text would grow.
-    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-        raise TypeError
-    return value[:200]
-
-
-def _code(value: Any) -> str:  # noqa: ANN401 - it comes from outside
-    # It is shown as Betfair's own word, which a writer of locks is not to put in its mouth.
-    if not _STATUS.fullmatch(value):
-        raise ValueError
-    return str(value)
-
-
-def _number(value: Any) -> float:  # noqa: ANN401 - it comes from outside
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    if not math.isfinite(value):
-        raise ValueError
-    return float(value)
-
-
-def _one_of(value: Any, words: tuple[str, ...]) -> str:  # noqa: ANN401 - it comes from outside
-    if value not in words:
-        raise ValueError
-    return str(value)
+    return encode(lock._replace(published="")) if lock.state == DONE else None

@@ -40,49 +40,23 @@ class SharedLogin(Call):
     def run(self) -> Steps[do.Done]:
         """Come to a live token, and tell how; raises a BetfairSessionError where there is none."""
         while True:
-            done = (yield from self._find()) or (yield from self._log_in())
-            if done:
-                return done
-            self._begin()  # another was faster, or this process was frozen
-
-    # --- steps 1 to 5: a live token, or the lock in hand -----------------------------------------
-
-    def _find(self) -> Steps[do.Done | None]:
-        """Return a live token, or None with the lock in hand."""
-        look_at_token = True
-        while True:
-            if look_at_token:
-                done = yield from self._live_token()
+            # Step 1. Read the token.
+            self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
+            if not self._useless():
+                done = yield from self._adopt()  # step 2
                 if done:
                     return done
-            allowed = yield from self._look_at_lock(after_token=look_at_token)
-            if allowed == "wait":
-                look_at_token = yield from self._wait()
-            elif allowed == "look again":
-                self.reread, look_at_token = self.lock_version, True
-            elif allowed == "mine" or (yield from self._take()):
-                return None
-            else:
-                look_at_token = False
-
-    def _live_token(self) -> Steps[do.Done | None]:
-        """Step 1. Read the token; return it unless it is missing or dead."""
-        yield from self._read_token()
-        if self._useless():
-            return None
-        return (yield from self._adopt())
+            if (yield from self._come_to_lock()):  # steps 3 to 5
+                done = yield from self._log_in()  # steps 6 to 10
+                if done:
+                    return done
+                self._begin()  # another was faster, or this process was frozen
 
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another just published it, or Betfair calls it alive."""
-        if self.polls and self.shared and not self._lock_just_read():
-            self.looked = self._now()
-            try:
-                self._see_lock((yield do.ReadLock()))
-            except StoreError:
-                self.looked = (0.0, 0.0)  # what was read before says little of now
-        if self._vouched_for():
+        if self.polls and self.shared and (yield from self._is_vouched_for()):
             return do.Done(self.token, "adopted", FRESH + self._elapsed(self.looked))
-        self.asked = self._now()
+        self.asked = self.clock.now()
         session = yield do.Ask(self.token)
         if session is None:
             self.dead = self.token
@@ -99,14 +73,44 @@ class SharedLogin(Call):
             self.trouble = error
         return do.Done(self.new, how, self._elapsed(self.asked))
 
+    def _is_vouched_for(self) -> Steps[bool]:
+        """Look, after a wait, whether the lock says that this very token was just published."""
+        if not self._lock_just_read():
+            self.looked = self.clock.now()
+            try:
+                self._see_lock((yield do.ReadLock()))
+            except StoreError:
+                self.looked = (0.0, 0.0)  # what was read before says little of now
+        lock = self.lock
+        return lock is not None and lock.vouches_for(self.fingerprint, self.lock_age)
+
+    # --- steps 3 to 5: the lock ------------------------------------------------------------------
+
+    def _come_to_lock(self) -> Steps[bool]:
+        """Return True with the lock in hand, False when the token is to be read again."""
+        after_token = True
+        while True:
+            allowed = yield from self._look_at_lock(after_token=after_token)
+            after_token = False
+            if allowed == "wait":
+                if (yield from self._wait()):
+                    return False
+            elif allowed == "look again":
+                self.reread = self.lock_version
+                return False
+            elif allowed == "mine" or (yield from self._take()):
+                return True
+
     def _look_at_lock(self, *, after_token: bool) -> Steps[str]:
         """Steps 3 and 4. Read the lock, unless that can be spared; return what it allows."""
-        if after_token and self.polls and not self._lock_just_read():
+        just_read = after_token and self._lock_just_read()
+        if after_token and self.polls and not just_read:
             return "wait"  # who waits looks at the two in turn
         if after_token and self._first_login():
             return "take"
-        if not (after_token and self._lock_just_read()):
-            yield from self._read_lock()
+        if not just_read:
+            self.looked = self.clock.now()
+            self._see_lock((yield from self._read(do.ReadLock())))
             if self._owes_this_lock():
                 return (yield from self._recall())
         return self._allowed()
@@ -121,18 +125,20 @@ class SharedLogin(Call):
         try:
             return self._allowed()
         except BetfairSessionError:
-            yield from self._give_back(0.0)
+            yield from self._give_back(at_once=True)
             raise
 
     def _take(self) -> Steps[bool]:
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
-        if not self._left():
+        if not self._login_seconds():
             raise self._too_late()
         self.mine = self._my_lock()
-        self.started = self.started or self._now()
+        self.started = self.started or self.clock.now()
         try:
             written = yield do.WriteLock(self.mine, self.lock_version, shared=self.shared)
         except StoreError as error:
+            if error.landed:  # if it cannot be read back, the next call recognises it
+                self._owe(self.mine.untouched())
             if self._take_is_over(error):
                 raise self.errors.unwritable(error) from error.__cause__
             if self.takes > 1 or self._gap():
@@ -155,16 +161,6 @@ class SharedLogin(Call):
             self.reread = None
         return bool(self.polls % 2)
 
-    def abandon(self) -> Steps[None]:
-        """Give the lock back after an interruption, unless `run` has done so."""
-        if self.started and not self._owned_by(self.nonce):  # the answer to it may be lost
-            with suppress(StoreError):
-                self._see_lock((yield do.ReadLock()))
-        if self.started and self._owned_by(self.nonce):
-            if self.mine.state == locks.HELD:
-                self.mine = self._held().untouched()
-            yield from self._give_back(0.0)
-
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
 
     def _log_in(self) -> Steps[do.Done | None]:
@@ -174,7 +170,7 @@ class SharedLogin(Call):
             yield from self._renew()
         except Exception as error:  # noqa: BLE001 - it is raised below
             self.ended = error
-        yield from self._give_back(self._patience())
+        yield from self._give_back()
         self.started = None
         ended, self.ended = self.ended, None
         if ended:
@@ -183,23 +179,27 @@ class SharedLogin(Call):
 
     def _renew(self) -> Steps[None]:
         """Log in if the token is still useless, can be written, and there is time."""
-        yield from self._read_token()  # step 6: another may have been faster
+        # Step 6. Read the token again: another may have been faster.
+        self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
         self.base = self.version
         if not self._useless():
             return
         if self.mine.login_class == "store" and not (yield from self._show_writable()):
             return
-        seconds = self._login_seconds()  # step 7: frozen since, the lock may be another's by now
-        if seconds:
-            self.asked = self._now()
-            self.mine = self._failed(SHORT, "unknown")  # unless there is an answer
-            try:
-                session = yield do.LogIn(seconds)  # step 8
-            except Exception as error:
-                self._note_failure(error)
-                raise
-            self.new, self.new_fingerprint = session
-            yield from self._publish()
+        if not self._lease_leaves_time():  # step 7: frozen since, it may be another's by now
+            return
+        seconds = self._login_seconds()
+        if not seconds:
+            raise self.errors.timeout(None)
+        self.asked = self.clock.now()
+        self.mine = self._failed(SHORT, "unknown")  # unless there is an answer
+        try:
+            session = yield do.LogIn(seconds)  # step 8
+        except Exception as error:
+            self._note_failure(error)
+            raise
+        self.new, self.new_fingerprint = session
+        yield from self._publish()
 
     def _show_writable(self) -> Steps[bool]:
         """Blank the useless token: it can be written, and an earlier login's late write cannot."""
@@ -213,13 +213,13 @@ class SharedLogin(Call):
                 self.base = written.version
                 return True
             if isinstance(self.failure, VersionConflict) or self.failure.landed:
-                yield from self._read_token()
+                self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
                 if self.version != self.base or not self._useless():
                     return False  # another wrote, or this was: begin anew
             if self.failure.reason not in PASSING or self.blanks == SENDS:
                 break
             yield self._pause(self.blanks, self._gap())
-        self.mine = self._failed(SHORT, "store").but(logins=self.mine.logins)  # none was made
+        self.mine = self._failed(SHORT, "store")._replace(logins=self.mine.logins)  # none was made
         raise self.errors.unwritable(self.failure)
 
     def _publish(self) -> Steps[None]:
@@ -252,7 +252,9 @@ class SharedLogin(Call):
     def _read_back(self) -> Steps[bool]:
         """Read the token after a publication without a good answer; return whether that worked."""
         with suppress(BetfairSessionError):
-            yield from self._read_token(READS if self.doubt else 0)
+            tries = READS if self.doubt else 0
+            read = yield from self._read(do.ReadToken(), tries)
+            self.token, self.version, self.fingerprint = read
             return True
         return False
 
@@ -264,9 +266,9 @@ class SharedLogin(Call):
         logout_error = yield do.LogOut(self.new)
         raise self.errors.unwritten(self.failure, logout_error)
 
-    def _give_back(self, patience: float) -> Steps[None]:
+    def _give_back(self, *, at_once: bool = False) -> Steps[None]:
         """Step 10. Write into the lock what came of it; what cannot be written is remembered."""
-        self.memory.owed, self.memory.since = self.mine, self._now()
+        self._owe(self.mine)
         self.tries = 0
         while True:
             self.tries += 1
@@ -281,7 +283,7 @@ class SharedLogin(Call):
                 return
             if isinstance(self.trouble, VersionConflict) and not (yield from self._still_mine()):
                 return
-            if self.trouble.reason not in PASSING or self._no_time_to_give_back(patience):
+            if self.trouble.reason not in PASSING or self._no_time_to_give_back(at_once):
                 return
             yield self._pause(self.tries, 1.0)  # Google takes one change of an object a second
 
@@ -296,24 +298,22 @@ class SharedLogin(Call):
             self.memory.owed = None  # an earlier try has landed
         return held  # if it was taken over, a refusal is remembered by this process alone
 
-    def _read_token(self, most: int = READS) -> Steps[None]:
-        read = yield from self._patiently(do.ReadToken(), most)
-        self.token, self.version, self.fingerprint = read
-
-    def _read_lock(self) -> Steps[None]:
-        self.looked = self._now()
-        self._see_lock((yield from self._patiently(do.ReadLock(), READS)))
-
-    def _patiently(self, effect: do.ReadToken | do.ReadLock, most: int) -> Steps[Any]:
+    def _read(self, effect: do.ReadToken | do.ReadLock, most: int = READS) -> Steps[Any]:
         """Read; a failure that may pass is tried again, `most` times."""
         self.tries = 0
         while True:
             try:
                 return (yield effect)
             except StoreError as error:
-                late = self.clock.mono() >= self.deadline
-                if error.reason not in PASSING or self.tries >= most or late:
-                    raise
-                self.trouble = error
-            self.tries += 1
+                self._note_unread(error, most)
             yield self._pause(self.tries)
+
+    def abandon(self) -> Steps[None]:
+        """Give the lock back after an interruption, unless `run` has done so."""
+        if self.started and not self._owned_by(self.nonce):  # the answer to it may be lost
+            with suppress(StoreError):
+                self._see_lock((yield do.ReadLock()))
+        if self.started and self._owned_by(self.nonce):
+            if self.mine.state == locks.HELD:
+                self.mine = self._held().untouched()
+            yield from self._give_back(at_once=True)

@@ -15,26 +15,24 @@ from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
-    LoginBrake,
-    LoginRefused,
     StoreUnavailable,
 )
-from betfair_session.process.clocks import Clock, call_clock, later, now
+from betfair_session.process.clocks import Clock, later, now
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import blank, fingerprint, is_blank, parse_token
 
 from . import effects as do, lock as locks
-from .errors import Errors
+from .errors import Errors, kind_of
 from .policy import SharedLogin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from betfair_session.events import Kind, Reporter
+    from betfair_session.events import Reporter
     from betfair_session.process.trust import Trust
-    from betfair_session.storage.contract import StoredObject, TokenStore
+    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
     from .account import Account
     from .lock import Lock
@@ -51,31 +49,6 @@ def owner_name() -> str:
     """Return this process's name for people: host and process number."""
     host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
     return f"{ascii(host)[1:-1]} process {os.getpid()}"
-
-
-class StoreClock:
-    """A clock that knows how the store's time relates to it."""
-
-    def __init__(self, clock: Clock) -> None:
-        """Begin without knowing."""
-        self.mono, self.wall, self.sleep = clock.mono, clock.wall, clock.sleep
-        self.steady, self.boot = clock.steady, clock.boot
-        self.jitter, self.nonce = clock.jitter, clock.nonce
-        self._offset: float | None = None
-        self.knows = False  # whether the store has told its time
-
-    def note(self, now: float | None) -> None:
-        """Take in the store's time, unless its driver hides it (None)."""
-        if now is not None:
-            self._offset, self.knows = now - self.steady(), True
-
-    def go_on_from(self, now: float) -> None:
-        """Go on with the time that the locks of one machine tell, whatever its clock was set to."""
-        self._offset, self.knows = now - self.steady(), False
-
-    def server(self) -> float:
-        """Return the store's time, seconds since the epoch; the machine's until it is known."""
-        return self.wall() if self._offset is None else self.steady() + self._offset
 
 
 class Runner:
@@ -114,7 +87,7 @@ class Runner:
         """
         self._account, self._store, self._key = account, store, key
         self._trust, self._reporter, self._seen = trust, reporter, seen
-        self._clock = StoreClock(clock or call_clock())
+        self._clock = clock or Clock()
         self._waited, self._waited_for = 0.0, ""
         self._stop: BaseException | None = None
         self.junk = self._warned = False
@@ -130,22 +103,13 @@ class Runner:
         )
 
     def find(self) -> Secret:
-        """Come to a live token.
-
-        Returns:
-            The token.
-
-        Raises:
-            BetfairSessionError: there is none to be had.
-        """
+        """Come to a live token, or raise a BetfairSessionError."""
         began = self._clock.mono()
         try:
             done = self._run()
         except BetfairSessionError as error:
-            self._reporter.tell(_kind(error), self._clock.mono() - began, str(error))
+            self._reporter.tell(kind_of(error), self._clock.mono() - began, str(error))
             raise
-        finally:
-            self._tell_waited()
         self._trust.verified(done.token, later(now(), -done.age))
         if done.how != "logged in":
             self._reporter.tell(done.how, self._clock.mono() - began)
@@ -160,6 +124,8 @@ class Runner:
             self.login.deadline = float("-inf")
             self._drive(self.login.abandon())
             raise
+        finally:
+            self._tell_waited()
         return done
 
     def _drive(self, steps: Steps[Any]) -> Any:  # noqa: ANN401 - what the steps return
@@ -177,7 +143,7 @@ class Runner:
                 break
             answer = error = None
             try:
-                answer = self.perform(effect)
+                answer = _DOINGS[type(effect)](self, effect)
             except BetfairSessionError as failed:
                 error = self._told(failed, effect)
             except BaseException as stop:  # noqa: BLE001 - it goes on when the lock is given back
@@ -192,10 +158,8 @@ class Runner:
         return done
 
     def _told(self, error: BetfairSessionError, effect: do.Effect) -> BetfairSessionError:
-        """Return an error as the policy is told it: with a session at stake, as the store's own.
-
-        A driver that is opened anew may fail as it would at the start, by its configuration.
-        """
+        """Return an error as the policy is told it: with a session at stake, as the store's own."""
+        # A driver that is opened anew may fail as it would at the start, by its configuration.
         write = isinstance(effect, do.WriteToken) or getattr(effect, "gives_back", False)
         if not (write and isinstance(error, ConfigurationError)):
             return error
@@ -237,32 +201,31 @@ class Runner:
         """Return how long ago a lock was written, by a clock that all its readers share."""
         clock = self._clock
         if self._store.on_this_machine:
-            passed = lock.age_here(clock.boot(), clock.steady)
+            passed = lock.age_here(clock)
             if passed is not None:
-                clock.go_on_from(lock.now + passed)
+                clock.learn(lock.now + passed, from_store=False)
                 return passed
         if not clock.knows:  # only now does the store's clock matter, and the driver hides it
-            clock.note(self._store.server_now(deadline=self._deadline()))
+            told = self._store.server_now(deadline=self._deadline())
+            if told is not None:
+                clock.learn(told)
         if stored.modified is None or not clock.knows:
             return None
         return clock.server() - stored.modified
 
     def _read(self, key: str) -> StoredObject | None:
         stored = self._store.get(key, deadline=self._deadline())
-        if stored is not None:
-            self._clock.note(stored.now)
+        if stored is not None and stored.now is not None:
+            self._clock.learn(stored.now)
         return stored
 
     def _write_lock(self, effect: do.WriteLock) -> do.Written:
-        key, lock = self._key + LOCK_SUFFIX, effect.lock
-        clock = self._clock
-        boot = clock.boot() if self._store.on_this_machine else ""  # never another writer's
-        lock = lock.but(boot=boot, up=clock.steady(), now=clock.server())
-        content = locks.encode(lock)
-        if not effect.shared:
-            return do.Written(self._store.put(key, content, ANY, deadline=self._deadline()))
-        version = self._write(key, content, effect.version)
-        return do.Written(version, honest=self._store.atomic)
+        lock, clock = effect.lock._replace(boot=""), self._clock  # it may be another writer's
+        if self._store.on_this_machine:
+            lock = lock._replace(boot=clock.boot(), up=clock.now()[0], now=clock.server())
+        version = effect.version if effect.shared else ANY
+        written = self._write(self._key + LOCK_SUFFIX, locks.encode(lock), version)
+        return do.Written(written, honest=self._store.atomic)
 
     def _write_token(self, effect: do.WriteToken) -> do.Written:
         if self.junk and not self._warned:
@@ -278,7 +241,7 @@ class Runner:
             self._reporter.tell("written", self._clock.mono() - began)
         return do.Written(version)
 
-    def _write(self, key: str, content: bytes, version: str | None) -> str:
+    def _write(self, key: str, content: bytes, version: Expect | None) -> str:
         expect = ABSENT if version is None else version
         return self._store.put(key, content, expect, deadline=self._deadline())
 
@@ -306,7 +269,6 @@ class Runner:
     # --- Betfair ---------------------------------------------------------------------------------
 
     def _ask(self, ask: do.Ask) -> do.Session | None:
-        self._tell_waited()
         alive, self.login.asked = self._account.keep_alive(ask.token, self.login.deadline)
         if alive is None:
             self._trust.forget(ask.token)
@@ -332,8 +294,8 @@ class Runner:
         except BetfairSessionError as error:
             self._warn(f"a new session was not stored, and could not be ended either: {error}")
             return error
-        detail = "the new session, which was not stored"
-        self._reporter.tell("logged out", self._clock.mono() - began, detail)
+        seconds = self._clock.mono() - began
+        self._reporter.tell("logged out", seconds, "the new session, which was not stored")
         return None
 
     def _warn(self, text: str) -> None:
@@ -352,9 +314,3 @@ _DOINGS: dict[type, Callable[[Runner, Any], Any]] = {
     do.LogIn: Runner._log_in,
     do.LogOut: Runner._log_out,
 }
-
-
-def _kind(error: BetfairSessionError) -> Kind:
-    if isinstance(error, LoginRefused | LoginBrake):
-        return "refused"
-    return "failed" if isinstance(error, ConfigurationError) else "cannot tell"

@@ -50,16 +50,18 @@ def later(moment: Times, seconds: float) -> Times:
     return moment[0] + seconds, moment[1] + seconds
 
 
-def passed(since: Times) -> float:
+def passed(since: Times, moment: Times | None = None) -> float:
     """Return the seconds since a moment, by the clock that counted more of them.
 
     Args:
         since: the moment.
+        moment: up to when; None for now.
 
     Returns:
         The seconds; too many when the wall clock was set ahead meanwhile.
     """
-    return max(clock - then for clock, then in zip(now(), since, strict=True))
+    steady_now, wall_now = moment or now()
+    return max(steady_now - since[0], wall_now - since[1])
 
 
 def reached(moment: Times) -> bool:
@@ -73,27 +75,43 @@ def earlier(one: Times, other: Times) -> Times:
 
 
 class Clock:
-    """The system's time and randomness, in one place, so that a test can bring its own."""
+    """Time and randomness of one call, in one place, so that a test can bring its own.
+
+    Where waits are shortened, it counts what they leave out as passed.
+
+    Attributes:
+        knows: whether the store has told its time.
+    """
+
+    knows = False
+    _offset: float | None = None  # of the store's time from the steady clock's, seconds
+    _left_out = 0.0  # of shortened waits, seconds
 
     def mono(self) -> float:
-        """Return the monotonic time, seconds."""
-        return time.monotonic()
+        """Return the monotonic time, by which deadlines are set; seconds."""
+        return time.monotonic() + self._left_out
 
-    def wall(self) -> float:
-        """Return the machine's time, seconds since the epoch."""
-        return wall()
+    def now(self) -> Times:
+        """Return this moment."""
+        return steady() + self._left_out, wall() + self._left_out
 
-    def steady(self) -> float:
-        """Return a time that never steps, and goes on in a suspended machine if it can; seconds."""
-        return steady()
+    def server(self) -> float:
+        """Return the store's time, seconds since the epoch; the machine's until it is known."""
+        steady_now, wall_now = self.now()
+        return wall_now if self._offset is None else steady_now + self._offset
+
+    def learn(self, server: float, *, from_store: bool = True) -> None:
+        """Take in the time that a store tells, or that the locks of one machine go by."""
+        self._offset, self.knows = server - self.now()[0], from_store
 
     def boot(self) -> str:
-        """Name this run of the machine, from its start, by which `steady` counts; "" if unknown."""
+        """Name this run of the machine, which `now` counts from its start; "" if unknown."""
         return _boot()
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
         pause(seconds)
+        self._left_out += seconds * (1 - _part)
 
     def jitter(self) -> float:
         """Return a random number from 0 to 1, another one in every forked process."""
@@ -102,29 +120,6 @@ class Clock:
     def nonce(self) -> str:
         """Return a random name, another one in every forked process."""
         return os.urandom(8).hex()
-
-
-SYSTEM_CLOCK = Clock()
-
-
-class _CallClock(Clock):
-    """The clock of one call whose waits are shortened: what they leave out has passed as well."""
-
-    def __init__(self) -> None:
-        self._left_out = 0.0  # seconds
-
-    def mono(self) -> float:
-        return super().mono() + self._left_out
-
-    def wall(self) -> float:
-        return super().wall() + self._left_out
-
-    def steady(self) -> float:
-        return super().steady() + self._left_out
-
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds)
-        self._left_out += seconds * (1 - _part)
 
 
 _part = 1.0  # of each wait that is waited
@@ -145,11 +140,6 @@ def shorten_waits(part: float = 0.03) -> None:
     """
     global _part  # noqa: PLW0603 - one switch for the process
     _part = part
-
-
-def call_clock() -> Clock:
-    """Return the clock by which one call of the shared login goes."""
-    return SYSTEM_CLOCK if _part == 1 else _CallClock()
 
 
 def pause(seconds: float) -> None:

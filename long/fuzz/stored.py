@@ -18,6 +18,7 @@ from betfair_session.login.errors import Errors
 from betfair_session.login.inspection import inspect, inspect_login
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
+from betfair_session.process.clocks import Clock
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ANY, MAX_READ
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -83,7 +84,7 @@ def _inspected(content: bytes) -> None:
         assert seen.login.state == found.state
 
 
-class _Clock:
+class _Clock(Clock):
     """Clocks that go on as the policy waits; the store's may be hours off."""
 
     def __init__(self, choices: Feed) -> None:
@@ -100,15 +101,13 @@ class _Clock:
         """See Clock."""
         return 1000.0 + self._passed
 
-    steady = mono
-
-    def wall(self) -> float:
+    def now(self) -> tuple[float, float]:
         """See Clock."""
-        return self._began + self._passed
+        return self.mono(), self._began + self._passed
 
     def server(self) -> float:
         """See Clock."""
-        return self.wall() + self._off
+        return self._began + self._passed + self._off
 
     def jitter(self) -> float:
         """See Clock."""

@@ -43,13 +43,9 @@ class VirtualClock(Clock):
         """See Clock."""
         return self.at - self.behind
 
-    def wall(self) -> float:
-        """See Clock."""
-        return self.at + self.skew
-
-    def steady(self) -> float:
-        """See Clock: on one machine, where locks note it, it goes on in a freeze."""
-        return self.at if self._on_one_machine else self.mono()
+    def now(self) -> tuple[float, float]:
+        """See Clock: on one machine, where locks note it, the steady clock goes on in a freeze."""
+        return self.at if self._on_one_machine else self.mono(), self.at + self.skew
 
     def boot(self) -> str:
         """See Clock."""

@@ -31,6 +31,7 @@ from betfair_session.login.errors import Errors
 from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
+from betfair_session.process.clocks import Clock
 
 from .violation import fail
 from .where import Position, phase, position
@@ -57,7 +58,7 @@ NOBODY = "n0"  # names an attempt that no lock was ever written for
 _ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
 
 
-class ModelClock:
+class ModelClock(Clock):
     """Clocks that say 0; the server's is off by `off`."""
 
     def __init__(self, off: float) -> None:
@@ -69,7 +70,9 @@ class ModelClock:
         """See Clock."""
         return 0.0
 
-    wall = steady = mono
+    def now(self) -> tuple[float, float]:
+        """See Clock."""
+        return 0.0, 0.0
 
     def server(self) -> float:
         """See Clock."""
@@ -197,7 +200,10 @@ class Replica:
 
     def forget(self) -> None:
         """Take back the name of an attempt that is written nowhere."""
-        self.login.nonce = NOBODY
+        login = self.login
+        if login.memory.owed and login.memory.owed.nonce == login.nonce:
+            login.memory.owed = None
+        login.nonce = NOBODY
 
 
 @dataclass(eq=False)
@@ -308,7 +314,7 @@ class View:
         """Blank what no process acts upon."""
         failed = lock.state == locks.FAILED
         last = -BRAKE_WINDOW - 2 * MARGIN if self.brake else float("inf")
-        return lock.but(
+        return lock._replace(
             owner="",
             since=lock.since if failed else 0.0,
             logins=tuple(time for time in lock.logins if time > last),
@@ -321,7 +327,7 @@ class View:
     def later_lock(self, lock: Lock, seconds: float) -> Lock:
         """Tell a lock's times from a later now."""
         return self.lock(
-            lock.but(
+            lock._replace(
                 since=lock.since - seconds,
                 logins=tuple(time - seconds for time in lock.logins),
                 not_before=lock.not_before - seconds,
@@ -364,7 +370,7 @@ class View:
             known_lock,
             login.lock_version,
             login.polls if login.polls < 2 else 2 + login.polls % 2,
-            login.tries if names & {"_patiently", "_give_back"} else 0,
+            login.tries if names & {"_read", "_give_back"} else 0,
             (min(login.takes, max(TAKES, CONFLICTS) + 1), login.tried)
             if now in LOOKING and login.takes
             else None,
@@ -374,7 +380,7 @@ class View:
             (login.base, new, login.new_fingerprint, login.sends, login.maybe, login.doubt),
             ended,
             self.lock(memory.owed) if memory.owed else None,
-            memory.since if memory.owed else None,
+            memory.since if _since_counts(memory.owed, names) else None,
             replica.clock.off,
             replica.known,
         )
@@ -420,6 +426,11 @@ class View:
         else:
             lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
         return lock, (lock, age, since, same)
+
+
+def _since_counts(owed: Lock | None, names: set[str]) -> bool:
+    """Tell whether anything depends on when a call ended that owes a lock."""
+    return owed is not None and (owed.state == locks.FAILED or "_give_back" in names)
 
 
 def _cut(times: tuple[float, float]) -> tuple[float, float]:

@@ -71,13 +71,17 @@ def test_two_ways_to_one_state_go_on_alike(plan: Rules, monkeypatch: pytest.Monk
 class RealClock(ModelClock):
     """Clocks that go on."""
 
-    now = 0.0
+    at = 0.0
 
     def mono(self) -> float:
         """See Clock."""
-        return self.now
+        return self.at
 
-    wall = steady = server = mono
+    server = mono
+
+    def now(self) -> tuple[float, float]:
+        """See Clock."""
+        return self.at, self.at
 
 
 class Answers:
@@ -147,7 +151,7 @@ class Answers:
 def _moved(lock: Lock, seconds: float) -> Lock:
     times = tuple(time + seconds for time in lock.logins)
     since, ends = lock.since + seconds, lock.not_before + seconds
-    return lock.but(since=since, not_before=ends, logins=times)
+    return lock._replace(since=since, not_before=ends, logins=times)
 
 
 def _made(answer: object) -> object:
@@ -178,15 +182,15 @@ def _walk_both(seed: int) -> None:
         if isinstance(moved.effect, m.Done | m.Failed):
             break
         passed = rng.choice((0.0, 0.0, 1.0, 16.0, 32.0))
-        clock.now += passed
+        clock.at += passed
         moved.later(view, passed, still=False)
         answer = answers.next(moved.effect, passed)
         moved.tell(_made(answer), 0.0, "n1")
         if isinstance(answer, m.LockRead) and answer.lock is not None:
-            answer = answer._replace(lock=_moved(answer.lock, clock.now))
+            answer = answer._replace(lock=_moved(answer.lock, clock.at))
         going.tell(_made(answer), None, "n1")
         effect = going.effect
         if isinstance(effect, do.WriteLock):
-            effect = effect._replace(lock=_moved(effect.lock, -clock.now))
+            effect = effect._replace(lock=_moved(effect.lock, -clock.at))
         assert view.effect(effect) == view.effect(moved.effect), seed
         assert going.where == moved.where, seed

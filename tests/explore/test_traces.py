@@ -14,11 +14,12 @@ from betfair_session.login.lock import BAN
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.login.settings import LeaseSettings
+from betfair_session.process.clocks import Clock
 
 E = TypeVar("E")
 
 
-class Walk:
+class Walk(Clock):
     """One process on the policy: tell it an event, look at what it asks for."""
 
     def __init__(self, nonce: str = "mine", *, clock: float = 1000.0) -> None:
@@ -34,7 +35,9 @@ class Walk:
         """See Clock."""
         return self._at
 
-    wall = steady = mono
+    def now(self) -> tuple[float, float]:
+        """See Clock."""
+        return self._at, self._at
 
     def server(self) -> float:
         """See Clock."""

@@ -24,7 +24,7 @@ _WORDS: tuple[
     ("_publish", {do.LogOut: "logout"}, "publish"),
     ("_renew", {do.LogIn: "login"}, "confirm"),
     ("_take", {}, "take"),
-    ("_read_lock", {}, "lock"),
+    ("_look_at_lock", {}, "lock"),
     ("_adopt", {do.Ask: "validate", do.WriteToken: "rotate"}, "vouch"),
     ("run", {}, "look"),
 )

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from betfair_session import IdentityClient
-from betfair_session.process.clocks import Clock, call_clock
+from betfair_session.process.clocks import Clock
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore
 
 if TYPE_CHECKING:
@@ -124,21 +124,17 @@ class FleetClock(Clock):
 
     def __init__(self, points: Points, offset: float, stands: str) -> None:
         """Be `offset` seconds off; `stands` is "mono", "wall" or ""."""
-        self._points, self._offset, self._stands = points, offset, stands
-        self._clock = call_clock()
-        self.sleep = self._clock.sleep  # type: ignore[method-assign] # it counts what it leaves out
+        self._points, self._wrong, self._stands = points, offset, stands
 
     def mono(self) -> float:
         """Return the monotonic time."""
-        return self._clock.mono() + (0 if self._stands == "mono" else self._points.frozen)
-
-    steady = mono
+        return super().mono() + (0 if self._stands == "mono" else self._points.frozen)
 
     def boot(self) -> str:
         """Return no name: locks in files are as old as their files."""
         return ""
 
-    def wall(self) -> float:
-        """Return the machine's time."""
+    def now(self) -> tuple[float, float]:
+        """Return this moment."""
         frozen = 0 if self._stands == "wall" else self._points.frozen
-        return self._clock.wall() + self._offset + frozen
+        return self.mono(), super().now()[1] + self._wrong + frozen

@@ -26,7 +26,7 @@ from within import within
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
 from betfair_session.login import runner as runner_module
-from betfair_session.process.clocks import SYSTEM_CLOCK, shorten_waits
+from betfair_session.process.clocks import Clock, shorten_waits
 from fleet.job import Job, Outcome
 from fleet.observed import FleetClock, ObservedClient, ObservedStore, Points
 
@@ -95,7 +95,7 @@ class Worker:
             not_before=str(getattr(failed, "not_before", None) or ""),
             ended=time.monotonic(),
             points=tuple(self.points.passed),
-            nonce=SYSTEM_CLOCK.nonce(),
+            nonce=Clock().nonce(),
         )
 
 

@@ -10,6 +10,7 @@ from betfair_session.login.errors import Errors
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.login.settings import LeaseSettings
+from betfair_session.process.clocks import Clock
 
 from . import messages as m
 
@@ -21,21 +22,21 @@ START = 1000.0
 """The store's clock when a script begins, seconds."""
 
 
-def held(**fields: object) -> locks.Lock:
+def held(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     """Return a lock that another holds since the start."""
     other = locks.Lock(locks.HELD, "other", "another", 30.0, START, (START,))
-    return other.but(**fields)
+    return other._replace(**fields)
 
 
-def done(**fields: object) -> locks.Lock:
+def done(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     """Return the lock of a login that another made at the start."""
-    return held(state=locks.DONE, published="fp-other").but(**fields)
+    return held(state=locks.DONE, published="fp-other")._replace(**fields)
 
 
-def failed(**fields: object) -> locks.Lock:
+def failed(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     """Return the lock of a login that was refused at the start, for a minute."""
     refused = {"status": "STATUS", "login_class": "credentials", "refusals": 1}
-    return held(state=locks.FAILED, not_before=START + 60, **refused).but(**fields)
+    return held(state=locks.FAILED, not_before=START + 60, **refused)._replace(**fields)
 
 
 def go_on(steps: Generator[Any, Any, m.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
@@ -81,12 +82,12 @@ class Play:
             event = None
 
 
-class Script:
+class Script(Clock):
     """A call with one hour of time, whose clocks agree and whose jitter is at its most.
 
     Attributes:
         play: the policy at work.
-        now: seconds since the start, by the monotonic clock.
+        at: seconds since the start, by the monotonic clock.
         at_most: the jitter.
         slow_wall: how far the wall clock is behind.
     """
@@ -100,7 +101,7 @@ class Script:
         memory: Memory | None = None,
     ) -> None:
         """Begin the call; it reads the token first."""
-        self.now = 0.0
+        self.at = 0.0
         self.at_most = 1.0
         self.slow_wall = 0.0
         self.memory = memory or Memory()
@@ -120,17 +121,15 @@ class Script:
 
     def mono(self) -> float:
         """See Clock."""
-        return self.now
+        return self.at
 
-    steady = mono
-
-    def wall(self) -> float:
+    def now(self) -> tuple[float, float]:
         """See Clock."""
-        return START + self.now - self.slow_wall
+        return self.at, START + self.at - self.slow_wall
 
     def server(self) -> float:
         """See Clock."""
-        return START + self.now
+        return START + self.at
 
     def jitter(self) -> float:
         """See Clock."""
@@ -160,7 +159,7 @@ class Script:
 
     def tell_at(self, seconds: float, event: object, *effects: object) -> None:
         """Tell something that happens some seconds after the start."""
-        self.now = seconds
+        self.at = seconds
         self.tell(event, *effects)
 
     def hold(self) -> locks.Lock:
@@ -178,7 +177,7 @@ class Script:
 
     def log_in_after(self, before: locks.Lock) -> locks.Lock:
         """Walk from junk in the token's place, and an earlier lock, to the login."""
-        lock = before.but(
+        lock = before._replace(
             state=locks.HELD, nonce="mine", owner="me", logins=(*before.logins, START)
         )
         self.tell(m.TokenRead(None, "V0"), m.ReadLock())
@@ -205,10 +204,10 @@ class Script:
         self.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
 
 
-def mine(**fields: object) -> locks.Lock:
+def mine(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     """Return the lock that a script's call takes at the start, where there was none."""
     lock = locks.Lock(locks.HELD, "mine", "me", 30.0, START, (START,))
-    return lock.but(**fields)
+    return lock._replace(**fields)
 
 
 def release(lock: locks.Lock, version: str = "L1", *, shared: bool = True) -> m.WriteLock:

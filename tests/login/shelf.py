@@ -100,13 +100,9 @@ class HandClock(Clock):
         """See Clock."""
         return self.at
 
-    def wall(self) -> float:
+    def now(self) -> tuple[float, float]:
         """See Clock."""
-        return self.at + 8900
-
-    def steady(self) -> float:
-        """See Clock."""
-        return self.at + 300
+        return self.at + 300, self.at + 8900
 
     def boot(self) -> str:
         """See Clock."""

@@ -117,7 +117,7 @@ def test_a_first_login_takes_the_lock_without_a_look_at_it() -> None:
     """Six effects, the last of which says who published what."""
     script = Script()
     lock = script.publish()
-    lock = lock.but(state=locks.DONE, published="fp-new")
+    lock = lock._replace(state=locks.DONE, published="fp-new")
     script.tell(m.Written("V1"), release(lock))
     script.tell(m.Written("L2"), m.Done("new", "logged in"))
 
@@ -126,9 +126,9 @@ def test_a_dead_token_is_replaced_in_the_version_that_was_read_last() -> None:
     """The lock's earlier failures are forgotten with the login."""
     script = Script()
     script.find_dead()
-    script.now = 100.0
+    script.at = 100.0
     before = failed(published="fp-dead")
-    lock = before.but(
+    lock = before._replace(
         state=locks.HELD,
         nonce="mine",
         owner="me",
@@ -165,7 +165,7 @@ def test_a_token_that_is_rejected_young_is_noticed(
     """One that a login of the last minute stored."""
     script = Script()
     script.find_dead()
-    script.now = age
+    script.at = age
     lock = done(published=published)
     if published != "fp-dead":
         script.tell(m.LockRead(lock, "L0", age), m.ReadToken())
@@ -173,7 +173,7 @@ def test_a_token_that_is_rejected_young_is_noticed(
     else:
         event = m.LockRead(lock, "L0", age)
     logins = (START, START + age) if age < 60 else (START + age,)
-    taken = lock.but(
+    taken = lock._replace(
         state=locks.HELD, nonce="mine", owner="me", since=START + age, logins=logins, published=""
     )
     script.tell(event, m.WriteLock(taken, "L0"))
@@ -254,7 +254,7 @@ def test_who_was_outbid_begins_anew_under_another_name() -> None:
     assert script.login.started is None
     script.tell(m.WOKE, m.ReadToken())
     script.tell(m.TokenRead(), m.Wait(0.375))
-    script.now = 40.0
+    script.at = 40.0
     script.tell(m.WOKE, m.ReadLock())
     lock = mine(nonce="nonce 2", since=START + 40, logins=(START, START + 40), **GONE)
     script.tell(m.LockRead(held(), "L0", 40.0), m.WriteLock(lock, "L0"))
@@ -267,7 +267,9 @@ def test_with_the_lock_in_hand_another_token_is_looked_at_first() -> None:
     """The login that was counted is taken back, and the call begins anew."""
     script = Script()
     lock = script.hold()
-    script.tell(m.TokenRead("theirs", "V9", "fp"), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(
+        m.TokenRead("theirs", "V9", "fp"), release(lock._replace(state=locks.DONE, logins=()))
+    )
     script.tell(m.Written("L2"), m.ReadToken())
     script.tell(m.TokenRead("theirs", "V9", "fp"), m.Ask("theirs"))
     script.tell(m.Session("theirs", "fp"), m.Done("theirs", "resumed"))
@@ -276,7 +278,7 @@ def test_with_the_lock_in_hand_another_token_is_looked_at_first() -> None:
 def test_a_second_look_that_fails_gives_the_lock_back() -> None:
     """At once if it fails for good, after two more tries otherwise."""
     script = Script()
-    lock = script.hold().but(state=locks.DONE, logins=())
+    lock = script.hold()._replace(state=locks.DONE, logins=())
     script.tell(BROKEN, release(lock))
     script.tell(m.Written("L2"), m.Failed("error", "broken"))
     script = Script()
@@ -297,7 +299,7 @@ def test_a_lock_too_old_for_a_login_is_given_back(behind: float) -> None:
     script = Script()
     script.slow_wall = behind
     script.hold()
-    script.tell_at(15.1, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+    script.tell_at(15.1, m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
     script.tell(m.Written("L2"), m.ReadToken())
 
 
@@ -306,11 +308,11 @@ def test_the_clock_that_ran_faster_counts() -> None:
     script = Script()
     lock = script.hold()
     script.slow_wall = -15.1
-    script.tell(m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
     script = Script()
     script.hold()
     script.slow_wall = 15.1
-    script.tell_at(15.1, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+    script.tell_at(15.1, m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
 
 
 def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
@@ -321,7 +323,7 @@ def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
         if seconds:
             script.tell_at(now, m.TokenRead(), m.LogIn(seconds))
         else:
-            script.tell_at(now, m.TokenRead(), release(lock.but(state=locks.DONE, logins=())))
+            script.tell_at(now, m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
             script.tell(m.Written("L2"), m.Failed("timeout"))
 
 
@@ -333,16 +335,16 @@ def test_a_refusal_is_written_down_for_all() -> None:
     for refusals, wait in [(0, 15.0), (1, 60.0), (2, 300.0), (3, 900.0), (9, 900.0)]:
         script = Script()
         script.find_dead()
-        script.now = 200.0
+        script.at = 200.0
         before = failed(refusals=refusals, published="fp-dead")
         now = START + 200
-        lock = before.but(state=locks.HELD, nonce="mine", owner="me", since=now, logins=(now,))
-        lock = lock.but(published="")
+        lock = before._replace(state=locks.HELD, nonce="mine", owner="me", since=now, logins=(now,))
+        lock = lock._replace(published="")
         script.tell(m.LockRead(before, "L0", 200.0), m.WriteLock(lock, "L0"))
         script.tell(m.Written("L1"), m.ReadToken())
         script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.LogIn(10.0))
-        script.now = 201.0
-        lock = lock.but(
+        script.at = 201.0
+        lock = lock._replace(
             state=locks.FAILED,
             status="OTHER",
             login_class="account",
@@ -358,7 +360,7 @@ def test_a_login_without_an_answer_keeps_all_from_another_for_a_moment() -> None
     """It may have made a session, and the next one may fail likewise."""
     script = Script()
     lock = script.log_in()
-    lock = lock.but(
+    lock = lock._replace(
         state=locks.FAILED, login_class="unknown", since=START + 3, not_before=START + 18
     )
     script.tell_at(3.0, m.Unclear("why"), release(lock))
@@ -369,12 +371,14 @@ def test_a_login_that_was_never_sent_is_none() -> None:
     """Such as one without a usable certificate. Earlier logins, and refusals, still count."""
     script = Script()
     lock = script.log_in()
-    script.tell(m.Unclear("why", sent=False), release(lock.but(state=locks.DONE, logins=())))
+    script.tell(m.Unclear("why", sent=False), release(lock._replace(state=locks.DONE, logins=())))
     script.tell(m.Written("L2"), m.Failed("error", "why"))
     script = Script()
     lock = script.log_in_after(failed(not_before=START))
     assert lock.logins == (START, START)
-    script.tell(m.Unclear("why", sent=False), release(lock.but(state=locks.DONE, logins=(START,))))
+    script.tell(
+        m.Unclear("why", sent=False), release(lock._replace(state=locks.DONE, logins=(START,)))
+    )
 
 
 def test_a_failure_without_a_status_forgets_that_of_an_earlier_one() -> None:
@@ -382,7 +386,9 @@ def test_a_failure_without_a_status_forgets_that_of_an_earlier_one() -> None:
     script = Script()
     lock = script.log_in_after(failed(not_before=START))
     assert lock.status == "STATUS"
-    lock = lock.but(state=locks.FAILED, status="", login_class="unknown", not_before=START + 15)
+    lock = lock._replace(
+        state=locks.FAILED, status="", login_class="unknown", not_before=START + 15
+    )
     script.tell(m.Unclear("why"), release(lock))
 
 
@@ -392,7 +398,7 @@ def test_a_failure_without_a_status_forgets_that_of_an_earlier_one() -> None:
 def unstored(lock: Lock, at: float = 0.0) -> Lock:
     """Return what the lock says when a new token was not stored."""
     now = START + at
-    return lock.but(state=locks.FAILED, login_class="store", since=now, not_before=now + 15)
+    return lock._replace(state=locks.FAILED, login_class="store", since=now, not_before=now + 15)
 
 
 def test_a_publication_without_a_good_answer_is_looked_at() -> None:
@@ -403,7 +409,7 @@ def test_a_publication_without_a_good_answer_is_looked_at() -> None:
         script.tell(answer, m.ReadToken())
         script.tell(
             m.TokenRead("new", "V1", "fp-new"),
-            release(lock.but(state=locks.DONE, published="fp-new")),
+            release(lock._replace(state=locks.DONE, published="fp-new")),
         )
         script.tell(m.Written("L2"), m.Done("new", "logged in"))
 
@@ -482,7 +488,7 @@ def test_another_token_in_the_place_is_made_way_for() -> None:
     lock = script.publish()
     script.tell(m.Conflict(), m.ReadToken())
     script.tell(m.TokenRead("theirs", "V9", "fp"), m.LogOut("new"))
-    script.tell(None, release(lock.but(state=locks.DONE)))
+    script.tell(None, release(lock._replace(state=locks.DONE)))
     script.tell(m.Written("L2"), m.ReadToken())
     script.tell(m.TokenRead("theirs", "V9", "fp"), m.Ask("theirs"))
 
@@ -492,7 +498,7 @@ def test_an_own_token_that_may_have_been_there_is_left_alive() -> None:
     script = Script()
     lock = script.publish()
     script.tell(BUSY, m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V9", "fp"), release(lock.but(state=locks.DONE)))
+    script.tell(m.TokenRead("theirs", "V9", "fp"), release(lock._replace(state=locks.DONE)))
     script.tell(m.Written("L2"), m.ReadToken())
 
 
@@ -515,7 +521,7 @@ def test_a_lock_that_cannot_be_given_back_at_once_is_given_back_later() -> None:
     """A second later and more: stores take one change of an object a second."""
     for trouble in (BUSY, THROTTLED):
         script = Script()
-        lock = script.publish().but(state=locks.DONE, published="fp-new")
+        lock = script.publish()._replace(state=locks.DONE, published="fp-new")
         script.tell(m.Written("V1"), release(lock))
         script.tell(trouble, m.Wait(1.25), release(lock))
         script.tell(trouble, m.Wait(1.5), release(lock))
@@ -536,11 +542,11 @@ def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused
         if not isinstance(script.play.asked, m.WriteLock | m.Wait):
             break
         if isinstance(script.play.asked, m.Wait):
-            script.now += script.play.asked.seconds
+            script.at += script.play.asked.seconds
             script.play.tell(m.WOKE)
         else:
             script.play.tell(BUSY)
-    assert 25.0 < script.now <= 30.0 if refused else 4.0 < script.now <= 8.0
+    assert 25.0 < script.at <= 30.0 if refused else 4.0 < script.at <= 8.0
     owed = script.memory.owed
     assert owed
     assert (owed.nonce, owed.state) == (lock.nonce, locks.FAILED if refused else locks.DONE)
@@ -554,7 +560,7 @@ def test_a_lock_that_is_not_mine_any_more_is_left_alone() -> None:
         (m.LockRead(), True),
     ]:
         script = Script()
-        lock = script.publish().but(state=locks.DONE, published="fp-new")
+        lock = script.publish()._replace(state=locks.DONE, published="fp-new")
         script.tell(m.Written("V1"), release(lock))
         script.tell(m.Conflict(), m.ReadLock())
         script.tell(read, m.Done("new", "logged in"))
@@ -573,14 +579,14 @@ def test_a_refusal_that_could_not_be_noted_is_remembered_by_the_process() -> Non
     ban = m.Refused("no", "BANNED", "ban")
     noted = mine(
         state=locks.FAILED, status="BANNED", login_class="ban", refusals=1, since=START
-    ).but(not_before=START + 1200)
+    )._replace(not_before=START + 1200)
     script.tell(ban, release(noted))
     script.tell(BROKEN, m.Failed("error", "no", not_before=START + 1200))
     for answer in (m.Written("L2"), BROKEN):
         again = Script(memory=script.memory)
-        again.now = 40.0
+        again.at = 40.0
         again.tell(m.TokenRead(), m.ReadLock())
-        later = noted.but(since=START + 40, not_before=START + 1200)
+        later = noted._replace(since=START + 40, not_before=START + 1200)
         script.memory.since = (0.0, 0.0)
         again.tell(m.LockRead(mine(), "L1", 40.0), release(later))
         again.tell(answer, m.Failed("refused", not_before=START + 1200))
@@ -602,7 +608,7 @@ def test_a_refusal_that_could_not_be_noted_is_remembered_by_the_process() -> Non
 def owing() -> Script:
     """A call that takes the lock which an earlier one of its process could not give back."""
     script = Script()
-    lock = script.publish().but(state=locks.DONE, published="fp-new")
+    lock = script.publish()._replace(state=locks.DONE, published="fp-new")
     script.tell(m.Written("V1"), release(lock))
     script.tell(BROKEN, m.Done("new", "logged in"))
     again = Script(memory=script.memory)
@@ -806,7 +812,7 @@ def test_a_lock_that_changes_is_watched_anew() -> None:
     script.tell_at(56.5 + 121.0, m.WOKE, m.ReadToken())
     script.tell(m.TokenRead(), m.Wait(1.5))
     script.tell(m.WOKE, m.ReadLock())
-    nonce, now = script.login.nonce, START + script.now
+    nonce, now = script.login.nonce, START + script.at
     lock = mine(nonce=nonce, since=now, logins=(now,), **GONE)
     script.tell(m.LockRead(held(ttl=500.0), "L2"), m.WriteLock(lock, "L2"))
 
@@ -979,7 +985,7 @@ def test_no_refusal_counts_for_longer_than_a_ban(
     script.tell(m.TokenRead(None, "V0"), m.ReadLock())
     lock = failed(not_before=START + not_before)
     if left is None:
-        mine_now = lock.but(state=locks.HELD, nonce="mine", owner="me", logins=(START, START))
+        mine_now = lock._replace(state=locks.HELD, nonce="mine", owner="me", logins=(START, START))
         script.tell(m.LockRead(lock, "L0", age), m.WriteLock(mine_now, "L0"))
     else:
         script.tell(m.LockRead(lock, "L0", age), m.Failed("refused", not_before=START + left))
@@ -995,7 +1001,9 @@ def test_the_brake_counts_the_logins_of_the_last_minute() -> None:
     script = Script()
     script.tell(m.TokenRead(None, "V0"), m.ReadLock())
     three = done(logins=logins[2:], published="")
-    mine_now = three.but(state=locks.HELD, nonce="mine", owner="me", logins=(*logins[2:], START))
+    mine_now = three._replace(
+        state=locks.HELD, nonce="mine", owner="me", logins=(*logins[2:], START)
+    )
     script.tell(m.LockRead(three, "L0", 1.0), m.WriteLock(mine_now, "L0"))
 
 
@@ -1004,7 +1012,7 @@ def test_logins_are_counted_by_the_minute() -> None:
     lock = done(logins=(START - 60, START - 59.9, START + 1, START + 1.1), published="")
     script = Script()
     script.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    mine_now = lock.but(
+    mine_now = lock._replace(
         state=locks.HELD, nonce="mine", owner="me", logins=(START - 59.9, START + 1, START)
     )
     script.tell(m.LockRead(lock, "L0", 1.0), m.WriteLock(mine_now, "L0"))
