@@ -1016,3 +1016,31 @@ def test_logins_are_counted_by_the_minute() -> None:
         state=locks.HELD, nonce="mine", owner="me", logins=(START - 59.9, START + 1, START)
     )
     script.tell(m.LockRead(lock, "L0", 1.0), m.WriteLock(mine_now, "L0"))
+
+
+# --- a call with little time, and an attempt whose fate is unknown -------------------------------
+
+
+def test_a_call_with_too_little_time_for_a_login_takes_no_lock_but_says_who_logs_in() -> None:
+    """So nobody has to wait for a lock that was taken in vain."""
+    script = Script(deadline=2.5)
+    script.tell(m.TokenRead(), m.ReadLock())
+    script.tell(m.LockRead(), m.Failed("timeout"))
+    script = Script(deadline=2.5)
+    script.tell(m.TokenRead(), m.ReadLock())
+    script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
+    script.tell_at(2.5, m.WOKE, m.ReadToken())
+    script.tell(m.TokenRead(), m.Failed("timeout", "another"))
+
+
+def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
+    """It takes that lock as its own at once, with the login not counted that was never made."""
+    script = Script()
+    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
+    script.tell(BUSY, m.ReadLock())
+    script.tell(BROKEN, m.Failed("error", "broken"))
+    again = Script(memory=script.memory)
+    again.tell_at(1.0, m.TokenRead(), m.ReadLock())
+    again.tell(
+        m.LockRead(mine(), "L1", 1.0), m.WriteLock(mine(since=START + 1, logins=(START + 1,)), "L1")
+    )
