@@ -22,6 +22,7 @@ ROOT = HERE.parent
 FLUMINE = ROOT / ".venv" / "flumine" / "bin" / "python"
 
 ARGUMENTS = {
+    "defects": [],
     "chaos": ["--store", "local", "--generations", "1000", "--keys", "16"],
     "endurance": ["--calls", "10000"],
     "explore": ["--states", "10000000", "--histories", "1000000"],
