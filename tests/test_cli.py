@@ -1,34 +1,32 @@
-"""The command line, run as a program against the sandbox."""
+"""The command line: what it prints, its exit codes, and that it shows no secret."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
+import stat
 import time
-from contextlib import suppress
 from datetime import datetime
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from programs import CLI, SECONDS, cli, run, scrubbed
+from command_line import KEY, CommandLine, Terminal
+from programs import run as run_program
 
-import betfair_session
-from betfair_session.environment import NAMES
+from betfair_session.cli import main, output, sandbox as sandbox_command, status
+from betfair_session.cli.session import login_of
+from betfair_session.environment import NAMES, from_env
 from betfair_session.login import lock as locks
+from betfair_session.login.runner import owner_name
+from betfair_session.sandbox import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from subprocess import CompletedProcess
+    from pathlib import Path
+
+    from servers.objects import Bucket
 
     from betfair_session.sandbox import Sandbox
-
-_KEY = "session.token"
 
 COMMANDS = (
     "token",
@@ -42,425 +40,620 @@ COMMANDS = (
     "sandbox",
     "demo",
 )
-"""Every command there is."""
+HELD = locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time())
+NO_FILES = {"BETFAIR_CERT_FILE": "", "BETFAIR_KEY_FILE": ""}
 
 
 @pytest.fixture
-def variables(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    """All that `betfair-session token` needs, with a store of the test's own."""
-    return {
-        **sandbox.environment(),
-        "BETFAIR_SESSION_STORE": str(tmp_path / "store"),
-        "BETFAIR_SESSION_KEY": _KEY,
-    }
+def command(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line, in this process."""
+    return CommandLine(sandbox, tmp_path, monkeypatch)
 
 
-def _secrets(sandbox: Sandbox, *more: str) -> list[str]:
-    live = [session.token for session in sandbox.sessions()]
-    return [sandbox.password, sandbox.app_key, *live, *more]
+# --- token, logout, unlock ------------------------------------------------------------------------
 
 
-def _failed(done: CompletedProcess[str], code: int, words: str, secrets: list[str]) -> None:
-    """See that a program failed as it should: one line, one code, no secret, no output."""
-    assert done.returncode == code, done.stderr
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("betfair-session: ")
-    assert re.search(words, lines[0]), lines[0]
-    assert done.stdout == ""
-    for secret in secrets:
-        assert secret not in done.stderr
-
-
-def test_token_prints_the_token_alone(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+def test_token_prints_the_token_alone_and_resumes_it(
+    command: CommandLine, sandbox: Sandbox
 ) -> None:
-    """Standard output is the token and a line end, standard error is empty."""
-    done = cli("token", variables=variables, directory=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    (session,) = sandbox.sessions()
-    assert done.stdout == f"{session.token}\n"
-    assert (tmp_path / "store" / _KEY).read_text() == session.token
-    assert sandbox.counts() == {"certlogin": 1}
+    """Standard output is the token and a line end; a second call costs one keepAlive."""
+    for counts in ({"certlogin": 1}, {"keepAlive": 1}):
+        sandbox.clear_journal()
+        done = command("token")
+        (session,) = sandbox.sessions()
+        assert done == (0, f"{session.token}\n", "")
+        assert sandbox.counts() == counts
+    assert (command.store / KEY).read_text() == session.token
+    place = {"store": str(command.store), "key": KEY}
+    assert command("token", "--json").document == {**place, "token": session.token}
 
 
-def test_token_resumes(sandbox: Sandbox, variables: dict[str, str], tmp_path: Path) -> None:
-    """A second process prints the same token after one keepAlive."""
-    first = cli("token", variables=variables, directory=tmp_path)
-    sandbox.clear_journal()
-    second = cli("token", variables=variables, directory=tmp_path)
-    assert second.stdout == first.stdout
-    assert sandbox.counts() == {"keepAlive": 1}
-
-
-def test_arguments_name_another_place(variables: dict[str, str], tmp_path: Path) -> None:
+def test_arguments_name_another_place(command: CommandLine) -> None:
     """STORE and KEY win over the variables."""
-    done = cli("token", "other", "deep/name", variables=variables, directory=tmp_path)
-    assert done.returncode == 0
-    assert (tmp_path / "other" / "deep" / "name").read_text() == done.stdout.strip()
-    assert not (tmp_path / "store").exists()
-
-
-def test_logout_ends_the_session(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """The session is dead at Betfair and the object is gone; a second logout is fine."""
-    cli("token", variables=variables, directory=tmp_path)
-    said = f"logged out: there is no session '{_KEY}' in {tmp_path / 'store'} any more\n"
-    for more, output in ((), said), ((), said), (("--quiet",), ""):
-        done = cli("logout", *more, variables=variables, directory=tmp_path)
-        assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
-    assert sandbox.sessions() == []
-    assert not (tmp_path / "store" / _KEY).exists()
-
-
-def test_a_refusal_is_remembered_until_unlock(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """After a refusal no login is tried; `unlock` lets the next call try at once."""
-    sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=1)
-    for _ in range(2):
-        refused = cli("token", variables=variables, directory=tmp_path)
-        _failed(refused, 3, "INVALID_USERNAME_OR_PASSWORD", _secrets(sandbox))
-    assert sandbox.counts() == {"certlogin": 1}
-    said = f"unlocked: the next call for '{_KEY}' in {tmp_path / 'store'} may log in at once\n"
-    for more, output in ((), said), (("--quiet",), ""):
-        done = cli("unlock", *more, variables=variables, directory=tmp_path)
-        assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
-    assert cli("token", variables=variables, directory=tmp_path).returncode == 0
-    assert sandbox.counts() == {"certlogin": 2}
-
-
-def test_unlock_does_not_lift_the_brake(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """Four logins in a minute stay counted: exit code 1, and when the next is allowed."""
-    now = time.time()
-    refused = locks.Lock(
-        locks.FAILED,
-        since=now,
-        logins=(now, now, now, now),
-        status="SUSPENDED",
-        login_class="account",
-        not_before=now + 900,
-    )
-    path = tmp_path / "store" / f"{_KEY}.login"
-    path.parent.mkdir()
-    path.write_bytes(locks.encode(refused))
-    path.chmod(0o600)
-    done = cli("unlock", "--quiet", variables=variables, directory=tmp_path)
-    _failed(
-        done, 1, r"is unlocked, but .*too many logins .* allowed at 20.* UTC", _secrets(sandbox)
-    )
-    done = cli("unlock", "--json", variables=variables, directory=tmp_path)
-    error = json.loads(done.stdout)["error"]
-    assert (done.returncode, error["exit_code"], error["type"]) == (1, 1, "LoginBrake")
-    allowed = datetime.fromisoformat(error["not_before"]).timestamp()
-    assert allowed == pytest.approx(now + 60, abs=2)
-    found = cli("status", "--json", variables=variables, directory=tmp_path)
-    assert json.loads(found.stdout)["login"]["state"] == "braked"
-    assert sandbox.counts() == {}
-
-
-def test_a_wrong_password_is_refused(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """Exit code 3, and the password that was tried is not shown."""
-    wrong = {**variables, "BETFAIR_PASSWORD": "not-the-password"}
-    done = cli("token", variables=wrong, directory=tmp_path)
-    _failed(done, 3, "INVALID_USERNAME_OR_PASSWORD", _secrets(sandbox, "not-the-password"))
-
-
-@pytest.mark.parametrize("fault", ["status:503", "blocked", "html200", "internal_error", "reset"])
-def test_betfair_cannot_tell(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path, fault: str
-) -> None:
-    """Exit code 4; the stored token stays and no login is made."""
-    token = sandbox.issue()
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / _KEY).write_text(token)
-    (tmp_path / "store" / _KEY).chmod(0o600)
-    sandbox.fault("keepAlive", fault, times=None)
-    done = cli("token", variables=variables, directory=tmp_path)
-    _failed(done, 4, "keepAlive", _secrets(sandbox))
-    assert (tmp_path / "store" / _KEY).read_text() == token
-    assert set(sandbox.counts()) == {"keepAlive"}
-
-
-def test_a_login_without_an_answer(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """Exit code 4 as well: whether there is a session, nobody knows."""
-    sandbox.fault("certlogin", "lost")
-    done = cli("token", variables=variables, directory=tmp_path)
-    _failed(done, 4, "certlogin", _secrets(sandbox))
-
-
-def test_the_store_cannot_be_used(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """Exit code 5, and Betfair is not asked."""
-    (tmp_path / "store").write_text("a file where a directory belongs")
-    done = cli("token", variables=variables, directory=tmp_path)
-    _failed(done, 5, "store", _secrets(sandbox))
-    assert sandbox.counts() == {}
-
-
-def test_another_process_is_logging_in(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """Exit code 1 when it takes longer than --timeout."""
-    held = locks.Lock(locks.HELD, "0" * 32, "another machine", since=time.time())
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / f"{_KEY}.login").write_bytes(locks.encode(held))
-    (tmp_path / "store" / f"{_KEY}.login").chmod(0o600)
-    done = cli("token", "--timeout", "0.5", variables=variables, directory=tmp_path)
-    _failed(done, 1, "another machine has been logging in", _secrets(sandbox))
-    assert sandbox.counts() == {}
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"BETFAIR_PASSWORD": "", "BETFAIR_SESSION_KEY": ""}, "BETFAIR_PASSWORD, BETFAIR_SESSION"),
-        ({"BETFAIR_CERT_FILE": "missing.crt"}, r"missing\.crt"),
-        ({"BETFAIR_JURISDICTION": "atlantis"}, "BETFAIR_JURISDICTION: unknown jurisdiction"),
-        ({"BETFAIR_IDENTITY_URL": "http://x"}, "BETFAIR_IDENTITY_URL: identity_url must be"),
-        ({"BETFAIR_IDENTITY_CERT_URL": "x"}, "BETFAIR_IDENTITY_CERT_URL: identity_cert_url must"),
-        ({"BETFAIR_CA_BUNDLE": "x.pem"}, "BETFAIR_CA_BUNDLE: the CA bundle 'x.pem' does not"),
-        ({"BETFAIR_APP_KEY": "ä"}, "BETFAIR_APP_KEY: the app_key must be"),
-        ({"BETFAIR_KEY_FILE": ""}, "no private key in .*; BETFAIR_KEY_FILE is not set: set it to"),
-        ({"BETFAIR_SESSION_KEY": "../climbing"}, "plain name"),
-        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, "'nosuch'"),
-        ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, "BETFAIR_STORAGE_OPTIONS"),
-    ],
-)
-def test_a_configuration_that_cannot_work(
-    sandbox: Sandbox,
-    variables: dict[str, str],
-    tmp_path: Path,
-    changes: dict[str, str],
-    words: str,
-) -> None:
-    """Exit code 2, and Betfair is not asked."""
-    done = cli("token", variables={**variables, **changes}, directory=tmp_path)
-    _failed(done, 2, words, _secrets(sandbox, "hidden-value"))
-    assert sandbox.counts() == {}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "COMMAND"),
-        (["nonsense"], "invalid choice"),
-        (["tokne"], "`token`"),
-        (["certificate", "crate"], "`create`"),
-        (["sandbox", "--port", "65534"], "--port: must be a port"),
-        (["sandbox", "--port", "hidden-value"], "--port: must be a port"),
-        (["token", "store"], "both STORE and KEY"),
-        (["token", "store", "key", "hidden-value"], "too many arguments"),
-        (["token", "--password=hidden-value"], "unknown option --password"),
-        (["token", "--password", "hidden-value"], "unknown option --password"),
-        (["token", "--timeout", "0"], "--timeout: must be a number of seconds above 0"),
-        (["token", "--timeout", "inf"], "--timeout: must be a number of seconds above 0"),
-        (["token", "--timeout", "hidden-value"], "--timeout: must be a number of seconds above 0"),
-        (["token", "sftp://user:hidden-value@host/place", "key"], "password in an argument"),
-    ],
-)
-def test_wrong_usage(tmp_path: Path, arguments: list[str], words: str) -> None:
-    """Exit code 2 and one line, which repeats nothing that may be a secret."""
-    _failed(cli(*arguments, directory=tmp_path), 2, words, ["hidden-value"])
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"BETFAIR_CERT_FILE": "", "BETFAIR_KEY_FILE": ""}, "not set: a certificate"),
-        ({"BETFAIR_KEY_FILE": ""}, "no private key"),
-        ({"BETFAIR_CERT_PEM": "another"}, "give the certificate in one way only"),
-    ],
-)
-def test_only_a_login_needs_the_certificate(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path, changes: dict[str, str], words: str
-) -> None:
-    """A session can be looked at and ended where there is none, or none that works."""
-    assert cli("token", variables=variables, directory=tmp_path).returncode == 0
-    bare = {**variables, **changes}
-    for command, said in (("check", "alive"), ("unlock", "unlocked"), ("logout", "logged out")):
-        done = cli(command, variables=bare, directory=tmp_path)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith(f"{said}: ")
-    assert sandbox.sessions() == []
-    _failed(cli("token", variables=bare, directory=tmp_path), 2, words, _secrets(sandbox))
+    done = command("token", "other", "deep/name")
+    assert done.code == 0
+    assert (command.directory / "other" / "deep" / "name").read_text() == done.out.strip()
+    assert not command.store.exists()
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(
-    sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+    command: CommandLine, sandbox: Sandbox
 ) -> None:
-    """What ./.env says is used, unless a variable says otherwise."""
-    lines = [f"{name}='{value}'" for name, value in variables.items()]
-    (tmp_path / ".env").write_text("\n".join(lines))
-    assert cli("token", directory=tmp_path).returncode == 0
-    here = {"BETFAIR_SESSION_STORE": "here"}
-    done = cli("token", variables=here, directory=tmp_path)
-    assert (tmp_path / "here" / _KEY).read_text() == done.stdout.strip()
+    """What ./.env says is used, unless a variable says otherwise; a bad line is not shown."""
+    lines = [f"{name}='{value}'" for name, value in command.variables.items() if "_" in name]
+    (command.directory / ".env").write_text("\n".join(lines))
+    command.variables = {"HOME": str(command.directory)}
+    assert command("token").code == 0
+    assert command("token", BETFAIR_SESSION_STORE="here").code == 0
+    assert (command.directory / "here" / KEY).exists()
+    assert sandbox.counts() == {"certlogin": 2}
+    (command.directory / ".env").write_text("# settings\nhidden-value\n")
+    done = command("token", "--json")
+    assert (done.code, done.error["type"]) == (2, "ConfigurationError")
+    assert "hidden-value" not in done.out
+
+
+def test_logout_ends_the_session(command: CommandLine, sandbox: Sandbox) -> None:
+    """It is dead at Betfair and its object is gone; a second logout is fine."""
+    command("token")
+    place = {"store": str(command.store), "key": KEY}
+    assert command("logout", "--json").document == {**place, "logged_out": True}
+    assert sandbox.sessions() == []
+    assert not (command.store / KEY).exists()
+    done = command("logout")
+    assert (done.code, done.out.count("\n"), done.err) == (0, 1, "")
+    assert command("logout", "--quiet") == (0, "", "")
+
+
+def test_a_logout_takes_no_longer_than_it_may(command: CommandLine, sandbox: Sandbox) -> None:
+    """Without an answer of Betfair's the token stays."""
+    command("token")
+    sandbox.fault("logout", "stall", times=None)
+    assert command("logout", "--json", "--timeout", "1").error["type"] == "IdentityUnavailable"
+    assert (command.store / KEY).exists()
+
+
+def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: Sandbox) -> None:
+    """After a refusal no login is tried; `unlock` lets the next call try at once."""
+    sandbox.login_status("SUSPENDED", times=1)
+    for endpoint in ("certlogin", None):
+        error = command("token", "--json").error
+        assert (error["type"], error["exit_code"]) == ("LoginRefused", 3)
+        assert (error["status"], error["login_class"]) == ("SUSPENDED", "account")
+        assert error.get("endpoint") == endpoint
+        assert datetime.fromisoformat(error["not_before"]).timestamp() > time.time()
+    login = command("status", "--json").document["login"]
+    assert (login["state"], login["status"], login["refusals"]) == ("refused", "SUSPENDED", 1)
+    assert sandbox.counts() == {"certlogin": 1}
+    assert output.UNLOCK in " ".join(command("token").err.split())
+    assert output.UNLOCK in " ".join(command("status").out.split())
+    assert command("unlock", "--json").document["unlocked"]
+    assert command("unlock", "--quiet") == (0, "", "")
+    assert command("token").code == 0
     assert sandbox.counts() == {"certlogin": 2}
 
 
-def test_a_bad_dotenv_file_is_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The error names the line and shows nothing of it."""
-    (tmp_path / ".env").write_text("# settings\nhidden-value\n")
-    done = cli("token", directory=tmp_path)
-    _failed(done, 2, r"\.env, line 2", _secrets(sandbox, "hidden-value"))
+def test_a_ban_is_not_to_be_unlocked(command: CommandLine, sandbox: Sandbox) -> None:
+    """It has to end by itself, so neither error nor status suggests that."""
+    sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS", times=1)
+    for text in (command("token").err, command("status").out):
+        assert "TEMPORARY_BAN_TOO_MANY_REQUESTS" in text
+        assert output.UNLOCK not in " ".join(text.split())
 
 
-def test_help_names_every_variable_and_command(tmp_path: Path) -> None:
-    """`--help` is enough to know what to set."""
-    done = cli("--help", directory=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    for word in (*NAMES, *COMMANDS, "exit codes"):
-        assert word.split()[0] in done.stdout
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches(tmp_path: Path, command: str) -> None:
-    """Each explains itself without any setting: an example, its exit codes, and --json."""
-    done = cli(*command.split(), "--help", directory=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"usage: betfair-session {command}")
-    assert "--json" in done.stdout
-    assert f"\n  betfair-session {command}" in done.stdout.split("example", 1)[1]
-    assert "exit codes: 0 " in done.stdout or "exit codes: 130 " in done.stdout
-    assert max(len(line) for line in done.stdout.splitlines()) <= 100
-
-
-def test_version(tmp_path: Path) -> None:
-    """It is the installed package's."""
-    done = cli("--version", directory=tmp_path)
-    assert done.stdout == f"betfair-session {version('betfair-session')}\n"
-
-
-def test_the_program_is_installed(tmp_path: Path) -> None:
-    """`betfair-session` is `python -m betfair_session`."""
-    program = Path(sys.executable).with_name("betfair-session")
-    done = run(str(program), "--version", directory=tmp_path)
-    assert done.stdout == cli("--version", directory=tmp_path).stdout
-
-
-def _start(*arguments: str, variables: dict[str, str], directory: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*CLI, *arguments],
-        cwd=directory,
-        env=scrubbed(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_an_interrupted_login(sandbox: Sandbox, variables: dict[str, str], tmp_path: Path) -> None:
-    """Ctrl-C ends it with exit code 130 and one line."""
-    sandbox.hold("certlogin")
-    with _start("token", variables=variables, directory=tmp_path) as process:
-        sandbox.wait_for("certlogin")
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=SECONDS)
-    assert (process.returncode, output, errors) == (130, "", "betfair-session: interrupted\n")
-
-
-def _from_shell(lines: list[str], directory: Path) -> str:
-    script = "\n".join([*lines, f"exec '{sys.executable}' -m betfair_session token"])
-    done = run("sh", text=script, directory=directory)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def _from_file(lines: list[str], directory: Path) -> str:
-    (directory / ".env").write_text("\n".join(lines))
-    done = cli("token", directory=directory)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize("use", [_from_shell, _from_file])
-def test_the_sandbox_prints_lines_to_paste(
-    tmp_path: Path, use: Callable[[list[str], Path], str]
-) -> None:
-    """The same lines serve a shell and a .env file, and all is gone after Ctrl-C."""
-    with _start("sandbox", variables={}, directory=tmp_path) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline().strip()]
-        while not lines[-1].startswith("export BETFAIR_SESSION_KEY="):
-            lines.append(process.stdout.readline().strip())
-        store = next(line for line in lines if "SESSION_STORE" in line).partition("=")[2]
-        token = use(lines, tmp_path)
-        assert (Path(store) / _KEY).read_text() == token.strip()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "betfair-session: interrupted"
-    assert not Path(store).parent.exists()
-    bundle = next(line for line in lines if "CA_BUNDLE" in line).partition("=")[2]
-    for words in ("https://localhost:", "\nlocalhost:", "export REQUESTS_CA_BUNDLE="):
-        assert words in errors
-    assert f"\nexport SSL_CERT_FILE={bundle}\n" in errors
-
-
-def test_ctrl_c_in_haste_ends_the_sandbox_without_a_traceback(tmp_path: Path) -> None:
-    """A terminal sends it to the whole process group, and people press it again."""
-    with subprocess.Popen(
-        [*CLI, "sandbox", "--json"],
-        cwd=tmp_path,
-        env=scrubbed({"TMPDIR": str(tmp_path)}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())
-        give_up = time.monotonic() + SECONDS
-        while process.poll() is None and time.monotonic() < give_up:
-            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(process.pid, signal.SIGINT)
-                process.wait(0.02)
-        _, errors = process.communicate(timeout=SECONDS)
-    assert (process.returncode, errors) == (130, "betfair-session: interrupted\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_sandbox_prints_json(tmp_path: Path) -> None:
-    """`--json` is one object with the variables; sessions live as long as was asked for."""
-    arguments = ("sandbox", "--json", "--session-seconds", "0.001")
-    with _start(*arguments, variables={}, directory=tmp_path) as process:
-        assert process.stdout is not None
-        variables = json.loads(process.stdout.readline())
-        first, second = (
-            cli("token", variables=variables, directory=tmp_path).stdout for _ in range(2)
+def test_unlock_does_not_lift_the_brake(command: CommandLine, sandbox: Sandbox) -> None:
+    """Four logins in a minute stay counted, and it says when the next is allowed."""
+    now = time.time()
+    command.lock(
+        locks.Lock(
+            locks.FAILED,
+            since=now,
+            logins=(now, now, now, now),
+            status="SUSPENDED",
+            login_class="account",
+            not_before=now + 900,
         )
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=SECONDS)
-    addresses = {"api_url", "stream_address"}
-    trust = {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
-    assert set(variables) - set(NAMES) == addresses | trust
-    assert {variables[name] for name in trust} == {variables["BETFAIR_CA_BUNDLE"]}
-    assert re.fullmatch(r"https://localhost:\d+/exchange/", variables["api_url"])
-    assert re.fullmatch(r"localhost:\d+", variables["stream_address"])
-    assert first
-    assert second
-    assert first != second
+    )
+    error = command("unlock", "--json").error
+    assert (error["type"], error["exit_code"]) == ("LoginBrake", 1)
+    allowed = datetime.fromisoformat(error["not_before"]).timestamp()
+    assert allowed == pytest.approx(now + 60, abs=2)
+    assert command("status", "--json").document["login"]["state"] == "braked"
+    assert sandbox.counts() == {}
 
 
-@pytest.mark.parametrize("command", ["sandbox", "demo"])
-def test_a_missing_extra_is_one_line(tmp_path: Path, command: str) -> None:
-    """Without Twisted the error says what to install."""
-    package = Path(betfair_session.__file__).parent
-    (tmp_path / package.name).symlink_to(package)
-    # -S: without this environment's packages.
-    done = run(sys.executable, "-S", "-m", "betfair_session", command, directory=tmp_path)
-    expected = r'pip install "betfair-session\[sandbox\]"'
-    assert done.stderr.count("\n") == 1
-    assert done.returncode == 2
-    assert re.search(expected, done.stderr), done.stderr
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [(NO_FILES, 2), ({"BETFAIR_KEY_FILE": ""}, 2), ({"BETFAIR_CERT_PEM": "another"}, 2)],
+)
+def test_only_a_login_needs_the_certificate(
+    command: CommandLine, sandbox: Sandbox, changes: dict[str, str], code: int
+) -> None:
+    """A session can be looked at and ended where there is none, or none that works."""
+    assert command("token").code == 0
+    command.variables |= changes
+    for name in ("check", "unlock", "logout"):
+        assert command(name, "--json").code == 0
+    assert sandbox.sessions() == []
+    assert command("token").code == code
+    assert sandbox.counts()["certlogin"] == 1
+
+
+# --- exit codes and errors ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["status:503", "blocked", "html200", "internal_error", "reset"])
+def test_betfair_cannot_tell(command: CommandLine, sandbox: Sandbox, fault: str) -> None:
+    """Exit code 4; the stored token stays and no login is made."""
+    token = sandbox.issue()
+    path = command.put(token)
+    sandbox.fault("keepAlive", fault, times=None)
+    for name in ("token", "check"):
+        error = command(name, "--json").error
+        assert (error["exit_code"], error["endpoint"]) == (4, "keepAlive")
+        assert error.get("status_code") == {"status:503": 503, "reset": None}.get(
+            fault, 403 if fault == "blocked" else 200
+        )
+    assert path.read_text() == token
+    assert set(sandbox.counts()) == {"keepAlive"}
+
+
+def test_a_login_without_an_answer(command: CommandLine, sandbox: Sandbox) -> None:
+    """Exit code 4 as well: there may be a session or not. It is reported once."""
+    sandbox.fault("certlogin", "lost")
+    done = command("token")
+    assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
+    assert command("status", "--json").document["login"]["state"] == "unanswered"
+
+
+def test_another_process_is_logging_in(command: CommandLine, sandbox: Sandbox) -> None:
+    """Exit code 1 when it takes longer than --timeout."""
+    command.lock(HELD)
+    error = command("token", "--json", "--timeout", "0.5").error
+    assert (error["type"], error["exit_code"]) == ("LoginTimeout", 1)
+    assert error["owner"] == "another machine"
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize("name", ["token", "check", "status"])
+@pytest.mark.parametrize("below", ["", "deeper/"])
+def test_a_file_in_place_of_the_store(
+    command: CommandLine, sandbox: Sandbox, name: str, below: str
+) -> None:
+    """Exit code 5: it is not taken for a directory that the first login makes."""
+    (command.directory / "file").write_text("a file where a directory belongs")
+    error = command(name, f"file/{below}", KEY, "--json").error
+    assert (error["exit_code"], bool(error["reason"])) == (5, True)
+    assert error["store"].startswith(str(command.directory / "file"))
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize("prefix", ["", "obstore+"])
+@pytest.mark.parametrize("name", ["token", "check"])
+def test_a_missing_file_with_credentials_is_no_missing_token(
+    command: CommandLine,
+    sandbox: Sandbox,
+    bucket_on: Callable[[str], Bucket],
+    prefix: str,
+    name: str,
+) -> None:
+    """A live token is stored; nothing is said of it, and it is not replaced."""
+    bucket = bucket_on("cloud-s3")
+    bucket.put(KEY, b"token")
+    done = command(
+        name,
+        BETFAIR_SESSION_STORE=prefix + bucket.url(),
+        BETFAIR_STORAGE_OPTIONS=json.dumps({"endpoint_url": bucket.options["endpoint_url"]}),
+        AWS_ROLE_ARN="arn:aws:iam::111122223333:role/r",
+        AWS_WEB_IDENTITY_TOKEN_FILE=str(command.directory / "gone"),
+        AWS_REGION="us-east-1",
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+    assert (done.code, done.out) == (5, "")
+    assert str(command.directory / "gone") in done.err
+    assert sandbox.counts() == {}
+    assert bucket.get(KEY) == b"token"
+
+
+@pytest.mark.parametrize(
+    ("changes", "argument"),
+    [
+        ({"BETFAIR_PASSWORD": ""}, "BETFAIR_PASSWORD"),
+        ({"BETFAIR_PASSWORD": "", "BETFAIR_SESSION_KEY": ""}, None),
+        ({"BETFAIR_JURISDICTION": "atlantis"}, "jurisdiction"),
+        ({"BETFAIR_IDENTITY_URL": "http://x"}, "identity_url"),
+        ({"BETFAIR_IDENTITY_CERT_URL": "x"}, "identity_cert_url"),
+        ({"BETFAIR_CA_BUNDLE": "x.pem"}, "verify"),
+        ({"BETFAIR_APP_KEY": "ä"}, "app_key"),
+        ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, "BETFAIR_STORAGE_OPTIONS"),
+        ({"BETFAIR_SESSION_KEY": "../climbing"}, None),
+        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, None),
+    ],
+)
+def test_a_configuration_that_cannot_work(
+    command: CommandLine, sandbox: Sandbox, changes: dict[str, str], argument: str | None
+) -> None:
+    """Exit code 2 with what to change, no secret, and Betfair is not asked."""
+    done = command("token", "--json", **changes)
+    assert (done.error["exit_code"], done.error.get("argument")) == (2, argument)
+    for name in changes if argument else ():
+        assert name in done.error["message"]
+    assert not any(secret in done.out for secret in command.secrets())
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize("lacking", ["BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE"])
+def test_half_a_certificate(command: CommandLine, lacking: str) -> None:
+    """The error says why, and which variable would name the other half."""
+    done = command("token", "--json", **{lacking: ""})
+    assert done.error["exit_code"] == 2
+    assert lacking in done.error["message"]
+    assert command("token", "--json", **{lacking: "missing"}).error["reason"] == "missing"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["hidden-value"],
+        ["certificate"],
+        ["certificate", "hidden-value"],
+        ["certificate", "check"],
+        ["certificate", "create", "--days", "0"],
+        ["certificate", "create", "--days", "99999"],
+        ["certificate", "create", "--days", "hidden-value"],
+        ["sandbox", "--port", "65534"],
+        ["sandbox", "--port", "hidden-value"],
+        ["token", "store"],
+        ["token", "store", "key", "hidden-value"],
+        ["token", "--password=hidden-value"],
+        ["token", "--password", "hidden-value"],
+        ["token", "--json=hidden-value"],
+        ["token", "--timeout", "0"],
+        ["token", "--timeout", "inf"],
+        ["token", "--timeout", "nan"],
+        ["token", "--timeout", "hidden-value"],
+        ["token", "--time", "5"],
+        ["token", "sftp://user:hidden-value@host/place", "key"],
+    ],
+)
+def test_wrong_usage(command: CommandLine, sandbox: Sandbox, arguments: list[str]) -> None:
+    """Exit code 2 and one line, which repeats nothing that may be a secret."""
+    done = command(*arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "hidden-value" not in done.err
+    assert command(*arguments, "--json").error["type"] == "UsageError"
+    assert [*command.directory.iterdir()] == []
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["tokne"], "`token`"), (["token", "--tiemout"], "`--timeout`")],
+)
+def test_a_typing_error_is_met_with_what_was_meant(
+    command: CommandLine, arguments: list[str], meant: str
+) -> None:
+    """Where a word is near; an option that lacks its value is wrong usage, too."""
+    assert command("token", "--timeout").code == 2
+    assert meant in command(*arguments).err
+
+
+def test_an_error_of_its_own_shows_its_kind_and_place_only(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a foreign error says may hold a secret."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        message = "hidden-value"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(status, "inspect", fail)
+    done = command("status")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    place = f"{fail.__code__.co_filename}:{fail.__code__.co_firstlineno + 2}"
+    assert all(word in done.err for word in ("RuntimeError", place))
+    assert "hidden-value" not in done.err
+
+
+def test_ctrl_c_again_while_the_first_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is the same; nothing more is tried."""
+
+    def press(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(output, "fail", press)
+    assert main(["--nonsense"]) == 130
+
+
+def test_what_the_library_warns_of_has_a_line_of_its_own(
+    command: CommandLine, sandbox: Sandbox
+) -> None:
+    """The token is printed all the same; what an error reports is not warned of as well."""
+    command("token")
+    (command.store / KEY).chmod(0o644)
+    done = command("token")
+    assert (done.code, done.out.strip()) == (0, sandbox.sessions()[0].token)
+    assert done.err.count("\n") == 1
+    assert KEY in done.err
+    (command.store / KEY).unlink()
+    sandbox.login_status("SUSPENDED", times=1)
+    assert command("token").err.count("\n") == 1
+
+
+# --- help -----------------------------------------------------------------------------------------
+
+
+def test_help_names_every_variable_and_command(command: CommandLine) -> None:
+    """`--help` is enough to know what to set; it needs no setting itself."""
+    command.variables = {}
+    done = command("--help")
+    assert (done.code, done.err) == (0, "")
+    for word in (*NAMES, *COMMANDS, "certificate"):
+        assert word.split()[0] in done.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_teaches(command: CommandLine, name: str) -> None:
+    """Each explains itself by an example and its options, in at most 100 columns."""
+    done = command(*name.split(), "-h")
+    assert (done.code, done.err) == (0, "")
+    assert "--json" in done.out
+    assert f"\n  betfair-session {name}" in done.out.split("example", 1)[1]
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+# --- check and status -----------------------------------------------------------------------------
+
+
+def test_check_tells_whether_the_session_lives(command: CommandLine, sandbox: Sandbox) -> None:
+    """By its exit code too; it shows no token, changes none, and never logs in."""
+    token = sandbox.issue()
+    path = command.put(token)
+    told = command("check", "--json").document
+    assert (told["state"], told["store"], told["key"]) == ("alive", str(command.store), KEY)
+    ends = datetime.fromisoformat(told["expires_about"]).timestamp() - time.time()
+    assert 11.5 * 3600 < ends < 12 * 3600 + 60
+    sandbox.expire_all()
+    done = command("check", "--json")
+    assert (done.code, done.document["state"], done.document["expires_about"]) == (1, "dead", None)
+    assert path.read_text() == token
+    for content in ("", "no token", None):
+        path.unlink() if content is None else command.put(content)
+        done = command("check", "--json")
+        assert (done.code, done.document["state"]) == (1, "missing")
+        assert command("check").out.startswith("missing")
+    assert sandbox.counts() == {"keepAlive": 2}
+
+
+def test_a_token_that_betfair_exchanges_is_stored(command: CommandLine, sandbox: Sandbox) -> None:
+    """Otherwise the session would be lost to all who share it."""
+    path = command.put(sandbox.issue())
+    sandbox.fault("keepAlive", "rotate")
+    assert command("check").code == 0
+    (session,) = sandbox.sessions()
+    assert path.read_text() == session.token
+
+
+def test_status_needs_no_account(command: CommandLine, sandbox: Sandbox) -> None:
+    """The store is enough: Betfair is not asked, and nothing secret is shown."""
+    command.variables = {k: v for k, v in command.variables.items() if "SESSION" in k}
+    assert command("status", "--json").document["token"]["state"] == "missing"
+    assert [*command.directory.iterdir()] == []
+    command.variables |= sandbox.environment()
+    token = command("token").out.strip()
+    sandbox.clear_journal()
+    command.variables = {k: v for k, v in command.variables.items() if "SESSION" in k}
+    told = command("status", "--json").document
+    assert (told["store"], told["key"]) == (str(command.store), KEY)
+    assert (told["shared"], told["clock"]) == (True, "store")
+    assert (told["token"]["state"], told["token"]["from_last_login"]) == ("stored", True)
+    assert 0 <= told["token"]["age_seconds"] < 60
+    since = datetime.fromisoformat(told["now"]) - datetime.fromisoformat(told["token"]["written"])
+    assert 0 <= since.total_seconds() < 60
+    assert (told["login"]["state"], told["login"]["logins_in_last_minute"]) == ("free", 1)
+    shown = command("status").out
+    assert [line.split()[0] for line in shown.splitlines() if line[0] != " "] == [
+        "store", "key", "token", "login", "logins", "refusals"
+    ]  # fmt: skip
+    assert token not in shown
+    assert sandbox.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("lock", "expected", "words"),
+    [
+        (HELD, {"state": "held", "owner": "another machine", "ttl_seconds": 30.0}, "another"),
+        (locks.JUNK, {"state": "held", "owner": "", "since": None}, ""),
+        (locks.Lock(locks.HELD, "n", "a host", since=1.0), {"state": "free"}, "a host"),
+        (locks.Lock(locks.FAILED, login_class="unknown", since=1.0), {"state": "free"}, "1970"),
+        (locks.Lock(locks.FAILED, login_class="store", since=1.0), {"state": "unstored"}, ""),
+        (
+            locks.Lock(locks.FAILED, status="SUSPENDED", refusals=3, since=1.0),
+            {"state": "free", "status": "SUSPENDED", "refusals": 3},
+            "SUSPENDED",
+        ),
+        (locks.Lock(locks.DONE), {"state": "free", "last_login": None, "until": None}, ""),
+    ],
+)
+def test_status_of_each_lock(
+    command: CommandLine, lock: locks.Lock, expected: dict[str, object], words: str
+) -> None:
+    """For programs, and in words that hold the same facts."""
+    path = command.lock(lock)
+    if lock.since == 1.0:
+        os.utime(path, (1, 1))
+    login = command("status", "--json").document["login"]
+    assert {name: login[name] for name in expected} == expected
+    shown = command("status")
+    assert (shown.code, shown.err) == (0, "")
+    assert words in shown.out
+
+
+def test_status_of_what_is_no_token(command: CommandLine) -> None:
+    """It may be somebody's data: the next login replaces a little of it, and refuses much."""
+    path = command.put(b"x" * 600)
+    assert command("status", "--json").document["token"]["state"] == "junk"
+    assert command("status").code == 0
+    path.write_bytes(b"x" * 5000)
+    assert command("status", "--json").error["type"] == "NotATokenError"
+    path.unlink()
+    path.mkdir()
+    assert command("status", "--json").error["exit_code"] == 5
+
+
+# --- at a terminal --------------------------------------------------------------------------------
+
+
+def test_colours_are_for_a_terminal(command: CommandLine) -> None:
+    """Findings and errors have them there, unless NO_COLOR or a dumb terminal forbids it."""
+    command.lock(HELD)
+    for arguments, colour in (
+        (["token", "--timeout", "0.3"], "31"),
+        (["status"], "33"),
+        (["doctor"], "32"),
+    ):
+        shown = "".join(command.at_terminal(*arguments, TERM="xterm")[1:])
+        assert f"\x1b[{colour}m" in shown
+    for changes in ({"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}):
+        assert "\x1b" not in command.at_terminal("doctor", **changes).out
+    assert "\x1b" not in command("doctor", TERM="xterm").out
+
+
+def test_a_terminal_is_told_what_is_waited_for(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process's login by its owner, and once; not with --quiet or --json."""
+    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.01)
+    command.lock(HELD)
+    waiting = ("token", "--timeout", "1")
+    shown = command.at_terminal(*waiting).err.splitlines()
+    assert len(shown) == 2  # this, and the error
+    assert "another machine" in shown[0]
+    assert len(command.at_terminal(*waiting, "--quiet").err.splitlines()) == 1
+    assert command.at_terminal(*waiting, "--json").err == ""
+    assert len(command(*waiting).err.splitlines()) == 1
+
+
+def test_progress_looks_at_the_lock(command: CommandLine) -> None:
+    """Waiting in general, logging in, waiting for another, or nothing where it cannot be read."""
+    variables = {**command.sandbox.environment()}
+    with from_env(variables, dotenv=None) as manager:
+        look = login_of(manager.session(command.store, KEY))
+        seen = {look()}
+        for owner in ("another machine", owner_name()):
+            command.lock(HELD._replace(owner=owner))
+            seen.add(look())
+        assert len(seen) == 3
+        (command.store / f"{KEY}.login").unlink()
+        (command.store / f"{KEY}.login").mkdir()
+        assert look() == ""
+
+
+def test_progress_says_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line again only when it is another."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.001)
+    lines = iter(["first", "first", "", "second"])
+    seen: list[str] = []
+
+    def look() -> str:
+        seen.append(next(lines, "second"))
+        return seen[-1]
+
+    with output.Output().progress(look):
+        end = time.monotonic() + 60
+        while len(seen) < 8 and time.monotonic() < end:
+            time.sleep(0.001)
+    assert len(seen) >= 8
+    assert terminal.getvalue().count("first") == terminal.getvalue().count("second") == 1
+
+
+# --- certificate ----------------------------------------------------------------------------------
+
+
+def test_create_writes_private_files_for_their_owner_only(command: CommandLine) -> None:
+    """It makes the directory, ~ included, takes the passphrase from a variable, and shows none."""
+    assert command("certificate", "create", "--p12").code == 2
+    assert [*command.directory.iterdir()] == []
+    phrase = {"BETFAIR_CERT_PASSPHRASE": "hidden-value"}
+    done = command("certificate", "create", "--json", "--directory=~/a/b", "--p12", **phrase)
+    assert "hidden-value" not in done.out
+    made = command.directory / "a" / "b"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (made, made.parent)} == {0o700}
+    modes = {name: stat.S_IMODE((made / name).stat().st_mode) for name in os.listdir(made)}
+    assert sorted(modes) == [f"client-2048.{end}" for end in ("crt", "key", "p12", "pem")]
+    assert {os.path.basename(path) for path in done.document["files"]} == set(modes)
+    assert {modes[f"client-2048.{end}"] for end in ("key", "p12", "pem")} == {0o600}
+    before = (made / "client-2048.key").read_bytes()
+    again = command("certificate", "create", "--directory", str(made), "--json")
+    assert (again.code, again.error["reason"]) == (2, "exists")
+    assert (made / "client-2048.key").read_bytes() == before
+    report = command("certificate", "check", "--json", str(made / "client-2048.p12"), **phrase)
+    assert report.document["ok"]
+    pair = (str(made / "client-2048.crt"), str(made / "client-2048.key"))
+    assert command("certificate", "check", *pair).code == 0
+    for name in ("note.txt", "nowhere"):
+        (command.directory / "note.txt").write_text("hello")
+        done = command("certificate", "check", "--json", name)
+        assert (done.code, done.document["ok"]) == (2, False)
+
+
+def test_the_sandbox_takes_a_made_certificate_once_it_is_uploaded(
+    command: CommandLine, sandbox: Sandbox
+) -> None:
+    """In each form; before that Betfair answers CERT_AUTH_REQUIRED."""
+    phrase = {"BETFAIR_CERT_PASSPHRASE": "correct horse battery"}
+    assert command("certificate", "create", "--p12", **phrase).code == 0
+    forms: tuple[dict[str, str], ...] = (
+        {"BETFAIR_CERT_FILE": "client-2048.crt", "BETFAIR_KEY_FILE": "client-2048.key"},
+        {"BETFAIR_CERT_FILE": "client-2048.pem"},
+        {"BETFAIR_PKCS12_FILE": "client-2048.p12", **phrase},
+    )
+    command.variables |= NO_FILES
+    assert command("token", "--json", **forms[0]).error["status"] == "CERT_AUTH_REQUIRED"
+    sandbox.upload_certificate((command.directory / "client-2048.crt").read_text())
+    assert command("unlock", **forms[0]).code == 0
+    for form in forms:
+        sandbox.expire_all()
+        assert command("token", **form).code == 0
+
+
+# --- sandbox and demo -----------------------------------------------------------------------------
+
+
+def test_a_part_of_the_sandbox_that_is_missing_is_named(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that installs it."""
+    monkeypatch.setattr(sandbox_command, "_PARTS", ("twisted", "no_such_part"))
+    done = command("demo")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert all(word in done.err for word in ("no_such_part", "pip install", "[sandbox]"))
+
+
+def test_a_sandbox_that_does_not_start_is_an_error(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one line; the ports are any free ones, or those from a number on."""
+    asked = []
+
+    def fail(**ports: int) -> NoReturn:
+        asked.append([*ports.values()])
+        message = "it did not start"
+        raise SandboxError(message)
+
+    monkeypatch.setattr("betfair_session.sandbox.Sandbox", fail)
+    for arguments in (["sandbox"], ["sandbox", "--port", "8443"]):
+        assert command(*arguments) == (1, "", "betfair-session: it did not start\n")
+    assert asked == [[0, 0, 0], [8443, 8444, 8445]]
+
+
+def test_a_value_with_both_quotes_is_quoted_for_shells_and_files(tmp_path: Path) -> None:
+    """A shell reads what was meant, whatever is in it."""
+    values: dict[str, Any] = {"A": "it's $\"`\\", "B": "two words", "C": "plain"}
+    script = sandbox_command._exports(values) + '\nprintf "%s\\n" "$A" "$B" "$C"'
+    done = run_program("sh", "-c", script, directory=tmp_path)
+    assert done.stdout.splitlines() == [*values.values()]

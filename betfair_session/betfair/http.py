@@ -22,7 +22,7 @@ from betfair_session.process.threads import OverrunError, interruption, run_unti
 from betfair_session.secret import Secret
 
 from .answers import MAX_ANSWER_BYTES, Answer, is_passing
-from .network import NoAnswerError, describe, never_left
+from .network import NoAnswerError, describe, never_left, reason_of
 
 if TYPE_CHECKING:
     import ssl
@@ -113,7 +113,7 @@ class Transport:
         form: Mapping[str, str | Secret] | None,
         seconds: float,
     ) -> Answer:
-        began, unusable, sent = clocks.now(), "", True
+        began, unusable, sent, reason = clocks.now(), "", True, ""
         try:
             session = self._open()
             # Loading a certificate takes time too, and others may have taken the login over.
@@ -136,13 +136,14 @@ class Transport:
                 raise
             # A caller's adapters may have sent it before the attempt that ended like this.
             detail, sent = describe(error), self._theirs is not None or not never_left(error)
+            reason = reason_of(error)
         if unusable:
             message = (
                 f"the proxy in `proxies` or the environment cannot be used ({unusable}); it needs "
                 "a URL such as http://proxy:3128, and socks5:// the package PySocks"
             )
             raise ConfigurationError(message, argument="proxies")
-        raise NoAnswerError(detail, sent=sent)
+        raise NoAnswerError(detail, sent=sent, reason=reason)
 
     def _send(
         self,

@@ -25,13 +25,16 @@ class NoAnswerError(Exception):
     Attributes:
         detail: what happened, in words without secrets.
         sent: False when the request certainly was not sent.
+        reason: "untrusted" (no known authority vouches for the server), "proxy-407", "proxy-403"
+            or "proxy" (a proxy made no connection), else "".
     """
 
-    def __init__(self, detail: str, *, sent: bool) -> None:
+    def __init__(self, detail: str, *, sent: bool, reason: str = "") -> None:
         """Keep the words."""
         super().__init__(detail)
         self.detail = detail
         self.sent = sent
+        self.reason = reason
 
 
 def describe(error: BaseException) -> str:
@@ -53,6 +56,16 @@ def describe(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
             return f"{whose}{type(cause).__name__}: {cause.strerror}"
     return "timed out" if isinstance(error, requests.Timeout) else whose + type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Return NoAnswerError's reason for an error of requests'."""
+    for cause in chain(error):
+        if refused := _no_tunnel(cause):
+            return f"proxy-{refused[1]}" if refused[1] in {"403", "407"} else "proxy"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "untrusted"
+    return ""
 
 
 def never_left(error: BaseException) -> bool:

@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import BetfairSessionError
 
-from . import STORE
-from .output import tell, write
-from .progress import progress
+from .output import STORE, write
 from .sandbox import environment, start
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable
 
     from betfair_session.sandbox import Sandbox
 
-_LONGEST = 120.0
+    from .output import Output
+
+_LONGEST_SECONDS = 120.0
 _KEY = "session.token"
 _QUOTE = textwrap.TextWrapper(
     92,
@@ -85,11 +84,7 @@ class Demo:
         self._said = ""
 
     def run(self) -> None:
-        """Walk through all steps.
-
-        Raises:
-            BetfairSessionError: something was not as it should be.
-        """
+        """Go through all steps; the first thing that is not so is a BetfairSessionError."""
         self._first_login()
         self._resume()
         self._heal()
@@ -177,7 +172,7 @@ class Demo:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_LONGEST,
+            timeout=_LONGEST_SECONDS,
             check=False,
         )
         self.steps[-1].seconds = time.monotonic() - started
@@ -188,14 +183,14 @@ class Demo:
         return Outcome(done.returncode, done.stdout.strip(), self._said, self._sandbox.counts())
 
 
-def run(chosen: Namespace) -> int:
+def run(out: Output) -> int:
     """Show all steps; the last line says that they passed."""
-    say: Callable[[str], None] = (lambda _: None) if chosen.json else write
+    say: Callable[[str], None] = (lambda _: None) if out.json else write
     say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
     started = time.monotonic()
     from betfair_session.sandbox import SandboxError
 
-    with progress(chosen, "starting a local Betfair …"):
+    with out.progress("starting a local Betfair …"):
         local = start()
     with local as sandbox, tempfile.TemporaryDirectory(prefix="betfair-demo-") as directory:
         say(f"\nThe sandbox is up at {sandbox.identity_url} after {_since(started)};")
@@ -208,7 +203,7 @@ def run(chosen: Namespace) -> int:
             raise BetfairSessionError(message) from None
     say(f"\n{len(demo.steps)} steps in {_since(started)}; the sandbox is stopped.")
     document = {"steps": [asdict(step) for step in demo.steps], "passed": True}
-    tell(chosen, document, "demo: all steps passed")
+    out.tell(document, "demo: all steps passed")
     return 0
 
 

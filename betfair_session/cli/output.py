@@ -10,21 +10,40 @@ import io
 import json
 import os
 import sys
+import threading
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO
 
-from . import OutputError
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    ConfigurationError,
+    ExchangeError,
+    IdentityUnavailable,
+    LoginRefused,
+    StoreError,
+)
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    Colour: TypeAlias = Literal["red", "green", "yellow", "dim"]
+    from rich.console import RenderableType
 
-_CODES: dict[Colour, str] = {"red": "31", "green": "32", "yellow": "33", "dim": "2"}
+ERROR, USAGE, REFUSED, CANNOT_TELL, STORE = 1, 2, 3, 4, 5
+INTERRUPTED, TERMINATED = 130, 143
 
-# The public attributes of the library's errors, none of which is secret.
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (ConfigurationError, USAGE),
+    (LoginRefused, REFUSED),
+    (IdentityUnavailable, CANNOT_TELL),
+    (ExchangeError, CANNOT_TELL),
+    (StoreError, STORE),
+    (KeyboardInterrupt, INTERRUPTED),
+)
+
+# The public attributes of the library's errors; none is secret.
 _ATTRIBUTES = (
+    "argument",
     "status",
     "login_class",
     "not_before",
@@ -38,10 +57,29 @@ _ATTRIBUTES = (
     "since",
 )
 
+# The variable that an argument comes from.
+_VARIABLES = {
+    "app_key": "BETFAIR_APP_KEY",
+    "jurisdiction": "BETFAIR_JURISDICTION",
+    "identity_url": "BETFAIR_IDENTITY_URL",
+    "identity_cert_url": "BETFAIR_IDENTITY_CERT_URL",
+    "api_url": "BETFAIR_API_URL",
+    "verify": "BETFAIR_CA_BUNDLE",
+}
 
-# What stands in for a stream that whoever started the program has closed, and that is None. In
-# this order each gets the number that is free, so that no file and no connection gets it. What
-# stands in for standard output can only be read: a result that nobody can get is an error.
+# A ban or a passing trouble has to end by itself.
+_NOBODY_CAN_HELP = frozenset({"ban", "temporary"})
+UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
+"""What to add to the hint for a refusal whose cause a person can put right."""
+
+_QUIET_SECONDS = 1.0
+"""Seconds before the first line about progress, and between two looks."""
+
+_END_SECONDS = 0.5
+_WIDTH = 100  # characters, where there is no terminal
+
+# Replace streams that were closed before the program started, in this order, so that no file and
+# no connection gets their numbers. Standard output stays unwritable: a lost result is an error.
 _STAND_INS = (
     ("stdin", os.O_RDONLY, "r"),
     ("stdout", os.O_RDONLY, "w"),
@@ -49,17 +87,70 @@ _STAND_INS = (
 )
 
 
+class OutputError(Exception):
+    """Standard output took no more; `str` is the system's reason."""
+
+
+class UsageError(ConfigurationError):
+    """The command line itself is wrong."""
+
+
+@dataclass
+class Output:
+    """How to speak to the person or program that called.
+
+    Attributes:
+        json: whether to print one JSON document.
+        quiet: whether to say nothing about progress.
+        told: whether the document was printed; an error after it is no second document.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    told: bool = False
+
+    def tell(self, document: Mapping[str, object], text: str = "") -> None:
+        """Print the document with --json, otherwise the text, if there is one."""
+        if self.json:
+            self.told = True
+            write(json.dumps(document))
+        elif text:
+            write(text)
+
+    @contextlib.contextmanager
+    def progress(self, what: str | Callable[[], str]) -> Iterator[None]:
+        """On a terminal, say after a second what the block waits for, and when that changes."""
+        if self.json or self.quiet or not sys.stderr.isatty():
+            yield
+            return
+        over = threading.Event()
+        look = what if callable(what) else lambda: what
+        thread = threading.Thread(target=_show, args=(look, over), daemon=True, name="progress")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(_END_SECONDS)
+
+
+def _show(look: Callable[[], str], over: threading.Event) -> None:
+    shown = ""
+    while not over.wait(_QUIET_SECONDS):
+        text = look()
+        if text and text != shown and not over.is_set():
+            shown = text
+            complain(_painted(f"betfair-session: {text}", "dim", sys.stderr) + "\n")
+
+
 def prepare() -> None:
-    """Let there be all streams, and none fail for a character that it cannot show."""
+    """Replace missing streams, and let no character fail that standard output cannot show."""
     for name, flags, mode in _STAND_INS:
         if getattr(sys, name) is None:
-            # It stays open, so that nothing complains of that when the program ends.
+            file = os.open(os.devnull, flags)
+            # It stays open, so that nothing complains when the program ends.
             stream = open(  # noqa: SIM115
-                os.open(os.devnull, flags),
-                mode,
-                encoding="utf-8",
-                errors="backslashreplace",
-                closefd=False,
+                file, mode, encoding="utf-8", errors="backslashreplace", closefd=False
             )
             setattr(sys, name, stream)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -67,35 +158,26 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Drop what a stream did not take: the interpreter would try once more, and complain."""
-    for stream in (sys.stdout, sys.stderr):
-        _finish(stream)
+    """Drop what a stream did not take: the interpreter would try again, and complain."""
+    _drain(sys.stdout)
+    _drain(sys.stderr)
 
 
-def _finish(stream: TextIO) -> None:
+def _drain(stream: TextIO) -> None:
     try:
         stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def tell(chosen: Namespace, document: Mapping[str, object], text: str = "") -> None:
-    """Say what came of a command: the document with --json, or else the text, if there is one."""
-    if chosen.json:
-        chosen.told = True  # an error from now on is no second document
-        write(json.dumps(document))
-    elif text:
-        write(text)
-
-
-def write(line: str) -> None:
-    """Print a line now, while a failure can still be told.
+def write(text: str) -> None:
+    """Print a text now, while a failure can still be reported.
 
     Raises:
         OutputError: it could not be.
     """
     try:
-        sys.stdout.write(f"{line}\n")  # at once, unlike `print`: `head` may be gone after the text
+        sys.stdout.write(f"{text}\n")  # in one piece, unlike `print`: `head` may be gone after it
         sys.stdout.flush()
     except OSError as error:
         reason = error.strerror
@@ -110,35 +192,103 @@ def complain(text: str) -> None:
         sys.stderr.write(text)
 
 
-def fail(text: str, code: int, error: BaseException, *, as_json: bool) -> None:
-    """Say why a command failed.
+def fail(error: BaseException, out: Output) -> int:
+    """Say why a command failed, without a secret.
 
     Args:
-        text: what happened, without a secret.
-        code: the exit code.
         error: what was raised; its public attributes go into the document.
-        as_json: whether to print the document.
+        out: how to say it.
+
+    Returns:
+        The exit code.
     """
-    line = " ".join(text.split())
-    if as_json:
-        found = {name: getattr(error, name, None) for name in _ATTRIBUTES}
-        facts = {name: _plain(value) for name, value in found.items() if value not in (None, "")}
-        content = {"type": type(error).__name__, "message": line, "exit_code": code, **facts}
+    code = code_of(error)
+    line = " ".join(_line(error).split())
+    if out.json and not out.told:
+        facts = {name: _plain(getattr(error, name, None)) for name in _ATTRIBUTES}
+        known = {name: value for name, value in facts.items() if value not in (None, "")}
+        content = {"type": type(error).__name__, "message": line, "exit_code": code, **known}
         write(json.dumps({"error": content}))
     else:
-        complain(f"{paint('betfair-session:', 'red', sys.stderr)} {line}\n")
+        complain(f"{_painted('betfair-session:', 'red', sys.stderr)} {line}\n")
+    return code
 
 
-def paint(text: str, colour: Colour | None, stream: TextIO) -> str:
-    """Return `text` in a colour, if there is one and `stream` is a terminal that is to show it."""
-    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if colour and coloured(stream) else text
+def code_of(error: BaseException) -> int:
+    """Return the exit code for an error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
 
 
-def coloured(stream: TextIO) -> bool:
-    """Tell whether to use colours: on a terminal, unless NO_COLOR or TERM=dumb says not to."""
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return wanted and os.name == "posix" and stream.isatty()
+def with_variable(error: ConfigurationError) -> str:
+    """Put the variable that an argument came from before the complaint about it."""
+    name = _VARIABLES.get(error.argument)
+    return f"{name}: {error}" if name else str(error)
+
+
+def with_unlock(hint: str, login_class: str) -> str:
+    """Add to the hint for a refused login what to do after its cause was put right."""
+    return hint if login_class in _NOBODY_CAN_HELP else f"{hint} {UNLOCK}"
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, LoginRefused):
+        return with_unlock(str(error), error.login_class)
+    if isinstance(error, ConfigurationError):
+        return with_variable(error)
+    if isinstance(error, BetfairSessionError):
+        return str(error)
+    # A foreign text may hold a secret: name its kind and place only.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return f"a defect of betfair-session, please report it: {type(error).__name__}{place}"
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - an attribute of an error
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:
+    """Lay out rows in two columns, as wide as the terminal.
+
+    Args:
+        cells: label, text and the label's colour of each row.
+        indent: where the texts begin.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid()
+    grid.add_column(min_width=indent, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text, colour in cells:
+        grid.add_row(Text(label, colour), Text(text))
+    lines = _rendered(grid, sys.stdout).splitlines()
+    return "\n".join(line.rstrip() for line in lines)  # a cell is padded to its width
+
+
+def _painted(text: str, colour: str, stream: TextIO) -> str:
+    """Return a text in a colour where `stream` is a terminal that shows one."""
+    if not stream.isatty():
+        return text  # without rich, which takes a moment
+    from rich.text import Text
+
+    return _rendered(Text(text, colour), stream, soft_wrap=True)
+
+
+def _rendered(what: RenderableType, stream: TextIO, *, soft_wrap: bool = False) -> str:
+    from rich.console import Console
+
+    plain = os.environ.get("NO_COLOR") or os.name != "posix"
+    console = Console(
+        file=stream,
+        width=None if stream.isatty() else _WIDTH,
+        color_system=None if plain else "auto",
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        console.print(what, end="", soft_wrap=soft_wrap)
+    return captured.get()

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 
-from .output import complain, tell
-from .progress import progress
+from .output import complain
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import NoReturn
 
     from betfair_session.sandbox import Sandbox
+
+    from .output import Output
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -28,10 +28,7 @@ _LOOK_SECONDS = 1.0
 
 
 def start(port: int = 0) -> Sandbox:
-    """Start a sandbox.
-
-    Args:
-        port: the first of its three ports, see `--port`; 0 for any free ones.
+    """Start a sandbox on three ports from `port` on, or on any free ones.
 
     Raises:
         ConfigurationError: a part of the extra `sandbox` is not installed.
@@ -59,24 +56,24 @@ def environment(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def run(chosen: Namespace) -> int:
+def run(out: Output, *, session_seconds: float | None, port: int | None) -> int:
     """Run it until Ctrl-C."""
     from betfair_session.sandbox import SandboxError
 
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, _interrupt)
-    with progress(chosen, "starting a local Betfair …"):
-        sandbox = start(chosen.port)
+    with out.progress("starting a local Betfair …"):
+        sandbox = start(port or 0)
     with sandbox:
-        if chosen.session_seconds:
-            sandbox.configure(session_seconds=chosen.session_seconds)
+        if session_seconds:
+            sandbox.configure(session_seconds=session_seconds)
         values = environment(sandbox)
         trust = dict.fromkeys(_TRUST, sandbox.ca_bundle)
         stream = ":".join(map(str, sandbox.stream_address))
         # All of it texts, so that it can be anybody's environment as it is.
         addresses = {"api_url": sandbox.api_url, "stream_address": stream}
-        tell(chosen, {**values, **trust, **addresses}, _exports(values))
-        if not chosen.json:
+        out.tell({**values, **trust, **addresses}, _exports(values))
+        if not out.json:
             complain(
                 "sandbox: running; paste these lines into another terminal or a .env file, then "
                 "try `betfair-session token`, or\n"

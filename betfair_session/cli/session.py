@@ -9,55 +9,67 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment, Place
-from betfair_session.exceptions import CertificateError, LoginBrake, StoreUnavailable
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    CertificateError,
+    LoginBrake,
+    StoreUnavailable,
+)
 from betfair_session.login.inspection import inspect_login
+from betfair_session.login.runner import owner_name
 from betfair_session.login.settings import LeaseSettings
 from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.tokens import parse_token
 
-from .output import tell
-from .progress import login_of, progress
 from .words import moment, span, utc
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.secret import Secret
     from betfair_session.session import Session
     from betfair_session.storage.contract import TokenStore
 
+    from .output import Output
+
 _STORE_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
+
+# The variable of a certificate, and the one of its key, in words.
+_KEYS = {
+    "BETFAIR_CERT_FILE": ("BETFAIR_KEY_FILE", "the file that holds the private key"),
+    "BETFAIR_CERT_PEM": ("BETFAIR_KEY_PEM", "the text of the private key"),
+}
 
 
-def token(chosen: Namespace) -> int:
+def token(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Print a live token."""
-    with _session(chosen, logs_in=True) as session:
-        with progress(chosen, login_of(session)):
-            found = session.token(timeout=chosen.timeout)
-        tell(chosen, {**_place(session), "token": found}, found)
+    with _session(store, key, logs_in=True) as session:
+        with out.progress(login_of(session)):
+            found = session.token(timeout=timeout)
+        out.tell({**_place(session), "token": found}, found)
     return 0
 
 
-def logout(chosen: Namespace) -> int:
+def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """End the stored session."""
-    with _session(chosen, bounded=True) as session:
-        with progress(chosen, "waiting for the store and Betfair …"):
+    with _session(store, key, seconds=timeout) as session:
+        with out.progress("waiting for the store and Betfair …"):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
-        tell(chosen, {**_place(session), "logged_out": True}, "" if chosen.quiet else text)
+        out.tell({**_place(session), "logged_out": True}, "" if out.quiet else text)
     return 0
 
 
-def unlock(chosen: Namespace) -> int:
+def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Forget a refusal; the logins of the last minute stay counted."""
-    with _session(chosen, bounded=True) as session:
-        with progress(chosen, "waiting for the store …"):
+    with _session(store, key, seconds=timeout) as session:
+        with out.progress("waiting for the store …"):
             session.unlock()
-            login = inspect_login(session.store, session.key, timeout=chosen.timeout)
+            login = inspect_login(session.store, session.key, timeout=timeout)
         what = f"{session.key!r} in {session.store.label}"
         if login.state == "braked":
             until = login.until or login.now
@@ -66,18 +78,18 @@ def unlock(chosen: Namespace) -> int:
                 f"is allowed at {moment(until)} (in {span(until - login.now)})"
             )
             raise LoginBrake(message, not_before=utc(until))
-        # Whatever else is there by now is news: somebody has used the lock since.
+        # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
-        tell(chosen, {**_place(session), "unlocked": True}, "" if chosen.quiet else text)
+        out.tell({**_place(session), "unlocked": True}, "" if out.quiet else text)
     return 0
 
 
-def check(chosen: Namespace) -> int:
+def check(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Ask whether the stored session lives; never log in."""
-    with _session(chosen) as session:
+    with _session(store, key) as session:
         see_directory(session.store)
-        with progress(chosen, "waiting for the store and Betfair …"):
-            state, _ = ask_about(session.client, session.store, session.key, chosen.timeout)
+        with out.progress("waiting for the store and Betfair …"):
+            state, _ = ask_about(session.client, session.store, session.key, timeout)
         what = f"{session.key!r} in {session.store.label}"
         length = session.client.jurisdiction.session_length
         lasts = f" for another {span(length.total_seconds())} or so" if length else ""
@@ -93,7 +105,7 @@ def check(chosen: Namespace) -> int:
             "state": state,
             "expires_about": ends.isoformat(timespec="seconds") if ends else None,
         }
-        tell(chosen, document, text)
+        out.tell(document, text)
     return 0 if state == "alive" else 1
 
 
@@ -129,8 +141,30 @@ def ask_about(
     return "alive", alive
 
 
+def login_of(session: Session) -> Callable[[], str]:
+    """Return what tells how a session's token is coming on, by a look at the lock beside it."""
+
+    def look() -> str:
+        try:
+            login = inspect_login(session.store, session.key, timeout=_LOOK_SECONDS)
+        except BetfairSessionError:
+            return ""  # the call itself will say what is wrong
+        lock = login.lock
+        if login.state != "held" or lock is None:
+            return "waiting for the store and Betfair …"
+        if lock.owner == owner_name():
+            return "logging in at Betfair …"
+        return (
+            f"waiting for {lock.owner or 'another process'}, logging in since "
+            f"{moment(lock.since)}; if it does not finish, others take over at "
+            f"{moment(login.until)} …"
+        )
+
+    return look
+
+
 def see_directory(store: TokenStore) -> None:
-    """See that a local store is no file, below which reading finds nothing, as in a new directory.
+    """See that a local store is no file: reading below one finds nothing, as in a new directory.
 
     Raises:
         StoreUnavailable: it is one, or lies below one.
@@ -145,40 +179,51 @@ def see_directory(store: TokenStore) -> None:
         raise StoreUnavailable(message, store=store.label, reason="other")
 
 
+def place_of(store: str | None, key: str | None, environment: Environment) -> Place:
+    """Return where the token is kept: by the arguments, or by the variables."""
+    if store is None or key is None:
+        return environment.place()
+    return Place(store, key, environment.storage_options())
+
+
+def key_hint(error: CertificateError, environment: Environment) -> str:
+    """Return which variable would name the key that a certificate lacks, or ""."""
+    if error.reason == "no-key":
+        for main, (other, what) in _KEYS.items():
+            if environment.get(main) and not environment.get(other):
+                return f"{other} is not set: set it to {what}"
+    return ""
+
+
 def _place(session: Session) -> dict[str, object]:
     return {"store": session.store.label, "key": session.key}
 
 
-def place_of(chosen: Namespace, environment: Environment) -> Place:
-    """Return where the token is kept: by the arguments, or by the variables."""
-    if chosen.store is None:
-        return environment.place()
-    return Place(chosen.store, chosen.key, environment.storage_options())
-
-
 @contextmanager
 def _session(
-    chosen: Namespace, *, logs_in: bool = False, bounded: bool = False
+    store: str | None, key: str | None, *, logs_in: bool = False, seconds: float | None = None
 ) -> Iterator[Session]:
-    """Make the session's handle; `bounded` by the time given, where its calls take none.
+    """Make the session's handle.
 
-    Only what `logs_in` needs the certificate: a stolen token can be ended where there is none.
+    Args:
+        store: as given, or None.
+        key: likewise.
+        logs_in: whether a certificate is needed; a stolen token can be ended without.
+        seconds: the limit of each answer, for calls that take no time-out of their own.
     """
     environment = Environment()
-    environment.require(certificate=logs_in, place=chosen.store is None)
-    place = place_of(chosen, environment)
+    environment.require(certificate=logs_in, place=store is None)
+    place = place_of(store, key, environment)
     with environment.client(certificate=logs_in) as client:
         lease = LeaseSettings()
-        if bounded:
-            client.timeout = min(client.timeout, chosen.timeout)
-            lease = lease._replace(store_deadline=min(lease.store_deadline, chosen.timeout))
+        if seconds is not None:
+            client.timeout = min(client.timeout, seconds)
+            lease = lease._replace(store_deadline=min(lease.store_deadline, seconds))
         with environment.manager(client, lease=lease) as manager:
             try:
                 yield manager.session(place.store, place.key, place.storage_options)
             except CertificateError as error:
-                from .doctor.settings import Settings
-
-                hint = Settings().key_hint(error)
+                hint = key_hint(error, environment)
                 if not hint:
                     raise
                 message = f"{error}; {hint}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment
@@ -10,31 +9,28 @@ from betfair_session.login.inspection import inspect
 from betfair_session.storage import open_store
 from betfair_session.storage.location import check_key
 
-from .output import paint, tell
-from .progress import progress
+from .output import rows, with_unlock
 from .session import place_of, see_directory
-from .words import UNLOCK, ago, iso, login_document, login_words, may_be_mended, wrap
+from .words import ago, iso, login_document, login_words
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from betfair_session.login.inspection import Inspection
     from betfair_session.storage.contract import TokenStore
 
-    from .output import Colour
+    from .output import Output
 
 _INDENT = 10
 
 
-def run(chosen: Namespace) -> int:
+def run(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Look at the store alone; Betfair is not asked."""
-    place = place_of(chosen, Environment())
-    key = check_key(place.key)
-    with open_store(place.store, place.storage_options) as store:
-        see_directory(store)
-        with progress(chosen, f"waiting for {store.label} …"):
-            found = inspect(store, key, timeout=chosen.timeout)
-        tell(chosen, _document(store, key, found), _text(store, key, found))
+    place = place_of(store, key, Environment())
+    name = check_key(place.key)
+    with open_store(place.store, place.storage_options) as opened:
+        see_directory(opened)
+        with out.progress(f"waiting for {opened.label} …"):
+            found = inspect(opened, name, timeout=timeout)
+        out.tell(_document(opened, name, found), _text(opened, name, found))
     return 0
 
 
@@ -55,29 +51,27 @@ def refusal_hint(found: Inspection) -> str:
         return ""
     from betfair_session.betfair.login_status import describe
 
-    hint = describe(lock.status).hint
-    return f"{hint} {UNLOCK}" if may_be_mended(lock.login_class) else hint
+    return with_unlock(describe(lock.status).hint, lock.login_class)
 
 
 def _text(store: TokenStore, key: str, found: Inspection) -> str:
     login = found.login
     once = "one login for all who share it" if store.atomic else "each process logs in by itself"
     refusals = login.lock.refusals if login.lock else 0
-    colour: Colour | None = None
-    if login.state != "free":
-        colour = "yellow" if login.state == "held" else "red"
-    rows = [
+    cells = [
         ("store", f"{store.label} ({once})"),
         ("key", key),
         ("token", token_words(found)),
-        ("login", paint(login_words(login), colour, sys.stdout)),
-        ("", wrap(refusal_hint(found), _INDENT)),
+        ("login", login_words(login)),
+        ("", refusal_hint(found)),
         ("logins", f"{len(login.recent)} in the last minute"),
         ("refusals", f"{refusals} in a row" if refusals else "none"),
     ]
     if not found.clock and (found.written or login.lock):
-        rows.append(("clock", "this machine's; the store does not tell its own"))
-    return "\n".join(f"{name:<{_INDENT}}{words}" for name, words in rows if words)
+        cells.append(("clock", "this machine's; the store does not tell its own"))
+    colours = {"free": "", "held": "yellow"}
+    alarm = {"login": colours.get(login.state, "red")}
+    return rows([(name, text, alarm.get(name, "")) for name, text in cells if text], _INDENT)
 
 
 def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, object]:

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
-    from betfair_session.exceptions import ConfigurationError
     from betfair_session.login.inspection import Login
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_WIDTH = 100
-
-_NOT_MENDABLE = frozenset({"ban", "temporary"})
-# The variable that an argument comes from.
-_VARIABLES = {
-    "app_key": "BETFAIR_APP_KEY",
-    "jurisdiction": "BETFAIR_JURISDICTION",
-    "identity_url": "BETFAIR_IDENTITY_URL",
-    "identity_cert_url": "BETFAIR_IDENTITY_CERT_URL",
-    "api_url": "BETFAIR_API_URL",
-    "verify": "BETFAIR_CA_BUNDLE",
-}
-UNLOCK = "Once that is mended, `betfair-session unlock` lets the next call try at once."
-"""What to add to a refusal that a person can mend."""
-
-
-def with_variable(error: ConfigurationError) -> str:
-    """Put the variable that an argument came from before the complaint about it."""
-    name = _VARIABLES.get(error.argument)
-    return f"{name}: {error}" if name else str(error)
-
-
-def may_be_mended(login_class: str) -> bool:
-    """Tell whether a person can mend what was refused; a ban or a passing trouble has to end."""
-    return login_class not in _NOT_MENDABLE
-
-
-def wrap(text: str, indent: int) -> str:
-    """Break a text into lines; all but the first are indented by that many spaces."""
-    lines = textwrap.wrap(text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False)
-    return f"\n{' ' * indent}".join(lines)
 
 
 def moment(seconds: float | None) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from betfair_session.cli import code_of
+from .output import code_of
 
 if TYPE_CHECKING:
     from betfair_session.exceptions import BetfairSessionError
 
-    State: TypeAlias = Literal["ok", "warning", "problem", "not checked"]
 
-
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One finding; it holds no secret.
 
     Attributes:
@@ -27,7 +23,7 @@ class Finding:
     """
 
     name: str
-    state: State
+    state: Literal["ok", "warning", "problem", "not checked"]
     text: str
     advice: str = ""
     code: int = 0

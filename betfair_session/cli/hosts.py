@@ -7,9 +7,8 @@ no login and names nobody: neither the account nor the app key.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.arguments import checked_verify, https_base
 from betfair_session.betfair.answers import Endpoint, cannot_tell, is_passing, read_session
@@ -21,50 +20,49 @@ from betfair_session.exceptions import (
     IdentityUnavailable,
 )
 from betfair_session.secret import Secret
-from betfair_session.storage.cloud import CloudStore
 
 from .findings import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
     from betfair_session.betfair.answers import Answer
-    from betfair_session.betfair.jurisdictions import Jurisdiction
+    from betfair_session.environment import Environment
     from betfair_session.storage.contract import TokenStore
 
-    from .settings import Settings
+_FAR_SECONDS = 5.0
+"""A difference between two clocks that is worth a warning; HTTP dates are whole."""
 
-_FAR = 5.0
-"""Seconds of difference between two clocks that are worth a warning; HTTP dates are whole."""
-
-_NOBODY = "look at the network, at HTTPS_PROXY, and at any firewall in between"
-# By what the reason holds.
+# By NoAnswerError's reason.
 _ADVICE = {
-    "CERTIFICATE_VERIFY_FAILED": (
-        "somebody else answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
+    "": "look at the network, at HTTPS_PROXY, and at any firewall in between",
+    "untrusted": (
+        "another server answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
         "names the authority that vouches for it"
     ),
-    "a proxy answered 407": (
-        "put user and password into the proxy's URL, as in http://user:password@proxy:3128"
-    ),
-    "a proxy answered 403": "have the proxy let this host through, or name the host in NO_PROXY",
-    "a proxy answered": "ask who runs the proxy why it cannot reach this host",
+    "proxy-407": "put user and password into the proxy's URL, as in http://user:password@proxy:3128",
+    "proxy-403": "have the proxy let this host through, or name the host in NO_PROXY",
+    "proxy": "ask who runs the proxy why it cannot reach this host",
 }
 
 
-@dataclass(frozen=True)
-class Clock:
-    """How far a clock is ahead of this machine's, in seconds."""
+class Clock(NamedTuple):
+    """How far a clock is ahead of this machine's.
+
+    Attributes:
+        name: whose it is.
+        ahead: seconds.
+    """
 
     name: str
     ahead: float
 
 
 def examine_hosts(
-    settings: Settings, seconds: float, *, store: TokenStore | None
+    environment: Environment, seconds: float, *, store: TokenStore | None
 ) -> tuple[list[Finding], list[Clock]]:
     """Ask both hosts.
 
     Args:
-        settings: the variables, which may name other hosts.
+        environment: the variables, which may name other hosts.
         seconds: how long each may take.
         store: where the token is, whose driver may use a proxy; None where it cannot be opened.
 
@@ -72,37 +70,27 @@ def examine_hosts(
         The findings, and the hosts' clocks.
     """
     try:
-        usual = jurisdiction(settings.get("BETFAIR_JURISDICTION") or "international")
-        plain, cert = _bases(settings, usual)
-        verify = checked_verify(settings.get("BETFAIR_CA_BUNDLE") or True)
+        usual = jurisdiction(environment.get("BETFAIR_JURISDICTION") or "international")
+        bases = [
+            https_base(environment.get(name) or other, name=name)
+            for name, other in (
+                ("BETFAIR_IDENTITY_URL", usual.identity_url),
+                ("BETFAIR_IDENTITY_CERT_URL", usual.identity_cert_url),
+            )
+        ]
+        verify = checked_verify(environment.get("BETFAIR_CA_BUNDLE") or True)
     except BetfairSessionError as error:
         return [unchecked("identity", str(error))], []
     clocks: list[Clock] = []
-    findings = _ways([plain, cert], store)
-    # What the login's host says to a keepAlive is not documented: any answer will do.
-    for name, base, strict in (("identity", plain, True), ("certlogin", cert, False)):
-        finding, clock = _ask(
-            name, Endpoint("keepAlive", base), verify=verify, seconds=seconds, strict=strict
-        )
+    findings = _ways(bases, store)
+    for name, base in zip(("identity", "certlogin"), bases, strict=True):
+        finding, clock = _ask(name, Endpoint("keepAlive", base), verify=verify, seconds=seconds)
         findings.append(finding)
         clocks += [clock] if clock else []
-    unsure = usual.unsure and not settings.get("BETFAIR_IDENTITY_URL")
+    unsure = usual.unsure and not environment.get("BETFAIR_IDENTITY_URL")
     if unsure and any(finding.state == "problem" for finding in findings):
         findings.append(warning("identity", f"not known for sure for {usual.name}: {usual.unsure}"))
     return findings, clocks
-
-
-def _bases(settings: Settings, usual: Jurisdiction) -> tuple[str, str]:
-    """Return where keepAlive and certlogin go."""
-    return (
-        https_base(
-            settings.get("BETFAIR_IDENTITY_URL") or usual.identity_url, name="BETFAIR_IDENTITY_URL"
-        ),
-        https_base(
-            settings.get("BETFAIR_IDENTITY_CERT_URL") or usual.identity_cert_url,
-            name="BETFAIR_IDENTITY_CERT_URL",
-        ),
-    )
 
 
 def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
@@ -114,9 +102,9 @@ def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
         proxy = _proxy_for(base)
         host = Endpoint("keepAlive", base).host
         ways.append(f"{host} by {proxy}" if proxy else f"{host} directly, by NO_PROXY")
-    if isinstance(store, CloudStore):
-        driver = store.module.partition(".")[0]
-        ways.append(f"{store.label} by the same variables, which {driver} goes by")
+    if driver := getattr(store, "module", ""):
+        named = driver.partition(".")[0]
+        ways.append(f"{store.label if store else ''} by the same variables, which {named} goes by")
     return [fine("proxy", f"the environment names one: {'; '.join(ways)}")]
 
 
@@ -128,27 +116,8 @@ def _proxy_for(url: str) -> str:
     return proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")
 
 
-def compare_clocks(clocks: list[Clock]) -> Finding:
-    """Compare this machine's clock with others."""
-    if not clocks:
-        return unchecked("clock", "neither Betfair nor the store told the time")
-    wrong = [clock for clock in clocks if abs(clock.ahead) > _FAR]
-    if not wrong:
-        names = ", ".join(clock.name for clock in clocks)
-        return fine("clock", f"within {_FAR:.0f} s of {names}")
-    text = "; ".join(
-        f"{abs(clock.ahead):.0f} s {'behind' if clock.ahead > 0 else 'ahead of'} {clock.name}"
-        for clock in wrong
-    )
-    advice = (
-        "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
-        "but may wait longer)"
-    )
-    return warning("clock", f"this machine's is {text}", advice)
-
-
 def _ask(
-    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, strict: bool
+    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float
 ) -> tuple[Finding, Clock | None]:
     from betfair_session.betfair.http import OwnSession, Transport
     from betfair_session.betfair.network import NoAnswerError
@@ -166,12 +135,14 @@ def _ask(
         except ConfigurationError as error:
             return problem(name, error), None
         except NoAnswerError as error:
-            advice = next((_ADVICE[words] for words in _ADVICE if words in error.detail), _NOBODY)
-            return problem(name, _unreachable(endpoint, error.detail), advice), None
+            text = f"{endpoint.host} does not answer: {error.detail}"
+            ours = IdentityUnavailable(text, endpoint=endpoint.name, host=endpoint.host)
+            return problem(name, ours, _ADVICE[error.reason]), None
         took = time.monotonic() - began
     clock = _clock(endpoint, dates)
     try:
-        _judge(endpoint, answer, strict=strict)
+        # What the login's host says to a keepAlive is not documented: any answer will do.
+        _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
         return problem(name, error), clock
     return fine(name, f"{endpoint.host} answers over TLS in {took:.2f} s"), clock
@@ -191,14 +162,28 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
         raise cannot_tell(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
 
 
-def _unreachable(endpoint: Endpoint, detail: str) -> IdentityUnavailable:
-    message = f"{endpoint.host} does not answer: {detail}"
-    return IdentityUnavailable(message, endpoint=endpoint.name, host=endpoint.host)
-
-
 def _clock(endpoint: Endpoint, dates: list[str]) -> Clock | None:
     try:
         told = parsedate_to_datetime(dates[0]).timestamp()
     except (ValueError, IndexError):
         return None
     return Clock(endpoint.host, told + 0.5 - time.time())  # it was cut to whole seconds
+
+
+def compare_clocks(clocks: list[Clock]) -> Finding:
+    """Compare this machine's clock with others."""
+    if not clocks:
+        return unchecked("clock", "neither Betfair nor the store told the time")
+    wrong = [clock for clock in clocks if abs(clock.ahead) > _FAR_SECONDS]
+    if not wrong:
+        names = ", ".join(clock.name for clock in clocks)
+        return fine("clock", f"within {_FAR_SECONDS:.0f} s of {names}")
+    text = "; ".join(
+        f"{abs(clock.ahead):.0f} s {'behind' if clock.ahead > 0 else 'ahead of'} {clock.name}"
+        for clock in wrong
+    )
+    advice = (
+        "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
+        "but may wait longer)"
+    )
+    return warning("clock", f"this machine's is {text}", advice)

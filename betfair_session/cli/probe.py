@@ -7,15 +7,12 @@ import os
 import secrets
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from betfair_session.cli import ERROR, REFUSED, STORE
-from betfair_session.cli.session import see_directory
-from betfair_session.cli.status import refusal_hint, token_words
-from betfair_session.cli.words import login_words
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.login import lock as locks
 from betfair_session.login.inspection import inspect
+from betfair_session.process import clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import ABSENT, VersionConflict
 from betfair_session.storage.local import LocalStore
@@ -23,12 +20,18 @@ from betfair_session.storage.location import LOCK_SUFFIX
 
 from .findings import Finding, fine, problem, warning
 from .hosts import Clock
+from .output import ERROR, REFUSED, STORE
+from .session import see_directory
+from .status import refusal_hint, token_words
+from .words import login_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from betfair_session.login.inspection import Inspection
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
+
+T = TypeVar("T")
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
@@ -47,13 +50,12 @@ _KEY_FILES = {
     "google": ("GOOGLE_APPLICATION_CREDENTIALS",),
     "azure": ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"),
 }
-_LONG = 200  # characters; a path is shorter, a key that was put in its place is longer
+_LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
+_THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 _CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
 
 
-def examine_store(
-    store: TokenStore, key: str, seconds: float
-) -> tuple[list[Finding], Clock | None]:
+def examine_store(store: TokenStore, key: str, seconds: float) -> tuple[list[Finding], list[Clock]]:
     """Read what is there, and try out writing.
 
     Args:
@@ -62,20 +64,21 @@ def examine_store(
         seconds: how long each call of it may take.
 
     Returns:
-        The findings, of which the first tells whether it can be read; and the store's clock.
+        The findings, of which the first tells whether it can be read; and the store's clock,
+        where it tells the time.
     """
     try:
         see_directory(store)
         with _heard() as said:
             found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
-        return [problem("store", error), *_surroundings(store)], None
-    clock = Clock("the store", found.now - time.time()) if found.clock else None
+        return [problem("store", error), *_surroundings(store)], []
+    clocks = [Clock("the store", found.now - time.time())] if found.clock else []
     described = _described(store, key, found)  # before a directory is made
     described += [*(warning("store", text) for text in said), *_surroundings(store)]
     with _heard():  # what it says there is among the findings
         probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
-    return [*described, *probe, _next_login(found)], clock
+    return [*described, *probe, _next_login(found)], clocks
 
 
 def _surroundings(store: TokenStore) -> list[Finding]:
@@ -98,7 +101,7 @@ def _surroundings(store: TokenStore) -> list[Finding]:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no path"
         # Somebody may have put the key itself where its path belongs.
-        shown = f" {path}" if path and os.path.isabs(path) and len(path) < _LONG else ""
+        shown = f" {path}" if path and os.path.isabs(path) and len(path) < _LONG_CHARACTERS else ""
         text = f"the file{shown} that {name} names cannot be read: {reason}"
         found.append(warning("store", text, "put the file there, or correct the variable"))
     return found
@@ -233,7 +236,7 @@ class Probe:
 
     def _remove(self) -> StoreError | None:
         try:
-            self._store.delete(self._name, deadline=self._soon())
+            _changed(lambda: self._store.delete(self._name, deadline=self._soon()))
         except StoreError as error:
             return error
         return None
@@ -242,7 +245,7 @@ class Probe:
         return self._store.get(name, deadline=self._soon())
 
     def _put(self, name: str, content: bytes, expect: Expect) -> str:
-        return self._store.put(name, content, expect, deadline=self._soon())
+        return _changed(lambda: self._store.put(name, content, expect, deadline=self._soon()))
 
     def _soon(self) -> float:
         return time.monotonic() + self._seconds
@@ -306,3 +309,14 @@ class Probe:
         except BetfairSessionError:
             return False
         return True
+
+
+def _changed(change: Callable[[], T]) -> T:
+    """Change an object, again after a pause where the store takes no two changes in a row."""
+    try:
+        return change()
+    except StoreError as error:
+        if error.reason != "throttled":
+            raise
+    clocks.pause(_THROTTLED_SECONDS)
+    return change()

@@ -1,0 +1,291 @@
+"""The commands and their options; the modules that do the work know nothing of click."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from betfair_session.storage.location import redact
+
+from . import certificate, demo, doctor, sandbox, session, status, texts
+from .output import TERMINATED, Output, UsageError, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_NAME = "betfair-session"
+_COMPLETE = "_BETFAIR_SESSION_COMPLETE"
+_MOST_DAYS = 3650
+_LAST_PORT = 65_533  # two more follow
+
+# Events that end a call with an error, which has a line of its own.
+_SAID_ANYWAY = frozenset({"refused", "cannot tell", "failed"})
+
+
+class Number(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    """A number in a range; no message repeats what was given instead, which may be a password."""
+
+    def __init__(self, kind: type[float], low: float, high: float, name: str) -> None:
+        """Set the range, and what the number is in words."""
+        self.name = name
+        self._kind, self._low, self._high = kind, low, high
+
+    def convert(self, value: Any, param: object, ctx: object) -> float:  # noqa: ANN401 - click's
+        """Return the number."""
+        del param, ctx
+        with contextlib.suppress(ValueError):
+            number = self._kind(value)
+            if self._low <= number <= self._high:
+                return number
+        message = f"must be {self.name}"
+        raise click.BadParameter(message)
+
+
+_SECONDS = Number(float, sys.float_info.min, sys.float_info.max, "a number of seconds above 0")
+_DAYS = Number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")
+_PORT = Number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
+
+
+class Command(click.Command):
+    """A command with its help as it is written, and no secret among its arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; a message about them repeats none, as it may be a password."""
+        ctx.allow_extra_args = True
+        if super().parse_args(ctx, args):
+            ctx.fail("too many arguments")
+        store, key = (ctx.params.get(name) for name in ("store", "key"))
+        if store is not None and key is None:
+            ctx.fail("give both STORE and KEY, or neither")
+        if store is not None and redact(store) != store.split("?", 1)[0]:
+            ctx.fail(
+                "a password in an argument can be seen by every user of this machine; "
+                "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
+            )
+        return []
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Print the help in a way that notices a full disk."""
+        option = super().get_help_option(ctx)
+        if option:
+            option.callback = _show_help
+        return option
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the text as it is."""
+        del ctx
+        formatter.write(f"\n{self.help}\n")
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Likewise."""
+        del ctx
+        formatter.write(f"\n{self.epilog}" if self.epilog else "")
+
+
+class Group(Command, click.Group):
+    """Commands; a mistyped one is met with the nearest."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what precedes the command."""
+        return click.Group.parse_args(self, ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name them in the order in which they are met."""
+        del ctx
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names."""
+        if args[0] not in self.commands:
+            problem = "no such command"
+            raise _wrong(problem, ctx, args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+def _wrong(
+    problem: str, ctx: click.Context, given: str = "", known: Iterable[str] = ()
+) -> UsageError:
+    """Make the error for a command line: with the nearest word that is known, and where help is."""
+    near = difflib.get_close_matches(given, known, n=1)
+    advice = f"did you mean `{near[0]}`? See" if near else "see"
+    return UsageError(f"{problem} ({advice} `{ctx.command_path} --help`)")
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
+    if asked and not ctx.resilient_parsing:
+        write(ctx.get_help())
+        ctx.exit()
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
+    if asked and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        write(f"{_NAME} {version(_NAME)}")
+        ctx.exit()
+
+
+def _note(ctx: click.Context, param: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's
+    if isinstance(ctx.obj, Output):
+        setattr(ctx.obj, str(param.name), given)
+
+
+def _flag(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
+    return click.Option([name], is_flag=True, help=help_, **more)
+
+
+def _option(name: str, kind: Number, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
+    return click.Option([name], type=kind, help=help_, **more)
+
+
+def _timeout(default: float, help_: str) -> click.Option:
+    shown = f"{help_} ({default:.0f})"
+    return _option("--timeout", _SECONDS, shown, default=default, metavar="SECONDS")
+
+
+def _add(
+    group: click.Group, name: str, run: Callable[..., int], text: str, *params: click.Parameter
+) -> None:
+    summary, _, rest = text.partition("\n\n")
+    about, mark, examples = rest.partition("\nexample")
+    common = {"expose_value": False, "is_eager": True, "callback": _note}
+    json = _flag("--json", "print one JSON document", **common)
+    quiet = _flag("--quiet", "say nothing about progress", **common)
+    group.add_command(
+        Command(
+            name,
+            callback=click.pass_obj(run),
+            params=[*params, json, quiet],
+            short_help=summary,
+            help=f"{summary[0].upper()}{summary[1:]}.\n\n{about}".rstrip(),
+            epilog=f"{mark[1:]}{examples}",
+        )
+    )
+
+
+def _commands() -> Group:
+    """Make the whole command line."""
+    version = _flag(
+        "--version", "print the version", expose_value=False, is_eager=True, callback=_show_version
+    )
+    settings = {"help_option_names": ["-h", "--help"], "terminal_width": 100}
+    main = Group(
+        _NAME,
+        params=[version],
+        help=texts.ABOUT,
+        epilog=texts.MAIN,
+        no_args_is_help=False,
+        context_settings=settings,
+    )
+    place = [click.Argument([name], required=False) for name in ("store", "key")]
+    each = "for each answer of Betfair, or of the store, which gets 5 at most"
+    url = click.Option(["--api-url"], metavar="URL", help="the betting API, if not Betfair's own")
+    _add(main, "token", session.token, texts.TOKEN, *place, _timeout(60, "give up after that"))
+    _add(main, "check", session.check, texts.CHECK, *place, _timeout(15, "give up after that"))
+    each_store = _timeout(5, "for each answer of the store")
+    _add(main, "status", status.run, texts.STATUS, *place, each_store)
+    _add(main, "logout", session.logout, texts.LOGOUT, *place, _timeout(10, each))
+    _add(main, "unlock", session.unlock, texts.UNLOCK, *place, _timeout(10, each))
+    each_host = _timeout(5, "for each answer of the store or a host")
+    _add(main, "doctor", doctor.run, texts.DOCTOR, *place, url, each_host)
+    pair = Group(
+        "certificate",
+        short_help="make or explain the client certificate that a login needs",
+        help=texts.CERTIFICATE,
+        no_args_is_help=False,
+    )
+    main.add_command(pair)
+    name = click.Argument(["name"], default="client-2048")
+    where = click.Option(["--directory"], default=".", help="where to write them (here)")
+    days = _option("--days", _DAYS, "how long it is valid (365)", default=365, metavar="DAYS")
+    p12 = _flag("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE")
+    _add(pair, "create", certificate.create, texts.CREATE, name, where, days, p12)
+    files = click.Argument(["files"], nargs=-1, required=True)
+    _add(pair, "check", certificate.check, texts.EXPLAIN, files)
+    lasting = _option("--session-seconds", _SECONDS, "how long a session lives (12 h)", metavar="N")
+    ports = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
+    port = _option("--port", _PORT, ports, metavar="N")
+    _add(main, "sandbox", sandbox.run, texts.SANDBOX, lasting, port)
+    _add(main, "demo", demo.run, texts.DEMO)
+    return main
+
+
+MAIN = _commands()
+"""The whole command line."""
+
+
+def run(arguments: Sequence[str], out: Output) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what follows the program's name.
+        out: how to speak to the caller, who may say so in the arguments.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: they are not understood; the message repeats no value.
+    """
+    if os.environ.get(_COMPLETE):  # a shell asks what may follow
+        from click.shell_completion import shell_complete
+
+        return shell_complete(MAIN, {}, _NAME, _COMPLETE, os.environ[_COMPLETE])
+    try:
+        with MAIN.make_context(_NAME, list(arguments), obj=out) as context, _on_this_process():
+            code: int = MAIN.invoke(context)
+            return code
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        usage = _usage(error)
+    raise usage
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    """Say what is wrong with the usage, and where the help is."""
+    context = error.ctx or click.Context(MAIN, info_name=_NAME)
+    if isinstance(error, click.NoSuchOption):
+        name = error.option_name
+        known = [each for param in context.command.params for each in param.opts]
+        return _wrong(f"unknown option {name}", context, name, known)
+    return _wrong(error.format_message().rstrip("."), context)
+
+
+@contextlib.contextmanager
+def _on_this_process() -> Iterator[None]:
+    """Show the library's warnings in lines of their own, and end by SIGTERM as by an error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{_NAME}: warning: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(_is_news)
+    nothing = logging.NullHandler()  # for other packages' logs
+    logging.getLogger().addHandler(nothing)
+    logging.getLogger("betfair_session").addHandler(handler)
+    before: Any = None
+    with contextlib.suppress(ValueError):  # not in the main thread
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(nothing)
+        logging.getLogger("betfair_session").removeHandler(handler)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out the events that the error's own line reports."""
+    said = record.args if isinstance(record.args, tuple) else ()
+    return record.module != "events" or _SAID_ANYWAY.isdisjoint(
+        word for word in said if isinstance(word, str)
+    )

@@ -1,0 +1,292 @@
+"""doctor: everything that a login needs, looked at without making one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from betfair_session.certificates.report import explain
+from betfair_session.environment import NAMES, Environment, read_dotenv
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    CertificateError,
+    ConfigurationError,
+    ExchangeError,
+    SessionRejected,
+)
+from betfair_session.secret import ODD_WORDS, Secret, odd
+from betfair_session.storage import open_store
+from betfair_session.storage.location import check_key
+
+from .findings import Finding, fine, problem, unchecked, warning
+from .hosts import compare_clocks, examine_hosts
+from .output import ERROR, USAGE, Output, rows, with_variable, write
+from .probe import examine_store
+from .session import ask_about, key_hint, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from betfair_session.betfair.identity import IdentityClient
+    from betfair_session.session import Session
+    from betfair_session.storage.contract import TokenStore
+
+    from .hosts import Clock
+
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
+_INDENT = 13
+_DOTENV = ".env"
+_NAME, _TOKEN, _ACCOUNT = "configuration", "token", "account"
+
+# Values that may have several lines, and blanks around them.
+_OF_LINES = frozenset(
+    {
+        "BETFAIR_CERT_PEM",
+        "BETFAIR_KEY_PEM",
+        "BETFAIR_PKCS12_BASE64",
+        "BETFAIR_STORAGE_OPTIONS",
+    }
+)
+_CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
+_ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
+_CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
+_APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
+
+
+def run(
+    out: Output, *, store: str | None, key: str | None, api_url: str | None, timeout: float
+) -> int:
+    """Tell each finding as soon as it is known; the exit code is that of the first problem."""
+    findings: list[Finding] = []
+    doctor = Doctor(store, key, api_url, timeout)
+    with doctor, out.progress(lambda: f"looking at {doctor.at} …"):
+        for finding in doctor.findings():
+            findings.append(finding)
+            if not out.json:
+                write(_lines(finding))
+    problems = [finding for finding in findings if finding.state == "problem"]
+    warnings = [finding for finding in findings if finding.state == "warning"]
+    code = problems[0].code if problems else 0
+    document = {
+        "ok": not problems,
+        "exit_code": code,
+        "checks": [finding._asdict() for finding in findings],
+    }
+    out.tell(document, f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
+    return code
+
+
+def _lines(finding: Finding) -> str:
+    """Write a finding for people."""
+    advice = [("", f"to do: {finding.advice}", "")] if finding.advice else []
+    text = f"{finding.name}: {finding.text}"
+    return rows([(finding.state, text, _COLOURS[finding.state]), *advice], _INDENT)
+
+
+def _count(findings: list[Finding], word: str) -> str:
+    return f"{len(findings) or 'no'} {word}{'' if len(findings) == 1 else 's'}"
+
+
+class Doctor(ExitStack):
+    """Looks at one thing after the other.
+
+    Attributes:
+        at: what is being looked at, in words.
+    """
+
+    def __init__(
+        self, store: str | None, key: str | None, api_url: str | None, seconds: float
+    ) -> None:
+        """Prepare; the arguments are the command's."""
+        super().__init__()
+        self.at = "the configuration"
+        self._named = (store, key)
+        self._api_url = api_url
+        self._seconds = seconds
+        self._client: IdentityClient | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Look at everything."""
+        try:
+            self._environment = Environment()
+            self._file = read_dotenv(_DOTENV) or {}
+        except BetfairSessionError as error:
+            yield problem(_NAME, error)
+            return
+        yield from self._configuration()
+        self.at = "the certificate"
+        yield from self._certificate()
+        self.at = "the store"
+        found, clocks, store, key = self._open()
+        yield from found
+        self.at = "Betfair's identity hosts"
+        answers, theirs = examine_hosts(self._environment, self._seconds, store=store)
+        yield from answers
+        yield compare_clocks([*theirs, *clocks])
+        self.at = "the stored token"
+        if store and self._client and found[0].state == "ok":
+            yield from self._session(self._client, store, key)
+        else:
+            yield unchecked(_TOKEN, "that needs a configuration and a store that work")
+
+    def _configuration(self) -> list[Finding]:
+        """Look at the variables."""
+        told = ""
+        try:
+            self._environment.require(place=self._named[0] is None)
+            self._client = self.enter_context(self._environment.client())
+        except ConfigurationError as error:
+            first = problem(_NAME, error, text=with_variable(error))
+            told = error.argument
+        else:
+            first = fine(_NAME, self._origins())
+        return [first, *self._spoilt(told), *self._strangers(), *self._open_file()]
+
+    def _origins(self) -> str:
+        ours = [name for name in NAMES if self._environment.get(name)]
+        places = {
+            "the environment": [name for name in ours if name in os.environ],
+            _DOTENV: [name for name in ours if name not in os.environ],
+        }
+        return "; ".join(
+            f"from {place}: {', '.join(found)}" for place, found in places.items() if found
+        )
+
+    def _spoilt(self, told: str) -> Iterator[Finding]:
+        """Find values to which a shell, an editor or a secret manager may have added something.
+
+        Args:
+            told: the variable that was complained about already.
+        """
+        for name in NAMES:
+            value = self._environment.get(name)
+            if not value or name in _OF_LINES:
+                continue
+            kind = odd(Secret(value))
+            if kind and name != told:
+                advice = f"take it out of {name}, unless it is really part of the value"
+                yield warning(_NAME, f"{name} {ODD_WORDS[kind]}", advice)
+            elif os.environ.get(name, self._file.get(name)) != value:
+                text = f"{name} begins with a byte order mark or ends in a line end"
+                advice = "this library leaves it out, other programs may not: write it without"
+                yield warning(_NAME, text, advice)
+
+    def _strangers(self) -> Iterator[Finding]:
+        """Find variables that are named like ours and that nothing reads: most likely mistyped."""
+        for name in sorted({*os.environ, *self._file} - {*NAMES}):
+            if name.startswith("BETFAIR_"):
+                near = difflib.get_close_matches(name, NAMES, n=1, cutoff=_ALIKE)
+                advice = (
+                    f"did you mean {near[0]}?" if near else "`betfair-session --help` lists them"
+                )
+                yield warning(_NAME, f"{name} is no variable of this library's", advice)
+
+    def _open_file(self) -> Iterator[Finding]:
+        mode = os.stat(_DOTENV).st_mode if os.name == "posix" and self._file else 0
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            text = f"{_DOTENV} can be read or written by other users of this machine"
+            yield warning(_NAME, text, f"chmod 600 {_DOTENV}, if it holds the password")
+
+    def _certificate(self) -> list[Finding]:
+        """Look at the client certificate; whether it was uploaded, only a login can tell."""
+        name = "certificate"
+        try:
+            warnings = self._environment.certificate().check()
+        except CertificateError as error:
+            return [problem(name, error, key_hint(error, self._environment))]
+        except ConfigurationError as error:
+            return [unchecked(name, str(error))]
+        paths = [path for each in _CERTIFICATE_FILES if (path := self._environment.get(each))]
+        files = explain(*paths, passphrase=self._environment.passphrase()).files
+        warnings += [each for file in files for each in file.warnings]
+        valid = [fact for file in files for fact in file.facts if fact.startswith("valid ")]
+        text = "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
+        return [fine(name, text), *(warning(name, each) for each in dict.fromkeys(warnings))]
+
+    def _open(self) -> tuple[list[Finding], list[Clock], TokenStore | None, str]:
+        """Look at the store; return it and the key, too, if it can be opened."""
+        names = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
+        if self._named[0] is None and not all(map(self._environment.get, names)):
+            return [unchecked("store", "none is named")], [], None, ""
+        try:
+            place = place_of(*self._named, self._environment)
+            key = check_key(place.key)
+            store = self.enter_context(open_store(place.store, place.storage_options))
+        except BetfairSessionError as error:
+            return [problem("store", error)], [], None, ""
+        return *examine_store(store, key, self._seconds), store, key
+
+    def _session(self, client: IdentityClient, store: TokenStore, key: str) -> list[Finding]:
+        """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
+        try:
+            state, token = ask_about(client, store, key, self._seconds)
+        except BetfairSessionError as error:
+            why = "whether the token lives is not known"
+            return [problem(_TOKEN, error), unchecked(_ACCOUNT, why)]
+        if token is None:
+            logs_in = "the next `betfair-session token` logs in"
+            first = unchecked(_TOKEN, f"none is stored; {logs_in}")
+            if state == "dead":
+                first = warning(_TOKEN, f"dead, says Betfair; {logs_in}")
+            return [first, unchecked(_ACCOUNT, "only a live token can tell whose it is")]
+        alive = fine(_TOKEN, "alive, says Betfair, which has just extended its session")
+        if self._api_url is None and client.api_url is None:
+            why = (
+                "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where "
+                "the account API is"
+            )
+            return [alive, unchecked(_ACCOUNT, why)]
+        return [alive, self._whose(_AsStored(client, token))]
+
+    def _whose(self, stored: _AsStored) -> Finding:
+        from betfair_session.exchange.client import Exchange
+
+        session = cast("Session", stored)
+        try:
+            with Exchange(session, api_url=self._api_url, timeout=self._seconds) as exchange:
+                details = exchange.call("getAccountDetails")
+        except ExchangeError as error:
+            if error.code not in _APP_KEY_CODES:
+                return problem(_ACCOUNT, error)
+            advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
+            return Finding(_ACCOUNT, "problem", str(error), advice, USAGE)
+        except SessionRejected:
+            text = "the account API rejects the token that the identity host called alive"
+            advice = "is the jurisdiction right? does the egress address change between calls?"
+            return Finding(_ACCOUNT, "problem", text, advice, ERROR)
+        except BetfairSessionError as error:
+            return problem(_ACCOUNT, error)
+        text = f"the stored token is that of {_person(details)}, says the account API"
+        return fine(
+            _ACCOUNT, f"{text}; a token names no account, so see that this is the right one"
+        )
+
+
+class _AsStored:
+    """What an Exchange needs of a Session, with the stored token as it is: it never logs in."""
+
+    def __init__(self, client: IdentityClient, token: Secret) -> None:
+        self.client = client
+        self._token = token
+
+    def token(self, *, timeout: float | None = None) -> str:
+        del timeout
+        return self._token.reveal()
+
+    def renew(self, rejected: str, *, timeout: float | None = None) -> str:
+        del timeout
+        return rejected
+
+
+def _person(details: Any) -> str:  # noqa: ANN401 - JSON
+    """Tell enough of an account holder to recognise, and no more: initials, currency, region."""
+    if not isinstance(details, dict):
+        return "an account that it does not describe"
+    names = [str(details.get(name) or "?") for name in ("firstName", "lastName")]
+    initials = " ".join(f"{name[0]}." for name in names if name[0].isprintable())
+    codes = [str(details.get(name) or "") for name in ("currencyCode", "region")]
+    return ", ".join([initials, *dict.fromkeys(code for code in codes if _CODE.fullmatch(code))])

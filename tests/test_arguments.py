@@ -1,0 +1,98 @@
+"""Arguments that cannot work are refused before anything is sent, and the error names them."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from betfair_session import (
+    ConfigurationError,
+    IdentityClient,
+    KeepAlive,
+    LeaseSettings,
+    SessionManager,
+)
+from betfair_session.arguments import checked_handle
+from betfair_session.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAY_HALF = timedelta(hours=12)
+
+
+def client(**settings: Any) -> IdentityClient:  # noqa: ANN401 - whatever a test gets wrong
+    """Return a client."""
+    return IdentityClient("key", **settings)
+
+
+def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManager:  # noqa: ANN401 - likewise
+    """Return a manager."""
+    return SessionManager(of or client(), *(credentials or ("u", "p")), **settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: manager("\ud800", "p"), "username"),
+        (lambda: manager("u", "\ud800"), "password"),
+        (lambda: manager(None, "p"), "username"),
+        (lambda: manager("u", 5), "password"),
+        (lambda: manager(login_timeout="5"), "login_timeout"),
+        (lambda: manager(login_timeout=None), "login_timeout"),
+        (lambda: manager(login_timeout=timedelta(seconds=5)), "login_timeout"),
+        (lambda: manager(login_timeout=float("inf")), "login_timeout"),
+        (lambda: manager(two_step=5, interactive=True), "two_step"),
+        (lambda: manager(two_step="\ud800", interactive=True), "two_step"),
+        (lambda: manager(lease={}), "lease"),
+        (lambda: manager(verify_every=DAY_HALF), "verify_every"),
+        (
+            lambda: manager(
+                of=client(jurisdiction="italy"), verify_every=timedelta(minutes=20, seconds=1)
+            ),
+            "verify_every",
+        ),
+        (
+            lambda: KeepAlive(manager().session("memory://x", "key"), on_report="x"),  # type: ignore[arg-type] # what is tested
+            "on_report",
+        ),
+        (lambda: manager().get_session({}, "key"), "store"),
+        (lambda: checked_handle(manager()), "session"),
+        (lambda: client(timeout=Decimal("nan")), "timeout"),
+        (lambda: client(timeout=10**400), "timeout"),
+        (lambda: client(timeout="5"), "timeout"),
+        (lambda: IdentityClient(""), "app_key"),
+        (lambda: client().check("a b"), "token"),
+        (lambda: client().keep_alive(""), "token"),
+        (lambda: client().logout("é"), "token"),
+        (lambda: client().certlogin("u", "p"), "certificate"),
+        (lambda: client().login("u", "p", code=5), "code"),  # type: ignore[arg-type] # what is tested
+        (lambda: client().login("u", "p", code=lambda: os.environ["\0"]), "code"),
+        (lambda: client(identity_url="http://localhost/api/"), "identity_url"),
+        (lambda: client(identity_cert_url="http://localhost/api/"), "identity_cert_url"),
+    ],
+)
+def test_what_cannot_work_is_named(make: Callable[[], object], argument: str) -> None:
+    """Whatever kind of value it is."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert caught.value.argument == argument
+
+
+def test_settings_that_just_work() -> None:
+    """The edges of what is refused above."""
+    client(proxies={"https": None}, timeout=Decimal("0.1"))
+    manager("u", "p", verify_every=DAY_HALF - timedelta.resolution)
+    manager("u", Secret("p"), verify_every=timedelta.resolution, share_verification=True)
+    for code in ("5", lambda: "5", ""):
+        manager(interactive=True, two_step=code)
+    manager(of=client(jurisdiction="australia"), verify_every=timedelta(days=1))
+    manager(lease=LeaseSettings(ttl=60.0))
+    assert client().timeout == 10.0
+    assert "hidden" not in repr(manager("hidden-name", "hidden-word"))
+    for kind in (SessionManager, IdentityClient):
+        assert repr(kind.__new__(kind)).startswith(kind.__name__)
