@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fleet.job import Stop
 from fleet.processes import Worker, run_crowd
+from fleet.scene import GENEROUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -128,11 +129,12 @@ class Ordeals:
         return Ordeal(scene, at, stop, path, victim)
 
     def succeed(self, successors: int) -> None:
-        """Let so many others come to each scene, as long as a takeover may take."""
-        jobs = [ordeal.scene.heir() for ordeal in self.all for _ in range(successors)]
-        outcomes = iter(run_crowd(jobs))
-        for ordeal in self.all:
-            ordeal.successors = [next(outcomes) for _ in range(successors)]
+        """Let one come to each scene and take over, and then the others."""
+        # One alone: to a process whose waits are short, a living holder at work looks late.
+        for job in ("heir", "job")[:successors]:
+            jobs = [getattr(ordeal.scene, job)(warm=True, lease=GENEROUS) for ordeal in self.all]
+            for ordeal, outcome in zip(self.all, run_crowd(jobs), strict=True):
+                ordeal.successors.append(outcome)
 
     def logins(self) -> int:
         """Return how many logins all of them sent, by Betfair's count."""
@@ -226,8 +228,8 @@ def test_a_holder_killed_around_the_login_leaks_one_session(
     with Worker(in_hand.job(stop=stop, warm=True)) as victim:
         victim.wait_until_killed()
     before = main.logins()
-    jobs = [scene.heir() for scene in scenes]
-    outcomes = run_crowd([*jobs, *jobs])
+    outcomes = run_crowd([scene.heir() for scene in scenes])
+    outcomes += run_crowd([scene.job(warm=True) for scene in scenes])
     assert [outcome.token for outcome in outcomes] == [scene.stored() for scene in scenes] * 2
     assert main.logins() == before + 3
     assert [len(scene.live()) for scene in scenes] == [2, 2, 2]

@@ -86,7 +86,7 @@ class Scene:
 
     def heir(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
         """Return the job of a process that comes when the holder is gone."""
-        return self.job(warm=True, timeout=TAKEOVER, waits=0.03, **changes)
+        return self.job(timeout=TAKEOVER, waits=0.03, **{"warm": True, **changes})
 
     @contextmanager
     def session(
