@@ -29,7 +29,7 @@ from storage.surroundings import in_a_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from betfair_session.storage.contract import StoredObject, TokenStore
+    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
     from storage.places import BucketPlace, Place
 
 KEYS = [
@@ -40,16 +40,31 @@ KEYS = [
 PREFIXES = ["a/b", "a/b/", "with space", "ünï-名", "50%41", "a+b=c~", "v#1", "", "/"]
 
 
+def get(store: TokenStore, key: str = "token") -> StoredObject | None:
+    """Read an object that may be missing."""
+    return store.get(key, deadline=within(TIMEOUT))
+
+
 def read(store: TokenStore, key: str = "token") -> StoredObject:
     """Read an object that must be there."""
-    found = store.get(key, deadline=within(TIMEOUT))
+    found = get(store, key)
     assert found is not None
     return found
 
 
+def put(store: TokenStore, content: bytes, expect: Expect = ANY, key: str = "token") -> str:
+    """Write an object; return its version."""
+    return store.put(key, content, expect, deadline=within(TIMEOUT))
+
+
 def create(store: TokenStore, content: bytes = b"first", key: str = "token") -> str:
     """Create an object; return its version."""
-    return store.put(key, content, ABSENT, deadline=within(TIMEOUT))
+    return put(store, content, ABSENT, key)
+
+
+def delete(store: TokenStore, expect: Expect = ANY, key: str = "token") -> None:
+    """Remove an object."""
+    store.delete(key, expect, deadline=within(TIMEOUT))
 
 
 def assert_conflict(work: Callable[[], object]) -> None:
@@ -70,7 +85,7 @@ class Contract:
     def test_what_is_written_is_read_back(self, place: Place, store: TokenStore) -> None:
         """All byte values, below the prefix, with the version and the age by the store's clock."""
         content = bytes(range(256)) + b"\r\n\n\r\x00"
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
         version = create(store, content)
         found = read(store)
         assert (found.content, found.version) == (content, version)
@@ -91,7 +106,7 @@ class Contract:
         assert_conflict(lambda: create(store, b"second"))
         empty = read(store)
         assert empty.content == b""
-        store.put("token", b"third", empty.version, deadline=within(TIMEOUT))
+        put(store, b"third", empty.version)
         assert place.get("prefix/token") == b"third"
 
     @pytest.mark.parametrize("change", ["by us", "by another", "removed"])
@@ -101,9 +116,9 @@ class Contract:
         """Whether it came from a create, a replacement or a read; then it is a conflict."""
         version = create(store)
         for content in (b"second", b"third"):
-            version = store.put("token", content, version, deadline=within(TIMEOUT))
+            version = put(store, content, version)
         stale = read(store).version
-        store.put("token", b"fourth", stale, deadline=within(TIMEOUT))
+        put(store, b"fourth", stale)
         assert place.get("prefix/token") == b"fourth"
         stale = read(store).version
         if change == "removed":
@@ -111,20 +126,18 @@ class Contract:
         elif change == "by another":
             place.put("prefix/token", b"foreign")
         else:
-            store.put("token", b"fifth", ANY, deadline=within(TIMEOUT))
+            put(store, b"fifth")
         before = place.get("prefix/token")
-        assert_conflict(lambda: store.put("token", b"late", stale, deadline=within(TIMEOUT)))
+        assert_conflict(lambda: put(store, b"late", stale))
         assert place.get("prefix/token") == before
 
     def test_any_object_is_replaced(self, place: Place, store: TokenStore) -> None:
         """A missing one, one of ours, a foreign one; no two contents share a version."""
-        versions = [
-            store.put("token", each, ANY, deadline=within(TIMEOUT)) for each in (b"1", b"2")
-        ]
+        versions = [put(store, each) for each in (b"1", b"2")]
         assert read(store).version == versions[-1]
         place.put("prefix/token", b"foreign")
         versions.append(read(store).version)
-        versions.append(store.put("token", b"4", ANY, deadline=within(TIMEOUT)))
+        versions.append(put(store, b"4"))
         assert place.get("prefix/token") == b"4"
         assert len(set(versions)) == 4
 
@@ -132,10 +145,10 @@ class Contract:
         """No pattern is expanded, and none need be there."""
         create(store)
         for pattern in ("t*", "toke?", "[t]oken", "**"):
-            store.delete(pattern, deadline=within(TIMEOUT))
+            delete(store, key=pattern)
         assert place.keys() == ["prefix/token"]
         for _ in range(2):
-            store.delete("token", deadline=within(TIMEOUT))
+            delete(store)
             assert place.keys() == []
         create(store, b"again")
         assert place.get("prefix/token") == b"again"
@@ -147,13 +160,13 @@ class Contract:
         if not self.deletes_on_a_condition:
             return
         version = create(store)
-        newer = store.put("token", b"second", version, deadline=within(TIMEOUT))
-        assert_conflict(lambda: store.delete("token", version, deadline=within(TIMEOUT)))
+        newer = put(store, b"second", version)
+        assert_conflict(lambda: delete(store, version))
         assert place.get("prefix/token") == b"second"
-        store.delete("token", newer, deadline=within(TIMEOUT))
-        found = store.get("token", deadline=within(TIMEOUT))
+        delete(store, newer)
+        found = get(store)
         assert found is None or is_blank(found.content)
-        assert_conflict(lambda: store.delete("token", newer, deadline=within(TIMEOUT)))
+        assert_conflict(lambda: delete(store, newer))
 
     def test_a_large_object_is_cut(self, place: Place, store: TokenStore) -> None:
         """One byte more than the limit is read, so that too much can be told."""
@@ -161,7 +174,7 @@ class Contract:
             place.put("prefix/token", b"x" * size)
             found = read(store)
             assert len(found.content) == min(size, MAX_READ + 1)
-        store.put("token", b"small", found.version, deadline=within(TIMEOUT))
+        put(store, b"small", found.version)
         assert place.get("prefix/token") == b"small"
 
     def test_names_are_taken_literally(self, place: Place, store: TokenStore) -> None:
@@ -169,11 +182,11 @@ class Contract:
         for key in KEYS:
             version = create(store, b"first", key)
             assert place.keys() == [f"prefix/{key}"]
-            store.put(key, b"second", version, deadline=within(TIMEOUT))
+            put(store, b"second", version, key)
             assert place.get(f"prefix/{key}") == b"second"
             place.put(f"prefix/{key}", b"foreign")
             assert read(store, key).content == b"foreign"
-            store.delete(key, deadline=within(TIMEOUT))
+            delete(store, key=key)
             assert place.keys() == []
         for prefix in PREFIXES:
             if prefix in self.unfit:
@@ -184,29 +197,29 @@ class Contract:
                 create(other)
                 name = f"{prefix}/token".replace("//", "/").lstrip("/")
                 assert place.keys() == [name]
-                other.delete("token", deadline=within(TIMEOUT))
+                delete(other)
 
     def test_a_foreign_change_is_seen_at_once(self, place: Place, store: TokenStore) -> None:
         """No cache stands between a read and the store, nor an event loop that runs."""
 
         async def look() -> StoredObject | None:
-            return store.get("token", deadline=within(TIMEOUT))
+            return get(store)
 
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
         for content in (b"one", b"two"):
             place.put("prefix/token", content)
             found = asyncio.run(look())
             assert found is not None
             assert found.content == content
         place.delete("prefix/token")
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
 
     def test_a_closed_store_opens_again(self, place: Place, store: TokenStore) -> None:
         """Closing gives back its own connections only, and is no end."""
         version = create(store)
         with open_at(place, "prefix") as other:
             assert read(other).version == version
-        version = store.put("token", b"second", version, deadline=within(TIMEOUT))
+        version = put(store, b"second", version)
         store.close()
         store.close()
         assert read(store).version == version
@@ -220,10 +233,10 @@ class Contract:
         def work(number: int) -> tuple[bytes, bool]:
             mine, own = b"%d" % number, stores[number]
             seen = create(store, b"first", f"t{number}")
-            store.put(f"t{number}", mine, seen, deadline=within(TIMEOUT))
+            put(store, mine, seen, f"t{number}")
             line.wait(TIMEOUT)
             try:
-                own.put("race", mine, version, deadline=within(TIMEOUT))
+                put(own, mine, version, "race")
             except VersionConflict:
                 return read(store, f"t{number}").content, False
             return read(store, f"t{number}").content, True
@@ -256,13 +269,13 @@ class Forks:
 
         def work() -> object:
             found = read(store).content
-            store.put("child", b"written", ANY, deadline=within(TIMEOUT))
+            put(store, b"written", key="child")
             again = read(store, "child").content
             store.close()
             return bytes(found), bytes(again)
 
         assert in_a_child(work) == (b"first", b"written")
-        store.put("token", b"second", ANY, deadline=within(TIMEOUT))
+        put(store, b"second")
         assert place.get("prefix/token") == b"second"
 
 
@@ -281,14 +294,14 @@ class OwnFilesystem:
         before = _settings(filesystem)
         for given in ((filesystem, root), DirFileSystem(path=root, fs=filesystem)):
             store = open_store(given)
-            assert store.get("token", deadline=within(TIMEOUT)) is None
+            assert get(store) is None
             version = create(store)
-            version = store.put("token", b"second", version, deadline=within(TIMEOUT))
+            version = put(store, b"second", version)
             filesystem.ls(root)
             assert (read(store).content, read(store).version) == (b"second", version)
             place.put("prefix/token", b"third")
             assert read(store).content == b"third"
-            store.delete("token", deadline=within(TIMEOUT))
+            delete(store)
             assert place.keys() == ["prefix/other"]
             store.close()
         filesystem.invalidate_cache()

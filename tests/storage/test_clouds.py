@@ -31,9 +31,9 @@ from within import within
 from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.process import threads
 from betfair_session.storage import loop as loops, open_store
-from betfair_session.storage.contract import ABSENT, ANY
+from betfair_session.storage.contract import ABSENT
 from storage.calls import failure
-from storage.contract import create, read
+from storage.contract import create, delete, get, put, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
 
@@ -105,9 +105,9 @@ def test_amazons_credentials_may_come_later(nowhere: pytest.MonkeyPatch, s3: Clo
         assert s3.requests == []
         nowhere.setenv("AWS_ACCESS_KEY_ID", key)
         nowhere.setenv("AWS_SECRET_ACCESS_KEY", secret)
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
     with open_store(bucket.url(), {**options, "anon": True}) as store:
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
     assert "authorization" not in s3.requests[-1].headers
 
 
@@ -118,7 +118,7 @@ def test_googles_credentials_may_come_later(nowhere: pytest.MonkeyPatch, gcs: Cl
     with open_store(bucket.url()) as store:
         forbidden(store)
         nowhere.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
 
 
 def test_credentials_that_are_nowhere_are_told_of_in_time(nowhere: pytest.MonkeyPatch) -> None:
@@ -211,13 +211,13 @@ def test_renewed_keys_of_amazons_are_read(
     filesystem = S3FileSystem(skip_instance_cache=True)
     with open_store(bucket.url() if whose == "ours" else (filesystem, bucket.name)) as store:
         for number in range(3):
-            assert store.get("token", deadline=within(TIMEOUT)) is None
+            assert get(store) is None
             s3.expired.add(f"KEY{number}/")
             renew(number + 1)
             if whose != "ours":
                 forbidden(store, "read")
                 return
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
     assert len(s3.orders) == 7, "each key but the first was met with one refusal"
 
 
@@ -296,10 +296,10 @@ def test_requests_are_as_googles_reference_has_them(gcs: Cloud) -> None:
     bucket = gcs.new_bucket()
     with open_store(bucket.url("a b"), bucket.options) as store:
         version = create(store)
-        store.put("token", b"second", version, deadline=within(TIMEOUT))
-        store.put("token", b"third", ANY, deadline=within(TIMEOUT))
+        put(store, b"second", version)
+        put(store, b"third")
         version = read(store).version
-        store.delete("token", version, deadline=within(TIMEOUT))
+        delete(store, version)
     sent = [(each.method, *each.target.partition("?")[::2]) for each in gcs.requests]
     name, uploads = "a%20b%2Ftoken", f"/upload/storage/v1/b/{bucket.name}/o"
     assert [each[:2] for each in sent] == [
@@ -331,7 +331,7 @@ def test_a_bucket_that_may_not_be_looked_at_is_taken_for_there(gcs: Cloud) -> No
             if reason:
                 assert failure("read", store, "").reason == reason
             else:
-                assert store.get("token", deadline=within(TIMEOUT)) is None
+                assert get(store) is None
 
 
 def test_a_callers_settings_of_the_client_count(s3: Cloud) -> None:
@@ -385,10 +385,10 @@ def test_a_filesystem_whose_loop_would_never_answer_is_refused(s3: Cloud, given:
     store = open_store((filesystem, bucket.name))
 
     async def inside() -> None:
-        store.get("token", deadline=within(5))
+        get(store)
 
     if given == "before a fork":
-        assert str(in_a_child(lambda: store.get("x", deadline=within(5)))).startswith("Config")
+        assert str(in_a_child(lambda: get(store, "x"))).startswith("Config")
         return
     run = fsspec.asyn.sync if given == "inside" else asyncio.run
     arguments = (filesystem.loop, inside) if given == "inside" else (inside(),)
@@ -559,7 +559,7 @@ def test_a_session_of_the_callers_own_settings_finds_its_own_way(
         nowhere.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         options = {**bucket.options, "session_kwargs": {"trust_env": False}}
         with open_store(bucket.url(), options) as store:
-            assert store.get("token", deadline=within(TIMEOUT)) is None
+            assert get(store) is None
         assert proxy.connections == 0
         with open_store(bucket.url(), bucket.options) as store:
             assert failure("read", store, "").reason == "unreachable"
@@ -591,7 +591,7 @@ def test_the_type_of_a_google_bucket_is_not_asked(gcs: Cloud) -> None:
     with open_store((filesystem, bucket.name)) as store:
         create(store)
         assert read(store).content == b"first"
-        store.delete("token", deadline=within(10))
+        delete(store)
     assert [each.verb for each in gcs.orders] == ["PUT", "GET", "DELETE"]
 
 
@@ -614,11 +614,11 @@ def test_no_thread_is_needed_to_be_told(s3: Cloud, no_threads: Callable[[], Any]
     for driver in ("", "obstore+"):
         with open_store(driver + bucket.url(), bucket.options) as store:
             with no_threads(), pytest.raises(StoreUnavailable) as caught:
-                store.put("token", b"x", ANY, deadline=within(TIMEOUT))
+                put(store, b"x")
             assert (caught.value.reason, caught.value.landed) == ("busy", False)
-            store.put("token", b"x", ANY, deadline=within(TIMEOUT))
-            store.delete("token", deadline=within(TIMEOUT))
-            store.put("token", b"x", ABSENT, deadline=within(TIMEOUT))
+            put(store, b"x")
+            delete(store)
+            put(store, b"x", ABSENT)
 
 
 def test_calls_under_way_end_before_the_store_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,9 +22,18 @@ from within import within
 from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, ANY, MAX_READ, VersionConflict
+from betfair_session.storage.contract import ABSENT, MAX_READ, VersionConflict
 from storage.calls import CALLS, WRITES, failure
-from storage.contract import Contract, OwnFilesystem, assert_conflict, create, read
+from storage.contract import (
+    Contract,
+    OwnFilesystem,
+    assert_conflict,
+    create,
+    delete,
+    get,
+    put,
+    read,
+)
 from storage.places import TIMEOUT, LocalPlace
 from storage.surroundings import in_a_child
 
@@ -211,7 +220,7 @@ def test_an_error_keeps_no_foreign_frame_and_no_secret(shape: str) -> None:
 
     store = open_store((Failing(skip_instance_cache=True), "/x"))
     with pytest.raises(StoreError) as caught:
-        store.put("token", SecretBytes(b"a token"), ANY, deadline=within(30))
+        put(store, SecretBytes(b"a token"))
     trace = TracebackException.from_exception(
         caught.value.with_traceback(None), capture_locals=True
     )
@@ -226,13 +235,13 @@ def test_a_conflict_names_its_place(tmp_path: Path, plain: type[Plain], where: s
     """Created twice, of another version, or renewed: the store and the key."""
     del plain
     store = open_store(where.format(tmp_path))
-    version = store.put("deep/token", b"1", ANY, deadline=within(30))
-    store.put("deep/token", b"2", ANY, deadline=within(30))
+    version = put(store, b"1", key="deep/token")
+    put(store, b"2", key="deep/token")
     for content, expect in ((b"x", ABSENT), (b"x", version), (b"1", version)):
         with pytest.raises(VersionConflict) as caught:
-            store.put("deep/token", content, expect, deadline=within(30))
+            put(store, content, expect, "deep/token")
         assert (caught.value.store, caught.value.key) == (store.label, "deep/token")
-    store.delete("deep/token", deadline=within(30))
+    delete(store, key="deep/token")
 
 
 def test_slashes_after_a_root_mean_nothing(tmp_path: Path) -> None:
@@ -261,7 +270,7 @@ def test_a_directory_is_made_once(tmp_path: Path) -> None:
 
     filesystem = Filesystem(auto_mkdir=False, skip_instance_cache=True)
     store = open_store((filesystem, str(tmp_path / "below")))
-    store.put("deep/token", b"content", ANY, deadline=within(5))
+    put(store, b"content", key="deep/token")
     assert read(store, "deep/token").content == b"content"
 
 
@@ -287,7 +296,7 @@ def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], cal
     store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
     error = failure(call, store, "1", timeout=0.05)
     assert (error.reason, error.landed) == ("timeout", call in WRITES)
-    store.put("second", b"x", ANY, deadline=within(30))
+    put(store, b"x", key="second")
     assert read(store, "second").content == b"x"
     hang.gate.set()
 
@@ -297,7 +306,7 @@ def test_an_opening_that_hangs_keeps_no_other_from_opening(
 ) -> None:
     """Nor does its abandoned thread."""
     store = open_store(f"plain://{tmp_path}")
-    assert store.get("token", deadline=within(30)) is None
+    assert get(store) is None
     plain.before = _fail_once(BrokenPipeError())
     assert failure("read", store, "").reason == "unreachable"
     hang = Hanging("open")
@@ -309,7 +318,7 @@ def test_an_opening_that_hangs_keeps_no_other_from_opening(
 
     plain.__init__ = slow  # type: ignore[method-assign]
     assert failure("read", store, "", timeout=0.05).reason == "timeout"
-    assert store.get("token", deadline=within(30)) is None
+    assert get(store) is None
     hang.gate.set()
 
 
@@ -331,7 +340,7 @@ def test_a_lost_connection_is_no_missing_token(tmp_path: Path, plain: type[Plain
     assert failure("read", store, "").reason == "unreachable"
     plain.before = _fail_once(FileNotFoundError())
     assert read(store).content == b"content"
-    assert store.get("other", deadline=within(30)) is None
+    assert get(store, "other") is None
 
 
 def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
@@ -349,7 +358,7 @@ def test_no_listing_stands_between_a_read_and_the_store(tmp_path: Path) -> None:
             self.dircache.clear()
 
     store = open_store((Filesystem(skip_instance_cache=True), str(tmp_path)))
-    assert store.get("token", deadline=within(30)) is None
+    assert get(store) is None
     (tmp_path / "token").write_bytes(b"content")
     assert read(store).content == b"content"
 
@@ -362,9 +371,9 @@ def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: ty
         plain.before = _fail_once(error)
         failure("read", store, "")
         for _ in range(2):
-            assert store.get("token", deadline=within(30)) is None
+            assert get(store) is None
         opened.append(plain.opened)
-    store.put("deep/token", b"x", ABSENT, deadline=within(30))  # with the options that were given
+    put(store, b"x", ABSENT, "deep/token")  # with the options that were given
     assert [each - opened[0] for each in opened] == [0, 0, 1]
 
 

@@ -14,14 +14,12 @@ from hidden.listeners import Listener
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
 from servers.process import HOST
-from within import within
 
 from betfair_session import ConfigurationError, StoreError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, VersionConflict
 from betfair_session.tokens import is_blank
-from storage.contract import assert_conflict, create, read
-from storage.places import TIMEOUT
+from storage.contract import assert_conflict, create, delete, get, put, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,13 +112,13 @@ def test_amazon_deletes_on_a_condition(amazon: tuple[Cloud, TokenStore]) -> None
     """Others may ignore that, and obstore cannot: there a blank takes the object's place."""
     cloud, store = amazon
     version = create(store)
-    newer = store.put("token", b"second", version, deadline=within(TIMEOUT))
-    assert_conflict(lambda: store.delete("token", version, deadline=within(TIMEOUT)))
-    store.delete("token", newer, deadline=within(TIMEOUT))
+    newer = put(store, b"second", version)
+    assert_conflict(lambda: delete(store, version))
+    delete(store, newer)
     if store.label.startswith("obstore"):
         assert is_blank(read(store).content)
     else:
-        assert store.get("token", deadline=within(TIMEOUT)) is None
+        assert get(store) is None
         assert [each.expect for each in cloud.orders if each.verb == "DELETE"] == [
             each.strip('"') for each in (version, newer)
         ]
@@ -162,7 +160,7 @@ def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> 
                 return
             for key in (LOCK, "token"):
                 version = create(store, key=key)
-                store.put(key, b"second", version, deadline=within(TIMEOUT))
+                put(store, b"second", version, key)
                 assert bucket.get(key) == b"second"
         assert not any("checksum" in each or "trailer" in each for each in bytes_sent(cloud))
 
@@ -205,8 +203,8 @@ def test_a_server_without_conditions_is_used_by_looking_first(
         version = create(store, key=LOCK)
         assert (store.atomic, store.probe) == (False, False)
         assert_conflict(lambda: create(store, b"x", LOCK))
-        assert_conflict(lambda: store.put(LOCK, b"x", '"another"', deadline=within(TIMEOUT)))
-        store.put(LOCK, b"second", version, deadline=within(TIMEOUT))
+        assert_conflict(lambda: put(store, b"x", '"another"', LOCK))
+        put(store, b"second", version, LOCK)
         create(store, b"token")
         assert (bucket.get(LOCK), bucket.get("token")) == (b"second", b"token")
     assert len(caplog.records) == 1
@@ -241,7 +239,7 @@ def test_a_server_that_cannot_be_tried_out_keeps_the_lock(cloud: Cloud) -> None:
         version = create(store, key=LOCK)
         assert (len(fault.met), store.probe) == (1, True)
         cloud.heal()
-        store.put(LOCK, b"second", version, deadline=within(TIMEOUT))
+        put(store, b"second", version, LOCK)
         assert (store.atomic, store.probe) == (True, False)
 
 
@@ -263,6 +261,6 @@ def test_an_endpoint_out_of_a_profile_is_tried_out(
         (bucket.url(), {"profile": "mine"}) if whose == "ours" else ((filesystem, bucket.name),)
     )
     with open_store(*given) as store:
-        store.put(LOCK, b"x", ABSENT, deadline=within(TIMEOUT))
-        store.put(f"2{LOCK}", b"x", ABSENT, deadline=within(TIMEOUT))
+        put(store, b"x", ABSENT, LOCK)
+        put(store, b"x", ABSENT, f"2{LOCK}")
     assert [each.verb for each in cloud.orders] == ["PUT", "PUT", "GET", "PUT"]

@@ -28,9 +28,9 @@ from within import within
 from betfair_session.exceptions import StoreUnavailable, StoreWriteError
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
+from betfair_session.storage.contract import ABSENT, VersionConflict
 from storage.calls import CALLS, CONDITIONAL, WRITES, failure, secrets_in
-from storage.contract import assert_conflict, create, read
+from storage.contract import assert_conflict, create, delete, get, put, read
 from storage.places import TIMEOUT, BucketPlace
 from storage.surroundings import in_a_child
 
@@ -305,7 +305,7 @@ def test_a_conflict_in_unknown_words_is_one_where_another_wrote(line: Line, stat
 def test_each_call_is_one_request(line: Line, call: str) -> None:
     """It carries its own condition: looking first and then writing would be a race."""
     if call == "delete":
-        line.store.delete("token", deadline=within(TIMEOUT))
+        delete(line.store)
     else:
         CALLS[call](line.store, line.version, within(TIMEOUT))
     (order,) = line.cloud.orders
@@ -366,7 +366,7 @@ def test_a_call_without_an_answer_ends_in_time_and_may_land_later(line: Line) ->
     ]
     with ThreadPoolExecutor() as pool:
         made = [pool.submit(failure, call, line.store, version, 1.2) for call in CALLS]
-        assert line.store.get("other", deadline=within(TIMEOUT)) is None
+        assert get(line.store, "other") is None
         errors = dict(zip(CALLS, (each.result() for each in made), strict=True))
     for call, error in errors.items():
         assert type(error) is StoreUnavailable
@@ -376,7 +376,7 @@ def test_a_call_without_an_answer_ends_in_time_and_may_land_later(line: Line) ->
     assert any(sum(len(each.late) for each in faults) == len(WRITES) for _ in poll(10))
     landed = [each for fault in faults for each in fault.land()]
     assert sorted(landed) in ([False, True, True, True], [True] * 4)
-    assert line.store.get("other", deadline=within(TIMEOUT)) is None
+    assert get(line.store, "other") is None
 
 
 def test_a_write_may_land_after_its_refusal(line: Line) -> None:
@@ -396,7 +396,7 @@ def test_changes_that_follow_too_fast_are_throttled(line: Line) -> None:
         error = failure(call, line.store, line.version)
         assert (error.reason, error.landed) == ("throttled", False)
     line.cloud.pace = 0
-    line.store.put("token", b"second", line.version, deadline=within(TIMEOUT))
+    put(line.store, b"second", line.version)
 
 
 @pytest.mark.parametrize("form", ['W/"{}"', "{}"])
@@ -404,10 +404,10 @@ def test_an_etag_in_another_form_serves_as_well(line: Line, form: str) -> None:
     """Proxies make them weak, look-alikes leave the quotes away."""
     line.cloud.etag = form
     version = create(line.store, key="odd")
-    line.store.put("odd", b"second", version, deadline=within(TIMEOUT))
+    put(line.store, b"second", version, "odd")
     seen = read(line.store, "odd").version
-    line.store.put("odd", b"third", seen, deadline=within(TIMEOUT))
-    assert_conflict(lambda: line.store.put("odd", b"x", seen, deadline=within(TIMEOUT)))
+    put(line.store, b"third", seen, "odd")
+    assert_conflict(lambda: put(line.store, b"x", seen, "odd"))
 
 
 @pytest.mark.parametrize("date", [None, "soon"])
@@ -466,9 +466,9 @@ def test_no_error_shows_a_credential_or_a_token(line: Line) -> None:
         line.cloud.heal()
         line.cloud.fail(answer=answer)
         for work in (
-            lambda: line.store.put("token", content, ANY, deadline=within(TIMEOUT)),
-            lambda: line.store.put("new", content, ABSENT, deadline=within(TIMEOUT)),
-            lambda: line.store.get("token", deadline=within(TIMEOUT)),
+            lambda: put(line.store, content),
+            lambda: put(line.store, content, ABSENT, "new"),
+            lambda: get(line.store),
         ):
             with pytest.raises((StoreUnavailable, StoreWriteError, VersionConflict)) as caught:
                 work()
@@ -487,7 +487,7 @@ def test_an_object_alone_may_be_forbidden(line: Line) -> None:
     with pytest.raises(StoreWriteError):
         create(line.store, key="other")
     with pytest.raises(StoreUnavailable):
-        line.store.get("lock", deadline=within(TIMEOUT))
+        get(line.store, "lock")
 
 
 def test_a_broken_server_is_asked_anew_by_a_forked_child(line: Line) -> None:
