@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -27,8 +28,9 @@ def reset_in_child(thing: Forked) -> None:
 
 
 def _reset_all() -> None:
-    for thing in list(_known):
-        thing.after_fork()
+    with contextlib.ExitStack() as stack:  # calls them all, whatever one raises
+        for thing in list(_known):
+            stack.callback(thing.after_fork)
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks

@@ -175,6 +175,9 @@ class MemoryStore(GenericStore):
     atomic = True
     _shared_lock = ForkSafeLock()  # fsspec keeps one memory for the whole process
 
+    def after_fork(self) -> None:
+        """Go on: a forked child has a copy of the memory, and the lock begins anew by itself."""
+
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         del deadline  # nothing here waits
         return attempt(work, Operation(verb, self.label, key))

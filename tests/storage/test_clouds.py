@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import socket
 import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,6 @@ from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Collection, Iterator
     from concurrent.futures import Future
     from pathlib import Path
@@ -647,3 +647,35 @@ def test_calls_under_way_end_before_the_store_is_closed(monkeypatch: pytest.Monk
         assert asked.wait(60)
         store.close()
         assert reading.result() is None
+
+
+@pytest.mark.parametrize("whose", ["ours", "a caller's"])
+def test_a_forked_child_leaves_its_parents_connections_alone(whose: str) -> None:
+    """Whatever it ends or unregisters of its copies, at its exit at the latest."""
+    loop = loops.background_loop() if whose == "ours" else fsspec.asyn.get_loop()
+    if whose != "ours":
+        loops.leave_at_fork(loop)
+    mine, theirs = socket.socketpair()
+    heard = threading.Event()
+
+    def hear() -> None:
+        theirs.recv(1)
+        heard.set()
+
+    async def listen() -> None:
+        loop.add_reader(theirs, hear)
+
+    async def leave() -> None:
+        loop.remove_reader(theirs)
+
+    def work() -> None:
+        loop.remove_reader(theirs)
+        theirs.shutdown(socket.SHUT_RDWR)
+
+    loops.run(loop, listen, deadline=within(30))
+    assert "socket" in str(in_a_child(work))  # it is none any more
+    mine.send(b"x")
+    assert heard.wait(30)
+    loops.run(loop, leave, deadline=within(30))
+    mine.close()
+    theirs.close()

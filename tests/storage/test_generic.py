@@ -393,6 +393,41 @@ def test_a_forked_child_opens_its_own(tmp_path: Path, plain: type[Plain]) -> Non
     assert read(given).content == read(store).content == b"first"
 
 
+def test_stores_in_one_memory_are_one_in_a_forked_child_too(tmp_path: Path) -> None:
+    """What one of them is about to write, the other one waits for."""
+    writing, go = threading.Event(), threading.Event()
+
+    class Slow(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
+        def pipe_file(self, *arguments: object, **options: object) -> None:
+            writing.set()
+            go.wait(60)
+            super().pipe_file(*arguments, **options)
+
+    root = str(tmp_path)  # nobody else's name
+    slow, other = open_store((Slow(), root)), open_store(f"memory:/{root}")
+
+    def work() -> object:
+        first = threading.Thread(target=create, args=(slow,))
+        first.start()
+        writing.wait(60)
+        lost: list[str] = []
+
+        def lose() -> None:
+            try:
+                create(other)
+            except VersionConflict as conflict:
+                lost.append(conflict.reason)
+
+        second = threading.Thread(target=lose)
+        second.start()
+        second.join(0.3)  # time enough to write where nothing holds it up
+        go.set()
+        second.join(60)
+        return lost
+
+    assert in_a_child(work) == ["conflict"]
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_a_key_file_that_is_missing_is_no_missing_token(
     tmp_path: Path, plain: type[Plain], call: str
