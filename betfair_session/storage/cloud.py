@@ -79,16 +79,11 @@ class CloudStore(TokenStore):
     ) -> None:
         """Prepare the store; nothing is sent before the first call.
 
-        Args:
-            url: the store as the caller wrote it, such as "s3://bucket/prefix/".
-            options: fsspec's storage options; retries and time-outs among them are ours.
-            filesystem: the caller's own fsspec filesystem, used as it is instead of `options`.
-            root: the store's path on `filesystem`.
-
-        Raises:
-            ConfigurationError: the driver is not installed, or the URL names no bucket.
+        With a caller's own fsspec filesystem, and the store's root on it, that is used as it is;
+        otherwise retries and time-outs among the options are ours.
         """
         self.label = redact(url)
+        self._check_process()
         self._url = url
         self._options = dict(options or {})
         self._theirs = filesystem
@@ -113,6 +108,9 @@ class CloudStore(TokenStore):
             raise ConfigurationError(message)
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
+
+    def _check_process(self) -> None:
+        """Refuse a process in which the driver cannot work; none by default."""
 
     @staticmethod
     @abstractmethod

@@ -41,14 +41,10 @@ class GenericStore(TokenStore):
         label: str,
         reopen: Callable[[], Any] | None = None,
     ) -> None:
-        """Use `filesystem` as it is.
+        """Use an fsspec filesystem as it is, below the path `root` on it.
 
-        Args:
-            filesystem: an fsspec filesystem.
-            root: the path on it below which objects are kept.
-            label: the store's URL for people.
-            reopen: opens the filesystem anew, for a forked process or when its connection is
-                lost; None for a caller's own.
+        `reopen` opens it anew, in a forked child or when its connection is lost; None for a
+        caller's own.
         """
         self._filesystem: Any = filesystem
         self._root = root.rstrip("/")

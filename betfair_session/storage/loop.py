@@ -25,11 +25,10 @@ from betfair_session.process.threads import Once, OutOfTime, begin, finished, st
 
 from .cloud import CloudStore, Driver
 from .judging import NoCredentials
-from .location import redact
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
     from .cloud import Soon
@@ -217,30 +216,24 @@ def proxy_for(url: str) -> str | None:
 class LoopStore(CloudStore):
     """A store on one of fsspec's asynchronous drivers: ours on our loop, a caller's on its own."""
 
-    def __init__(
-        self,
-        url: str,
-        options: Mapping[str, Any] | None = None,
-        *,
-        filesystem: Driver = None,
-        root: str | None = None,
-    ) -> None:
+    def __init__(self, *given: Any, **theirs: Driver) -> None:  # noqa: ANN401 - as CloudStore's
         """Prepare the store; see CloudStore."""
-        # Theirs run in one real thread, which an event loop would hold for ever.
+        super().__init__(*given, **theirs)
+        self.after_fork()
+        reset_in_child(self)
+        if self._theirs is None:
+            weakref.finalize(self, release, self._ours, self._shut)
+
+    def _check_process(self) -> None:
+        # gevent's and eventlet's threads run in one real one, which an event loop would hold.
         patched = threading.get_ident.__module__.partition(".")[0]
         if patched in {"gevent", "eventlet"}:
-            label = redact(url)
             message = (
-                f"{label} does not work with {patched}'s patched threads, as its driver needs an "
-                f'event loop in a thread of its own; use "obstore+{label}" (pip install '
+                f"{self.label} does not work with {patched}'s patched threads, as its driver needs "
+                f'an event loop in a thread of its own; use "obstore+{self.label}" (pip install '
                 '"betfair-session[obstore]")'
             )
             raise ConfigurationError(message)
-        super().__init__(url, options, filesystem=filesystem, root=root)
-        self.after_fork()
-        reset_in_child(self)
-        if filesystem is None:
-            weakref.finalize(self, release, self._ours, self._shut)
 
     def after_fork(self) -> None:
         """Forget the parent's calls, which end in the parent."""

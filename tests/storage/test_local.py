@@ -581,29 +581,29 @@ class Mount:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Begin in good health."""
         self.waiting = 0
-        self.reached, self._back = threading.Event(), threading.Event()
+        self.reached, self.back = threading.Event(), threading.Event()
         self._root, self._open = str(root), os.open
-        self._back.set()
+        self.back.set()
         mounted_as(monkeypatch, "nfs4")
         monkeypatch.setattr(os, "open", self._wait)
 
     def _wait(self, path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
-        if str(path).startswith(self._root) and not self._back.is_set():
+        if str(path).startswith(self._root) and not self.back.is_set():
             self.waiting += 1
             self.reached.set()
-            self._back.wait(60)
+            self.back.wait(60)
             self.waiting -= 1
         return self._open(path, *arguments, **more)
 
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """Hang for the time of a block."""
-        self._back.clear()
+        self.back.clear()
         self.reached.clear()
         try:
             yield
         finally:
-            self._back.set()
+            self.back.set()
 
 
 def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
@@ -625,6 +625,23 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
             assert mount.waiting == 1
         assert (content(store), content(store, "new")) == (b"old", None)
         assert os.listdir(tmp_path) == ["k"]
+
+
+def test_a_forked_child_does_not_wait_for_its_parents_call(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That hangs in a thread which the child does not have."""
+    mount = Mount(tmp_path, monkeypatch)
+    create(store, b"old", "k")
+
+    def work() -> object:
+        mount.back.set()
+        return content(store)
+
+    with mount.hanging():
+        with pytest.raises(StoreUnavailable):
+            store.put("k", b"late", ANY, deadline=within(0.1))
+        assert in_a_child(work) == b"old"
 
 
 def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
