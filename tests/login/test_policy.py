@@ -1,158 +1,533 @@
-"""The machine's answers, step by step and to the letter; tests/explore looks for what is unsafe."""
+"""The policy's answers, step by step and to the letter; tests/explore looks for what is unsafe.
+
+A story is what one call is told, row by row: an event, and what the policy asks for then (further
+effects in a row follow waits). A number before them is when it happens, in seconds since the start;
+a dict sets the script's clocks.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from betfair_session import StoreError, StoreWriteError
-from betfair_session.login import lock as locks
+from betfair_session.login.lock import DONE, FAILED, HELD
 
-from . import messages as m
+from .messages import (
+    DEAD,
+    WOKE,
+    Ask,
+    Conflict,
+    Done,
+    Failed,
+    LockRead,
+    LogIn,
+    LogOut,
+    ReadLock,
+    ReadToken,
+    Refused,
+    Session,
+    StoreFailed,
+    TokenRead,
+    Unclear,
+    Wait,
+    WriteLock,
+    WriteToken,
+    Written,
+)
 from .script import START, Script, done, failed, held, mine, release
 
 if TYPE_CHECKING:
     from betfair_session.login.lock import Lock
 
-BUSY = m.StoreFailed("busy", landed=True, passing=True)
-BROKEN = m.StoreFailed("broken")
-THROTTLED = m.StoreFailed("slow down", reason="throttled")
-GONE = {"login_class": "store"}
-"""What marks a lock whose former holder may have a token that could not be stored."""
+    Story: TypeAlias = list[Any]
+
+BUSY = StoreFailed("busy", landed=True, passing=True)
+BROKEN = StoreFailed("broken")
+THROTTLED = StoreFailed("slow down", reason="throttled")
+
+NOTHING, JUNK = TokenRead(), TokenRead(None, "V0")
+GONE_DEAD = TokenRead("dead", "V0", "fp-dead")
+THEIRS = TokenRead("theirs", "V1", "fp-other")
+NEW = Session("new", "fp-new")
+RESUMED = (Session("live", "fp"), Done("live", "resumed"))
 
 
-# --- a token that is there -----------------------------------------------------------------------
+def taken(before: Lock, at: float = 0.0, **fields: Any) -> Lock:  # noqa: ANN401 - any field's
+    """Return an earlier lock as a script's call takes it at a time since the start."""
+    now = START + at
+    lock = before._replace(state=HELD, nonce="mine", owner="me", since=now, published="")
+    return lock._replace(**{"logins": (*before.logins, now), **fields})
 
 
-def test_a_live_token_costs_one_read_and_one_question() -> None:
-    """Read, ask, done."""
-    script = Script()
-    script.tell(m.TokenRead("live", "V0", "fp"), m.Ask("live"))
-    script.tell(m.Session("live", "fp"), m.Done("live", "resumed"))
+def blamed(lock: Lock, login_class: str, wait: float, at: float = 0.0, **fields: Any) -> Lock:  # noqa: ANN401 - any field's
+    """Return a lock after a login that failed at a time since the start."""
+    now = START + at
+    blame = lock._replace(state=FAILED, login_class=login_class, since=now, not_before=now + wait)
+    return blame._replace(**fields)
 
 
-def test_a_rotated_token_is_written_and_used_whatever_becomes_of_that() -> None:
-    """Betfair's answer is the token, stored or not."""
-    for answer, age in ((m.Written("V1"), 0.0), (m.Conflict(), math.inf), (BROKEN, 0.0)):
-        script = Script()
-        script.tell(m.TokenRead("old", "V0", "fp"), m.Ask("old"))
-        script.tell(m.Session("new", "fp-new"), m.WriteToken("new", "V0"))
-        script.tell(answer, m.Done("new", "resumed", age))
+UNTOUCHED = mine(state=DONE, logins=())
+FINISHED = mine(state=DONE, published="fp-new")
+UNSTORED = blamed(mine(), "store", 15)
+
+FIND_LIVE = [(TokenRead("live", "V0", "fp"), Ask("live"))]
+FIND_DEAD = [(GONE_DEAD, Ask("dead")), (DEAD, ReadLock())]
+FIND_JUNK = [(JUNK, ReadLock())]
+HOLD = [(NOTHING, WriteLock(mine(), None)), (Written("L1"), ReadToken())]
+LOG_IN = [*HOLD, (NOTHING, LogIn(10.0))]
+PUBLISH = [*LOG_IN, (NEW, WriteToken("new", None))]
+PUBLISHED = [*PUBLISH, (Written("V1"), release(FINISHED))]
+LOGGED_IN = (Written("L2"), Done("new", "logged in"))
+AGAIN = (Written("L2"), ReadToken())
+OUTBID = [(NOTHING, WriteLock(mine(), None)), (Conflict(), ReadLock())]
+WAIT = [*OUTBID, (LockRead(held(), "L0", 0.0), Wait(0.25))]
+FOUND = [*WAIT, (WOKE, ReadToken()), (THEIRS, ReadLock())]
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_verification_is_shared_by_writing_the_token_anew(*, shared: bool) -> None:
-    """Only where writes are conditional: a late one could replace a newer token."""
-    if not shared:
-        script = Script(share=True, shared=shared)
-        script.tell(m.TokenRead("live", "V0", "fp"), m.Ask("live"))
-        script.tell(m.Session("live", "fp"), m.Done("live", "resumed"))
-        return
-    # Where another wrote meanwhile, it may have been logged out: it is not trusted unasked.
-    for answer, age in ((m.Written("V1"), 0.0), (m.Conflict(), math.inf)):
-        script = Script(share=True, shared=shared)
-        script.tell(m.TokenRead("live", "V0", "fp"), m.Ask("live"))
-        script.tell(m.Session("live", "fp"), m.WriteToken("live", "V0"))
-        script.tell(answer, m.Done("live", "resumed", age))
+def after(before: Lock) -> Story:
+    """Walk from junk in the token's place, and an earlier lock, to the login."""
+    lock = taken(before)
+    look = [*FIND_JUNK, (LockRead(before, "L0", 1.0), WriteLock(lock, "L0"))]
+    return [*look, (Written("L1"), ReadToken()), (JUNK, LogIn(10.0))]
 
 
-def test_no_answer_from_betfair_is_an_error_and_no_login() -> None:
-    """The error is passed on."""
-    script = Script()
-    script.tell(m.TokenRead("live", "V0", "fp"), m.Ask("live"))
-    script.tell(m.Unclear("why"), m.Failed("error", "why"))
+STORIES: dict[str, Story] = {
+    "a live token costs one read and one question": [*FIND_LIVE, RESUMED],
+    "a rotated token is written and used": [
+        (TokenRead("old", "V0", "fp"), Ask("old")),
+        (NEW, WriteToken("new", "V0")),
+        (Written("V1"), Done("new", "resumed")),
+    ],
+    "a rotated token is used although it could not be written": [
+        (TokenRead("old", "V0", "fp"), Ask("old")),
+        (NEW, WriteToken("new", "V0")),
+        (BROKEN, Done("new", "resumed")),
+    ],
+    "a rotated token that another's has overtaken is not trusted unasked": [
+        (TokenRead("old", "V0", "fp"), Ask("old")),
+        (NEW, WriteToken("new", "V0")),
+        (Conflict(), Done("new", "resumed", math.inf)),
+    ],
+    "a verification is shared by writing the token anew": [
+        {"share": True},
+        *FIND_LIVE,
+        (Session("live", "fp"), WriteToken("live", "V0")),
+        (Written("V1"), Done("live", "resumed")),
+    ],
+    "a shared verification that another's write has overtaken is not trusted unasked": [
+        {"share": True},
+        *FIND_LIVE,
+        (Session("live", "fp"), WriteToken("live", "V0")),
+        (Conflict(), Done("live", "resumed", math.inf)),
+    ],
+    "without conditions a late write could replace a newer token": [
+        {"share": True, "shared": False},
+        *FIND_LIVE,
+        RESUMED,
+    ],
+    "a verification that a sleep has made old is not shared": [
+        {"share": True},
+        *FIND_LIVE,
+        {"slow_wall": -7200.0},
+        (Session("live", "fp"), Done("live", "resumed", 7200.0)),
+    ],
+    "no answer from Betfair is an error and no login": [
+        *FIND_LIVE,
+        (Unclear("why"), Failed("error", "why")),
+    ],
+    # --- a store in trouble ----------------------------------------------------------------------
+    "a passing failure of a read is tried twice more": [
+        (BUSY, Wait(0.25), ReadToken()),
+        (BUSY, Wait(0.5), ReadToken()),
+        (BUSY, Failed("error", "busy")),
+    ],
+    "troubles are counted in a row": [
+        (BUSY, Wait(0.25), ReadToken()),
+        *FIND_DEAD,
+        (BUSY, Wait(0.25), ReadLock()),
+        (BUSY, Wait(0.5), ReadLock()),
+        (LockRead(held(), "L0", 0.0), Wait(0.25)),
+        (WOKE, ReadToken()),
+        (BUSY, Wait(0.25), ReadToken()),
+    ],
+    "a lasting failure of the token's read is not tried again": [
+        (BROKEN, Failed("error", "broken"))
+    ],
+    "a lasting failure of the lock's read is not tried again": [
+        *FIND_DEAD,
+        (BROKEN, Failed("error", "broken")),
+    ],
+    "a pause ends with the caller's time": [
+        {"deadline": 10.0},
+        (9.875, BUSY, Wait(0.125), ReadToken()),
+        (10.0, BUSY, Failed("error", "busy")),
+    ],
+    "a pause is spread by half": [{"at_most": 0.0}, (BUSY, Wait(0.125), ReadToken())],
+    # --- logins ----------------------------------------------------------------------------------
+    "a first login takes the lock without a look at it": [*PUBLISHED, LOGGED_IN],
+    "a dead token is replaced in the version read last, and earlier failures are forgotten": [
+        *FIND_DEAD,
+        (
+            100.0,
+            LockRead(failed(published="fp-dead"), "L0", 100.0),
+            WriteLock(taken(failed(), 100, logins=(START + 100,)), "L0"),
+        ),
+        (Written("L1"), ReadToken()),
+        (TokenRead("dead", "V1", "fp-dead"), LogIn(10.0)),
+        (NEW, WriteToken("new", "V1")),
+        (
+            Written("V2"),
+            release(FINISHED._replace(since=START + 100, logins=(START + 100,))),
+        ),
+        LOGGED_IN,
+    ],
+    "junk is a token that is missing but has a version, and no first login": [
+        *FIND_JUNK,
+        (LockRead(), WriteLock(mine(), None)),
+        (Written("L1"), ReadToken()),
+        (JUNK, LogIn(10.0)),
+        (NEW, WriteToken("new", "V0")),
+    ],
+    # --- taking the lock -------------------------------------------------------------------------
+    "taking the lock in vain is tried more slowly each time": [
+        *OUTBID,
+        (LockRead(), WriteLock(mine(), None)),
+        (BUSY, Wait(0.5), ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (Conflict(), Wait(1.0), ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (Conflict(), Wait(2.0), ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (Conflict(), Wait(2.0), ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (BUSY, Failed("error", "busy")),
+    ],
+    "a lock that cannot be written ends it at once": [
+        (NOTHING, WriteLock(mine(), None)),
+        (BROKEN, Failed("error", "broken")),
+    ],
+    "a call without time takes no lock": [{"deadline": 1.0}, (1.0, NOTHING, Failed("timeout"))],
+    "a call without time says who held the lock": [
+        {"deadline": 1.0},
+        *FIND_DEAD,
+        (1.0, LockRead(held(ttl=1.0), "L0", 2.0), Failed("timeout", "another")),
+    ],
+    "a call with too little time for a login takes no lock": [
+        {"deadline": 2.625},
+        (NOTHING, ReadLock()),
+        (LockRead(), Failed("timeout")),
+    ],
+    "a call with too little time for a login says who logs in": [
+        {"deadline": 2.5},
+        (NOTHING, ReadLock()),
+        (LockRead(held(), "L0", 0.0), Wait(0.25)),
+        (2.5, WOKE, ReadToken()),
+        (NOTHING, Failed("timeout", "another")),
+    ],
+    "a call with enough time for a short login makes it": [
+        {"deadline": 2.75},
+        *HOLD,
+        (NOTHING, LogIn(2.0625)),
+    ],
+    "a store that ignores conditions is relied on no more": [
+        (NOTHING, WriteLock(mine(), None)),
+        (Written("L1", honest=False), ReadToken()),
+        (NOTHING, LogIn(10.0)),
+        (NEW, WriteToken("new", None)),
+        (Written("V1"), release(FINISHED, shared=False)),
+    ],
+    "without conditions nobody waits for another": [
+        {"shared": False},
+        *FIND_DEAD,
+        (LockRead(held(), "L0", 0.0), WriteLock(taken(held()), "L0", shared=False)),
+    ],
+    "a lock of mine whose answer was lost is mine": [
+        (NOTHING, WriteLock(mine(), None)),
+        (BUSY, ReadLock()),
+        (LockRead(mine(), "L1", 0.0), ReadToken()),
+        (NOTHING, LogIn(10.0)),
+    ],
+    "who was outbid begins anew under another name": [
+        *WAIT,
+        (WOKE, ReadToken()),
+        (NOTHING, Wait(0.375)),
+        (40.0, WOKE, ReadLock()),
+        (
+            LockRead(held(), "L0", 40.0),
+            WriteLock(taken(held(), 40, nonce="nonce 2", login_class="store"), "L0"),
+        ),
+    ],
+    # --- the lock in hand ------------------------------------------------------------------------
+    "with the lock in hand another token is looked at first": [
+        *HOLD,
+        (THEIRS, release(UNTOUCHED)),
+        AGAIN,
+        (THEIRS, Ask("theirs")),
+        (Session("theirs", "fp-other"), Done("theirs", "resumed")),
+    ],
+    "a second look that fails for good gives the lock back": [
+        *HOLD,
+        (BROKEN, release(UNTOUCHED)),
+        (Written("L2"), Failed("error", "broken")),
+    ],
+    "a second look that may pass is tried twice more": [
+        *HOLD,
+        (BUSY, Wait(0.25), ReadToken()),
+        (BUSY, Wait(0.5), ReadToken()),
+        (BUSY, release(UNTOUCHED)),
+        (Written("L2"), Failed("error", "busy")),
+    ],
+    # 30 s of it, less 10 for the login and 5 for the store, by the clock that went further.
+    "a lock with just enough time is used": [*HOLD, (15.0, NOTHING, LogIn(10.0))],
+    "a lock too old for a login is given back": [
+        *HOLD,
+        (15.1, NOTHING, release(UNTOUCHED)),
+        AGAIN,
+    ],
+    "a freeze that only the wall clock noticed counts": [
+        *HOLD,
+        {"slow_wall": -15.1},
+        (NOTHING, release(UNTOUCHED)),
+    ],
+    "a freeze that only the steady clock noticed counts": [
+        *HOLD,
+        {"slow_wall": 15.1},
+        (15.1, NOTHING, release(UNTOUCHED)),
+    ],
+    "a login gets three quarters of the caller's time": [
+        {"deadline": 8.0},
+        *HOLD,
+        (4.0, NOTHING, LogIn(3.0)),
+    ],
+    "below two seconds there is no login": [
+        {"deadline": 8.0},
+        *HOLD,
+        (5.375, NOTHING, release(UNTOUCHED)),
+        (Written("L2"), Failed("timeout")),
+    ],
+    # --- what Betfair says to the login ----------------------------------------------------------
+    "a login without an answer keeps all from another for a moment": [
+        *LOG_IN,
+        (3.0, Unclear("why"), release(blamed(mine(), "unknown", 15, 3))),
+        (Written("L2"), Failed("error", "why", not_before=START + 18)),
+    ],
+    "a login that was never sent is none": [
+        *LOG_IN,
+        (Unclear("why", sent=False), release(UNTOUCHED)),
+        (Written("L2"), Failed("error", "why")),
+    ],
+    "earlier logins and refusals count after one that was never sent": [
+        *after(failed(not_before=START)),
+        (
+            Unclear("why", sent=False),
+            release(taken(failed(not_before=START), state=DONE, logins=(START,))),
+        ),
+    ],
+    "a failure without a status forgets that of an earlier one": [
+        *after(failed(not_before=START)),
+        (Unclear("why"), release(blamed(taken(failed()), "unknown", 15, status=""))),
+    ],
+    # --- publishing ------------------------------------------------------------------------------
+    "a publication is sent three times in the version found last, then its session is ended": [
+        *PUBLISH,
+        (BROKEN, ReadToken()),
+        (TokenRead(None, "V1"), Wait(0.25), WriteToken("new", "V1")),
+        (BROKEN, ReadToken()),
+        (TokenRead(None, "V2"), Wait(0.5), WriteToken("new", "V2")),
+        (BROKEN, ReadToken()),
+        (TokenRead(None, "V2"), LogOut("new")),
+        (Unclear("also"), release(UNSTORED)),
+        (Written("L2"), Failed("unwritten", "broken", "also")),
+    ],
+    "a publication that may yet land is not logged out": [
+        *PUBLISH,
+        (BUSY, ReadToken()),
+        (TokenRead(None, "V1"), Wait(0.25), WriteToken("new", "V1")),
+        (BUSY, ReadToken()),
+        (TokenRead(None, "V2"), Wait(0.5), WriteToken("new", "V2")),
+        (BUSY, ReadToken()),
+        (TokenRead(None, "V2"), release(UNSTORED)),
+        (Written("L2"), Failed("uncertain", "busy")),
+    ],
+    "a chance to land is not forgotten when a later try is refused": [
+        *PUBLISH,
+        (BUSY, ReadToken()),
+        (NOTHING, Wait(0.25), WriteToken("new", None)),
+        (BROKEN, ReadToken()),
+        (BROKEN, release(UNSTORED)),
+        (Written("L2"), Failed("uncertain", "broken")),
+    ],
+    "what was refused for good did not land, and needs no look to be ended": [
+        *PUBLISH,
+        (BROKEN, ReadToken()),
+        (BUSY, LogOut("new")),
+        (None, release(UNSTORED)),
+        (Written("L2"), Failed("unwritten", "broken")),
+    ],
+    "another token in the place is made way for": [
+        *PUBLISH,
+        (Conflict(), ReadToken()),
+        (THEIRS, LogOut("new")),
+        (None, release(mine(state=DONE))),
+        AGAIN,
+        (THEIRS, Ask("theirs")),
+    ],
+    "an own token that may have been there is left alive": [
+        *PUBLISH,
+        (BUSY, ReadToken()),
+        (THEIRS, release(mine(state=DONE))),
+        AGAIN,
+    ],
+    "the same dead token in a new version is replaced": [
+        *FIND_DEAD,
+        (LockRead(), WriteLock(mine(), None)),
+        (Written("L1"), ReadToken()),
+        (GONE_DEAD, LogIn(10.0)),
+        (NEW, WriteToken("new", "V0")),
+        (Conflict(), ReadToken()),
+        (TokenRead("dead", "V1", "fp-dead"), Wait(0.25), WriteToken("new", "V1")),
+    ],
+    "a throttled publication is sent again a second later": [
+        *PUBLISH,
+        (THROTTLED, ReadToken()),
+        (NOTHING, Wait(1.25), WriteToken("new", None)),
+    ],
+    "a throttled attempt to take the lock is made again a second later": [
+        (NOTHING, WriteLock(mine(), None)),
+        (THROTTLED, Wait(1.25), ReadLock()),
+    ],
+    # --- giving the lock back --------------------------------------------------------------------
+    "after a conflict a lock that is still mine is given back again": [
+        *PUBLISHED,
+        (Conflict(), ReadLock()),
+        (LockRead(mine(), "L1", 0.0), Wait(1.25), release(FINISHED)),
+    ],
+    # --- what the lock allows --------------------------------------------------------------------
+    "a waiter looks at token and lock in turn and ever more rarely": [
+        *WAIT,
+        (WOKE, ReadToken()),
+        (NOTHING, Wait(0.375)),
+        (WOKE, ReadLock()),
+        (LockRead(held(), "L0", 0.0), Wait(0.5625)),
+        (WOKE, ReadToken()),
+        (NOTHING, Wait(0.84375)),
+        (WOKE, ReadLock()),
+        (LockRead(held(), "L0", 0.0), Wait(1.265625)),
+        (WOKE, ReadToken()),
+        (NOTHING, Wait(1.5)),
+        (WOKE, ReadLock()),
+        {"at_most": 0.0},
+        (LockRead(held(), "L0", 0.0), Wait(0.75)),
+    ],
+    "a wait ends with the caller's time and says who holds the lock": [
+        {"deadline": 10.0},
+        *WAIT,
+        (9.875, WOKE, ReadToken()),
+        (NOTHING, Wait(0.125)),
+        (10.0, WOKE, ReadLock()),
+        (LockRead(held(), "L0", 10.0), Failed("timeout", "another")),
+    ],
+    "a login that ended after the look at the token makes it look again, once": [
+        *FIND_DEAD,
+        (LockRead(done(), "L0", 10.0), ReadToken()),
+        (GONE_DEAD, WriteLock(taken(done()), "L0")),
+    ],
+    "a token found by looking again is asked about": [
+        *FIND_DEAD,
+        (LockRead(done(), "L0", 1.0), ReadToken()),
+        (THEIRS, Ask("theirs")),
+        (Session("theirs", "fp-other"), Done("theirs", "resumed")),
+    ],
+    "the lock's word is fetched anew for a token that was waited for": [
+        *FIND_DEAD,
+        (LockRead(done(), "L0", 1.0), ReadToken()),
+        (GONE_DEAD, Wait(0.25)),
+        (WOKE, ReadToken()),
+        (THEIRS, ReadLock()),
+        (LockRead(done(), "L0", 1.25), Done("theirs", "adopted", 60.0)),
+    ],
+    "a lock read a moment ago is not read again": [
+        *WAIT,
+        (WOKE, ReadToken()),
+        (NOTHING, Wait(0.375)),
+        (WOKE, ReadLock()),
+        (LockRead(done(), "L1", 0.0), ReadToken()),
+        (THEIRS, Done("theirs", "adopted", 60.0)),
+    ],
+    "a lock given back without a publication is not waited for": [
+        *FIND_DEAD,
+        (LockRead(done(published=""), "L0", 0.0), ReadToken()),
+        (GONE_DEAD, WriteLock(taken(done()), "L0")),
+    ],
+    "a token without a fingerprint is never vouched for": [
+        *WAIT,
+        (WOKE, ReadToken()),
+        (TokenRead("theirs", "V1", ""), ReadLock()),
+        (LockRead(done(published=""), "L1", 0.0), Ask("theirs")),
+    ],
+    "a lock that cannot be read vouches for nothing": [*FOUND, (BUSY, Ask("theirs"))],
+    "the fifth login in a minute waits until the first of four is a minute old": [
+        *FIND_JUNK,
+        (
+            LockRead(
+                done(
+                    logins=(START - 61, START - 50, START - 40, START - 30, START - 20),
+                    published="",
+                ),
+                "L0",
+                1.0,
+            ),
+            Failed("brake", not_before=START + 10),
+        ),
+    ],
+    "the fourth login in a minute is made": [
+        *FIND_JUNK,
+        (
+            LockRead(done(logins=(START - 40, START - 30, START - 20), published=""), "L0", 1.0),
+            WriteLock(taken(done(logins=(START - 40, START - 30, START - 20))), "L0"),
+        ),
+    ],
+    "a login exactly a minute old counts no more, nor one over a second in the future": [
+        *FIND_JUNK,
+        (
+            LockRead(
+                done(logins=(START - 60, START - 59.9, START + 1, START + 1.1), published=""),
+                "L0",
+                1.0,
+            ),
+            WriteLock(taken(done(logins=(START - 59.9, START + 1))), "L0"),
+        ),
+    ],
+}
 
 
-# --- a store in trouble --------------------------------------------------------------------------
+def walk(script: Script, story: Story) -> None:
+    """Tell a script a story's rows."""
+    for row in story:
+        if isinstance(row, dict):
+            vars(script).update(row)
+        elif isinstance(row[0], float):
+            script.tell_at(*row)
+        else:
+            script.tell(*row)
 
 
-def test_a_passing_failure_of_a_read_is_tried_twice_more() -> None:
-    """After 0.25 and 0.5 s."""
-    script = Script()
-    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
-    script.tell(BUSY, m.Wait(0.5), m.ReadToken())
-    script.tell(BUSY, m.Failed("error", "busy"))
+def begin(story: Story, script: Script | None = None) -> Script:
+    """Begin a call and walk through a story; a dict at its start says how the call begins."""
+    first = story[0] if isinstance(story[0], dict) else {}
+    named = {name: first[name] for name in ("share", "shared", "deadline") if name in first}
+    script = script or Script(**named)
+    walk(script, story[bool(named) :])
+    return script
 
 
-def test_troubles_are_counted_in_a_row() -> None:
-    """An answer between them begins a new count, for the token and for the lock."""
-    script = Script()
-    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
-    script.find_dead()
-    script.tell(BUSY, m.Wait(0.25), m.ReadLock())
-    script.tell(BUSY, m.Wait(0.5), m.ReadLock())
-    script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
-
-
-def test_a_lasting_failure_is_not_tried_again() -> None:
-    """Neither of the token's read nor of the lock's."""
-    Script().tell(BROKEN, m.Failed("error", "broken"))
-    script = Script()
-    script.find_dead()
-    script.tell(BROKEN, m.Failed("error", "broken"))
-
-
-def test_a_pause_ends_with_the_callers_time() -> None:
-    """And at its end nothing is tried again."""
-    script = Script(deadline=10.0)
-    script.tell_at(9.875, BUSY, m.Wait(0.125), m.ReadToken())
-    script.tell_at(10.0, BUSY, m.Failed("error", "busy"))
-
-
-def test_a_pause_is_spread_by_half() -> None:
-    """So that a fleet does not come back all at once."""
-    script = Script()
-    script.at_most = 0.0
-    script.tell(BUSY, m.Wait(0.125), m.ReadToken())
-
-
-# --- the first login, and a later one ------------------------------------------------------------
-
-
-def test_a_first_login_takes_the_lock_without_a_look_at_it() -> None:
-    """Six effects, the last of which says who published what."""
-    script = Script()
-    lock = script.publish()
-    lock = lock._replace(state=locks.DONE, published="fp-new")
-    script.tell(m.Written("V1"), release(lock))
-    script.tell(m.Written("L2"), m.Done("new", "logged in"))
-
-
-def test_a_dead_token_is_replaced_in_the_version_that_was_read_last() -> None:
-    """The lock's earlier failures are forgotten with the login."""
-    script = Script()
-    script.find_dead()
-    script.at = 100.0
-    before = failed(published="fp-dead")
-    lock = before._replace(
-        state=locks.HELD,
-        nonce="mine",
-        owner="me",
-        since=START + 100,
-        logins=(START + 100,),
-        published="",
-    )
-    script.tell(m.LockRead(before, "L0", 100.0), m.WriteLock(lock, "L0"))
-    script.tell(m.Written("L1"), m.ReadToken())
-    script.tell(m.TokenRead("dead", "V1", "fp-dead"), m.LogIn(10.0))
-    script.tell(m.Session("new", "fp-new"), m.WriteToken("new", "V1"))
-    lock = mine(since=START + 100, logins=(START + 100,), state=locks.DONE, published="fp-new")
-    script.tell(m.Written("V2"), release(lock))
-    script.tell(m.Written("L2"), m.Done("new", "logged in"))
-
-
-def test_junk_in_the_tokens_place_is_a_token_that_is_missing_but_has_a_version() -> None:
-    """The lock is looked at first: this is no first login."""
-    script = Script()
-    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    script.tell(m.LockRead(), m.WriteLock(mine(), None))
-    script.tell(m.Written("L1"), m.ReadToken())
-    script.tell(m.TokenRead(None, "V0"), m.LogIn(10.0))
-    script.tell(m.Session("new", "fp-new"), m.WriteToken("new", "V0"))
+@pytest.mark.parametrize("name", STORIES)
+def test_a_call_goes_as_its_story_says(name: str) -> None:
+    """Each effect is compared whole."""
+    begin(STORIES[name])
 
 
 @pytest.mark.parametrize(
@@ -162,677 +537,270 @@ def test_junk_in_the_tokens_place_is_a_token_that_is_missing_but_has_a_version()
 def test_a_token_that_is_rejected_young_is_noticed(
     age: float, published: str, *, young: bool
 ) -> None:
-    """One that a login of the last minute stored."""
-    script = Script()
-    script.find_dead()
+    """One that a login of the last minute stored: the runner warns of it."""
+    script = begin(FIND_DEAD)
     script.at = age
-    lock = done(published=published)
+    script.play.tell(LockRead(done(published=published), "L0", age))
     if published != "fp-dead":
-        script.tell(m.LockRead(lock, "L0", age), m.ReadToken())
-        event: object = m.TokenRead("dead", "V0", "fp-dead")
-    else:
-        event = m.LockRead(lock, "L0", age)
-    logins = (START, START + age) if age < 60 else (START + age,)
-    taken = lock._replace(
-        state=locks.HELD, nonce="mine", owner="me", since=START + age, logins=logins, published=""
-    )
-    script.tell(event, m.WriteLock(taken, "L0"))
+        script.play.tell(GONE_DEAD)
+    assert isinstance(script.play.asked, WriteLock)
     assert script.login.young is young
 
 
-# --- taking the lock -----------------------------------------------------------------------------
-
-
-def test_taking_the_lock_in_vain_is_tried_more_slowly_each_time() -> None:
-    """Once at once, then after pauses; what fails for good ends it."""
-    script = Script()
-    write = m.WriteLock(mine(), None)
-    script.tell(m.TokenRead(), write)
-    script.tell(m.Conflict(), m.ReadLock())
-    script.tell(m.LockRead(), write)
-    script.tell(BUSY, m.Wait(0.5), m.ReadLock())
-    script.tell(m.LockRead(), write)
-    script.tell(m.Conflict(), m.Wait(1.0), m.ReadLock())
-    script.tell(m.LockRead(), write)
-    script.tell(m.Conflict(), m.Wait(2.0), m.ReadLock())
-    script.tell(m.LockRead(), write)
-    script.tell(m.Conflict(), m.Wait(2.0), m.ReadLock())
-    script.tell(m.LockRead(), write)
-    script.tell(BUSY, m.Failed("error", "busy"))
-
-
-def test_a_lock_that_cannot_be_written_ends_it_at_once() -> None:
-    """Without a login."""
-    script = Script()
-    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
-    script.tell(BROKEN, m.Failed("error", "broken"))
-
-
-def test_a_call_without_time_takes_no_lock() -> None:
-    """It says who holds it, if anybody."""
-    script = Script(deadline=1.0)
-    script.tell_at(1.0, m.TokenRead(), m.Failed("timeout"))
-    script = Script(deadline=1.0)
-    script.find_dead()
-    lock = held(ttl=1.0)
-    script.tell_at(1.0, m.LockRead(lock, "L0", 2.0), m.Failed("timeout", "another"))
-
-
-def test_a_store_that_ignores_conditions_is_relied_on_no_more() -> None:
-    """Every later write of the lock is unconditional."""
-    script = Script()
-    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
-    script.tell(m.Written("L1", honest=False), m.ReadToken())
-    script.tell(m.TokenRead(), m.LogIn(10.0))
-    script.tell(m.Session("new", "fp-new"), m.WriteToken("new", None))
-    lock = mine(state=locks.DONE, published="fp-new")
-    script.tell(m.Written("V1"), release(lock, shared=False))
-
-
-def test_without_conditions_nobody_waits_for_another() -> None:
-    """One login for each process is all that such a store can give."""
-    script = Script(shared=False)
-    script.find_dead()
-    lock = held(nonce="mine", owner="me", logins=(START, START))
-    script.tell(m.LockRead(held(), "L0", 0.0), m.WriteLock(lock, "L0", shared=False))
-
-
-def test_a_lock_of_mine_whose_answer_was_lost_is_mine() -> None:
-    """It is recognised by the nonce, and the login goes on."""
-    script = Script()
-    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
-    script.tell(BUSY, m.ReadLock())
-    script.tell(m.LockRead(mine(), "L1", 0.0), m.ReadToken())
-    script.tell(m.TokenRead(), m.LogIn(10.0))
-
-
-def test_who_was_outbid_begins_anew_under_another_name() -> None:
-    """An attempt that lands late must not be taken for a later one."""
-    script = Script()
-    script.wait()
-    assert script.login.nonce == "nonce 2"
-    assert script.login.started is None
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(0.375))
-    script.at = 40.0
-    script.tell(m.WOKE, m.ReadLock())
-    lock = mine(nonce="nonce 2", since=START + 40, logins=(START, START + 40), **GONE)
-    script.tell(m.LockRead(held(), "L0", 40.0), m.WriteLock(lock, "L0"))
-
-
-# --- the lock in hand ----------------------------------------------------------------------------
-
-
-def test_with_the_lock_in_hand_another_token_is_looked_at_first() -> None:
-    """The login that was counted is taken back, and the call begins anew."""
-    script = Script()
-    lock = script.hold()
-    script.tell(
-        m.TokenRead("theirs", "V9", "fp"), release(lock._replace(state=locks.DONE, logins=()))
-    )
-    script.tell(m.Written("L2"), m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V9", "fp"), m.Ask("theirs"))
-    script.tell(m.Session("theirs", "fp"), m.Done("theirs", "resumed"))
-
-
-def test_a_second_look_that_fails_gives_the_lock_back() -> None:
-    """At once if it fails for good, after two more tries otherwise."""
-    script = Script()
-    lock = script.hold()._replace(state=locks.DONE, logins=())
-    script.tell(BROKEN, release(lock))
-    script.tell(m.Written("L2"), m.Failed("error", "broken"))
-    script = Script()
-    script.hold()
-    script.tell(BUSY, m.Wait(0.25), m.ReadToken())
-    script.tell(BUSY, m.Wait(0.5), m.ReadToken())
-    script.tell(BUSY, release(lock))
-    script.tell(m.Written("L2"), m.Failed("error", "busy"))
-
-
-@pytest.mark.parametrize("behind", [0.0, 20.0, -20.0])
-def test_a_lock_too_old_for_a_login_is_given_back(behind: float) -> None:
-    """30 s of it, less 10 for the login and 5 for the store, whatever the wall clock says."""
-    script = Script()
-    script.slow_wall = behind
-    lock = script.hold()
-    script.tell_at(15.0, m.TokenRead(), m.LogIn(10.0))
-    script = Script()
-    script.slow_wall = behind
-    script.hold()
-    script.tell_at(15.1, m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
-    script.tell(m.Written("L2"), m.ReadToken())
-
-
-def test_the_clock_that_ran_faster_counts() -> None:
-    """The other one stood still: the process was frozen."""
-    script = Script()
-    lock = script.hold()
-    script.slow_wall = -15.1
-    script.tell(m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
-    script = Script()
-    script.hold()
-    script.slow_wall = 15.1
-    script.tell_at(15.1, m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
-
-
-def test_a_login_gets_three_quarters_of_the_callers_time() -> None:
-    """The rest is for storing its token; below two seconds there is no login."""
-    for now, seconds in ((4.0, 3.0), (5.25, 2.0625), (5.375, None), (8.0, None)):
-        script = Script(deadline=8.0)
-        lock = script.hold()
-        if seconds:
-            script.tell_at(now, m.TokenRead(), m.LogIn(seconds))
-        else:
-            script.tell_at(now, m.TokenRead(), release(lock._replace(state=locks.DONE, logins=())))
-            script.tell(m.Written("L2"), m.Failed("timeout"))
-
-
-# --- what Betfair says to the login --------------------------------------------------------------
-
-
-def test_a_refusal_is_written_down_for_all() -> None:
+@pytest.mark.parametrize(
+    ("refusals", "wait"), [(0, 15.0), (1, 60.0), (2, 300.0), (3, 900.0), (9, 900.0)]
+)
+def test_a_refusal_is_written_down_for_all(refusals: int, wait: float) -> None:
     """With the time from which another login may be tried: longer for each in a row."""
-    for refusals, wait in [(0, 15.0), (1, 60.0), (2, 300.0), (3, 900.0), (9, 900.0)]:
-        script = Script()
-        script.find_dead()
-        script.at = 200.0
-        before = failed(refusals=refusals, published="fp-dead")
-        now = START + 200
-        lock = before._replace(state=locks.HELD, nonce="mine", owner="me", since=now, logins=(now,))
-        lock = lock._replace(published="")
-        script.tell(m.LockRead(before, "L0", 200.0), m.WriteLock(lock, "L0"))
-        script.tell(m.Written("L1"), m.ReadToken())
-        script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.LogIn(10.0))
-        script.at = 201.0
-        lock = lock._replace(
-            state=locks.FAILED,
-            status="OTHER",
-            login_class="account",
-            refusals=refusals + 1,
-            since=now + 1,
-            not_before=now + 1 + wait,
-        )
-        script.tell(m.Refused("no", "OTHER", "account"), release(lock))
-        script.tell(m.Written("L2"), m.Failed("error", "no", not_before=now + 1 + wait))
-
-
-def test_a_login_without_an_answer_keeps_all_from_another_for_a_moment() -> None:
-    """It may have made a session, and the next one may fail likewise."""
-    script = Script()
-    lock = script.log_in()
-    lock = lock._replace(
-        state=locks.FAILED, login_class="unknown", since=START + 3, not_before=START + 18
-    )
-    script.tell_at(3.0, m.Unclear("why"), release(lock))
-    script.tell(m.Written("L2"), m.Failed("error", "why", not_before=START + 18))
-
-
-def test_a_login_that_was_never_sent_is_none() -> None:
-    """Such as one without a usable certificate. Earlier logins, and refusals, still count."""
-    script = Script()
-    lock = script.log_in()
-    script.tell(m.Unclear("why", sent=False), release(lock._replace(state=locks.DONE, logins=())))
-    script.tell(m.Written("L2"), m.Failed("error", "why"))
-    script = Script()
-    lock = script.log_in_after(failed(not_before=START))
-    assert lock.logins == (START, START)
-    script.tell(
-        m.Unclear("why", sent=False), release(lock._replace(state=locks.DONE, logins=(START,)))
+    lock = taken(failed(refusals=refusals), 200, logins=(START + 200,))
+    ends = START + 201 + wait
+    note = {"status": "OTHER", "refusals": refusals + 1}
+    begin(
+        [
+            *FIND_DEAD,
+            (
+                200.0,
+                LockRead(failed(refusals=refusals, published="fp-dead"), "L0", 200.0),
+                WriteLock(lock, "L0"),
+            ),
+            (Written("L1"), ReadToken()),
+            (GONE_DEAD, LogIn(10.0)),
+            (
+                201.0,
+                Refused("no", "OTHER", "account"),
+                release(blamed(lock, "account", wait, 201, **note)),
+            ),
+            (Written("L2"), Failed("error", "no", not_before=ends)),
+        ]
     )
 
 
-def test_a_failure_without_a_status_forgets_that_of_an_earlier_one() -> None:
-    """It is another failure."""
-    script = Script()
-    lock = script.log_in_after(failed(not_before=START))
-    assert lock.status == "STATUS"
-    lock = lock._replace(
-        state=locks.FAILED, status="", login_class="unknown", not_before=START + 15
-    )
-    script.tell(m.Unclear("why"), release(lock))
-
-
-# --- publishing ----------------------------------------------------------------------------------
-
-
-def unstored(lock: Lock, at: float = 0.0) -> Lock:
-    """Return what the lock says when a new token was not stored."""
-    now = START + at
-    return lock._replace(state=locks.FAILED, login_class="store", since=now, not_before=now + 15)
-
-
-def test_a_publication_without_a_good_answer_is_looked_at() -> None:
+@pytest.mark.parametrize("answer", [BUSY, BROKEN, Conflict("late")])
+def test_a_publication_without_a_good_answer_is_looked_at(answer: StoreError) -> None:
     """It may have landed."""
-    for answer in (BUSY, BROKEN, m.Conflict("late")):
-        script = Script()
-        lock = script.publish()
-        script.tell(answer, m.ReadToken())
-        script.tell(
-            m.TokenRead("new", "V1", "fp-new"),
-            release(lock._replace(state=locks.DONE, published="fp-new")),
-        )
-        script.tell(m.Written("L2"), m.Done("new", "logged in"))
-
-
-def test_a_publication_is_sent_three_times_in_the_version_found_last() -> None:
-    """A session that certainly was not stored is ended."""
-    script = Script()
-    lock = script.publish()
-    refused = m.StoreFailed("refused")
-    script.tell(refused, m.ReadToken())
-    script.tell(m.TokenRead(None, "V1"), m.Wait(0.25), m.WriteToken("new", "V1"))
-    script.tell(refused, m.ReadToken())
-    script.tell(m.TokenRead(None, "V2"), m.Wait(0.5), m.WriteToken("new", "V2"))
-    script.tell(refused, m.ReadToken())
-    script.tell(m.TokenRead(None, "V2"), m.LogOut("new"))
-    script.tell(m.Unclear("also"), release(unstored(lock)))
-    end = m.Failed("unwritten", "refused", "also")
-    script.tell(m.Written("L2"), end)
-
-
-def test_a_publication_that_may_yet_land_is_not_logged_out() -> None:
-    """Its session may be in use."""
-    script = Script()
-    lock = script.publish()
-    for version, pause in [("V1", 0.25), ("V2", 0.5)]:
-        script.tell(BUSY, m.ReadToken())
-        script.tell(m.TokenRead(None, version), m.Wait(pause), m.WriteToken("new", version))
-    script.tell(BUSY, m.ReadToken())
-    script.tell(m.TokenRead(None, "V2"), release(unstored(lock)))
-    end = m.Failed("uncertain", "busy")
-    script.tell(m.Written("L2"), end)
+    begin(
+        [
+            *PUBLISH,
+            (answer, ReadToken()),
+            (TokenRead("new", "V1", "fp-new"), release(FINISHED)),
+            LOGGED_IN,
+        ]
+    )
 
 
 @pytest.mark.parametrize(
-    ("answer", "doubt"),
-    [
-        (m.StoreFailed("e"), False),
-        (m.StoreFailed("e", passing=True), True),
-        (m.StoreFailed("e", landed=True), True),
-        (m.Conflict("e"), True),
-    ],
+    "answer",
+    [StoreFailed("e", passing=True), StoreFailed("e", landed=True), Conflict("e")],
 )
-def test_a_look_that_fails_as_well_is_repeated_only_if_it_can_tell(
-    answer: StoreError, *, doubt: bool
-) -> None:
-    """What was refused for good did not land: the session is ended without a look."""
-    script = Script()
-    lock = script.publish()
-    script.tell(answer, m.ReadToken())
-    if not doubt:
-        script.tell(BUSY, m.LogOut("new"))
-        script.tell(None, release(unstored(lock)))
-        end = m.Failed("unwritten", "e")
-    else:
-        script.tell(BUSY, m.Wait(0.25), m.ReadToken())
-        script.tell(BUSY, m.Wait(0.5), m.ReadToken())
-        script.tell_at(2.0, BUSY, release(unstored(lock, 2.0)))
-        end = m.Failed("uncertain", "e")
-    script.tell(m.Written("L2"), end)
-
-
-def test_a_doubt_or_a_chance_to_land_is_not_forgotten() -> None:
-    """A later refusal says nothing of an earlier attempt."""
-    script = Script()
-    lock = script.publish()
-    script.tell(BUSY, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(0.25), m.WriteToken("new", None))
-    script.tell(BROKEN, m.ReadToken())
-    script.tell(BROKEN, release(unstored(lock)))
-    script.tell(m.Written("L2"), m.Failed("uncertain", "broken"))
-
-
-def test_another_token_in_the_place_is_made_way_for() -> None:
-    """The own session is ended, and the other token looked at."""
-    script = Script()
-    lock = script.publish()
-    script.tell(m.Conflict(), m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V9", "fp"), m.LogOut("new"))
-    script.tell(None, release(lock._replace(state=locks.DONE)))
-    script.tell(m.Written("L2"), m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V9", "fp"), m.Ask("theirs"))
-
-
-def test_an_own_token_that_may_have_been_there_is_left_alive() -> None:
-    """Somebody may have taken it before it was replaced."""
-    script = Script()
-    lock = script.publish()
-    script.tell(BUSY, m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V9", "fp"), release(lock._replace(state=locks.DONE)))
-    script.tell(m.Written("L2"), m.ReadToken())
-
-
-def test_the_same_dead_token_in_a_new_version_is_replaced() -> None:
-    """It is still dead."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(), m.WriteLock(mine(), None))
-    script.tell(m.Written("L1"), m.ReadToken())
-    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.LogIn(10.0))
-    script.tell(m.Session("new", "fp-new"), m.WriteToken("new", "V0"))
-    script.tell(m.Conflict(), m.ReadToken())
-    script.tell(m.TokenRead("dead", "V1", "fp-dead"), m.Wait(0.25), m.WriteToken("new", "V1"))
+def test_a_look_that_only_can_tell_is_repeated_when_it_fails(answer: StoreError) -> None:
+    """Without it nobody knows whether the token was stored."""
+    unstored = blamed(mine(), "store", 15, 2)
+    looks = [(BUSY, Wait(0.25), ReadToken()), (BUSY, Wait(0.5), ReadToken())]
+    begin(
+        [
+            *PUBLISH,
+            (answer, ReadToken()),
+            *looks,
+            (2.0, BUSY, release(unstored)),
+            (Written("L2"), Failed("uncertain", "e")),
+        ]
+    )
 
 
 # --- giving the lock back ------------------------------------------------------------------------
 
 
-def test_a_lock_that_cannot_be_given_back_at_once_is_given_back_later() -> None:
+@pytest.mark.parametrize("trouble", [BUSY, THROTTLED])
+def test_a_lock_that_cannot_be_given_back_at_once_is_given_back_later(trouble: StoreError) -> None:
     """A second later and more: stores take one change of an object a second."""
-    for trouble in (BUSY, THROTTLED):
-        script = Script()
-        lock = script.publish()._replace(state=locks.DONE, published="fp-new")
-        script.tell(m.Written("V1"), release(lock))
-        script.tell(trouble, m.Wait(1.25), release(lock))
-        script.tell(trouble, m.Wait(1.5), release(lock))
-        script.tell(m.Written("L2"), m.Done("new", "logged in"))
-        assert script.memory.owed is None
+    retries = [(trouble, Wait(1.25), release(FINISHED)), (trouble, Wait(1.5), release(FINISHED))]
+    script = begin([*PUBLISHED, *retries, LOGGED_IN])
+    assert script.memory.owed is None
 
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused: bool) -> None:
     """Five seconds; a refusal has what is left of the lease, and is remembered after that."""
-    script = Script()
-    lock = script.publish() if not refused else script.log_in()
-    event: object = m.Written("V1")
-    if refused:
-        event = m.Refused("no", "BANNED", "ban")
-    script.play.tell(event)
-    for _ in range(40):
-        if not isinstance(script.play.asked, m.WriteLock | m.Wait):
-            break
-        if isinstance(script.play.asked, m.Wait):
-            script.at += script.play.asked.seconds
-            script.play.tell(m.WOKE)
-        else:
-            script.play.tell(BUSY)
+    script = begin(LOG_IN if refused else PUBLISH)
+    script.play.tell(Refused("no", "BANNED", "ban") if refused else Written("V1"))
+    while isinstance(asked := script.play.asked, WriteLock | Wait):
+        script.at += asked.seconds if isinstance(asked, Wait) else 0.0
+        script.play.tell(WOKE if isinstance(asked, Wait) else BUSY)
     assert 25.0 < script.at <= 30.0 if refused else 4.0 < script.at <= 8.0
     owed = script.memory.owed
     assert owed
-    assert (owed.nonce, owed.state) == (lock.nonce, locks.FAILED if refused else locks.DONE)
+    assert (owed.nonce, owed.state) == ("mine", FAILED if refused else DONE)
 
 
-def test_a_lock_that_is_not_mine_any_more_is_left_alone() -> None:
+@pytest.mark.parametrize(
+    ("read", "owes"),
+    [(mine(state=DONE), False), (held(), True), (None, True)],
+)
+def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, owes: bool) -> None:
     """After a conflict it is looked at: an earlier try may have landed, or another has it."""
-    for read, owes in [
-        (m.LockRead(mine(state=locks.DONE), "L2", 0.0), False),
-        (m.LockRead(held(), "L2", 0.0), True),
-        (m.LockRead(), True),
-    ]:
-        script = Script()
-        lock = script.publish()._replace(state=locks.DONE, published="fp-new")
-        script.tell(m.Written("V1"), release(lock))
-        script.tell(m.Conflict(), m.ReadLock())
-        script.tell(read, m.Done("new", "logged in"))
-        assert bool(script.memory.owed) is owes
-    script = Script()
-    script.publish()
-    script.tell(m.Written("V1"), release(lock))
-    script.tell(m.Conflict(), m.ReadLock())
-    script.tell(m.LockRead(mine(), "L1", 0.0), m.Wait(1.25), release(lock))
+    look = (LockRead(read, "L2" if read else None, 0.0), Done("new", "logged in"))
+    script = begin([*PUBLISHED, (Conflict(), ReadLock()), look])
+    assert bool(script.memory.owed) is owes
 
 
-def test_a_refusal_that_could_not_be_noted_is_remembered_by_the_process() -> None:
-    """Its next call notes it before anything else, and logs in no more than the others."""
-    script = Script()
-    script.log_in()
-    ban = m.Refused("no", "BANNED", "ban")
-    noted = mine(
-        state=locks.FAILED, status="BANNED", login_class="ban", refusals=1, since=START
-    )._replace(not_before=START + 1200)
-    script.tell(ban, release(noted))
-    script.tell(BROKEN, m.Failed("error", "no", not_before=START + 1200))
-    for answer in (m.Written("L2"), BROKEN):
-        again = Script(memory=script.memory)
-        again.at = 40.0
-        again.tell(m.TokenRead(), m.ReadLock())
-        later = noted._replace(since=START + 40, not_before=START + 1200)
-        script.memory.since = (0.0, 0.0)
-        again.tell(m.LockRead(mine(), "L1", 40.0), release(later))
-        again.tell(answer, m.Failed("refused", not_before=START + 1200))
-        script.memory.owed = script.memory.owed or noted
-    # The lock is gone, or another's: it still counts, until a later login than its own is seen.
-    for read in (m.LockRead(), m.LockRead(done(since=START - 9, published=""), "L0", 9.0)):
-        again = Script(memory=script.memory)
-        script.memory.owed, script.memory.since = noted, (0.0, 0.0)
-        again.tell(m.TokenRead(None, "V0"), m.ReadLock())
-        again.tell(read, m.Failed("refused", not_before=START + 1200))
-    again = Script(memory=script.memory)
-    again.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    newer = done(since=START + 9, published="")
-    again.play.tell(m.LockRead(newer, "L0", 1.0))
-    assert isinstance(again.play.asked, m.WriteLock)
-    assert script.memory.owed is None
+NOTED = blamed(mine(), "ban", 1200, status="BANNED", refusals=1)
+BANNED = Failed("refused", not_before=START + 1200)
 
 
-def owing() -> Script:
-    """A call that takes the lock which an earlier one of its process could not give back."""
-    script = Script()
-    lock = script.publish()._replace(state=locks.DONE, published="fp-new")
-    script.tell(m.Written("V1"), release(lock))
-    script.tell(BROKEN, m.Done("new", "logged in"))
-    again = Script(memory=script.memory)
-    again.tell(m.TokenRead("new", "V1", "fp-new"), m.Ask("new"))
-    again.tell(m.DEAD, m.ReadLock())
-    again.tell(m.LockRead(mine(), "L1", 5.0), m.ReadToken())
-    again.play.tell(m.TokenRead("new", "V1", "fp-new"))
-    assert lock.published == "fp-new"  # what was owed is not changed
-    assert isinstance(again.play.asked, m.WriteLock)
-    return again
+def banned() -> Script:
+    """A call that was refused, and could not note it."""
+    refusal = (Refused("no", "BANNED", "ban"), release(NOTED))
+    end = (BROKEN, Failed("error", "no", not_before=START + 1200))
+    return begin([*LOG_IN, refusal, end])
+
+
+@pytest.mark.parametrize("answer", [Written("L2"), BROKEN])
+def test_a_refusal_that_could_not_be_noted_is_noted_by_the_next_call(answer: object) -> None:
+    """Before anything else, and that call logs in no more than the others."""
+    again = Script(memory=banned().memory)
+    noted = NOTED._replace(since=START + 40, not_before=START + 1200)
+    look = (40.0, NOTHING, ReadLock())
+    walk(again, [look, (LockRead(mine(), "L1", 40.0), release(noted)), (answer, BANNED)])
+
+
+@pytest.mark.parametrize(
+    "read", [LockRead(), LockRead(done(since=START - 9, published=""), "L0", 9.0)]
+)
+def test_a_refusal_that_could_not_be_noted_is_remembered_by_the_process(read: LockRead) -> None:
+    """Although the lock is gone, or another's."""
+    walk(Script(memory=banned().memory), [*FIND_JUNK, (read, BANNED)])
+
+
+def test_a_later_login_than_the_refused_one_ends_that_memory() -> None:
+    """Another has logged in since, so it holds no more."""
+    again = Script(memory=banned().memory)
+    walk(again, FIND_JUNK)
+    again.play.tell(LockRead(done(since=START + 9, published=""), "L0", 1.0))
+    assert isinstance(again.play.asked, WriteLock)
+    assert again.memory.owed is None
+
+
+OWING = [
+    (TokenRead("new", "V1", "fp-new"), Ask("new")),
+    (DEAD, ReadLock()),
+    (LockRead(mine(), "L1", 5.0), ReadToken()),
+    (TokenRead("new", "V1", "fp-new"), WriteLock(taken(mine()), "L1")),
+]
 
 
 def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> None:
-    """The process that made it gives the lock back in its next call, and goes on."""
-    again = owing()
-    assert isinstance(again.play.asked, m.WriteLock)
-    assert again.play.asked.version == "L1"
-    assert again.play.asked.lock.state == locks.HELD
-    assert again.play.asked.lock.published == ""
+    """The process that made it takes the lock as if it were given back; so do others, in vain."""
+    memory = begin([*PUBLISHED, (BROKEN, Done("new", "logged in"))]).memory
+    again = Script(memory=memory)
+    walk(again, [*OWING, (Conflict(), ReadLock()), (LockRead(held(), "L2", 0.0), Wait(0.25))])
 
 
-def test_a_lock_that_another_took_over_meanwhile_is_not_given_back() -> None:
-    """The conflict shows whose it is, and that one is waited for."""
-    again = owing()
-    again.tell(m.Conflict(), m.ReadLock())
-    again.tell(m.LockRead(held(), "L2", 0.0), m.Wait(0.25))
+def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
+    """It takes that lock up at once, with the login not counted that was never made."""
+    lost = [
+        (NOTHING, WriteLock(mine(), None)),
+        (BUSY, ReadLock()),
+        (BROKEN, Failed("error", "broken")),
+    ]
+    again = Script(memory=begin(lost).memory)
+    lock = mine(since=START + 1, logins=(START + 1,))
+    walk(again, [(1.0, NOTHING, ReadLock()), (LockRead(mine(), "L1", 1.0), WriteLock(lock, "L1"))])
 
 
 # --- a token object that may not be writable -----------------------------------------------------
 
 
-def doubted() -> Script:
+def doubted(before: Lock | None = None, age: float = 1.0) -> Script:
     """Walk to the write that shows that the token can be written, after it could not."""
-    script = Script()
-    script.find_dead()
-    before = failed(login_class="store", status="", refusals=0, published="fp-dead")
-    script.play.tell(m.LockRead(before, "L0", 1.0))
-    assert isinstance(script.play.asked, m.WriteLock)
-    script.tell(m.Written("L1"), m.ReadToken())
-    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.WriteToken(None, "V0"))
+    script = begin(FIND_DEAD)
+    unstored = failed(login_class="store", status="", refusals=0, published="fp-dead")
+    script.play.tell(LockRead(before or unstored, "L0", age))
+    assert isinstance(script.play.asked, WriteLock)
+    walk(script, [(Written("L1"), ReadToken()), (GONE_DEAD, WriteToken(None, "V0"))])
     return script
 
 
 def test_after_a_token_that_was_not_stored_a_blank_is_written_before_the_next_login() -> None:
     """At once, without a waiting time; the new token replaces the blank."""
     script = doubted()
-    script.tell(m.Written("V1"), m.LogIn(10.0))
-    script.tell(m.Session("new", "fp-new"), m.WriteToken("new", "V1"))
-    script.play.tell(m.Written("V2"))
-    assert isinstance(script.play.asked, m.WriteLock)
+    walk(script, [(Written("V1"), LogIn(10.0)), (NEW, WriteToken("new", "V1"))])
+    script.play.tell(Written("V2"))
+    assert isinstance(script.play.asked, WriteLock)
     assert script.play.asked.lock.login_class == ""
-
-
-@pytest.mark.parametrize("error", [BROKEN, BUSY, m.StoreFailed("lost", landed=True, passing=True)])
-def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> None:
-    """The store's own error is raised, and the next call tries again."""
-    script = doubted()
-    for _ in range(20):
-        if isinstance(script.play.asked, m.WriteToken):
-            script.play.tell(error)
-        elif isinstance(script.play.asked, m.ReadToken):
-            script.play.tell(m.TokenRead("dead", "V0", "fp-dead"))
-        elif isinstance(script.play.asked, m.Wait):
-            script.play.tell(m.WOKE)
-    given = script.play.asked
-    assert isinstance(given, m.WriteLock)
-    assert (given.lock.state, given.lock.login_class) == (locks.FAILED, "store")
-    assert given.lock.logins == (START,)  # the earlier one: this call has made none
-    script.tell(m.Written("L2"), m.Failed("error", str(error)))
-
-
-def test_a_conflict_of_the_blank_is_looked_at() -> None:
-    """Another token is adopted; a store that refuses although nothing changed is named."""
-    script = doubted()
-    script.tell(m.Conflict(), m.ReadToken())
-    script.play.tell(m.TokenRead("theirs", "V9", "fp"))
-    assert isinstance(script.play.asked, m.WriteLock)
-    script.tell(m.Written("L2"), m.ReadToken())
-    script = doubted()
-    same = m.TokenRead("dead", "V0", "fp-dead")
-    script.tell(m.Conflict(), m.ReadToken())
-    script.tell(same, m.Wait(0.25), m.WriteToken(None, "V0"))
-    script.tell(m.Conflict(), m.ReadToken())
-    script.tell(same, m.Wait(0.5), m.WriteToken(None, "V0"))
-    script.tell(m.Conflict(), m.ReadToken())
-    script.play.tell(same)
-    assert isinstance(script.play.asked, m.WriteLock)
-    script.play.tell(m.Written("L2"))
-    ended: object = script.play.asked
-    assert isinstance(ended, StoreWriteError)
-    assert ended.reason == "conflict"
 
 
 def test_who_takes_over_from_a_holder_that_is_gone_writes_a_blank_first() -> None:
     """A token that the dead process may have sent finds its version gone."""
-    script = Script()
-    script.find_dead()
-    script.play.tell(m.LockRead(held(), "L0", 31.0))
-    script.tell(m.Written("L1"), m.ReadToken())
-    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.WriteToken(None, "V0"))
+    doubted(held(), 31.0)
+
+
+@pytest.mark.parametrize("error", [BROKEN, BUSY, Conflict()])
+def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> None:
+    """The store's error is raised, the earlier login is the last counted, the next call tries."""
+    script = doubted()
+    pauses = []
+    while not isinstance(asked := script.play.asked, WriteLock):
+        assert isinstance(asked, WriteToken | ReadToken | Wait)
+        pauses += [asked.seconds] if isinstance(asked, Wait) else []
+        script.play.tell({WriteToken: error, ReadToken: GONE_DEAD}.get(type(asked)))
+    assert pauses == ([] if error is BROKEN else [0.25, 0.5])
+    assert (asked.lock.state, asked.lock.login_class) == (FAILED, "store")
+    assert asked.lock.logins == (START,)
+    script.play.tell(Written("L2"))
+    ended: object = script.play.asked
+    assert ended is error or (isinstance(ended, StoreWriteError) and ended.reason == "conflict")
+
+
+def test_a_conflict_of_the_blank_is_looked_at() -> None:
+    """Another token is adopted."""
+    script = doubted()
+    walk(script, [(Conflict(), ReadToken())])
+    script.play.tell(THEIRS)
+    assert isinstance(script.play.asked, WriteLock)
+    walk(script, [AGAIN])
 
 
 def test_a_store_that_always_conflicts_ends_the_call() -> None:
     """Although nothing changes, each write of the lock is refused as if something did."""
-    script = Script()
-    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
-    for _ in range(40):
-        if isinstance(script.play.asked, m.WriteLock):
-            script.play.tell(m.Conflict())
-        elif isinstance(script.play.asked, m.ReadLock):
-            script.play.tell(m.LockRead())
-        elif isinstance(script.play.asked, m.Wait):
-            script.play.tell(m.WOKE)
-        else:
-            break
+    script = begin(OUTBID)
+    writes = 1
+    answers = {WriteLock: Conflict(), ReadLock: LockRead(), Wait: WOKE}
+    while type(script.play.asked) in answers:
+        writes += isinstance(script.play.asked, WriteLock)
+        script.play.tell(answers[type(script.play.asked)])
     assert isinstance(script.play.asked, StoreWriteError)
-    assert script.play.asked.reason == "conflict"
+    assert (script.play.asked.reason, writes) == ("conflict", 7)
 
 
-def test_a_throttled_write_is_repeated_a_second_later() -> None:
-    """Of the token and of the lock alike."""
-    script = Script()
-    script.publish()
-    script.tell(THROTTLED, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(1.25), m.WriteToken("new", None))
-    script = Script()
-    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
-    script.tell(THROTTLED, m.Wait(1.25), m.ReadLock())
+# --- times ---------------------------------------------------------------------------------------
 
 
-def test_a_verification_that_a_sleep_has_made_old_is_not_shared() -> None:
-    """Written anew it would look fresh; what is told of its age counts the sleep."""
-    script = Script(share=True)
-    script.tell(m.TokenRead("live", "V0", "fp"), m.Ask("live"))
-    script.slow_wall = -7200.0
-    script.tell(m.Session("live", "fp"), m.Done("live", "resumed", 7200.0))
-
-
-# --- what the lock allows ------------------------------------------------------------------------
-
-
-def test_a_waiter_looks_at_token_and_lock_in_turn_and_ever_more_rarely() -> None:
-    """0.25 s growing by half to 1.5 s, less up to half of it."""
-    script = Script()
-    script.wait()
-    for number, pause in enumerate([0.375, 0.5625, 0.84375, 1.265625, 1.5, 1.5]):
-        if number % 2:
-            script.tell(m.WOKE, m.ReadLock())
-            script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(pause))
-        else:
-            script.tell(m.WOKE, m.ReadToken())
-            script.tell(m.TokenRead(), m.Wait(pause))
-    script.at_most = 0.0
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(0.75))
-
-
-def test_a_wait_ends_with_the_callers_time_and_says_who_holds_the_lock() -> None:
-    """No login, no question."""
-    script = Script(deadline=10.0)
-    script.wait()
-    script.tell_at(9.875, m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(0.125))
-    script.tell_at(10.0, m.WOKE, m.ReadLock())
-    script.tell(m.LockRead(held(), "L0", 10.0), m.Failed("timeout", "another"))
-
-
-@pytest.mark.parametrize("taken", [False, True])
-def test_a_held_lock_expires_by_its_own_time_and_a_second(*, taken: bool) -> None:
+@pytest.mark.parametrize("taken_over", [False, True])
+@pytest.mark.parametrize("by", ["age", "watched"])
+def test_a_held_lock_expires_by_its_own_time_and_a_second(by: str, *, taken_over: bool) -> None:
     """By the store's clock, or by how long it was watched."""
-    at = 31.0 if taken else 30.9
-    for age, watched in [(at, 0.0), (None, at)]:
-        script = Script()
-        script.wait()
-        script.tell_at(watched, m.WOKE, m.ReadToken())
-        script.tell(m.TokenRead(), m.Wait(0.375))
-        script.tell(m.WOKE, m.ReadLock())
-        read = m.LockRead(held(), "L0", age)
-        if not taken:
-            script.tell(read, m.Wait(0.5625))
-            continue
-        now = START + watched
-        lock = mine(nonce="nonce 2", since=now, logins=(START, now), **GONE)
-        script.tell(read, m.WriteLock(lock, "L0"))
+    at = 31.0 if taken_over else 30.9
+    age, watched = (at, 0.0) if by == "age" else (None, at)
+    lock = taken(held(), watched, nonce="nonce 2", login_class="store")
+    looks = [(watched, WOKE, ReadToken()), (NOTHING, Wait(0.375)), (WOKE, ReadLock())]
+    end = WriteLock(lock, "L0") if taken_over else Wait(0.5625)
+    begin([*WAIT, *looks, (LockRead(held(), "L0", age), end)])
 
 
 def test_a_lock_that_changes_is_watched_anew() -> None:
     """Another holder has its own time; one that claims more than two minutes has two."""
-    script = Script()
-    script.wait()
-    for version, at, age in [("L1", 25.0, None), ("L1", 55.0, None), ("L2", 56.5, None)]:
-        script.tell_at(at, m.WOKE, m.ReadToken())
-        script.tell(m.TokenRead(), m.Wait(min(0.25 * 1.5**script.login.polls, 1.5)))
-        script.tell(m.WOKE, m.ReadLock())
-        pause = min(0.25 * 1.5**script.login.polls, 1.5)
-        script.tell(m.LockRead(held(ttl=500.0), version, age), m.Wait(pause))
-    script.tell_at(56.5 + 120.9, m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(1.5))
-    script.tell(m.WOKE, m.ReadLock())
-    script.tell(m.LockRead(held(ttl=500.0), "L2"), m.Wait(1.5))
-    script.tell_at(56.5 + 121.0, m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(1.5))
-    script.tell(m.WOKE, m.ReadLock())
-    nonce, now = script.login.nonce, START + script.at
-    lock = mine(nonce=nonce, since=now, logins=(now,), **GONE)
-    script.tell(m.LockRead(held(ttl=500.0), "L2"), m.WriteLock(lock, "L2"))
-
-
-def test_a_login_that_ended_after_the_look_at_the_token_makes_it_look_again() -> None:
-    """Once for each version of the lock."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(done(), "L0", 10.0), m.ReadToken())
-    lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
-    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.WriteLock(lock, "L0"))
-
-
-def test_a_token_found_by_looking_again_is_asked_about() -> None:
-    """It was not waited for, so the lock's word is not taken for it."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(done(), "L0", 1.0), m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.Ask("theirs"))
-    script.tell(m.Session("theirs", "fp-other"), m.Done("theirs", "resumed"))
+    script = begin(WAIT)
+    for version, at, waits in [
+        ("L1", 25.0, True),
+        ("L1", 55.0, True),
+        ("L2", 56.5, True),
+        ("L2", 177.4, True),
+        ("L2", 177.5, False),
+    ]:
+        script.at = at
+        for event in (WOKE, NOTHING, WOKE, LockRead(held(ttl=500.0), version)):
+            script.play.tell(event)
+        assert isinstance(script.play.asked, Wait if waits else WriteLock)
 
 
 @pytest.mark.parametrize(
@@ -842,35 +810,8 @@ def test_a_token_just_published_that_is_not_there_is_waited_for(
     age: float | None, *, waits: bool
 ) -> None:
     """Four seconds: a lagging read shows what was before."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(done(), "L0", age), m.ReadToken())
-    lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
-    again = m.TokenRead("dead", "V0", "fp-dead")
-    script.tell(again, m.Wait(0.25) if waits else m.WriteLock(lock, "L0"))
-
-
-def test_the_locks_word_is_fetched_anew_for_a_token_that_was_waited_for() -> None:
-    """What was read of it before the wait is old."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(done(), "L0", 1.0), m.ReadToken())
-    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.Wait(0.25))
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.ReadLock())
-    script.tell(m.LockRead(done(), "L0", 1.25), m.Done("theirs", "adopted", 60.0))
-
-
-def test_a_login_without_a_publication_is_not_waited_for() -> None:
-    """Somebody gave the lock back."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(done(published=""), "L0", 0.0), m.ReadToken())
-    lock = done(state=locks.HELD, nonce="mine", owner="me", published="", logins=(START, START))
-    script.tell(m.TokenRead("dead", "V0", "fp-dead"), m.WriteLock(lock, "L0"))
-
-
-# --- adopting another's token --------------------------------------------------------------------
+    end = Wait(0.25) if waits else WriteLock(taken(done()), "L0")
+    begin([*FIND_DEAD, (LockRead(done(), "L0", age), ReadToken()), (GONE_DEAD, end)])
 
 
 @pytest.mark.parametrize(
@@ -882,7 +823,6 @@ def test_a_login_without_a_publication_is_not_waited_for() -> None:
         (done(), -1.1, False),
         (done(), None, False),
         (done(published="fp-else"), 0.0, False),
-        (done(published=""), 0.0, False),
         (held(published="fp-other"), 0.0, False),
         (failed(published="fp-other"), 0.0, False),
         (None, None, False),
@@ -892,155 +832,43 @@ def test_a_waiter_adopts_what_the_lock_vouches_for(
     lock: Lock | None, age: float | None, *, adopted: bool
 ) -> None:
     """Within a minute of the login, and that very token; anything else is asked about."""
-    script = Script()
-    script.wait()
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.ReadLock())
-    read = m.LockRead(lock, None if lock is None else "L1", age)
-    if adopted:
-        script.tell(read, m.Done("theirs", "adopted", 60.0))
-        return
-    script.tell(read, m.Ask("theirs"))
-    script.tell(m.Session("theirs", "fp-other"), m.Done("theirs", "adopted"))
-
-
-def test_a_token_without_a_fingerprint_is_never_vouched_for() -> None:
-    """Two empty texts are no match."""
-    script = Script()
-    script.wait()
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V1", ""), m.ReadLock())
-    script.tell(m.LockRead(done(published=""), "L1", 0.0), m.Ask("theirs"))
-
-
-def test_a_lock_that_cannot_be_read_vouches_for_nothing() -> None:
-    """The token is asked about."""
-    script = Script()
-    script.wait()
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.ReadLock())
-    script.tell(BUSY, m.Ask("theirs"))
-
-
-def test_a_lock_read_a_moment_ago_is_not_read_again() -> None:
-    """The waiter saw it done, and read the token after that."""
-    script = Script()
-    script.wait()
-    script.tell(m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Wait(0.375))
-    script.tell(m.WOKE, m.ReadLock())
-    script.tell(m.LockRead(done(), "L1", 0.0), m.ReadToken())
-    script.tell(m.TokenRead("theirs", "V1", "fp-other"), m.Done("theirs", "adopted", 60.0))
-
-
-# --- refusals and the brake ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("age", "left"),
-    [
-        (0.0, 60.0),
-        (59.5, 0.5),
-        (60.0, None),
-        (-5.0, 65.0),
-        (None, 60.0),
-    ],
-)
-def test_a_refusal_counts_for_its_time(age: float | None, left: float | None) -> None:
-    """By its age on the store's clock; without that, by the clock itself."""
-    script = Script()
-    script.find_dead()
-    script.tell(m.LockRead(failed(), "L0", age), m.ReadToken())
-    again = m.TokenRead("dead", "V0", "fp-dead")
-    if left is None:
-        lock = failed(state=locks.HELD, nonce="mine", owner="me", logins=(START, START))
-        script.tell(again, m.WriteLock(lock, "L0"))
-    else:
-        script.tell(again, m.Failed("refused", not_before=START + left))
-
-
-def test_a_refusal_that_nobody_published_before_counts_without_another_look() -> None:
-    """The token that was read is the one that the lock speaks of: none."""
-    script = Script()
-    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    lock = failed()
-    script.tell(m.LockRead(lock, "L0", 1.0), m.Failed("refused", not_before=START + 59))
+    read = LockRead(lock, "L1" if lock else None, age)
+    begin(
+        [*FOUND, (read, Done("theirs", "adopted", 60.0))]
+        if adopted
+        else [
+            *FOUND,
+            (read, Ask("theirs")),
+            (Session("theirs", "fp-other"), Done("theirs", "adopted")),
+        ]
+    )
 
 
 @pytest.mark.parametrize(
     ("not_before", "age", "left"),
     [
+        (60.0, 0.0, 60.0),
+        (60.0, 59.5, 0.5),
+        (60.0, 60.0, None),
+        (60.0, -5.0, 65.0),
+        (60.0, None, 60.0),
+        # No refusal counts for longer than a ban.
         (5000.0, 0.0, 1200.0),
         (5000.0, 1199.0, 1.0),
         (5000.0, 1200.0, None),
+        # Without an age, a time far ahead is junk, and one a little ahead another's clock.
         (2400.0, None, 2400.0),
         (2400.1, None, None),
     ],
 )
-def test_no_refusal_counts_for_longer_than_a_ban(
+def test_a_refusal_counts_for_its_time(
     not_before: float, age: float | None, left: float | None
 ) -> None:
-    """Without an age, a time far ahead is junk, and one a little ahead another's clock."""
-    script = Script()
-    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
+    """By its age on the store's clock; without that, by the clock itself."""
     lock = failed(not_before=START + not_before)
-    if left is None:
-        mine_now = lock._replace(state=locks.HELD, nonce="mine", owner="me", logins=(START, START))
-        script.tell(m.LockRead(lock, "L0", age), m.WriteLock(mine_now, "L0"))
-    else:
-        script.tell(m.LockRead(lock, "L0", age), m.Failed("refused", not_before=START + left))
-
-
-def test_the_brake_counts_the_logins_of_the_last_minute() -> None:
-    """The fifth within one has to wait until the first of four is a minute old."""
-    logins = (START - 61, START - 50, START - 40, START - 30, START - 20)
-    lock = done(logins=logins, published="")
-    script = Script()
-    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    script.tell(m.LockRead(lock, "L0", 1.0), m.Failed("brake", not_before=START + 10))
-    script = Script()
-    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    three = done(logins=logins[2:], published="")
-    mine_now = three._replace(
-        state=locks.HELD, nonce="mine", owner="me", logins=(*logins[2:], START)
+    end = (
+        WriteLock(taken(lock), "L0") if left is None else Failed("refused", not_before=START + left)
     )
-    script.tell(m.LockRead(three, "L0", 1.0), m.WriteLock(mine_now, "L0"))
-
-
-def test_logins_are_counted_by_the_minute() -> None:
-    """One exactly a minute old counts no more; one in the future, by over a second, is junk."""
-    lock = done(logins=(START - 60, START - 59.9, START + 1, START + 1.1), published="")
-    script = Script()
-    script.tell(m.TokenRead(None, "V0"), m.ReadLock())
-    mine_now = lock._replace(
-        state=locks.HELD, nonce="mine", owner="me", logins=(START - 59.9, START + 1, START)
-    )
-    script.tell(m.LockRead(lock, "L0", 1.0), m.WriteLock(mine_now, "L0"))
-
-
-# --- a call with little time, and an attempt whose fate is unknown -------------------------------
-
-
-def test_a_call_with_too_little_time_for_a_login_takes_no_lock_but_says_who_logs_in() -> None:
-    """So nobody has to wait for a lock that was taken in vain."""
-    script = Script(deadline=2.5)
-    script.tell(m.TokenRead(), m.ReadLock())
-    script.tell(m.LockRead(), m.Failed("timeout"))
-    script = Script(deadline=2.5)
-    script.tell(m.TokenRead(), m.ReadLock())
-    script.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
-    script.tell_at(2.5, m.WOKE, m.ReadToken())
-    script.tell(m.TokenRead(), m.Failed("timeout", "another"))
-
-
-def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
-    """It takes that lock as its own at once, with the login not counted that was never made."""
-    script = Script()
-    script.tell(m.TokenRead(), m.WriteLock(mine(), None))
-    script.tell(BUSY, m.ReadLock())
-    script.tell(BROKEN, m.Failed("error", "broken"))
-    again = Script(memory=script.memory)
-    again.tell_at(1.0, m.TokenRead(), m.ReadLock())
-    again.tell(
-        m.LockRead(mine(), "L1", 1.0), m.WriteLock(mine(since=START + 1, logins=(START + 1,)), "L1")
-    )
+    begin([*FIND_JUNK, (LockRead(lock, "L0", age), end)])
+    if not_before == 60.0:  # with a token of which the lock does not speak, that is looked at first
+        begin([*FIND_DEAD, (LockRead(lock, "L0", age), ReadToken()), (GONE_DEAD, end)])

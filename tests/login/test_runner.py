@@ -1,252 +1,276 @@
-"""The loop that runs the machine over a store: what it asks, how long, and what it makes of it."""
+"""What the runner asks of a store and of Betfair, how long, and what it makes of the answers."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from betfair_session import BetfairSessionError, NotATokenError, StoreUnavailable, StoreWriteError
+from betfair_session import (
+    BetfairSessionError,
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+    NotATokenError,
+    PublishUncertain,
+    StoreUnavailable,
+    StoreWriteError,
+)
 from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
-from betfair_session.login.account import Account
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.login.runner import Runner, owner_name
 from betfair_session.login.settings import LeaseSettings
-from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret
 from betfair_session.storage.contract import ABSENT, StoredObject, VersionConflict
 from betfair_session.tokens import fingerprint
 
-from . import messages as m
-from .script import Play
 from .shelf import HandClock, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
+    from betfair_session.events import Event
     from betfair_session.storage.contract import Expect
 
-KEY = "token"
-LOCK = "token.login"
-OLD = "o" * 44
-NEW = "n" * 44
-LIVE = m.Session(Secret(OLD), fingerprint(Secret(OLD)))
-LOGGED_IN = m.Session(Secret(NEW), fingerprint(Secret(NEW)))
+KEY, LOCK = "token", "token.login"
+OLD, NEW = "o" * 44, "n" * 44
+READ, LOOK, AGAIN = ("read", KEY), ("read", LOCK), ("replace_if_version", LOCK)
+
+
+class Betfair:
+    """An account whose logins make NEW, then others; calls can be interrupted by their number.
+
+    Attributes:
+        live: the sessions that live.
+        calls: how many calls there have been, of the store's as well if it counts them here.
+    """
+
+    lease = LeaseSettings()
+
+    def __init__(self, clock: HandClock, *live: str, stop: int = 0, done: bool = False) -> None:
+        """Interrupt the call of the number `stop`, before it or, if `done`, after it."""
+        self.client, self.clock, self.live = self, clock, [Secret(token) for token in live]
+        self.calls, self.stop, self.done = 0, stop, done
+        self.asked: list[str] = []
+
+    def around(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
+        """Do a call, unless it is the one to interrupt."""
+        self.calls += 1
+        interrupted = self.calls == self.stop
+        if interrupted and not self.done:
+            raise KeyboardInterrupt
+        answer = work()
+        if interrupted:
+            raise KeyboardInterrupt
+        return answer
+
+    def keep_alive(self, token: Secret, _: float) -> tuple[Secret | None, tuple[float, float]]:
+        """See Account."""
+        self.asked.append("keepAlive")
+        alive = self.around(lambda: token if token in self.live else None)
+        return alive, self.clock.now()
+
+    def log_in(self, seconds: float) -> Secret:
+        """See Account."""
+        assert seconds > 0
+        return cast("Secret", self.around(self._begin))
+
+    def _begin(self) -> Secret:
+        self.asked.append("certlogin")
+        self.live.append(Secret(NEW if len(self.asked) < 4 else f"{len(self.asked)}" * 44))
+        return self.live[-1]
+
+    def logout(self, token: Secret, *, timeout: float) -> None:
+        """See IdentityClient."""
+        assert timeout > 0
+        self.asked.append("logout")
+        self.around(lambda: self.live.remove(token))
 
 
 class Stage:
-    """A runner on a shelf, up to each question for Betfair, which the test answers.
-
-    Attributes:
-        events: what was reported: kinds, seconds and details.
-    """
+    """A runner on a shelf, with an account at Betfair and 50 s of time."""
 
     def __init__(
         self,
         shelf: Shelf | None = None,
-        *,
-        deadline: float = 150.0,
+        *live: str,
+        seconds: float = 50.0,
         share: bool = False,
         seen: tuple[StoredObject | None] | None = None,
+        **interruption: Any,  # noqa: ANN401 - see Betfair
     ) -> None:
-        """Prepare it with 50 s of time."""
-        self.shelf = shelf or Shelf()
-        self.clock = HandClock()
-        self.events: list[tuple[str, float, str]] = []
-        reporter = Reporter("", "", lambda _: None)
-        vars(reporter)["tell"] = lambda kind, seconds, detail="": self.events.append(
-            (kind, seconds, detail)
-        )
-        client: Any = None
-        account = Account(client, Secret("u"), Secret("p"), 60.0, LeaseSettings())
+        """Prepare it."""
+        self.shelf, self.clock = shelf or Shelf(), HandClock()
+        self.betfair = Betfair(self.clock, *live, **interruption)
+        self.events: list[Event] = []
+        self.reporter = Reporter("", "", self.events.append)
         self.runner = Runner(
-            account,
+            cast("Any", self.betfair),
             self.shelf,
             KEY,
             trust=Trust(900.0 if share else 0.0, None, shared=share),
-            reporter=reporter,
+            reporter=self.reporter,
             memory=Memory(),
-            deadline=deadline,
+            deadline=self.clock.at + seconds,
             seen=seen,
             clock=self.clock,
         )
 
-    def start(self) -> object:
-        """Begin; return what is asked of Betfair, or the end."""
-        self.play = Play(self.runner.login, self.runner.perform)
-        return self._go_on()
+    def find(self) -> str:
+        """Return the token that it finds."""
+        try:
+            return self.runner.find().reveal()
+        finally:
+            self.reporter.hand_over()
 
-    def tell(self, answer: object) -> object:
-        """Answer; return what is asked next, or the end."""
-        self.play.tell(answer)
-        return self._go_on()
+    def fail(self) -> BetfairSessionError:
+        """Return the error that it ends with."""
+        with pytest.raises(BetfairSessionError) as failed:
+            self.find()
+        return failed.value
 
-    def told(self) -> list[tuple[str, float, str]]:
-        """Return what was reported since the last look."""
-        events, self.events = self.events, []
-        return events
-
-    def _go_on(self) -> object:
-        for_betfair = (m.Ask, m.LogIn, m.LogOut, m.Done, Exception)
-        while not isinstance(asked := self.play.asked, for_betfair):
-            try:
-                answer: object = self.runner.perform(asked)  # type: ignore[arg-type] # an effect
-            except BetfairSessionError as error:
-                answer = error
-            self.play.tell(answer)
-        self.runner._tell_waited()
-        if isinstance(asked, BetfairSessionError) and not isinstance(asked, NotATokenError):
-            return m.end(asked, self.play.told[-1] if self.play.told else None)
-        return asked
+    def not_before(self) -> float:
+        """Return the time from which the error that it ends with allows another login."""
+        error = self.fail()
+        assert isinstance(error, LoginRefused | LoginBrake)
+        assert error.not_before
+        return error.not_before.timestamp()
 
     @property
-    def calls(self) -> list[str]:
-        """What was asked of the store, in short."""
-        return [" ".join(filter(None, (call, key))) for call, key, _ in self.shelf.calls]
+    def calls(self) -> list[tuple[str, str]]:
+        """What was asked of the store."""
+        return [(call, key) for call, key, _ in self.shelf.calls]
 
     def lock(self) -> locks.Lock:
         """Return the lock as it is stored."""
         return locks.decode(self.shelf.objects[LOCK][0])
 
+    def told(self) -> list[tuple[str, Any, str]]:
+        """Return the events: kinds, seconds and details."""
+        return [(event.kind, event.seconds, event.detail) for event in self.events]
 
-def shelf_with(token: str = OLD, lock: locks.Lock | None = None) -> Shelf:
+
+def shelf_with(
+    token: str = OLD, lock: locks.Lock | None = None, kind: type[Shelf] = Shelf
+) -> Shelf:
     """Return a shelf with a token and perhaps a lock on it."""
-    shelf = Shelf()
+    shelf = kind()
     shelf.objects[KEY] = (token.encode(), "T0")
     if lock:
         shelf.objects[LOCK] = (locks.encode(lock), "L0")
     return shelf
 
 
+# --- the requests of each path -------------------------------------------------------------------
+
+
 def test_a_resume_reads_once_and_writes_nothing() -> None:
-    """One call of the store."""
-    stage = Stage(shelf_with())
-    assert stage.start() == m.Ask(Secret(OLD))
-    assert stage.tell(LIVE) == m.Done(Secret(OLD), "resumed")
-    assert stage.calls == ["read token"]
-    assert not stage.runner.junk
-    assert not stage.runner.login.young
+    """One call of the store, one of Betfair."""
+    stage = Stage(shelf_with(), OLD)
+    assert stage.find() == OLD
+    assert (stage.calls, stage.betfair.asked) == ([READ], ["keepAlive"])
+    assert [kind for kind, *_ in stage.told()] == ["resumed"]
 
 
 def test_what_the_caller_has_just_read_is_not_read_again() -> None:
     """But the second time it is: then it is old."""
-    seen = (StoredObject(OLD.encode(), "T0"),)
-    stage = Stage(shelf_with(), seen=seen)
-    assert stage.start() == m.Ask(Secret(OLD))
+    stage = Stage(shelf_with(), OLD, seen=(StoredObject(OLD.encode(), "T0"),))
+    stage.find()
     assert stage.calls == []
-    stage.tell(m.DEAD)
-    assert stage.calls == ["read token.login", "create token.login", "read token"]
     stage = Stage(seen=(None,))
-    assert stage.start() == m.LogIn(10.0)
-    assert stage.calls == ["create token.login", "read token"]
+    stage.find()
+    assert stage.calls == [("create", LOCK), READ, ("create", KEY), AGAIN]
 
 
 def test_a_first_login_is_stored_and_its_lock_says_so() -> None:
     """Five calls of the store."""
     stage = Stage()
-    assert stage.start() == m.LogIn(10.0)
-    assert stage.lock() == locks.Lock(locks.HELD, "nonce 1", owner_name(), 30.0, 9000.0, (9000.0,))
-    assert stage.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
-    assert stage.shelf.objects[KEY][0] == NEW.encode()
-    assert stage.lock().state == locks.DONE
-    assert stage.lock().published == fingerprint(Secret(NEW))
-    assert stage.calls == [
-        *("read token", "create token.login", "read token", "create token"),
-        "replace_if_version token.login",
-    ]
+    assert stage.find() == NEW == stage.shelf.objects[KEY][0].decode()
+    assert stage.calls == [READ, ("create", LOCK), READ, ("create", KEY), AGAIN]
+    at = stage.clock.now()[1]
+    lock = locks.Lock(locks.DONE, "nonce 1", owner_name(), 30.0, at, (at,))
+    assert stage.lock() == lock._replace(published=fingerprint(Secret(NEW)))
 
 
 def test_a_dead_token_is_replaced_in_its_version() -> None:
     """And a lock that is there, in its."""
     stage = Stage(shelf_with(lock=locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))))
-    stage.start()
-    assert stage.tell(m.DEAD) == m.LogIn(10.0)
-    assert stage.tell(LOGGED_IN) == m.Done(Secret(NEW), "logged in")
-    assert stage.calls == [
-        *("read token", "read token.login", "replace_if_version token.login", "read token"),
-        *("replace_if_version token", "replace_if_version token.login"),
-    ]
+    assert stage.find() == NEW
+    replaced = ("replace_if_version", KEY)
+    assert stage.calls == [READ, LOOK, AGAIN, READ, replaced, AGAIN]
 
 
 def test_a_shared_verification_is_written() -> None:
     """The same token anew, in its version."""
-    stage = Stage(shelf_with(), share=True)
-    stage.start()
-    assert stage.tell(LIVE) == m.Done(Secret(OLD), "resumed")
-    assert stage.calls == ["read token", "replace_if_version token"]
+    stage = Stage(shelf_with(), OLD, share=True)
+    assert stage.find() == OLD
+    assert stage.calls == [READ, ("replace_if_version", KEY)]
     assert stage.shelf.objects[KEY] == (OLD.encode(), "V1")
 
 
-def test_a_store_that_is_not_atomic_is_written_without_conditions() -> None:
-    """The lock, that is; a token is never replaced by chance."""
-    shelf = Shelf()
-    shelf.atomic = False
+class Ignoring(Shelf):
+    """A store that turns out not to keep conditions when the first lock is written."""
+
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """See TokenStore."""
+        self.atomic = False
+        return super().put(key, content, expect, deadline=deadline)
+
+
+@pytest.mark.parametrize(("kind", "first"), [(Shelf, "replace"), (Ignoring, "create")])
+def test_a_store_that_keeps_no_conditions_is_asked_for_none(kind: type[Shelf], first: str) -> None:
+    """For the lock, that is; a token is never replaced by chance."""
+    shelf = kind()
+    shelf.atomic = kind is Ignoring
     stage = Stage(shelf)
-    stage.start()
-    stage.tell(LOGGED_IN)
-    assert stage.calls == [
-        *("read token", "replace token.login", "read token", "create token"),
-        "replace token.login",
-    ]
+    stage.find()
+    assert stage.calls == [READ, (first, LOCK), READ, ("create", KEY), ("replace", LOCK)]
 
 
 @pytest.mark.parametrize(
     ("content", "junk"), [(b"", False), (b" \n", False), (b"two words", True), (b"\xff\xff", True)]
 )
-def test_junk_is_a_missing_token_and_noticed(content: bytes, *, junk: bool) -> None:
-    """Blank content is nothing to speak of."""
+def test_junk_is_a_missing_token_and_warned_of(
+    content: bytes, caplog: pytest.LogCaptureFixture, *, junk: bool
+) -> None:
+    """Blank content is nothing to speak of; junk may be somebody's data, even if it has gone."""
     shelf = Shelf()
     shelf.objects[KEY] = (content, "T0")
-    stage = Stage(shelf)
-    assert stage.start() == m.LogIn(10.0)
-    assert stage.runner.junk is junk
-    stage.tell(LOGGED_IN)
-    assert stage.runner.junk is junk
-    assert shelf.objects[KEY][0] == NEW.encode()
+    for stage in (Stage(shelf), Stage(seen=(StoredObject(content, "T0"),))):
+        caplog.clear()
+        assert stage.find() == NEW
+        assert len([each for each in caplog.records if each.levelname == "WARNING"]) == junk
 
 
-def test_junk_stays_noticed_when_it_has_gone() -> None:
-    """Somebody's data may just have been removed."""
-    stage = Stage(seen=(StoredObject(b"two words", "T0"),))
-    stage.start()
-    assert stage.calls[-1] == "read token"  # by now nothing is there
-    assert stage.runner.junk
-
-
-def test_an_object_that_is_too_large_for_a_token_is_an_error() -> None:
-    """It is named, with its store, and left alone."""
+def test_an_object_that_is_too_large_for_a_token_is_left_alone() -> None:
+    """It is somebody's data."""
     stage = Stage(shelf_with("x" * 5000))
-    failed = stage.start()
-    assert isinstance(failed, NotATokenError)
-    assert stage.calls == ["read token"]
+    assert isinstance(stage.fail(), NotATokenError)
+    assert stage.calls == [READ]
 
 
 # --- errors of the store -------------------------------------------------------------------------
 
+PASSING = ("unreachable", "timeout", "throttled", "busy", "server")
 
-@pytest.mark.parametrize(
-    ("reason", "again"),
-    [
-        *((reason, True) for reason in ("unreachable", "timeout", "throttled", "busy", "server")),
-        *((reason, False) for reason in ("forbidden", "no-bucket", "unknown")),
-    ],
-)
-def test_only_what_may_pass_by_itself_is_tried_again(reason: str, *, again: bool) -> None:
-    """After a pause."""
-    error = StoreUnavailable("no", reason=reason)
+
+@pytest.mark.parametrize("reason", [*PASSING, "forbidden", "no-bucket", "unknown"])
+def test_only_what_may_pass_by_itself_is_tried_again(reason: str) -> None:
+    """After a pause, which is no wait for anybody and is not told."""
     shelf = shelf_with()
+    error = StoreUnavailable("no", reason=reason)
     shelf.errors["read"] = [error]
-    stage = Stage(shelf)
-    asked = stage.start()
-    assert asked == (m.Ask(Secret(OLD)) if again else m.Failed("error", "no"))
-    assert stage.clock.slept == ([0.25] if again else [])
+    stage = Stage(shelf, OLD)
+    if reason not in PASSING:
+        assert stage.fail() is error
+        return
+    assert stage.find() == OLD
+    assert stage.clock.slept == [0.25]
+    assert [kind for kind, *_ in stage.told()] == ["resumed"]
 
 
 @pytest.mark.parametrize("landed", [True, False])
@@ -254,139 +278,152 @@ def test_a_token_that_cannot_be_written_is_logged_out_unless_it_may_have_landed(
     *, landed: bool
 ) -> None:
     """The error says whether it may."""
+    stage = Stage(shelf_with(lock=locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))))
     error = StoreWriteError("no", reason="forbidden", landed=landed)
+    stage.shelf.errors["replace_if_version"] = [None, *[error] * 3]
+    failed = stage.fail()
+    assert type(failed) is (PublishUncertain if landed else StoreWriteError)
+    assert failed.__cause__ is error
+    assert ("logout" in stage.betfair.asked) is not landed
+
+
+def test_a_token_that_conflicts_with_nothing_every_time_is_logged_out() -> None:
+    """The last conflict is told."""
     stage = Stage()
-    stage.start()
-    stage.shelf.errors["create"] = [error] * 3
-    asked = stage.tell(LOGGED_IN)
-    if landed:
-        assert asked == m.Failed("uncertain", "no")
-        return
-    assert asked == m.LogOut(Secret(NEW))
-    end = stage.tell(None)
-    assert end == m.Failed("unwritten", "no")
-
-
-def test_a_conflict_is_no_error() -> None:
-    """What is there now is looked at."""
-    stage = Stage()
-    stage.start()
-    stage.shelf.objects[KEY] = (OLD.encode(), "T1")
-    assert stage.tell(LOGGED_IN) == m.LogOut(Secret(NEW))
-    assert stage.tell(None) == m.Ask(Secret(OLD))
-    # It began anew, under another name.
-    assert stage.tell(m.DEAD) == m.LogIn(10.0)
-    assert stage.lock().nonce not in {"", "nonce 1"}
-
-
-def test_a_token_that_conflicts_every_time_is_logged_out() -> None:
-    """With nothing there to conflict with; the last conflict is told."""
-    stage = Stage()
-    stage.start()
     conflicts = [VersionConflict(str(number)) for number in range(3)]
-    stage.shelf.errors["create"] = [*conflicts]
-    assert stage.tell(LOGGED_IN) == m.LogOut(Secret(NEW))
-    end = stage.tell(None)
-    assert end == m.Failed("unwritten", str(conflicts[-1]))
+    stage.shelf.errors["create"] = [None, *conflicts]
+    failed = stage.fail()
+    assert isinstance(failed, StoreWriteError)
+    assert failed.__cause__ is conflicts[-1]
+    assert stage.betfair.asked == ["certlogin", "logout"]
 
 
-def test_each_call_gets_its_time_but_no_more_than_is_left() -> None:
+def test_a_token_that_another_stored_meanwhile_is_adopted() -> None:
+    """The own session is ended."""
+    stage = Stage(Shelf(), OLD)
+    log_in = stage.betfair.log_in
+
+    def late(seconds: float) -> Secret:
+        stage.shelf.objects[KEY] = (OLD.encode(), "T1")
+        return log_in(seconds)
+
+    vars(stage.betfair)["log_in"] = late
+    assert stage.find() == OLD
+    assert stage.betfair.asked == ["certlogin", "logout", "keepAlive"]
+    assert [kind for kind, *_ in stage.told()] == ["logged in", "logged out", "resumed"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "deadlines"),
+    [(50.0, [105.0, 105.125, 105.375]), (4.0, [104.0] * 3), (0.5, [101.0, 101.125, 101.375])],
+)
+def test_each_call_gets_its_time_but_no_more_than_is_left(
+    seconds: float, deadlines: list[float]
+) -> None:
     """Five seconds, or what the caller has left, but at least one to finish with."""
     shelf = shelf_with()
     shelf.errors["read"] = [StoreUnavailable("no", reason="busy")] * 2
-    stage = Stage(shelf, deadline=104.0)
+    stage = Stage(shelf, OLD, seconds=seconds)
     stage.clock.jitters = 0.0
-    stage.start()
-    assert [deadline for *_, deadline in shelf.calls] == [104.0] * 3
-    shelf.calls.clear()
-    stage.clock.at = 103.5
-    stage.tell(m.DEAD)
-    assert [deadline for *_, deadline in shelf.calls] == [104.5] * len(shelf.calls)
-    assert Stage(shelf_with()).start()
-    plenty = Stage(shelf_with())
-    plenty.start()
-    assert plenty.shelf.calls == [("read", KEY, 105.0)]
+    stage.find()
+    assert [deadline for *_, deadline in shelf.calls] == deadlines
 
 
 # --- the store's clock ---------------------------------------------------------------------------
 
 
-def failed_lock(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
+def refused(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     """Return a lock with a refusal that was to count for a minute, by a clock of its own."""
     lock = locks.Lock(locks.FAILED, since=70_000.0, status="NO", not_before=70_060.0)
     return lock._replace(published=fingerprint(Secret(OLD)), **fields)
 
 
-def refusal(stage: Stage) -> m.Failed:
-    """Walk to the refusal."""
-    stage.start()
-    failed = stage.tell(m.DEAD)
-    assert isinstance(failed, m.Failed)
-    assert failed.why == "refused"
-    return failed
-
-
-def test_a_locks_age_is_told_by_the_store() -> None:
-    """Written at 5000, answered at 5010; two seconds later it is twelve seconds old."""
-    stage = Stage(shelf_with(lock=failed_lock()))
-    assert refusal(stage).not_before == 9000.0 + 50.0  # by the machine's clock, to wait by
-    shelf = shelf_with(lock=failed_lock())
-    shelf.now = None
-    shelf.clock = 5020.0
+@pytest.mark.parametrize(("now", "asked", "left"), [(5010.0, None, 50.0), (None, 5020.0, 40.0)])
+def test_a_locks_age_is_told_by_the_store(
+    now: float | None, asked: float | None, left: float
+) -> None:
+    """It was written at 5000; where its answers hide the time, the store is asked for it once."""
+    shelf = shelf_with(lock=refused())
+    shelf.now, shelf.clock = now, asked
     stage = Stage(shelf)
-    assert refusal(stage).not_before == 9000.0 + 40.0
-    assert stage.calls == ["read token", "read token.login", "server_now"]
+    assert stage.not_before() == pytest.approx(stage.clock.now()[1] + left)
+    assert stage.calls == [READ, LOOK] + ([("server_now", "")] if asked else [])
 
 
 def test_the_stores_clock_goes_on_while_nobody_asks() -> None:
     """What it said first counts, and the time since then."""
-    shelf = shelf_with(lock=failed_lock())
-    stage = Stage(shelf)
-    stage.start()
-    shelf.now = None
-    stage.clock.at += 7.0
-    failed = stage.tell(m.DEAD)
-    assert failed == m.Failed("refused", not_before=9007.0 + 43.0)
-    assert "server_now" not in stage.calls
+    stage = Stage(shelf_with(lock=refused()))
+
+    def slowly(token: Secret, _: float) -> tuple[None, tuple[float, float]]:
+        del token
+        stage.shelf.now = None
+        stage.clock.at += 7.0
+        return None, stage.clock.now()
+
+    vars(stage.betfair)["keep_alive"] = slowly
+    assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 43.0)
+    assert ("server_now", "") not in stage.calls
 
 
-@pytest.mark.parametrize("what", ["no modified", "no clock"])
-def test_without_the_stores_clock_a_lock_has_no_age(what: str) -> None:
+@pytest.mark.parametrize("hidden", ["modified", "now"])
+def test_without_the_stores_clock_a_lock_has_no_age(hidden: str) -> None:
     """Its times are compared with the clock at hand."""
-    lock = failed_lock(not_before=9010.0)
-    shelf = shelf_with(lock=lock)
-    if what == "no modified":
-        shelf.modified, shelf.now = None, 9000.0
-    else:
-        shelf.now = None
-    assert refusal(Stage(shelf)).not_before == 9010.0
+    stage = Stage(shelf_with())
+    ends = stage.clock.now()[1] + 10.0
+    stage.shelf.objects[LOCK] = (locks.encode(refused(not_before=ends)), "L0")
+    stage.shelf.now = stage.clock.now()[1]
+    vars(stage.shelf)[hidden] = None
+    assert stage.not_before() == pytest.approx(ends)
 
 
-# --- a store that turns out not to keep conditions ------------------------------------------------
+def local(**fields: Any) -> Stage:  # noqa: ANN401 - any field's
+    """A stage with a lock in a file that this machine wrote 5 s ago; its clock was set since."""
+    stage = Stage(shelf_with())
+    lock = refused(since=9000.0, not_before=10_200.0, boot="this boot", now=9000.0)
+    noted = lock._replace(**{"up": stage.clock.now()[0] - 5.0, **fields})
+    stage.shelf.objects[LOCK] = (locks.encode(noted), "L0")
+    stage.shelf.on_this_machine = True
+    stage.shelf.now, stage.shelf.clock = None, 5000.0 + 86_400
+    return stage
 
 
-def test_a_store_that_turns_out_not_to_keep_conditions_is_relied_on_no_more() -> None:
-    """The write of the lock tells; what follows asks for none."""
+def test_a_step_of_the_machines_clock_shortens_no_ban_and_releases_no_brake() -> None:
+    """Files' times have moved by a day; the lock was written five seconds ago nevertheless."""
+    stage = local()
+    assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 1195.0)
+    assert ("server_now", "") not in stage.calls
+    stage = local(state=locks.DONE, logins=(8990.0, 8993.0, 8996.0, 9000.0))
+    assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 45.0)
 
-    class Ignoring(Shelf):
-        def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-            self.atomic = False
-            return super().put(key, content, expect, deadline=deadline)
 
-    stage = Stage(Ignoring())
-    assert stage.start() == m.LogIn(10.0)
-    stage.tell(LOGGED_IN)
-    assert stage.calls[-1] == "replace token.login"
+@pytest.mark.parametrize("fields", [{"boot": "another"}, {"boot": ""}, {"up": 1e12}])
+def test_a_lock_from_another_machine_or_start_is_as_old_as_its_file(fields: dict[str, Any]) -> None:
+    """So is one of a version that notes no such clock, and one from the future."""
+    stage = local(**fields)
+    assert stage.find() == NEW
+    assert ("server_now", "") in stage.calls
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_only_locks_in_files_note_the_machines_clock(*, files: bool) -> None:
+    """The formats of the clouds' locks stay as they are, also when a lock from files is at hand."""
+    stage = local(boot="this boot" if files else "another")
+    stage.shelf.on_this_machine = files
+    if files:
+        stage.shelf.objects.pop(LOCK)
+    assert stage.find() == NEW
+    steady, wall = stage.clock.now()
+    noted = stage.lock()
+    assert (noted.boot, noted.up) == (("this boot", steady) if files else ("", 0.0))
+    assert noted.now == (wall if files else 0.0)
 
 
 # --- what is told of it --------------------------------------------------------------------------
 
 
 def test_a_login_is_told_with_the_time_its_write_took() -> None:
-    """Nothing else is worth telling of it."""
+    """The lock's are not told."""
     stage = Stage()
-    stage.start()
-    assert stage.told() == []
     put = stage.shelf._put
 
     def slowly(key: str, content: bytes) -> str:
@@ -394,70 +431,54 @@ def test_a_login_is_told_with_the_time_its_write_took() -> None:
         return put(key, content)
 
     vars(stage.shelf)["_put"] = slowly
-    stage.tell(LOGGED_IN)
-    assert stage.told() == [("written", 0.5, "")]
-    assert stage.told() == []
+    stage.find()
+    assert stage.told() == [("logged in", 0.0, ""), ("written", 0.5, "")]
 
 
-def test_a_wait_is_told_once_with_all_its_time() -> None:
-    """And for whom."""
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_wait_is_told_once_with_all_its_time_and_for_whom(*, dated: bool) -> None:
+    """Then whose lock was taken over, and its age as far as it is known."""
     lock = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
     shelf = Shelf()
     shelf.objects[LOCK] = (locks.encode(lock), "L0")
     shelf.now, shelf.clock = None, 5010.0
+    shelf.modified = 5000.0 if dated else None
     stage = Stage(shelf)
-    asked = stage.start()
-    # Until it has outlived its time to live and a second: it was 10 s old.
-    assert asked == m.LogIn(10.0)
-    waited, taken = stage.told()
-    assert waited == ("waited", sum(stage.clock.slept), "another")
-    assert 21.0 <= sum(stage.clock.slept) < 24.0
-    assert taken == ("lease taken over", 10.0 + sum(stage.clock.slept), "another")
-    assert stage.told() == []
+    stage.find()
+    waited = sum(stage.clock.slept)
+    # Until it has outlived its time to live and a second: it was 10 s old, if that is known.
+    assert 21.0 <= waited < 24.0 if dated else 31.0 <= waited < 34.0
+    age = 10.0 + waited if dated else 0.0
+    assert stage.told()[:2] == [
+        ("waited", pytest.approx(waited), "another"),
+        ("lease taken over", pytest.approx(age), "another"),
+    ]
+    assert [kind for kind, *_ in stage.told()[2:]] == ["logged in", "written"]
 
 
 def test_a_wait_for_nobody_known_has_no_name() -> None:
-    """A token was just published, and a lagging read does not show it; then the time is told."""
-    lock = locks.Lock(locks.DONE, published="else")
-    shelf = shelf_with(lock=lock)
+    """A token was just published, and a lagging read does not show it."""
+    shelf = shelf_with(lock=locks.Lock(locks.DONE, published="else"))
     shelf.modified, shelf.now, shelf.clock = 5010.0, None, 5010.0
     stage = Stage(shelf)
-    stage.start()
-    assert stage.tell(m.DEAD) == m.LogIn(10.0)
-    assert stage.told() == [("waited", sum(stage.clock.slept), "")]
+    stage.find()
+    assert stage.told()[0] == ("waited", pytest.approx(sum(stage.clock.slept)), "")
     assert 4.0 < sum(stage.clock.slept) < 8.0
-    assert stage.told() == []
 
 
-def test_a_lock_without_an_age_is_taken_over_at_no_age() -> None:
-    """It was watched for its time."""
-    lock = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
-    shelf = Shelf()
-    shelf.modified = None
-    shelf.objects[LOCK] = (locks.encode(lock), "L0")
-    stage = Stage(shelf)
-    assert stage.start() == m.LogIn(10.0)
-    assert stage.told()[1:] == [("lease taken over", 0.0, "another")]
+@pytest.mark.parametrize(
+    ("error", "kind"), [(LoginRefused("no"), "refused"), (IdentityUnavailable("no"), "cannot tell")]
+)
+def test_a_failure_is_told_last(error: Exception, kind: str) -> None:
+    """With its text."""
+    stage = Stage()
 
+    def fail(_: float) -> Secret:
+        raise error
 
-def test_a_pause_is_no_wait_for_anybody() -> None:
-    """Nothing is told of it."""
-    shelf = shelf_with()
-    shelf.errors["read"] = [StoreUnavailable("no", reason="busy")]
-    stage = Stage(shelf)
-    stage.start()
-    assert stage.clock.slept == [0.25]
-    assert stage.told() == []
-
-
-# --- names and clocks ----------------------------------------------------------------------------
-
-
-def test_fingerprints_tell_tokens_apart_and_nothing_else() -> None:
-    """24 hexadecimal digits of a hash that is ours alone."""
-    digest = hashlib.sha256(b"betfair-session " + OLD.encode()).hexdigest()
-    assert fingerprint(Secret(OLD)) == digest[:24]
-    assert fingerprint(None) == ""
+    vars(stage.betfair)["log_in"] = fail
+    assert stage.fail() is error
+    assert stage.told() == [(kind, 0.0, str(error))]
 
 
 def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,132 +489,13 @@ def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delattr(os, "uname")
     monkeypatch.setenv("COMPUTERNAME", "WINDOWS")
     assert owner_name() == f"WINDOWS process {os.getpid()}"
-    monkeypatch.delenv("COMPUTERNAME")
-    assert owner_name() == f"? process {os.getpid()}"
-
-
-def test_the_systems_clock_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time, waiting and randomness."""
-    assert abs(Clock().mono() - time.monotonic()) < 60
-    assert abs(Clock().now()[1] - time.time()) < 60
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    Clock().sleep(1.5)
-    assert slept == [1.5]
-    monkeypatch.setattr(os, "urandom", lambda count: bytes(range(0xFF, 0xFF - count, -1)))
-    assert Clock().jitter() == 0xFFFEFDFC / 2**32
-    assert Clock().nonce() == "fffefdfcfbfaf9f8"
-
-
-# --- a machine whose clock is set ----------------------------------------------------------------
-
-
-def local(**fields: Any) -> Shelf:  # noqa: ANN401 - any field's
-    """Return a shelf of files with a lock that was written a moment ago on this machine."""
-    lock = locks.Lock(
-        locks.FAILED,
-        since=9000.0,
-        status="NO",
-        not_before=10_200.0,
-        boot="this boot",
-        up=395.0,
-        now=9000.0,
-    )
-    shelf = shelf_with(lock=lock._replace(published=fingerprint(Secret(OLD)), **fields))
-    shelf.on_this_machine = True
-    shelf.now, shelf.clock = None, 5000.0 + 86_400
-    return shelf
-
-
-def test_a_step_of_the_machines_clock_shortens_no_ban() -> None:
-    """Files' times have moved by a day; the lock was written five seconds ago nevertheless."""
-    stage = Stage(local())
-    stage.start()
-    assert stage.tell(m.DEAD) == m.Failed("refused", not_before=9000.0 + 1195.0)
-    assert "server_now" not in stage.calls
-
-
-def test_a_step_of_the_machines_clock_releases_no_brake() -> None:
-    """Four logins in the last minute stay four in the last minute."""
-    stage = Stage(local(state=locks.DONE, logins=(8990.0, 8993.0, 8996.0, 9000.0)))
-    steady, _ = stage.clock.now()
-    vars(stage.clock)["now"] = lambda: (steady, 9120.0)
-    stage.start()
-    assert stage.tell(m.DEAD) == m.Failed("brake", not_before=9120.0 + 45.0)
-
-
-@pytest.mark.parametrize("fields", [{"boot": "another"}, {"boot": ""}, {"up": 401.0}])
-def test_a_lock_from_another_machine_or_start_is_as_old_as_its_file(fields: object) -> None:
-    """So is one of a version that notes no such clock, and one from the future."""
-    stage = Stage(local(**fields))  # type: ignore[arg-type] # a parameter's dict
-    stage.start()
-    assert stage.tell(m.DEAD) == m.LogIn(10.0)
-    assert "server_now" in stage.calls
-
-
-def test_only_locks_in_files_note_the_machines_clock() -> None:
-    """The formats of the clouds' locks stay as they are."""
-    stage = Stage(Shelf())
-    stage.start()
-    assert b"boot" not in stage.shelf.objects[LOCK][0]
-    shelf = Shelf()
-    shelf.on_this_machine = True
-    stage = Stage(shelf)
-    stage.start()
-    assert (stage.lock().boot, stage.lock().up, stage.lock().now) == ("this boot", 400.0, 9000.0)
 
 
 # --- interruptions -------------------------------------------------------------------------------
 
 
-class Betfair:
-    """Logs in, and says that every other token is dead; the store's calls count with its own.
-
-    Attributes:
-        calls: how many there have been.
-    """
-
-    timeout = 10.0
-
-    def __init__(self, stop: int, *, done: bool) -> None:
-        """Interrupt the call of this number, before it or, if `done`, after it."""
-        self._stop, self._done = stop, done
-        self.calls = 0
-        self.live: list[Secret] = []
-
-    def around(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
-        """Do a call, unless it is the one to interrupt."""
-        self.calls += 1
-        interrupted = self.calls == self._stop
-        if interrupted and not self._done:
-            raise KeyboardInterrupt
-        answer = work()
-        if interrupted:
-            raise KeyboardInterrupt
-        return answer
-
-    def certlogin(self, *_: Secret, timeout: float) -> Secret:
-        """Make a session."""
-        assert timeout > 0
-        return cast("Secret", self.around(self._begin))
-
-    def _begin(self) -> Secret:
-        self.live.append(Secret(f"{len(self.live)}" * 44))
-        return self.live[-1]
-
-    def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
-        """Tell whether it lives."""
-        assert timeout > 0
-        return cast("Secret | None", self.around(lambda: token if token in self.live else None))
-
-    def logout(self, token: Secret, *, timeout: float) -> None:
-        """End a session."""
-        assert timeout > 0
-        self.around(lambda: self.live.remove(token))
-
-
 class Interrupted(Shelf):
-    """A shelf whose calls may be interrupted."""
+    """A shelf whose calls count with Betfair's, and may be interrupted."""
 
     betfair: Betfair
 
@@ -602,36 +504,11 @@ class Interrupted(Shelf):
         super()._note(call, key, deadline)
 
     def _put(self, key: str, content: bytes) -> str:
-        if self.betfair._done and self.betfair.calls == self.betfair._stop - 1:
+        if self.betfair.done and self.betfair.calls == self.betfair.stop - 1:
             self.betfair.calls += 1  # this very write is made, and its answer is lost
             super()._put(key, content)
             raise KeyboardInterrupt
         return super()._put(key, content)
-
-
-@pytest.mark.parametrize("done", [False, True])
-@pytest.mark.parametrize("stop", range(1, 10))
-def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
-    stop: int, *, done: bool
-) -> None:
-    """It goes on when the lock is given back; what was logged in is stored, or ended."""
-    shelf = Interrupted()
-    shelf.objects = shelf_with().objects
-    shelf.betfair = Betfair(stop, done=done)
-    now = time.monotonic()
-    stage = Stage(shelf, deadline=now + 50.0)
-    stage.clock.at = now
-    stage.runner._account = stage.runner._account._replace(client=cast("Any", shelf.betfair))
-    try:
-        stage.runner.find()
-    except KeyboardInterrupt:
-        assert shelf.betfair.calls >= stop
-    else:
-        assert shelf.betfair.calls < stop
-    lock = stage.lock() if LOCK in shelf.objects else locks.Lock(locks.DONE)
-    assert lock.state != locks.HELD
-    stored = Secret(shelf.objects[KEY][0].decode())
-    assert shelf.betfair.live in ([], [stored]) or lock.login_class == "unknown"
 
 
 class LostTaking(Interrupted):
@@ -646,34 +523,52 @@ class LostTaking(Interrupted):
         raise StoreUnavailable(message, reason="timeout", landed=True)
 
 
+def interrupted(kind: type[Interrupted], stop: int, *, done: bool) -> Stage:
+    """Return a stage on a shelf with a dead token, with one interruption."""
+    shelf = shelf_with(kind=kind)
+    stage = Stage(shelf, stop=stop, done=done)
+    cast("Interrupted", shelf).betfair = stage.betfair
+    return stage
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("stop", range(1, 10))
+def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
+    stop: int, *, done: bool
+) -> None:
+    """It goes on when the lock is given back; what was logged in is stored, or ended."""
+    stage = interrupted(Interrupted, stop, done=done)
+    try:
+        stage.find()
+    except KeyboardInterrupt:
+        assert stage.betfair.calls >= stop
+    else:
+        assert stage.betfair.calls < stop
+    lock = stage.lock() if LOCK in stage.shelf.objects else locks.Lock(locks.DONE)
+    assert lock.state != locks.HELD
+    stored = Secret(stage.shelf.objects[KEY][0].decode())
+    assert stage.betfair.live in ([], [stored]) or lock.login_class == "unknown"
+
+
 def test_an_interruption_after_a_lost_answer_leaves_no_lock() -> None:
     """Whether the lock was taken is looked at once more."""
-    shelf = LostTaking()
-    shelf.objects = shelf_with().objects
-    shelf.betfair = Betfair(5, done=False)  # at the look at the lock that follows
-    now = time.monotonic()
-    stage = Stage(shelf, deadline=now + 50.0)
-    stage.clock.at = now
-    stage.runner._account = stage.runner._account._replace(client=cast("Any", shelf.betfair))
+    stage = interrupted(LostTaking, 5, done=False)  # at the look at the lock that follows
     with pytest.raises(KeyboardInterrupt):
-        stage.runner.find()
-    assert stage.lock().state == locks.DONE
-    assert stage.lock().logins == ()
+        stage.find()
+    assert (stage.lock().state, stage.lock().logins) == (locks.DONE, ())
 
 
-@pytest.mark.parametrize("held", ["taken", "renewing"])
+@pytest.mark.parametrize("held", ["_log_in", "_lease_leaves_time"])
 def test_an_interruption_between_two_steps_gives_the_lock_back(
     held: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the policy's own lines, where no call can be told of it."""
 
-    def interrupt(*_: object, **__: object) -> Any:  # noqa: ANN401 - it never returns
+    def interrupt(*_: object) -> Any:  # noqa: ANN401 - it never returns
         raise KeyboardInterrupt
 
-    name = "_log_in" if held == "taken" else "_lease_leaves_time"
-    monkeypatch.setattr(SharedLogin, name, interrupt)
+    monkeypatch.setattr(SharedLogin, held, interrupt)
     stage = Stage()
     with pytest.raises(KeyboardInterrupt):
-        stage.runner.find()
-    assert stage.lock().state == locks.DONE
-    assert stage.lock().logins == ()
+        stage.find()
+    assert (stage.lock().state, stage.lock().logins) == (locks.DONE, ())
