@@ -46,7 +46,7 @@ _CALLS = [
 GROUPS = {
     "login": (
         ["login/*"],
-        ["tests/login", "tests/explore/test_traces.py", "tests/explore/test_local.py"],
+        ["tests/login", "tests/explore/test_traces.py"],
     ),
     "manager": (["manager.py", "login/account.py"], _CALLS),
     "session": (["session.py", "process/trust.py", "login/ending.py"], _CALLS),

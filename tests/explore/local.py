@@ -7,7 +7,7 @@ and everything that matters of the call's attributes is equal.
 
 The policy adds, subtracts and compares times, so a call can be moved in time: here "now" is always
 0, on every clock. What a phase can no longer read is left out of the comparison, and counters are
-cut off where the policy no longer tells their values apart, which test_local.py checks. Waits are
+cut off where the policy no longer tells their values apart, which long/model checks. Waits are
 over at once, since a process that has woken up and not yet made its call is one that still sleeps.
 """
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from within import within
 
 from betfair_session.login.call import Call
 from betfair_session.login.effects import Wait
 from betfair_session.login.lock import Lock
-from betfair_session.storage.contract import ABSENT, VersionConflict
 
 from .histories import History, run
 from .memory import MemoryStore, Write
@@ -40,14 +38,6 @@ def test_history_that_failed_fails_again_from_its_seed(monkeypatch: pytest.Monke
         again.run()
     assert str(first) == f"{caught.value} (seed {seed})"
     assert caught.value.invariant == first.invariant
-
-
-def test_equal_seeds_give_equal_histories() -> None:
-    """Nothing but the seed decides what happens."""
-    one, other = History(7), History(7)
-    one.run()
-    other.run()
-    assert (one.calls, one.store.objects) == (other.calls, other.store.objects)
 
 
 def test_rewrite_that_ignores_its_condition_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,16 +90,3 @@ def test_a_lock_whose_age_a_step_of_the_clock_changes_protects_nothing(
 def _always(store: MemoryStore, write: Write) -> bool:
     del store, write
     return True
-
-
-def test_memory_store_keeps_its_word() -> None:
-    """The store that all this stands on refuses what it should."""
-    store = History(1).store
-    store.faults = 0.0
-    store.objects.clear()
-    version = store.put("token.login", b"{}", ABSENT, deadline=within(1.0))
-    with pytest.raises(VersionConflict):
-        store.put("token.login", b"{}", ABSENT, deadline=within(1.0))
-    store.put("token.login", b"[]", version, deadline=within(1.0))
-    with pytest.raises(VersionConflict):
-        store.put("token.login", b"{}", version, deadline=within(1.0))

@@ -90,6 +90,7 @@ class Script(Clock):
         at: seconds since the start, by the monotonic clock.
         at_most: the jitter.
         slow_wall: how far the wall clock is behind.
+        wrong: how far its idea of the store's clock is ahead.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Script(Clock):
         self.at = 0.0
         self.at_most = 1.0
         self.slow_wall = 0.0
+        self.wrong = 0.0
         self.memory = memory or Memory()
         self._nonces = iter(["mine", *(f"nonce {number}" for number in range(2, 1000))])
         login = SharedLogin(
@@ -129,7 +131,7 @@ class Script(Clock):
 
     def server(self) -> float:
         """See Clock."""
-        return START + self.at
+        return START + self.at + self.wrong
 
     def jitter(self) -> float:
         """See Clock."""
@@ -161,47 +163,6 @@ class Script(Clock):
         """Tell something that happens some seconds after the start."""
         self.at = seconds
         self.tell(event, *effects)
-
-    def hold(self) -> locks.Lock:
-        """Walk from nothing stored to the lock in hand and the second look; return that lock."""
-        lock = mine()
-        self.tell(m.TokenRead(), m.WriteLock(lock, None, shared=self.login.shared))
-        self.tell(m.Written("L1"), m.ReadToken())
-        return lock
-
-    def log_in(self) -> locks.Lock:
-        """Walk from nothing stored to the login; return the lock."""
-        lock = self.hold()
-        self.tell(m.TokenRead(), m.LogIn(10.0))
-        return lock
-
-    def log_in_after(self, before: locks.Lock) -> locks.Lock:
-        """Walk from junk in the token's place, and an earlier lock, to the login."""
-        lock = before._replace(
-            state=locks.HELD, nonce="mine", owner="me", logins=(*before.logins, START)
-        )
-        self.tell(m.TokenRead(None, "V0"), m.ReadLock())
-        self.tell(m.LockRead(before, "L0", 1.0), m.WriteLock(lock, "L0"))
-        self.tell(m.Written("L1"), m.ReadToken())
-        self.tell(m.TokenRead(None, "V0"), m.LogIn(10.0))
-        return lock
-
-    def publish(self) -> locks.Lock:
-        """Walk from nothing stored to the publication of "new"; return the lock."""
-        lock = self.log_in()
-        self.tell(m.Session("new", "fp-new"), m.WriteToken("new", None))
-        return lock
-
-    def find_dead(self, version: str = "V0") -> None:
-        """Walk from a token that is dead to the look at the lock."""
-        self.tell(m.TokenRead("dead", version, "fp-dead"), m.Ask("dead"))
-        self.tell(m.DEAD, m.ReadLock())
-
-    def wait(self) -> None:
-        """Walk from nothing stored to the first wait for another's login."""
-        self.tell(m.TokenRead(), m.WriteLock(mine(), None))
-        self.tell(m.Conflict(), m.ReadLock())
-        self.tell(m.LockRead(held(), "L0", 0.0), m.Wait(0.25))
 
 
 def mine(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's

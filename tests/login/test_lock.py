@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +79,24 @@ def test_what_is_no_lock_is_junk(content: bytes) -> None:
 
 
 ODD: list[tuple[str, object]] = [
-    *(("v", odd) for odd in (2, "1")),
-    *(("state", odd) for odd in ("other", None)),
+    ("v", 2),
+    ("v", "1"),
+    ("state", "other"),
+    ("state", None),
     *(("owner", odd) for odd in ("h\u00f6st", "two\nlines")),
-    *(("ttl", odd) for odd in ("20", True)),
+    ("ttl", "20"),
+    ("ttl", True),
     *(("since", odd) for odd in (float("nan"), float("inf"), 10**400)),
     *(("logins", odd) for odd in ([1, "2"], [None], [float("nan")])),
-    *(("refusals", odd) for odd in ("2", False)),
-    *(("status", odd) for odd in ({}, "Call +44 20 7946 0000", "A" * 65, "STATUS\n")),
-    *(("not_before", odd) for odd in (None, float("-inf"))),
-    *((name, odd) for name in ("nonce", "published", "login_class") for odd in (1, None, [])),
-    *(("boot", odd) for odd in (7, "with nothing more")),
+    ("refusals", "2"),
+    ("refusals", False),
+    ("status", {}),
+    *(("status", odd) for odd in ("Call +44 20 7946 0000", "A" * 65, "STATUS\n")),
+    ("not_before", None),
+    ("not_before", float("-inf")),
+    *product(("nonce", "published", "login_class"), (1, None, [])),
+    ("boot", 7),
+    ("boot", "with nothing more"),
 ]
 
 

@@ -6,21 +6,20 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from explore.local import ModelClock, Replica, View, Way
+from explore.plans import PLANS
+from explore.pool import Pool
+from explore.search import explore
 from login import messages as m
 
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.settings import LeaseSettings
 
-from .local import ModelClock, Replica, View, Way
-from .plans import PLANS
-from .pool import Pool
-from .search import explore
-
 if TYPE_CHECKING:
-    from betfair_session.login.lock import Lock
+    from explore.pool import Key
+    from explore.rules import Rules
 
-    from .pool import Key
-    from .rules import Rules
+    from betfair_session.login.lock import Lock
 
 
 class Doubles(Pool):
