@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from betfair_session.exceptions import BetfairSessionError
 
 from .output import STORE, write
-from .sandbox import environment, start
+from .sandbox import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,7 @@ class Demo:
         """Run `betfair-session token` as a process of its own, away from the user's settings."""
         theirs = {name: value for name, value in os.environ.items() if "BETFAIR_" not in name}
         ours = {
-            **environment(self._sandbox),
+            **self._sandbox.environment(),
             "BETFAIR_SESSION_STORE": str(self._store),
             "BETFAIR_SESSION_KEY": _KEY,
             "NO_PROXY": "localhost",

@@ -47,15 +47,6 @@ def start(port: int = 0) -> Sandbox:
     raise BetfairSessionError(message)
 
 
-def environment(sandbox: Sandbox) -> dict[str, str]:
-    """Return all that `betfair-session token` needs to use the sandbox, a store included."""
-    return {
-        **sandbox.environment(),
-        "BETFAIR_SESSION_STORE": str(sandbox.directory / "store"),
-        "BETFAIR_SESSION_KEY": "session.token",
-    }
-
-
 def run(out: Output, *, session_seconds: float | None, port: int | None) -> int:
     """Run it until Ctrl-C."""
     from betfair_session.sandbox import SandboxError
@@ -67,7 +58,7 @@ def run(out: Output, *, session_seconds: float | None, port: int | None) -> int:
     with sandbox:
         if session_seconds:
             sandbox.configure(session_seconds=session_seconds)
-        values = environment(sandbox)
+        values = sandbox.environment()
         trust = dict.fromkeys(_TRUST, sandbox.ca_bundle)
         stream = ":".join(map(str, sandbox.stream_address))
         # All of it texts, so that it can be anybody's environment as it is.

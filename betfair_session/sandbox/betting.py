@@ -11,8 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from .messages import Answer, Ask, html_answer, json_answer
-from .records import Order, Session
+from .records import Answer, Ask, Order, Session, html_answer, json_answer
 
 if TYPE_CHECKING:
     from .sessions import Clock, Sessions

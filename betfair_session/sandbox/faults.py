@@ -28,7 +28,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .messages import PNG, Answer, Ask, html_answer, json_answer
+from .records import PNG, Answer, Ask, html_answer, json_answer
 
 if TYPE_CHECKING:
     from .sessions import Sessions

@@ -1,23 +1,97 @@
-"""From an HTTP request to its answer: journal, faults, delays, holds, and the world behind."""
+"""From an HTTP request to its answer: journal, faults, delays, holds, and how it is sent."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import crypto
-from twisted.internet import defer
+from twisted.internet import defer, reactor, task
 from twisted.web.server import NOT_DONE_YET
 
-from . import delivery
-from .journal import defects
-from .messages import Answer, Ask
-from .records import JournalEntry
+from .records import Answer, Ask, JournalEntry, defects
 
 if TYPE_CHECKING:
     from .faults import Fault
-    from .gate import Gate
     from .world import World
+
+
+@dataclass(eq=False)
+class _Wait:
+    endpoint: str
+    stage: str
+    until: Any
+
+
+class Gate:
+    """Holds requests to an endpoint before they are carried out, or before they are answered."""
+
+    def __init__(self) -> None:
+        """Start open."""
+        self._held: set[tuple[str, str]] = set()
+        self._waits: list[_Wait] = []
+
+    def hold(self, endpoint: str, stage: str = "before") -> None:
+        """Park requests to `endpoint` from now on; stage: "before" or "after" their effect."""
+        if stage not in ("before", "after"):
+            message = "stage is 'before' or 'after'"
+            raise ValueError(message)
+        self._held.add((endpoint, stage))
+
+    def release(self, endpoint: str, times: int | None = None) -> None:
+        """Let the `times` oldest parked requests go on and keep holding; None: all, and stop."""
+        if times is None:
+            self._held = {held for held in self._held if held[0] != endpoint}
+        for wait in self._parked(endpoint)[:times]:
+            self._waits.remove(wait)
+            wait.until.callback(None)
+
+    def waiting(self, endpoint: str) -> int:
+        """Return how many requests to `endpoint` are parked or stalled.
+
+        A parked request counts until it is released, even when its client has gone; a stalled one
+        until its client goes.
+        """
+        stalled = [w for w in self._waits if (w.endpoint, w.stage) == (endpoint, "stall")]
+        return len(self._parked(endpoint)) + len(stalled)
+
+    def reset(self) -> None:
+        """Stop holding; every waiting request is dropped: its wait raises CancelledError."""
+        self._held.clear()
+        waits, self._waits = self._waits, []
+        for wait in waits:
+            wait.until.cancel()
+
+    async def pass_through(self, endpoint: str, stage: str) -> None:
+        """Go on at once, or when released."""
+        if (endpoint, stage) in self._held:
+            await self._wait(_Wait(endpoint, stage, defer.Deferred()))
+
+    async def sleep(self, endpoint: str, seconds: float) -> None:
+        """Go on after `seconds`."""
+        if seconds > 0:
+            until = task.deferLater(reactor, seconds)
+            await self._wait(_Wait(endpoint, "sleep", until))
+
+    async def stall(self, endpoint: str, gone: Any) -> None:  # noqa: ANN401 - a Deferred
+        """Never go on; return when the client has `gone`."""
+        until = defer.Deferred()
+        gone.addCallback(lambda _: until.called or until.callback(None))
+        await self._wait(_Wait(endpoint, "stall", until))
+
+    async def _wait(self, wait: _Wait) -> None:
+        self._waits.append(wait)
+        try:
+            await wait.until
+        finally:
+            if wait in self._waits:
+                self._waits.remove(wait)
+
+    def _parked(self, endpoint: str) -> list[_Wait]:
+        held = ("before", "after")
+        return [wait for wait in self._waits if wait.endpoint == endpoint and wait.stage in held]
 
 
 class Front:
@@ -61,7 +135,7 @@ class Front:
                 await self._gate.stall(entry.endpoint, gone)
         except defer.CancelledError:
             if not gone.called:
-                delivery.reset(request)
+                _reset(request)
             raise
         if not gone.called:
             _send(request, entry, fault, answer)
@@ -82,15 +156,15 @@ class Front:
 
 def _send(request: Any, entry: JournalEntry, fault: Fault | None, answer: Answer) -> None:  # noqa: ANN401
     if fault and fault.kind in ("reset", "lost"):
-        delivery.reset(request)
+        _reset(request)
         return
     entry.status = answer.status
     if fault and fault.kind == "truncated":
-        delivery.truncate(request, answer)
+        _truncate(request, answer)
     elif fault and fault.kind == "drip":
-        delivery.drip(request, answer, **fault.parameters)
+        _drip(request, answer, **fault.parameters)
     else:
-        delivery.deliver(request, answer)
+        _deliver(request, answer)
 
 
 def _ask(request: Any) -> Ask:  # noqa: ANN401
@@ -108,3 +182,63 @@ def _ask(request: Any) -> Ask:  # noqa: ANN401
         body=request.content.read(),
         certificate=certificate and crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate),
     )
+
+
+_MISSING_BYTES = 100
+
+
+def _deliver(request: Any, answer: Answer) -> None:  # noqa: ANN401 - Twisted is untyped here
+    """Send an answer as HTTP wants it."""
+    request.setResponseCode(answer.status, responses.get(answer.status, "Unknown").encode())
+    request.setHeader(b"Content-Type", answer.content_type.encode())
+    request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+    for name, value in answer.headers.items():
+        request.setHeader(name.encode(), value.encode())
+    request.write(answer.body)
+    request.finish()
+
+
+def _reset(request: Any) -> None:  # noqa: ANN401
+    """Reset the connection below TLS: no goodbye, a TCP RST."""
+    request.channel.transport.transport.abortConnection()
+
+
+def _truncate(request: Any, answer: Answer) -> None:  # noqa: ANN401
+    """Promise more than is sent, then close."""
+    transport = request.channel.transport
+    transport.write(_head(answer, len(answer.body) + _MISSING_BYTES) + answer.body)
+    request.channel.loseConnection()
+
+
+def _drip(request: Any, answer: Answer, *, seconds: float, part: str) -> None:  # noqa: ANN401
+    """Send one byte every `seconds`, of the body or already of the head, then close."""
+    transport = request.channel.transport
+    head = _head(answer, len(answer.body))
+    if part == "body":
+        transport.write(head)
+    left = memoryview(answer.body if part == "body" else head + answer.body)
+
+    def one_more() -> None:
+        nonlocal left
+        transport.write(bytes(left[:1]))
+        left = left[1:]
+        if not left:
+            loop.stop()
+            request.channel.loseConnection()
+
+    loop = task.LoopingCall(one_more)
+    loop.clock = reactor
+    # The client gave up: stop, whatever is left.
+    request.notifyFinish().addErrback(lambda _: loop.running and loop.stop())
+    loop.start(seconds)
+
+
+def _head(answer: Answer, length: int) -> bytes:
+    lines = [
+        f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}",
+        f"Content-Type: {answer.content_type}",
+        f"Content-Length: {length}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in answer.headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -88,6 +88,7 @@ class Sandbox(Controls):
         self.app_key: str = details["app_key"]
         self.certificate: tuple[str, str] = (details["certificate"][0], details["certificate"][1])
         self.directory = Path(details["directory"])
+        self._store = self.directory / "store"
         super().__init__(details["control_url"], details["control_token"], self.ca_bundle)
 
     def _details(self) -> dict[str, str]:
@@ -110,7 +111,10 @@ class Sandbox(Controls):
         return self._process.pid
 
     def environment(self) -> dict[str, str]:
-        """Return the BETFAIR_* variables that make a client talk to this sandbox."""
+        """Return the BETFAIR_* variables that make a client talk to this sandbox.
+
+        They name a store in its directory, too, which `reset` empties.
+        """
         return {
             "BETFAIR_USERNAME": self.username,
             "BETFAIR_PASSWORD": self.password,
@@ -121,7 +125,14 @@ class Sandbox(Controls):
             "BETFAIR_IDENTITY_CERT_URL": self.identity_cert_url,
             "BETFAIR_API_URL": self.api_url,
             "BETFAIR_CA_BUNDLE": self.ca_bundle,
+            "BETFAIR_SESSION_STORE": str(self._store),
+            "BETFAIR_SESSION_KEY": "session.token",
         }
+
+    def reset(self) -> None:
+        """Put everything back to how it began, and empty the store that `environment` names."""
+        super().reset()
+        shutil.rmtree(self._store, ignore_errors=True)
 
     def close(self) -> None:
         """Stop it and remove its directory; more than once does no harm."""

@@ -20,8 +20,7 @@ from twisted.internet import error, reactor
 from twisted.web.server import Site
 
 from .certificates import Authority, make_client_certificate
-from .front import Front
-from .gate import Gate
+from .front import Front, Gate
 from .stream import Streams
 from .world import Credentials, World
 

@@ -21,7 +21,7 @@ from .records import JournalEntry
 
 if TYPE_CHECKING:
     from .betting import Exchange
-    from .journal import Journal
+    from .records import Journal
 
 _CHANGES = {"marketSubscription": "mcm", "orderSubscription": "ocm"}
 _CONNECTIONS = 10  # Betfair's usual limit for one account

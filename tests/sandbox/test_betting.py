@@ -186,6 +186,12 @@ def test_a_malformed_order_is_refused(
     assert sandbox.orders() == []
 
 
-def test_the_api_takes_post_only(sandbox: Sandbox, http: requests.Session) -> None:
-    """Any other method is answered with 405."""
-    assert http.get(sandbox.api_url + "betting/json-rpc/v1", timeout=20).status_code == 405
+def test_a_body_that_is_no_json_is_a_parse_error(sandbox: Sandbox, http: requests.Session) -> None:
+    """Told in JSON-RPC, as by the original."""
+    answer = http.post(
+        f"{sandbox.api_url}betting/json-rpc/v1",
+        data=b"{",
+        headers={"X-Application": sandbox.app_key, "X-Authentication": sandbox.issue()},
+        timeout=20,
+    )
+    assert answer.json()["error"] == {"code": -32700, "message": "DSC-0008"}
