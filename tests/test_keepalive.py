@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from front import KEY, Watched, live
 
 from betfair_session import (
     Blocked,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from betfair_session.sandbox import Sandbox
 
-KEY = "session.token"
 SOON = timedelta(milliseconds=20)
 
 
@@ -197,40 +197,63 @@ def test_a_report_may_stop_it(
 
 
 @pytest.fixture
-def outage(session: Session, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A store that cannot be read from now on, after a login; undo it to end that."""
+def outage(session: Session, sandbox: Sandbox) -> Watched:
+    """A store that cannot be read from now on, after a login; the journal is empty."""
     session.token()
+    sandbox.clear_journal()
 
-    def fail(key: str, *, deadline: float) -> NoReturn:
-        assert 0 < deadline - time.monotonic() <= 5
+    def fail(key: str) -> NoReturn:
         message = "503"
         raise StoreUnavailable(message, key=key, reason="server")
 
-    monkeypatch.setattr(session.store, "get", fail)
-    return monkeypatch
+    watched = Watched(session)
+    watched.after_read = fail
+    return watched
 
 
 def test_a_store_that_is_down_ends_no_session(
-    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch
+    session: Session, sandbox: Sandbox, outage: Watched
 ) -> None:
     """The token at hand is kept alive by itself, also for a handle without a trust window."""
-    (live,) = sandbox.sessions()
-    sandbox.clear_journal()
+    (token,) = live(sandbox)
     keeping = KeepAlive(session)
     assert [keeping.run_once().ok for _ in range(3)] == [True, True, True]
-    assert {session.verify(), session.token(), session.renew(live.token)} == {live.token}
+    assert {session.verify(), session.token(), session.renew(token)} == {token}
     assert sandbox.counts() == {"keepAlive": 6}
-    outage.undo()
+    outage.after_read = lambda _key: None
     assert keeping.run_once().ok
-    assert [each.token for each in sandbox.sessions()] == [live.token]
+    assert live(sandbox) == [token]
+
+
+@pytest.mark.parametrize("what", ["dead", "cannot tell", "logged out"])
+def test_nobody_logs_in_while_the_store_is_down(
+    session: Session, sandbox: Sandbox, outage: Watched, what: str
+) -> None:
+    """The fleet may have another token, unread. One that Betfair calls dead is given up."""
+    if what == "dead":
+        sandbox.expire_all()
+    elif what == "cannot tell":
+        sandbox.fault("keepAlive", "blocked", times=None)
+    else:
+        with pytest.raises(StoreUnavailable):
+            session.logout()
+    keeping = KeepAlive(session)
+    for _ in range(2):
+        assert isinstance(keeping.run_once().error, StoreUnavailable)
+    # One that nobody could tell of stays at hand, and is asked about again and again.
+    asked = {"dead": 1, "cannot tell": 2, "logged out": 0}[what]
+    assert sandbox.counts() == ({"keepAlive": asked} if asked else {})
+    sandbox.clear_faults()
+    outage.after_read = lambda _key: None
+    assert keeping.run_once().ok
+    assert sandbox.counts().get("certlogin", 0) == (what == "dead")
 
 
 def test_a_store_that_hangs_leaves_time_to_ask_betfair(
     session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little the call has."""
-    token = session.token()
-    now = [0.0]
+    token, now, real = session.token(), [0.0], time.monotonic
 
     def hang(key: str, *, deadline: float) -> NoReturn:
         now[0] += deadline - time.monotonic()
@@ -238,54 +261,11 @@ def test_a_store_that_hangs_leaves_time_to_ask_betfair(
         raise StoreUnavailable(message, key=key, reason="timeout")
 
     monkeypatch.setattr(session.store, "get", hang)
-    real = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])
     sandbox.clear_journal()
     assert session.verify(timeout=4) == token
     assert sandbox.counts() == {"keepAlive": 1}
     assert 0 < now[0] <= 2
-
-
-def test_nobody_logs_in_while_the_store_is_down(
-    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch
-) -> None:
-    """A token that Betfair calls dead is given up: the fleet may have another, unread one."""
-    sandbox.expire_all()
-    sandbox.clear_journal()
-    keeping = KeepAlive(session)
-    for _ in range(2):
-        assert isinstance(keeping.run_once().error, StoreUnavailable)
-    assert sandbox.counts() == {"keepAlive": 1}
-    outage.undo()
-    assert keeping.run_once().ok
-    assert sandbox.counts()["certlogin"] == 1
-
-
-@pytest.mark.parametrize("fault", ["status:503", "blocked", "reset"])
-def test_the_stores_error_goes_out_when_betfair_cannot_tell_either(
-    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch, fault: str
-) -> None:
-    """The token stays at hand for the next attempt."""
-    keeping = KeepAlive(session)
-    sandbox.fault("keepAlive", fault, times=None)
-    assert isinstance(keeping.run_once().error, StoreUnavailable)
-    sandbox.clear_faults()
-    assert keeping.run_once().ok
-    outage.undo()
-    assert sandbox.counts()["certlogin"] == 1
-
-
-def test_a_logout_leaves_nothing_to_keep_alive(
-    session: Session, sandbox: Sandbox, outage: pytest.MonkeyPatch
-) -> None:
-    """Neither where it could not be made."""
-    with pytest.raises(StoreUnavailable):
-        session.logout()
-    sandbox.clear_journal()
-    assert isinstance(KeepAlive(session).run_once().error, StoreUnavailable)
-    assert sandbox.counts() == {}
-    outage.undo()
-    assert KeepAlive(session).run_once().ok
 
 
 @pytest.mark.parametrize("outcome", ["alive", "failed"])

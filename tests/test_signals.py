@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import requests
+from front import KEY, LOCK, live
 from within import within
 
 from betfair_session import Exchange, IdentityClient, KeepAlive, Session, SessionManager
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
     from betfair_session.sandbox import Sandbox
 
+    Strike = Callable[[str], Future[None]]
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a thread a signal")
 
-KEY = "session.token"
 READ = Operation("read", "a store", KEY)
 
 
@@ -86,54 +88,33 @@ def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session
 def test_a_limit_during_a_question_to_betfair(
     session: Session,
     sandbox: Sandbox,
+    *,
+    tmp_path: Path,
     limit: Exception,
-    strike_at: Callable[[str], Future[None]],
+    strike_at: Strike,
     endpoint: str,
 ) -> None:
-    """The lock is given back, and the handle is free."""
+    """The lock is given back, and the handle is free. KeepAlive does not report it."""
     if endpoint == "keepAlive":
         session.token()
     sandbox.hold(endpoint)
     struck = strike_at(endpoint)
+    call = KeepAlive(session).run_once if endpoint == "keepAlive" else session.token
     with pytest.raises(type(limit)) as caught:
-        session.token()
+        call()
     assert caught.value is limit
     struck.result()
     sandbox.release(endpoint)
-    stored = session.store.get(f"{KEY}.login", deadline=within(5))
-    assert stored is not None
-    lock = locks.decode(stored.content)
+    lock = locks.decode((tmp_path / LOCK).read_bytes())
     # A login that may have arrived is respected for a moment by all.
     assert lock.state == (locks.DONE if endpoint == "keepAlive" else locks.FAILED)
     session.unlock()
-    assert session.token() in {live.token for live in sandbox.sessions()}
-    let_finish()
-
-
-def test_a_limit_during_keep_alives_attempt(
-    session: Session,
-    sandbox: Sandbox,
-    limit: Exception,
-    strike_at: Callable[[str], Future[None]],
-) -> None:
-    """It is no failure to report, where the caller's own scheduler makes the attempts."""
-    session.token()
-    sandbox.hold("keepAlive")
-    struck = strike_at("keepAlive")
-    keeping = KeepAlive(session)
-    with pytest.raises(type(limit)):
-        keeping.run_once()
-    struck.result()
-    sandbox.release("keepAlive")
-    assert keeping.run_once().ok
+    assert session.token() in live(sandbox)
     let_finish()
 
 
 def test_a_limit_during_anothers_call(
-    session: Session,
-    sandbox: Sandbox,
-    limit: Exception,
-    strike_at: Callable[[str], Future[None]],
+    session: Session, sandbox: Sandbox, limit: Exception, strike_at: Strike
 ) -> None:
     """Who waits is not told that the other took too long; and that one goes on."""
     sandbox.hold("certlogin")
@@ -145,7 +126,7 @@ def test_a_limit_during_anothers_call(
             session.token()
         struck.result()
         sandbox.release("certlogin")
-        assert leading.result() == sandbox.sessions()[0].token
+        assert [leading.result()] == live(sandbox)
 
 
 def test_a_limit_is_not_shared(session: Session, sandbox: Sandbox, limit: Exception) -> None:
@@ -191,7 +172,7 @@ def test_a_limit_in_a_hook_or_in_what_brings_the_code(
     session = told.session(tmp_path, KEY)
     with pytest.raises(type(limit)):
         session.token()
-    assert [live.token for live in sandbox.sessions()] == [(tmp_path / KEY).read_text()]
+    assert live(sandbox) == [(tmp_path / KEY).read_text()]
     with pytest.raises(type(limit)):
         KeepAlive(session_of(client, sandbox, tmp_path), on_report=struck).run_once()
     sandbox.clear_journal()
@@ -201,10 +182,7 @@ def test_a_limit_in_a_hook_or_in_what_brings_the_code(
 
 
 def test_a_limit_during_a_betting_call(
-    session: Session,
-    sandbox: Sandbox,
-    limit: Exception,
-    strike_at: Callable[[str], Future[None]],
+    session: Session, sandbox: Sandbox, limit: Exception, strike_at: Strike
 ) -> None:
     """Neither by `call`, nor by `requests`, which makes its own of what it does not expect."""
     with Exchange(session, api_url=sandbox.api_url, verify=sandbox.ca_bundle) as exchange:

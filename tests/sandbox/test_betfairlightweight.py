@@ -40,31 +40,18 @@ def test_it_logs_in_keeps_alive_bets_and_logs_out(sandbox: Sandbox, client: Any)
     assert client.betting.list_event_types()[0].event_type.name == "Horse Racing"
     assert client.account.get_account_funds().available_to_bet_balance == 1000.0
     assert client.account.get_account_details().currency_code == "GBP"
+    assert client.account.get_account_statement().account_statement == []
+    assert client.account.list_currency_rates()[0].currency_code == "EUR"
+    limit = betfairlightweight.filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
+    order = betfairlightweight.filters.place_instruction("LIMIT", 1, "BACK", limit_order=limit)
+    report = client.betting.place_orders("1.1", [order])
+    assert (report.status, report.place_instruction_reports[0].status) == ("SUCCESS", "SUCCESS")
+    assert [placed.market_id for placed in sandbox.orders()] == ["1.1"]
     assert client.logout().status == "SUCCESS"
     assert sandbox.sessions() == []
-    counts = {"certlogin": 1, "keepAlive": 1, "betting": 1, "account": 2, "logout": 1}
+    counts = {"certlogin": 1, "keepAlive": 1, "betting": 2, "account": 4, "logout": 1}
     assert sandbox.counts() == counts
-    assert [entry.defects for entry in sandbox.journal()] == [[]] * 6
-
-
-def test_it_reads_the_other_account_endpoints(client: Any) -> None:  # noqa: ANN401
-    """A statement without entries, and a currency's rate."""
-    client.login()
-    statement = client.account.get_account_statement()
-    assert (statement.account_statement, statement.more_available) == ([], False)
-    assert client.account.list_currency_rates()[0].currency_code == "EUR"
-
-
-def test_it_places_an_order(sandbox: Sandbox, client: Any) -> None:  # noqa: ANN401
-    """The report is one that its resource classes can read."""
-    client.login()
-    limit = betfairlightweight.filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
-    instruction = betfairlightweight.filters.place_instruction(
-        "LIMIT", 1, "BACK", limit_order=limit
-    )
-    report = client.betting.place_orders("1.1", [instruction])
-    assert (report.status, report.place_instruction_reports[0].status) == ("SUCCESS", "SUCCESS")
-    assert [order.market_id for order in sandbox.orders()] == ["1.1"]
+    assert [entry.defects for entry in sandbox.journal()] == [[]] * 9
 
 
 @pytest.fixture
@@ -107,18 +94,13 @@ def test_its_stream_recognises_a_refusal(sandbox: Sandbox, stream: Any) -> None:
     assert not stream.running
 
 
-def test_it_logs_in_interactively(sandbox: Sandbox, client: Any) -> None:  # noqa: ANN401
-    """The same client without a certificate."""
-    client.login_interactive()
-    assert [session.token for session in sandbox.sessions()] == [client.session_token]
-
-
 def test_it_recognises_our_refusals_as_betfairs(sandbox: Sandbox, client: Any) -> None:  # noqa: ANN401
     """Each of them becomes the exception that its users know."""
     sandbox.login_status("SUSPENDED", times=1)
     with pytest.raises(betfairlightweight.exceptions.LoginError):
         client.login()
-    client.login()
+    client.login_interactive()
+    assert [session.token for session in sandbox.sessions()] == [client.session_token]
     sandbox.expire_all()
     with pytest.raises(betfairlightweight.exceptions.KeepAliveError):
         client.keep_alive()
