@@ -440,7 +440,7 @@ def test_status_needs_no_account(command: CommandLine, sandbox: Sandbox) -> None
     command.variables = {k: v for k, v in command.variables.items() if "SESSION" in k}
     assert command("status", "--json").document["token"]["state"] == "missing"
     assert [*command.directory.iterdir()] == []
-    command.variables |= sandbox.environment()
+    command.variables = {**sandbox.environment(), **command.variables}
     token = command("token").out.strip()
     sandbox.clear_journal()
     command.variables = {k: v for k, v in command.variables.items() if "SESSION" in k}
