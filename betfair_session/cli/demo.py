@@ -13,7 +13,7 @@ import textwrap
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import BetfairSessionError
 
@@ -40,32 +40,18 @@ _QUOTE = textwrap.TextWrapper(
 
 @dataclass
 class Step:
-    """One step, for people and for `--json`.
-
-    Attributes:
-        title: what happens.
-        seconds: what the process took, its start included.
-        shown: what was found to be so.
-    """
+    """One step: what happens, how long its process took, and what was found to be so."""
 
     title: str
     seconds: float = 0.0
     shown: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How one `betfair-session token` ended.
-
-    Attributes:
-        code: its exit code.
-        token: what it printed.
-        said: its error, if any.
-        counts: the requests that the sandbox saw meanwhile.
-    """
+class Outcome(NamedTuple):
+    """How one `betfair-session token` ended, and which requests the sandbox saw meanwhile."""
 
     code: int
-    token: str = field(repr=False)
+    token: str
     said: str
     counts: dict[str, int]
 

@@ -15,10 +15,9 @@ class Finding(NamedTuple):
 
     Attributes:
         name: what was looked at.
-        state: "ok"; "warning": it works, but not as well as it might; "problem": it does not
-            work; "not checked", for the reason in the text.
+        state: a "warning" works, but not as well as it might; a "problem" does not work.
         text: what was found.
-        advice: what to do about it; "" where the text says so, or there is nothing to do.
+        advice: what to do about it; or "".
         code: the exit code that a problem stands for, else 0.
     """
 

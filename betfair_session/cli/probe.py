@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
@@ -35,37 +35,33 @@ T = TypeVar("T")
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
-_CLOUDS = {"s3": "aws", "s3a": "aws", "gs": "google", "gcs": "google"} | dict.fromkeys(
-    ("abfs", "abfss", "az"), "azure"
-)
-# The variables by which each cloud's drivers find files: keys, tokens, authorities.
-_KEY_FILES = {
-    "aws": (
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-        "AWS_SHARED_CREDENTIALS_FILE",
-        "AWS_CONFIG_FILE",
-        "AWS_CA_BUNDLE",
-    ),
-    "google": ("GOOGLE_APPLICATION_CREDENTIALS",),
-    "azure": ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"),
+_CLOUDS = {
+    **dict.fromkeys(("s3", "s3a"), "AWS_"),
+    **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
+    **dict.fromkeys(("abfs", "abfss", "az"), "AZURE_"),
 }
+# The variables by which each cloud's drivers find files: keys, tokens, authorities.
+_KEY_FILES = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_CA_BUNDLE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+)
 _LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
 _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 _CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
 
 
 def examine_store(store: TokenStore, key: str, seconds: float) -> tuple[list[Finding], list[Clock]]:
-    """Read what is there, and try out writing.
-
-    Args:
-        store: the store.
-        key: the token's name.
-        seconds: how long each call of it may take.
+    """Read what is there, and try out writing; each call of the store may take that many seconds.
 
     Returns:
-        The findings, of which the first tells whether it can be read; and the store's clock,
-        where it tells the time.
+        The findings, of which the first tells whether it can be read; and the store's clock, if
+        it tells the time.
     """
     try:
         see_directory(store)
@@ -87,14 +83,15 @@ def _surroundings(store: TokenStore) -> list[Finding]:
     Its driver may take that for missing credentials, or ask another service instead.
     """
     scheme = store.label.removeprefix("obstore+").partition("://")[0]
-    cloud = _CLOUDS.get(scheme, "none")
+    if scheme not in _CLOUDS:
+        return []
     found = []
-    for name in sorted(os.environ):
-        kind = odd(Secret(os.environ[name])) if name.startswith(f"{cloud.upper()}_") else ""
-        if kind:
+    for name in sorted(name for name in os.environ if name.startswith(_CLOUDS[scheme])):
+        if kind := odd(Secret(os.environ[name])):
             found.append(warning("store", f"{name} {ODD_WORDS[kind]}", "take it out"))
-    for name in _KEY_FILES.get(cloud, ()):
-        path = os.environ.get(name)
+        if name not in _KEY_FILES:
+            continue
+        path = os.environ[name]
         try:
             with open(os.path.expanduser(path or os.devnull), "rb"):
                 continue
@@ -152,13 +149,7 @@ class Probe:
     """Writes an object of its own beside the token, and removes it again however this ends."""
 
     def __init__(self, store: TokenStore, key: str, seconds: float) -> None:
-        """Prepare.
-
-        Args:
-            store: where to write.
-            key: the token's name.
-            seconds: how long each call of the store may take.
-        """
+        """Prepare; each call of the store may take that many seconds."""
         self._store = store
         self._key = key
         # By a lock's name, a store that may not keep conditions tries them out itself.
@@ -167,11 +158,7 @@ class Probe:
         self._seconds = seconds
 
     def run(self, *, locked: bool) -> list[Finding]:
-        """Write, compare and remove.
-
-        Args:
-            locked: whether there is a lock object.
-        """
+        """Write, compare and remove; `locked` says whether there is a lock object."""
         began = time.monotonic()
         try:
             try:
@@ -201,23 +188,19 @@ class Probe:
         """
         first, second, third, fourth = _CONTENTS
         version = self._put(self._name, first, ABSENT)
-        shown = self._shows(first)
-        kept = self._conflicts(lambda: self._put(self._name, second, ABSENT))
+        shown = self._content() == first
+        kept = self._conflicts(second, ABSENT)
         if kept:
             self._put(self._name, third, version)
-            shown = shown and self._shows(third)
-            kept = self._conflicts(lambda: self._put(self._name, fourth, version))
+            shown = shown and self._content() == third
+            kept = self._conflicts(fourth, version)
         return kept if shown else None, version
 
     def _unwritable(self, version: str, *names: str) -> Finding | None:
         """Find out whether the token or its lock cannot be written, although another object can.
 
-        Each is sent what it holds, on a condition that cannot hold. A store that would write says
-        so by a conflict; nothing changes, not even the time, which may stand for a verification.
-
-        Args:
-            version: one that none of them ever had.
-            names: the objects.
+        Each is sent what it holds, on a version that it never had. A store that would write says so
+        by a conflict; nothing changes, not even the time, which may stand for a verification.
         """
         for name in names:
             try:
@@ -241,6 +224,10 @@ class Probe:
             return error
         return None
 
+    def _content(self) -> bytes | None:
+        stored = self._get(self._name)
+        return stored.content if stored else None
+
     def _get(self, name: str) -> StoredObject | None:
         return self._store.get(name, deadline=self._soon())
 
@@ -250,14 +237,9 @@ class Probe:
     def _soon(self) -> float:
         return time.monotonic() + self._seconds
 
-    def _shows(self, content: bytes) -> bool:
-        stored = self._get(self._name)
-        return stored is not None and stored.content == content
-
-    @staticmethod
-    def _conflicts(write: Callable[[], object]) -> bool:
+    def _conflicts(self, content: bytes, expect: Expect) -> bool:
         try:
-            write()
+            self._put(self._name, content, expect)
         except VersionConflict:
             return True
         return False
@@ -290,24 +272,21 @@ class Probe:
 
     def _unwritable_beside_lock(self) -> Finding | None:
         """Try the token with the version of the lock, which it never had."""
-        try:
+        with suppress(StoreError):
             lock = self._get(self._key + LOCK_SUFFIX)
-        except StoreError:
-            return None
-        return self._unwritable(lock.version, self._key) if lock else None
+            return self._unwritable(lock.version, self._key) if lock else None
+        return None
 
     def _may_write_lock(self) -> bool:
         """Try to create the lock, which exists: a conflict tells that only that was wrong."""
         if not self._store.atomic or self._store.probe:
             return False  # it might overwrite it
-        # If it is gone by now, this is the lock of somebody who has just finished.
+        # If the lock is gone by now, this one says that a login has finished.
         content = locks.encode(locks.Lock(locks.DONE))
         try:
             self._put(self._key + LOCK_SUFFIX, content, ABSENT)
-        except VersionConflict:
-            return True
-        except BetfairSessionError:
-            return False
+        except BetfairSessionError as error:
+            return isinstance(error, VersionConflict)
         return True
 
 

@@ -25,18 +25,14 @@ environment (or a .env file in the working directory; the environment wins):
   BETFAIR_JURISDICTION                       such as italy; without it, international
   BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL, BETFAIR_CA_BUNDLE
                                              other hosts, such as the sandbox's
-  BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY
+  BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY, BETFAIR_STORAGE_OPTIONS (JSON)
                                              where the token is kept
-  BETFAIR_STORAGE_OPTIONS                    options for the store, as a JSON object
 
-Nothing secret is ever an argument, and only `token` prints the token.
+No secret is an argument, and only `token` prints the token. With --json, standard output is one
+JSON document, {"error": {…}} where the command failed.
 
-exit codes:
-  0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfair refused the login,
-  4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
-
-With --json, standard output is one JSON document, {"error": {…}} where the command failed.
-`betfair-session COMMAND --help` has examples.
+exit codes: 0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfair refused the login,
+4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
 """
 
 _PLACE = """\
@@ -44,17 +40,13 @@ STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; 
 in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
 """
 
-_ACCOUNT = "`betfair-session --help` lists the variables for the account."
-_NO_LOGIN = f"{_ACCOUNT} No certificate is needed."
-
 TOKEN = f"""\
 print a live session token, and nothing else
 
 The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is none,
 this logs in: once for all who share the store, so it may wait for another process.
 
-{_PLACE}{_ACCOUNT}
-
+{_PLACE}
 examples:
   TOKEN=$(betfair-session token) || exit
   betfair-session token s3://bucket/betfair session.token --timeout 20
@@ -68,7 +60,7 @@ ask Betfair whether the stored session lives
 
 One keepAlive for the stored token, which also extends its session; never a login.
 
-{_PLACE}{_NO_LOGIN}
+{_PLACE}No certificate is needed.
 
 examples:
   betfair-session check && echo "the session lives"
@@ -81,16 +73,15 @@ configuration; 4 Betfair cannot tell, so it may well be alive; 5 the store faile
 STATUS = f"""\
 show what is stored and who is logging in
 
-What the store says, without asking Betfair anything: how old the token is, who is logging in,
-which login was refused and how long that counts. No variable of the account is needed. Whether the
-token is alive, `check` finds out.
+What the store says: how old the token is, who is logging in, which login was refused and how long
+that counts. Betfair is not asked, so no variable of the account is needed.
 
 {_PLACE}
 examples:
   betfair-session status
   betfair-session status --json | jq -r .login.state
 
-login.state is free, held (somebody is logging in), refused (by Betfair), unanswered or unstored
+login.state is free, held (a process is logging in), refused (by Betfair), unanswered or unstored
 (the last login ended so), or braked (too many in a minute). Times are the store's own.
 
 exit codes: 0 it could be looked at, whatever was found; 2 configuration; 5 the store failed
@@ -100,9 +91,8 @@ LOGOUT = f"""\
 end the stored session and remove its object
 
 Ends the session at Betfair, for all who share it, and removes the object; fine if there is none.
-One line says that it is done; with --quiet, none.
 
-{_PLACE}{_NO_LOGIN}
+{_PLACE}No certificate is needed.
 
 example:
   betfair-session logout ~/.betfair session.token
@@ -112,17 +102,13 @@ stays; 5 the store failed
 """
 
 UNLOCK = f"""\
-let the next call log in at once, after a refusal was mended
+let the next call log in at once, after the cause of a refusal was put right
 
-After Betfair refused a login, all who share the store respect that for 15 seconds to 20 minutes,
-so that nobody gets the account locked. Once you have mended the cause (the password, the
-certificate, the terms to accept), this lets the next call try at once. `status` shows what there
-is to forget. One line says that it is done; with --quiet, none.
+After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so that
+the account is not locked. The logins of the last minute stay counted: this library makes at most 4
+a minute, since many more get the account banned.
 
-The logins of the last minute stay counted: this library makes at most 4 a minute, since many
-more get the account banned.
-
-{_PLACE}{_NO_LOGIN}
+{_PLACE}No certificate is needed.
 
 example:
   betfair-session unlock && betfair-session token
@@ -134,13 +120,10 @@ logins in the last minute, and it says when the next is allowed; 2 configuration
 DOCTOR = f"""\
 look at the whole setup and say what is wrong, without a login
 
-Looks at everything that a login needs, without making one, and says what to do about what is wrong:
-
   configuration    which variables are set, and where; never what they say
   certificate      would Betfair take it?
   store, writing   a small object beside the token is written, replaced on a condition and removed
-                   again; so a missing directory is made, as by the first login. Token and lock
-                   are tried on a condition that cannot hold, so that they stay as they are.
+                   again; token and lock are tried on a condition that cannot hold
   shared login     does the store keep conditions, so that one login serves all?
   next login       does anything keep it back, such as a refusal?
   proxy            which of the hosts are reached by HTTPS_PROXY, where that is set
@@ -150,12 +133,8 @@ Looks at everything that a login needs, without making one, and says what to do 
   token            is the stored one alive? One keepAlive, which extends it.
   account          whose is it? The account API is asked with it (getAccountDetails).
 
-The stored object is the bare token and names no account: if two accounts share one key, each takes
-over the other's session, and bets with the wrong account. So look whether the initials, currency
-and region are those you expect, and give each account a key of its own.
-
-With other identity hosts than Betfair's own, --api-url says where the account API is; else it is
-not asked, since a token must not go to strangers. `betfair-session sandbox` shows its own.
+The stored object names no account: two accounts that share one key take over each other's session.
+See that the initials, currency and region are those you expect.
 
 {_PLACE}
 examples:
@@ -171,8 +150,7 @@ CERTIFICATE = "Betfair's certificate login needs a client certificate that you m
 CREATE = """\
 make a key and a self-signed certificate
 
-Makes a key of 2048 bits and a certificate signed by itself, writes NAME.crt, NAME.key and NAME.pem,
-and never overwrites a file. A missing directory is made, for you alone (mode 0700). Upload the .crt
+Writes NAME.crt, NAME.key and NAME.pem, for you alone, and never overwrites a file. Upload the .crt
 at Betfair; keep the others to yourself.
 
 example:
@@ -183,9 +161,8 @@ exit codes: 0 written; 2 a file is there already, or cannot be written
 """
 
 EXPLAIN = """\
-say what files are, and what is wrong
+say what files are, and whether Betfair would take them
 
-Says of each file what it is, and of all of them together whether Betfair would take them.
 BETFAIR_CERT_PASSPHRASE opens encrypted ones. Whether the certificate was uploaded, only a login can
 tell.
 
@@ -198,18 +175,15 @@ exit codes: 0 no problem; 2 a problem
 SANDBOX = """\
 run a local Betfair and print the environment to use
 
-Runs a Betfair of its own on this machine, with real TLS and client certificates, until Ctrl-C. It
-prints the variables to use; all of it is gone at the end. Needs betfair-session[sandbox].
-
-For a bot of your own it also says where its betting API and its stream are, and prints the
-variables by which programs trust it (REQUESTS_CA_BUNDLE and SSL_CERT_FILE); --json has the same.
+A Betfair of its own on this machine, with real TLS and client certificates, until Ctrl-C. It prints
+the variables to use, and for a bot of your own where its API and stream are. Needs
+betfair-session[sandbox].
 
 examples:
   betfair-session sandbox                    then, in another terminal, paste what it printed and
   betfair-session doctor
   betfair-session sandbox --session-seconds 30
-                                             to see a session expire: `betfair-session token`
-                                             prints another token after half a minute
+                                             to see a session expire
 
 exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not start
 """
@@ -217,8 +191,8 @@ exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not star
 DEMO = """\
 see it work against a local Betfair; needs no account
 
-Four steps, each a process of its own, against a local Betfair: a login, a resume, a session that
-died, and a store that broke. What it shows it also checks. Needs betfair-session[sandbox].
+Four steps, each a process of its own: a login, a resume, a session that died, and a store that
+broke. What it shows it also checks. Needs betfair-session[sandbox].
 
 example:
   betfair-session demo
