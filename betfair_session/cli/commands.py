@@ -78,14 +78,11 @@ class Command(click.Command):
             option.callback = _show_help
         return option
 
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the text as it is."""
-        del ctx
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the texts as they are written, around the options."""
+        self.format_usage(ctx, formatter)
         formatter.write(f"\n{self.help}\n")
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Likewise."""
-        del ctx
+        self.format_options(ctx, formatter)
         formatter.write(f"\n{self.epilog}" if self.epilog else "")
 
 
@@ -139,27 +136,27 @@ def _note(ctx: click.Context, param: click.Parameter, given: bool) -> None:  # n
         setattr(ctx.obj, str(param.name), given)
 
 
-def _flag(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
-    return click.Option([name], is_flag=True, help=help_, **more)
+def _option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
+    return click.Option([name], help=help_, **more)
 
 
-def _option(name: str, kind: Number, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
-    return click.Option([name], type=kind, help=help_, **more)
+def _switch(name: str, help_: str, tell: Callable[..., None]) -> click.Option:
+    eager = {"expose_value": False, "is_eager": True, "callback": tell}
+    return _option(name, help_, is_flag=True, **eager)
 
 
-def _timeout(default: float, help_: str) -> click.Option:
+def _timeout(default: float, help_: str = "give up after that") -> click.Option:
     shown = f"{help_} ({default:.0f})"
-    return _option("--timeout", _SECONDS, shown, default=default, metavar="SECONDS")
+    return _option("--timeout", shown, type=_SECONDS, default=default, metavar="SECONDS")
 
 
 def _add(
-    group: click.Group, name: str, run: Callable[..., int], text: str, *params: click.Parameter
+    group: click.Group, run: Callable[..., int], name: str, text: str, *params: click.Parameter
 ) -> None:
     summary, _, rest = text.partition("\n\n")
     about, mark, examples = rest.partition("\nexample")
-    common = {"expose_value": False, "is_eager": True, "callback": _note}
-    json = _flag("--json", "print one JSON document", **common)
-    quiet = _flag("--quiet", "say nothing about progress", **common)
+    json = _switch("--json", "print one JSON document", _note)
+    quiet = _switch("--quiet", "say nothing about progress", _note)
     group.add_command(
         Command(
             name,
@@ -174,48 +171,42 @@ def _add(
 
 def _commands() -> Group:
     """Make the whole command line."""
-    version = _flag(
-        "--version", "print the version", expose_value=False, is_eager=True, callback=_show_version
-    )
-    settings = {"help_option_names": ["-h", "--help"], "terminal_width": 100}
     main = Group(
         _NAME,
-        params=[version],
+        params=[_switch("--version", "print the version", _show_version)],
         help=texts.ABOUT,
         epilog=texts.MAIN,
         no_args_is_help=False,
-        context_settings=settings,
+        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
     )
     place = [click.Argument([name], required=False) for name in ("store", "key")]
-    each = "for each answer of Betfair, or of the store, which gets 5 at most"
-    url = click.Option(["--api-url"], metavar="URL", help="the betting API, if not Betfair's own")
-    _add(main, "token", session.token, texts.TOKEN, *place, _timeout(60, "give up after that"))
-    _add(main, "check", session.check, texts.CHECK, *place, _timeout(15, "give up after that"))
+    each = _timeout(10, "for each answer of Betfair, or of the store, which gets 5 at most")
+    _add(main, session.token, "token", texts.TOKEN, *place, _timeout(60))
+    _add(main, session.check, "check", texts.CHECK, *place, _timeout(15))
     each_store = _timeout(5, "for each answer of the store")
-    _add(main, "status", status.run, texts.STATUS, *place, each_store)
-    _add(main, "logout", session.logout, texts.LOGOUT, *place, _timeout(10, each))
-    _add(main, "unlock", session.unlock, texts.UNLOCK, *place, _timeout(10, each))
+    _add(main, status.run, "status", texts.STATUS, *place, each_store)
+    _add(main, session.logout, "logout", texts.LOGOUT, *place, each)
+    _add(main, session.unlock, "unlock", texts.UNLOCK, *place, each)
+    url = _option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
     each_host = _timeout(5, "for each answer of the store or a host")
-    _add(main, "doctor", doctor.run, texts.DOCTOR, *place, url, each_host)
-    pair = Group(
-        "certificate",
-        short_help="make or explain the client certificate that a login needs",
-        help=texts.CERTIFICATE,
-        no_args_is_help=False,
-    )
+    _add(main, doctor.run, "doctor", texts.DOCTOR, *place, url, each_host)
+    about = "make or explain the client certificate that a login needs"
+    pair = Group("certificate", short_help=about, help=texts.CERTIFICATE, no_args_is_help=False)
     main.add_command(pair)
     name = click.Argument(["name"], default="client-2048")
-    where = click.Option(["--directory"], default=".", help="where to write them (here)")
-    days = _option("--days", _DAYS, "how long it is valid (365)", default=365, metavar="DAYS")
-    p12 = _flag("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE")
-    _add(pair, "create", certificate.create, texts.CREATE, name, where, days, p12)
+    where = _option("--directory", "where to write them (here)", default=".")
+    days = _option("--days", "how long it is valid (365)", type=_DAYS, default=365, metavar="DAYS")
+    p12 = _option("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE", is_flag=True)
+    _add(pair, certificate.create, "create", texts.CREATE, name, where, days, p12)
     files = click.Argument(["files"], nargs=-1, required=True)
-    _add(pair, "check", certificate.check, texts.EXPLAIN, files)
-    lasting = _option("--session-seconds", _SECONDS, "how long a session lives (12 h)", metavar="N")
+    _add(pair, certificate.check, "check", texts.EXPLAIN, files)
+    lasting = _option(
+        "--session-seconds", "how long a session lives (12 h)", type=_SECONDS, metavar="N"
+    )
     ports = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
-    port = _option("--port", _PORT, ports, metavar="N")
-    _add(main, "sandbox", sandbox.run, texts.SANDBOX, lasting, port)
-    _add(main, "demo", demo.run, texts.DEMO)
+    port = _option("--port", ports, type=_PORT, metavar="N")
+    _add(main, sandbox.run, "sandbox", texts.SANDBOX, lasting, port)
+    _add(main, demo.run, "demo", texts.DEMO)
     return main
 
 
@@ -224,17 +215,10 @@ MAIN = _commands()
 
 
 def run(arguments: Sequence[str], out: Output) -> int:
-    """Run one command.
-
-    Args:
-        arguments: what follows the program's name.
-        out: how to speak to the caller, who may say so in the arguments.
-
-    Returns:
-        The exit code.
+    """Run one command and return its exit code.
 
     Raises:
-        UsageError: they are not understood; the message repeats no value.
+        UsageError: the arguments are not understood; the message repeats no value.
     """
     if os.environ.get(_COMPLETE):  # a shell asks what may follow
         from click.shell_completion import shell_complete

@@ -44,12 +44,7 @@ _NAME, _TOKEN, _ACCOUNT = "configuration", "token", "account"
 
 # Values that may have several lines, and blanks around them.
 _OF_LINES = frozenset(
-    {
-        "BETFAIR_CERT_PEM",
-        "BETFAIR_KEY_PEM",
-        "BETFAIR_PKCS12_BASE64",
-        "BETFAIR_STORAGE_OPTIONS",
-    }
+    ("BETFAIR_CERT_PEM", "BETFAIR_KEY_PEM", "BETFAIR_PKCS12_BASE64", "BETFAIR_STORAGE_OPTIONS")
 )
 _CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
 _ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
@@ -159,8 +154,7 @@ class Doctor(ExitStack):
     def _spoilt(self, told: str) -> Iterator[Finding]:
         """Find values to which a shell, an editor or a secret manager may have added something.
 
-        Args:
-            told: the variable that was complained about already.
+        All but `told`, which was complained about already.
         """
         for name in NAMES:
             value = self._environment.get(name)

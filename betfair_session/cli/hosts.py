@@ -45,12 +45,7 @@ _ADVICE = {
 
 
 class Clock(NamedTuple):
-    """How far a clock is ahead of this machine's.
-
-    Attributes:
-        name: whose it is.
-        ahead: seconds.
-    """
+    """How many seconds a clock is ahead of this machine's."""
 
     name: str
     ahead: float
@@ -59,15 +54,12 @@ class Clock(NamedTuple):
 def examine_hosts(
     environment: Environment, seconds: float, *, store: TokenStore | None
 ) -> tuple[list[Finding], list[Clock]]:
-    """Ask both hosts.
+    """Ask both hosts, each for that many seconds, and return their clocks as well.
 
     Args:
         environment: the variables, which may name other hosts.
         seconds: how long each may take.
-        store: where the token is, whose driver may use a proxy; None where it cannot be opened.
-
-    Returns:
-        The findings, and the hosts' clocks.
+        store: whose driver may use a proxy, too; None where it cannot be opened.
     """
     try:
         usual = jurisdiction(environment.get("BETFAIR_JURISDICTION") or "international")

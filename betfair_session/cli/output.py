@@ -43,18 +43,8 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 
 # The public attributes of the library's errors; none is secret.
 _ATTRIBUTES = (
-    "argument",
-    "status",
-    "login_class",
-    "not_before",
-    "endpoint",
-    "host",
-    "status_code",
-    "store",
-    "key",
-    "reason",
-    "owner",
-    "since",
+    *("argument", "status", "login_class", "not_before", "endpoint", "host", "status_code"),
+    *("store", "key", "reason", "owner", "since"),
 )
 
 # The variable that an argument comes from.
@@ -193,15 +183,7 @@ def complain(text: str) -> None:
 
 
 def fail(error: BaseException, out: Output) -> int:
-    """Say why a command failed, without a secret.
-
-    Args:
-        error: what was raised; its public attributes go into the document.
-        out: how to say it.
-
-    Returns:
-        The exit code.
-    """
+    """Say why a command failed, without a secret, and return the exit code."""
     code = code_of(error)
     line = " ".join(_line(error).split())
     if out.json and not out.told:
@@ -252,12 +234,7 @@ def _plain(value: Any) -> object:  # noqa: ANN401 - an attribute of an error
 
 
 def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:
-    """Lay out rows in two columns, as wide as the terminal.
-
-    Args:
-        cells: label, text and the label's colour of each row.
-        indent: where the texts begin.
-    """
+    """Lay out rows of a label, a text and the label's colour, as wide as the terminal."""
     from rich.table import Table
     from rich.text import Text
 

@@ -28,12 +28,7 @@ _LOOK_SECONDS = 1.0
 
 
 def start(port: int = 0) -> Sandbox:
-    """Start a sandbox on three ports from `port` on, or on any free ones.
-
-    Raises:
-        ConfigurationError: a part of the extra `sandbox` is not installed.
-        BetfairSessionError: it did not start.
-    """
+    """Start a sandbox on three ports from `port` on, or on any free ones."""
     missing = [name for name in _PARTS if importlib.util.find_spec(name) is None]
     if missing:
         message = f'the sandbox needs {", ".join(missing)}: pip install "betfair-session[sandbox]"'

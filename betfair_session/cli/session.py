@@ -112,13 +112,7 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
 def ask_about(
     client: IdentityClient, store: TokenStore, key: str, timeout: float
 ) -> tuple[str, Secret | None]:
-    """Send one keepAlive for the stored token, if there is one.
-
-    Args:
-        client: speaks to Betfair.
-        store: where the token is kept.
-        key: the token's name.
-        timeout: seconds in all.
+    """Send one keepAlive for the stored token, if there is one, within `timeout` seconds.
 
     Returns:
         "alive" and the token to use; or "dead" or "missing", and None.
@@ -164,11 +158,7 @@ def login_of(session: Session) -> Callable[[], str]:
 
 
 def see_directory(store: TokenStore) -> None:
-    """See that a local store is no file: reading below one finds nothing, as in a new directory.
-
-    Raises:
-        StoreUnavailable: it is one, or lies below one.
-    """
+    """Refuse a file as a local store: reading below it finds nothing, as in a new directory."""
     if not isinstance(store, LocalStore):
         return
     place = store.label
