@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import socket
 import stat
 import time
 from datetime import datetime
@@ -160,6 +162,28 @@ def test_unlock_does_not_lift_the_brake(command: CommandLine, sandbox: Sandbox) 
     assert allowed == pytest.approx(now + 60, abs=2)
     assert command("status", "--json").document["login"]["state"] == "braked"
     assert sandbox.counts() == {}
+
+
+def test_an_account_without_a_certificate(
+    command: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It logs in as the website does; the two-step code is read once, and only for a login."""
+    sandbox.set_two_step("123456")
+    command.variables |= NO_FILES
+    assert command("token").code == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO("654321\n123456\n"))
+    error = command("token", "--interactive", "--json").error
+    assert (error["exit_code"], error["endpoint"]) == (3, "login")
+    assert command("unlock").code == 0
+    for _ in range(2):
+        done = command("token", "--interactive")
+        assert (done.code, done.out.strip()) == (0, sandbox.sessions()[0].token)
+    assert sandbox.counts() == {"login": 2, "keepAlive": 1}
+    sandbox.expire_all()
+    (command.store / KEY).unlink()
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("betfair_session.cli.session.getpass", lambda _: "123456")
+    assert command("token", "--interactive").code == 0
 
 
 @pytest.mark.parametrize(
@@ -649,6 +673,15 @@ def test_a_sandbox_that_does_not_start_is_an_error(
     for arguments in (["sandbox"], ["sandbox", "--port", "8443"]):
         assert command(*arguments) == (1, "", "betfair-session: it did not start\n")
     assert asked == [[0, 0, 0], [8443, 8444, 8445]]
+
+
+def test_a_port_that_is_taken_is_one_line(command: CommandLine) -> None:
+    """With the port's number."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = command("sandbox", "--port", port)
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert port in done.err
 
 
 def test_a_value_with_both_quotes_is_quoted_for_shells_and_files(tmp_path: Path) -> None:

@@ -181,7 +181,9 @@ def _commands() -> Group:
     )
     place = [click.Argument([name], required=False) for name in ("store", "key")]
     each = _timeout(10, "for each answer of Betfair, or of the store, which gets 5 at most")
-    _add(main, session.token, "token", texts.TOKEN, *place, _timeout(60))
+    typed = "log in as the website does, without a certificate; it asks for a two-step code"
+    interactive = _option("--interactive", typed, is_flag=True)
+    _add(main, session.token, "token", texts.TOKEN, *place, interactive, _timeout(60))
     _add(main, session.check, "check", texts.CHECK, *place, _timeout(15))
     each_store = _timeout(5, "for each answer of the store")
     _add(main, status.run, "status", texts.STATUS, *place, each_store)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from getpass import getpass
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.environment import Environment, Place
 from betfair_session.exceptions import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
+_TYPING = LeaseSettings(ttl=60.0, login_deadline=45.0)  # typing a code is a part of the login
 
 # The variable of a certificate, and the one of its key, in words.
 _KEYS = {
@@ -45,13 +48,26 @@ _KEYS = {
 }
 
 
-def token(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def token(
+    out: Output, *, store: str | None, key: str | None, timeout: float, interactive: bool
+) -> int:
     """Print a live token."""
-    with _session(store, key, logs_in=True) as session:
-        with out.progress(login_of(session)):
+    login: dict[str, Any] = {}
+    if interactive:
+        login = {"interactive": True, "two_step": _code, "lease": _TYPING}
+    with _session(store, key, logs_in=not interactive, **login) as session:
+        # A line about progress would stand in the way of what is typed.
+        with nullcontext() if interactive else out.progress(login_of(session)):
             found = session.token(timeout=timeout)
         out.tell({**_place(session), "token": found}, found)
     return 0
+
+
+def _code() -> str:
+    """Ask for the two-step code on the terminal, without echo, or read it from a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    return getpass("two-step code, or nothing if the account has none: ").strip()
 
 
 def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
@@ -191,7 +207,12 @@ def _place(session: Session) -> dict[str, object]:
 
 @contextmanager
 def _session(
-    store: str | None, key: str | None, *, logs_in: bool = False, seconds: float | None = None
+    store: str | None,
+    key: str | None,
+    *,
+    logs_in: bool = False,
+    seconds: float | None = None,
+    **settings: Any,  # noqa: ANN401 - the manager's
 ) -> Iterator[Session]:
     """Make the session's handle.
 
@@ -200,16 +221,17 @@ def _session(
         key: likewise.
         logs_in: whether a certificate is needed; a stolen token can be ended without.
         seconds: the limit of each answer, for calls that take no time-out of their own.
+        settings: the manager's.
     """
     environment = Environment()
     environment.require(certificate=logs_in, place=store is None)
     place = place_of(store, key, environment)
     with environment.client(certificate=logs_in) as client:
-        lease = LeaseSettings()
         if seconds is not None:
             client.timeout = min(client.timeout, seconds)
-            lease = lease._replace(store_deadline=min(lease.store_deadline, seconds))
-        with environment.manager(client, lease=lease) as manager:
+            usual = LeaseSettings()
+            settings["lease"] = usual._replace(store_deadline=min(usual.store_deadline, seconds))
+        with environment.manager(client, **settings) as manager:
             try:
                 yield manager.session(place.store, place.key, place.storage_options)
             except CertificateError as error:
