@@ -1,6 +1,6 @@
 """The one way in which the library sends HTTP requests, and what it tells of their failures.
 
-It imports requests, which takes 100 ms, so it is itself imported when the first call is made.
+It imports requests, which takes 100 ms, so it is imported when the first call is made.
 requests' exceptions keep the request with its secrets, so none of them leaves this module.
 """
 
@@ -113,7 +113,8 @@ class Transport:
         form: Mapping[str, str | Secret] | None,
         seconds: float,
     ) -> Answer:
-        began, unusable, sent, reason = clocks.now(), "", True, ""
+        began = clocks.now()
+        why: Exception
         try:
             session = self._open()
             # Loading a certificate takes time too, and others may have taken the login over.
@@ -123,27 +124,25 @@ class Transport:
                     time.monotonic() + left,
                     lambda: self._send(session, url, headers, form, seconds=left),
                 )
-            detail, sent = "no time was left to send the request", False
+            why = NoAnswerError("no time was left to send the request", sent=False)
         except OverrunError:
-            detail = f"no answer within {seconds:.1f} s"
+            why = NoAnswerError(f"no answer within {seconds:.1f} s", sent=True)
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
             # Our URL was checked when it was given, so this is the proxy's.
-            unusable = type(error).__name__
+            why = ConfigurationError(
+                f"the proxy in `proxies` or the environment cannot be used ({type(error).__name__})"
+                "; it needs a URL such as http://proxy:3128, and socks5:// the package PySocks",
+                argument="proxies",
+            )
         except BetfairSessionError:
             raise
         except Exception as error:  # a tracing tool may raise any kind
             if interruption(error):
                 raise
             # A caller's adapters may have sent it before the attempt that ended like this.
-            detail, sent = describe(error), self._theirs is not None or not never_left(error)
-            reason = reason_of(error)
-        if unusable:
-            message = (
-                f"the proxy in `proxies` or the environment cannot be used ({unusable}); it needs "
-                "a URL such as http://proxy:3128, and socks5:// the package PySocks"
-            )
-            raise ConfigurationError(message, argument="proxies")
-        raise NoAnswerError(detail, sent=sent, reason=reason)
+            sent = self._theirs is not None or not never_left(error)
+            why = NoAnswerError(describe(error), sent=sent, reason=reason_of(error))
+        raise why  # outside of `except`, so that it does not keep requests' error
 
     def _send(
         self,
@@ -193,8 +192,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
-        session: requests.Session | None = vars(self).pop("_session", None)
-        if session:
+        if session := vars(self).pop("_session", None):
             session.close()
 
 
