@@ -195,6 +195,7 @@ def test_an_excerpt_is_short_and_plain(page: bytes) -> None:
         (b"<title lang=en>No entry", "No entry"),
         (b"word " * 100, ("word " * 32).rstrip()),
         (b"Not thetokenthatwassent, sorry", "Not sorry"),
+        (b"Not TheTokenThatWasSent here", "Not here"),
         (b"<unclosed", ""),
         (b"", ""),
     ],
