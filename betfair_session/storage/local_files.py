@@ -158,7 +158,7 @@ def obstacles(path: str) -> Iterator[tuple[str, str]]:
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         yield "forbidden", f"this user may not write in {directory}: change its owner or mode"
     # A file may be mounted by itself, as containers do; st_dev would not tell it.
-    if status and any(point == path for point, _ in _mounts()):
+    if status and path in dict(_mounts()):
         what = "is a mount of its own: mount the directory that holds it, not the file"
         yield "read-only", f"{path} {what}"
     sticky = around.st_mode & stat.S_ISVTX
@@ -184,16 +184,18 @@ def is_on_disk(directory: str) -> bool:
     return kind in _DISKS
 
 
-def _mounts() -> Iterator[tuple[str, str]]:
+def _mounts() -> list[tuple[str, str]]:
     """Return this process's mounts, in order: where each is, and the kind of file system.
 
     Nothing where the system does not tell, as others than Linux.
     """
+    found = []
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
             fields, _, kind = line.partition(b" - ")
-            point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), fields.split()[4])
-            yield os.fsdecode(point), os.fsdecode(kind.split()[0])
+            point = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), fields.split()[4])
+            found.append((os.fsdecode(point), os.fsdecode(kind.split()[0])))
+    return found
 
 
 def _is_frozen(path: str, status: os.stat_result) -> bool:

@@ -34,24 +34,19 @@ class Panicked(Exception):
 
 
 @contextmanager
-def surviving() -> Iterator[None]:
-    """Turn a panic, which is no Exception, into one: it may not end the caller's program."""
+def understanding(bucket: str) -> Iterator[None]:
+    """Turn obstore's errors into ones that `judging.judge` knows.
+
+    A panic, which is no Exception, becomes one: it may not end the caller's program.
+    """
     try:
         yield
+    except Exception as error:
+        raise understood(error, bucket) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # it can be imported from nowhere
             raise
         raise Panicked(str(error)) from error
-
-
-@contextmanager
-def understanding(bucket: str) -> Iterator[None]:
-    """Turn obstore's errors into ones that `judging.judge` knows."""
-    try:
-        with surviving():
-            yield
-    except Exception as error:
-        raise understood(error, bucket) from error
 
 
 def understood(error: Exception, bucket: str) -> Exception:
