@@ -310,14 +310,9 @@ def place_from_env(
 ) -> Place:
     """Return the place that BETFAIR_SESSION_STORE, _SESSION_KEY and _STORAGE_OPTIONS name.
 
-    Args:
-        env: as in `from_env`.
-        dotenv: as in `from_env`.
+    Arguments and errors are those of `from_env`.
 
     Returns:
         Store, key and storage options, for `SessionManager.get_session`.
-
-    Raises:
-        ConfigurationError: as in `from_env`.
     """
     return Environment(env, dotenv).place()

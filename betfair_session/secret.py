@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # No account's name, password or key holds these, and a line end would begin another header.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
@@ -18,7 +21,23 @@ ODD_WORDS = {
 """What `odd` finds, as the rest of a sentence that starts with a name."""
 
 
-class Secret:
+class _Unshown:
+    """What cannot be pickled, and is its own copy."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
+        message = "a secret cannot be pickled: create the client in the process that uses it"
+        raise TypeError(message)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object, /) -> Self:
+        return self
+
+
+class Secret(_Unshown):
     """A text that never shows itself: not in repr, str, format, a pickle or a traceback.
 
     Two secrets are equal when their texts are. `reveal()` is the only way to the text, so that
@@ -53,16 +72,6 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self.__text)
-
-    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        message = "a secret cannot be pickled: create the client in the process that uses it"
-        raise TypeError(message)
-
-    def __copy__(self) -> Secret:
-        return self
-
-    def __deepcopy__(self, memo: object, /) -> Secret:
-        return self
 
 
 def check_credential(value: Secret, argument: str) -> None:
@@ -108,7 +117,7 @@ def _is_utf8(value: Secret) -> bool:
         return False
 
 
-class SecretBytes(bytes):
+class SecretBytes(_Unshown, bytes):
     """Bytes that do not show themselves in a repr: an object's content on its way."""
 
     __slots__ = ()
@@ -118,31 +127,11 @@ class SecretBytes(bytes):
 
     __str__ = __repr__
 
-    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        message = "a secret cannot be pickled"
-        raise TypeError(message)
 
-    def __copy__(self) -> SecretBytes:
-        return self
-
-    def __deepcopy__(self, memo: object, /) -> SecretBytes:
-        return self
-
-
-class SecretHeader(str):
+class SecretHeader(_Unshown, str):
     """A header's value, which is sent as it is, but shows itself in no repr and no pickle."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "'…'"
-
-    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        message = "a secret cannot be pickled"
-        raise TypeError(message)
-
-    def __copy__(self) -> SecretHeader:
-        return self
-
-    def __deepcopy__(self, memo: object, /) -> SecretHeader:
-        return self
