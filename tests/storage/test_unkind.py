@@ -17,6 +17,7 @@ import pytest
 import trustme
 from aiohttp import TCPConnector
 from gcsfs.core import GCSFileSystem
+from hidden.listeners import Listener, saying
 from secrets_shown import everything_in
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import _OF_ONE_OBJECT, Says
@@ -336,6 +337,18 @@ def test_a_page_with_status_200_is_no_success(line: Line) -> None:
         for call in ("read", "create", "replace_if_version", "replace"):
             error = failure(call, line.store, line.version)
             assert (error.reason, error.landed) == ("server", call != "read")
+
+
+@pytest.mark.parametrize("opened", ["gcs", "gcs by https"], indirect=True)
+def test_no_redirect_leads_elsewhere(line: Line) -> None:
+    """Another server would be shown the token. (The other drivers follow them, whatever is said.)"""
+    with Listener(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as elsewhere:
+        place = {"Location": f"http://127.0.0.1:{elsewhere.port}/x"}
+        line.cloud.fail(answer=Answer(302, b"", place))
+        for call in CALLS:
+            failure(call, line.store, line.version)
+        assert elsewhere.connections == 0
+    assert line.state() == PRESENT
 
 
 @pytest.mark.parametrize("answer", ["drop", "reset"])
