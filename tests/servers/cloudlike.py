@@ -77,7 +77,7 @@ class Fault:
         lands: whether they are carried out: "now", "never", or "later", by `land`. A fault that
             gives the usual answer carries them out.
         answer: what is said: the "usual", words of the cloud's, an Answer as it is, "drop" or
-            "reset" for a broken connection, "silence" or "stall" (in the middle of the usual
+            "reset" for a broken connection, "silence" or "stall" (a byte before the end of the
             answer) until `release` is set, when the connection breaks.
         headers: of the usual answer, in place of its own; None leaves one out.
         times: how many requests it is for; None for all.
@@ -217,7 +217,8 @@ class Cloud(ObjectServer):
             usual = self._usual(exchange, order, outcome, fault.headers)
             if fault.answer != "stall":
                 return usual
-            exchange.connection.sendall(usual.encode(exchange.method)[:-1])
+            longer = Answer(usual.status, usual.body + b" ", usual.headers)
+            exchange.connection.sendall(longer.encode(exchange.method)[:-1])
         if fault.answer == "reset":
             reset(exchange.connection)
         elif fault.answer != "drop":
