@@ -128,30 +128,30 @@ def test_a_terminal_sees_who_is_logging_in(command: CommandLine) -> None:
 # --- streams that are closed or full --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-"])
-def test_without_standard_error_a_command_does_what_it_does(
-    command: CommandLine, closed: str
-) -> None:
+def test_without_standard_error_a_command_does_what_it_does(command: CommandLine) -> None:
     """As a service may be started; only what would be said there is lost."""
     token = command("token").out
     (command.store / KEY).chmod(0o644)  # which is warned about
-    done = redirected(closed, "token", command=command)
-    assert (done.returncode, done.stdout) == (0, token)
-    assert redirected(closed, "token", "--nonsense", command=command).returncode == 2
+    for closed in ("2>&-", "<&- 2>&-"):
+        done = redirected(closed, "token", command=command)
+        assert (done.returncode, done.stdout) == (0, token)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["token"], ["status"], ["token", "--json"], ["--help"], ["--version"]]
+    ("redirection", "arguments"),
+    [
+        (">&-", ["token"]),
+        (">&-", ["--help"]),
+        (f"> {FULL}", ["token", "--json"]),
+        (f"> {FULL}", ["--version"]),
+    ],
 )
 def test_a_result_that_nobody_can_get_is_an_error(
-    command: CommandLine, arguments: list[str]
+    command: CommandLine, redirection: str, arguments: list[str]
 ) -> None:
     """Standard output is closed, or the disk behind it is full: one line and exit code 1."""
-    done = redirected(">&-", *arguments, command=command)
+    done = redirected(redirection, *arguments, command=command)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    if os.path.exists(FULL):
-        done = redirected(f"> {FULL}", *arguments, command=command)
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 def test_exit_codes_need_no_stream(command: CommandLine) -> None:
@@ -160,7 +160,7 @@ def test_exit_codes_need_no_stream(command: CommandLine) -> None:
         ("<&- >&- 2>&-", ("status",), 1),
         (">&-", ("logout", "--quiet"), 0),
         (">&- 2>&-", ("token", "--nonsense"), 2),
-        *([(f"2> {FULL}", ("token", "--nonsense"), 2)] if os.path.exists(FULL) else []),
+        (f"2> {FULL}", ("token", "--nonsense"), 2),
     ):
         done = redirected(closed, *arguments, command=command)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

@@ -306,7 +306,7 @@ def test_a_store_that_ignores_conditions(
     line: DoctorLine, bucket_on: Callable[[str], Bucket]
 ) -> None:
     """It works, but each process logs in by itself: a warning."""
-    bucket = bucket_on("moto")  # it checks no signature, which covers the conditions
+    bucket = bucket_on("cloud-s3")
     with Proxy(bucket.server.port, deaf=True) as proxy:
         line.in_bucket(bucket, proxy.endpoint)
         found = line.doctor()
@@ -337,7 +337,7 @@ def test_a_store_that_does_not_work(
 ) -> None:
     """The problem is told with `writing`, and what could not be removed is named."""
     code, left = ends
-    bucket = bucket_on("moto")
+    bucket = bucket_on("cloud-s3")
     with Proxy(bucket.server.port) as proxy:
         proxy.fail(which, answer, times=99)
         line.in_bucket(bucket, proxy.endpoint)
@@ -350,7 +350,7 @@ def test_a_store_that_does_not_work(
 
 def test_a_bucket_that_is_not_there(line: DoctorLine, bucket_on: Callable[[str], Bucket]) -> None:
     """Exit code 5."""
-    bucket = bucket_on("moto")
+    bucket = bucket_on("cloud-s3")
     line.in_bucket(bucket)
     found = line.doctor(BETFAIR_SESSION_STORE="s3://nowhere-to-be-found")
     assert (found.code, found.states("problem")) == (5, ["store"])
@@ -367,7 +367,7 @@ def denying(
     made: list[Proxy] = []
 
     def make(*endings: str, stored: bool = True, locked: bool = True) -> tuple[Bucket, Proxy]:
-        bucket = bucket_on("azure")
+        bucket = bucket_on("cloud-azure")
         line.in_bucket(bucket)
         if locked:
             assert line("token").code == 0
@@ -458,7 +458,7 @@ def test_an_interrupted_doctor_cleans_up(
     line: DoctorLine, bucket_on: Callable[[str], Bucket], number: signal.Signals, code: int
 ) -> None:
     """Its object is there, the answer is not: it is removed all the same."""
-    bucket = bucket_on("moto")
+    bucket = bucket_on("cloud-s3")
     with Proxy(bucket.server.port) as proxy:
         line.in_bucket(bucket, proxy.endpoint)
         rule = proxy.fail(about_probe("PUT"), "hold-answer")
@@ -581,11 +581,11 @@ def test_a_local_file_that_is_missing_is_found(
         "BETFAIR_SESSION_STORE": store,
         "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
     }
-    missing = str(line.directory / "nowhere")
-    found = line.doctor(**{name: missing})
+    missing, soon = str(line.directory / "nowhere"), ("--timeout", "2")
+    found = line.doctor(*soon, **{name: missing})
     assert (found.code, found.states("problem")) == (5, ["store"])
     assert any(missing in each["text"] and name in each["text"] for each in found.all)
-    done = line("doctor", "--json", **{name: "hidden-value" * 20})
+    done = line("doctor", "--json", *soon, **{name: "hidden-value" * 20})
     told = [each["text"] for each in read(*done[:2]).all if each["state"] == "warning"]
     assert any(name in text for text in told)
     assert "hidden-value" not in json.dumps(told)
@@ -628,7 +628,7 @@ def test_what_came_along_with_a_clouds_key_is_found(
     line: DoctorLine, bucket_on: Callable[[str], Bucket]
 ) -> None:
     """The driver signs with it as it is, and the store calls that a wrong signature."""
-    line.in_bucket(bucket_on("moto"))
+    line.in_bucket(bucket_on("cloud-s3"))
     found = line.doctor(AWS_SECRET_ACCESS_KEY='"hidden-value"', AZURE_CLIENT_SECRET='"hidden"')
     (told,) = [each for each in found.all if each["state"] == "warning"]
     assert told["name"] == "store"
@@ -682,7 +682,7 @@ def test_a_proxy_is_named_and_what_it_answers(
     line: DoctorLine, bucket_on: Callable[[str], Bucket], status: int
 ) -> None:
     """For each host whether it is used, and for the store's driver; and not its password."""
-    line.in_bucket(bucket_on("moto"))
+    line.in_bucket(bucket_on("cloud-s3"))
     plain, cert = (
         line.variables[f"BETFAIR_IDENTITY{name}_URL"].split("/")[2] for name in ("", "_CERT")
     )
