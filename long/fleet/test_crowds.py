@@ -152,7 +152,7 @@ def test_stale_reads_cost_no_login(scene_on: Callable[[str], Scene], *, dead: bo
     scene.assert_quiet()
 
 
-@pytest.mark.parametrize("kind", ["seaweed", "gcs", "azure", "obstore+seaweed"])
+@pytest.mark.parametrize("kind", ["seaweed", "gcs", "azure"])
 def test_forked_children_share_one_login(scene_on: Callable[[str], Scene], kind: str) -> None:
     """Children of a process that has used its session draw nonces of their own."""
     scene = scene_on(kind)

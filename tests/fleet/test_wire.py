@@ -62,9 +62,9 @@ def test_a_write_whose_answer_is_lost_or_wrong_is_looked_at(
 
 def test_a_lock_that_lands_late_holds_nobody_longer_than_its_time_to_live(line: Line) -> None:
     """Its writer has long given up and will never release it."""
-    rule = line.proxy.fail(writes(LOCK), "hold")
+    rule = line.proxy.fail(writes(LOCK), "hold", times=99)
     with pytest.raises(BetfairSessionError):
-        line.session.token(timeout=1.2)
+        line.session.token(timeout=4)
     line.late(rule)
     assert line.scene.lock()["state"] == "held"
     with line.scene.session() as other:
