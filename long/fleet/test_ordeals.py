@@ -317,25 +317,3 @@ def test_a_process_frozen_while_betfair_answers_replaces_nothing(
     assert outcome.token in scene.live()
     assert scene.logins() == 2
     assert scene.lock()["state"] == "done"
-
-
-@pytest.mark.parametrize("clock", ["mono", "wall"])
-def test_one_clock_that_stands_still_misleads_nobody(
-    scene_on: Callable[[str], Scene], clock: str
-) -> None:
-    """The larger of the two elapsed times tells a frozen process that it is late."""
-    scene = scene_on("local")
-    stop = Stop(f"create {scene.key}.login", "after", "STOP")
-    with Worker(scene.job(timeout=600, stop=stop, clock_stands=clock)) as victim:
-        victim.wait_until_frozen()
-        (outcome,) = run_crowd([scene.heir()])
-        # The next one needs a login as well, so that only its own clock can hold the frozen one.
-        scene.place.delete(scene.key)
-        victim.thaw()
-        thawed = victim.outcome()
-    assert outcome.error == ""
-    assert thawed.token == scene.stored() == scene.live()[-1]
-    assert thawed.points.count("login") == 1
-    late, login = f"swap {scene.key}.login", "login"
-    assert thawed.points.index(late) < thawed.points.index(login)
-    assert scene.logins() == 2

@@ -128,6 +128,26 @@ def test_a_frozen_holder_replaces_nothing_when_it_thaws(
     assert main.logins() == 5
 
 
+@pytest.mark.parametrize("clock", ["mono", "wall"])
+def test_one_clock_that_stands_still_misleads_nobody(
+    scene_on: Callable[[str], Scene], clock: str
+) -> None:
+    """The larger of the two elapsed times tells a frozen process that it is late."""
+    scene = scene_on("local")
+    stop = Stop(f"create {LOCK}", "after", "STOP")
+    with Worker(scene.job(timeout=600, stop=stop, clock_stands=clock)) as victim:
+        victim.wait_until_frozen()
+        (heir,) = run_crowd([scene.heir()])
+        # It still needs a login, so that nothing but its own clock can hold it.
+        scene.place.delete(KEY)
+        victim.thaw()
+        thawed = victim.outcome()
+    assert heir.token != thawed.token == scene.stored()
+    # It found its lock lost before it logged in.
+    assert thawed.points.index(RELEASING.format(KEY)) < thawed.points.index("login")
+    assert scene.logins() == 2
+
+
 def test_a_zombies_token_fills_the_gap_that_a_deletion_left(
     scene_on: Callable[[str], Scene],
 ) -> None:

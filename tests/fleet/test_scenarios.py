@@ -22,7 +22,7 @@ SCENARIOS = {
     "12 token landed, error seen": "a_write_whose_answer_is_lost_or_wrong_is_looked_at",
     "13 a token write twice, late": "a_token_write_that_comes_twice_or_late_is_rejected",
     "14 wrong clocks": "a_wrong_clock_takes_no_living_holders_lock",
-    "15 a clock stands still in a freeze": "the_clock_that_ran_faster_counts",
+    "15 a clock stands still in a freeze": "one_clock_that_stands_still_misleads_nobody",
     "16 deleted while a zombie finishes": "a_zombies_token_fills_the_gap_that_a_deletion_left",
     "17 a zombie writes the lock": "a_zombie_cannot_write_the_lock_after_its_successor",
     "18 crash before done": "a_killed_holder_costs_at_most_one_login",
