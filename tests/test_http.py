@@ -21,7 +21,8 @@ from betfair_session import (
     IdentityUnavailable,
     SessionManager,
 )
-from betfair_session.betfair.http import IDLE_SECONDS
+from betfair_session.betfair.http import IDLE_SECONDS, Transport
+from betfair_session.betfair.network import NoAnswerError
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
 
@@ -258,6 +259,7 @@ def test_a_login_that_dies_behind_a_proxy_may_have_arrived(server: Server, *, th
             client.login("u", "p")
         assert b"all of it" in listener.heard
         assert caught.value.sent
+        assert "proxy" not in str(caught.value)
 
 
 def test_a_callers_session_may_have_sent_before(server: Server) -> None:
@@ -268,6 +270,7 @@ def test_a_callers_session_may_have_sent_before(server: Server) -> None:
         with pytest.raises(IdentityUnavailable) as caught:
             client.login("u", "p")
         assert caught.value.sent == (session is not None)
+        assert "ConnectionRefusedError" in str(caught.value)
 
 
 def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
@@ -322,6 +325,7 @@ def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
     with pytest.raises(IdentityUnavailable) as caught:
         client.keep_alive("token")
     assert not caught.value.sent
+    assert "proxy: ConnectionRefusedError" in str(caught.value)
     assert sandbox.counts() == {}
 
 
@@ -353,13 +357,27 @@ def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, giv
             assert proxy.connections == 1
 
 
+@pytest.mark.parametrize("status", [403, 407, 502])
 def test_a_proxy_that_makes_no_connection_has_sent_nothing(
-    no_proxy: pytest.MonkeyPatch, client: IdentityClient
+    no_proxy: pytest.MonkeyPatch, client: IdentityClient, status: int
 ) -> None:
-    """Its status is told by the error, and it is not Betfair's."""
-    with Listener(saying(answer(b"", status="407 Who are you"))) as proxy:
-        no_proxy.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    """Its status is told, and is not Betfair's; the doctor advises by the reason."""
+    with Listener(saying(answer(b"", status=f"{status} No"))) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        no_proxy.setenv("HTTPS_PROXY", url)
         with pytest.raises(IdentityUnavailable) as caught:
             client.login("u", "p")
+        with pytest.raises(NoAnswerError) as unanswered:
+            Transport(verify=True, proxies={"https": url}).post("https://localhost/", {}, None, 9)
     assert (caught.value.sent, caught.value.status_code) == (False, None)
-    assert "407" in str(caught.value)
+    assert str(status) in str(caught.value)
+    assert unanswered.value.reason == ("proxy" if status == 502 else f"proxy-{status}")
+
+
+def test_why_no_answer_came_is_told_by_a_word(server: Server) -> None:
+    """That nobody vouches for a server, above all; a refused connection has none."""
+    with server.serving(one_by_one()) as listener:
+        for port, reason in ((listener.port, "untrusted"), (free_ports(1)[0], "")):
+            with pytest.raises(NoAnswerError) as caught:
+                Transport(verify=True).post(f"https://localhost:{port}/", {}, None, 9)
+            assert (caught.value.reason, caught.value.sent) == (reason, False)

@@ -12,7 +12,6 @@ from betfair_session.integrations.betfairlightweight import APIClient
 if __name__ == "__main__":
     manager = from_env(dotenv=None)
     trading = APIClient(manager.session(os.environ["STORE"], "session.token"))
-    trading.api_uri = os.environ["API_URL"]
     trading.login()
     trading.betting.list_event_types()
     token = trading.session_token or ""

@@ -21,7 +21,6 @@ def test_bots_that_start_together_log_in_once(sandbox: Sandbox, tmp_path: Path) 
     """They share that session, and it outlives the logout of each."""
     variables = {
         **sandbox.environment(),
-        "API_URL": sandbox.api_url,
         "STORE": str(tmp_path / "store"),
     }
     sandbox.configure(login_seconds=0.5)  # so that they meet
