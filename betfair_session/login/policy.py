@@ -260,7 +260,6 @@ class SharedLogin(Call):
 
     def _give_up(self, *, sure: bool) -> Steps[None]:
         """End the session of a token that certainly was not stored, and say what happened."""
-        self.mine = self._failed(SHORT, "store")
         if not sure:
             raise self.errors.uncertain(self.failure)
         logout_error = yield do.LogOut(self.new)
@@ -316,4 +315,4 @@ class SharedLogin(Call):
         if self.started and self._owned_by(self.nonce):
             if self.mine.state == locks.HELD:
                 self.mine = self._held().untouched()
-            yield from self._give_back(at_once=True)
+            yield from self._give_back()

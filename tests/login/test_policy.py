@@ -134,6 +134,11 @@ STORIES: dict[str, Story] = {
         {"slow_wall": -7200.0},
         (Session("live", "fp"), Done("live", "resumed", 7200.0)),
     ],
+    "a verification ten seconds old may be shared": [
+        {"share": True},
+        *FIND_LIVE,
+        (10.0, Session("live", "fp"), WriteToken("live", "V0")),
+    ],
     "no answer from Betfair is an error and no login": [
         *FIND_LIVE,
         (Unclear("why"), Failed("error", "why")),
@@ -178,10 +183,7 @@ STORIES: dict[str, Story] = {
         (Written("L1"), ReadToken()),
         (TokenRead("dead", "V1", "fp-dead"), LogIn(10.0)),
         (NEW, WriteToken("new", "V1")),
-        (
-            Written("V2"),
-            release(FINISHED._replace(since=START + 100, logins=(START + 100,))),
-        ),
+        (Written("V2"), release(FINISHED._replace(since=START + 100, logins=(START + 100,)))),
         LOGGED_IN,
     ],
     "junk is a token that is missing but has a version, and no first login": [
@@ -202,6 +204,16 @@ STORIES: dict[str, Story] = {
         (Conflict(), Wait(2.0), ReadLock()),
         (LockRead(), WriteLock(mine(), None)),
         (Conflict(), Wait(2.0), ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (BUSY, Failed("error", "busy")),
+    ],
+    "taking the lock is tried four times at most while the store is in trouble": [
+        (NOTHING, WriteLock(mine(), None)),
+        (BUSY, ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (BUSY, Wait(0.5), ReadLock()),
+        (LockRead(), WriteLock(mine(), None)),
+        (BUSY, Wait(1.0), ReadLock()),
         (LockRead(), WriteLock(mine(), None)),
         (BUSY, Failed("error", "busy")),
     ],
@@ -231,6 +243,17 @@ STORIES: dict[str, Story] = {
         {"deadline": 2.75},
         *HOLD,
         (NOTHING, LogIn(2.0625)),
+    ],
+    "a call whose time ends while the lock cannot be written tells why": [
+        {"deadline": 4.0},
+        (NOTHING, WriteLock(mine(), None)),
+        (BUSY, ReadLock()),
+        (2.0, LockRead(), Failed("error", "busy")),
+    ],
+    "a call whose time ends while others take the lock says that its time has ended": [
+        {"deadline": 4.0},
+        *OUTBID,
+        (2.0, LockRead(), Failed("timeout")),
     ],
     "a store that ignores conditions is relied on no more": [
         (NOTHING, WriteLock(mine(), None)),
@@ -282,11 +305,7 @@ STORIES: dict[str, Story] = {
     ],
     # 30 s of it, less 10 for the login and 5 for the store, by the clock that went further.
     "a lock with just enough time is used": [*HOLD, (15.0, NOTHING, LogIn(10.0))],
-    "a lock too old for a login is given back": [
-        *HOLD,
-        (15.1, NOTHING, release(UNTOUCHED)),
-        AGAIN,
-    ],
+    "a lock too old for a login is given back": [*HOLD, (15.1, NOTHING, release(UNTOUCHED)), AGAIN],
     "a freeze that only the wall clock noticed counts": [
         *HOLD,
         {"slow_wall": -15.1},
@@ -404,6 +423,22 @@ STORIES: dict[str, Story] = {
         *PUBLISHED,
         (Conflict(), ReadLock()),
         (LockRead(mine(), "L1", 0.0), Wait(1.25), release(FINISHED)),
+    ],
+    "a lock that cannot be looked at after a conflict is left alone": [
+        *PUBLISHED,
+        (Conflict(), ReadLock()),
+        (BROKEN, Done("new", "logged in")),
+    ],
+    "past the caller's time the lock is given back once more": [
+        {"deadline": 20.0},
+        *PUBLISHED,
+        (20.0, BUSY, Wait(1.0), release(FINISHED)),
+        (BUSY, Done("new", "logged in", 20.0)),
+    ],
+    "who has a token tries for five seconds to give the lock back": [
+        *PUBLISHED,
+        (BUSY, Wait(1.25), release(FINISHED)),
+        (5.0, BUSY, Done("new", "logged in", 5.0)),
     ],
     # --- what the lock allows --------------------------------------------------------------------
     "a waiter looks at token and lock in turn and ever more rarely": [
@@ -589,19 +624,17 @@ def test_a_publication_without_a_good_answer_is_looked_at(answer: StoreError) ->
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [StoreFailed("e", passing=True), StoreFailed("e", landed=True), Conflict("e")],
+    "answer", [StoreFailed("e", passing=True), StoreFailed("e", landed=True), Conflict("e")]
 )
 def test_a_look_that_only_can_tell_is_repeated_when_it_fails(answer: StoreError) -> None:
     """Without it nobody knows whether the token was stored."""
-    unstored = blamed(mine(), "store", 15, 2)
     looks = [(BUSY, Wait(0.25), ReadToken()), (BUSY, Wait(0.5), ReadToken())]
     begin(
         [
             *PUBLISH,
             (answer, ReadToken()),
             *looks,
-            (2.0, BUSY, release(unstored)),
+            (2.0, BUSY, release(UNSTORED)),
             (Written("L2"), Failed("uncertain", "e")),
         ]
     )
@@ -633,14 +666,13 @@ def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused
 
 
 @pytest.mark.parametrize(
-    ("read", "owes"),
-    [(mine(state=DONE), False), (held(), True), (None, True)],
+    ("read", "owes"), [(mine(state=DONE), False), (held(), True), (None, True)]
 )
 def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, owes: bool) -> None:
     """After a conflict it is looked at: an earlier try may have landed, or another has it."""
     look = (LockRead(read, "L2" if read else None, 0.0), Done("new", "logged in"))
     script = begin([*PUBLISHED, (Conflict(), ReadLock()), look])
-    assert bool(script.memory.owed) is owes
+    assert (script.memory.owed is not None) is owes
 
 
 NOTED = blamed(mine(), "ban", 1200, status="BANNED", refusals=1)
@@ -654,13 +686,26 @@ def banned() -> Script:
     return begin([*LOG_IN, refusal, end])
 
 
-@pytest.mark.parametrize("answer", [Written("L2"), BROKEN])
-def test_a_refusal_that_could_not_be_noted_is_noted_by_the_next_call(answer: object) -> None:
-    """Before anything else, and that call logs in no more than the others."""
+@pytest.mark.parametrize("answers", [[Written("L2")], [BROKEN], [BUSY, BUSY]])
+def test_a_refusal_that_could_not_be_noted_is_noted_by_the_next_call(answers: list[object]) -> None:
+    """Before anything else, in two tries, and that call logs in no more than the others.
+
+    Its times are told from now, by the store's clock as it is known now.
+    """
     again = Script(memory=banned().memory)
-    noted = NOTED._replace(since=START + 40, not_before=START + 1200)
-    look = (40.0, NOTHING, ReadLock())
-    walk(again, [look, (LockRead(mine(), "L1", 40.0), release(noted)), (answer, BANNED)])
+    again.wrong = 500.0
+    noted = release(NOTED._replace(since=START + 540, not_before=START + 1700))
+    walk(again, [(40.0, NOTHING, ReadLock()), (LockRead(mine(), "L1", 40.0), noted)])
+    walk(again, [(answers[0], Wait(1.25), noted)] if answers[1:] else [])
+    walk(again, [(answers[-1], BANNED)])
+
+
+def test_a_refusal_that_has_ended_holds_up_no_call_of_its_process() -> None:
+    """Although its lock is still there as it was taken."""
+    again = Script(memory=banned().memory)
+    walk(again, [(1300.0, JUNK, ReadLock())])
+    again.play.tell(LockRead(mine(), "L1", 1300.0))
+    assert isinstance(again.play.asked, WriteLock)
 
 
 @pytest.mark.parametrize(
@@ -669,6 +714,19 @@ def test_a_refusal_that_could_not_be_noted_is_noted_by_the_next_call(answer: obj
 def test_a_refusal_that_could_not_be_noted_is_remembered_by_the_process(read: LockRead) -> None:
     """Although the lock is gone, or another's."""
     walk(Script(memory=banned().memory), [*FIND_JUNK, (read, BANNED)])
+
+
+@pytest.mark.parametrize(("slow_wall", "ends"), [(-1000.0, 2207.0), (20.0, 1207.0)])
+def test_a_step_of_a_clock_shortens_no_refusal_that_is_remembered(
+    slow_wall: float, ends: float
+) -> None:
+    """40 s have passed by one clock, and more by the other or less: less counts."""
+    memory = banned().memory
+    memory.since = (7.0, START + 7.0)
+    again = Script(memory=memory)
+    again.slow_wall = slow_wall
+    walk(again, [(47.0, JUNK, ReadLock())])
+    walk(again, [(LockRead(), Failed("refused", not_before=START + ends))])
 
 
 def test_a_later_login_than_the_refused_one_ends_that_memory() -> None:
@@ -734,7 +792,7 @@ def test_who_takes_over_from_a_holder_that_is_gone_writes_a_blank_first() -> Non
     doubted(held(), 31.0)
 
 
-@pytest.mark.parametrize("error", [BROKEN, BUSY, Conflict()])
+@pytest.mark.parametrize("error", [BROKEN, BUSY, THROTTLED, Conflict()])
 def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> None:
     """The store's error is raised, the earlier login is the last counted, the next call tries."""
     script = doubted()
@@ -743,7 +801,8 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
         assert isinstance(asked, WriteToken | ReadToken | Wait)
         pauses += [asked.seconds] if isinstance(asked, Wait) else []
         script.play.tell({WriteToken: error, ReadToken: GONE_DEAD}.get(type(asked)))
-    assert pauses == ([] if error is BROKEN else [0.25, 0.5])
+    expected: dict[StoreError, list[float]] = {BROKEN: [], THROTTLED: [1.25, 1.5]}
+    assert pauses == expected.get(error, [0.25, 0.5])
     assert (asked.lock.state, asked.lock.login_class) == (FAILED, "store")
     assert asked.lock.logins == (START,)
     script.play.tell(Written("L2"))
@@ -751,11 +810,12 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
     assert ended is error or (isinstance(ended, StoreWriteError) and ended.reason == "conflict")
 
 
-def test_a_conflict_of_the_blank_is_looked_at() -> None:
-    """Another token is adopted."""
+@pytest.mark.parametrize("there", [THEIRS, TokenRead("dead", "V1", "fp-dead")])
+def test_a_conflict_of_the_blank_is_looked_at(there: TokenRead) -> None:
+    """Whatever another wrote, the call begins anew with it."""
     script = doubted()
     walk(script, [(Conflict(), ReadToken())])
-    script.play.tell(THEIRS)
+    script.play.tell(there)
     assert isinstance(script.play.asked, WriteLock)
     walk(script, [AGAIN])
 

@@ -392,6 +392,12 @@ def test_a_step_of_the_machines_clock_shortens_no_ban_and_releases_no_brake() ->
     stage = local()
     assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 1195.0)
     assert ("server_now", "") not in stage.calls
+    for ahead in (0.0, 0.5):  # a clock that was read a moment later there
+        stage = local()
+        up = stage.clock.now()[0] + ahead
+        lock = stage.lock()._replace(up=up)
+        stage.shelf.objects[LOCK] = (locks.encode(lock), "L0")
+        assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 1200.0)
     stage = local(state=locks.DONE, logins=(8990.0, 8993.0, 8996.0, 9000.0))
     assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 45.0)
 
@@ -558,17 +564,39 @@ def test_an_interruption_after_a_lost_answer_leaves_no_lock() -> None:
     assert (stage.lock().state, stage.lock().logins) == (locks.DONE, ())
 
 
-@pytest.mark.parametrize("held", ["_log_in", "_lease_leaves_time"])
+def test_an_interruption_whose_lock_cannot_be_looked_at_is_made_up_for_by_the_next_call() -> None:
+    """The process remembers the attempt."""
+    stage = interrupted(LostTaking, 5, done=False)
+    stage.shelf.errors["read"] = [None, None, StoreUnavailable("no")]
+    with pytest.raises(KeyboardInterrupt):
+        stage.find()
+    owed = stage.runner.login.memory.owed
+    assert owed
+    assert (owed.nonce, owed.state, owed.logins) == (stage.lock().nonce, locks.DONE, ())
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("_log_in", locks.Lock(locks.DONE)),
+        ("_lease_leaves_time", locks.Lock(locks.DONE)),
+        ("_publish", locks.Lock(locks.FAILED, login_class="unknown")),
+        ("_read_back", locks.Lock(locks.FAILED, login_class="store")),
+    ],
+)
 def test_an_interruption_between_two_steps_gives_the_lock_back(
-    held: str, monkeypatch: pytest.MonkeyPatch
+    step: str, says: locks.Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the policy's own lines, where no call can be told of it."""
+    """In the policy's own lines, where no call can be told of it; it says what is known."""
 
     def interrupt(*_: object) -> Any:  # noqa: ANN401 - it never returns
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SharedLogin, held, interrupt)
+    monkeypatch.setattr(SharedLogin, step, interrupt)
     stage = Stage()
+    stage.shelf.errors["create"] = [None, StoreUnavailable("no")]
     with pytest.raises(KeyboardInterrupt):
         stage.find()
-    assert (stage.lock().state, stage.lock().logins) == (locks.DONE, ())
+    lock = stage.lock()
+    assert (lock.state, lock.login_class) == (says.state, says.login_class)
+    assert len(lock.logins) == (says.state == locks.FAILED)
