@@ -464,6 +464,7 @@ def test_a_stored_token_is_not_asked_about_without_time(
 # --- renew, verify, logout ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_renew_adopts_anothers_token_and_logs_in_only_when_betfair_says_dead(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path
 ) -> None:

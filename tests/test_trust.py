@@ -254,6 +254,7 @@ def test_a_rejected_token_is_renewed_once_for_all(
     assert sandbox.counts() == {"keepAlive": 1}
 
 
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("left", ["its own", "another", "none"])
 def test_a_session_that_was_logged_out_is_not_trusted(
     session: Session, client: IdentityClient, sandbox: Sandbox, tmp_path: Path, left: str
