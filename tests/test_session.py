@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -405,13 +406,21 @@ def test_a_waiter_adopts_the_new_token_without_asking_betfair(
 ) -> None:
     """The lock vouches for a token that was stored a moment ago, to those who saw it held."""
     waiting = other.session(tmp_path, KEY)
-    watched = Watched(waiting)
+    held, given_back = threading.Event(), threading.Event()
+
+    def pause(key: str) -> None:
+        if key == LOCK:
+            held.set()
+            given_back.wait(60)
+
+    Watched(waiting).after_read = pause
     with ThreadPoolExecutor(1) as pool:
         with under_way(sandbox, "certlogin", lambda: manager.get_session(tmp_path, KEY)) as first:
             second = pool.submit(waiting.token)
-            # To have read the token is not enough: a lock found free would be taken.
-            watched.wait_for_read(LOCK)
-        assert first.result() == second.result()
+            assert held.wait(60)
+        token = first.result()
+        given_back.set()  # before that the token alone is there, and has to be asked about
+        assert second.result() == token
     assert sandbox.counts() == {"certlogin": 1}
 
 
