@@ -338,11 +338,12 @@ def use(key):
 
 use("closed").close()
 use("dropped")
-forgotten = use("forgotten")
+forgotten, late = use("forgotten"), open_store(url, options)
 
 def bot():
     threading.main_thread().join()
-    forgotten.put("late", b"content", ABSENT, deadline=soon)
+    late.put("late", b"content", ABSENT, deadline=soon)  # it looks up a name first
+    assert forgotten.get("late", deadline=soon).content == b"content"
     roots = {name.partition(".")[0] for name in set(sys.modules) - before}
     print(*sorted(roots & {"adlfs", "gcsfs", "obstore", "s3fs"}))
 
