@@ -92,9 +92,8 @@ class Demo:
 
     def _heal(self) -> None:
         self._begin("Betfair ends the session; a third process heals it")
-        self._check(
-            self._sandbox.expire(self._token), "the session is dead, its token still stored"
-        )
+        dead = self._sandbox.expire(self._token)
+        self._check(dead, "the session is dead, its token still stored")
         outcome = self._process()
         once = {"keepAlive": 1, "certlogin": 1}
         self._check(outcome.code == 0, "it printed a token")
@@ -111,12 +110,9 @@ class Demo:
         self._check(outcome.code == STORE, "it ended with exit code 5, the store's, and said:")
         self._tell(_QUOTE.fill(outcome.said))
         self._check(not outcome.token, "it printed no token")
-        ended = [
-            (entry.endpoint, entry.outcome)
-            for entry in self._sandbox.journal()
-            if entry.endpoint in ("certlogin", "logout")
-        ]
+        entries = [entry for entry in self._sandbox.journal() if entry.endpoint != "keepAlive"]
         both = [("certlogin", "SUCCESS"), ("logout", "SUCCESS")]
+        ended = [(entry.endpoint, entry.outcome) for entry in entries]
         self._check(ended == both, "Betfair saw the login, and then the logout of its session")
         self._check(self._alive() == [], "no session is alive")
 
@@ -140,8 +136,8 @@ class Demo:
 
     def _process(self) -> Outcome:
         """Run `betfair-session token` as a process of its own, away from the user's settings."""
-        theirs = {name: value for name, value in os.environ.items() if "BETFAIR_" not in name}
-        ours = {
+        variables = {
+            **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
             **self._sandbox.environment(),
             "BETFAIR_SESSION_STORE": str(self._store),
             "BETFAIR_SESSION_KEY": _KEY,
@@ -154,7 +150,7 @@ class Demo:
         done = subprocess.run(
             [sys.executable, "-m", "betfair_session", "token"],
             cwd=self._directory,
-            env={**theirs, **ours},
+            env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -164,8 +160,7 @@ class Demo:
         self.steps[-1].seconds = time.monotonic() - started
         self._tell(f"   $ betfair-session token{self.steps[-1].seconds:>60.2f} s")
         # A session that dies so young makes a process warn, rightly; that is not the point here.
-        lines = [line for line in done.stderr.splitlines() if ": warning: " not in line]
-        self._said = " ".join(lines)
+        self._said = " ".join(line for line in done.stderr.splitlines() if "warning:" not in line)
         return Outcome(done.returncode, done.stdout.strip(), self._said, self._sandbox.counts())
 
 

@@ -1,7 +1,7 @@
 """The identity hosts: do they answer over TLS, in their own words, and what time is it there?
 
 Each is sent one keepAlive without a token, which Betfair answers with FAIL and NO_SESSION. That is
-no login and names nobody: neither the account nor the app key.
+no login, and it names neither the account nor the app key.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ _VARIABLES = {
 }
 
 # A ban or a passing trouble has to end by itself.
-_NOBODY_CAN_HELP = frozenset({"ban", "temporary"})
+_ENDS_BY_ITSELF = frozenset({"ban", "temporary"})
 UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
 """What to add to the hint for a refusal whose cause a person can put right."""
 
@@ -209,7 +209,7 @@ def with_variable(error: ConfigurationError) -> str:
 
 def with_unlock(hint: str, login_class: str) -> str:
     """Add to the hint for a refused login what to do after its cause was put right."""
-    return hint if login_class in _NOBODY_CAN_HELP else f"{hint} {UNLOCK}"
+    return hint if login_class in _ENDS_BY_ITSELF else f"{hint} {UNLOCK}"
 
 
 def _line(error: BaseException) -> str:

@@ -97,7 +97,7 @@ def _surroundings(store: TokenStore) -> list[Finding]:
                 continue
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no path"
-        # Somebody may have put the key itself where its path belongs.
+        # The key itself may stand where its path belongs.
         shown = f" {path}" if path and os.path.isabs(path) and len(path) < _LONG_CHARACTERS else ""
         text = f"the file{shown} that {name} names cannot be read: {reason}"
         found.append(warning("store", text, "put the file there, or correct the variable"))
@@ -139,7 +139,7 @@ def _next_login(found: Inspection) -> Finding:
     if login.state == "braked":
         advice = (
             "find what ends each new session: an egress address that changes between calls, a "
-            "wrong jurisdiction, or somebody who logs out"
+            "wrong jurisdiction, or another program that logs out"
         )
         return Finding(_NEXT, "problem", words, advice, ERROR)
     return warning(_NEXT, words, "wait, and look again with `betfair-session status`")

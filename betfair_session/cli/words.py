@@ -46,7 +46,7 @@ def login_words(login: Login) -> str:
     """Say whether the next call may log in, and why not."""
     lock = login.lock
     if lock is None:
-        return "free; nobody has logged in through this library yet"
+        return "free; there was no login through this library yet"
     if login.state == "free":
         return f"free; {_before(lock, login.now)}"
     if login.state == "unstored":
@@ -57,7 +57,7 @@ def login_words(login: Login) -> str:
     end = f"{moment(login.until)} (in {span((login.until or 0) - login.now)})"
     if login.state == "held":
         if not lock.owner:
-            return f"taken by nobody known; others may take it over at {end}"
+            return f"taken by an unknown process; others may take it over at {end}"
         since = ago(lock.since, login.now)
         return f"taken: {lock.owner} is logging in since {since}; others may take over at {end}"
     why = {
@@ -89,7 +89,7 @@ def login_document(login: Login) -> dict[str, object]:
 def _before(lock: locks.Lock, now: float) -> str:
     """Say how the last login went, of a lock that is free."""
     if lock.state == locks.HELD:
-        who = lock.owner or "somebody"
+        who = lock.owner or "a process"
         return f"{who} took it at {ago(lock.since, now)} and never finished"
     if lock.state == locks.FAILED:
         how = {
