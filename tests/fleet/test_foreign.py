@@ -23,20 +23,11 @@ if TYPE_CHECKING:
     from fleet.scene import Scene
 
 FUTURE = time.time() + 10 * 365 * 86400
-HELD: dict[str, Any] = {
-    "v": 1,
-    "state": "held",
-    "nonce": "0" * 16,
-    "owner": "somebody",
-    "ttl": 30.0,
-    "since": 0.0,
-    "logins": [],
-    "published": "",
-    "refusals": 0,
-    "status": "",
-    "login_class": "",
-    "not_before": 0.0,
-}
+HELD: dict[str, Any] = json.loads(
+    '{"v": 1, "state": "held", "nonce": "0000", "owner": "somebody", "ttl": 30.0, "since": 0.0,'
+    ' "logins": [], "published": "", "refusals": 0, "status": "", "login_class": "",'
+    ' "not_before": 0.0}'
+)
 JUNK = {
     "empty": b"",
     "bytes": b"\xff\xfe\x00",
