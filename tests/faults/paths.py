@@ -65,8 +65,8 @@ class Site:
         self.place.put(self.lock, locks.encode(lock))
 
     def stored(self) -> str:
-        """Return the stored token, or "" when there is none."""
-        return (self.place.get(self.key) or b"").decode()
+        """Return the stored token, or "" when there is none, or the blank of a taken-over login."""
+        return (self.place.get(self.key) or b"").decode().strip()
 
 
 def live(site: Site) -> None:
