@@ -10,6 +10,7 @@ import requests
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from betfair_session import ConfigurationError, session_is_invalid
+from betfair_session.exchange.operations import called
 
 if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
@@ -115,3 +116,9 @@ def test_the_sandboxs_answers_are_understood(sandbox: Sandbox) -> None:
     ):
         answer = requests.post(url, json=call, headers=headers, verify=sandbox.ca_bundle, timeout=9)
         assert session_is_invalid(answer.content) == session_is_invalid(answer) == expected
+
+
+@pytest.mark.parametrize("body", [b"{", "[" * 100_000, b"\xff"])
+def test_a_body_that_is_no_json_names_no_operation(body: str | bytes) -> None:
+    """It is sent as it is; nothing is known of it."""
+    assert called("https://host/exchange/betting/json-rpc/v1", body) == []
