@@ -96,7 +96,7 @@ def test_what_is_no_token(tmp_path: Path) -> None:
     (tmp_path / KEY).write_text("two words")
     assert look(tmp_path).token == "junk"
     (tmp_path / KEY).write_text("x" * 2000)
-    with pytest.raises(NotATokenError, match="mistyped"):
+    with pytest.raises(NotATokenError):
         inspect(open_store(tmp_path), KEY, timeout=5)
 
 
