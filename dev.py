@@ -26,7 +26,7 @@ PYTHON = VENV / INTERPRETER
 FLUMINE = VENV / "flumine" / INTERPRETER  # in an environment of its own; pyproject.toml says why
 STAMP = VENV / "dev.stamp"
 DIST = VENV / "dist"
-OLDEST = (3, 10)
+OLDEST = (3, 11)
 CHECKS = (
     (PYTHON, "ruff", "check"),
     (PYTHON, "ruff", "format", "--check"),
@@ -56,7 +56,7 @@ MUST = {
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
     if sys.version_info < OLDEST:
-        return fail("Python 3.10 or later is needed; this is " + sys.version.split()[0])
+        return fail("Python 3.11 or later is needed; this is " + sys.version.split()[0])
     if arguments == ["demo"]:
         return prepare("demo") or run("betfair_session", "demo")
     if arguments == ["test"]:

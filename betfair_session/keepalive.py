@@ -6,7 +6,7 @@ import atexit
 import logging
 import threading
 import weakref
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from .arguments import checked_handle, checked_hook, checked_interval
@@ -18,8 +18,7 @@ from .process.threads import NoThreadError, interruption, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import Self
+    from typing import Self
 
     from .betfair.jurisdictions import Jurisdiction
     from .process.clocks import Times
@@ -142,7 +141,7 @@ class KeepAlive(Closable):
             _log.warning(
                 "%r was not kept alive, next try in %.0f s: %s", self._session, again, what
             )
-        self._last = report = Report(datetime.now(timezone.utc), error, again)
+        self._last = report = Report(datetime.now(UTC), error, again)
         if self._on_report is not None:
             try:
                 self._on_report(report)
@@ -215,4 +214,4 @@ def _forbidden_for(error: Exception) -> float:
     until: datetime | None = getattr(error, "not_before", None)
     if until is None:
         return 0.0
-    return min((until - datetime.now(timezone.utc)).total_seconds(), _BAN_SECONDS)
+    return min((until - datetime.now(UTC)).total_seconds(), _BAN_SECONDS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 # No account's name, password or key holds these, and a line end would begin another header.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")

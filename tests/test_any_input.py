@@ -133,7 +133,7 @@ def test_an_answer_is_a_token_or_dead_or_an_error_without_secrets(
     for read in _READERS:
         try:
             found = read(answer)
-        except IdentityError as error:  # noqa: PERF203 - there are three
+        except IdentityError as error:
             text = str(error)
             assert not any(secret.lower() in text.lower() for secret in (TOKEN, PLANTED))
             assert text.isprintable()
@@ -198,7 +198,7 @@ def test_any_variables_work_or_are_refused(tmp_path: Path, values: dict[str, str
             found = Environment(read_dotenv(str(file)) if dotenv else values, dotenv=None)
             found.manager(found.client()).close()
             found.place()
-        except ConfigurationError as error:  # noqa: PERF203 - there are two
+        except ConfigurationError as error:
             assert PLANTED not in str(error)
 
 

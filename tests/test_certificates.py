@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -517,7 +517,7 @@ def test_a_certificate_without_usage_extensions_is_fine(kit: Path) -> None:
 )
 def test_the_dates_are_judged_to_the_second(kit: Path, left: timedelta, outcome: str) -> None:
     """The last 30 days are warned about; any zone will do."""
-    end = datetime(2099, 1, 1, tzinfo=timezone.utc)
+    end = datetime(2099, 1, 1, tzinfo=UTC)
     now = (end - left).astimezone(timezone(timedelta(hours=2)))
     certificate = Certificate.from_files(kit / "future.crt", kit / "good.key")
     if outcome == "expired":

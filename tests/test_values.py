@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, is_blank, is_token, pars
 
 TEXT = "hunter2-unlikely"
 TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG="
-WHEN = datetime(2026, 1, 2, tzinfo=timezone.utc)
+WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 
 PARENTS = {
     BetfairSessionError: Exception,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import requests
-from typing_extensions import assert_type
 
 import betfair_session
 from betfair_session import *  # noqa: F403 - that it brings every name is what is looked at

@@ -24,11 +24,11 @@ from betfair_session.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from fleet.job import Outcome
     from servers.objects import ObjectServer
     from storage.places import Place
-    from typing_extensions import Self
 
 HERE = Path(__file__).parents[1]
 LOGIN_SECONDS = 1.0

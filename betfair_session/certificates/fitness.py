@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 import tempfile
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -127,11 +127,11 @@ def fitness(
 def _moment(now: datetime | None) -> datetime:
     """Return the time to judge by, in UTC, as `day` writes it."""
     if now is None:
-        return datetime.now(timezone.utc)
+        return datetime.now(UTC)
     if not isinstance(now, datetime) or now.utcoffset() is None:
         message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
         raise ConfigurationError(message)
-    return now.astimezone(timezone.utc)
+    return now.astimezone(UTC)
 
 
 def _key_problems(certificate: Certificate) -> list[Problem]:

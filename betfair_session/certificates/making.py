@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ def _builder(common_name: str, lifetime: timedelta) -> CertificateBuilder:
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]),
         x509.UnrecognizedExtension(ObjectIdentifier(_NETSCAPE_CERT_TYPE), _SSL_CLIENT),
     )
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     builder = x509.CertificateBuilder(
         issuer_name=name,
         subject_name=name,

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,7 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
         what = f"{session.key!r} in {session.store.label}"
         length = session.client.jurisdiction.session_length
         lasts = f" for another {span(length.total_seconds())} or so" if length else ""
-        ends = datetime.now(timezone.utc) + length if length and state == "alive" else None
+        ends = datetime.now(UTC) + length if length and state == "alive" else None
         text = {
             "alive": f"alive: the session of {what}, now extended{lasts}",
             "dead": f"dead: Betfair has ended the session of {what}; `betfair-session token` "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from betfair_session.login import lock as locks
@@ -109,6 +109,6 @@ def _times(lock: locks.Lock) -> str:
 def utc(seconds: float | None) -> datetime | None:
     """Return a time, in seconds since the epoch; None when there is no such time."""
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
         return None

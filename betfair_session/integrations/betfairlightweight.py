@@ -12,7 +12,7 @@ The extra `betfairlightweight` installs what it needs, and so does the extra `fl
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Never
 from urllib.parse import urlsplit
 
 try:
@@ -78,13 +78,13 @@ class APIClient(betfairlightweight.APIClient):
     def __init__(
         self,
         session: Session,
-        *old: NoReturn,
+        *old: Never,
         username: str | None = None,
         lightweight: bool = False,
         http_session: requests.Session | None = None,
         end_session_on_logout: bool = False,
         keep_alive_every: timedelta | None = None,
-        **older: NoReturn,
+        **older: Never,
     ) -> None:
         """Prepare a client; nothing is sent yet.
 

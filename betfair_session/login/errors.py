@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import (
@@ -165,7 +165,7 @@ def _braked(lock: Lock) -> str:
 
 def _time(seconds: float) -> datetime | None:
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -8,8 +8,7 @@ from betfair_session.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from typing_extensions import Self
+    from typing import Self
 
 MAX_TTL = 120.0
 """The longest time to live, in seconds, that a lock can claim for itself."""

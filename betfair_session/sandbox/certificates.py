@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import trustme
@@ -73,7 +73,7 @@ def make_client_certificate(directory: Path, name: str) -> tuple[Path, Path]:
         return paths
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    today = datetime.now(timezone.utc)
+    today = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -14,8 +14,7 @@ from .controls import Controls, SandboxError
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10

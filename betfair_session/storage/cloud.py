@@ -155,7 +155,7 @@ class CloudStore(TokenStore):
         while True:
             try:
                 return self._run(deadline, lambda left: self._read(driver, name, left))
-            except Exception as error:  # noqa: PERF203 - it loops at most once
+            except Exception as error:
                 if judge(error, cloud=True).reason == "missing":
                     return None
                 if not (again and dropped(error)):

@@ -16,7 +16,7 @@ from betfair_session.process.closing import Closable
 from betfair_session.secret import SecretBytes
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""

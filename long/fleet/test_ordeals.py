@@ -13,10 +13,10 @@ from fleet.scene import GENEROUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
 
     from fleet.job import Outcome, Signal, Stage
     from fleet.scene import Scene
-    from typing_extensions import Self
 
 pytestmark = pytest.mark.timeout(1800)
 

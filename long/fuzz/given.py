@@ -88,7 +88,7 @@ def _base(text: str) -> str | None:
     for url in (text, f"https://{text}"):
         try:
             return https_base(url, name="identity_url")
-        except ConfigurationError as error:  # noqa: PERF203 - there are two
+        except ConfigurationError as error:
             assert str(error).isprintable()
     return None
 

@@ -48,7 +48,7 @@ def answers(data: bytes) -> None:
     for read in readers:
         try:
             found = read()
-        except IdentityError as error:  # noqa: PERF203 - there are three
+        except IdentityError as error:
             assert TOKEN not in str(error)
             assert PASSWORD not in str(error)
             assert str(error).isprintable()

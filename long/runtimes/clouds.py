@@ -24,9 +24,10 @@ from runtimes.instances import AzureInstance, CloudRunInstance, Instance, Lambda
 from runtimes.outside import AZURE_SECRET, GOOGLE_SECRET, KEY_VAULT, Outside
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from servers.objects import Bucket
     from servers.proxy import Proxy
-    from typing_extensions import Self
 
     from betfair_session.sandbox import Sandbox
 

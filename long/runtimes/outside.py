@@ -22,8 +22,7 @@ from servers.process import HOST
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from typing_extensions import Self
+    from typing import Self
 
 SECRET_MANAGER = "secretmanager.googleapis.com"
 GOOGLE_SECRET = "projects/my-project/secrets/betfair/versions/latest"

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from multiprocessing.connection import Connection
     from multiprocessing.synchronize import Barrier
-
-    from typing_extensions import Self
+    from typing import Self
 
 WON = "won"
 LOST = "lost"

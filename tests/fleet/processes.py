@@ -19,8 +19,7 @@ from fleet.job import Job, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from typing_extensions import Self
+    from typing import Self
 
 _TESTS = Path(__file__).parents[1]
 _PROGRAM = Path(__file__).with_name("worker.py")

@@ -15,8 +15,7 @@ from servers.process import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import Self
+    from typing import Self
 
 _SECONDS = 20
 

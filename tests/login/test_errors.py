@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +12,7 @@ from betfair_session.login.lock import DONE, FAILED, HELD, Lock
 from betfair_session.storage.contract import VersionConflict
 
 AT = 1_800_000_000.0
-THEN = datetime.fromtimestamp(AT, timezone.utc)
+THEN = datetime.fromtimestamp(AT, UTC)
 ERRORS = Errors("the store", "token")
 PLACE = {"store": "the store", "key": "token"}
 

@@ -58,7 +58,7 @@ class AzureServer(ProgramServer):
     def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any]:
         from azure.storage.blob import generate_container_sas
 
-        soon = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1)
+        soon = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         signature = generate_container_sas(
             ACCOUNT, bucket, account_key=ACCOUNT_KEY, permission="r", expiry=soon
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from servers.process import HOST
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
     from servers.process import ServerProcess
 

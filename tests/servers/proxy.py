@@ -25,8 +25,7 @@ from servers.web import Listener, reset
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-
-    from typing_extensions import Self
+    from typing import Self
 
     from servers.script import Fault
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -270,7 +270,7 @@ def test_credentials_are_renewed_in_time_beside_the_loop(gcs: Cloud) -> None:
     credentials = make(
         "first", "r", token_uri=f"{gcs.endpoint}/token", client_id="c", client_secret="s"
     )
-    later = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(hours=1)
+    later = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
     credentials.expiry = later
     with (
         open_store(bucket.url(), {**bucket.options, "token": credentials}) as store,
