@@ -189,7 +189,7 @@ def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
         inspect(open_store(tmp_path), KEY, timeout=5)
 
 
-@pytest.mark.parametrize("kind", ["seaweed", "gcs", "azure"])
+@pytest.mark.parametrize("kind", ["moto", "gcs", "azure"])
 def test_a_bucket_tells_its_own_time(
     bucket_on: Callable[[str], Bucket], manager: SessionManager, kind: str
 ) -> None:
