@@ -25,6 +25,13 @@ _WAITING = ("tests/faults", "tests/fleet")
 """Where tests are long, and spend most of their time waiting; the longest first."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a change of wording be taken over; see test_messages.py."""
+    parser.addoption(
+        "--update-messages", action="store_true", help="write tests/data/messages.txt anew"
+    )
+
+
 def pytest_configure() -> None:
     """Let the programs that tests interrupt notice it, also where a shell started all this with &.
 
