@@ -31,6 +31,7 @@ class FileReport(NamedTuple):
         facts: subject, dates, key sizes and fingerprint, one line each; no secrets.
         problems: why Betfair would not take it, or why it cannot be used; whole sentences.
         warnings: what will be or may become a problem.
+        validity: from when to when each certificate is valid.
     """
 
     path: str
@@ -38,6 +39,7 @@ class FileReport(NamedTuple):
     facts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    validity: tuple[str, ...] = ()
 
 
 class Report(NamedTuple):
@@ -146,22 +148,27 @@ def _report(
         tuple(facts),
         tuple(f"{name} {problem}" for problem in problems),
         tuple(f"{name} {warning}" for warning in warnings),
+        tuple(map(_validity, contents.certificates)),
     )
 
 
 def _certificate_facts(certificate: Certificate) -> list[str]:
     from cryptography.hazmat.primitives import hashes
 
-    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     issuer = certificate.issuer.rfc4514_string()
     subject = certificate.subject.rfc4514_string()
     return [
         f"certificate for {_printable(subject) or '(no name)'}",
         f"issued by {'itself' if issuer == subject else _printable(issuer)}",
-        f"valid from {day(starts)} to {day(ends)}",
+        _validity(certificate),
         f"key: {_key_text(public_key(certificate))}",
         f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
     ]
+
+
+def _validity(certificate: Certificate) -> str:
+    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return f"valid from {day(starts)} to {day(ends)}"
 
 
 def _key_text(public: object) -> str:

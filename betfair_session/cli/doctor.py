@@ -197,7 +197,7 @@ class Doctor(ExitStack):
         paths = [path for each in _CERTIFICATE_FILES if (path := self._environment.get(each))]
         files = explain(*paths, passphrase=self._environment.passphrase()).files
         warnings += [each for file in files for each in file.warnings]
-        valid = [fact for file in files for fact in file.facts if fact.startswith("valid ")]
+        valid = [each for file in files for each in file.validity]
         text = "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
         return [fine(name, text), *(warning(name, each) for each in dict.fromkeys(warnings))]
 
