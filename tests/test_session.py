@@ -32,6 +32,7 @@ from betfair_session import (
     StoreWriteError,
 )
 from betfair_session.login import lock as locks
+from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, VersionConflict
 
 if TYPE_CHECKING:
@@ -787,3 +788,22 @@ def test_every_call_of_a_manager_takes_storage_options(
     (tmp_path / LOCK).chmod(0o666)
     manager.logout(tmp_path, KEY, options)
     assert not (tmp_path / KEY).exists()
+
+
+def test_a_place_that_two_threads_open_at_once_is_one_handle(
+    manager: SessionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store of the slower one is closed."""
+    opened, closed, first = list[object](), list[object](), list[object]()
+
+    def opening(*given: Any, **named: Any) -> object:  # noqa: ANN401 - passed on
+        made = open_store(*given, **named)
+        monkeypatch.setattr(made, "close", lambda: closed.append(made))
+        opened.append(made)
+        if len(opened) == 1:
+            first.append(manager.session(tmp_path, KEY))
+        return made
+
+    monkeypatch.setattr("betfair_session.manager.open_store", opening)
+    assert [manager.session(tmp_path, KEY)] == first
+    assert closed == opened[:1]
