@@ -6,4 +6,4 @@ import pytest
 
 pytest.register_assert_rewrite("storage", "login.script")
 
-pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures"]
+pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "storage.plain"]

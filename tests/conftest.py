@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # The modules that hold tests without being named so.
 pytest.register_assert_rewrite("storage", "login.script")
 
-pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures"]
+pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "storage.plain"]
 
 _WAITING = ("tests/faults", "tests/fleet")
 """Where tests are long, and spend most of their time waiting; the longest first."""

@@ -290,16 +290,26 @@ def test_what_the_library_warns_of_is_a_finding(line: DoctorLine, sandbox: Sandb
     assert (found.code, found.states("warning")) == (0, ["store"])
 
 
-@pytest.mark.parametrize("kind", ["cloud-s3", "cloud-gcs", "cloud-azure", "sftp"])
+@pytest.mark.parametrize("kind", ["cloud-s3", "cloud-gcs", "cloud-azure"])
 def test_a_bucket(line: DoctorLine, bucket_on: Callable[[str], Bucket], kind: str) -> None:
-    """Conditions are tried out and the test object is removed; sftp is not vouched for."""
+    """Conditions are tried out and the test object is removed."""
     bucket = bucket_on(kind)
     line.in_bucket(bucket)
     found = line.doctor()
     assert found.code == 0, found.all
-    assert found.states("warning") == (["shared login"] if kind == "sftp" else [])
+    assert found.states("warning") == []
     assert {"writing", "next login"} <= set(found.states("ok"))
     assert bucket.keys() == []
+
+
+def test_a_store_that_nobody_vouches_for(line: DoctorLine, plain: type[object]) -> None:
+    """It can be written, but promises no condition."""
+    del plain
+    line.store.mkdir(exist_ok=True)
+    found = line.doctor(BETFAIR_SESSION_STORE=f"plain://{line.store}")
+    assert (found.code, found.states("warning")) == (0, ["shared login"])
+    assert {"writing", "next login"} <= set(found.states("ok"))
+    assert list(line.store.iterdir()) == []
 
 
 def test_a_store_that_ignores_conditions(
