@@ -31,17 +31,30 @@ copybutton_prompt_text = "$ "
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 
 # Pages that stand at the root as well, where their links are by file.
 _PAGES = {"backends.md": "stores.md", "SECURITY.md": "security.md"}
 
 
 def setup(app: Sphinx) -> None:
-    """Lead the links of included files to pages, or to the repository."""
+    """Lead the links of included files to pages or the repository, and tell of fields once."""
 
     def lead(_app: Sphinx, _path: Path, _parent: str, content: list[str]) -> None:
         for file, page in _PAGES.items():
             content[0] = content[0].replace(f"]({file}", f"]({page}")
         content[0] = content[0].replace("](benchmarks/", f"]({_repository}/blob/main/benchmarks/")
 
+    def skip(
+        _app: Sphinx,
+        _what: str,
+        _name: str,
+        member: object,
+        _skip: bool,
+        _options: object,
+    ) -> bool | None:
+        # A field of a NamedTuple, which the class's own text describes.
+        return True if type(member).__name__ == "_tuplegetter" else None
+
     app.connect("include-read", lead)
+    app.connect("autodoc-skip-member", skip)
