@@ -93,6 +93,8 @@ def configure(cloud: str, options: Mapping[str, Any]) -> tuple[_Options, str | N
     config = {**translate(cloud, options), **own}
     lower = {str(name).lower(): value for name, value in config.items()}
     name, endpoint = _endpoint(cloud, lower)
+    if endpoint is None and cloud == "s3":
+        endpoint = _china(lower)
     if endpoint is not None:
         if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
             message = f"{name} must begin with https://, or http:// for an emulator"
@@ -116,6 +118,14 @@ def _endpoint(cloud: str, config: Mapping[str, Any]) -> tuple[str, Any]:
         if os.environ.get(name):
             return name, os.environ[name]
     return "", None
+
+
+def _china(config: Mapping[str, Any]) -> str | None:
+    """Return the endpoint of one of China's regions, which obstore would ask at amazonaws.com."""
+    names, variables = ("region", "aws_region"), ("AWS_REGION", "AWS_DEFAULT_REGION")
+    given = [config.get(name) for name in names] + [os.environ.get(name) for name in variables]
+    region = next((str(region) for region in given if region), "")
+    return f"https://s3.{region}.amazonaws.com.cn" if region.startswith("cn-") else None
 
 
 def translate(cloud: str, options: Mapping[str, Any]) -> _Options:
@@ -216,9 +226,7 @@ def _connection_string(text: str) -> _Options:
 def usual_endpoint(cloud: str, config: Mapping[str, Any]) -> str:
     """Return the address of the cloud's own service that holds the bucket."""
     if cloud == "s3":
-        region = str(config.get("region", "us-east-1"))
-        china = ".cn" if region.startswith("cn-") else ""
-        return f"https://s3.{region}.amazonaws.com{china}"
+        return f"https://s3.{config.get('region', 'us-east-1')}.amazonaws.com"
     if cloud == "gs":
         return "https://storage.googleapis.com"
     return f"https://{config['account_name']}.blob.core.windows.net"
