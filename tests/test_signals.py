@@ -66,9 +66,18 @@ def strike_at(sandbox: Sandbox) -> Iterator[Callable[[str], Future[None]]]:
         yield lambda endpoint: pool.submit(strike, endpoint)
 
 
+EARLIER: set[threading.Thread] = set()
+"""The threads that other tests have left behind, which may wait for their own time-outs."""
+
+
+@pytest.fixture(autouse=True)
+def _note_earlier_threads() -> None:
+    EARLIER.update(threading.enumerate())
+
+
 def let_finish() -> None:
-    """Wait for the threads of calls that were given up."""
-    for thread in threading.enumerate():
+    """Wait for the threads of this test's calls that were given up."""
+    for thread in set(threading.enumerate()) - EARLIER:
         if thread.name == "betfair-session":
             thread.join()
 
