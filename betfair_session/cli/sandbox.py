@@ -61,11 +61,10 @@ def run(out: Output, *, session_seconds: float | None, port: int | None) -> int:
         out.tell({**values, **trust, **addresses}, _exports(values))
         if not out.json:
             complain(
-                "sandbox: running; paste these lines into another terminal or a .env file, then "
-                "try `betfair-session token`, or\n"
-                f"`betfair-session doctor --api-url {sandbox.api_url}`. Ctrl-C ends it.\n"
-                f"For a bot of your own: the betting API is at {sandbox.api_url}, the stream at\n"
-                f"{stream}, and these lines let it trust both, in its terminal:\n"
+                "sandbox: running; Ctrl-C ends it. Paste the lines above into another terminal or "
+                "a .env file,\nthen try `betfair-session token` or `betfair-session doctor`.\n"
+                f"A program without this library finds the betting API at {sandbox.api_url}\n"
+                f"and the stream at {stream}; these lines let it trust both, in its terminal:\n"
                 f"{_exports(trust)}\n"
             )
         try:
