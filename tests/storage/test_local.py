@@ -80,7 +80,7 @@ def run(program: str, *arguments: str, unshared: bool = False) -> list[str]:
 
 
 _BEGIN = """
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, sys, threading, time
 from betfair_session.exceptions import StoreError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
@@ -105,7 +105,8 @@ rename = os.replace
 def stop_first(*arguments, **more):
     os.replace = rename
     print("compared", flush=True)
-    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+    # This very thread: one that the process is sent may come to another, and later.
+    signal.pthread_kill(threading.get_ident(), getattr(signal, sys.argv[2]))
     rename(*arguments, **more)
 os.replace = stop_first
 if put("k", b"late", store.get("k", deadline=soon).version):
