@@ -159,7 +159,7 @@ def test_threads_that_open_at_once_get_one_handle(
 def test_keys_of_one_place_share_what_was_opened(patient: SessionManager) -> None:
     """With the same options; a bucket's driver takes a third of a second to start."""
     one, other = (patient.session("memory://shared", key) for key in ("a", "b"))
-    with_options = patient.session("memory://shared", "a", {"global_store": True})
+    with_options = patient.session("memory://shared", "a", {"use_listings_cache": False})
     assert one is not other
     assert one.store is other.store
     assert with_options.store is not one.store

@@ -227,7 +227,7 @@ def test_an_option_that_a_store_does_not_know_is_refused(
     ("url", "options"),
     [
         ("x", {"obstore": False, "auto_mkdir": True, "allow_world_writable": True}),
-        ("memory://x", {"global_store": True}),
+        ("memory://x", {"use_listings_cache": False}),
         ("s3://b", {"profile": "p", "client_kwargs": {}, "use_listings_cache": False}),
         ("gs://b", {"token": "anon", "project": "p", "requests_timeout": 3}),
         ("abfs://c", {"account_name": "n", "exclude_cli_credential": True}),
