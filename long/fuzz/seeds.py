@@ -94,7 +94,7 @@ _LINES = (
 )
 _SEEDS: dict[str, list[bytes]] = {
     "token": [_TOKEN, _TOKEN + b"\r\n", b"x" * 1025],
-    "lock": [bytes([value]) * 24 + locks.encode(lock) for lock in _LOCKS for value in (0, 1, 7)],
+    "lock": [locks.encode(lock) for lock in _LOCKS],
     "answers": [b"\0" + json.dumps(answer).encode() for answer in _ANSWERS]
     + [b"\x09<html><title>Blocked</title><p>Your planted-pass word9 country</p>"],
     "betting": [json.dumps(answer).encode() for answer in _BETTING],
@@ -176,8 +176,7 @@ _BUGS: tuple[tuple[str, str, bytes], ...] = (
     (
         "a lock that grows",
         "lock",
-        bytes(24)
-        + b'{"v":1,"state":"done","nonce":"","owner":"","ttl":1,"since":1,"logins":['
+        b'{"v":1,"state":"done","nonce":"","owner":"","ttl":1,"since":1,"logins":['
         + b",".join([b"1"] * 1900)
         + b'],"published":"","refusals":0,"status":"","login_class":"","not_before":0}',
     ),
