@@ -33,7 +33,7 @@ def token(data: bytes) -> None:
 
 
 def lock(data: bytes) -> None:
-    """Whatever lies in a lock's place can be read, written again and told, and forbids for a ban."""
+    """Whatever lies in a lock's place can be read, written again and told; no ban is longer."""
     content = data[: MAX_READ + 1]
     read = locks.decode(content)
     for written in (locks.encode(read), locks.cleared(content), locks.withdrawn(content)):

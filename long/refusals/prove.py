@@ -5,7 +5,8 @@
 A caller asks for the token every second, on a stub that answers as the clouds do (tests/servers).
 What is counted is logins after a wrong password, and after a ban: while nothing goes wrong, with a
 change of an object a second, with a second of refusals at each release of the lock, or when the
-first process is killed as it gives the lock back.
+first process is killed as it gives the lock back. Ends with 1 when there were more than the waits
+between them allow, and one for the process that was killed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ WAYS = {
     "the holder is killed": "gcs",
 }
 KEY = "session.token"
+WAITS = {STATUSES[0]: (15, 60, 300, 900), STATUSES[1]: (1200,)}
+"""Seconds without a login after the first refusal, the second and so on."""
 CALL = """
 import json, sys
 from betfair_session import from_env
@@ -68,8 +71,14 @@ def kill_one(cloud: Cloud, url: str, options: dict[str, object], sandbox: Sandbo
         process.kill()
 
 
-def run(status: str, way: str, seconds: float) -> str:
-    """Ask for a token every second; return how often that logged in, and when."""
+def allowed(status: str, way: str, seconds: float) -> int:
+    """Return how many logins there may be in that time."""
+    times = itertools.accumulate(WAITS[status], initial=0)
+    return sum(at <= seconds for at in times) + (way == "the holder is killed")
+
+
+def run(status: str, way: str, seconds: float) -> list[int]:
+    """Ask for a token every second; return when, in seconds, that logged in."""
     with Sandbox() as sandbox:
         sandbox.login_status(status)
         cloud = Cloud(WAYS[way])  # type: ignore[arg-type] # it is one of the kinds
@@ -90,10 +99,10 @@ def run(status: str, way: str, seconds: float) -> str:
                     passed = round(time.monotonic() - began)
                     times += [passed] * (sandbox.counts().get("certlogin", 0) - len(times))
                 time.sleep(1)
-    return f"{len(times)} logins, at {', '.join(map(str, times))} s"
+    return times
 
 
-def main() -> None:
+def main() -> int:
     """Run what the command line asks for: one case in this process, or each in one of its own."""
     parser = argparse.ArgumentParser(description="count the logins of a refused account")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long to go on asking")
@@ -103,12 +112,17 @@ def main() -> None:
     cases = list(itertools.product(STATUSES, WAYS))
     if options.case is not None:
         status, way = cases[options.case]
-        print(f"{status:32} {way:32} {run(status, way, options.seconds)}", flush=True)
-        os._exit(0)
+        times, most = run(status, way, options.seconds), allowed(status, way, options.seconds)
+        found = f"{len(times)} logins of {most} allowed, at {', '.join(map(str, times))} s"
+        print(f"{status:32} {way:32} {found}", flush=True)
+        os._exit(not 0 < len(times) <= most)
     command = [sys.executable, __file__, "--seconds", str(options.seconds), "--case"]
     with ThreadPoolExecutor(len(cases)) as pool:
-        list(pool.map(lambda n: subprocess.run([*command, str(n)], check=True), range(len(cases))))
+        codes = pool.map(lambda n: subprocess.call([*command, str(n)]), range(len(cases)))
+    wrong = sum(map(bool, codes))
+    print(f"{len(cases)} cases, {wrong} of them with too many logins or none")
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -34,13 +34,6 @@ if TYPE_CHECKING:
 KEY = "session.token"
 PASSPHRASE = "passphrase-of-the-tests"
 
-# The examples talk to Betfair's own betting API; here that defaults to the sandbox's.
-_TO_SANDBOX = """
-from betfair_session.exchange import Exchange
-
-Exchange.__init__.__kwdefaults__.update({settings!r})
-"""
-
 
 @dataclass
 class Cloud(ABC):
@@ -69,9 +62,6 @@ class Cloud(ABC):
             Path(names.pop(f"BETFAIR_{part}_FILE")).read_bytes() for part in ("CERT", "KEY")
         )
         self.keep_secret(json.dumps({**names, **self.certificate(crt, key)}))
-        settings = {"api_url": self.sandbox.api_url, "verify": self.sandbox.ca_bundle}
-        shim = self.directory / "sitecustomize.py"
-        shim.write_text(_TO_SANDBOX.format(settings=settings))
         return self
 
     def certificate(self, crt: bytes, key: bytes) -> dict[str, str]:
@@ -101,8 +91,7 @@ class Cloud(ABC):
     def start(self, count: int = 1, **variables: str) -> list[Instance]:
         """Start instances, `variables` in place of the cloud's own; wait until all are loaded."""
         place = {"BETFAIR_SESSION_STORE": self.url(), "BETFAIR_SESSION_KEY": KEY}
-        home = {"HOME": str(self.directory), "PYTHONPATH": str(self.directory)}
-        variables = {**home, **place, **self.variables(), **variables}
+        variables = {"HOME": str(self.directory), **place, **self.variables(), **variables}
         started: list[Instance] = []
         for _ in range(count):
             log = self.directory / f"{len(self.instances)}.log"
