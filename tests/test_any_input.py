@@ -21,6 +21,7 @@ from betfair_session.betfair import answers
 from betfair_session.certificates import Certificate
 from betfair_session.environment import NAMES, Environment, read_dotenv
 from betfair_session.exceptions import (
+    BetfairSessionError,
     CertificateError,
     ConfigurationError,
     IdentityError,
@@ -31,8 +32,9 @@ from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import MAX_READ
+from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.location import check_key, redact
-from betfair_session.tokens import MAX_JUNK, is_token, parse_token
+from betfair_session.tokens import MAX_JUNK, blank, is_blank, is_token, parse_token
 
 if TYPE_CHECKING:
     import socket
@@ -46,6 +48,7 @@ FEW = settings(
 )
 PLANTED = "PLANTED9"
 TOKEN = "PlantedToken+0/1=2"
+WORDS = "planted-pass words"
 
 _TEXT = st.text(max_size=12)
 _LEAF = st.none() | st.booleans() | st.integers() | st.floats() | _TEXT
@@ -74,6 +77,13 @@ def test_a_tokens_place_holds_a_token_or_junk_or_data(content: bytes) -> None:
     assert len(content) <= MAX_JUNK
     assert found is None or is_token(found.reveal())
     assert found is None or found.reveal().encode() in content.replace(b"\0", b"")
+
+
+def test_a_blank_is_no_token_and_like_no_other() -> None:
+    """A late write that expects one finds another version, where a version is made of content."""
+    blanks = {blank() for _ in range(20)}
+    assert len(blanks) == 20
+    assert all(map(is_blank, blanks))
 
 
 _LOCKS = _nearly(
@@ -122,20 +132,23 @@ _READERS: tuple[Callable[[answers.Answer], Secret | None], ...] = (
 @given(
     status=st.sampled_from([200, 204, 301, 403, 503, 0]),
     content=_ANSWERS.map(lambda fields: json.dumps(fields).encode())
-    | st.sampled_from([f"<p>{PLANTED.lower()} word", f"{TOKEN}", "[" * 60_000]).map(str.encode)
+    | st.sampled_from([f"<p>{WORDS.title()}", f"<p>{WORDS.upper()}", TOKEN, "[" * 60_000]).map(
+        str.encode
+    )
     | st.binary(max_size=60),
 )
 def test_an_answer_is_a_token_or_dead_or_an_error_without_secrets(
     status: int, content: bytes
 ) -> None:
     """Only an answer with status 200 says anything, and nothing sent is shown in an error."""
-    answer = answers.Answer(status, content, (Secret(TOKEN), Secret(PLANTED)))
+    answer = answers.Answer(status, content, (Secret(TOKEN), Secret(WORDS)))
     for read in _READERS:
         try:
             found = read(answer)
         except IdentityError as error:
             text = str(error)
-            assert not any(secret.lower() in text.lower() for secret in (TOKEN, PLANTED))
+            assert TOKEN not in text
+            assert not any(word in text.lower() for word in WORDS.split())
             assert text.isprintable()
         else:
             assert status == 200
@@ -148,6 +161,37 @@ def test_any_answer_of_the_betting_api_is_read(answer: Any) -> None:  # noqa: AN
     """Nothing in it makes the check for an invalid session fail, or succeed by chance."""
     text = json.dumps(answer)
     assert session_is_invalid(text.encode()) <= ("SESSION" in text)
+
+
+_STATUSES: st.SearchStrategy[object] = st.sampled_from(
+    [None, 404, 503, 0, -1, "409", "²", "x", b"409", [], {}, 10**30, True]
+)
+_ANSWERS_OF_DRIVERS: st.SearchStrategy[object] = st.sampled_from([{}, None, "text", 5]) | st.builds(
+    lambda status, code: {"ResponseMetadata": {"HTTPStatusCode": status}, "Error": {"Code": code}},
+    _STATUSES,
+    _STATUSES,
+)
+
+
+@FEW
+@given(
+    base=st.sampled_from([Exception, OSError, ValueError, KeyError]),
+    module=st.sampled_from(["botocore.exceptions", "aiohttp", "azure.core", "gcsfs.retry", ""]),
+    fields=st.dictionaries(st.sampled_from(["status", "status_code", "code"]), _STATUSES),
+    response=_ANSWERS_OF_DRIVERS,
+)
+def test_any_error_of_a_driver_becomes_one_of_ours(
+    base: type[Exception], module: str, fields: dict[str, Any], response: object
+) -> None:
+    """Whatever is where an HTTP status or a code should be; credentials are not repeated."""
+    made = type("ClientError", (base,), {"__module__": module})
+    error = made("https://u:p@h/?sig=1 Bearer plantedsecret9")
+    for name, value in {**fields, "response": response}.items():
+        setattr(error, name, value)
+    ours = explain(error, Operation("read", "s3://b", "k", {}))
+    assert isinstance(ours, BetfairSessionError)
+    assert "plantedsecret9" not in str(ours)
+    assert "sig=1" not in str(ours)
 
 
 _NESTED = ("client_kwargs", "config_kwargs", "s3_additional_kwargs", "config", "client_options")

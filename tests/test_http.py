@@ -185,7 +185,7 @@ def test_a_connection_that_idled_for_long_is_not_used_again(
     server: Server, monkeypatch: pytest.MonkeyPatch, clock: int, *, proxied: bool
 ) -> None:
     """The network may have forgotten it, and what is sent on it is never answered."""
-    serve = one_by_one(alive("a"), alive("a"), alive("a"))
+    serve = one_by_one(*[alive("a")] * 4)  # one connection could serve them all
     with Listener(tunnel) as proxy, server.serving(serve) as listener:
         proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
         with server.client(listener, proxies=proxies) as client:

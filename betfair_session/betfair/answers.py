@@ -31,6 +31,7 @@ _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _CODES = ("loginStatus", "status", "error")
 _LIMITED = "LIMITED_ACCESS"
+_ANSWERS = frozenset({"SUCCESS", "FAIL", _LIMITED})
 # Refusals that a blank or a quote in what was sent may explain.
 _MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
 
@@ -234,7 +235,13 @@ def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str
     if fields is None:
         raise cannot_tell(endpoint, "an answer that is no JSON object", answer)
     # Anything may be where a code should be; what does not look like one says nothing.
-    return {name: fields[name] for name in (token_field, *_CODES) if _may_be(fields.get(name))}
+    found = {name: fields[name] for name in (token_field, *_CODES) if _may_be(fields.get(name))}
+    # Nor does a secret that was sent: a password may look like a code, and codes are shown.
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, Secret) or value in _ANSWERS or Secret(value) not in answer.sent
+    }
 
 
 def _may_be(value: object) -> bool:

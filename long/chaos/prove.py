@@ -61,6 +61,9 @@ def main() -> int:
     print(f"seed {seed}, {plan}", flush=True)
     figures = run(plan, lambda text: print(text, flush=True))
     print("\n".join([*lines(figures), HEAD, row(plan, figures)]))
+    harm = len(figures.excess) + len(figures.wrong) + figures.hangs
+    harm += len(figures.leftovers) + len(figures.problems)
+    print(f"{figures.generations} generations on {plan.store}, {harm} things that must not be")
     return 0 if figures.clean else 1
 
 

@@ -70,8 +70,10 @@ def main() -> int:
     if not set(options.stores) <= set(STORES) or options.calls < 100:
         parser.error(f"stores are {', '.join(STORES)}, and calls at least 100")
     lines = [row(kind, options.calls) for kind in options.stores or STORES]
+    grown = sum(not well for _, well in lines)
     print("\n".join([HEAD, *(line for line, _ in lines)]))
-    return 0 if all(well for _, well in lines) else 1
+    print(f"{options.calls} calls on each of {len(lines)} stores, something grew on {grown}")
+    return int(grown > 0)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Real processes, real servers on loopback, the sandbox in Betfair's place. Each backend is measured
 with this library, the middle one of three runs by time, and once with the straightforward port
-(straightforward.py), which is hard on the machine.
+(benchmarks/straightforward.py), which is hard on the machine.
 """
 
 from __future__ import annotations

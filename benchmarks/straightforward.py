@@ -4,6 +4,8 @@ What one writes first: right for one process, and what every process of a fleet 
 same moment. It uses the library's client, and fsspec as its documentation shows it.
 """
 
+# ruff: noqa: INP001 - it is a program, no part of a package
+
 from __future__ import annotations
 
 import sys
