@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 from hidden.listeners import Listener
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from betfair_session import IdentityClient, cli
 from betfair_session.betfair import answers
@@ -343,6 +343,7 @@ def served(
 
 
 @settings(FEW, max_examples=60)
+@example(sent=b'HTTP/1.1 200 OK\r\n\r\n{"status": "FAIL", "error": "PLANTED9"}')
 @given(sent=_SENT | st.binary(max_size=200))
 def test_whatever_a_server_sends_is_a_token_or_one_of_our_errors(
     served: tuple[list[bytes], IdentityClient], sent: bytes

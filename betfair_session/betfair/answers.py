@@ -264,6 +264,8 @@ def _refused(
     from .login_status import describe
 
     meaning = describe(status)
+    if meaning.login_class == "unknown" and any(each.reveal() == status for each in answer.sent):
+        status = "UNKNOWN"  # it repeats a secret of the request
     suspects = {}
     if meaning.login_class in _MAY_BE_MISTYPED:
         suspects = {name: kind for name in given if (kind := odd(given[name]))}
