@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+import hypothesis
 import pytest
 from hand_clocks import HandClocks
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 # The modules that hold tests without being named so.
 pytest.register_assert_rewrite("storage", "login.script")
+
+# The same inputs in every run; long/fuzz looks for others.
+hypothesis.settings.register_profile("tests", derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "storage.plain"]
 
