@@ -49,6 +49,7 @@ FEW = settings(
 PLANTED = "PLANTED9"
 TOKEN = "PlantedToken+0/1=2"
 WORDS = "planted-pass words"
+ECHO = '{"status": "FAIL", "error": "PLANTED9"}'
 
 _TEXT = st.text(max_size=12)
 _LEAF = st.none() | st.booleans() | st.integers() | st.floats() | _TEXT
@@ -132,22 +133,22 @@ _READERS: tuple[Callable[[answers.Answer], Secret | None], ...] = (
 @given(
     status=st.sampled_from([200, 204, 301, 403, 503, 0]),
     content=_ANSWERS.map(lambda fields: json.dumps(fields).encode())
-    | st.sampled_from([f"<p>{WORDS.title()}", f"<p>{WORDS.upper()}", TOKEN, "[" * 60_000]).map(
-        str.encode
-    )
+    | st.sampled_from(
+        [f"<p>{WORDS.title()}", f"<p>{WORDS.upper()}", TOKEN, "[" * 60_000, ECHO]
+    ).map(str.encode)
     | st.binary(max_size=60),
 )
 def test_an_answer_is_a_token_or_dead_or_an_error_without_secrets(
     status: int, content: bytes
 ) -> None:
     """Only an answer with status 200 says anything, and nothing sent is shown in an error."""
-    answer = answers.Answer(status, content, (Secret(TOKEN), Secret(WORDS)))
+    answer = answers.Answer(status, content, (Secret(TOKEN), Secret(WORDS), Secret(PLANTED)))
     for read in _READERS:
         try:
             found = read(answer)
         except IdentityError as error:
             text = str(error)
-            assert TOKEN not in text
+            assert not any(secret in text for secret in (TOKEN, PLANTED))
             assert not any(word in text.lower() for word in WORDS.split())
             assert text.isprintable()
         else:

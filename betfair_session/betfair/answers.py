@@ -31,7 +31,6 @@ _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _CODES = ("loginStatus", "status", "error")
 _LIMITED = "LIMITED_ACCESS"
-_ANSWERS = frozenset({"SUCCESS", "FAIL", _LIMITED})
 # Refusals that a blank or a quote in what was sent may explain.
 _MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
 
@@ -204,7 +203,8 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
         raise cannot_tell(endpoint, "an answer without a status", answer)
     if error in _DEAD:
         return None
-    raise cannot_tell(endpoint, f"FAIL, {error or 'no known error code'}", answer)
+    hidden = not error or _was_sent(answer, error)
+    raise cannot_tell(endpoint, f"FAIL, {'no known error code' if hidden else error}", answer)
 
 
 def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
@@ -235,13 +235,12 @@ def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str
     if fields is None:
         raise cannot_tell(endpoint, "an answer that is no JSON object", answer)
     # Anything may be where a code should be; what does not look like one says nothing.
-    found = {name: fields[name] for name in (token_field, *_CODES) if _may_be(fields.get(name))}
-    # Nor does a secret that was sent: a password may look like a code, and codes are shown.
-    return {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, Secret) or value in _ANSWERS or Secret(value) not in answer.sent
-    }
+    return {name: fields[name] for name in (token_field, *_CODES) if _may_be(fields.get(name))}
+
+
+def _was_sent(answer: Answer, code: object) -> bool:
+    """Tell whether a code repeats a secret of the request: a password may look like one."""
+    return any(each.reveal() == code for each in answer.sent)
 
 
 def _may_be(value: object) -> bool:
@@ -264,8 +263,8 @@ def _refused(
     from .login_status import describe
 
     meaning = describe(status)
-    if meaning.login_class == "unknown" and any(each.reveal() == status for each in answer.sent):
-        status = "UNKNOWN"  # it repeats a secret of the request
+    if meaning.login_class == "unknown" and _was_sent(answer, status):
+        status = "UNKNOWN"
     suspects = {}
     if meaning.login_class in _MAY_BE_MISTYPED:
         suspects = {name: kind for name in given if (kind := odd(given[name]))}

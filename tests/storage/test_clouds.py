@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 import fsspec
 import pytest
 from azure.identity.aio import DefaultAzureCredential
+from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2.credentials import Credentials
@@ -33,6 +34,7 @@ from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.process import threads
 from betfair_session.storage import loop as loops, open_store
 from betfair_session.storage.contract import ABSENT
+from betfair_session.storage.judging import judge
 from storage.calls import failure
 from storage.contract import create, delete, get, put, read
 from storage.places import TIMEOUT
@@ -191,6 +193,20 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
             nowhere.setenv("IDENTITY_HEADER", "x")
             with open_store("abfs://c", {"account_name": "n", "anon": False}) as store:
                 forbidden(store)
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"), [("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")]
+)
+def test_an_authority_that_knows_no_such_key_says_nothing_of_a_token(
+    operation: str, reason: str
+) -> None:
+    """It answers in Amazon's words, too; which of its services it was decides."""
+    answer: Any = {
+        "Error": {"Code": "NoSuchKey"},
+        "ResponseMetadata": {"HTTPStatusCode": 404, "HTTPHeaders": {"x-amz-request-id": "1"}},
+    }
+    assert judge(ClientError(answer, operation), cloud=True).reason == reason
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])
