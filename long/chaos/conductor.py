@@ -7,8 +7,7 @@ import os
 import random
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from servers.process import poll
 
@@ -23,23 +22,17 @@ if TYPE_CHECKING:
 _STUCK = 120.0  # seconds without a live token after which a round is given up
 
 
-@dataclass(frozen=True)
-class Odds:
-    """How often what happens; chances from 0 to 1.
+class Odds(NamedTuple):
+    """How often what happens; chances from 0 to 1."""
 
-    Attributes:
-        acts: the weight of each way to take a token away.
-        meanwhile: of a second act in the middle of the login.
-        blows: of a holder's being killed, frozen past its lease, or frozen for a moment.
-    """
-
-    acts: tuple[tuple[str, int], ...] = (
+    acts: tuple[tuple[str, int], ...] = (  # the weight of each way to take a token away
         ("expired", 70),
         ("deleted", 10),
         ("overwritten with a dead token", 10),
         ("overwritten with a live token", 10),
     )
-    meanwhile: float = 0.15
+    meanwhile: float = 0.15  # of a second act in the middle of the login
+    # Of a holder's being killed, frozen past its lease, or frozen for a moment.
     blows: tuple[float, float, float] = (0.03, 0.03, 0.04)
 
 
@@ -63,17 +56,7 @@ class Conductor(threading.Thread):
         goal: int,
         odds: Odds,
     ) -> None:
-        """Direct a team of processes.
-
-        Args:
-            team: its number.
-            scene: where its token is; the sandbox is theirs alone.
-            ledger: where everything is noted.
-            troop: all processes.
-            bell: the path of the named pipe at which its processes wait.
-            goal: how many generations there shall be.
-            odds: how often what is done.
-        """
+        """Direct a team of processes, which wait at the named pipe `bell`, on a scene of theirs."""
         super().__init__(daemon=True)
         self._team = team
         self._scene = scene

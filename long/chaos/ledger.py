@@ -27,27 +27,16 @@ _LATEST = 3  # acts of something that takes no part that may have to do with wha
 
 @dataclass(eq=False)
 class Lease:
-    """One process's hold on the lock, as the process told of it.
+    """One process's hold on the lock, as the process told of it."""
 
-    Attributes:
-        worker: its number.
-        began: before it sent the write that took the lock.
-        taken: whether that write was answered with success.
-        login: before it sent the login, or None.
-        answered: whether the login brought a session; None while that is open.
-        over: when it had published, or given the lock back, or its call had ended.
-        killed: whether the process was killed before.
-        failed: whether the call ended with an error.
-    """
-
-    worker: int
-    began: float
-    taken: bool = False
-    login: float | None = None
-    answered: bool | None = None
-    over: float | None = None
-    killed: bool = False
-    failed: bool = False
+    worker: int  # its number
+    began: float  # before it sent the write that took the lock
+    taken: bool = False  # whether that write was answered with success
+    login: float | None = None  # before it sent the login
+    answered: bool | None = None  # whether that brought a session; None while it is open
+    over: float | None = None  # when it had published, given the lock back, or its call had ended
+    killed: bool = False  # before that
+    failed: bool = False  # whether the call ended with an error
 
     def reason(self, ttl: float) -> str:
         """Say why this lease's login may be followed by another, or ""."""
@@ -62,34 +51,18 @@ class Lease:
 
 @dataclass(eq=False)
 class Round:
-    """One generation.
+    """One generation."""
 
-    Attributes:
-        act: what was done to the token.
-        at: when.
-        needed: how many logins that makes necessary, or may.
-        logins: the leases under which one was sent.
-        healed: when the next live token was stored.
-    """
-
-    act: str
-    at: float
-    needed: int
-    healed: float = 0.0
-    logins: list[Lease] = field(default_factory=list)
+    act: str  # what was done to the token
+    at: float  # when
+    needed: int  # how many logins that makes necessary, or may
+    healed: float = 0.0  # when the next live token was stored
+    logins: list[Lease] = field(default_factory=list)  # under which one was sent
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One call's end.
-
-    Attributes:
-        began: when it began.
-        ended: when it ended.
-        token: what it returned, or "".
-        error: the class of its error, or "".
-        text: the error's text.
-    """
+    """One call's end: when it began and ended, its token, or the class and text of its error."""
 
     began: float
     ended: float
@@ -99,24 +72,15 @@ class Outcome:
 
 
 class Ledger:
-    """All that happened to one token.
-
-    Attributes:
-        rounds: in order; the first is the empty store at the beginning.
-        outcomes: of the processes' calls.
-        published: the tokens that processes stored.
-        gone: from when to when each token was taken away.
-        crashes: errors that are not the library's own.
-        problems: what was seen that must not be.
-    """
+    """All that happened to one token; the first round is the empty store at the beginning."""
 
     def __init__(self, ttl: float) -> None:
         """Begin with an empty store; `ttl` is the leases' time to live, in seconds."""
         self.ttl = ttl
         self.rounds = [Round("nothing there", 0.0, 1)]
         self.outcomes: list[Outcome] = []
-        self.published: set[str] = set()
-        self.gone: dict[str, tuple[float, float]] = {}
+        self.published: set[str] = set()  # what processes stored
+        self.gone: dict[str, tuple[float, float]] = {}  # from when to when each was taken away
         self._writes: dict[str, dict[int, tuple[float, float]]] = {}
         self._acts: list[tuple[float, float]] = []
         self._undone: list[tuple[str, list[tuple[float, float]], str]] = []
@@ -264,15 +228,10 @@ class Ledger:
         return sum(lease.killed and lease.answered is None for lease in leases)
 
     def wrong(self, alive: set[str]) -> tuple[list[str], int]:
-        """Return the tokens that were returned although they were gone, or never were.
+        """Return those that were returned although they were gone, and are not among the `alive`.
 
-        Args:
-            alive: the sessions at the end.
-
-        Returns:
-            Those that must not be; and how many had been brought back: a process was writing that
-            token when something that takes no part replaced or removed the object. Where the store
-            itself compares, that cannot be.
+        Also how many had been brought back: a process was writing that token when something that
+        takes no part replaced or removed the object, which a store that compares does not allow.
         """
         found, revived = [], 0
         for each in self.outcomes:

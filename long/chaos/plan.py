@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rare_servers.seaweed import SeaweedServer
 from servers.azure import AzureServer
@@ -31,29 +30,17 @@ SERVERS: dict[str, type[ObjectServer]] = {
 STORES = ["local", *SERVERS, "obstore+seaweed"]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is run.
+class Plan(NamedTuple):
+    """What is run."""
 
-    Attributes:
-        store: one of STORES.
-        generations: how many in all.
-        processes: how many at any time.
-        keys: over how many tokens, each with an account and a sandbox of its own, they are spread.
-        timeout: seconds that each call is given.
-        pause: seconds that a process waits at most between two calls when nobody wakes it.
-        strikes: seconds between two blows at random, on average.
-        odds: how often what is done to a token.
-    """
-
-    store: str
-    generations: int
-    processes: int = 64
-    keys: int = 8
-    timeout: float = 20.0
-    pause: float = 4.0
-    strikes: float = 1.0
-    odds: Odds = field(default_factory=Odds)
+    store: str  # one of STORES
+    generations: int  # in all
+    processes: int = 64  # at any time
+    keys: int = 8  # tokens, each with an account and a sandbox of its own
+    timeout: float = 20.0  # seconds that each call is given
+    pause: float = 4.0  # seconds that a process waits at most between two calls
+    strikes: float = 1.0  # seconds between two blows at random, on average
+    odds: Odds = Odds()
 
     @property
     def quick(self) -> bool:

@@ -23,26 +23,8 @@ import time
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-from chaos.figures import Figures, lines
 from chaos.plan import STORES, Plan
 from chaos.stage import run
-
-HEAD = (
-    "| store | processes | keys | generations | calls | logins | kills | freezes | s "
-    "| excess logins | wrong tokens | hangs | leftovers | extra, explained | typed errors |"
-)
-
-
-def row(plan: Plan, figures: Figures) -> str:
-    """Return the run's line of a table with that head."""
-    cells: list[object] = [
-        *(plan.store, plan.processes, plan.keys, figures.generations, figures.calls),
-        *(figures.logins, figures.blows["kill"], figures.blows["freeze"]),
-        *(round(figures.seconds), len(figures.excess), len(figures.wrong), figures.hangs),
-        *(len(figures.leftovers) + len(figures.problems), sum(figures.extra.values())),
-        sum(figures.errors.values()),
-    ]
-    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def main() -> int:
@@ -60,11 +42,13 @@ def main() -> int:
     plan = Plan(options.store, options.generations, options.processes, options.keys)
     print(f"seed {seed}, {plan}", flush=True)
     figures = run(plan, lambda text: print(text, flush=True))
-    print("\n".join([*lines(figures), HEAD, row(plan, figures)]))
-    harm = len(figures.excess) + len(figures.wrong) + figures.hangs
-    harm += len(figures.leftovers) + len(figures.problems)
-    print(f"{figures.generations} generations on {plan.store}, {harm} things that must not be")
-    return 0 if figures.clean else 1
+    print("\n".join(figures.lines()))
+    blows = ", ".join(f"{count} {blow}s" for blow, count in figures.blows.items())
+    print(
+        f"{plan.store}: {figures.generations} generations, {figures.calls} calls, "
+        f"{figures.logins} logins, {blows}, {figures.harm} things that must not be"
+    )
+    return int(figures.harm > 0)
 
 
 if __name__ == "__main__":

@@ -35,14 +35,7 @@ class Stage:
     """Everything that a run needs, and its end."""
 
     def __init__(self, plan: Plan, place: Place, directory: Path, stack: ExitStack) -> None:
-        """Set all up; nothing moves yet.
-
-        Args:
-            plan: what to run.
-            place: where the tokens are kept.
-            directory: for named pipes.
-            stack: ends what is started here.
-        """
+        """Set all up; nothing moves yet."""
         self._plan = plan
         self._scenes = [
             self._scene(stack.enter_context(Sandbox()), place, number)
@@ -121,15 +114,7 @@ class Stage:
         ]
 
     def figures(self, seconds: float, leftovers: list[str]) -> Figures:
-        """Reckon.
-
-        Args:
-            seconds: how long it took.
-            leftovers: what was found at the end.
-
-        Returns:
-            What came of it.
-        """
+        """Reckon."""
         ledgers, local = self.ledgers, self._plan.store == "local"
         accounts = list(zip(self._scenes, ledgers, strict=True))
         outcomes = [outcome for ledger in ledgers for outcome in ledger.outcomes]
@@ -200,16 +185,7 @@ def _finish(scene: Scene, ledger: Ledger, lease: dict[str, float]) -> list[str]:
 def run(
     plan: Plan, report: Callable[[str], None] = lambda _: None, place: Place | None = None
 ) -> Figures:
-    """Make a run.
-
-    Args:
-        plan: what to run.
-        report: told of the progress.
-        place: where, if not on a server of its own.
-
-    Returns:
-        What came of it.
-    """
+    """Make a run; `report` is told of its progress, and it is on a server of its own by default."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         there = place or place_for(plan.store, directory, stack)

@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from fleet.processes import Program
 from servers.process import poll
@@ -26,55 +26,31 @@ _SLACK = 30.0  # seconds past its own time after which a call counts as hanging
 
 @dataclass
 class Member:
-    """One process.
+    """One process."""
 
-    Attributes:
-        team: the number of its token.
-        task: what it does.
-        called: when it began the call that it is in, or None.
-        frozen: since when it is frozen, or None.
-        excused: seconds of that call in which it was frozen.
-    """
-
-    team: int
+    team: int  # the number of its token
     task: dict[str, Any]
-    called: float | None = None
-    frozen: float | None = None
-    excused: float = 0.0
+    called: float | None = None  # when it began the call that it is in
+    frozen: float | None = None  # since when it is
+    excused: float = 0.0  # seconds of that call in which it was frozen
 
 
-@dataclass(frozen=True)
-class Ambush:
-    """A blow for whoever of a team is the next to say a thing.
+class Ambush(NamedTuple):
+    """A blow for the next of a team to say a thing."""
 
-    Attributes:
-        event: the thing.
-        delay: seconds from then to the blow.
-        blow: "kill" or "freeze".
-        seconds: how long a freeze lasts.
-    """
-
-    event: str
-    delay: float
+    event: str  # the thing
+    delay: float  # seconds from then to the blow
     blow: Blow
-    seconds: float
+    seconds: float  # how long a freeze lasts
 
 
 class Troop(Program):
-    """All processes, and the blows that they get.
-
-    Attributes:
-        blows: how many of each kind.
-        hangs: how many calls went on long past their time.
-    """
+    """All processes, and the blows that they get."""
 
     def __init__(self, scheme: str, ledgers: list[Ledger], timeout: float) -> None:
-        """Start the mother of all processes.
+        """Start the mother of all processes, with the driver of a URL's scheme imported.
 
-        Args:
-            scheme: of the store's URL, for the driver that is imported beforehand.
-            ledgers: who is told what happens to each token.
-            timeout: seconds that each call is given.
+        `ledgers` are told of each token; a call is given `timeout` seconds.
         """
         self._ledgers = ledgers
         self._timeout = timeout
