@@ -17,10 +17,9 @@ from .arguments import (
 from .exceptions import ConfigurationError
 from .login.account import Account
 from .login.settings import LeaseSettings, checked_lease
-from .process.closing import Closable
+from .process.closing import AsyncClosable
 from .process.forks import ForkSafeLock
-from .process.single_flight import no_thread
-from .process.threads import NoThreadError, in_a_thread
+from .process.single_flight import aside
 from .secret import Secret, check_credential
 from .session import Session
 from .storage import open_store
@@ -40,7 +39,7 @@ _log = logging.getLogger("betfair_session")
 _LEAST_SECONDS = 0.001  # that a call has left when opening its store took all its time
 
 
-class SessionManager(Closable):
+class SessionManager(AsyncClosable):
     """Keeps session tokens alive in shared storage; safe to share between threads.
 
     A forked child may use its parent's manager, unless it was forked while another thread made its
@@ -171,10 +170,7 @@ class SessionManager(Closable):
         if session is None:  # to open a store may take a while, if only to import its driver
             deadline = self._account.deadline(timeout)
             opening = partial(self._open, store, key, storage_options, deadline)
-            try:
-                session = await in_a_thread(opening)
-            except NoThreadError as why:
-                raise no_thread() from why
+            session = await aside(opening)
             timeout = _left(deadline)
         return await session.atoken(timeout=timeout)
 

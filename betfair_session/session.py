@@ -16,11 +16,14 @@ from .exceptions import (
 from .login.glance import glance
 from .login.memory import Memory
 from .process import clocks
-from .process.single_flight import SingleFlight
+from .process.closing import AsyncClosable
+from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
 from .secret import Secret
 
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from .betfair.identity import IdentityClient
     from .login.account import Account
     from .process.trust import Held
@@ -32,10 +35,12 @@ _wall, _steady = clocks.wall, clocks.steady
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
 
-class Session:
+class Session(AsyncClosable):
     """A handle for one token in one place; safe to share between threads and tasks.
 
-    Made by `SessionManager.session`.
+    Made by `SessionManager.session`. For tasks, `atoken`, `arenew`, `averify`, `alogout` and
+    `aclose` do as `token`, `renew`, `verify`, `logout` and `close`, with the same arguments and
+    errors, and do not block the event loop. `with` and `async with` close the handle at their end.
     """
 
     def __init__(self, account: Account, store: TokenStore, key: str) -> None:
@@ -90,8 +95,8 @@ class Session:
             held, timeout
         )  # apart, since a closure here would slow the line above
 
-    async def atoken(self, *, timeout: float | None = None) -> str:
-        """Return a live session token as `token` does, without blocking the event loop."""
+    async def atoken(self, timeout: float | None = None) -> str:
+        """Return a live session token as `token` does."""
         held = self._trust.held
         if held.fresh:
             return held.token
@@ -119,25 +124,15 @@ class Session:
         """
         refused = Secret(rejected)
         del rejected  # no traceback may show it
-        deadline = self._account.deadline(timeout)
-        renewed = self._renewed(refused)
-        while renewed is None:
-            found = self._flight.join(lambda: self._ask_betfair(deadline), deadline=deadline)
-            renewed = _unless_older(found, refused)
-        return renewed
+        return self._renewed(refused) or self._asked_anew(timeout, refused)
 
     async def arenew(self, rejected: str, *, timeout: float | None = None) -> str:
-        """Return a live token as `renew` does, without blocking the event loop."""
+        """Return a live token as `renew` does."""
         refused = Secret(rejected)
         del rejected  # no traceback may show it
-        deadline = self._account.deadline(timeout)
-        renewed = self._renewed(refused)
-        while renewed is None:
-            found = await self._flight.ajoin(lambda: self._ask_betfair(deadline), deadline=deadline)
-            renewed = _unless_older(found, refused)
-        return renewed
+        return self._renewed(refused) or await self._aasked_anew(timeout, refused)
 
-    def verify(self, *, timeout: float | None = None) -> str:
+    def verify(self, timeout: float | None = None) -> str:
         """Ask Betfair now, inside a trust window too; this extends the session, or heals it.
 
         Args:
@@ -149,12 +144,11 @@ class Session:
         Raises:
             BetfairSessionError: as `SessionManager.get_session`.
         """
-        deadline = self._account.deadline(timeout)
-        while True:
-            found = self._flight.join(lambda: self._ask_betfair(deadline), deadline=deadline)
-            # What another thread found may have come from the store alone.
-            if found and found[1]:
-                return found[0].reveal()
+        return self._asked_anew(timeout)
+
+    async def averify(self, timeout: float | None = None) -> str:
+        """Ask Betfair now, as `verify` does."""
+        return await self._aasked_anew(timeout)
 
     def logout(self) -> None:
         """End the stored session and remove the object; fine if there is none.
@@ -168,6 +162,10 @@ class Session:
         from .login.ending import log_out
 
         log_out(self._account, self._store, self._key, trust=self._trust, reporter=self._reporter)
+
+    async def alogout(self) -> None:
+        """End the stored session and remove the object, as `logout` does."""
+        await aside(self.logout)
 
     def unlock(self) -> None:
         """Forget refusals, and a login that seems to be under way.
@@ -210,6 +208,21 @@ class Session:
             lambda: self._find_or_postpone(deadline), deadline=deadline, wait=not held.usable
         )
         return found[0].reveal() if found else held.token
+
+    def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
+        """Return what Betfair, asked from now on, calls alive."""
+        deadline = self._account.deadline(timeout)
+        while True:
+            found = self._flight.join(lambda: self._ask_betfair(deadline), deadline=deadline)
+            if _is_new(found, refused):
+                return found[0].reveal()
+
+    async def _aasked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
+        deadline = self._account.deadline(timeout)
+        while True:
+            found = await self._flight.ajoin(lambda: self._ask_betfair(deadline), deadline=deadline)
+            if _is_new(found, refused):
+                return found[0].reveal()
 
     def _find_or_postpone(self, deadline: float) -> Secret:
         """Find a live token, or go on with the one at hand while nobody can be asked."""
@@ -281,8 +294,11 @@ class Session:
         return alive
 
 
-def _unless_older(found: tuple[Secret, bool] | None, refused: Secret) -> str | None:
-    """Return a token, unless another thread found it before it was rejected, as it may be."""
-    if found is None or (found[0] == refused and not found[1]):
-        return None
-    return found[0].reveal()
+def _is_new(
+    found: tuple[Secret, bool] | None, refused: Secret | None
+) -> TypeGuard[tuple[Secret, bool]]:
+    """Tell whether a token was found by this call, or is another than the rejected one.
+
+    What another thread found may be older than the rejection, or come from the store alone.
+    """
+    return found is not None and (found[1] or refused not in {None, found[0]})

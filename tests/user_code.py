@@ -65,8 +65,12 @@ def managers(client: IdentityClient) -> None:
 async def tasks(manager: SessionManager, session: Session) -> None:
     """The asyncio front."""
     assert_type(await manager.aget_session("tokens", "key"), str)
-    assert_type(await session.atoken(timeout=5), str)
-    assert_type(await session.arenew("rejected"), str)
+    async with session as same:
+        assert_type(same, Session)
+        assert_type(await session.atoken(5), str)
+        assert_type(await session.arenew("rejected"), str)
+        assert_type(await session.averify(timeout=3), str)
+        await session.alogout()
 
 
 def handles(session: Session) -> None:

@@ -17,7 +17,7 @@ from betfair_session.exceptions import (
 )
 
 from .forks import reset_in_child
-from .threads import NoThreadError, finished, interruption, start
+from .threads import NoThreadError, finished, in_a_thread, interruption, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,6 +183,14 @@ def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
     again = copy.copy(error)
     again.__cause__ = error.__cause__
     raise again
+
+
+async def aside(work: Callable[[], _T]) -> _T:
+    """Do `work` in a thread, without blocking the event loop; IdentityUnavailable without one."""
+    try:
+        return await in_a_thread(work)
+    except NoThreadError as why:
+        raise no_thread() from why
 
 
 def no_thread() -> IdentityUnavailable:
