@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .arguments import checked_handle, checked_hook, checked_interval
 from .exceptions import BetfairSessionError, ConfigurationError
-from .process import clocks
-from .process.closing import Closable
+from .process import Closable, clocks
 from .process.single_flight import no_thread
 from .process.threads import NoThreadError, interruption, start
 

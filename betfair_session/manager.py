@@ -17,7 +17,7 @@ from .arguments import (
 from .exceptions import ConfigurationError
 from .login.account import Account
 from .login.settings import LeaseSettings, checked_lease
-from .process.closing import AsyncClosable
+from .process import AsyncClosable
 from .process.forks import ForkSafeLock
 from .process.single_flight import aside
 from .secret import Secret, check_credential

@@ -15,8 +15,7 @@ from .exceptions import (
 )
 from .login.glance import glance
 from .login.memory import Memory
-from .process import clocks
-from .process.closing import AsyncClosable
+from .process import AsyncClosable, clocks
 from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
 from .secret import Secret

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
 from betfair_session.certificates import Certificate
 from betfair_session.exceptions import ConfigurationError, IdentityUnavailable
-from betfair_session.process import clocks
-from betfair_session.process.closing import Closable
+from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret, check_credential
 from betfair_session.tokens import is_token

@@ -11,8 +11,7 @@ import ssl
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from betfair_session.process.causes import chain
-from betfair_session.process.threads import NoThreadError
+from betfair_session.process.threads import NoThreadError, chain
 
 # http.client tells a proxy's status in this text and nowhere else.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")

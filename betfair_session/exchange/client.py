@@ -25,8 +25,7 @@ from betfair_session.betfair.answers import is_passing
 from betfair_session.betfair.http import ATTEMPTS, CONNECT_SECONDS, OwnAdapter, OwnSession
 from betfair_session.betfair.network import describe, never_left
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
-from betfair_session.process import clocks
-from betfair_session.process.closing import Closable
+from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
 
 from .answers import exchange_error, read_result

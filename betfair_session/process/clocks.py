@@ -21,10 +21,9 @@ Times: TypeAlias = tuple[float, float]
 
 
 def _steady_clock() -> Callable[[], float]:
-    """Return a clock that never steps, and that goes on in a suspended machine if there is one.
+    """Return a clock that never steps, and goes on in a suspended machine if there is one.
 
-    Linux counts that time in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC, and `time.monotonic` counts
-    it on neither: clock_gettime(2) and (3), mach_absolute_time(3).
+    Linux counts that in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC: clock_gettime(2) and (3).
     """
     for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
         try:
@@ -51,15 +50,7 @@ def later(moment: Times, seconds: float) -> Times:
 
 
 def passed(since: Times, moment: Times | None = None) -> float:
-    """Return the seconds since a moment, by the clock that counted more of them.
-
-    Args:
-        since: the moment.
-        moment: up to when; None for now.
-
-    Returns:
-        The seconds; too many when the wall clock was set ahead meanwhile.
-    """
+    """Return the seconds since then, up to a moment or now, by the clock that counted more."""
     steady_now, wall_now = moment or now()
     return max(steady_now - since[0], wall_now - since[1])
 
@@ -128,15 +119,8 @@ _part = 1.0  # of each wait that is waited
 def shorten_waits(part: float = 0.03) -> None:
     """Let every wait of this process take a part of its time; for tests, which undo it with 1.
 
-    A call of the shared login goes its usual steps and counts each wait in full: it polls as often,
-    and takes a dead holder's lock over when the whole time to live has passed by its clock, which
-    is a second later by anyone else's. Only waiting is shortened, not work. A living holder at work
-    therefore looks late, so a test of a crowd leaves this alone, and what is waited for by a
-    store's clock takes its time. What a call asks of a store may take as much longer as was left
-    out before. No setting leads here, and no code of the package.
-
-    Args:
-        part: from 0 to 1, which is the usual.
+    Each wait still counts in full by the call's own clock. Only waiting is shortened, not work: a
+    living holder looks late, so a test of a crowd leaves this alone.
     """
     global _part  # noqa: PLW0603 - one switch for the process
     _part = part

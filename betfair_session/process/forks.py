@@ -50,9 +50,5 @@ class ForkSafeLock:
         self._lock = threading.RLock()
 
     def mine(self) -> AbstractContextManager[bool]:
-        """Return this process's own lock, for a `with` statement.
-
-        It is the interpreter's own, since no signal comes between taking that and the block; and
-        one that a signal handler can take again in the thread that has it.
-        """
-        return self._lock
+        """Return this process's own lock, for a `with` statement."""
+        return self._lock  # the interpreter's own: no signal comes between taking it and the block

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-
-_SHORT = 2.0
-"""Seconds before the end of a call's time from which its failure may be for want of that."""
+_SHORT_SECONDS = 2.0  # before the end of a call's time, from when it may fail for want of that
 
 
 class _Call(Future[_T]):
@@ -43,6 +41,27 @@ class _Call(Future[_T]):
         self.deadline = deadline
         self.leader = leader
         self.over: Future[None] = Future()
+
+    def shared(self, deadline: float) -> tuple[_T, bool] | None:
+        """Return or raise what came of it for another caller; None if that says nothing to him."""
+        if not self.done():
+            message = "another thread of this process is still at it"
+            raise LoginTimeout(message)
+        error = self.exception()
+        if error is None:
+            return self.result(), False
+        # The end of its own time, or its interruption, is the leader's alone.
+        if isinstance(error, LoginTimeout) or not isinstance(error, Exception):
+            return None
+        if interruption(error):
+            return None
+        if isinstance(error, IdentityUnavailable | StoreUnavailable):
+            late = time.monotonic() > self.deadline - _SHORT_SECONDS
+            if late and deadline > self.deadline + _SHORT_SECONDS:
+                return None
+        again = copy.copy(error)
+        again.__cause__ = error.__cause__
+        raise again
 
 
 class SingleFlight(Generic[_T]):
@@ -75,7 +94,6 @@ class SingleFlight(Generic[_T]):
         ConfigurationError that it was called from within `afterwards`, or by a signal handler from
         within `work`.
         """
-        self._check_place()
         while True:
             mine: _Call[_T] = _Call(deadline, threading.get_ident())
             try:
@@ -84,8 +102,7 @@ class SingleFlight(Generic[_T]):
                     self._work(mine, work)
                     return mine.result(), True
             finally:
-                if not mine.done():  # an interruption may come between any two steps
-                    self._leave(mine)
+                self._leave(mine)  # an interruption may come between any two steps
             if not wait:
                 return None
             if call.leader == mine.leader:
@@ -93,12 +110,10 @@ class SingleFlight(Generic[_T]):
                     "a signal handler may not ask for the token that its own thread is getting"
                 )
                 raise ConfigurationError(message)
-            if not finished([call], deadline):
-                raise _too_slow()
-            error = call.exception()
-            if error is None:
-                return call.result(), False
-            _share(error, call.deadline, deadline)
+            finished([call], deadline)
+            found = call.shared(deadline)
+            if found:
+                return found
 
     async def ajoin(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -107,14 +122,11 @@ class SingleFlight(Generic[_T]):
 
         The work gets a thread of its own, and goes on, for others, when the task is cancelled.
         """
-        self._check_place()
         while True:
             mine: _Call[_T] = _Call(deadline)
-            leads = False
             try:
                 call = self._enter(mine)
-                leads = call is mine
-                if leads:
+                if call is mine:
                     # Not the loop's own executor: that may be full of calls that wait for this one.
                     start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
             except BaseException as why:
@@ -122,24 +134,22 @@ class SingleFlight(Generic[_T]):
                 if isinstance(why, NoThreadError):
                     raise no_thread() from why
                 raise
-            if not (leads or wait):
+            if call is mine:
+                await _done(call.over, None)
+                return call.result(), True
+            if not wait:
                 return None
-            left = None if leads else max(deadline - time.monotonic(), 0)
-            if not await _done(call.over if leads else call, left):
-                raise _too_slow()
-            error = call.exception()
-            if error is None or leads:
-                return call.result(), leads
-            _share(error, call.deadline, deadline)
+            await _done(call, max(deadline - time.monotonic(), 0))
+            found = call.shared(deadline)
+            if found:
+                return found
 
     def _enter(self, mine: _Call[_T]) -> _Call[_T]:
         """Return the call under way; mine if there is none."""
-        return self._calls.setdefault(0, mine)
-
-    def _check_place(self) -> None:
         if threading.get_ident() in self._in_it:
             message = "a hook may not ask for the token whose call it is told of"
             raise ConfigurationError(message)
+        return self._calls.setdefault(0, mine)
 
     def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:
         me = call.leader = threading.get_ident()
@@ -149,7 +159,7 @@ class SingleFlight(Generic[_T]):
             self._leave(call, error)
         else:
             self._forget(call)
-            with contextlib.suppress(InvalidStateError):  # whoever began it was interrupted
+            with contextlib.suppress(InvalidStateError):  # the task that began it was interrupted
                 call.set_result(result)
         try:
             self._in_it.add(me)
@@ -160,29 +170,13 @@ class SingleFlight(Generic[_T]):
 
     def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
         """End a call that has no result; nothing if it has ended."""
-        self._forget(call)
         if not call.done():
+            self._forget(call)
             call.set_exception(error or KeyboardInterrupt())
 
     def _forget(self, call: _Call[_T]) -> None:
         if self._calls.get(0) is call:
             del self._calls[0]
-
-
-def _share(error: BaseException, its_deadline: float, deadline: float) -> None:
-    """Raise another caller's error, unless it says nothing to this one.
-
-    That is so for the end of its own time, and for its being interrupted.
-    """
-    if isinstance(error, LoginTimeout) or not isinstance(error, Exception) or interruption(error):
-        return
-    if isinstance(error, IdentityUnavailable | StoreUnavailable):
-        late = time.monotonic() > its_deadline - _SHORT
-        if late and deadline > its_deadline + _SHORT:
-            return
-    again = copy.copy(error)
-    again.__cause__ = error.__cause__
-    raise again
 
 
 async def aside(work: Callable[[], _T]) -> _T:
@@ -200,12 +194,8 @@ def no_thread() -> IdentityUnavailable:
     return error
 
 
-def _too_slow() -> LoginTimeout:
-    return LoginTimeout("another thread of this process is still at it")
-
-
-async def _done(call: Future[Any], seconds: float | None) -> bool:
-    """Wait for a call to end; return whether it did in time."""
+async def _done(call: Future[Any], seconds: float | None) -> None:
+    """Wait for a call to end, or until so many seconds have passed."""
     import asyncio
 
     loop, over = asyncio.get_running_loop(), asyncio.Event()
@@ -217,4 +207,3 @@ async def _done(call: Future[Any], seconds: float | None) -> bool:
     call.add_done_callback(tell)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(over.wait(), seconds)
-    return call.done()

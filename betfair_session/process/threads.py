@@ -1,4 +1,4 @@
-"""An end to work that has none of its own, and the end that a caller's signal handler gives it.
+"""Threads for work that has no end of its own; and what an error that ended some work is made of.
 
 A deadline is a moment by `time.monotonic`. What is done in a thread must bear being abandoned.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_MOST_ERRORS = 32  # that are looked at
 _VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
 
 
@@ -40,11 +41,7 @@ class NoThreadError(OSError):
 
 
 def start(work: Callable[[], object], name: str = "betfair-session") -> threading.Thread:
-    """Do `work` in a thread of its own that does not keep the process alive.
-
-    It has the caller's context variables, by which tracers know what a request belongs to. A
-    NoThreadError says that there are too many threads, or that the interpreter is shutting down.
-    """
+    """Do `work` in the caller's context, in a thread that keeps no process alive."""
     thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name=name)
     try:
         thread.start()
@@ -54,12 +51,7 @@ def start(work: Callable[[], object], name: str = "betfair-session") -> threadin
 
 
 def is_ending(error: BaseException) -> bool:
-    """Tell whether the interpreter refused a thread because it is shutting down.
-
-    Its words alone say so: "can't register atexit after shutdown" when an executor is imported,
-    "cannot schedule new futures after shutdown" when one is used, and since Python 3.12 "can't
-    create new thread at interpreter shutdown".
-    """
+    """Tell whether the interpreter refused a thread at its end: its words alone say so."""
     return isinstance(error, RuntimeError) and "shutdown" in str(error)
 
 
@@ -124,11 +116,7 @@ class Once(Generic[_T]):
         self._begin()
 
     def get(self, make: Callable[[], _T], *, deadline: float) -> _T:
-        """Return what `make` returned, in a thread of its own since it may block.
-
-        After `deadline` (OutOfTime) the making goes on, for the next caller. It is made again only
-        after it failed.
-        """
+        """Return what `make` made, now or earlier; after `deadline` (OutOfTime) it goes on."""
         with self._lock:
             future = self._future
             if future is None or (future.done() and future.exception() is not None):
@@ -137,20 +125,19 @@ class Once(Generic[_T]):
             raise OutOfTime
         return future.result()
 
-    def peek(self) -> _T | None:
-        """Return what was made, if anything."""
+    def _made(self) -> _T | None:
         future = self._future
         if future is None or not future.done() or future.exception() is not None:
             return None
         return future.result()
 
     def renew(self, made: _T) -> _T | None:
-        """Have the next `get` make another, if `made` is still the one thing.
+        """Have another made if `made` is still the one; return what was kept the last time.
 
-        Others may be using it, so it is kept until the next time, and what was kept so is returned.
+        Others may be using `made`, so it is kept until the next time.
         """
         with self._lock:
-            if self.peek() is not made:
+            if self._made() is not made:
                 return None
             former, self._former, self._future = self._former, made, None
             return former
@@ -158,7 +145,7 @@ class Once(Generic[_T]):
     def take(self) -> _T | None:
         """Return what was made and forget it; at the next call what was kept of an earlier one."""
         with self._lock:
-            made, self._future = self.peek(), None
+            made, self._future = self._made(), None
             if made is None:
                 made, self._former = self._former, None
         return made
@@ -177,21 +164,17 @@ class Lane:
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """Clear the lane: a fork copies no thread."""
+        """Clear the lane: the child has none of these threads."""
         self._late: set[Future[Any]] = set()
 
     def run(self, deadline: float, work: Callable[[], _T]) -> _T:
-        """Do `work` in a thread of its own, after what was given up and still goes on.
-
-        OutOfTime says that it was not begun, OverrunError that it did not end. Where no thread can
-        be started, it is done in this one, with no end to it.
-        """
+        """Do `work` after what still goes on; OutOfTime: not begun, OverrunError: not ended."""
         if self._late and not finished(self._late, deadline):
             raise OutOfTime
         try:
             future = begin(work)
         except NoThreadError:
-            return work()
+            return work()  # in this thread, with no end to it
         try:
             if not finished([future], deadline):
                 raise OverrunError
@@ -202,26 +185,35 @@ class Lane:
                 future.add_done_callback(self._late.discard)
 
 
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an error to what it was made of, as the code that raised it says.
+
+    Never to its `__context__`: that leads out of the library, into the error which the caller was
+    handling when it called.
+    """
+    left, seen = [error], set[int]()
+    while left and len(seen) < _MOST_ERRORS:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        # requests and urllib3, azure and botocore keep the error that theirs was made of like this.
+        settings = getattr(each, "kwargs", None)
+        held = [settings.get("error")] if isinstance(settings, dict) else []
+        held += [getattr(each, "inner_exception", None), getattr(each, "reason", None)]
+        held += [*reversed(each.args), each.__cause__]
+        left += [part for part in held if isinstance(part, BaseException)]
+
+
 def interruption(error: BaseException) -> BaseException | None:
     """Return what a signal handler of the caller's raised in the midst of some work, if that is it.
 
     Such an error is not ours to handle, whatever its type: a TimeoutError after an alarm is no
-    failure of the network, and a task's time limit none of a store. The interpreter hands a handler
-    the frame that it interrupted (docs of `signal.signal`), and in a traceback the handler's own
-    frame follows that one.
+    failure of the network. The interpreter hands a handler the frame that it interrupted (docs of
+    `signal.signal`), and in a traceback the handler's own frame follows that one.
     """
-    left, seen = [error], set[int]()
-    while left:
-        each = left.pop()
-        if id(each) not in seen:
-            seen.add(id(each))
-            if _is_handlers(each):
-                return each
-            # As drivers, requests and urllib3 keep what theirs was made of. Not by its context,
-            # which leads on to what the caller was handling when it called.
-            made_of = (each.__cause__, getattr(each, "reason", None), *each.args)
-            left += [part for part in made_of if isinstance(part, BaseException)]
-    return None
+    return next((each for each in chain(error) if _is_handlers(each)), None)
 
 
 def _is_handlers(error: BaseException) -> bool:

@@ -26,10 +26,8 @@ class Held:
 
     Attributes:
         token: the text itself, which no repr, pickle or copy shows.
-        since: the wall clock's time at which it was made, seconds since the epoch. A clock that
-            shows less than that was set back, and tells nothing of the time that has passed.
-        until: the wall clock's time at which the window ends.
-        until_steady: the same by the steady clock.
+        since: when this was made, by the wall clock; if that shows less, it was set back.
+        until, until_steady: when the window ends, by the wall clock and by the steady one.
         ends: when the session ends.
     """
 
@@ -37,8 +35,7 @@ class Held:
 
     def __init__(self, token: str, since: float, until: Times, ends: Times) -> None:
         """Keep them."""
-        self.token = token
-        self.since = since
+        self.token, self.since = token, since
         self.until_steady, self.until = until
         self.ends = ends
 
@@ -64,8 +61,7 @@ class Trust:
     """What one process believes about one token; safe to share between threads.
 
     Attributes:
-        held: the token that this process used last. It may be used at once while it is `fresh`;
-            past that, and without a window, it is only kept to be asked about.
+        held: the token that this process used last; past its window only to be asked about.
         window: seconds; 0 to trust nothing.
         shared: whether verifications are shared through the store.
     """
@@ -74,9 +70,7 @@ class Trust:
 
     def __init__(self, window: float, length: float | None, *, shared: bool = False) -> None:
         """Begin without a token."""
-        self.held = NOTHING
-        self.window = window
-        self.shared = shared
+        self.held, self.window, self.shared = NOTHING, window, shared
         self._length = window if length is None or not window else max(length, window)
         self._doubted = (Secret(""), 0.0)  # a token, and when (steady) it was said to be dead
 

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from betfair_session.exceptions import StoreError
-from betfair_session.process.closing import Closable
+from betfair_session.process import Closable
 from betfair_session.secret import SecretBytes
 
 if TYPE_CHECKING:

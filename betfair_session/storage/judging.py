@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from betfair_session.process.causes import chain
+from betfair_session.process.threads import chain
 
 from .meanings import (
     ADVICE,
