@@ -21,13 +21,12 @@ def main() -> int:
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     chosen = parser.parse_args()
     try:
-        from .server import Ports, run
+        from .server import run
     except ModuleNotFoundError as missing:
         hint = "pip install 'betfair-session[sandbox]'"
         sys.stderr.write(f"the sandbox needs {missing.name}: {hint}\n")
         return 1
-    ports = Ports(chosen.port, chosen.cert_port, chosen.api_port, chosen.stream_port)
-    why_not = run(ports, until_eof=chosen.until_eof)
+    why_not = run(**vars(chosen))
     if why_not and chosen.until_eof:  # the program that started it tells of it
         sys.stdout.write(json.dumps({"error": why_not}) + "\n")
     elif why_not:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from .records import Answer, Ask, Order, Session, html_answer, json_answer
 
 if TYPE_CHECKING:
-    from .sessions import Clock, Sessions
+    from .state import Clock, Sessions
 
 _PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
 _FAMILIES = {
@@ -64,11 +64,7 @@ _RESULTS: dict[tuple[str, str], object] = {
 
 
 class RefusedError(Exception):
-    """A caller is not let in, or asks for what cannot be.
-
-    Attributes:
-        code: the API's errorCode.
-    """
+    """A caller is not let in, or asks for what cannot be; `code` is the API's errorCode."""
 
     def __init__(self, code: str) -> None:
         """Keep the code."""
@@ -127,7 +123,7 @@ class Exchange:
     def _rpc(
         self, ask: Ask, service: str, call: object, operations: list[str]
     ) -> tuple[str, dict[str, Any]]:
-        prefix, exception, numbers = _FAMILIES[service]
+        prefix = _FAMILIES[service][0]
         call = call if isinstance(call, dict) else {}
         method = str(call.get("method", ""))
         name = method[len(prefix) :] if method.startswith(prefix) else ""
@@ -135,27 +131,23 @@ class Exchange:
         code, result = "DSC-0008", None
         if call:
             code, result = self._attempt(ask, service, name, call.get("params"))
-        answer = {"jsonrpc": "2.0", "id": call.get("id")}
         if code == "SUCCESS":
-            return code, {**answer, "result": result}
-        if code in _PROTOCOL_ERRORS:
-            return code, {**answer, "error": {"code": _PROTOCOL_ERRORS[code], "message": code}}
-        data = {exception: _details(code), "exceptionname": exception}
-        message = numbers + _NUMBERS[code]
-        return code, {**answer, "error": {"code": -32099, "message": message, "data": data}}
+            content = {"result": result}
+        elif code in _PROTOCOL_ERRORS:
+            content = {"error": {"code": _PROTOCOL_ERRORS[code], "message": code}}
+        else:
+            number, data = _refusal(service, code)
+            content = {"error": {"code": -32099, "message": number, "data": data}}
+        return code, {"jsonrpc": "2.0", "id": call.get("id"), **content}
 
     def _rest(self, ask: Ask, service: str, operation: str, params: object) -> Answer:
-        _, exception, numbers = _FAMILIES[service]
         code, result = self._attempt(ask, service, operation, params)
         if code == "SUCCESS":
             return json_answer(code, result)
-        if code in _PROTOCOL_ERRORS:
-            fault = {"faultcode": "Client", "faultstring": code, "detail": {}}
-            return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
-        detail = {exception: _details(code), "exceptionname": exception}
-        number = numbers + _NUMBERS[code]
-        fault = {"faultcode": "Client", "faultstring": number, "detail": detail}
-        return json_answer(code, fault, 400)
+        known = code in _PROTOCOL_ERRORS
+        text, detail = (code, {}) if known else _refusal(service, code)
+        fault = {"faultcode": "Client", "faultstring": text, "detail": detail}
+        return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
 
     def _attempt(
         self, ask: Ask, service: str, operation: str, params: object
@@ -196,5 +188,8 @@ class Exchange:
         return {**report, "status": "SUCCESS", "instructionReports": reports}
 
 
-def _details(code: str) -> dict[str, str]:
-    return {"requestUUID": str(uuid4()), "errorCode": code, "errorDetails": ""}
+def _refusal(service: str, code: str) -> tuple[str, dict[str, object]]:
+    """Return a refusal's number and its details."""
+    _, exception, numbers = _FAMILIES[service]
+    details = {"requestUUID": str(uuid4()), "errorCode": code, "errorDetails": ""}
+    return numbers + _NUMBERS[code], {exception: details, "exceptionname": exception}

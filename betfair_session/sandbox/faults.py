@@ -25,56 +25,41 @@ same; its default is what usually happens with such a fault.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
 
 if TYPE_CHECKING:
-    from .sessions import Sessions
+    from .state import Sessions
 
-_CARRIED_OUT = {"lost", "delay", "drip", "truncated", "cut", "rotate", "token"}
+_NONE: dict[str, object] = {}
 _PARAMETERS: dict[str, dict[str, object]] = {
-    "reset": {},
-    "lost": {},
-    "stall": {},
-    "delay": {"seconds": 1.0},
-    "drip": {"seconds": 0.05, "part": "body"},
-    "truncated": {},
-    "cut": {},
     "status": {"body": "html", "retry_after": None},
-    "blocked": {},
-    "html200": {},
-    "png200": {},
-    "internal_error": {},
     "non_object": {"body": "[]"},
     "redirect": {"location": "/elsewhere", "status": 302},
-    "empty": {},
     "huge": {"size": 5_000_000},
-    "rotate": {},
+    **dict.fromkeys(("reset", "stall", "blocked", "html200", "png200"), _NONE),
+    **dict.fromkeys(("internal_error", "empty"), _NONE),
+}
+_PARAMETERS_OF_CARRIED_OUT: dict[str, dict[str, object]] = {
+    "delay": {"seconds": 1.0},
+    "drip": {"seconds": 0.05, "part": "body"},
     "token": {"value": ""},
+    **dict.fromkeys(("lost", "truncated", "cut", "rotate"), _NONE),
 }
 
 
 @dataclass
 class Fault:
-    """One scripted fault.
-
-    Attributes:
-        endpoint: which requests it hits; "*" for all.
-        kind: what happens.
-        times: how many requests it hits; None for all.
-        skip: how many requests it lets pass first.
-        effect: whether the request is carried out.
-        parameters: the kind's own.
-    """
+    """One scripted fault; `Controls.fault` explains each field."""
 
     endpoint: str
     kind: str
     times: int | None
     skip: int
     effect: bool
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any]
 
     def alter(self, ask: Ask, endpoint: str, answer: Answer, sessions: Sessions) -> Answer:
         """Return what is sent in place of `answer`."""
@@ -131,10 +116,10 @@ class Faults:
         self,
         endpoint: str,
         kind: str,
-        times: int | None = 1,
+        times: int | None,
         *,
-        skip: int = 0,
-        effect: bool | None = None,
+        skip: int,
+        effect: bool | None,
         **parameters: object,
     ) -> None:
         """Script a fault; ValueError for an unknown kind or parameter.
@@ -143,12 +128,13 @@ class Faults:
         it, and the first other one hits it.
         """
         name, _, code = kind.partition(":")
-        known = _PARAMETERS.get(name, {})
-        fits = name in _PARAMETERS and parameters.keys() <= known.keys()
+        every = {**_PARAMETERS, **_PARAMETERS_OF_CARRIED_OUT}
+        known = every.get(name, {})
+        fits = name in every and parameters.keys() <= known.keys()
         if not fits or (name == "status") != code.isdigit():
             message = f"there is no fault {kind!r} with parameters {sorted(parameters)}"
             raise ValueError(message)
-        carried_out = name in _CARRIED_OUT if effect is None else effect
+        carried_out = name in _PARAMETERS_OF_CARRIED_OUT if effect is None else effect
         chosen = {**known, **parameters}
         self._scripted.append(Fault(endpoint, kind, times, skip, carried_out, chosen))
 

@@ -6,16 +6,22 @@ import time
 from dataclasses import dataclass
 from http.client import responses
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote_plus
 
 from OpenSSL import crypto
 from twisted.internet import defer, reactor, task
 from twisted.web.server import NOT_DONE_YET
 
-from .records import Answer, Ask, JournalEntry, defects
+from .records import Answer, Ask, JournalEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .faults import Fault
     from .world import World
+
+_TOO_SHORT = 5
+_MISSING_BYTES = 100
 
 
 @dataclass(eq=False)
@@ -44,18 +50,13 @@ class Gate:
         """Let the `times` oldest parked requests go on and keep holding; None: all, and stop."""
         if times is None:
             self._held = {held for held in self._held if held[0] != endpoint}
-        for wait in self._parked(endpoint)[:times]:
+        for wait in self._at(endpoint, "before", "after")[:times]:
             self._waits.remove(wait)
             wait.until.callback(None)
 
     def waiting(self, endpoint: str) -> int:
-        """Return how many requests to `endpoint` are parked or stalled.
-
-        A parked request counts until it is released, even when its client has gone; a stalled one
-        until its client goes.
-        """
-        stalled = [w for w in self._waits if (w.endpoint, w.stage) == (endpoint, "stall")]
-        return len(self._parked(endpoint)) + len(stalled)
+        """Count requests: the parked until released, the stalled until their clients go."""
+        return len(self._at(endpoint, "before", "after", "stall"))
 
     def reset(self) -> None:
         """Stop holding; every waiting request is dropped: its wait raises CancelledError."""
@@ -72,8 +73,7 @@ class Gate:
     async def sleep(self, endpoint: str, seconds: float) -> None:
         """Go on after `seconds`."""
         if seconds > 0:
-            until = task.deferLater(reactor, seconds)
-            await self._wait(_Wait(endpoint, "sleep", until))
+            await self._wait(_Wait(endpoint, "sleep", task.deferLater(reactor, seconds)))
 
     async def stall(self, endpoint: str, gone: Any) -> None:  # noqa: ANN401 - a Deferred
         """Never go on; return when the client has `gone`."""
@@ -89,9 +89,8 @@ class Gate:
             if wait in self._waits:
                 self._waits.remove(wait)
 
-    def _parked(self, endpoint: str) -> list[_Wait]:
-        held = ("before", "after")
-        return [wait for wait in self._waits if wait.endpoint == endpoint and wait.stage in held]
+    def _at(self, endpoint: str, *stages: str) -> list[_Wait]:
+        return [wait for wait in self._waits if wait.endpoint == endpoint and wait.stage in stages]
 
 
 class Front:
@@ -115,9 +114,9 @@ class Front:
             connection=request.getClientAddress().port,
             certificate=ask.certificate is not None,
             token=ask.token or None,
-            defects=defects(ask, self._world.accounts.passwords()),
+            defects=_defects(ask, self._world.accounts.passwords()),
         )
-        self._world.journal.add(entry)
+        self._world.journal.append(entry)
         serving = defer.Deferred.fromCoroutine(self._serve(request, ask, entry))
         # A reset of the sandbox cancels what is waiting; anything else is a defect to be seen.
         serving.addErrback(lambda failure: failure.trap(defer.CancelledError) and None)
@@ -184,7 +183,21 @@ def _ask(request: Any) -> Ask:  # noqa: ANN401
     )
 
 
-_MISSING_BYTES = 100
+def _defects(ask: Ask, passwords: Iterable[str]) -> list[str]:
+    """Look for secrets where they do not belong; return one short text for each, without it."""
+    # A very short password would be found anywhere.
+    passwords = [password for password in passwords if len(password) > _TOO_SHORT]
+    names = {name.lower() for name, _ in parse_qsl(ask.query, keep_blank_values=True)}
+    url = unquote_plus(f"{ask.path}?{ask.query}")
+    in_headers = [secret for secret in passwords for text in ask.headers.values() if secret in text]
+    found = {
+        "credentials in the URL": names & {"username", "password", "token", "sessiontoken"},
+        "password in the URL": any(password in url for password in passwords),
+        "token in the URL": ask.token and ask.token in url,
+        "an Authorization header": "authorization" in ask.headers,
+        "password in a header": in_headers,
+    }
+    return [what for what, so in found.items() if so]
 
 
 def _deliver(request: Any, answer: Answer) -> None:  # noqa: ANN401 - Twisted is untyped here

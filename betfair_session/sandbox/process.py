@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from .controls import Controls, SandboxError
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 _START_SECONDS = 60
@@ -152,10 +151,5 @@ class Sandbox(Controls):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -1,19 +1,15 @@
-"""What the sandbox sees and tells: requests, answers, the journal, and plain records of both.
-
-The records are the same on both sides of the control API. Only the standard library is needed.
-"""
+"""Requests and answers, and records of what was seen, the same on both sides of the control API."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass
@@ -99,16 +95,7 @@ PNG = bytes.fromhex(
 
 @dataclass(frozen=True)
 class Ask:
-    """One HTTP request.
-
-    Attributes:
-        method: the HTTP method.
-        path: the path without the query, exactly as sent.
-        query: the query, exactly as sent.
-        headers: their names in lower case.
-        body: what was posted.
-        certificate: the client certificate as DER, or None.
-    """
+    """One HTTP request, exactly as sent; headers in lower case, the client certificate as DER."""
 
     method: str
     path: str
@@ -128,12 +115,7 @@ class Ask:
         return self.headers.get("x-authentication", "")
 
     def form(self) -> dict[str, str] | None:
-        """Decode the body strictly as a form.
-
-        Returns:
-            Its fields; None when it is no form, holds characters that had to be encoded, or names
-            a field twice.
-        """
+        """Return a form's fields; None for what is no form, not encoded, or names one twice."""
         content_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type != "application/x-www-form-urlencoded" or not _FORM.fullmatch(self.body):
             return None
@@ -146,15 +128,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer.
-
-    Attributes:
-        outcome: the code it stands for, for the journal.
-        body: its content.
-        status: the HTTP status.
-        content_type: the type of the content.
-        headers: further headers.
-    """
+    """One HTTP answer; its outcome is the code that it stands for in the journal."""
 
     outcome: str
     body: bytes = field(default=b"", repr=False)
@@ -172,54 +146,3 @@ def html_answer(outcome: str, title: str, status: int = 200) -> Answer:
     """Make an answer that is a web page."""
     page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{title}</body></html>"
     return Answer(outcome, page.encode(), status, "text/html; charset=utf-8")
-
-
-_TOO_SHORT = 5
-
-
-class Journal:
-    """Every request since the start or the last `clear`, in the order of arrival."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.entries: list[JournalEntry] = []
-
-    def add(self, entry: JournalEntry) -> None:
-        """Note a request that has just arrived."""
-        self.entries.append(entry)
-
-    def counts(self) -> dict[str, int]:
-        """Return how many requests each endpoint has had; none, no entry."""
-        return dict(Counter(entry.endpoint for entry in self.entries))
-
-    def clear(self) -> None:
-        """Forget all of it."""
-        self.entries.clear()
-
-
-def defects(ask: Ask, passwords: Iterable[str]) -> list[str]:
-    """Look for secrets where they do not belong.
-
-    Args:
-        ask: the request.
-        passwords: those of all accounts.
-
-    Returns:
-        One short text per defect, without any secret.
-    """
-    # A very short password would be found anywhere.
-    passwords = [password for password in passwords if len(password) > _TOO_SHORT]
-    found = []
-    names = {name.lower() for name, _ in parse_qsl(ask.query, keep_blank_values=True)}
-    url = unquote_plus(f"{ask.path}?{ask.query}")
-    if names & {"username", "password", "token", "sessiontoken"}:
-        found.append("credentials in the URL")
-    if any(password in url for password in passwords):
-        found.append("password in the URL")
-    if ask.token and ask.token in url:
-        found.append("token in the URL")
-    if "authorization" in ask.headers:
-        found.append("an Authorization header")
-    if any(secret in value for secret in passwords for value in ask.headers.values()):
-        found.append("password in a header")
-    return found

@@ -20,8 +20,7 @@ from .betting import RefusedError
 from .records import JournalEntry
 
 if TYPE_CHECKING:
-    from .betting import Exchange
-    from .records import Journal
+    from .world import World
 
 _CHANGES = {"marketSubscription": "mcm", "orderSubscription": "ocm"}
 _CONNECTIONS = 10  # Betfair's usual limit for one account
@@ -31,10 +30,9 @@ _FASTEST_MS, _SLOWEST_MS = 500, 5000  # heartbeats; the slowest unless asked for
 class Streams(ServerFactory):  # type: ignore[misc] # Twisted is untyped here
     """Every stream connection."""
 
-    def __init__(self, exchange: Exchange, journal: Journal) -> None:
-        """Let those in whom `exchange` lets in, and note them in `journal`."""
-        self.exchange = exchange
-        self.journal = journal
+    def __init__(self, world: World) -> None:
+        """Let those in whom the exchange of `world` lets in, and note them in its journal."""
+        self.world = world
         self.open: set[_Connection] = set()
 
     def buildProtocol(self, _address: object) -> _Connection:  # noqa: N802 - Twisted's name
@@ -61,7 +59,7 @@ class _Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
     def connectionMade(self) -> None:  # noqa: N802
         port = self.transport.getPeer().port
         self._entry = JournalEntry("stream", "", "", time.monotonic(), port, certificate=False)
-        self._streams.journal.add(self._entry)
+        self._streams.world.journal.append(self._entry)
         self._streams.open.add(self)
         self._send(op="connection", connectionId=self._id)
 
@@ -90,7 +88,8 @@ class _Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
     def _carry_out(self, operation: str, message: dict[str, Any]) -> None:
         if operation == "authentication":
             self._entry.token = str(message.get("session") or "")
-            self._streams.exchange.entitled(str(message.get("appKey") or ""), self._entry.token)
+            exchange = self._streams.world.exchange
+            exchange.entitled(str(message.get("appKey") or ""), self._entry.token)
             self._authenticated = True
             left = max(_CONNECTIONS - len(self._streams.open), 0)
             self._status(message, statusCode="SUCCESS", connectionsAvailable=left)

@@ -9,32 +9,27 @@ X-Application header with INPUT_VALIDATION_ERROR by both; a FAIL answer carries 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .accounts import Account, Accounts, Verdict, der_of
 from .betting import Exchange, service_of
 from .faults import Faults
-from .records import PNG, Answer, Ask, Journal, html_answer, json_answer
-from .sessions import Clock, Sessions, Settings
+from .records import PNG, Answer, Ask, html_answer, json_answer
+from .state import Account, Accounts, Clock, Sessions, Settings, Verdict, der_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .records import JournalEntry
 
-_IDENTITY = {f"/api/{name}": name for name in ("certlogin", "login", "keepAlive", "logout")}
 _LOGINS = ("certlogin", "login")
+_IDENTITY = {f"/api/{name}": name for name in (*_LOGINS, "keepAlive", "logout")}
 _ENDPOINTS = {*_IDENTITY.values(), "betting", "account", "other"}
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """The default account's, made up anew for each sandbox.
-
-    The password has characters that go wrong when a form is not encoded.
-    """
+    """The default account's, made up anew for each sandbox."""
 
     username: str
     password: str
@@ -42,7 +37,7 @@ class Credentials:
 
     @classmethod
     def invent(cls) -> Credentials:
-        """Make them up."""
+        """Make them up; the password has characters that go wrong in a form without encoding."""
         return cls(
             username=f"sandbox-{secrets.token_hex(3)}",
             password=f"a+b&c=d %41#{secrets.token_hex(6)}",
@@ -55,28 +50,27 @@ class World:
 
     def __init__(self, credentials: Credentials, certificate: str) -> None:
         """Start with one account that has a client certificate, PEM text."""
-        self.settings = Settings()
-        self.clock = Clock()
-        self.sessions = Sessions(self.clock, self.settings)
-        uploaded = frozenset({der_of(certificate)})
-        home = Account(credentials.username, credentials.password, uploaded)
-        self.accounts = Accounts(home, self.clock, self.settings, self.sessions)
-        self.exchange = Exchange(credentials.app_key, self.clock, self.sessions)
-        self.identity = Identity(self.accounts, self.sessions)
-        self.faults = Faults()
-        self.journal = Journal()
+        self._credentials = credentials
+        self._certificate = der_of(certificate)
         self.breaker = StoreBreaker()
+        self.reset()
 
     def reset(self) -> None:
         """Put everything back to how it began."""
-        self.settings.reset()
-        self.clock.set_time_offset()
-        self.sessions.expire_all()
-        self.accounts.reset()
-        self.exchange.orders.clear()
-        self.faults.clear()
-        self.journal.clear()
         self.breaker.mend_store()
+        self.settings = Settings()
+        self.clock = Clock()
+        self.sessions = Sessions(self.clock, self.settings)
+        known = self._credentials
+        home = Account(known.username, known.password, frozenset({self._certificate}))
+        self.accounts = Accounts(home, self.clock, self.settings, self.sessions)
+        self.exchange = Exchange(known.app_key, self.clock, self.sessions)
+        self.faults = Faults()
+        self.journal: list[JournalEntry] = []
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests each endpoint has had; none, no entry."""
+        return dict(Counter(entry.endpoint for entry in self.journal))
 
     def endpoint(self, path: str) -> str:
         """Return the name of the endpoint at `path`, where case matters, or "other"."""
@@ -90,7 +84,7 @@ class World:
     def carry_out(self, ask: Ask, entry: JournalEntry) -> Answer:
         """Do what the request asks, and note the outcome in its journal entry."""
         if entry.endpoint in _IDENTITY.values():
-            answer = self.identity.answer(entry.endpoint, ask)
+            answer = self._identity(entry.endpoint, ask)
         elif entry.endpoint == "other":
             answer = html_answer("NOT_FOUND", "404 Not Found", 404)
         else:
@@ -112,9 +106,59 @@ class World:
         checked = endpoint if endpoint == "*" else self.check(endpoint)
         self.faults.add(checked, kind, times, **settings)
 
-    def issue(self, username: str | None = None) -> str:
+    def issue(self, username: str | None) -> str:
         """Make a session without a login."""
         return self.sessions.issue(self.accounts.account(username).username)
+
+    def _identity(self, endpoint: str, ask: Ask) -> Answer:
+        if ask.method != "POST":
+            page = html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
+            return replace(page, headers={"Allow": "POST"})
+        if endpoint == "certlogin":
+            return self._certlogin(ask)
+        # Without an Accept header that asks for JSON the service answers with something else.
+        accept = ask.headers.get("accept", "")
+        if accept.startswith("image/"):
+            return Answer("NOT_JSON", PNG, content_type="image/png")
+        if "application/json" not in accept.lower():
+            return html_answer("NOT_JSON", "Betfair")
+        if endpoint == "login":
+            return self._login(ask)
+        change = self.sessions.keep_alive if endpoint == "keepAlive" else self.sessions.logout
+        code = change(ask.token)
+        fine = code == "SUCCESS"
+        return _session_answer(ask, code, ask.token if fine else "", "SUCCESS" if fine else "FAIL")
+
+    def _certlogin(self, ask: Ask) -> Answer:
+        form = ask.form()
+        if form is None:
+            verdict = Verdict("CERT_AUTH_REQUIRED")
+        elif not (ask.application and form.get("username") and form.get("password")):
+            verdict = Verdict("INPUT_VALIDATION_ERROR")
+        else:
+            verdict = self.accounts.certlogin(form["username"], form["password"], ask.certificate)
+        token = {"sessionToken": verdict.token} if verdict.token else {}
+        return json_answer(verdict.code, {**token, "loginStatus": verdict.code})
+
+    def _login(self, ask: Ask) -> Answer:
+        form = ask.form() or {}
+        if not (ask.application and form.get("username") and form.get("password")):
+            verdict = Verdict("INPUT_VALIDATION_ERROR")
+        else:
+            verdict = self.accounts.login(form["username"], form["password"])
+        undocumented = {"lastLoginDate": "2026-01-31T12:00:00.000Z"}
+        return _session_answer(ask, verdict.code, verdict.token, verdict.status, **undocumented)
+
+
+def _session_answer(ask: Ask, code: str, token: str, status: str, **more: str) -> Answer:
+    content = {
+        "token": token,
+        "product": ask.application,
+        "status": status,
+        "error": "" if code == status else code,
+        **more,
+    }
+    return json_answer(code, content)
 
 
 class StoreBreaker:
@@ -143,10 +187,9 @@ class StoreBreaker:
 
     def mend_store(self) -> None:
         """Put a broken directory back in place."""
-        self._armed = None
-        if self._broken is None:
+        broken, self._broken, self._armed = self._broken, None, None
+        if broken is None:
             return
-        broken, self._broken = self._broken, None
         broken.unlink(missing_ok=True)
         if self._aside(broken).exists():
             self._aside(broken).rename(broken)
@@ -154,81 +197,3 @@ class StoreBreaker:
     @staticmethod
     def _aside(path: Path) -> Path:
         return path.with_name(path.name + ".aside")
-
-
-class Identity:
-    """What the two identity hosts answer."""
-
-    def __init__(self, accounts: Accounts, sessions: Sessions) -> None:
-        """Answer from these accounts and sessions."""
-        self._accounts = accounts
-        self._sessions = sessions
-        self._endpoints: dict[str, Callable[[Ask], Answer]] = {
-            "certlogin": self._certlogin,
-            "login": self._login,
-            "keepAlive": self._keep_alive,
-            "logout": self._logout,
-        }
-
-    def answer(self, endpoint: str, ask: Ask) -> Answer:
-        """Carry out one request to certlogin, login, keepAlive or logout."""
-        if ask.method != "POST":
-            page = html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
-            return Answer(page.outcome, page.body, 405, page.content_type, {"Allow": "POST"})
-        return self._endpoints[endpoint](ask)
-
-    def _certlogin(self, ask: Ask) -> Answer:
-        form = ask.form()
-        if form is None:
-            verdict = Verdict("CERT_AUTH_REQUIRED")
-        elif not (ask.application and form.get("username") and form.get("password")):
-            verdict = Verdict("INPUT_VALIDATION_ERROR")
-        else:
-            verdict = self._accounts.certlogin(form["username"], form["password"], ask.certificate)
-        token = {"sessionToken": verdict.token} if verdict.token else {}
-        return json_answer(verdict.code, {**token, "loginStatus": verdict.code})
-
-    def _login(self, ask: Ask) -> Answer:
-        if page := _page_instead(ask):
-            return page
-        form = ask.form()
-        if form is None or not (ask.application and form.get("username") and form.get("password")):
-            verdict = Verdict("INPUT_VALIDATION_ERROR")
-        else:
-            verdict = self._accounts.login(form["username"], form["password"])
-        error = "" if verdict.code == verdict.status else verdict.code
-        content = {
-            "token": verdict.token or "",
-            "product": ask.application,
-            "status": verdict.status,
-            "error": error,
-            "lastLoginDate": "2026-01-31T12:00:00.000Z",  # a field beyond the documented ones
-        }
-        return json_answer(verdict.code, content)
-
-    def _keep_alive(self, ask: Ask) -> Answer:
-        return _page_instead(ask) or _session_answer(ask, self._sessions.keep_alive(ask.token))
-
-    def _logout(self, ask: Ask) -> Answer:
-        return _page_instead(ask) or _session_answer(ask, self._sessions.logout(ask.token))
-
-
-def _page_instead(ask: Ask) -> Answer | None:
-    """Without an Accept header that asks for JSON the service answers 200 with something else."""
-    accept = ask.headers.get("accept", "")
-    if "application/json" in accept.lower():
-        return None
-    if accept.startswith("image/"):
-        return Answer("NOT_JSON", PNG, content_type="image/png")
-    return html_answer("NOT_JSON", "Betfair")
-
-
-def _session_answer(ask: Ask, code: str) -> Answer:
-    fine = code == "SUCCESS"
-    content = {
-        "token": ask.token if fine else "",
-        "product": ask.application,
-        "status": "SUCCESS" if fine else "FAIL",
-        "error": "" if fine else code,
-    }
-    return json_answer(code, content)

@@ -13,9 +13,7 @@ import pytest
 import requests
 from cryptography import x509
 
-from betfair_session.sandbox.accounts import Account, Accounts
 from betfair_session.sandbox.records import Ask
-from betfair_session.sandbox.sessions import Clock, Sessions, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     Post = Callable[..., requests.Response]
 
-UPLOADED = b"uploaded certificate"
 NEEDED = {"loginStatus": "CERT_AUTH_REQUIRED"}
 WRONG = {"loginStatus": "INVALID_USERNAME_OR_PASSWORD"}
 
@@ -179,44 +176,34 @@ def test_a_login_status_is_given_on_demand(sandbox: Sandbox, certlogin: Post, lo
     assert (restricted["status"], restricted["token"]) == ("LOGIN_RESTRICTED", "")
 
 
-class Rules:
-    """Accounts and sessions with one account, as the sandbox wires them, without a network."""
-
-    def __init__(self) -> None:
-        """Start with one account that has a certificate."""
-        self.clock, self.settings = Clock(), Settings()
-        self.sessions = Sessions(self.clock, self.settings)
-        home = Account("user", "password", frozenset({UPLOADED}))
-        self.accounts = Accounts(home, self.clock, self.settings, self.sessions)
-
-    def certlogin(self, password: str = "password") -> str:
-        """Log in with the uploaded certificate and return the code."""
-        return self.accounts.certlogin("user", password, UPLOADED).code
-
-
-def test_the_hundred_and_first_login_within_a_minute_bans_for_twenty_minutes() -> None:
+def test_the_hundred_and_first_login_within_a_minute_bans_for_twenty_minutes(
+    sandbox: Sandbox, certlogin: Post
+) -> None:
     """Of successful ones; sessions live through the ban, and only the last minute counts."""
-    rules = Rules()
-    for _ in range(3):
-        assert {rules.certlogin() for _ in range(60)} == {"SUCCESS"}
-        rules.clock.advance(61)
-    assert [rules.certlogin() for _ in range(100)] == ["SUCCESS"] * 100
-    assert rules.certlogin() == "TEMPORARY_BAN_TOO_MANY_REQUESTS"
-    rules.clock.advance(20 * 60 - 5)
-    assert rules.certlogin() == "TEMPORARY_BAN_TOO_MANY_REQUESTS"
-    assert len(rules.sessions.live()) == 280
-    rules.clock.advance(10)
-    assert rules.certlogin() == "SUCCESS"
+
+    def logins(count: int) -> list[str]:
+        return [certlogin().json()["loginStatus"] for _ in range(count)]
+
+    assert set(logins(2)) == {"SUCCESS"}
+    sandbox.advance(61)
+    assert logins(101) == ["SUCCESS"] * 100 + ["TEMPORARY_BAN_TOO_MANY_REQUESTS"]
+    sandbox.advance(20 * 60 - 5)
+    assert logins(1) == ["TEMPORARY_BAN_TOO_MANY_REQUESTS"]
+    assert len(sandbox.sessions()) == 102
+    sandbox.advance(10)
+    assert logins(1) == ["SUCCESS"]
 
 
-def test_wrong_passwords_in_a_row_lock_the_account_and_a_right_one_starts_over() -> None:
+def test_wrong_passwords_in_a_row_lock_the_account_and_a_right_one_starts_over(
+    sandbox: Sandbox, certlogin: Post
+) -> None:
     """The one that locks says so, those after it say that it is locked."""
-    rules = Rules()
-    rules.settings.configure(lock_after=3)
-    said = [rules.certlogin(password) for password in ("x", "x", "password", "x", "x", "x")]
+    sandbox.configure(lock_after=3)
+    given = ("x", "x", sandbox.password, "x", "x", "x", sandbox.password)
+    said = [certlogin(password=password).json()["loginStatus"] for password in given]
     wrong = WRONG["loginStatus"]
-    assert said == [wrong, wrong, "SUCCESS", wrong, wrong, "ACCOUNT_NOW_LOCKED"]
-    assert rules.certlogin() == "ACCOUNT_ALREADY_LOCKED"
+    locked = ["ACCOUNT_NOW_LOCKED", "ACCOUNT_ALREADY_LOCKED"]
+    assert said == [wrong, wrong, "SUCCESS", wrong, wrong, *locked]
 
 
 @pytest.mark.parametrize(

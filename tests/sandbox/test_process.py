@@ -277,7 +277,7 @@ def test_it_shares_no_code_with_the_client() -> None:
         "import betfair_session.sandbox.server, betfair_session.sandbox.process"
     )
     ours = {name for name in modules if name.startswith("betfair_session.")}
-    assert "betfair_session.sandbox.accounts" in ours
+    assert "betfair_session.sandbox.state" in ours
     assert not {name for name in ours if not name.startswith("betfair_session.sandbox")}
 
 
