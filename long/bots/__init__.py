@@ -1,0 +1,1 @@
+"""Bots of other libraries, with our client in place of theirs."""
