@@ -4,8 +4,10 @@
     python3 dev.py test                every check and every test
     python3 dev.py long [NAME …]       proofs that take minutes or hours, or one of them
     python3 dev.py docs                the documentation, into .venv/docs
+    python3 dev.py build               what is published, into dist, checked and tried
 
-All work in a virtual environment of their own, .venv beside this file, and make it when needed.
+All work in a virtual environment of their own, .venv beside this file, and make it when needed;
+`build` works in fresh ones, which it removes.
 """
 
 # Nothing here may need a newer Python than the check in main, which has to be able to run.
@@ -13,9 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,6 +73,8 @@ def main(arguments: list[str]) -> int:
     if arguments == ["docs"]:
         built = str(VENV / "docs")
         return prepare("docs") or run("sphinx", "-W", "--keep-going", "-E", "docs", built)
+    if arguments == ["build"]:
+        return build()
     print(__doc__)
     return 2
 
@@ -81,6 +89,71 @@ def test() -> int:
                 return done.returncode
     announce(SUITE)
     return call(command(SUITE), **MUST)
+
+
+def build() -> int:
+    """Make sdist and wheel in dist; check them, and run each in an environment of its own."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as directory:
+        tools = make_environment(Path(directory, "tools"))
+        group = f"{ROOT / 'pyproject.toml'}:release"
+        if install("pip>=25.1", python=tools) or install("--group", group, python=tools):
+            return fail("the tools could not be installed; see above")
+        if call([str(tools), "-m", "build", "--outdir", str(dist), str(ROOT)]):
+            return 1
+        sdist, wheel = sorted(dist.iterdir(), key=lambda archive: archive.suffix)
+        if call([str(tools), "-m", "twine", "check", "--strict", str(sdist), str(wheel)]):
+            return 1
+        if wrong := misplaced(sdist, wheel):
+            return fail("\n".join(["what is not as it should be:", *wrong]))
+        for archive in (sdist, wheel):
+            if not works_alone(archive, Path(directory, archive.suffix[1:])):
+                return fail(f"{archive.name} does not work by itself; see above")
+    for archive in (sdist, wheel):
+        print(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  dist/{archive.name}")
+    return 0
+
+
+def make_environment(place: Path) -> Path:
+    """Make a virtual environment; return its interpreter."""
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+    return place / INTERPRETER
+
+
+def misplaced(sdist: Path, wheel: Path) -> list[str]:
+    """Return what is wrong with the files and the texts of two archives."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True)
+    tracked = {name for name in listed.stdout.decode().splitlines() if not name.startswith(".ci/")}
+    with tarfile.open(sdist) as tar:
+        source = {name.partition("/")[2] for name in tar.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        package = set(archive.namelist())
+        info = wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info/"
+        about = archive.read(info + "METADATA").decode()
+    wanted = {name for name in tracked if name.startswith("betfair_session/")}
+    wanted |= {info + name for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+    wanted |= {info + "licenses/LICENSE"}
+    wrong = [f"{sdist.name}: {name}" for name in sorted(source ^ (tracked | {"PKG-INFO"}))]
+    wrong += [f"{wheel.name}: {name}" for name in sorted(package ^ wanted)]
+    if "betfair_session/py.typed" not in package:
+        wrong.append("the wheel does not say that it has types")
+    version = wheel.name.split("-")[1]
+    if f"\n## {version}" not in (ROOT / "CHANGELOG.md").read_text("utf-8"):
+        wrong.append(f"CHANGELOG.md does not tell of {version}")
+    # An index knows no other file of the repository.
+    links = re.findall(r"\]\(([^)]+)\)", about)
+    return wrong + [f"a link that leads nowhere: {link}" for link in links if "://" not in link]
+
+
+def works_alone(archive: Path, place: Path) -> bool:
+    """Install an archive where nothing else is; tell whether the library's demo runs there."""
+    python = make_environment(place)
+    program = str(python.with_name("betfair-session"))
+    if install(f"{archive}[cli,sandbox]", python=python):
+        return False
+    commands = ([str(python), "-m", "pip", "check"], [program, "--version"], [program, "demo"])
+    return not any(call(command, PYTHONSAFEPATH="1") for command in commands)
 
 
 def announce(check: tuple[Path | str, ...]) -> None:
