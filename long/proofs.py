@@ -30,6 +30,7 @@ ARGUMENTS = {
     "fuzz": ["--seconds", "3600"],
     "mutants": [],
     "refusals": ["--seconds", "600"],
+    "rows": ["--runs", "20"],
     "stampede": [],
 }
 """The arguments of each program; folders without one are for pytest."""
