@@ -17,7 +17,6 @@ from betfair_session.betfair.answers import (
     Answer,
     Endpoint,
     is_passing,
-    read_certlogin,
     read_login,
     read_session,
 )
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 MARK = "q7Zk+9/xW3="
 SENT = Secret("TheTokenThatWasSent")
 ENDPOINT = Endpoint("keepAlive", "https://[::1]:1/api/")
+CERTLOGIN = Endpoint("certlogin", "https://[::1]:1/api/")
 
 # Also with both cores busy.
 calmly = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -73,7 +73,7 @@ def outcome(read: Callable[[], Secret | None]) -> Secret | IdentityError | None:
 def readings(answer: Answer) -> list[Any]:
     """Read an answer in each of the three ways; return results and errors."""
     return [
-        outcome(lambda: read_certlogin(ENDPOINT, answer)),
+        outcome(lambda: read_login(CERTLOGIN, answer)[0]),
         outcome(lambda: read_login(ENDPOINT, answer)[0]),
         outcome(lambda: read_session(ENDPOINT, answer, SENT)),
     ]
@@ -152,7 +152,9 @@ def test_what_an_answer_means(way: int, body: object, expected: Any) -> None:  #
     if isinstance(expected, type):
         kind = type(found)
         assert kind is expected
-        assert (found.endpoint, found.host, found.status_code) == ("keepAlive", "[::1]:1", 200)
+        endpoint = ENDPOINT if way else CERTLOGIN
+        told = (endpoint.name, "[::1]:1", 200)
+        assert (found.endpoint, found.host, found.status_code) == told
         if isinstance(found, LoginRefused):
             assert (found.status, found.login_class) == ("ACCOUNT_NOW_LOCKED", "account")
     else:
@@ -189,7 +191,7 @@ def test_an_excerpt_is_short_and_plain(page: bytes) -> None:
         (b"<html><script>var a = 1;</script><p>Access <b>denied</b>.</p>", "Access denied"),
         (b"<style>p { x: y }</style>You are blocked, sorry", "You are blocked, sorry"),
         (b"Request id 0123 was refused", "Request id was refused"),
-        (b"<title>No entry</title><h1>No entry</h1> today", "No entry today"),
+        (b"<title>No entry</title><h1>No entry</h1> today", "No entry No entry today"),
         (b"<title>No entry</title><p>Sorry.</p>", "No entry Sorry."),
         (b"<TITLE>No entry</TITLE>", "No entry"),
         (b"<title lang=en>No entry", "No entry"),

@@ -121,9 +121,10 @@ def test_a_lock_of_any_content_is_read_and_never_grows(
 
 _CODES = st.sampled_from(["SUCCESS", "FAIL", "LIMITED_ACCESS", "NO_SESSION", "SUSPENDED", ""])
 _ANSWERS = _nearly(token=_TEXT, sessionToken=_TEXT, status=_CODES, loginStatus=_CODES, error=_CODES)
+_CERTLOGIN = answers.Endpoint("certlogin", "https://identity.example/api/")
 _ENDPOINT = answers.Endpoint("keepAlive", "https://identity.example/api/")
 _READERS: tuple[Callable[[answers.Answer], Secret | None], ...] = (
-    lambda answer: answers.read_certlogin(_ENDPOINT, answer),
+    lambda answer: answers.read_login(_CERTLOGIN, answer)[0],
     lambda answer: answers.read_login(_ENDPOINT, answer)[0],
     lambda answer: answers.read_session(_ENDPOINT, answer, Secret(TOKEN)),
 )

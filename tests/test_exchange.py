@@ -29,6 +29,7 @@ from betfair_session import (
     SessionManager,
     SessionRejected,
 )
+from betfair_session.betfair import http
 from betfair_session.exchange import client as exchange_module
 from betfair_session.process import clocks
 
@@ -200,7 +201,7 @@ def test_a_pause_that_would_outlast_the_call_is_not_begun(
     exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """The failure at hand is the answer, at once."""
-    monkeypatch.setattr(exchange_module, "_PAUSE_SECONDS", 10_000)
+    monkeypatch.setattr(http, "_PAUSE_SECONDS", 10_000)
     sandbox.fault("betting", fault)
     failure(lambda: exchange.call("listEventTypes"))
     assert sandbox.counts()["betting"] == 1

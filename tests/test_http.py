@@ -21,8 +21,8 @@ from betfair_session import (
     IdentityUnavailable,
     SessionManager,
 )
-from betfair_session.betfair.http import IDLE_SECONDS, Transport
-from betfair_session.betfair.network import NoAnswerError
+from betfair_session.betfair.connections import IDLE_SECONDS
+from betfair_session.betfair.http import NoAnswerError, Transport
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
 

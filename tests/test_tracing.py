@@ -19,7 +19,7 @@ from betfair_session import (
     KeepAlive,
     SessionManager,
 )
-from betfair_session.betfair.http import OwnSession
+from betfair_session.betfair.connections import OwnSession
 from betfair_session.process.threads import Once, in_a_thread, run_until
 from betfair_session.storage.loop import background_loop, run
 

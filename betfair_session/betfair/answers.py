@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
 from betfair_session.process import clocks
@@ -29,8 +29,6 @@ EXCERPT_CHARACTERS = 160
 _OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR, _DOWN = 200, 403, 429, 500, 503
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
-_CODES = ("loginStatus", "status", "error")
-_LIMITED = "LIMITED_ACCESS"
 # Refusals that a blank or a quote in what was sent may explain.
 _MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
 
@@ -100,69 +98,44 @@ class Answer(NamedTuple):
     def __repr__(self) -> str:
         return f"Answer({self.status_code})"
 
-    def json_object(self, secret: str) -> dict[str, Any] | None:
-        """Return the body if it is a JSON object, else None; a text in field `secret` wrapped."""
+    def repeats(self, code: str) -> bool:
+        """Tell whether a code repeats a secret of the request: a password may look like one."""
+        return any(each.reveal() == code for each in self.sent)
+
+    def fields(self, token: str, *codes: str) -> tuple[Secret | None, list[str]] | None:
+        """Return a JSON object's token and codes, each if it looks like one; None for junk."""
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):
             return None
         if not isinstance(value, dict):
             return None
-        hidden = value.pop(secret, None)
-        if isinstance(hidden, str):
-            value[secret] = Secret(hidden)
-        return value
+        found: object = value.get(token)
+        told: list[object] = [value.get(name) for name in codes]
+        # Anything may be where a code should be; what does not look like one is not to be shown.
+        shown = [code if isinstance(code, str) and _CODE.fullmatch(code) else "" for code in told]
+        fit = isinstance(found, str) and is_token(found)
+        return (Secret(str(found)) if fit else None), shown
 
     def excerpt(self) -> str:
         """Return the first plain words of a page, for people; no markup, numbers or secrets."""
         page = self.body.decode("utf-8", "replace")
         for secret in self.sent:
             page = page.replace(secret.reveal(), " ") if secret else page
-        title = re.search(r"(?is)<title\b[^>]*(?:>|$)(.*?)(?:</title>|$)", page)
-        rest = re.sub(r"(?is)<(script|style|title)\b.*?(</\1>|$)", " ", page)
-        # Most pages say in their body once more what their title says.
-        if title and title[1].strip() not in rest:
-            rest = f"{title[1]} {rest}"
-        page = re.sub(r"<[^>]*(>|$)", " ", rest)
+        page = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", page)
+        page = re.sub(r"<[^>]*(>|$)", " ", page)
         words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
         # A page may repeat a secret escaped or in another case: leave out every word of one.
-        hidden = {
-            word for each in self.sent for word in re.findall(r"[a-z'-]+", each.reveal().lower())
-        }
+        sent = " ".join(each.reveal().lower() for each in self.sent)
+        hidden = set(re.findall(r"[a-z'-]+", sent))
         shown = [word for word in words if word.rstrip(".,:!?").lower() not in hidden]
         return " ".join(shown)[:EXCERPT_CHARACTERS].rstrip()
-
-
-def read_certlogin(
-    endpoint: Endpoint, answer: Answer, given: Mapping[str, Secret] | None = None
-) -> Secret:
-    """Read the answer of certlogin.
-
-    Args:
-        endpoint: what was called.
-        answer: its answer.
-        given: what was sent, by the arguments' names, for the hint of a refusal.
-
-    Returns:
-        The new token.
-
-    Raises:
-        LoginRefused: a status other than SUCCESS, known or not.
-        IdentityUnavailable: no clear answer.
-    """
-    fields = _fields(endpoint, answer, token_field="sessionToken")  # noqa: S106 - a field's name
-    status = fields.get("loginStatus")
-    if status == "SUCCESS":
-        return _new_token(endpoint, answer, fields.get("sessionToken"))
-    if status is None:
-        raise cannot_tell(endpoint, "an answer without a loginStatus", answer)
-    raise _refused(endpoint, answer, str(status), given or {})
 
 
 def read_login(
     endpoint: Endpoint, answer: Answer, given: Mapping[str, Secret] | None = None
 ) -> tuple[Secret, bool]:
-    """Read the answer of the interactive login.
+    """Read the answer of certlogin, or of the interactive login.
 
     Args:
         endpoint: what was called.
@@ -173,16 +146,18 @@ def read_login(
         The new token, and whether the account's access is limited.
 
     Raises:
-        LoginRefused: any other status; its `status` is the answer's error where there is one.
+        LoginRefused: any other status, known or not; its `status` is the answer's error if any.
         IdentityUnavailable: no clear answer.
     """
-    fields = _fields(endpoint, answer, token_field="token")  # noqa: S106 - a field's name
-    status, error = fields.get("status"), fields.get("error")
-    if status in {"SUCCESS", _LIMITED}:
-        return _new_token(endpoint, answer, fields.get("token")), status == _LIMITED
-    if status is None:
+    token, status, error = _said(endpoint, answer)
+    if not status:
         raise cannot_tell(endpoint, "an answer without a status", answer)
-    raise _refused(endpoint, answer, str(error or status), given or {})
+    limited = status == "LIMITED_ACCESS" and endpoint.name != "certlogin"
+    if status != "SUCCESS" and not limited:
+        raise _refused(endpoint, answer, error or status, given or {})
+    if token is None:
+        raise cannot_tell(endpoint, "SUCCESS without a usable token", answer)
+    return token, limited
 
 
 def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | None:
@@ -195,31 +170,28 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
     Raises:
         IdentityUnavailable: no clear answer.
     """
-    fields = _fields(endpoint, answer, token_field="token")  # noqa: S106 - a field's name
-    status, error = fields.get("status"), fields.get("error")
+    alive, status, error = _said(endpoint, answer)
     if status == "SUCCESS":
-        return _token(fields.get("token")) or token
+        return alive or token
     if status != "FAIL":
         raise cannot_tell(endpoint, "an answer without a status", answer)
     if error in _DEAD:
         return None
-    hidden = not error or _was_sent(answer, error)
+    hidden = not error or answer.repeats(error)
     raise cannot_tell(endpoint, f"FAIL, {'no known error code' if hidden else error}", answer)
 
 
 def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
     """Make the error for anything that is not a verdict."""
     message = f"Betfair gave no verdict on {endpoint.name} at {endpoint.host}: {what}"
+    status = answer.status_code if answer else None
     return IdentityUnavailable(
-        message,
-        endpoint=endpoint.name,
-        host=endpoint.host,
-        status_code=answer.status_code if answer else None,
+        message, endpoint=endpoint.name, host=endpoint.host, status_code=status
     )
 
 
-def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str, str | Secret]:
-    """Return the JSON object of an HTTP 200, the only kind of answer that says anything."""
+def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
+    """Return the token, status and error of an HTTP 200, the only answer that says anything."""
     if answer.status_code == _FORBIDDEN:
         message = (
             f"{endpoint.host} answered {endpoint.name} with HTTP 403: this address is blocked, "
@@ -227,34 +199,16 @@ def _fields(endpoint: Endpoint, answer: Answer, *, token_field: str) -> dict[str
             f"The page says: {answer.excerpt() or 'nothing'}"
         )
         raise Blocked(message, endpoint=endpoint.name, host=endpoint.host, status_code=_FORBIDDEN)
-    if answer.status_code == _DOWN:
-        raise cannot_tell(endpoint, "it is down or overloaded (HTTP 503)", answer)
     if answer.status_code != _OK:
-        raise cannot_tell(endpoint, f"HTTP {answer.status_code}", answer)
-    fields = answer.json_object(secret=token_field)
+        down = " (down or overloaded)" if answer.status_code == _DOWN else ""
+        raise cannot_tell(endpoint, f"HTTP {answer.status_code}{down}", answer)
+    certlogin = endpoint.name == "certlogin"  # which has no field for an error
+    names = ("sessionToken", *["loginStatus"] * 2) if certlogin else ("token", "status", "error")
+    fields = answer.fields(*names)
     if fields is None:
         raise cannot_tell(endpoint, "an answer that is no JSON object", answer)
-    # Anything may be where a code should be; what does not look like one says nothing.
-    return {name: fields[name] for name in (token_field, *_CODES) if _may_be(fields.get(name))}
-
-
-def _was_sent(answer: Answer, code: object) -> bool:
-    """Tell whether a code repeats a secret of the request: a password may look like one."""
-    return any(each.reveal() == code for each in answer.sent)
-
-
-def _may_be(value: object) -> bool:
-    """Tell whether a value is a wrapped token, or looks like a code, which may be shown."""
-    return isinstance(value, Secret) or (
-        isinstance(value, str) and _CODE.fullmatch(value) is not None
-    )
-
-
-def _new_token(endpoint: Endpoint, answer: Answer, value: object) -> Secret:
-    token = _token(value)
-    if token is None:
-        raise cannot_tell(endpoint, "SUCCESS without a usable token", answer)
-    return token
+    token, (status, error) = fields
+    return token, status, error
 
 
 def _refused(
@@ -263,7 +217,7 @@ def _refused(
     from .login_status import describe
 
     meaning = describe(status)
-    if meaning.login_class == "unknown" and _was_sent(answer, status):
+    if meaning.login_class == "unknown" and answer.repeats(status):
         status = "UNKNOWN"
     suspects = {}
     if meaning.login_class in _MAY_BE_MISTYPED:
@@ -278,8 +232,3 @@ def _refused(
         host=endpoint.host,
         status_code=answer.status_code,
     )
-
-
-def _token(value: object) -> Secret | None:
-    """Return an answer's token if it is fit to be one."""
-    return value if isinstance(value, Secret) and is_token(value.reveal()) else None

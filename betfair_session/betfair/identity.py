@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
 from betfair_session.certificates import Certificate
@@ -14,8 +15,7 @@ from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret, check_credential
 from betfair_session.tokens import is_token
 
-from .answers import Check, Endpoint, read_certlogin, read_login, read_session
-from .calls import Calls
+from .answers import Check, Endpoint, cannot_tell, read_login, read_session
 from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import requests
 
     from betfair_session.certificates.reading import StrPath
+
+    from .answers import Answer
+    from .http import Transport
 
 _log = logging.getLogger("betfair_session.betfair.identity")
 
@@ -89,16 +92,20 @@ class IdentityClient(Closable):
         self._cert_base = https_base(
             identity_cert_url or place.identity_cert_url, name="identity_cert_url"
         )
-        self.api_url = _api_base(api_url, self.identity_url, place.api_url)
+        host = Endpoint("", self.identity_url).host.partition(":")[0]
+        usual = place.api_url if is_betfairs(host) else None
+        self.api_url = https_base(api_url, name="api_url") if api_url else usual
         self.verify = checked_verify(verify)
         self.timeout = checked_seconds(timeout)
         self._certificate = None if certificate is None else Certificate.of(certificate)
         if not (session is None or callable(getattr(session, "post", None))):
             message = "session must be a requests.Session"
             raise ConfigurationError(message, argument="session")
-        self._calls = Calls(
-            app_key, verify=self.verify, proxies=checked_proxies(proxies), session=session
-        )
+        self._settings: dict[str, Any] = {
+            "verify": self.verify,
+            "proxies": checked_proxies(proxies),
+            "session": session,
+        }
 
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
@@ -124,11 +131,10 @@ class IdentityClient(Closable):
         if self._certificate is None:
             message = "certlogin needs a client certificate; give IdentityClient one"
             raise ConfigurationError(message, argument="certificate")
-        given = self._given(username, password)
+        form = _form(username, password)
         endpoint = Endpoint("certlogin", self._cert_base)
-        form = {"username": username, "password": password}
-        answer = self._calls.log_in(endpoint, form, self._seconds(timeout), self._certificate)
-        return read_certlogin(endpoint, answer, given)
+        answer = self._send(endpoint, form, self._seconds(timeout))
+        return read_login(endpoint, answer, {**form, "app_key": self.app_key})[0]
 
     def login(
         self,
@@ -158,9 +164,12 @@ class IdentityClient(Closable):
         """
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)
-        given = self._given(username, password)
+        form = _form(username, password)
+        given = {**form, "app_key": self.app_key}
         began, seconds = clocks.now(), self._seconds(timeout)
-        code = _two_step(code)
+        if code := _two_step(code):
+            # Betfair's rule: the code follows the password, without anything between.
+            form["password"] = Secret(password.reveal() + code.reveal())
         seconds -= clocks.passed(began)  # a code typed after a laptop's sleep comes too late
         if seconds <= 0:
             # The rest of the fleet no longer waits for this login.
@@ -169,13 +178,8 @@ class IdentityClient(Closable):
                 "the login: `timeout` here, `login_deadline` in a manager's LeaseSettings"
             )
             raise ConfigurationError(message, argument="code")
-        if code:
-            # Betfair's rule: the code follows the password, without anything between.
-            password = Secret(password.reveal() + code.reveal())
         endpoint = Endpoint("login", self.identity_url)
-        form = {"username": username, "password": password}
-        answer = self._calls.log_in(endpoint, form, seconds)
-        token, limited = read_login(endpoint, answer, given)
+        token, limited = read_login(endpoint, self._send(endpoint, form, seconds), given)
         if limited:
             _log.warning("Betfair calls this session's access limited")
         return token
@@ -247,41 +251,49 @@ class IdentityClient(Closable):
 
     def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
-        self._calls.close()
+        transport: Transport | None = vars(self).pop("_shared", None)
+        if transport is not None:
+            transport.close()
 
     def __repr__(self) -> str:
         place = vars(self).get("jurisdiction")  # missing if it was never wholly made
         return f"IdentityClient(jurisdiction={place.name if place else None!r})"
 
-    def _given(self, username: Secret, password: Secret) -> dict[str, Secret]:
-        """Return what a login sends, by name, after a look at it: a wrong one locks accounts."""
-        check_credential(username, "username")
-        check_credential(password, "password")
-        return {"username": username, "password": password, "app_key": self.app_key}
-
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
         _check_sendable(token, "token")
         endpoint = Endpoint(name, self.identity_url)
-        answer = self._calls.ask(endpoint, token, self._seconds(timeout))
-        return read_session(endpoint, answer, token)
+        return read_session(endpoint, self._send(endpoint, token, self._seconds(timeout)), token)
+
+    def _send(
+        self, endpoint: Endpoint, content: dict[str, Secret] | Secret, seconds: float
+    ) -> Answer:
+        """Send a login's form, exactly once, or a question about a token, which may be repeated."""
+        from .http import NoAnswerError, Transport
+
+        headers = {"X-Application": self.app_key}
+        try:
+            if isinstance(content, Secret):
+                made = Transport(**self._settings)
+                shared: Transport = vars(self).setdefault("_shared", made)  # threads share one
+                headers["X-Authentication"] = content
+                return shared.post(endpoint.url, headers, None, seconds, repeat=True)
+            certificate = self._certificate if endpoint.name == "certlogin" else None
+            # Once in hours: a connection of its own cannot be one that the server closed long ago.
+            with contextlib.closing(Transport(**self._settings, certificate=certificate)) as own:
+                return own.post(endpoint.url, headers, content, seconds)
+        except NoAnswerError as error:
+            unavailable = cannot_tell(endpoint, error.detail)
+            unavailable.sent = error.sent
+        raise unavailable  # outside of `except`, so that it keeps no other error
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)
 
 
-def _api_base(given: str | None, identity_url: str, usual: str) -> str | None:
-    """Return the betting API's base, or None where only the caller can know it."""
-    if given:
-        return https_base(given, name="api_url")
-    return usual if is_betfairs(Endpoint("", identity_url).host.partition(":")[0]) else None
-
-
-def _two_step(code: Secret | Callable[[], str] | None) -> Secret | None:
+def _two_step(code: Secret | Callable[[], str] | None) -> Secret:
     """Return the two-step code, asking for it if need be."""
-    if code is None:
-        return None
     try:
-        found = Secret(code() if callable(code) else code)
+        found = Secret("" if code is None else code() if callable(code) else code)
     except Exception as error:
         if interruption(error):
             raise
@@ -291,6 +303,13 @@ def _two_step(code: Secret | Callable[[], str] | None) -> Secret | None:
             check_credential(found, "code")
         return found
     raise ConfigurationError(message, argument="code")
+
+
+def _form(username: Secret, password: Secret) -> dict[str, Secret]:
+    """Return a login's form, after a look at it: a wrong one may lock the account."""
+    check_credential(username, "username")
+    check_credential(password, "password")
+    return {"username": username, "password": password}
 
 
 def _check_sendable(value: Secret, name: str) -> None:

@@ -111,8 +111,8 @@ def _proxy_for(url: str) -> str:
 def _ask(
     name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float
 ) -> tuple[Finding, Clock | None]:
-    from betfair_session.betfair.http import OwnSession, Transport
-    from betfair_session.betfair.network import NoAnswerError
+    from betfair_session.betfair.connections import OwnSession
+    from betfair_session.betfair.http import NoAnswerError, Transport
 
     dates: list[str] = []
     with OwnSession() as session:
@@ -121,9 +121,7 @@ def _ask(
         )
         began = time.monotonic()
         try:
-            answer = Transport(verify=verify, session=session).post(
-                endpoint.url, {"Accept": "application/json"}, None, seconds
-            )
+            answer = Transport(verify=verify, session=session).post(endpoint.url, {}, None, seconds)
         except ConfigurationError as error:
             return problem(name, error), None
         except NoAnswerError as error:

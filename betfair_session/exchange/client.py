@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,8 +21,8 @@ from betfair_session.arguments import (
     https_base,
 )
 from betfair_session.betfair.answers import is_passing
-from betfair_session.betfair.http import ATTEMPTS, CONNECT_SECONDS, OwnAdapter, OwnSession
-from betfair_session.betfair.network import describe, never_left
+from betfair_session.betfair.connections import OwnAdapter, OwnSession
+from betfair_session.betfair.http import CONNECT_SECONDS, NoAnswerError, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 
 _NUMBERS = itertools.count(1)  # each call has its own, so that no answer is taken for another's
 _CONNECTIONS = 32  # that many are kept
-_PAUSE_SECONDS = 0.25  # after the first attempt; twice as many after each further one
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _PIECE_BYTES = 16_384  # between two looks at the clock
 _SERVER_ERROR = 500
@@ -163,7 +161,7 @@ class Exchange(Closable):
         except Exception as error:  # requests' own, or any kind of a tracing tool
             if interruption(error):
                 raise
-            detail = describe(error)
+            detail = NoAnswerError.of(error).detail
         else:
             unknown = budget.unknown > 0
             content = response.content
@@ -246,21 +244,19 @@ class _ResendingAdapter(OwnAdapter):
         if not isinstance(budget, _Budget):
             reads = request.method in {"GET", "HEAD"} or only_read(called(url, request.body))
             settings["timeout"], budget = budget, _Budget(self._seconds, resend=reads)
-        attempt = 1
-        while True:
-            pause = _PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1)
-            last = attempt == ATTEMPTS or not budget.resend
+        for attempt in itertools.count(1):
             try:
                 response = self._send_once(request, budget, settings)
             except _PASSING as error:
-                if last or budget.left() <= pause or interruption(error):
+                again = budget.resend and not interruption(error)
+                if not (again and pause_before_next(attempt, budget.left())):
                     raise
             else:
-                if last or not is_passing(response.status_code) or budget.left() <= pause:
-                    return response
+                again = budget.resend and is_passing(response.status_code)
+                if not (again and pause_before_next(attempt, budget.left())):
+                    break
                 response.close()
-            clocks.pause(pause)
-            attempt += 1
+        return response
 
     def _send_once(
         self, request: PreparedRequest, budget: _Budget, settings: dict[str, Any]
@@ -279,8 +275,7 @@ class _ResendingAdapter(OwnAdapter):
             if not settings.get("stream"):
                 _read(response, budget)  # a broken body is a failed attempt, too
         except requests.RequestException as error:
-            if never_left(error):
-                budget.unknown -= 1
+            budget.unknown -= not NoAnswerError.of(error).sent
             raise
         if response.status_code < _SERVER_ERROR:
             budget.unknown -= 1

@@ -31,7 +31,7 @@ from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
 from betfairlightweight.exceptions import APIError
 
 from betfair_session.arguments import checked_handle, checked_interval
-from betfair_session.betfair.http import OwnSession, on_its_own
+from betfair_session.betfair.connections import OwnSession, on_its_own
 from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.exchange.answers import names_invalid_session

@@ -184,7 +184,7 @@ class ObstoreStore(CloudStore):
 
             import requests
 
-            from betfair_session.betfair.http import on_its_own
+            from betfair_session.betfair.connections import on_its_own
 
             config = self._driver(deadline)(_USUAL).config
             with requests.head(

@@ -11,7 +11,6 @@ from betfair_session.betfair.answers import (
     EXCERPT_CHARACTERS,
     Answer,
     Endpoint,
-    read_certlogin,
     read_login,
     read_session,
 )
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 TOKEN = "PlantedToken+0/1=2"
 PASSWORD = "planted-pass word9"
 
+_CERTLOGIN = Endpoint("certlogin", "https://identity.example/api/")
 _ENDPOINT = Endpoint("keepAlive", "https://identity.example/api/")
 _STATUSES = (200, 200, 200, 200, 200, 200, 204, 301, 400, 403, 404, 429, 500, 503, 0, 999)
 
@@ -41,7 +41,7 @@ def answers(data: bytes) -> None:
     answer = Answer(status, feed.rest(), (Secret(TOKEN), Secret(PASSWORD)))
     sent = Secret(TOKEN)
     readers: tuple[Callable[[], Secret | None], ...] = (
-        lambda: read_certlogin(_ENDPOINT, answer),
+        lambda: read_login(_CERTLOGIN, answer)[0],
         lambda: read_login(_ENDPOINT, answer)[0],
         lambda: read_session(_ENDPOINT, answer, sent),
     )
