@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .exchange.auth import BetfairAuth as BetfairAuth
     from .exchange.client import Exchange as Exchange
     from .keepalive import KeepAlive as KeepAlive, Report as Report
-    from .login.settings import LeaseSettings as LeaseSettings
+    from .login.account import LeaseSettings as LeaseSettings
     from .manager import SessionManager as SessionManager
     from .secret import Secret as Secret
     from .session import Session as Session
@@ -66,7 +66,7 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         "exchange.auth": "BetfairAuth",
         "exchange.client": "Exchange",
         "keepalive": "KeepAlive Report",
-        "login.settings": "LeaseSettings",
+        "login.account": "LeaseSettings",
         "manager": "SessionManager",
         "secret": "Secret",
         "session": "Session",

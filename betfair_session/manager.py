@@ -15,8 +15,7 @@ from .arguments import (
     checked_window,
 )
 from .exceptions import ConfigurationError
-from .login.account import Account
-from .login.settings import LeaseSettings, checked_lease
+from .login.account import Account, LeaseSettings, checked_lease
 from .process import AsyncClosable
 from .process.forks import ForkSafeLock
 from .process.single_flight import aside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .events import Reporter
@@ -13,24 +14,25 @@ from .exceptions import (
     LoginTimeout,
     StoreError,
 )
-from .login.glance import glance
-from .login.memory import Memory
 from .process import AsyncClosable, clocks
 from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
 from .secret import Secret
+from .tokens import parse_token
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     from .betfair.identity import IdentityClient
     from .login.account import Account
+    from .login.call import Memory
     from .process.trust import Held
     from .storage.contract import StoredObject, TokenStore
 
 # Looked up once: a trading loop asks before every bet.
 _wall, _steady = clocks.wall, clocks.steady
 
+_MARGIN_SECONDS = 1.0  # HTTP dates are whole seconds
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
 
@@ -53,7 +55,7 @@ class Session(AsyncClosable):
             None if length is None else length.total_seconds(),
             shared=account.share_verification,
         )
-        self._memory = Memory()
+        self._memory: Memory | None = None
         self._reporter = Reporter(store.label, key, account.on_event)
         self._flight: SingleFlight[Secret] = SingleFlight(self._reporter.hand_over)
 
@@ -158,7 +160,7 @@ class Session(AsyncClosable):
             IdentityUnavailable: Betfair cannot be asked; the token stays.
             StoreError: the object cannot be read or removed.
         """
-        from .login.ending import log_out
+        from .login.by_hand import log_out
 
         log_out(self._account, self._store, self._key, trust=self._trust, reporter=self._reporter)
 
@@ -175,10 +177,10 @@ class Session(AsyncClosable):
         Raises:
             StoreError: the lock object cannot be read or written, or others write it all the time.
         """
-        from .login.ending import unlock
+        from .login.by_hand import unlock
 
         unlock(self._store, self._key, self._account.lease.store_deadline)
-        self._memory.owed = None
+        self._memory = None
 
     def close(self) -> None:
         """Close the connections of the store, which handles for other keys in it share.
@@ -227,70 +229,74 @@ class Session(AsyncClosable):
         """Find a live token, or go on with the one at hand while nobody can be asked."""
         held = self._trust.held
         try:
-            return self._find(deadline)
+            return (self._glance if self._trust.shared else self._ask_betfair)(deadline)
         except _PASSING:
             if not (held.usable and self._trust.postpone(held)):
                 raise
             return Secret(held.token)
 
-    def _find(self, deadline: float) -> Secret:
-        """Take the store's word for a token, where verifications are shared, or ask Betfair."""
-        if not self._trust.shared:
-            return self._ask_betfair(deadline)
-        began, looked, window = time.monotonic(), clocks.now(), self._trust.window
-        soon = min(self._soon(), max(deadline, began + 1.0))
-        look = glance(self._store, self._key, within=window, deadline=soon)
-        since = clocks.later(looked, -look.age)
-        # Its window may have ended since it was looked at.
-        late = clocks.passed(since) >= window
-        if look.token is None or late or self._trust.doubts(look.token, since):
-            return self._ask_betfair(deadline, look.seen)
-        self._trust.verified(look.token, since)
-        self._reporter.tell("trusted", time.monotonic() - began)
-        return look.token
+    def _glance(self, deadline: float) -> Secret:
+        """Take the store's word for a token that was written a moment ago, or ask Betfair.
+
+        A process that verifies a shared token writes it anew, so its age at the store is that of
+        the verification, or of the login. (After a freeze between the two it seems younger: a dead
+        token is then used until the betting API rejects it.)
+        """
+        trust, seen = self._trust, None
+        began, looked = time.monotonic(), clocks.now()
+        with suppress(BetfairSessionError):  # the call below tells it
+            soon = min(self._soon(), max(deadline, began + 1.0))
+            stored = self._store.get(self._key, deadline=soon)
+            seen, token, age = (stored,), None, None
+            if stored and stored.modified is not None:
+                now = self._store.server_now(deadline=soon) if stored.now is None else stored.now
+                token = parse_token(stored.content, where=repr(self._key))
+                age = None if now is None else now - stored.modified
+            # One from the future was written by a clock that is wrong.
+            if token and age is not None and age >= -_MARGIN_SECONDS:
+                since = clocks.later(looked, -max(age, 0.0) - _MARGIN_SECONDS)
+                if clocks.passed(since) < trust.window and not trust.doubts(token, since):
+                    trust.verified(token, since)
+                    self._reporter.tell("trusted", time.monotonic() - began)
+                    return token
+        return self._ask_betfair(deadline, seen)
 
     def _ask_betfair(
         self, deadline: float, seen: tuple[StoredObject | None] | None = None
     ) -> Secret:
         """Come to a token that Betfair calls alive, or keep ours alive while the store is away."""
-        from .login.runner import Runner
+        from .login.call import Memory
+        from .login.runner import Runner, keep_alive
 
+        memory = self._memory = self._memory or Memory()
         held, began = Secret(self._trust.held.token), time.monotonic()
         if held and seen is None:
             # Half of the time, so that some is left to ask Betfair.
             soon = min(self._soon(), began + max((deadline - began) / 2, 0.1))
             try:
                 seen = (self._store.get(self._key, deadline=soon),)
-            except BetfairSessionError as error:
-                kept = None
-                if isinstance(error, StoreError):
-                    kept = self._kept_alive_without_store(held, deadline)
-                if kept is not None:
-                    self._reporter.tell("cannot tell", time.monotonic() - began, str(error))
-                    self._reporter.tell("resumed", time.monotonic() - began, "without the store")
-                    return kept
+            except StoreError as error:
+                with suppress(IdentityUnavailable, ConfigurationError, LoginTimeout):
+                    alive, since = keep_alive(self.client, held, deadline, clocks.Clock())
+                    if alive is not None:
+                        self._trust.verified(alive, since)
+                        seconds = time.monotonic() - began
+                        self._reporter.tell("cannot tell", seconds, str(error))
+                        self._reporter.tell("resumed", seconds, "without the store")
+                        return alive
+                    self._trust.forget(held)  # nobody logs in: the store may have another by now
+            except BetfairSessionError:
+                pass  # the call below tells it
         return Runner(
             self._account,
             self._store,
             self._key,
             trust=self._trust,
             reporter=self._reporter,
-            memory=self._memory,
+            memory=memory,
             deadline=deadline,
             seen=seen,
         ).find()
-
-    def _kept_alive_without_store(self, held: Secret, deadline: float) -> Secret | None:
-        """Keep a token alive without the store; None if it is dead, or Betfair cannot tell."""
-        try:
-            alive, since = self._account.keep_alive(held, deadline)
-        except (IdentityUnavailable, ConfigurationError, LoginTimeout):
-            return None
-        if alive is None:
-            self._trust.forget(held)  # nobody logs in: the store may have another by now
-        else:
-            self._trust.verified(alive, since)
-        return alive
 
 
 def _is_new(

@@ -11,9 +11,9 @@ import pytest
 from betfair_session import SessionManager
 from betfair_session.exceptions import LoginRefused, NotATokenError, StoreError
 from betfair_session.login import lock as locks
-from betfair_session.login.inspection import inspect, inspect_login
+from betfair_session.login.account import LeaseSettings
+from betfair_session.login.by_hand import inspect, inspect_login
 from betfair_session.login.lock import BAN, MARGIN
-from betfair_session.login.settings import LeaseSettings
 from betfair_session.storage import open_store
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from servers.objects import Bucket
 
     from betfair_session import IdentityClient
-    from betfair_session.login.inspection import Inspection
+    from betfair_session.login.by_hand import Inspection
     from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"

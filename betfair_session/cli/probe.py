@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.login import lock as locks
-from betfair_session.login.inspection import inspect
+from betfair_session.login.by_hand import inspect
 from betfair_session.process import clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import ABSENT, VersionConflict
@@ -28,7 +28,7 @@ from .words import login_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from betfair_session.login.inspection import Inspection
+    from betfair_session.login.by_hand import Inspection
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from betfair_session.exceptions import (
     LoginBrake,
     StoreUnavailable,
 )
-from betfair_session.login.inspection import inspect_login
+from betfair_session.login.account import LeaseSettings
+from betfair_session.login.by_hand import inspect_login
 from betfair_session.login.runner import owner_name
-from betfair_session.login.settings import LeaseSettings
 from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.storage.local import LocalStore

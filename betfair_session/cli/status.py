@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment
-from betfair_session.login.inspection import inspect
+from betfair_session.login.by_hand import inspect
 from betfair_session.storage import open_store
 from betfair_session.storage.location import check_key
 
@@ -14,7 +14,7 @@ from .session import place_of, see_directory
 from .words import ago, iso, login_document, login_words
 
 if TYPE_CHECKING:
-    from betfair_session.login.inspection import Inspection
+    from betfair_session.login.by_hand import Inspection
     from betfair_session.storage.contract import TokenStore
 
     from .output import Output

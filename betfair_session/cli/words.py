@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
-    from betfair_session.login.inspection import Login
+    from betfair_session.login.by_hand import Login
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 

@@ -3,41 +3,94 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.arguments import checked_seconds
-from betfair_session.exceptions import LoginTimeout
-from betfair_session.process.clocks import now, passed
+from betfair_session.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import Self
 
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import Event
-    from betfair_session.process.clocks import Times
     from betfair_session.secret import Secret
 
-    from .settings import LeaseSettings
+MAX_TTL = 120.0
+"""The longest time to live, in seconds, that a lock can claim for itself."""
+
+MOST_LOGINS = 100
+"""Logins in a minute after which Betfair bans further ones."""
 
 
-_LATE = 5.0  # seconds after its own time-out at which a keepAlive has returned, or was frozen
+class _Times(NamedTuple):
+    ttl: float = 30.0
+    login_deadline: float = 10.0
+    store_deadline: float = 5.0
+    logins_per_minute: int = 4
+
+
+class LeaseSettings(_Times):
+    """The shared login's times; rarely touched. All processes that share a token may differ.
+
+    Attributes:
+        ttl: seconds after which others may take the login over from a process that died.
+        login_deadline: seconds that one login may take.
+        store_deadline: seconds that one call of the store may take.
+        logins_per_minute: how many logins one token may need in a minute before LoginBrake.
+
+    Raises:
+        ConfigurationError: what is no number, a number that is not positive, or a ttl that leaves
+            a login no time.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        ttl: float = 30.0,
+        login_deadline: float = 10.0,
+        store_deadline: float = 5.0,
+        logins_per_minute: int = 4,
+    ) -> Self:
+        """Check the times."""
+        times = (ttl, login_deadline, store_deadline, logins_per_minute)
+        most = logins_per_minute
+        if not all(isinstance(number, int | float) for number in times):
+            wrong = "times are seconds, numbers as in LeaseSettings(ttl=30.0)"
+        elif min(times) <= 0 or not isinstance(most, int) or most > MOST_LOGINS:
+            wrong = (
+                "times must be above 0, and its logins per minute a whole number from 1 to "
+                f"{MOST_LOGINS}, where Betfair bans the account"
+            )
+        elif not login_deadline + 2 * store_deadline <= ttl <= MAX_TTL:
+            wrong = (
+                "ttl must leave time for one login and two calls of the store, and be at most "
+                f"{MAX_TTL:.0f} s"
+            )
+        else:
+            return super().__new__(cls, *times)
+        message = f"the lease's {wrong}"
+        raise ConfigurationError(message, argument="lease")
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # a narrower type
+        """Make settings out of a sequence, as `_replace` does; these are checked, too."""
+        return cls(*iterable)
+
+
+def checked_lease(lease: object) -> LeaseSettings:
+    """Return the settings that a caller gave, None for the usual ones, or a ConfigurationError."""
+    if lease is None:
+        return LeaseSettings()
+    if not isinstance(lease, LeaseSettings):
+        message = "lease must be settings such as LeaseSettings(ttl=30.0)"
+        raise ConfigurationError(message, argument="lease")
+    return lease
 
 
 class Account(NamedTuple):
-    """One account and the settings that all of its handles share.
-
-    Attributes:
-        client: speaks to Betfair.
-        username: the account's name.
-        password: the account's password.
-        login_timeout: seconds that a call may take when it names no time of its own.
-        lease: the shared login's times.
-        interactive: whether to log in without a client certificate.
-        two_step: the code for that, or what returns it.
-        verify_every: seconds for which a verification is trusted; 0 for none.
-        share_verification: whether that is shared through the store.
-        on_event: the caller's hook for events.
-    """
+    """One account and the settings that all of its handles share; see SessionManager."""
 
     client: IdentityClient
     username: Secret
@@ -51,49 +104,13 @@ class Account(NamedTuple):
     on_event: Callable[[Event], object] | None = None
 
     def deadline(self, timeout: float | None) -> float:
-        """Return the `time.monotonic` at which a call ends.
-
-        Args:
-            timeout: seconds that a caller gives it; None for `login_timeout`.
-
-        Returns:
-            The time.
-
-        Raises:
-            ConfigurationError: `timeout` is no number above 0.
-        """
+        """Return the `time.monotonic` at which a call ends that was given so many seconds."""
         seconds = self.login_timeout if timeout is None else checked_seconds(timeout)
         return time.monotonic() + seconds
 
-    def keep_alive(self, token: Secret, deadline: float) -> tuple[Secret | None, Times]:
-        """Ask Betfair about a token; once more when this process was frozen before it heard.
-
-        Args:
-            token: the session token.
-            deadline: the `time.monotonic` at which the call ends.
-
-        Returns:
-            The token to use, None when it is dead, and the moment that this was true.
-
-        Raises:
-            LoginTimeout: no time is left.
-            IdentityUnavailable: anything but a clear answer.
-            ConfigurationError: the proxy cannot be used.
-        """
-        while True:
-            asked, left = now(), deadline - time.monotonic()
-            if left <= 0:
-                message = "no time was left to verify the token"
-                raise LoginTimeout(message)
-            seconds = min(left, self.client.timeout)
-            alive = self.client.keep_alive(token, timeout=seconds)
-            if alive is None or passed(asked) <= seconds + _LATE:
-                return alive, asked
-
     def log_in(self, seconds: float) -> Secret:
         """Make a session, sending one request; see IdentityClient.certlogin and login."""
+        client, name, password = self.client, self.username, self.password
         if self.interactive:
-            return self.client.login(
-                self.username, self.password, code=self.two_step, timeout=seconds
-            )
-        return self.client.certlogin(self.username, self.password, timeout=seconds)
+            return client.login(name, password, code=self.two_step, timeout=seconds)
+        return client.certlogin(name, password, timeout=seconds)

@@ -23,9 +23,8 @@ from .lock import Lock
 if TYPE_CHECKING:
     from betfair_session.process.clocks import Clock, Times
 
+    from .account import LeaseSettings
     from .errors import Errors
-    from .memory import Memory
-    from .settings import LeaseSettings
 
 SHORT = 15.0
 """Seconds without a login after one that ended without an answer."""
@@ -46,6 +45,18 @@ PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "c
 """The reasons of store errors that may pass by themselves."""
 
 
+class Memory:
+    """What a process remembers of one token's logins from one call to the next.
+
+    Attributes:
+        owed: the lock that it could not give back, as it should read; None for none.
+        since: the steady and the wall time from which the times in it count.
+    """
+
+    owed: Lock | None = None
+    since: Times = (0.0, 0.0)
+
+
 class Call:
     """One call's knowledge."""
 
@@ -61,17 +72,10 @@ class Call:
         shared: bool,
         share: bool = False,
     ) -> None:
-        """Prepare a call.
+        """Prepare a call, whose waits end at `deadline` by `clock.mono`.
 
-        Args:
-            settings: the shared login's times.
-            clock: time and randomness; `mono` is the clock of deadlines and waits.
-            errors: makes the errors that this raises.
-            memory: what this process remembers of earlier calls; changed by the call.
-            owner: this process's name for people.
-            deadline: the time by `clock.mono` at which waiting ends.
-            shared: whether the store's conditions can be relied on.
-            share: whether a verified token is written anew, so that its time tells of that.
+        `owner` names this process for people. `shared` tells whether the store's conditions can be
+        relied on; `share` whether a verified token is written anew, so that its time tells of that.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
         self.owner, self.deadline, self.shared, self.share = owner, deadline, shared, share
@@ -251,12 +255,7 @@ class Call:
         return max(min(steady - steady_then, wall - wall_then), 0.0)
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
-        """Return what the lock that was read allows.
-
-        Raises:
-            LoginRefused, IdentityUnavailable: an earlier login failed, and that still counts.
-            LoginBrake: there were too many logins.
-        """
+        """Return what the lock that was read allows, or raise what an earlier login forbids."""
         lock = self.lock
         if lock is None:
             self._respect_memory()
@@ -278,16 +277,14 @@ class Call:
     def _respect(self, lock: Lock) -> None:
         """Refuse a login that an earlier one forbids: it failed, or there were too many."""
         now = self.clock.server()
-        left = lock.refused_for(now, self.lock_age)
-        if left:
-            raise self.errors.remembered(lock, self._wall_in(left))
-        self._respect_memory()
-        recent, most = lock.recent(now), self.settings.logins_per_minute
-        if len(recent) >= most:
-            left = recent[-most] + locks.BRAKE_WINDOW - now
-            raise self.errors.braked(lock, self._wall_in(left))
+        why, left = lock.forbids(now, self.lock_age, self.settings.logins_per_minute)
+        if why != "refused":
+            self._respect_memory()
+        if why:
+            error = self.errors.remembered if why == "refused" else self.errors.braked
+            raise error(lock, self._wall_in(left))
         published = lock.published == self.fingerprint != ""
-        self.young = bool(recent) and published and self.dead is not None
+        self.young = bool(lock.recent(now)) and published and self.dead is not None
 
     def _respect_memory(self) -> None:
         """Refuse a login that a refusal forbids which this process knows of and could not note."""

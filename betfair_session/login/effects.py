@@ -7,10 +7,12 @@ objects by two names only: the token and the lock.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from betfair_session.events import Kind
+    from betfair_session.process.clocks import Times
 
     from .lock import Lock
 
@@ -20,7 +22,7 @@ Token: TypeAlias = Any  # a Secret; the explorer uses plain names
 class ReadToken(NamedTuple):
     """Read the token object; a TokenRead comes back."""
 
-    name: str = "token"
+    name: str = "token"  # empty tuples of two types would be equal
 
 
 class ReadLock(NamedTuple):
@@ -32,8 +34,7 @@ class ReadLock(NamedTuple):
 class WriteLock(NamedTuple):
     """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
 
-    `gives_back` tells that nothing depends on it; `shared` False asks for an unconditional write,
-    since the store's conditions cannot be relied on.
+    `gives_back`: nothing depends on it. `shared` False: write it unconditionally.
     """
 
     lock: Lock
@@ -53,14 +54,14 @@ class WriteToken(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Wait some seconds: for the login of `owner`, or for a store (None). None comes back."""
+    """Wait some seconds: for the login of `owner`, or for a store (None)."""
 
     seconds: float
     owner: str | None = None
 
 
 class Tell(NamedTuple):
-    """Report an event. None comes back."""
+    """Report an event."""
 
     kind: Kind
     seconds: float
@@ -116,18 +117,14 @@ class Session(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The token to use.
+    """The token to use, how it was come by, and the moment for which its life is vouched.
 
-    Attributes:
-        token: the token.
-        how: "resumed", "adopted" or "logged in".
-        age: seconds since Betfair was asked about it, or for it; infinite where another may have
-            ended its session since.
+    That is long ago where another may have ended its session since.
     """
 
     token: Token
     how: Literal["resumed", "adopted", "logged in"]
-    age: float = 0.0
+    since: Times = (-math.inf, -math.inf)
 
 
 Effect: TypeAlias = (

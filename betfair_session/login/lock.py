@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from .settings import MAX_TTL, MOST_LOGINS
+from .account import MAX_TTL, MOST_LOGINS
 
 if TYPE_CHECKING:
     from betfair_session.process.clocks import Clock
@@ -76,13 +76,11 @@ class Lock(NamedTuple):
     up: float = 0.0
     now: float = 0.0
 
-    def expired(self, age: float | None, *, watched: float) -> bool:
-        """Tell whether a held lock has outlived its time to live.
+    # Below, `now` is the store's time as well as it is known, and `age` the seconds since this was
+    # written, by the store's clock; None where that is unknown.
 
-        Args:
-            age: seconds since it was written, by the store's clock; None where that is unknown.
-            watched: seconds for which it has been seen unchanged.
-        """
+    def expired(self, age: float | None, *, watched: float) -> bool:
+        """Tell whether a held lock, seen unchanged for some seconds, has outlived its time."""
         limit = min(self.ttl, MAX_TTL) + MARGIN
         return watched >= limit or (age is not None and age >= limit)
 
@@ -102,10 +100,6 @@ class Lock(NamedTuple):
 
         After a token that could not be stored there is no wait: the next login is preceded by a
         write that shows that it can be.
-
-        Args:
-            now: the store's time, as well as it is known.
-            age: seconds since this was written; None where that is unknown.
         """
         if self.state != FAILED or self.login_class == "store":
             return 0.0
@@ -116,6 +110,15 @@ class Lock(NamedTuple):
         # Without an age, a time far ahead is junk, and one a little ahead another's clock.
         return left if 0 < left <= 2 * BAN else 0.0
 
+    def forbids(
+        self, now: float, age: float | None, most: int
+    ) -> tuple[Literal["", "refused", "braked"], float]:
+        """Tell why no login may be made, and for how many seconds; `most` is a minute's logins."""
+        refused, recent = self.refused_for(now, age), self.recent(now)
+        if refused:
+            return "refused", refused
+        return ("braked", recent[-most] + BRAKE_WINDOW - now) if len(recent) >= most else ("", 0.0)
+
     def vouches_for(self, fingerprint: str, age: float | None) -> bool:
         """Tell whether this says that a login stored that very token a moment ago."""
         known = self.state == DONE and self.published == fingerprint != ""
@@ -124,15 +127,7 @@ class Lock(NamedTuple):
     def failed(
         self, now: float, wait: float, login_class: str, status: str = "", refusals: int = 0
     ) -> Lock:
-        """Return the lock after a login that failed.
-
-        Args:
-            now: the store's time.
-            wait: seconds until another may be tried.
-            login_class: why, see `Lock`.
-            status: Betfair's code.
-            refusals: how many more logins than before Betfair has refused.
-        """
+        """Return the lock after a login that failed: for so many seconds no other is tried."""
         return self._replace(
             state=FAILED,
             status=status,

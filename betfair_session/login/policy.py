@@ -15,11 +15,11 @@ be taken over; a wrong clock costs a wait or a login, never a live token.
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
+from betfair_session.process.clocks import later
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
@@ -55,7 +55,7 @@ class SharedLogin(Call):
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another just published it, or Betfair calls it alive."""
         if self.polls and self.shared and (yield from self._is_vouched_for()):
-            return do.Done(self.token, "adopted", FRESH + self._elapsed(self.looked))
+            return do.Done(self.token, "adopted", later(self.looked, -FRESH))
         self.asked = self.clock.now()
         session = yield do.Ask(self.token)
         if session is None:
@@ -63,15 +63,15 @@ class SharedLogin(Call):
             return None
         how: Literal["adopted", "resumed"] = "adopted" if self.polls else "resumed"
         if session.token == self.token and not (self.share and self.shared and self._just_asked()):
-            return do.Done(self.token, how, self._elapsed(self.asked))
+            return do.Done(self.token, how, self.asked)
         self.new = session.token
         try:
             yield do.WriteToken(self.new, self.version)
         except VersionConflict:  # another wrote; this one may have been logged out meanwhile
-            return do.Done(self.new, how, math.inf)
+            return do.Done(self.new, how)
         except StoreError as error:
             self.trouble = error
-        return do.Done(self.new, how, self._elapsed(self.asked))
+        return do.Done(self.new, how, self.asked)
 
     def _is_vouched_for(self) -> Steps[bool]:
         """Look, after a wait, whether the lock says that this very token was just published."""
@@ -175,7 +175,7 @@ class SharedLogin(Call):
         ended, self.ended = self.ended, None
         if ended:
             raise ended
-        return do.Done(self.new, "logged in", self._elapsed(self.asked)) if self.new else None
+        return do.Done(self.new, "logged in", self.asked) if self.new else None
 
     def _renew(self) -> Steps[None]:
         """Log in if the token is still useless, can be written, and there is time."""

@@ -8,6 +8,7 @@ back, and only then does the interruption go on.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
+    LoginTimeout,
     StoreUnavailable,
 )
-from betfair_session.process.clocks import Clock, later, now
+from betfair_session.process.clocks import Clock, passed
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -30,18 +32,21 @@ from .policy import SharedLogin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from betfair_session.events import Reporter
+    from betfair_session.betfair.identity import IdentityClient
+    from betfair_session.events import Kind, Reporter
+    from betfair_session.process.clocks import Times
     from betfair_session.process.trust import Trust
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
     from .account import Account
+    from .call import Memory
     from .lock import Lock
-    from .memory import Memory
     from .policy import Steps
 
 _log = logging.getLogger("betfair_session")
 
 _LAST_SECONDS = 1.0  # seconds that a call of the store gets although the caller's time is up
+_LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
 
 
@@ -49,6 +54,24 @@ def owner_name() -> str:
     """Return this process's name for people: host and process number."""
     host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
     return f"{ascii(host)[1:-1]} process {os.getpid()}"
+
+
+def keep_alive(
+    client: IdentityClient, token: Secret, deadline: float, clock: Clock
+) -> tuple[Secret | None, Times]:
+    """Ask Betfair about a token; once more when this process was frozen before it heard.
+
+    Returns the token to use, None when it is dead, and the moment that this was true.
+    """
+    while True:
+        asked, left = clock.now(), deadline - clock.mono()
+        if left <= 0:
+            message = "no time was left to verify the token"
+            raise LoginTimeout(message)
+        seconds = min(left, client.timeout)
+        alive = client.keep_alive(token, timeout=seconds)
+        if alive is None or passed(asked, clock.now()) <= seconds + _LATE_SECONDS:
+            return alive, asked
 
 
 class Runner:
@@ -72,19 +95,7 @@ class Runner:
         seen: tuple[StoredObject | None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Prepare.
-
-        Args:
-            account: who logs in.
-            store: where the token is kept.
-            key: the token's name.
-            trust: told of every verification.
-            reporter: told of everything that happens.
-            memory: what this process remembers of earlier calls for this token.
-            deadline: the time by `clock.mono` at which waiting ends.
-            seen: the token object, if it has just been read.
-            clock: time and randomness; None for the system's.
-        """
+        """Prepare a call until `deadline`; `seen` is the token object if it was just read."""
         self._account, self._store, self._key = account, store, key
         self._trust, self._reporter, self._seen = trust, reporter, seen
         self._clock = clock or Clock()
@@ -106,27 +117,18 @@ class Runner:
         """Come to a live token, or raise a BetfairSessionError."""
         began = self._clock.mono()
         try:
-            done = self._run()
-        except BetfairSessionError as error:
-            self._reporter.tell(kind_of(error), self._clock.mono() - began, str(error))
-            raise
-        self._trust.verified(done.token, later(now(), -done.age))
-        if done.how != "logged in":
-            self._reporter.tell(done.how, self._clock.mono() - began)
-        return Secret(done.token)
-
-    def _run(self) -> do.Done:
-        try:
             done: do.Done = self._drive(self.login.run())
-        except BetfairSessionError:
+        except BetfairSessionError as error:
+            self._report(kind_of(error), self._clock.mono() - began, str(error))
             raise
         except BaseException:
-            self.login.deadline = float("-inf")
+            self.login.deadline = -math.inf
             self._drive(self.login.abandon())
             raise
-        finally:
-            self._tell_waited()
-        return done
+        self._trust.verified(done.token, done.since)
+        if done.how != "logged in":
+            self._report(done.how, self._clock.mono() - began)
+        return Secret(done.token)
 
     def _drive(self, steps: Steps[Any]) -> Any:  # noqa: ANN401 - what the steps return
         answer: object = None
@@ -147,7 +149,7 @@ class Runner:
             except BetfairSessionError as failed:
                 error = self._told(failed, effect)
             except BaseException as stop:  # noqa: BLE001 - it goes on when the lock is given back
-                self._stop, self.login.deadline = self._stop or stop, float("-inf")
+                self._stop, self.login.deadline = self._stop or stop, -math.inf
                 broken = self._broken_off(effect)
                 if isinstance(effect, do.LogOut):
                     answer = broken
@@ -258,25 +260,26 @@ class Runner:
             self._waited_for = wait.owner or self._waited_for
 
     def _tell(self, tell: do.Tell) -> None:
-        self._tell_waited()
-        self._reporter.tell(*tell)
+        self._report(*tell)
 
-    def _tell_waited(self) -> None:
+    def _report(self, kind: Kind, seconds: float, detail: str = "") -> None:
+        """Tell of an event, and before it of the waiting for another's login."""
         if self._waited:
             self._reporter.tell("waited", self._waited, self._waited_for)
             self._waited = 0.0
+        self._reporter.tell(kind, seconds, detail)
 
     # --- Betfair ---------------------------------------------------------------------------------
 
     def _ask(self, ask: do.Ask) -> do.Session | None:
-        alive, self.login.asked = self._account.keep_alive(ask.token, self.login.deadline)
+        client, deadline = self._account.client, self.login.deadline
+        alive, self.login.asked = keep_alive(client, ask.token, deadline, self._clock)
         if alive is None:
             self._trust.forget(ask.token)
             return None
         return do.Session(alive, fingerprint(alive))
 
     def _log_in(self, login: do.LogIn) -> do.Session:
-        self._tell_waited()
         if self.login.young:
             self._warn(
                 "Betfair rejected a token that is less than a minute old; does the egress address "
@@ -284,7 +287,7 @@ class Runner:
             )
         began = self._clock.mono()
         token = self._account.log_in(login.seconds)
-        self._reporter.tell("logged in", self._clock.mono() - began)
+        self._report("logged in", self._clock.mono() - began)
         return do.Session(token, fingerprint(token))
 
     def _log_out(self, logout: do.LogOut) -> BetfairSessionError | None:

@@ -11,7 +11,7 @@ from within import within
 from betfair_session.cli.words import login_document, login_words
 from betfair_session.exceptions import NotATokenError
 from betfair_session.login import lock as locks
-from betfair_session.login.inspection import inspect, inspect_login
+from betfair_session.login.by_hand import inspect, inspect_login
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ANY, MAX_READ
 from betfair_session.storage.location import LOCK_SUFFIX

@@ -13,7 +13,7 @@ from explore.search import explore
 from login import messages as m
 
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.settings import LeaseSettings
+from betfair_session.login.account import LeaseSettings
 
 if TYPE_CHECKING:
     from explore.pool import Key

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import random
     from types import GeneratorType
 
-    from betfair_session.login.memory import Memory
-    from betfair_session.login.settings import LeaseSettings
+    from betfair_session.login.account import LeaseSettings
+    from betfair_session.login.call import Memory
 
     from .memory import MemoryStore
 

@@ -26,10 +26,9 @@ from betfair_session.exceptions import (
     LoginRefused,
 )
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.call import CONFLICTS, TAKES
+from betfair_session.login.call import CONFLICTS, TAKES, Memory
 from betfair_session.login.errors import Errors
 from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
-from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
 
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import GeneratorType
 
+    from betfair_session.login.account import LeaseSettings
     from betfair_session.login.lock import Lock
-    from betfair_session.login.settings import LeaseSettings
 
     Step: TypeAlias = Callable[["Replica"], None]
 
@@ -341,7 +340,7 @@ class View:
         if isinstance(effect, do.LogIn):
             assert effect.seconds > 0
             return do.LogIn(1.0)
-        return effect._replace(age=0.0) if isinstance(effect, do.Done) else effect
+        return effect._replace(since=(0.0, 0.0)) if isinstance(effect, do.Done) else effect
 
     def seen(self, way: Way) -> Local:
         """Return a process as the world sees it."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from betfair_session.login import lock as locks
-from betfair_session.login.settings import LeaseSettings
+from betfair_session.login.account import LeaseSettings
 
 from .rules import Rules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from betfair_session.login.settings import LeaseSettings
+from betfair_session.login.account import LeaseSettings
 
 if TYPE_CHECKING:
     from betfair_session.login.lock import Lock

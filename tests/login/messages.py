@@ -41,6 +41,7 @@ __all__ = [
     "Conflict",
     "Done",
     "Failed",
+    "Got",
     "LockRead",
     "LogIn",
     "LogOut",
@@ -85,6 +86,14 @@ def Unclear(said: str, *, sent: bool = True) -> IdentityUnavailable:
     error = IdentityUnavailable(said)
     error.sent = sent
     return error
+
+
+class Got(NamedTuple):
+    """How a call ended with a token, of which Betfair was asked so many seconds ago."""
+
+    token: str
+    how: str
+    age: float = 0.0
 
 
 class Failed(NamedTuple):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from betfair_session import BetfairSessionError
 from betfair_session.login import lock as locks
+from betfair_session.login.account import LeaseSettings
+from betfair_session.login.call import Memory
 from betfair_session.login.errors import Errors
-from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
-from betfair_session.login.settings import LeaseSettings
-from betfair_session.process.clocks import Clock
+from betfair_session.process.clocks import Clock, passed
 
 from . import messages as m
 
@@ -153,6 +153,8 @@ class Script(Clock):
             asked = self.play.asked
             if isinstance(asked, m.Wait):
                 asked = m.Wait(asked.seconds)
+            elif isinstance(asked, m.Done):
+                asked = m.Got(asked.token, asked.how, passed(asked.since, self.now()))
             elif isinstance(asked, BetfairSessionError):
                 last = self.play.told[-1] if self.play.told else None
                 asked = m.end(asked, asked if asked in self.play.told else last)

@@ -20,8 +20,8 @@ from .messages import (
     WOKE,
     Ask,
     Conflict,
-    Done,
     Failed,
+    Got,
     LockRead,
     LogIn,
     LogOut,
@@ -52,7 +52,7 @@ NOTHING, JUNK = TokenRead(), TokenRead(None, "V0")
 GONE_DEAD = TokenRead("dead", "V0", "fp-dead")
 THEIRS = TokenRead("theirs", "V1", "fp-other")
 NEW = Session("new", "fp-new")
-RESUMED = (Session("live", "fp"), Done("live", "resumed"))
+RESUMED = (Session("live", "fp"), Got("live", "resumed"))
 
 
 def taken(before: Lock, at: float = 0.0, **fields: Any) -> Lock:  # noqa: ANN401 - any field's
@@ -80,7 +80,7 @@ HOLD = [(NOTHING, WriteLock(mine(), None)), (Written("L1"), ReadToken())]
 LOG_IN = [*HOLD, (NOTHING, LogIn(10.0))]
 PUBLISH = [*LOG_IN, (NEW, WriteToken("new", None))]
 PUBLISHED = [*PUBLISH, (Written("V1"), release(FINISHED))]
-LOGGED_IN = (Written("L2"), Done("new", "logged in"))
+LOGGED_IN = (Written("L2"), Got("new", "logged in"))
 AGAIN = (Written("L2"), ReadToken())
 OUTBID = [(NOTHING, WriteLock(mine(), None)), (Conflict(), ReadLock())]
 WAIT = [*OUTBID, (LockRead(held(), "L0", 0.0), Wait(0.25))]
@@ -99,29 +99,29 @@ STORIES: dict[str, Story] = {
     "a rotated token is written and used": [
         (TokenRead("old", "V0", "fp"), Ask("old")),
         (NEW, WriteToken("new", "V0")),
-        (Written("V1"), Done("new", "resumed")),
+        (Written("V1"), Got("new", "resumed")),
     ],
     "a rotated token is used although it could not be written": [
         (TokenRead("old", "V0", "fp"), Ask("old")),
         (NEW, WriteToken("new", "V0")),
-        (BROKEN, Done("new", "resumed")),
+        (BROKEN, Got("new", "resumed")),
     ],
     "a rotated token that another's has overtaken is not trusted unasked": [
         (TokenRead("old", "V0", "fp"), Ask("old")),
         (NEW, WriteToken("new", "V0")),
-        (Conflict(), Done("new", "resumed", math.inf)),
+        (Conflict(), Got("new", "resumed", math.inf)),
     ],
     "a verification is shared by writing the token anew": [
         {"share": True},
         *FIND_LIVE,
         (Session("live", "fp"), WriteToken("live", "V0")),
-        (Written("V1"), Done("live", "resumed")),
+        (Written("V1"), Got("live", "resumed")),
     ],
     "a shared verification that another's write has overtaken is not trusted unasked": [
         {"share": True},
         *FIND_LIVE,
         (Session("live", "fp"), WriteToken("live", "V0")),
-        (Conflict(), Done("live", "resumed", math.inf)),
+        (Conflict(), Got("live", "resumed", math.inf)),
     ],
     "without conditions a late write could replace a newer token": [
         {"share": True, "shared": False},
@@ -132,7 +132,7 @@ STORIES: dict[str, Story] = {
         {"share": True},
         *FIND_LIVE,
         {"slow_wall": -7200.0},
-        (Session("live", "fp"), Done("live", "resumed", 7200.0)),
+        (Session("live", "fp"), Got("live", "resumed", 7200.0)),
     ],
     "a verification ten seconds old may be shared": [
         {"share": True},
@@ -289,7 +289,7 @@ STORIES: dict[str, Story] = {
         (THEIRS, release(UNTOUCHED)),
         AGAIN,
         (THEIRS, Ask("theirs")),
-        (Session("theirs", "fp-other"), Done("theirs", "resumed")),
+        (Session("theirs", "fp-other"), Got("theirs", "resumed")),
     ],
     "a second look that fails for good gives the lock back": [
         *HOLD,
@@ -427,18 +427,18 @@ STORIES: dict[str, Story] = {
     "a lock that cannot be looked at after a conflict is left alone": [
         *PUBLISHED,
         (Conflict(), ReadLock()),
-        (BROKEN, Done("new", "logged in")),
+        (BROKEN, Got("new", "logged in")),
     ],
     "past the caller's time the lock is given back once more": [
         {"deadline": 20.0},
         *PUBLISHED,
         (20.0, BUSY, Wait(1.0), release(FINISHED)),
-        (BUSY, Done("new", "logged in", 20.0)),
+        (BUSY, Got("new", "logged in", 20.0)),
     ],
     "who has a token tries for five seconds to give the lock back": [
         *PUBLISHED,
         (BUSY, Wait(1.25), release(FINISHED)),
-        (5.0, BUSY, Done("new", "logged in", 5.0)),
+        (5.0, BUSY, Got("new", "logged in", 5.0)),
     ],
     # --- what the lock allows --------------------------------------------------------------------
     "a waiter looks at token and lock in turn and ever more rarely": [
@@ -474,7 +474,7 @@ STORIES: dict[str, Story] = {
         *FIND_DEAD,
         (LockRead(done(), "L0", 1.0), ReadToken()),
         (THEIRS, Ask("theirs")),
-        (Session("theirs", "fp-other"), Done("theirs", "resumed")),
+        (Session("theirs", "fp-other"), Got("theirs", "resumed")),
     ],
     "the lock's word is fetched anew for a token that was waited for": [
         *FIND_DEAD,
@@ -482,7 +482,7 @@ STORIES: dict[str, Story] = {
         (GONE_DEAD, Wait(0.25)),
         (WOKE, ReadToken()),
         (THEIRS, ReadLock()),
-        (LockRead(done(), "L0", 1.25), Done("theirs", "adopted", 60.0)),
+        (LockRead(done(), "L0", 1.25), Got("theirs", "adopted", 60.0)),
     ],
     "a lock read a moment ago is not read again": [
         *WAIT,
@@ -490,7 +490,7 @@ STORIES: dict[str, Story] = {
         (NOTHING, Wait(0.375)),
         (WOKE, ReadLock()),
         (LockRead(done(), "L1", 0.0), ReadToken()),
-        (THEIRS, Done("theirs", "adopted", 60.0)),
+        (THEIRS, Got("theirs", "adopted", 60.0)),
     ],
     "a lock given back without a publication is not waited for": [
         *FIND_DEAD,
@@ -670,7 +670,7 @@ def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused
 )
 def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, owes: bool) -> None:
     """After a conflict it is looked at: an earlier try may have landed, or another has it."""
-    look = (LockRead(read, "L2" if read else None, 0.0), Done("new", "logged in"))
+    look = (LockRead(read, "L2" if read else None, 0.0), Got("new", "logged in"))
     script = begin([*PUBLISHED, (Conflict(), ReadLock()), look])
     assert (script.memory.owed is not None) is owes
 
@@ -748,7 +748,7 @@ OWING = [
 
 def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> None:
     """The process that made it takes the lock as if it were given back; so do others, in vain."""
-    memory = begin([*PUBLISHED, (BROKEN, Done("new", "logged in"))]).memory
+    memory = begin([*PUBLISHED, (BROKEN, Got("new", "logged in"))]).memory
     again = Script(memory=memory)
     walk(again, [*OWING, (Conflict(), ReadLock()), (LockRead(held(), "L2", 0.0), Wait(0.25))])
 
@@ -894,12 +894,12 @@ def test_a_waiter_adopts_what_the_lock_vouches_for(
     """Within a minute of the login, and that very token; anything else is asked about."""
     read = LockRead(lock, "L1" if lock else None, age)
     begin(
-        [*FOUND, (read, Done("theirs", "adopted", 60.0))]
+        [*FOUND, (read, Got("theirs", "adopted", 60.0))]
         if adopted
         else [
             *FOUND,
             (read, Ask("theirs")),
-            (Session("theirs", "fp-other"), Done("theirs", "adopted")),
+            (Session("theirs", "fp-other"), Got("theirs", "adopted")),
         ]
     )
 

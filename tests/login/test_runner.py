@@ -19,10 +19,10 @@ from betfair_session import (
 )
 from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
-from betfair_session.login.memory import Memory
+from betfair_session.login.account import LeaseSettings
+from betfair_session.login.call import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.login.runner import Runner, owner_name
-from betfair_session.login.settings import LeaseSettings
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret
 from betfair_session.storage.contract import ABSENT, StoredObject, VersionConflict
@@ -49,11 +49,11 @@ class Betfair:
         calls: how many calls there have been, of the store's as well if it counts them here.
     """
 
-    lease = LeaseSettings()
+    lease, timeout = LeaseSettings(), 10.0
 
-    def __init__(self, clock: HandClock, *live: str, stop: int = 0, done: bool = False) -> None:
+    def __init__(self, *live: str, stop: int = 0, done: bool = False) -> None:
         """Interrupt the call of the number `stop`, before it or, if `done`, after it."""
-        self.client, self.clock, self.live = self, clock, [Secret(token) for token in live]
+        self.client, self.live = self, [Secret(token) for token in live]
         self.calls, self.stop, self.done = 0, stop, done
         self.asked: list[str] = []
 
@@ -68,11 +68,12 @@ class Betfair:
             raise KeyboardInterrupt
         return answer
 
-    def keep_alive(self, token: Secret, _: float) -> tuple[Secret | None, tuple[float, float]]:
-        """See Account."""
+    def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
+        """See IdentityClient."""
+        assert timeout > 0
         self.asked.append("keepAlive")
-        alive = self.around(lambda: token if token in self.live else None)
-        return alive, self.clock.now()
+        alive: Secret | None = self.around(lambda: token if token in self.live else None)
+        return alive
 
     def log_in(self, seconds: float) -> Secret:
         """See Account."""
@@ -105,7 +106,7 @@ class Stage:
     ) -> None:
         """Prepare it."""
         self.shelf, self.clock = shelf or Shelf(), HandClock()
-        self.betfair = Betfair(self.clock, *live, **interruption)
+        self.betfair = Betfair(*live, **interruption)
         self.events: list[Event] = []
         self.reporter = Reporter("", "", self.events.append)
         self.runner = Runner(
@@ -354,11 +355,9 @@ def test_the_stores_clock_goes_on_while_nobody_asks() -> None:
     """What it said first counts, and the time since then."""
     stage = Stage(shelf_with(lock=refused()))
 
-    def slowly(token: Secret, _: float) -> tuple[None, tuple[float, float]]:
-        del token
+    def slowly(_: Secret, **__: object) -> None:
         stage.shelf.now = None
         stage.clock.at += 7.0
-        return None, stage.clock.now()
 
     vars(stage.betfair)["keep_alive"] = slowly
     assert stage.not_before() == pytest.approx(stage.clock.now()[1] + 43.0)

@@ -1,0 +1,197 @@
+"""What people ask for by hand: a look at one place, its session's end, and an open lock."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from betfair_session.exceptions import NotATokenError, StoreUnavailable
+from betfair_session.process.clocks import Clock
+from betfair_session.process.trust import NOTHING
+from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.location import LOCK_SUFFIX
+from betfair_session.tokens import fingerprint, is_blank, parse_token
+
+from . import lock as locks
+from .account import LeaseSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from betfair_session.events import Reporter
+    from betfair_session.process.trust import Trust
+    from betfair_session.secret import Secret
+    from betfair_session.storage.contract import StoredObject, TokenStore
+
+    from .account import Account
+    from .lock import Lock
+
+    Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
+
+_UNLOCKS = 5  # tries to change a lock that others change meanwhile
+
+
+class Login(NamedTuple):
+    """Whether the next call may log in, if it has to.
+
+    Attributes:
+        state: "free"; "held": somebody is logging in; "refused": Betfair refused the last login,
+            and no other is tried yet; "unanswered": that one ended without an answer; "unstored":
+            its token could not be stored, so the next is preceded by a write that shows that it
+            can be; "braked": too many logins in the last minute.
+        until: when that ends at the latest, seconds since the epoch by the store's clock; None
+            when it is free or unstored.
+        lock: what the lock object says; None when there is none.
+        recent: the logins of the last minute, as times of the same clock.
+        now: the store's time when it was read, as well as it is known.
+    """
+
+    state: Readiness
+    until: float | None
+    lock: Lock | None
+    recent: tuple[float, ...]
+    now: float
+
+
+class Inspection(NamedTuple):
+    """What was found in one place; it holds no secret.
+
+    Attributes:
+        token: "stored"; "missing", or blank; or "junk", which is no token and which a login
+            replaces.
+        written: when that object was last written, which is when its login or, where
+            verifications are shared, its verification was; seconds since the epoch by the store's
+            clock. None when it is missing, or the store does not tell.
+        from_login: whether it is the token that the last login through this library stored.
+        login: whether the next call may log in.
+        now: the store's time when it was read, or this machine's where the store does not tell.
+        clock: whether that is the store's.
+    """
+
+    token: Literal["stored", "missing", "junk"]
+    written: float | None
+    from_login: bool
+    login: Login
+    now: float
+    clock: bool
+
+
+def inspect(
+    store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
+) -> Inspection:
+    """Look at a token and at its lock, in three calls of the store of `timeout` seconds at most."""
+    stored = store.get(key, deadline=time.monotonic() + timeout)
+    locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
+    token = _token_in(stored, store, key)
+    known = _server_time(store, (stored, locked), timeout)
+    login = _judge(store, locked, known, settings)
+    empty = stored is None or is_blank(stored.content)
+    published = login.lock.published if login.lock else ""
+    return Inspection(
+        token="stored" if token else "missing" if empty else "junk",
+        written=stored.modified if stored else None,
+        from_login=token is not None and published == fingerprint(token),
+        login=login,
+        now=time.time() if known is None else known,
+        clock=known is not None,
+    )
+
+
+def inspect_login(
+    store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
+) -> Login:
+    """Look at a token's lock alone."""
+    locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
+    return _judge(store, locked, _server_time(store, (locked,), timeout), settings)
+
+
+def _token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
+    where = f"{key!r} in {store.label}"
+    return parse_token(stored.content, where=where) if stored else None
+
+
+def _server_time(
+    store: TokenStore, seen: tuple[StoredObject | None, ...], timeout: float
+) -> float | None:
+    """Return the store's time: as an answer told it, or asked for where the driver hides it."""
+    told = next((each.now for each in seen if each and each.now is not None), None)
+    return store.server_now(deadline=time.monotonic() + timeout) if told is None else told
+
+
+def _judge(
+    store: TokenStore,
+    locked: StoredObject | None,
+    known: float | None,
+    settings: LeaseSettings | None,
+) -> Login:
+    """Tell what a call without a token would do now."""
+    now = time.time() if known is None else known
+    if locked is None:
+        return Login("free", None, None, (), now)
+    lock = locks.decode(locked.content)
+    age = lock.age_here(Clock()) if store.on_this_machine else None
+    if age is not None:
+        now = lock.now + age
+    elif locked.modified is not None and known is not None:
+        age = known - locked.modified
+    readiness: Readiness = "unstored" if lock.login_class == "store" else "free"
+    until = None
+    why, left = lock.forbids(now, age, (settings or LeaseSettings()).logins_per_minute)
+    if lock.state == locks.HELD and store.atomic and not lock.expired(age, watched=0.0):
+        readiness, until = "held", (lock.since if age is None else now - age) + lock.ttl
+        until += locks.MARGIN
+    elif why:
+        readiness, until = "unanswered" if why == "refused" and not lock.status else why, now + left
+    return Login(readiness, until, lock, lock.recent(now), now)
+
+
+def log_out(
+    account: Account, store: TokenStore, key: str, *, trust: Trust, reporter: Reporter
+) -> None:
+    """End the stored session and remove the object; see `Session.logout`."""
+    seconds = account.lease.store_deadline
+    trust.held = NOTHING  # another process may have replaced or removed the token that it held
+    stored = store.get(key, deadline=time.monotonic() + seconds)
+    if stored is None:
+        return
+    token = _token_in(stored, store, key)
+    if token is None and not is_blank(stored.content):
+        message = (
+            f"{key!r} in {store.label} holds something that is no session token, so there is "
+            "nothing to log out and it is left untouched. Is the key mistyped?"
+        )
+        raise NotATokenError(message)
+    if token is not None:
+        trust.forget(token)
+        began = time.monotonic()
+        account.client.logout(token)
+        trust.forget(token)  # another thread may have verified it meanwhile
+        reporter.tell("logged out", time.monotonic() - began, "the stored session")
+        reporter.hand_over()
+    # Another process may have noticed at once and logged in: its token is not ours to remove.
+    with contextlib.suppress(VersionConflict):
+        store.delete(key, stored.version, deadline=time.monotonic() + seconds)
+        # The lock must not vouch for the token that was published there.
+        _change_lock(store, key, locks.withdrawn, seconds)
+
+
+def unlock(store: TokenStore, key: str, seconds: float) -> None:
+    """Clear the lock beside a token; each call of the store may take so many seconds."""
+    for _ in range(_UNLOCKS):
+        with contextlib.suppress(VersionConflict):
+            _change_lock(store, key, locks.cleared, seconds)
+            return
+    message = f"the lock beside {key!r} in {store.label} changes all the time"
+    raise StoreUnavailable(message, store=store.label, key=key, reason="busy")
+
+
+def _change_lock(
+    store: TokenStore, key: str, change: Callable[[bytes], bytes | None], seconds: float
+) -> None:
+    """Rewrite the lock object, if there is one and it has to change."""
+    lock = key + LOCK_SUFFIX
+    stored = store.get(lock, deadline=time.monotonic() + seconds)
+    content = None if stored is None else change(stored.content)
+    if stored is not None and content is not None:
+        store.put(lock, content, stored.version, deadline=time.monotonic() + seconds)
