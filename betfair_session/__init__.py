@@ -34,10 +34,14 @@ from .exceptions import (
 if TYPE_CHECKING:
     from .betfair.answers import Check as Check
     from .betfair.identity import IdentityClient as IdentityClient
-    from .betfair.jurisdictions import Jurisdiction as Jurisdiction
+    from .betfair.jurisdictions import (
+        Jurisdiction as Jurisdiction,
+        JurisdictionName as JurisdictionName,
+    )
     from .certificates import Certificate as Certificate
+    from .certificates.reading import StrPath as StrPath
     from .environment import Place as Place, from_env as from_env, place_from_env as place_from_env
-    from .events import Event as Event
+    from .events import Event as Event, EventKind as EventKind
     from .exchange.answers import session_is_invalid as session_is_invalid
     from .exchange.auth import BetfairAuth as BetfairAuth
     from .exchange.client import Exchange as Exchange
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from .secret import Secret as Secret
     from .session import Session as Session
     from .storage import Store as Store
+    from .storage.contract import TokenStore as TokenStore
 
     __version__: str
 
@@ -58,10 +63,11 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
     _HOMES = {
         "betfair.answers": "Check",
         "betfair.identity": "IdentityClient",
-        "betfair.jurisdictions": "Jurisdiction",
+        "betfair.jurisdictions": "Jurisdiction JurisdictionName",
         "certificates": "Certificate",
+        "certificates.reading": "StrPath",
         "environment": "Place from_env place_from_env",
-        "events": "Event",
+        "events": "Event EventKind",
         "exchange.answers": "session_is_invalid",
         "exchange.auth": "BetfairAuth",
         "exchange.client": "Exchange",
@@ -71,6 +77,7 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         "secret": "Secret",
         "session": "Session",
         "storage": "Store",
+        "storage.contract": "TokenStore",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
     __all__ = sorted([*_HOME_OF, *exceptions.__all__])  # noqa: F821, PLE0605 - both are lists

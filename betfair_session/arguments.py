@@ -96,7 +96,7 @@ def checked_handle(session: T) -> T:
     Raises:
         ConfigurationError: it is something else.
     """
-    if not hasattr(session, "client"):  # not by its type: a stand-in in a test is fine
+    if not hasattr(session, "renew"):  # not by its type: a stand-in in a test is fine
         message = f"give a handle, manager.session(store, key), not a {type(session).__name__}"
         raise ConfigurationError(message, argument="session")
     return session

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from .betfair.identity import IdentityClient
 from .certificates import Certificate
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
+    from .betfair.jurisdictions import JurisdictionName
     from .events import Event
 
 _ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
@@ -126,10 +127,11 @@ class Environment:
     def client(self, *, certificate: bool = True) -> IdentityClient:
         """Make the client for this account; without a certificate if it may not log in."""
         self.require(certificate=certificate)
+        name = self._values.get("BETFAIR_JURISDICTION", "international")
         return IdentityClient(
             self._secret("BETFAIR_APP_KEY"),
             certificate=self.certificate() if certificate else None,
-            jurisdiction=self._values.get("BETFAIR_JURISDICTION", "international"),
+            jurisdiction=cast("JurisdictionName", name),  # which it checks
             identity_url=self._values.get("BETFAIR_IDENTITY_URL"),
             identity_cert_url=self._values.get("BETFAIR_IDENTITY_CERT_URL"),
             api_url=self._values.get("BETFAIR_API_URL"),
@@ -270,6 +272,8 @@ def from_env(
     env: Mapping[str, str] | None = None,
     dotenv: str | os.PathLike[str] | None = ".env",
     *,
+    interactive: bool = False,
+    two_step: str | Secret | Callable[[], str] | None = None,
     verify_every: timedelta | None = None,
     share_verification: bool = False,
     on_event: Callable[[Event], object] | None = None,
@@ -285,9 +289,11 @@ def from_env(
     Args:
         env: the variables that win; None for those of the process.
         dotenv: a file that the others come from, if it exists; None for no file.
-        verify_every: as in `SessionManager`.
-        share_verification: as in `SessionManager`.
-        on_event: as in `SessionManager`.
+        interactive: log in as the website does; no certificate is needed then.
+        two_step: as in `SessionManager`, and so are the others; the login is interactive then.
+        verify_every: for how long a token is used without asking Betfair.
+        share_verification: share each verification through the store.
+        on_event: called with each `Event`.
 
     Returns:
         The manager; nothing has been read but the variables, and nothing sent.
@@ -297,8 +303,11 @@ def from_env(
             holds a value of a secret.
     """
     environment = Environment(env, dotenv)
+    interactive = interactive or two_step is not None
     return environment.manager(
-        environment.client(),
+        environment.client(certificate=not interactive),
+        interactive=interactive,
+        two_step=two_step,
         verify_every=verify_every,
         share_verification=share_verification,
         on_event=on_event,

@@ -12,7 +12,7 @@ from .process.threads import interruption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Kind: TypeAlias = Literal[
+EventKind: TypeAlias = Literal[
     "resumed",
     "trusted",
     "adopted",
@@ -28,7 +28,7 @@ Kind: TypeAlias = Literal[
 
 _log = logging.getLogger("betfair_session")
 
-_LEVELS: dict[Kind, int] = {
+_LEVELS: dict[EventKind, int] = {
     "logged in": logging.INFO,
     "logged out": logging.INFO,
     "lease taken over": logging.WARNING,
@@ -80,7 +80,7 @@ class Event(NamedTuple):
         detail: Betfair's status, who held the login, or the error's text; "" where there is none.
     """
 
-    kind: Kind
+    kind: EventKind
     store: str
     key: str
     seconds: float = 0.0
@@ -103,7 +103,7 @@ class Reporter:
         self._hook = hook
         self._waiting: deque[Event] = deque()
 
-    def tell(self, kind: Kind, seconds: float, detail: str = "") -> None:
+    def tell(self, kind: EventKind, seconds: float, detail: str = "") -> None:
         """Log one event, and keep it for the hook."""
         level = _LEVELS.get(kind, logging.DEBUG)
         text = f": {detail}" if detail else ""

@@ -68,8 +68,8 @@ class SessionManager(AsyncClosable):
             login_timeout: seconds that a call may take that names no `timeout` of its own.
             lease: the shared login's times.
             interactive: log in as the website does instead of with a client certificate.
-            two_step: for an interactive login: the two-step code, or what returns it within a
-                few seconds when it is wanted.
+            two_step: the two-step code, or what returns it within a few seconds when it is wanted;
+                the login is interactive then.
             verify_every: for how long a token is used without asking Betfair after this process
                 has done so; None to ask at every call. From then until the session's usual end
                 one thread asks, and the others go on with the token meanwhile.
@@ -94,9 +94,6 @@ class SessionManager(AsyncClosable):
         check_credential(password, "password")
         if isinstance(two_step, Secret) and two_step:
             check_credential(two_step, "two_step")
-        if two_step is not None and not interactive:
-            message = "a two-step code is for interactive logins only: set interactive=True"
-            raise ConfigurationError(message, argument="two_step")
         checked_hook(on_event, "on_event")
         self._account = Account(
             client=client,
@@ -104,7 +101,7 @@ class SessionManager(AsyncClosable):
             password=password,
             login_timeout=checked_seconds(login_timeout, "login_timeout"),
             lease=checked_lease(lease),
-            interactive=interactive,
+            interactive=interactive or two_step is not None,
             two_step=two_step,
             verify_every=checked_window(verify_every, length, share=share_verification),
             share_verification=share_verification,
@@ -114,6 +111,11 @@ class SessionManager(AsyncClosable):
         self._stores: dict[Any, list[tuple[dict[str, Any], TokenStore]]] = {}
         self._handles: dict[tuple[Any, str], list[tuple[dict[str, Any], Session]]] = {}
         self._lock = ForkSafeLock()
+
+    @property
+    def client(self) -> IdentityClient:
+        """The client that speaks to Betfair for this account."""
+        return self._account.client
 
     def get_session(
         self,

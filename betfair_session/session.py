@@ -11,6 +11,7 @@ from .exceptions import (
     BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
+    LoginRefused,
     LoginTimeout,
     StoreError,
 )
@@ -66,7 +67,7 @@ class Session(AsyncClosable):
 
     @property
     def store(self) -> TokenStore:
-        """The store that the token is kept in."""
+        """The store that the token is kept in; `label` is its URL for people."""
         return self._store
 
     @property
@@ -287,7 +288,7 @@ class Session(AsyncClosable):
                     self._trust.forget(held)  # nobody logs in: the store may have another by now
             except BetfairSessionError:
                 pass  # the call below tells it
-        return Runner(
+        runner = Runner(
             self._account,
             self._store,
             self._key,
@@ -296,7 +297,13 @@ class Session(AsyncClosable):
             memory=memory,
             deadline=deadline,
             seen=seen,
-        ).find()
+        )
+        try:
+            return runner.find()
+        except LoginRefused as error:
+            if error.endpoint is None:  # a remembered one, which may hide a mistake made since
+                self._account.check()
+            raise
 
 
 def _is_new(

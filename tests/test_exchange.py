@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from betfair_session import Session
+    from betfair_session import JurisdictionName, Session
     from betfair_session.sandbox import Sandbox
 
 BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
@@ -551,7 +551,9 @@ def test_the_clients_place_of_the_api_is_the_default(sandbox: Sandbox, tmp_path:
         (tmp_path / "k").write_text(sandbox.issue())
         with Exchange(manager.session(tmp_path, "k")) as exchange:
             assert exchange.call("listEventTypes") == EVENTS
-    for jurisdiction, host in (("international", "com"), ("australia", "com"), ("nz", "com.au")):
+    hosts: dict[JurisdictionName, str]
+    hosts = {"international": "com", "australia": "com", "nz": "com.au"}
+    for jurisdiction, host in hosts.items():
         usual = IdentityClient("key", jurisdiction=jurisdiction)
         handle = SessionManager(usual, "u", "p").session(tmp_path, "k")
         assert f"https://api.betfair.{host}/exchange/" in repr(Exchange(handle))

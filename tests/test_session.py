@@ -708,7 +708,6 @@ def test_arguments_of_a_call_of_a_wrong_type_are_refused(
         ({"password": ""}, "password"),
         ({"login_timeout": 0}, "login_timeout"),
         ({"lease": 5}, "lease"),
-        ({"two_step": "123456"}, "two_step"),  # without interactive
         ({"on_event": 5}, "on_event"),
         ({"verify_every": timedelta(0)}, "verify_every"),
         ({"verify_every": timedelta(minutes=-15)}, "verify_every"),

@@ -464,18 +464,6 @@ def test_what_the_store_said_before_a_sleep_is_not_trusted(
     assert session.token() != old
 
 
-@pytest.mark.parametrize("clock", ["steady", "wall"])
-def test_a_check_knows_its_end_after_a_sleep(
-    hands: HandClocks, client: IdentityClient, sandbox: Sandbox, clock: str
-) -> None:
-    """Whichever of the clocks stood still."""
-    check = client.check(sandbox.issue())
-    seen = [check.expired]
-    setattr(hands, clock, getattr(hands, clock) + LENGTH)
-    assert [*seen, check.expired] == [False, True]
-    assert not client.check(UNKNOWN).expired
-
-
 def test_the_steady_clock_goes_on_in_a_sleep_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

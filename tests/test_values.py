@@ -100,7 +100,7 @@ VALUES: list[Any] = [
     LeaseSettings(ttl=60.0),
     Jurisdiction("name", "host", "cert-host", session_length=timedelta(hours=1)),
     Report(WHEN, None, 60.0),
-    Check("dead", verified_at=1.0),
+    Check("dead", verified_at=WHEN),
 ]
 
 

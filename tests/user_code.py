@@ -41,6 +41,8 @@ def clients() -> None:
     IdentityClient("key", Certificate.from_pkcs12_base64("text", "phrase"), verify="bundle.pem")
     IdentityClient("key", ("a", "b", "c"))  # type: ignore[arg-type]
     IdentityClient("key", verify=None)  # type: ignore[arg-type]
+    IdentityClient("key", jurisdiction="itly")  # type: ignore[arg-type]
+    assert_type(IdentityClient("key").check_certificate(), list[str])
 
 
 def managers(client: IdentityClient) -> None:
@@ -78,7 +80,10 @@ def handles(session: Session) -> None:
     assert_type(session.token(), str)
     assert_type(session.renew(rejected="old"), str)
     assert_type(session.verify(timeout=3), str)
-    assert_type(session.client.check("token"), Check)
+    check = session.client.check("token")
+    assert_type(check, Check)
+    assert_type(check.expires_at, datetime | None)
+    check.state == "live"  # type: ignore[comparison-overlap] # noqa: B015 - it is never equal
     session.logout()
     session.unlock()
     with KeepAlive(session, every=timedelta(minutes=10)) as keeping:

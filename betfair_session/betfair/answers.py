@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
 from betfair_session.process import clocks
@@ -17,8 +17,7 @@ from betfair_session.tokens import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from betfair_session.process.clocks import Times
+    from datetime import datetime
 
 MAX_ANSWER_BYTES = 65_536
 """How much of an answer is read; the longest that Betfair documents is under 1 KiB."""
@@ -39,25 +38,22 @@ class Check(NamedTuple):
     Attributes:
         state: "alive", "dead" or "unknown" (Betfair cannot tell).
         token: the token to use from now on when alive, else None; `reveal()` gives the text.
-        verified_at: the `time.monotonic` at which Betfair was asked, or None when unknown.
-        expires_at: the `time.monotonic` at about which the session ends unless it is kept alive,
-            by the jurisdiction's usual length; None where that is not known. That clock may stand
-            still while a machine sleeps; see `expired`.
+        verified_at: when Betfair was asked (timezone-aware, UTC), or None when unknown.
+        expires_at: at about which time the session ends unless it is kept alive (timezone-aware,
+            UTC), by the jurisdiction's usual length; None where that is not known.
         error: why Betfair cannot tell.
-        ends: `expires_at` by the two clocks that `expired` looks at, or None.
     """
 
-    state: str
+    state: Literal["alive", "dead", "unknown"]
     token: Secret | None = None
-    verified_at: float | None = None
-    expires_at: float | None = None
+    verified_at: datetime | None = None
+    expires_at: datetime | None = None
     error: IdentityUnavailable | None = None
-    ends: Times | None = None
 
     @property
     def expired(self) -> bool:
-        """Whether `expires_at` is over, any sleep of the machine included; False if unknown."""
-        return self.ends is not None and clocks.reached(self.ends)
+        """Whether `expires_at` is over, by this machine's clock; False if unknown."""
+        return self.expires_at is not None and self.expires_at.timestamp() <= clocks.wall()
 
 
 class Endpoint(NamedTuple):
@@ -216,7 +212,7 @@ def _refused(
 ) -> LoginRefused:
     from .login_status import describe
 
-    meaning = describe(status)
+    meaning = describe(status, certificate=endpoint.name == "certlogin")
     if meaning.login_class == "unknown" and answer.repeats(status):
         status = "UNKNOWN"
     suspects = {}

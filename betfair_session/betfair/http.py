@@ -46,6 +46,8 @@ _PAUSE_SECONDS = 0.4  # after the first attempt; twice as many after the second
 # http.client tells a proxy's status in this text and nowhere else.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _UNSENT = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
+# Codes of OpenSSL for a certificate that no known authority vouches for; others have other causes.
+_NO_AUTHORITY = {18, 19, 20, 21}
 _log = logging.getLogger("betfair_session.betfair.identity")
 
 
@@ -80,7 +82,7 @@ class NoAnswerError(Exception):
                 reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
                 detail = f"a proxy answered {status} and made no connection"
                 return cls(detail, sent=False, reason=reason)
-        untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
+        untrusted = {getattr(cause, "verify_code", 0) for cause in causes} & _NO_AUTHORITY
         sent = not any(isinstance(cause, _UNSENT) for cause in causes)
         # urllib3 blames the proxy also for what the server behind it does with a request.
         proxied = isinstance(error, requests.exceptions.ProxyError) and not sent

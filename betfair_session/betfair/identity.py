@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
     from .answers import Answer
     from .http import Transport
+    from .jurisdictions import JurisdictionName
 
 _log = logging.getLogger("betfair_session.betfair.identity")
+
+_OWN_AUTHORITY = (
+    "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
+    "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
+)
 
 
 class IdentityClient(Closable):
@@ -53,7 +59,7 @@ class IdentityClient(Closable):
         self,
         app_key: str | Secret,
         certificate: Certificate | StrPath | tuple[StrPath, StrPath] | bytes | None = None,
-        jurisdiction: str = "international",
+        jurisdiction: JurisdictionName = "international",
         *,
         identity_url: str | None = None,
         identity_cert_url: str | None = None,
@@ -69,7 +75,7 @@ class IdentityClient(Closable):
             app_key: the application key, sent as X-Application.
             certificate: the client certificate for logins: a (crt, key) pair of paths, the path of
                 a .pem or .p12, bytes, or a Certificate. None for a client that never logs in.
-            jurisdiction: whose hosts to use, a name from `betfair_session.betfair.jurisdictions`.
+            jurisdiction: whose hosts to use: a `JurisdictionName` such as "italy" or "it".
             identity_url: base of login, keepAlive and logout in place of the jurisdiction's, such
                 as "https://localhost:8443/api/".
             identity_cert_url: base of certlogin in place of the jurisdiction's.
@@ -107,6 +113,21 @@ class IdentityClient(Closable):
             "session": session,
         }
 
+    def check_certificate(self) -> list[str]:
+        """Read the certificate and see that Betfair would take it, for when a program starts.
+
+        Otherwise it is first read when a login needs it, which may be days later. Nothing is sent;
+        whether the certificate was uploaded to the account, only a login can tell.
+
+        Returns:
+            Warnings: a sentence when it expires within 30 days.
+
+        Raises:
+            CertificateError: it is missing, unreadable or unfit; the message says what to do.
+            ConfigurationError: the client has no certificate.
+        """
+        return self._needed_certificate().check()
+
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
     ) -> Secret:
@@ -128,9 +149,7 @@ class IdentityClient(Closable):
                 username or password is empty or holds a control character; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
-        if self._certificate is None:
-            message = "certlogin needs a client certificate; give IdentityClient one"
-            raise ConfigurationError(message, argument="certificate")
+        self._needed_certificate()
         form = _form(username, password)
         endpoint = Endpoint("certlogin", self._cert_base)
         answer = self._send(endpoint, form, self._seconds(timeout))
@@ -200,7 +219,7 @@ class IdentityClient(Closable):
             ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
         token = Secret(token)
-        asked, began = time.monotonic(), clocks.now()
+        asked = datetime.fromtimestamp(clocks.wall(), UTC)
         try:
             alive = self.keep_alive(token, timeout=timeout)
         except IdentityUnavailable as error:
@@ -208,10 +227,7 @@ class IdentityClient(Closable):
         if alive is None:
             return Check("dead", verified_at=asked)
         length = self.jurisdiction.session_length
-        if length is None:
-            return Check("alive", alive, asked)
-        seconds = length.total_seconds()
-        return Check("alive", alive, asked, asked + seconds, ends=clocks.later(began, seconds))
+        return Check("alive", alive, asked, None if length is None else asked + length)
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
         """Ask whether a session lives, and extend it.
@@ -259,6 +275,12 @@ class IdentityClient(Closable):
         place = vars(self).get("jurisdiction")  # missing if it was never wholly made
         return f"IdentityClient(jurisdiction={place.name if place else None!r})"
 
+    def _needed_certificate(self) -> Certificate:
+        if self._certificate is None:
+            message = "the certificate login needs a client certificate; give IdentityClient one"
+            raise ConfigurationError(message, argument="certificate")
+        return self._certificate
+
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
         _check_sendable(token, "token")
         endpoint = Endpoint(name, self.identity_url)
@@ -282,7 +304,8 @@ class IdentityClient(Closable):
             with contextlib.closing(Transport(**self._settings, certificate=certificate)) as own:
                 return own.post(endpoint.url, headers, content, seconds)
         except NoAnswerError as error:
-            unavailable = cannot_tell(endpoint, error.detail)
+            advice = _OWN_AUTHORITY if error.reason == "untrusted" else ""
+            unavailable = cannot_tell(endpoint, error.detail + advice)
             unavailable.sent = error.sent
         raise unavailable  # outside of `except`, so that it keeps no other error
 

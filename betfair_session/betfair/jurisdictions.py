@@ -10,11 +10,19 @@ makes betting calls, replace any host that turns out differently.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
 
-__all__ = ["JURISDICTIONS", "Jurisdiction", "jurisdiction"]
+__all__ = ["JURISDICTIONS", "Jurisdiction", "JurisdictionName", "jurisdiction"]
+
+# fmt: off
+JurisdictionName: TypeAlias = Literal[
+    "international", "australia", "new_zealand", "italy", "spain", "romania", "sweden", "brazil",
+    "com", "au", "nz", "new-zealand", "it", "es", "ro", "se", "br",
+]
+# fmt: on
+"""The names of jurisdictions, and their short ones; any case will do."""
 
 
 class Jurisdiction(NamedTuple):

@@ -20,29 +20,19 @@ _BAN = timedelta(minutes=20)
 _SHORT = timedelta(seconds=15)
 _LADDER = (_SHORT, timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
-_ENCODING = (
-    "a password with a special character that was sent without form-encoding by another tool gets "
-    "this answer too (this library encodes it)"
-)
 _UPLOAD = (
     "upload the .crt under My Account, Security, Automated Betting Program Access, and log in with "
     "that very file and its key"
 )
 _SITE = "log in to the Betfair website with this account"
 _TERMS = f"The latest terms have not been accepted: {_SITE} and accept them."
-_TWO_STEP = (
-    "The account has two-step login: give the code as well, or log in with a certificate, which "
-    "needs none."
-)
+_TWO_STEP = "The account has two-step login: give the code as well."
 
 _CLASS_HINTS = {
     "credentials": "Check the username, the password and, with two-step login, the code.",
     "account": "The account may not log in: contact Betfair's customer service.",
     "action": f"Something waits for the account holder: {_SITE} and complete what it asks for.",
-    "certificate": (
-        f"Either the certificate is not this account's: {_UPLOAD}; or it is, and the password was "
-        f"the trouble: {_ENCODING}."
-    ),
+    "certificate": "Either the certificate is not this account's, or the password is wrong.",
     "location": (
         "Betfair does not serve the place this address belongs to: run where it does (look at the "
         "cloud region, proxy or VPN)."
@@ -71,8 +61,7 @@ _CODES: dict[str, dict[str, str]] = {
     "credentials": {
         "INVALID_USERNAME_OR_PASSWORD": (
             "Check the username and password, and do not retry: repeated wrong passwords lock the "
-            f"account. If they are right: {_ENCODING}; and see that the certificate is this "
-            f"account's: {_UPLOAD}."
+            "account."
         ),
         "EMAIL_LOGIN_NOT_ALLOWED": "Use the account's username instead of its email address.",
         "MULTIPLE_USERS_WITH_SAME_CREDENTIAL": (
@@ -115,8 +104,7 @@ _CODES: dict[str, dict[str, str]] = {
             f"The telephone betting terms have not been accepted: {_SITE} and accept them."
         ),
         "DANISH_AUTHORIZATION_REQUIRED": (
-            f"Denmark's authorization is missing: {_SITE} and grant it. Residents of Denmark "
-            "cannot log in with a certificate at all."
+            f"Denmark's authorization is missing: {_SITE} and grant it."
         ),
         "SPAIN_MIGRATION_REQUIRED": f"The account has to move to betfair.es: {_SITE} to do it.",
         "DENMARK_MIGRATION_REQUIRED": "",
@@ -153,8 +141,7 @@ _CODES: dict[str, dict[str, str]] = {
             f"The email address or telephone number is not verified: {_SITE} and verify it."
         ),
         "UNRECOGNIZED_DEVICE": (
-            f"Betfair does not know this machine: {_SITE} from it and confirm it, or log in with a "
-            "certificate."
+            f"Betfair does not know this machine: {_SITE} from it and confirm it."
         ),
     },
     "certificate": {"CERT_AUTH_REQUIRED": ""},
@@ -197,6 +184,17 @@ _CODES: dict[str, dict[str, str]] = {
     },
 }
 
+# What to add for a login with a certificate.
+_WITH_CERTIFICATE = {
+    "INVALID_USERNAME_OR_PASSWORD": (
+        f"If they are right, see that the certificate is this account's: {_UPLOAD}."
+    ),
+    "CERT_AUTH_REQUIRED": f"For the certificate, {_UPLOAD}.",
+    "DANISH_AUTHORIZATION_REQUIRED": (
+        "Residents of Denmark cannot log in with a certificate at all."
+    ),
+}
+
 
 class LoginStatus(NamedTuple):
     """What a login was answered with.
@@ -237,16 +235,19 @@ def wait_after(login_class: str, refusals: int) -> timedelta:
     return _LADDER[min(max(refusals, 1), len(_LADDER)) - 1]
 
 
-def describe(code: str) -> LoginStatus:
+def describe(code: str, *, certificate: bool = True) -> LoginStatus:
     """Look up a login status.
 
     Args:
         code: the status exactly as Betfair answered it.
+        certificate: whether the login was made with one.
 
     Returns:
         Its meaning; for a code that is not known, the class "unknown" and a general hint.
     """
-    return _STATUSES.get(code) or _status(code, "unknown", "")
+    status = _STATUSES.get(code) or _status(code, "unknown", "")
+    more = _WITH_CERTIFICATE.get(code) if certificate else None
+    return status._replace(hint=f"{status.hint} {more}") if more else status
 
 
 def known_codes() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeAlias, TypeVar, Union
 
 from betfair_session.exceptions import CertificateError
 from betfair_session.process.threads import interruption
@@ -16,15 +16,16 @@ from betfair_session.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
 
-    StrPath: TypeAlias = str | os.PathLike[str]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+StrPath: TypeAlias = Union[str, "os.PathLike[str]"]
+"""A file's path."""
 
 MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
@@ -259,11 +260,14 @@ def _with_lines(block: re.Match[bytes]) -> bytes:
     return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 
 
+_GIVE_PASSPHRASE = "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"  # noqa: S105 - a text
+
+
 def _key_problem(encrypted: bool, password: bytes | None) -> Problem:  # noqa: FBT001 - a fact, no switch
     if not encrypted:
         return Problem("damaged", "holds a damaged private key, or one of an unsupported kind")
     if not password:
-        return Problem("passphrase", "holds an encrypted private key; give its passphrase")
+        return Problem("passphrase", f"holds an encrypted private key; {_GIVE_PASSPHRASE}")
     return Problem(
         "passphrase", "holds an encrypted private key that this passphrase does not open"
     )
@@ -277,7 +281,7 @@ def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Conten
         problem = (
             "is a PKCS#12 file that this passphrase does not open, or it is damaged"
             if password
-            else "is a PKCS#12 file; give its passphrase (if it has none, the file is damaged)"
+            else f"is a PKCS#12 file; {_GIVE_PASSPHRASE} (if it has none, the file is damaged)"
         )
         return Contents(name, "PKCS#12, not opened", problem=Problem("passphrase", problem))
     inside = [bundle.cert, *bundle.additional_certs]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError, ExchangeError
 
@@ -17,8 +17,6 @@ from .operations import only_read
 
 if TYPE_CHECKING:
     import requests
-
-    Answer: TypeAlias = "requests.Response | str | bytes | bytearray | dict[str, Any] | list[Any]"
 
 _INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)
@@ -52,7 +50,9 @@ class _NoAnswerError(ConfigurationError, TypeError):
     """An argument that cannot be an answer."""
 
 
-def session_is_invalid(answer: Answer) -> bool:
+def session_is_invalid(
+    answer: requests.Response | str | bytes | bytearray | dict[str, Any] | list[Any],
+) -> bool:
     """Tell whether an answer of Betfair's says that the session is invalid.
 
     Args:

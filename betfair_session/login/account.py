@@ -108,6 +108,11 @@ class Account(NamedTuple):
         seconds = self.login_timeout if timeout is None else checked_seconds(timeout)
         return time.monotonic() + seconds
 
+    def check(self) -> None:
+        """See that the certificate that the next login needs is fit; CertificateError if not."""
+        if not self.interactive:
+            self.client.check_certificate()
+
     def log_in(self, seconds: float) -> Secret:
         """Make a session, sending one request; see IdentityClient.certlogin and login."""
         client, name, password = self.client, self.username, self.password

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from betfair_session.events import Kind
+    from betfair_session.events import EventKind
     from betfair_session.process.clocks import Times
 
     from .lock import Lock
@@ -63,7 +63,7 @@ class Wait(NamedTuple):
 class Tell(NamedTuple):
     """Report an event."""
 
-    kind: Kind
+    kind: EventKind
     seconds: float
     detail: str
 

@@ -21,7 +21,7 @@ from betfair_session.storage.contract import VersionConflict
 from .lock import HELD
 
 if TYPE_CHECKING:
-    from betfair_session.events import Kind
+    from betfair_session.events import EventKind
 
     from .lock import Lock
 
@@ -32,10 +32,12 @@ class Errors(NamedTuple):
     Attributes:
         store: the store's URL for people.
         key: the token's name.
+        certificate: whether logins are made with one.
     """
 
     store: str
     key: str
+    certificate: bool = True
 
     @property
     def place(self) -> str:
@@ -59,9 +61,9 @@ class Errors(NamedTuple):
 
         That is in seconds since the epoch by this machine's clock, by which a caller will wait.
         """
-        then = _time(not_before)
+        then, why = _time(not_before), _braked(lock, self.certificate)
         return LoginBrake(
-            f"the token {self.place} {_braked(lock)}. Another login is allowed from {_clock(then)}",
+            f"the token {self.place} {why}. Another login is allowed from {_clock(then)}",
             not_before=then,
         )
 
@@ -79,7 +81,7 @@ class Errors(NamedTuple):
 
         return LoginRefused(
             f"Betfair refused the last login for the token {self.place}: {lock.status}; {until}. "
-            f"{describe(lock.status).hint}",
+            f"{describe(lock.status, certificate=self.certificate).hint}",
             status=lock.status,
             login_class=lock.login_class,
             not_before=then,
@@ -135,20 +137,20 @@ class Errors(NamedTuple):
         return uncertain
 
 
-def kind_of(error: BetfairSessionError) -> Kind:
+def kind_of(error: BetfairSessionError) -> EventKind:
     """Return the kind of event that tells of a call's failure."""
     if isinstance(error, LoginRefused | LoginBrake):
         return "refused"
     return "failed" if isinstance(error, ConfigurationError) else "cannot tell"
 
 
-def _braked(lock: Lock) -> str:
+def _braked(lock: Lock, certificate: bool) -> str:  # noqa: FBT001 - private
     """Tell what came of the logins that were too many, as far as the lock says."""
     tried = f"needed {len(lock.logins)} login attempts in the last minute"
     if lock.status:
         from betfair_session.betfair.login_status import describe
 
-        hint = describe(lock.status).hint.rstrip(".")
+        hint = describe(lock.status, certificate=certificate).hint.rstrip(".")
         return f"{tried}, the last: {lock.status}. {hint}"
     if lock.login_class == "store":
         return f"{tried}; the last brought a token that could not be stored"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from betfair_session.betfair.identity import IdentityClient
-    from betfair_session.events import Kind, Reporter
+    from betfair_session.events import EventKind, Reporter
     from betfair_session.process.clocks import Times
     from betfair_session.process.trust import Trust
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
@@ -105,7 +105,7 @@ class Runner:
         self.login = SharedLogin(
             account.lease,
             self._clock,
-            Errors(store.label, key),
+            Errors(store.label, key, certificate=not account.interactive),
             memory,
             owner=owner_name(),
             deadline=deadline,
@@ -262,7 +262,7 @@ class Runner:
     def _tell(self, tell: do.Tell) -> None:
         self._report(*tell)
 
-    def _report(self, kind: Kind, seconds: float, detail: str = "") -> None:
+    def _report(self, kind: EventKind, seconds: float, detail: str = "") -> None:
         """Tell of an event, and before it of the waiting for another's login."""
         if self._waited:
             self._reporter.tell("waited", self._waited, self._waited_for)

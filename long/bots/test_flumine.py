@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from betfair_session import JurisdictionName
     from betfair_session.sandbox import Sandbox
 
     Bot = Callable[..., APIClient]
@@ -154,7 +155,9 @@ def longest_gap(trading: Any, due: float) -> timedelta:  # noqa: ANN401 - the or
 
 
 @pytest.mark.parametrize("name", JURISDICTIONS)
-def test_the_worker_is_in_time_for_every_jurisdiction(name: str, tmp_path: Path) -> None:
+def test_the_worker_is_in_time_for_every_jurisdiction(
+    name: JurisdictionName, tmp_path: Path
+) -> None:
     """A keepAlive comes well before a session's end, and never twice in 15 minutes."""
     manager = SessionManager(IdentityClient("key", jurisdiction=name), "user", "password")
     trading = APIClient(manager.session(tmp_path, "session.token"))

@@ -224,7 +224,7 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
         "check": lambda: client.check(token + "\n"),
         "logout": lambda: client.logout(token + "\n"),
         "certlogin": lambda: IdentityClient("k").certlogin(USERNAME, PASSWORD),
-        "two-step code": lambda: SessionManager(client, USERNAME, PASSWORD, two_step=CODE),
+        "two-step code": lambda: SessionManager(client, USERNAME, PASSWORD, two_step=CODE + "\n"),
         "two-step question": lambda: client.login(USERNAME, PASSWORD, code=lambda: CODE + 1),  # type: ignore[operator] # it fails
         "login_timeout": lambda: SessionManager(client, USERNAME, PASSWORD, login_timeout=0),
         "sharing": lambda: SessionManager(client, USERNAME, PASSWORD, share_verification=True),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hand_clocks import HandClocks
 
+    from betfair_session import JurisdictionName
     from betfair_session.sandbox import Sandbox
 
     Bot = Callable[..., APIClient]
@@ -259,7 +260,7 @@ def test_a_token_of_the_callers_is_used_until_it_is_rejected(sandbox: Sandbox, b
 
 
 @pytest.mark.parametrize("name", JURISDICTIONS)
-def test_it_asks_the_hosts_of_its_jurisdiction(name: str, tmp_path: Path) -> None:
+def test_it_asks_the_hosts_of_its_jurisdiction(name: JurisdictionName, tmp_path: Path) -> None:
     """The betting API's from our table; the navigation menu's from betfairlightweight's own."""
     manager = SessionManager(IdentityClient("key", jurisdiction=name), "user", "password")
     trading = APIClient(manager.session(tmp_path, "session.token"))

@@ -57,6 +57,8 @@ class Betfair:
         self.calls, self.stop, self.done = 0, stop, done
         self.asked: list[str] = []
 
+    interactive = False
+
     def around(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
         """Do a call, unless it is the one to interrupt."""
         self.calls += 1
