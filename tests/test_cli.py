@@ -15,7 +15,7 @@ import pytest
 from command_line import KEY, CommandLine, Terminal
 from programs import run as run_program
 
-from betfair_session.cli import main, output, sandbox as sandbox_command, status
+from betfair_session.cli import local as sandbox_command, main, output, status
 from betfair_session.cli.session import login_of
 from betfair_session.environment import NAMES, from_env
 from betfair_session.login import lock as locks
@@ -127,8 +127,8 @@ def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: San
     login = command("status", "--json").document["login"]
     assert (login["state"], login["status"], login["refusals"]) == ("refused", "SUSPENDED", 1)
     assert sandbox.counts() == {"certlogin": 1}
-    assert output.UNLOCK in " ".join(command("token").err.split())
-    assert output.UNLOCK in " ".join(command("status").out.split())
+    assert output._UNLOCK in " ".join(command("token").err.split())
+    assert output._UNLOCK in " ".join(command("status").out.split())
     assert command("unlock", "--json").document["unlocked"]
     assert command("unlock", "--quiet") == (0, "", "")
     assert command("token").code == 0
@@ -140,7 +140,7 @@ def test_a_ban_is_not_to_be_unlocked(command: CommandLine, sandbox: Sandbox) -> 
     sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS", times=1)
     for text in (command("token").err, command("status").out):
         assert "TEMPORARY_BAN_TOO_MANY_REQUESTS" in text
-        assert output.UNLOCK not in " ".join(text.split())
+        assert output._UNLOCK not in " ".join(text.split())
 
 
 def test_unlock_does_not_lift_the_brake(command: CommandLine, sandbox: Sandbox) -> None:
@@ -423,7 +423,7 @@ def test_every_command_teaches(command: CommandLine, name: str) -> None:
     done = command(*name.split(), "-h")
     assert (done.code, done.err) == (0, "")
     assert "--json" in done.out
-    assert f"\n  betfair-session {name}" in done.out.split("example", 1)[1]
+    assert f"\n  betfair-session {name}" in done.out.split("Example", 1)[1]
     assert max(map(len, done.out.splitlines())) <= 100
 
 
@@ -547,15 +547,16 @@ def test_colours_are_for_a_terminal(command: CommandLine) -> None:
 def test_a_terminal_is_told_what_is_waited_for(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process's login by its owner, and once; not with --quiet or --json."""
+    """Another process's login by its owner, until the call ends; not with --quiet or --json."""
     monkeypatch.setattr(output, "_QUIET_SECONDS", 0.01)
     command.lock(HELD)
     waiting = ("token", "--timeout", "1")
-    shown = command.at_terminal(*waiting).err.splitlines()
-    assert len(shown) == 2  # this, and the error
-    assert "another machine" in shown[0]
-    assert len(command.at_terminal(*waiting, "--quiet").err.splitlines()) == 1
-    assert command.at_terminal(*waiting, "--json").err == ""
+    shown, hidden = "\x1b[?25h", "\x1b[?25l"
+    said = command.at_terminal(*waiting, TERM="xterm").err
+    assert "another machine" in said.rpartition(shown)[0]
+    assert said.rindex(hidden) < said.rindex(shown)  # the cursor
+    for arguments in (("--quiet",), ("--json",)):
+        assert hidden not in command.at_terminal(*waiting, *arguments, TERM="xterm").err
     assert len(command(*waiting).err.splitlines()) == 1
 
 
@@ -572,27 +573,6 @@ def test_progress_looks_at_the_lock(command: CommandLine) -> None:
         (command.store / f"{KEY}.login").unlink()
         (command.store / f"{KEY}.login").mkdir()
         assert look() == ""
-
-
-def test_progress_says_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line again only when it is another."""
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.001)
-    lines = iter(["first", "first", "", "second"])
-    seen: list[str] = []
-
-    def look() -> str:
-        seen.append(next(lines, "second"))
-        return seen[-1]
-
-    with output.Output().progress(look):
-        end = time.monotonic() + 60
-        while len(seen) < 8 and time.monotonic() < end:
-            time.sleep(0.001)
-    assert len(seen) >= 8
-    assert terminal.getvalue().count("first") == terminal.getvalue().count("second") == 1
 
 
 # --- certificate ----------------------------------------------------------------------------------

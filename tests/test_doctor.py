@@ -23,13 +23,11 @@ from servers.proxy import Proxy
 from servers.script import Answer
 
 from betfair_session.betfair.answers import Answer as BetfairAnswer, Endpoint
-from betfair_session.cli import doctor as doctors, hosts, probe
+from betfair_session.cli import doctor as doctors, hosts
 from betfair_session.cli.hosts import Clock, compare_clocks
 from betfair_session.cli.session import ask_about
-from betfair_session.exceptions import BetfairSessionError, IdentityUnavailable, StoreUnavailable
+from betfair_session.exceptions import BetfairSessionError, IdentityUnavailable
 from betfair_session.login import lock as locks
-from betfair_session.storage import open_store
-from betfair_session.storage.contract import VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -439,30 +437,6 @@ def test_a_policy_that_names_the_lock_alone_is_found(
     assert all({"if-match", "if-none-match"} & each.headers.keys() for each in puts)
 
 
-def _forbidden(*_: object, **__: object) -> str:
-    message = "no"
-    raise StoreUnavailable(message, store="s", key=KEY, reason="forbidden")
-
-
-def _conflict(*_: object, **__: object) -> str:
-    message = "exists"
-    raise VersionConflict(message, store="s", key=KEY, reason="conflict")
-
-
-@pytest.mark.parametrize(
-    ("put", "may"), [(_conflict, True), (_forbidden, False), (lambda *_, **__: "v", True)]
-)
-def test_the_lock_may_be_written_or_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, put: Callable[..., str], *, may: bool
-) -> None:
-    """Told without changing one that is there, and not tried where it might be overwritten."""
-    store = open_store(tmp_path)
-    monkeypatch.setattr(type(store), "put", put)
-    assert probe.Probe(store, KEY, 5.0)._may_write_lock() is may
-    monkeypatch.setattr(type(store), "atomic", False)
-    assert not probe.Probe(store, KEY, 5.0)._may_write_lock()
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_doctor_cleans_up(
     line: DoctorLine, bucket_on: Callable[[str], Bucket], number: signal.Signals, code: int
@@ -728,8 +702,6 @@ def test_clocks_are_compared() -> None:
     assert re.findall(r"\d+ s", far.text) == ["90 s", "7 s"]
     assert "other" not in far.text
     assert compare_clocks([]).state == "not checked"
-    for dates in ([], ["yesterday"], [""]):
-        assert hosts._clock(Endpoint("keepAlive", "https://localhost/api/"), dates) is None
 
 
 def test_a_success_for_no_token_is_not_betfairs() -> None:

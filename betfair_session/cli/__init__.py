@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(given, out)
         except OutputError as error:
-            complain(f"betfair-session: cannot write to standard output: {error}\n")
+            complain(f"cannot write to standard output: {error}")
             return ERROR
         finally:
             finish()
@@ -44,6 +44,7 @@ def _run(arguments: list[str], out: Output) -> int:
 
     try:
         _see_extra()
+        from . import certificate, doctor, local, session, status  # noqa: F401 - each adds commands
         from .commands import run
 
         return run(arguments, out)

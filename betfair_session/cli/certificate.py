@@ -5,16 +5,49 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import click
+
 from betfair_session.environment import Environment
 
+from .commands import MAIN, Group, Number, command, completed, option
 from .output import USAGE
 
 if TYPE_CHECKING:
     from .output import Output
 
+_MOST_DAYS = 3650
+_DAYS = Number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")
 
+_GROUP = Group(
+    "certificate",
+    short_help="make or explain the client certificate that a login needs",
+    help="Betfair's certificate login needs a client certificate that you make and upload.",
+    no_args_is_help=False,
+)
+MAIN.add_command(_GROUP)
+
+
+@command(
+    click.Argument(["name"], default="client-2048"),
+    option(
+        "--directory", "where to write them (here)", default=".", shell_complete=completed("dir")
+    ),
+    option("--days", "how long it is valid (365)", type=_DAYS, default=365, metavar="DAYS"),
+    option("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE", is_flag=True),
+    group=_GROUP,
+)
 def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> int:
-    """Make a key and a self-signed certificate, and say where to upload it."""
+    """Make a key and a self-signed certificate.
+
+    Writes NAME.crt, NAME.key and NAME.pem, for you alone, and never overwrites a file. Upload the
+    .crt at Betfair; keep the others to yourself.
+
+    Example:
+      betfair-session certificate create --directory ~/.betfair
+      export BETFAIR_CERT_FILE=~/.betfair/client-2048.pem
+
+    exit code 2: a file is there already, or cannot be written
+    """
     from betfair_session.certificates.making import UPLOAD_PLACE, create, write_files
 
     passphrase = Environment().passphrase(needed=True) if p12 else None
@@ -33,8 +66,21 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> i
     return 0
 
 
+@command(
+    click.Argument(["files"], nargs=-1, required=True, shell_complete=completed("file")),
+    group=_GROUP,
+)
 def check(out: Output, *, files: tuple[str, ...]) -> int:
-    """Explain files; a problem is exit code 2."""
+    """Say what files are, and whether Betfair would take them.
+
+    BETFAIR_CERT_PASSPHRASE opens encrypted ones. Whether the certificate was uploaded, only a login
+    can tell.
+
+    Example:
+      betfair-session certificate check client-2048.crt client-2048.key
+
+    exit codes: 0 no problem; 2 a problem
+    """
     from betfair_session.certificates.report import explain
 
     report = explain(*files, passphrase=Environment().passphrase())

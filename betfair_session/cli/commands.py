@@ -1,9 +1,13 @@
-"""The commands and their options; the modules that do the work know nothing of click."""
+"""What all commands have in common: options, help, and errors that repeat no value.
+
+A value that is wrong may be a password that was given in the wrong place.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import logging
 import os
 import signal
@@ -11,29 +15,67 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from betfair_session.storage.location import redact
 
-from . import certificate, demo, doctor, sandbox, session, status, texts
-from .output import TERMINATED, Output, UsageError, write
+from .output import NAME, TERMINATED, Output, UsageError, complain, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_NAME = "betfair-session"
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
-_MOST_DAYS = 3650
-_LAST_PORT = 65_533  # two more follow
+_ABOUT = "One live Betfair session token, shared by any number of functions and bots."
+_MAIN = """\
+to begin:
+  betfair-session demo                       see it work; needs no account
+  betfair-session certificate create         make what to upload at Betfair
+  betfair-session doctor                     is all set up, and does it work?
+  TOKEN=$(betfair-session token)             a live token; logs in only if there is none
 
-# Events that end a call with an error, which has a line of its own.
-_SAID_ANYWAY = frozenset({"refused", "cannot tell", "failed"})
+environment (or a .env file in the working directory; the environment wins):
+  BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY
+                                             the account
+  BETFAIR_CERT_FILE, BETFAIR_KEY_FILE        its client certificate, or one of these instead:
+    BETFAIR_CERT_PEM, BETFAIR_KEY_PEM        ... as PEM text
+    BETFAIR_PKCS12_FILE                      ... as a .p12 or .pfx file
+    BETFAIR_PKCS12_BASE64                    ... the same, as base64 text
+  BETFAIR_CERT_PASSPHRASE                    what opens an encrypted key or PKCS#12 file
+  BETFAIR_JURISDICTION                       such as italy; without it, international
+  BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL, BETFAIR_CA_BUNDLE
+                                             other hosts, such as the sandbox's
+  BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY, BETFAIR_STORAGE_OPTIONS (JSON)
+                                             where the token is kept
+
+No secret is an argument, and only `token` prints the token. With --json, standard output is one
+JSON document, {"error": {…}} where the command failed.
+
+exit codes: 0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfair refused the login,
+4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
+"""
+_ORDER = (
+    "token",
+    "check",
+    "status",
+    "logout",
+    "unlock",
+    "doctor",
+    "certificate",
+    "create",
+    "sandbox",
+    "demo",
+)
+_PLACE = """
+STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; KEY is the object's name
+in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
+"""
 
 
 class Number(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """A number in a range; no message repeats what was given instead, which may be a password."""
+    """A number in a range; its name is what it is in words."""
 
     def __init__(self, kind: type[float], low: float, high: float, name: str) -> None:
-        """Set the range, and what the number is in words."""
+        """Set the range."""
         self.name = name
         self._kind, self._low, self._high = kind, low, high
 
@@ -48,16 +90,14 @@ class Number(click.ParamType):  # type: ignore[type-arg] # not generic before cl
         raise click.BadParameter(message)
 
 
-_SECONDS = Number(float, sys.float_info.min, sys.float_info.max, "a number of seconds above 0")
-_DAYS = Number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")
-_PORT = Number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
+SECONDS = Number(float, sys.float_info.min, sys.float_info.max, "a number of seconds above 0")
 
 
 class Command(click.Command):
     """A command with its help as it is written, and no secret among its arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; a message about them repeats none, as it may be a password."""
+        """Read the arguments."""
         ctx.allow_extra_args = True
         if super().parse_args(ctx, args):
             ctx.fail("too many arguments")
@@ -75,14 +115,17 @@ class Command(click.Command):
         """Print the help in a way that notices a full disk."""
         option = super().get_help_option(ctx)
         if option:
-            option.callback = _show_help
+            option.callback = printing(lambda context: context.get_help())
         return option
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the texts as they are written, around the options."""
+        """Print the text as it is written, with the options before the examples."""
+        about, mark, examples = (self.help or "").partition("\nExample")
         self.format_usage(ctx, formatter)
-        formatter.write(f"\n{self.help}\n")
+        place = _PLACE if any(param.name == "store" for param in self.params) else ""
+        formatter.write(f"\n{about.rstrip()}\n{place}")
         self.format_options(ctx, formatter)
+        formatter.write(f"{mark}{examples}\n" if mark else "")
         formatter.write(f"\n{self.epilog}" if self.epilog else "")
 
 
@@ -96,7 +139,7 @@ class Group(Command, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name them in the order in which they are met."""
         del ctx
-        return list(self.commands)
+        return sorted(self.commands, key=_ORDER.index)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -108,27 +151,43 @@ class Group(Command, click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _wrong(
-    problem: str, ctx: click.Context, given: str = "", known: Iterable[str] = ()
-) -> UsageError:
-    """Make the error for a command line: with the nearest word that is known, and where help is."""
-    near = difflib.get_close_matches(given, known, n=1)
-    advice = f"did you mean `{near[0]}`? See" if near else "see"
-    return UsageError(f"{problem} ({advice} `{ctx.command_path} --help`)")
+def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
+    """Make an option."""
+    return click.Option([name], help=help_, **more)
 
 
-def _show_help(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
-    if asked and not ctx.resilient_parsing:
-        write(ctx.get_help())
-        ctx.exit()
+def switch(name: str, help_: str, tell: Callable[..., None]) -> click.Option:
+    """Make an option that is told of as soon as it is read."""
+    eager = {"expose_value": False, "is_eager": True, "callback": tell}
+    return option(name, help_, is_flag=True, **eager)
 
 
-def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
-    if asked and not ctx.resilient_parsing:
-        from importlib.metadata import version
+def timeout(default: float, help_: str = "give up after that") -> click.Option:
+    """Make the option --timeout."""
+    shown = f"{help_} ({default:.0f})"
+    return option("--timeout", shown, type=SECONDS, default=default, metavar="SECONDS")
 
-        write(f"{_NAME} {version(_NAME)}")
-        ctx.exit()
+
+def completed(kind: str) -> Callable[..., list[CompletionItem]]:
+    """Let a shell complete a word as a "file" or a directory ("dir")."""
+    return lambda _ctx, _param, begun: [CompletionItem(begun, type=kind)]
+
+
+def place() -> list[click.Argument]:
+    """Make the arguments STORE and KEY."""
+    store = click.Argument(["store"], required=False, shell_complete=completed("dir"))
+    return [store, click.Argument(["key"], required=False)]
+
+
+def printing(text: Callable[[click.Context], str]) -> Callable[..., None]:
+    """Make the callback of an option that prints a text and ends the program."""
+
+    def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
+        if asked and not ctx.resilient_parsing:
+            write(text(ctx))
+            ctx.exit()
+
+    return show
 
 
 def _note(ctx: click.Context, param: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's
@@ -136,98 +195,55 @@ def _note(ctx: click.Context, param: click.Parameter, given: bool) -> None:  # n
         setattr(ctx.obj, str(param.name), given)
 
 
-def _option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
-    return click.Option([name], help=help_, **more)
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"{NAME} {version(NAME)}"
 
 
-def _switch(name: str, help_: str, tell: Callable[..., None]) -> click.Option:
-    eager = {"expose_value": False, "is_eager": True, "callback": tell}
-    return _option(name, help_, is_flag=True, **eager)
+MAIN = Group(
+    NAME,
+    params=[switch("--version", "print the version", printing(lambda _: _version()))],
+    help=_ABOUT,
+    epilog=_MAIN,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
+)
+"""The whole command line; each module adds its commands."""
 
 
-def _timeout(default: float, help_: str = "give up after that") -> click.Option:
-    shown = f"{help_} ({default:.0f})"
-    return _option("--timeout", shown, type=_SECONDS, default=default, metavar="SECONDS")
+def command(
+    *params: click.Parameter, group: Group = MAIN
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Make a function a command, named as it is; its docstring is the help."""
 
-
-def _add(
-    group: click.Group, run: Callable[..., int], name: str, text: str, *params: click.Parameter
-) -> None:
-    summary, _, rest = text.partition("\n\n")
-    about, mark, examples = rest.partition("\nexample")
-    json = _switch("--json", "print one JSON document", _note)
-    quiet = _switch("--quiet", "say nothing about progress", _note)
-    group.add_command(
-        Command(
-            name,
-            callback=click.pass_obj(run),
-            params=[*params, json, quiet],
-            short_help=summary,
-            help=f"{summary[0].upper()}{summary[1:]}.\n\n{about}".rstrip(),
-            epilog=f"{mark[1:]}{examples}",
+    def add(run: Callable[..., int]) -> Callable[..., int]:
+        text = inspect.cleandoc(run.__doc__ or "")
+        summary = text.partition(".\n")[0]
+        json = switch("--json", "print one JSON document", _note)
+        quiet = switch("--quiet", "say nothing about progress", _note)
+        group.add_command(
+            Command(
+                run.__name__,
+                callback=click.pass_obj(run),
+                params=[*params, json, quiet],
+                short_help=summary[0].lower() + summary[1:],
+                help=text,
+            )
         )
-    )
+        return run
 
-
-def _commands() -> Group:
-    """Make the whole command line."""
-    main = Group(
-        _NAME,
-        params=[_switch("--version", "print the version", _show_version)],
-        help=texts.ABOUT,
-        epilog=texts.MAIN,
-        no_args_is_help=False,
-        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
-    )
-    place = [click.Argument([name], required=False) for name in ("store", "key")]
-    each = _timeout(10, "for each answer of Betfair, or of the store, which gets 5 at most")
-    typed = "log in as the website does, without a certificate; it asks for a two-step code"
-    interactive = _option("--interactive", typed, is_flag=True)
-    _add(main, session.token, "token", texts.TOKEN, *place, interactive, _timeout(60))
-    _add(main, session.check, "check", texts.CHECK, *place, _timeout(15))
-    each_store = _timeout(5, "for each answer of the store")
-    _add(main, status.run, "status", texts.STATUS, *place, each_store)
-    _add(main, session.logout, "logout", texts.LOGOUT, *place, each)
-    _add(main, session.unlock, "unlock", texts.UNLOCK, *place, each)
-    url = _option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
-    each_host = _timeout(5, "for each answer of the store or a host")
-    _add(main, doctor.run, "doctor", texts.DOCTOR, *place, url, each_host)
-    about = "make or explain the client certificate that a login needs"
-    pair = Group("certificate", short_help=about, help=texts.CERTIFICATE, no_args_is_help=False)
-    main.add_command(pair)
-    name = click.Argument(["name"], default="client-2048")
-    where = _option("--directory", "where to write them (here)", default=".")
-    days = _option("--days", "how long it is valid (365)", type=_DAYS, default=365, metavar="DAYS")
-    p12 = _option("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE", is_flag=True)
-    _add(pair, certificate.create, "create", texts.CREATE, name, where, days, p12)
-    files = click.Argument(["files"], nargs=-1, required=True)
-    _add(pair, certificate.check, "check", texts.EXPLAIN, files)
-    lasting = _option(
-        "--session-seconds", "how long a session lives (12 h)", type=_SECONDS, metavar="N"
-    )
-    ports = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
-    port = _option("--port", ports, type=_PORT, metavar="N")
-    _add(main, sandbox.run, "sandbox", texts.SANDBOX, lasting, port)
-    _add(main, demo.run, "demo", texts.DEMO)
-    return main
-
-
-MAIN = _commands()
-"""The whole command line."""
+    return add
 
 
 def run(arguments: Sequence[str], out: Output) -> int:
-    """Run one command and return its exit code.
-
-    Raises:
-        UsageError: the arguments are not understood; the message repeats no value.
-    """
+    """Run one command and return its exit code; UsageError if the arguments are not understood."""
     if os.environ.get(_COMPLETE):  # a shell asks what may follow
         from click.shell_completion import shell_complete
 
-        return shell_complete(MAIN, {}, _NAME, _COMPLETE, os.environ[_COMPLETE])
+        return shell_complete(MAIN, {}, NAME, _COMPLETE, os.environ[_COMPLETE])
     try:
-        with MAIN.make_context(_NAME, list(arguments), obj=out) as context, _on_this_process():
+        with MAIN.make_context(NAME, list(arguments), obj=out) as context, _on_this_process():
             code: int = MAIN.invoke(context)
             return code
     except click.exceptions.Exit as end:
@@ -239,7 +255,7 @@ def run(arguments: Sequence[str], out: Output) -> int:
 
 def _usage(error: click.UsageError) -> UsageError:
     """Say what is wrong with the usage, and where the help is."""
-    context = error.ctx or click.Context(MAIN, info_name=_NAME)
+    context = error.ctx or click.Context(MAIN, info_name=NAME)
     if isinstance(error, click.NoSuchOption):
         name = error.option_name
         known = [each for param in context.command.params for each in param.opts]
@@ -247,13 +263,20 @@ def _usage(error: click.UsageError) -> UsageError:
     return _wrong(error.format_message().rstrip("."), context)
 
 
+def _wrong(
+    problem: str, ctx: click.Context, given: str = "", known: Iterable[str] = ()
+) -> UsageError:
+    near = difflib.get_close_matches(given, known, n=1)
+    advice = f"did you mean `{near[0]}`? See" if near else "see"
+    return UsageError(f"{problem} ({advice} `{ctx.command_path} --help`)")
+
+
 @contextlib.contextmanager
 def _on_this_process() -> Iterator[None]:
     """Show the library's warnings in lines of their own, and end by SIGTERM as by an error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(f"{_NAME}: warning: %(message)s"))
-    handler.setLevel(logging.WARNING)
-    handler.addFilter(_is_news)
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: complain(f"warning: {record.getMessage()}")  # type: ignore[method-assign]
+    handler.addFilter(lambda record: record.module != "events")  # an error has a line of its own
     nothing = logging.NullHandler()  # for other packages' logs
     logging.getLogger().addHandler(nothing)
     logging.getLogger("betfair_session").addHandler(handler)
@@ -267,11 +290,3 @@ def _on_this_process() -> Iterator[None]:
         logging.getLogger("betfair_session").removeHandler(handler)
         if before is not None:
             signal.signal(signal.SIGTERM, before)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out the events that the error's own line reports."""
-    said = record.args if isinstance(record.args, tuple) else ()
-    return record.module != "events" or _SAID_ANYWAY.isdisjoint(
-        word for word in said if isinstance(word, str)
-    )

@@ -22,11 +22,24 @@ from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage import open_store
 from betfair_session.storage.location import check_key
 
-from .findings import Finding, fine, problem, unchecked, warning
+from .commands import command, option, place, timeout
 from .hosts import compare_clocks, examine_hosts
-from .output import ERROR, USAGE, Output, rows, with_variable, write
+from .output import (
+    ERROR,
+    USAGE,
+    Finding,
+    Output,
+    fine,
+    problem,
+    rows,
+    unchecked,
+    warning,
+    with_variable,
+    write,
+)
 from .probe import examine_store
-from .session import ask_about, key_hint, place_of
+from .session import ask_about, key_hint
+from .status import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,16 +63,45 @@ _CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_F
 _ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
 _CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
+_API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
 
 
-def run(
+@command(*place(), _API_URL, timeout(5, "for each answer of the store or a host"))
+def doctor(
     out: Output, *, store: str | None, key: str | None, api_url: str | None, timeout: float
 ) -> int:
-    """Tell each finding as soon as it is known; the exit code is that of the first problem."""
+    """Look at the whole setup and say what is wrong, without a login.
+
+      configuration    which variables are set, and where; never what they say
+      certificate      would Betfair take it?
+      store, writing   a small object beside the token is written, replaced on a condition and
+                       removed again; token and lock are tried on a condition that cannot hold
+      shared login     does the store keep conditions, so that one login serves all?
+      next login       does anything keep it back, such as a refusal?
+      proxy            which of the hosts are reached by HTTPS_PROXY, where that is set
+      identity, certlogin
+                       do both hosts answer over TLS? They are told nothing about you.
+      clock            this machine's against Betfair's and the store's
+      token            is the stored one alive? One keepAlive, which extends it.
+      account          whose is it? The account API is asked with it (getAccountDetails).
+
+    The stored object names no account: two accounts that share one key take over each other's
+    session. See that the initials, currency and region are those you expect.
+
+    Examples:
+      betfair-session doctor
+      betfair-session doctor --json | jq '.checks[] | select(.state == "problem")'
+
+    exit codes: 0 no problem (warnings are none); otherwise that of the first problem
+    """
     findings: list[Finding] = []
-    doctor = Doctor(store, key, api_url, timeout)
-    with doctor, out.progress(lambda: f"looking at {doctor.at} …"):
-        for finding in doctor.findings():
+    with Doctor(store, key, api_url, timeout) as at_work:
+        coming = at_work.findings()
+        while True:
+            with out.progress(lambda: f"looking at {at_work.at} …"):
+                finding = next(coming, None)
+            if finding is None:
+                break
             findings.append(finding)
             if not out.json:
                 write(_lines(finding))
@@ -76,7 +118,6 @@ def run(
 
 
 def _lines(finding: Finding) -> str:
-    """Write a finding for people."""
     advice = [("", f"to do: {finding.advice}", "")] if finding.advice else []
     text = f"{finding.name}: {finding.text}"
     return rows([(finding.state, text, _COLOURS[finding.state]), *advice], _INDENT)
@@ -103,6 +144,8 @@ class Doctor(ExitStack):
         self._api_url = api_url
         self._seconds = seconds
         self._client: IdentityClient | None = None
+        self._store: TokenStore | None = None
+        self._key = ""
 
     def findings(self) -> Iterator[Finding]:
         """Look at everything."""
@@ -116,30 +159,37 @@ class Doctor(ExitStack):
         self.at = "the certificate"
         yield from self._certificate()
         self.at = "the store"
-        found, clocks, store, key = self._open()
-        yield from found
+        clocks: list[Clock] = []
+        found = []
+        for finding in self._examine_store(clocks):
+            found.append(finding)
+            yield finding
         self.at = "Betfair's identity hosts"
-        answers, theirs = examine_hosts(self._environment, self._seconds, store=store)
-        yield from answers
-        yield compare_clocks([*theirs, *clocks])
+        yield from examine_hosts(self._environment, self._seconds, self._store, clocks)
+        yield compare_clocks(clocks)
         self.at = "the stored token"
-        if store and self._client and found[0].state == "ok":
-            yield from self._session(self._client, store, key)
+        if self._client and self._store and found[0].state == "ok":
+            yield from self._session(self._client, self._store)
         else:
             yield unchecked(_TOKEN, "that needs a configuration and a store that work")
 
-    def _configuration(self) -> list[Finding]:
+    def _configuration(self) -> Iterator[Finding]:
         """Look at the variables."""
         told = ""
         try:
             self._environment.require(place=self._named[0] is None)
             self._client = self.enter_context(self._environment.client())
         except ConfigurationError as error:
-            first = problem(_NAME, error, text=with_variable(error))
             told = error.argument
+            yield problem(_NAME, error, text=with_variable(error))
         else:
-            first = fine(_NAME, self._origins())
-        return [first, *self._spoilt(told), *self._strangers(), *self._open_file()]
+            yield fine(_NAME, self._origins())
+        yield from self._spoilt(told)
+        yield from self._strangers()
+        mode = os.stat(_DOTENV).st_mode if os.name == "posix" and self._file else 0
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            text = f"{_DOTENV} can be read or written by other users of this machine"
+            yield warning(_NAME, text, f"chmod 600 {_DOTENV}, if it holds the password")
 
     def _origins(self) -> str:
         ours = [name for name in NAMES if self._environment.get(name)]
@@ -152,10 +202,7 @@ class Doctor(ExitStack):
         )
 
     def _spoilt(self, told: str) -> Iterator[Finding]:
-        """Find values to which a shell, an editor or a secret manager may have added something.
-
-        All but `told`, which was complained about already.
-        """
+        """Find what a shell, an editor or a secret manager has added to a value, but for `told`."""
         for name in NAMES:
             value = self._environment.get(name)
             if not value or name in _OF_LINES:
@@ -179,62 +226,63 @@ class Doctor(ExitStack):
                 )
                 yield warning(_NAME, f"{name} is no variable of this library's", advice)
 
-    def _open_file(self) -> Iterator[Finding]:
-        mode = os.stat(_DOTENV).st_mode if os.name == "posix" and self._file else 0
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            text = f"{_DOTENV} can be read or written by other users of this machine"
-            yield warning(_NAME, text, f"chmod 600 {_DOTENV}, if it holds the password")
-
-    def _certificate(self) -> list[Finding]:
+    def _certificate(self) -> Iterator[Finding]:
         """Look at the client certificate; whether it was uploaded, only a login can tell."""
         name = "certificate"
         try:
             warnings = self._environment.certificate().check()
         except CertificateError as error:
-            return [problem(name, error, key_hint(error, self._environment))]
+            yield problem(name, error, key_hint(error, self._environment))
+            return
         except ConfigurationError as error:
-            return [unchecked(name, str(error))]
+            yield unchecked(name, str(error))
+            return
         paths = [path for each in _CERTIFICATE_FILES if (path := self._environment.get(each))]
         files = explain(*paths, passphrase=self._environment.passphrase()).files
-        warnings += [each for file in files for each in file.warnings]
         valid = [each for file in files for each in file.validity]
-        text = "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
-        return [fine(name, text), *(warning(name, each) for each in dict.fromkeys(warnings))]
+        yield fine(name, "; ".join(["fit for Betfair's login, once it is uploaded", *valid]))
+        warnings += [each for file in files for each in file.warnings]
+        yield from (warning(name, each) for each in dict.fromkeys(warnings))
 
-    def _open(self) -> tuple[list[Finding], list[Clock], TokenStore | None, str]:
-        """Look at the store; return it and the key, too, if it can be opened."""
+    def _examine_store(self, clocks: list[Clock]) -> Iterator[Finding]:
         names = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
         if self._named[0] is None and not all(map(self._environment.get, names)):
-            return [unchecked("store", "none is named")], [], None, ""
+            yield unchecked("store", "none is named")
+            return
         try:
             place = place_of(*self._named, self._environment)
-            key = check_key(place.key)
+            self._key = check_key(place.key)
             store = self.enter_context(open_store(place.store, place.storage_options))
         except BetfairSessionError as error:
-            return [problem("store", error)], [], None, ""
-        return *examine_store(store, key, self._seconds), store, key
+            yield problem("store", error)
+            return
+        self._store = store
+        yield from examine_store(store, self._key, self._seconds, clocks)
 
-    def _session(self, client: IdentityClient, store: TokenStore, key: str) -> list[Finding]:
+    def _session(self, client: IdentityClient, store: TokenStore) -> Iterator[Finding]:
         """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
+        why = "only a live token can tell whose it is"
+        token = None
         try:
-            state, token = ask_about(client, store, key, self._seconds)
+            state, token = ask_about(client, store, self._key, self._seconds)
         except BetfairSessionError as error:
+            yield problem(_TOKEN, error)
             why = "whether the token lives is not known"
-            return [problem(_TOKEN, error), unchecked(_ACCOUNT, why)]
-        if token is None:
+        else:
             logs_in = "the next `betfair-session token` logs in"
-            first = unchecked(_TOKEN, f"none is stored; {logs_in}")
-            if state == "dead":
-                first = warning(_TOKEN, f"dead, says Betfair; {logs_in}")
-            return [first, unchecked(_ACCOUNT, "only a live token can tell whose it is")]
-        alive = fine(_TOKEN, "alive, says Betfair, which has just extended its session")
-        if self._api_url is None and client.api_url is None:
+            if token:
+                yield fine(_TOKEN, "alive, says Betfair, which has just extended its session")
+            elif state == "dead":
+                yield warning(_TOKEN, f"dead, says Betfair; {logs_in}")
+            else:
+                yield unchecked(_TOKEN, f"none is stored; {logs_in}")
+        if token and self._api_url is None and client.api_url is None:
+            token = None
             why = (
                 "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where "
                 "the account API is"
             )
-            return [alive, unchecked(_ACCOUNT, why)]
-        return [alive, self._whose(_AsStored(client, token))]
+        yield self._whose(_AsStored(client, token)) if token else unchecked(_ACCOUNT, why)
 
     def _whose(self, stored: _AsStored) -> Finding:
         from betfair_session.exchange.client import Exchange

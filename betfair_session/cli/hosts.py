@@ -7,6 +7,7 @@ no login, and it names neither the account nor the app key.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,9 +22,11 @@ from betfair_session.exceptions import (
 )
 from betfair_session.secret import Secret
 
-from .findings import Finding, fine, problem, unchecked, warning
+from .output import Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from betfair_session.betfair.answers import Answer
     from betfair_session.environment import Environment
     from betfair_session.storage.contract import TokenStore
@@ -52,52 +55,47 @@ class Clock(NamedTuple):
 
 
 def examine_hosts(
-    environment: Environment, seconds: float, *, store: TokenStore | None
-) -> tuple[list[Finding], list[Clock]]:
-    """Ask both hosts, each for that many seconds, and return their clocks as well.
+    environment: Environment, seconds: float, store: TokenStore | None, clocks: list[Clock]
+) -> Iterator[Finding]:
+    """Ask both hosts, each for that many seconds, and add their clocks.
 
-    Args:
-        environment: the variables, which may name other hosts.
-        seconds: how long each may take.
-        store: whose driver may use a proxy, too; None where it cannot be opened.
+    The store's driver, where it can be opened, may use a proxy, too.
     """
     try:
         usual = jurisdiction(environment.get("BETFAIR_JURISDICTION") or "international")
-        bases = [
-            https_base(environment.get(name) or other, name=name)
-            for name, other in (
-                ("BETFAIR_IDENTITY_URL", usual.identity_url),
-                ("BETFAIR_IDENTITY_CERT_URL", usual.identity_cert_url),
+        bases = {
+            name: https_base(environment.get(variable) or other, name=variable)
+            for name, variable, other in (
+                ("identity", "BETFAIR_IDENTITY_URL", usual.identity_url),
+                ("certlogin", "BETFAIR_IDENTITY_CERT_URL", usual.identity_cert_url),
             )
-        ]
+        }
         verify = checked_verify(environment.get("BETFAIR_CA_BUNDLE") or True)
     except BetfairSessionError as error:
-        return [unchecked("identity", str(error))], []
-    clocks: list[Clock] = []
-    findings = _ways(bases, store)
-    for name, base in zip(("identity", "certlogin"), bases, strict=True):
-        finding, clock = _ask(name, Endpoint("keepAlive", base), verify=verify, seconds=seconds)
-        findings.append(finding)
-        clocks += [clock] if clock else []
-    unsure = usual.unsure and not environment.get("BETFAIR_IDENTITY_URL")
-    if unsure and any(finding.state == "problem" for finding in findings):
-        findings.append(warning("identity", f"not known for sure for {usual.name}: {usual.unsure}"))
-    return findings, clocks
+        yield unchecked("identity", str(error))
+        return
+    endpoints = {name: Endpoint("keepAlive", base) for name, base in bases.items()}
+    if _proxy_for("https://any.invalid/"):
+        yield _ways(endpoints.values(), store)
+    failed = False
+    for name, endpoint in endpoints.items():
+        finding = _ask(name, endpoint, verify=verify, seconds=seconds, clocks=clocks)
+        failed |= finding.state == "problem"
+        yield finding
+    if failed and usual.unsure and not environment.get("BETFAIR_IDENTITY_URL"):
+        yield warning("identity", f"not known for sure for {usual.name}: {usual.unsure}")
 
 
-def _ways(bases: list[str], store: TokenStore | None) -> list[Finding]:
-    """Tell what goes by a proxy, where the environment names one for https."""
-    if not _proxy_for("https://any.invalid/"):
-        return []
+def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
+    """Tell what goes by the proxy that the environment names."""
     ways = []
-    for base in bases:
-        proxy = _proxy_for(base)
-        host = Endpoint("keepAlive", base).host
-        ways.append(f"{host} by {proxy}" if proxy else f"{host} directly, by NO_PROXY")
-    if driver := getattr(store, "module", ""):
+    for each in endpoints:
+        proxy = _proxy_for(each.url)
+        ways.append(f"{each.host} {f'by {proxy}' if proxy else 'directly, by NO_PROXY'}")
+    if store and (driver := getattr(store, "module", "")):
         named = driver.partition(".")[0]
-        ways.append(f"{store.label if store else ''} by the same variables, which {named} goes by")
-    return [fine("proxy", f"the environment names one: {'; '.join(ways)}")]
+        ways.append(f"{store.label} by the same variables, which {named} goes by")
+    return fine("proxy", f"the environment names one: {'; '.join(ways)}")
 
 
 def _proxy_for(url: str) -> str:
@@ -109,8 +107,8 @@ def _proxy_for(url: str) -> str:
 
 
 def _ask(
-    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float
-) -> tuple[Finding, Clock | None]:
+    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, clocks: list[Clock]
+) -> Finding:
     from betfair_session.betfair.connections import OwnSession
     from betfair_session.betfair.http import NoAnswerError, Transport
 
@@ -123,19 +121,22 @@ def _ask(
         try:
             answer = Transport(verify=verify, session=session).post(endpoint.url, {}, None, seconds)
         except ConfigurationError as error:
-            return problem(name, error), None
+            return problem(name, error)
         except NoAnswerError as error:
             text = f"{endpoint.host} does not answer: {error.detail}"
             ours = IdentityUnavailable(text, endpoint=endpoint.name, host=endpoint.host)
-            return problem(name, ours, _ADVICE[error.reason]), None
+            return problem(name, ours, _ADVICE[error.reason])
         took = time.monotonic() - began
-    clock = _clock(endpoint, dates)
+    for date in dates:
+        with suppress(ValueError):
+            told = parsedate_to_datetime(date).timestamp() + 0.5  # it was cut to whole seconds
+            clocks.append(Clock(endpoint.host, told - time.time()))
     try:
         # What the login's host says to a keepAlive is not documented: any answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
-        return problem(name, error), clock
-    return fine(name, f"{endpoint.host} answers over TLS in {took:.2f} s"), clock
+        return problem(name, error)
+    return fine(name, f"{endpoint.host} answers over TLS in {took:.2f} s")
 
 
 def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
@@ -152,28 +153,20 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
         raise cannot_tell(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
 
 
-def _clock(endpoint: Endpoint, dates: list[str]) -> Clock | None:
-    try:
-        told = parsedate_to_datetime(dates[0]).timestamp()
-    except (ValueError, IndexError):
-        return None
-    return Clock(endpoint.host, told + 0.5 - time.time())  # it was cut to whole seconds
-
-
 def compare_clocks(clocks: list[Clock]) -> Finding:
     """Compare this machine's clock with others."""
     if not clocks:
         return unchecked("clock", "neither Betfair nor the store told the time")
-    wrong = [clock for clock in clocks if abs(clock.ahead) > _FAR_SECONDS]
+    wrong = [
+        f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} {name}"
+        for name, ahead in clocks
+        if abs(ahead) > _FAR_SECONDS
+    ]
     if not wrong:
         names = ", ".join(clock.name for clock in clocks)
         return fine("clock", f"within {_FAR_SECONDS:.0f} s of {names}")
-    text = "; ".join(
-        f"{abs(clock.ahead):.0f} s {'behind' if clock.ahead > 0 else 'ahead of'} {clock.name}"
-        for clock in wrong
-    )
     advice = (
         "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
         "but may wait longer)"
     )
-    return warning("clock", f"this machine's is {text}", advice)
+    return warning("clock", f"this machine's is {'; '.join(wrong)}", advice)

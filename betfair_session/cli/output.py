@@ -13,7 +13,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -27,8 +27,9 @@ from betfair_session.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from rich.console import RenderableType
+    from rich.console import Console
 
+NAME = "betfair-session"
 ERROR, USAGE, REFUSED, CANNOT_TELL, STORE = 1, 2, 3, 4, 5
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -47,25 +48,13 @@ _ATTRIBUTES = (
     *("store", "key", "reason", "owner", "since"),
 )
 
-# The variable that an argument comes from.
-_VARIABLES = {
-    "app_key": "BETFAIR_APP_KEY",
-    "jurisdiction": "BETFAIR_JURISDICTION",
-    "identity_url": "BETFAIR_IDENTITY_URL",
-    "identity_cert_url": "BETFAIR_IDENTITY_CERT_URL",
-    "api_url": "BETFAIR_API_URL",
-    "verify": "BETFAIR_CA_BUNDLE",
-}
-
 # A ban or a passing trouble has to end by itself.
 _ENDS_BY_ITSELF = frozenset({"ban", "temporary"})
-UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
-"""What to add to the hint for a refusal whose cause a person can put right."""
+_UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
 
 _QUIET_SECONDS = 1.0
-"""Seconds before the first line about progress, and between two looks."""
+"""Seconds before progress is shown, and between two looks at it."""
 
-_END_SECONDS = 0.5
 _WIDTH = 100  # characters, where there is no terminal
 
 # Replace streams that were closed before the program started, in this order, so that no file and
@@ -108,29 +97,33 @@ class Output:
             write(text)
 
     @contextlib.contextmanager
-    def progress(self, what: str | Callable[[], str]) -> Iterator[None]:
-        """On a terminal, say after a second what the block waits for, and when that changes."""
+    def progress(self, look: Callable[[], str]) -> Iterator[None]:
+        """On a terminal, show after a second what the block waits for, and when that changes."""
         if self.json or self.quiet or not sys.stderr.isatty():
             yield
             return
-        over = threading.Event()
-        look = what if callable(what) else lambda: what
-        thread = threading.Thread(target=_show, args=(look, over), daemon=True, name="progress")
-        thread.start()
+        from rich.live import Live
+        from rich.markup import escape
+        from rich.spinner import Spinner
+
+        live = Live(console=_console(sys.stderr), transient=True, redirect_stdout=False)
+        over, changing = threading.Event(), threading.Lock()
+
+        def show() -> None:
+            while not over.wait(_QUIET_SECONDS):
+                text = look()
+                with changing:
+                    if text and not over.is_set():
+                        live.update(Spinner("line", f"[dim]{escape(text)}"))
+                        live.start()
+
+        threading.Thread(target=show, daemon=True, name="progress").start()
         try:
             yield
         finally:
-            over.set()
-            thread.join(_END_SECONDS)
-
-
-def _show(look: Callable[[], str], over: threading.Event) -> None:
-    shown = ""
-    while not over.wait(_QUIET_SECONDS):
-        text = look()
-        if text and text != shown and not over.is_set():
-            shown = text
-            complain(_painted(f"betfair-session: {text}", "dim", sys.stderr) + "\n")
+            with changing:
+                over.set()
+                live.stop()
 
 
 def prepare() -> None:
@@ -149,23 +142,15 @@ def prepare() -> None:
 
 def finish() -> None:
     """Drop what a stream did not take: the interpreter would try again, and complain."""
-    _drain(sys.stdout)
-    _drain(sys.stderr)
-
-
-def _drain(stream: TextIO) -> None:
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write(text: str) -> None:
-    """Print a text now, while a failure can still be reported.
-
-    Raises:
-        OutputError: it could not be.
-    """
+    """Print a text now, while a failure can still be reported; OutputError if it cannot be."""
     try:
         sys.stdout.write(f"{text}\n")  # in one piece, unlike `print`: `head` may be gone after it
         sys.stdout.flush()
@@ -176,10 +161,15 @@ def write(text: str) -> None:
     raise OutputError(reason)
 
 
-def complain(text: str) -> None:
-    """Write to standard error, if it takes anything; the exit code tells in any case."""
+def complain(text: str, colour: str = "") -> None:
+    """Say a line on standard error, if it takes any; the exit code tells in any case."""
+    name = f"{NAME}:"
+    if colour and sys.stderr.isatty():  # otherwise without rich, which takes a moment
+        with (console := _console(sys.stderr)).capture() as painted:
+            console.print(name, style=colour, end="")
+        name = painted.get()
     with contextlib.suppress(OSError):
-        sys.stderr.write(text)
+        sys.stderr.write(f"{name} {text}\n")
 
 
 def fail(error: BaseException, out: Output) -> int:
@@ -192,7 +182,7 @@ def fail(error: BaseException, out: Output) -> int:
         content = {"type": type(error).__name__, "message": line, "exit_code": code, **known}
         write(json.dumps({"error": content}))
     else:
-        complain(f"{_painted('betfair-session:', 'red', sys.stderr)} {line}\n")
+        complain(line, "red")
     return code
 
 
@@ -203,13 +193,17 @@ def code_of(error: BaseException) -> int:
 
 def with_variable(error: ConfigurationError) -> str:
     """Put the variable that an argument came from before the complaint about it."""
-    name = _VARIABLES.get(error.argument)
-    return f"{name}: {error}" if name else str(error)
+    from betfair_session.environment import NAMES
+
+    name = (
+        "BETFAIR_CA_BUNDLE" if error.argument == "verify" else f"BETFAIR_{error.argument.upper()}"
+    )
+    return f"{name}: {error}" if name in NAMES else str(error)
 
 
 def with_unlock(hint: str, login_class: str) -> str:
     """Add to the hint for a refused login what to do after its cause was put right."""
-    return hint if login_class in _ENDS_BY_ITSELF else f"{hint} {UNLOCK}"
+    return hint if login_class in _ENDS_BY_ITSELF else f"{hint} {_UNLOCK}"
 
 
 def _line(error: BaseException) -> str:
@@ -233,6 +227,44 @@ def _plain(value: Any) -> object:  # noqa: ANN401 - an attribute of an error
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
+class Finding(NamedTuple):
+    """What one check of the doctor's found out; it holds no secret.
+
+    Attributes:
+        name: what was looked at.
+        state: a "warning" works, but not as well as it might; a "problem" does not work.
+        text: what was found.
+        advice: what to do about it; or "".
+        code: the exit code that a problem stands for, else 0.
+    """
+
+    name: str
+    state: Literal["ok", "warning", "problem", "not checked"]
+    text: str
+    advice: str = ""
+    code: int = 0
+
+
+def fine(name: str, text: str) -> Finding:
+    """Make a finding of what is as it should be."""
+    return Finding(name, "ok", text)
+
+
+def warning(name: str, text: str, advice: str = "") -> Finding:
+    """Make a finding of what might be better."""
+    return Finding(name, "warning", text, advice)
+
+
+def problem(name: str, error: BetfairSessionError, advice: str = "", *, text: str = "") -> Finding:
+    """Make a finding of what an error tells, perhaps in a better `text` than its own."""
+    return Finding(name, "problem", " ".join((text or str(error)).split()), advice, code_of(error))
+
+
+def unchecked(name: str, why: str) -> Finding:
+    """Make a finding of what was not looked at."""
+    return Finding(name, "not checked", why)
+
+
 def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:
     """Lay out rows of a label, a text and the label's colour, as wide as the terminal."""
     from rich.table import Table
@@ -243,29 +275,19 @@ def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:
     grid.add_column(overflow="fold")
     for label, text, colour in cells:
         grid.add_row(Text(label, colour), Text(text))
-    lines = _rendered(grid, sys.stdout).splitlines()
+    with (console := _console(sys.stdout)).capture() as captured:
+        console.print(grid)
+    lines = captured.get().splitlines()
     return "\n".join(line.rstrip() for line in lines)  # a cell is padded to its width
 
 
-def _painted(text: str, colour: str, stream: TextIO) -> str:
-    """Return a text in a colour where `stream` is a terminal that shows one."""
-    if not stream.isatty():
-        return text  # without rich, which takes a moment
-    from rich.text import Text
-
-    return _rendered(Text(text, colour), stream, soft_wrap=True)
-
-
-def _rendered(what: RenderableType, stream: TextIO, *, soft_wrap: bool = False) -> str:
+def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     plain = os.environ.get("NO_COLOR") or os.name != "posix"
-    console = Console(
+    return Console(
         file=stream,
         width=None if stream.isatty() else _WIDTH,
         color_system=None if plain else "auto",
         legacy_windows=False,
     )
-    with console.capture() as captured:
-        console.print(what, end="", soft_wrap=soft_wrap)
-    return captured.get()

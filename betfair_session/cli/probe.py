@@ -6,24 +6,20 @@ import logging
 import os
 import secrets
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
-from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import inspect
-from betfair_session.process import clocks
+from betfair_session.process import clocks as process_clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import ABSENT, VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
-from .findings import Finding, fine, problem, warning
 from .hosts import Clock
-from .output import ERROR, REFUSED, STORE
-from .session import see_directory
-from .status import refusal_hint, token_words
-from .words import login_words
+from .output import ERROR, REFUSED, STORE, Finding, fine, problem, warning
+from .status import login_words, refusal_hint, see_directory, token_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,52 +52,58 @@ _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 _CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
 
 
-def examine_store(store: TokenStore, key: str, seconds: float) -> tuple[list[Finding], list[Clock]]:
+def examine_store(
+    store: TokenStore, key: str, seconds: float, clocks: list[Clock]
+) -> Iterator[Finding]:
     """Read what is there, and try out writing; each call of the store may take that many seconds.
 
-    Returns:
-        The findings, of which the first tells whether it can be read; and the store's clock, if
-        it tells the time.
+    The first finding tells whether it can be read; if it tells the time, its clock is added.
     """
     try:
         see_directory(store)
         with _heard() as said:
             found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
-        return [problem("store", error), *_surroundings(store)], []
-    clocks = [Clock("the store", found.now - time.time())] if found.clock else []
-    described = _described(store, key, found)  # before a directory is made
-    described += [*(warning("store", text) for text in said), *_surroundings(store)]
+        yield problem("store", error)
+        yield from _surroundings(store)
+        return
+    if found.clock:
+        clocks.append(Clock("the store", found.now - time.time()))
+    yield from _described(store, key, found)
+    yield from (warning("store", text) for text in said)
+    yield from _surroundings(store)
     with _heard():  # what it says there is among the findings
-        probe = Probe(store, key, seconds).run(locked=found.login.lock is not None)
-    return [*described, *probe, _next_login(found)], clocks
+        tried = Probe(store, key, seconds).run()
+    yield from tried
+    yield _next_login(found)
 
 
-def _surroundings(store: TokenStore) -> list[Finding]:
+def _surroundings(store: TokenStore) -> Iterator[Finding]:
     """Find variables of the store's cloud that are spoilt, or name a file that cannot be read.
 
     Its driver may take that for missing credentials, or ask another service instead.
     """
-    scheme = store.label.removeprefix("obstore+").partition("://")[0]
-    if scheme not in _CLOUDS:
-        return []
-    found = []
-    for name in sorted(name for name in os.environ if name.startswith(_CLOUDS[scheme])):
-        if kind := odd(Secret(os.environ[name])):
-            found.append(warning("store", f"{name} {ODD_WORDS[kind]}", "take it out"))
-        if name not in _KEY_FILES:
-            continue
-        path = os.environ[name]
-        try:
-            with open(os.path.expanduser(path or os.devnull), "rb"):
-                continue
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no path"
-        # The key itself may stand where its path belongs.
-        shown = f" {path}" if path and os.path.isabs(path) and len(path) < _LONG_CHARACTERS else ""
-        text = f"the file{shown} that {name} names cannot be read: {reason}"
-        found.append(warning("store", text, "put the file there, or correct the variable"))
-    return found
+    cloud = _CLOUDS.get(store.label.removeprefix("obstore+").partition("://")[0])
+    for name in sorted(name for name in os.environ if cloud and name.startswith(cloud)):
+        value = os.environ[name]
+        if kind := odd(Secret(value)):
+            yield warning("store", f"{name} {ODD_WORDS[kind]}", "take it out")
+        reason = _unreadable(value) if name in _KEY_FILES and value else ""
+        if reason:
+            # The key itself may stand where its path belongs.
+            shown = f" {value}" if os.path.isabs(value) and len(value) < _LONG_CHARACTERS else ""
+            text = f"the file{shown} that {name} names cannot be read: {reason}"
+            yield warning("store", text, "put the file there, or correct the variable")
+
+
+def _unreadable(path: str) -> str:
+    try:
+        with open(os.path.expanduser(path), "rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or "no path"
+    except ValueError:
+        return "no path"
 
 
 @contextmanager
@@ -118,15 +120,13 @@ def _heard() -> Iterator[list[str]]:
         logger.handlers = shown
 
 
-def _described(store: TokenStore, key: str, found: Inspection) -> list[Finding]:
+def _described(store: TokenStore, key: str, found: Inspection) -> Iterator[Finding]:
     new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
     label = f"{store.label}, a directory that does not exist yet" if new else store.label
-    where = f"{key!r} in {label}: {token_words(found)}"
-    findings = [fine("store", where)]
+    yield fine("store", f"{key!r} in {label}: {token_words(found)}")
     if store.label.startswith("memory:"):
         text = f"{store.label} is gone when this process ends, so every command logs in anew"
-        findings.append(warning("store", text, "name a directory or a bucket instead"))
-    return findings
+        yield warning("store", text, "name a directory or a bucket instead")
 
 
 def _next_login(found: Inspection) -> Finding:
@@ -152,13 +152,14 @@ class Probe:
         """Prepare; each call of the store may take that many seconds."""
         self._store = store
         self._key = key
+        self._lock = key + LOCK_SUFFIX
         # By a lock's name, a store that may not keep conditions tries them out itself.
         self._name = f"{key}.doctor-{secrets.token_hex(4)}{LOCK_SUFFIX}"
         self._doubtful = store.probe
         self._seconds = seconds
 
-    def run(self, *, locked: bool) -> list[Finding]:
-        """Write, compare and remove; `locked` says whether there is a lock object."""
+    def run(self) -> list[Finding]:
+        """Write, compare and remove."""
         began = time.monotonic()
         try:
             try:
@@ -169,16 +170,20 @@ class Probe:
             text = f"{self._store.label} refuses conditional writes whose condition holds"
             return [Finding(_WRITING, "problem", text, _STORES, STORE)]
         except StoreError as error:
-            return [self._refused(error, locked=locked)]
+            return [self._refused(error)]
         took = f"{time.monotonic() - began:.2f} s"
         if kept is None:
             text = f"{self._store.label} shows old contents after a write"
             return [Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)]
-        text = f"{self._name!r} was written, read, replaced and removed in {took}"
-        advice = "remove it yourself; `logout` could not remove the token either"
-        writing = warning(_WRITING, str(left), advice) if left else fine(_WRITING, text)
+        writing = fine(
+            _WRITING, f"{self._name!r} was written, read, replaced and removed in {took}"
+        )
+        if left:
+            advice = "remove it yourself; `logout` could not remove the token either"
+            writing = warning(_WRITING, str(left), advice)
         if kept and self._store.atomic:
-            writing = self._unwritable(version, self._key, self._key + LOCK_SUFFIX) or writing
+            # No object but the doctor's ever had this version.
+            writing = self._unwritable({self._key: version, self._lock: version}) or writing
         return [writing, self._shared(kept=kept)]
 
     def _write(self) -> tuple[bool | None, str]:
@@ -188,27 +193,26 @@ class Probe:
         """
         first, second, third, fourth = _CONTENTS
         version = self._put(self._name, first, ABSENT)
-        shown = self._content() == first
+        shown = self._content(self._name) == first
         kept = self._conflicts(second, ABSENT)
         if kept:
             self._put(self._name, third, version)
-            shown = shown and self._content() == third
+            shown = shown and self._content(self._name) == third
             kept = self._conflicts(fourth, version)
         return kept if shown else None, version
 
-    def _unwritable(self, version: str, *names: str) -> Finding | None:
+    def _unwritable(self, expected: dict[str, Expect]) -> Finding | None:
         """Find out whether the token or its lock cannot be written, although another object can.
 
-        Each is sent what it holds, on a version that it never had. A store that would write says so
-        by a conflict; nothing changes, not even the time, which may stand for a verification.
+        Each is sent what it holds, on a condition that does not hold. A store that would write says
+        so by a conflict; nothing changes, not even the time, which may stand for a verification.
         """
-        for name in names:
+        for name, expect in expected.items():
             try:
-                stored = self._get(name)
-                if stored is None and self._doubtful:
-                    continue  # it may take any condition on an object that is not there
-                content = stored.content if stored else b""
-                self._put(name, content, version)
+                content = self._content(name)
+                if content is None and (self._doubtful or expect is ABSENT):
+                    continue  # it would be made, or may take any condition
+                self._put(name, content or b"", expect)
             except VersionConflict:
                 continue
             except StoreError as error:
@@ -217,6 +221,28 @@ class Probe:
                 return problem(_WRITING, error, advice)
         return None
 
+    def _refused(self, error: StoreError) -> Finding:
+        """Tell of a failed write: the permissions may name the two objects and no other.
+
+        Where a lock exists, creating it or writing the token with its version cannot change them.
+        """
+        if error.reason != "forbidden" or isinstance(self._store, LocalStore):
+            return problem(_WRITING, error)
+        allow = f"allow {self._key}.doctor-* as well"
+        try:
+            lock = self._get(self._lock)
+        except StoreError:
+            lock = None
+        if lock is None or self._doubtful or not self._store.atomic:
+            advice = f"or, if the permissions name single objects, {allow}, for this check"
+            return problem(_WRITING, error, advice)
+        text = (
+            f"the token and its lock may be written, {self._name!r} may not, so whether the store "
+            "keeps conditions was not tried"
+        )
+        untried = warning(_WRITING, text, f"to try it, {allow}")
+        return self._unwritable({self._lock: ABSENT, self._key: lock.version}) or untried
+
     def _remove(self) -> StoreError | None:
         try:
             _changed(lambda: self._store.delete(self._name, deadline=self._soon()))
@@ -224,8 +250,8 @@ class Probe:
             return error
         return None
 
-    def _content(self) -> bytes | None:
-        stored = self._get(self._name)
+    def _content(self, name: str) -> bytes | None:
+        stored = self._get(name)
         return stored.content if stored else None
 
     def _get(self, name: str) -> StoredObject | None:
@@ -254,41 +280,6 @@ class Probe:
             return warning(_SHARED, text, _STORES)
         return fine(_SHARED, "the store keeps conditions, so one login serves all who share it")
 
-    def _refused(self, error: StoreError, *, locked: bool) -> Finding:
-        """Tell of a failed write: the permissions may name the two objects and no other."""
-        if error.reason != "forbidden" or isinstance(self._store, LocalStore):
-            return problem(_WRITING, error)
-        if locked and self._may_write_lock():
-            text = (
-                f"the token and its lock may be written, {self._name!r} may not, so whether the "
-                "store keeps conditions was not tried"
-            )
-            advice = f"to try it, allow {self._key}.doctor-* as well"
-            return self._unwritable_beside_lock() or warning(_WRITING, text, advice)
-        advice = (
-            f"or, if the permissions name single objects, allow {self._key}.doctor-* for this check"
-        )
-        return problem(_WRITING, error, advice)
-
-    def _unwritable_beside_lock(self) -> Finding | None:
-        """Try the token with the version of the lock, which it never had."""
-        with suppress(StoreError):
-            lock = self._get(self._key + LOCK_SUFFIX)
-            return self._unwritable(lock.version, self._key) if lock else None
-        return None
-
-    def _may_write_lock(self) -> bool:
-        """Try to create the lock, which exists: a conflict tells that only that was wrong."""
-        if not self._store.atomic or self._store.probe:
-            return False  # it might overwrite it
-        # If the lock is gone by now, this one says that a login has finished.
-        content = locks.encode(locks.Lock(locks.DONE))
-        try:
-            self._put(self._key + LOCK_SUFFIX, content, ABSENT)
-        except BetfairSessionError as error:
-            return isinstance(error, VersionConflict)
-        return True
-
 
 def _changed(change: Callable[[], T]) -> T:
     """Change an object, again after a pause where the store takes no two changes in a row."""
@@ -297,5 +288,5 @@ def _changed(change: Callable[[], T]) -> T:
     except StoreError as error:
         if error.reason != "throttled":
             raise
-    clocks.pause(_THROTTLED_SECONDS)
+    process_clocks.pause(_THROTTLED_SECONDS)
     return change()

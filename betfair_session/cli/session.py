@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext, suppress
@@ -10,27 +9,28 @@ from datetime import UTC, datetime
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.environment import Environment, Place
+from betfair_session.environment import Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
     CertificateError,
     LoginBrake,
-    StoreUnavailable,
 )
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login
 from betfair_session.login.runner import owner_name
 from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import VersionConflict
-from betfair_session.storage.local import LocalStore
 from betfair_session.tokens import parse_token
 
-from .words import moment, span, utc
+from .commands import command, option, place, timeout
+from .output import complain
+from .status import moment, place_of, see_directory, span, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from betfair_session.betfair.identity import IdentityClient
+    from betfair_session.events import Event
     from betfair_session.secret import Secret
     from betfair_session.session import Session
     from betfair_session.storage.contract import TokenStore
@@ -40,23 +40,30 @@ if TYPE_CHECKING:
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
 _TYPING = LeaseSettings(ttl=60.0, login_deadline=45.0)  # typing a code is a part of the login
-
-# The variable of a certificate, and the one of its key, in words.
-_KEYS = {
-    "BETFAIR_CERT_FILE": ("BETFAIR_KEY_FILE", "the file that holds the private key"),
-    "BETFAIR_CERT_PEM": ("BETFAIR_KEY_PEM", "the text of the private key"),
-}
+_TYPED = "log in as the website does, without a certificate; it asks for a two-step code"
+_EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
 
 
+@command(*place(), option("--interactive", _TYPED, is_flag=True), timeout(60))
 def token(
     out: Output, *, store: str | None, key: str | None, timeout: float, interactive: bool
 ) -> int:
-    """Print a live token."""
+    """Print a live session token, and nothing else.
+
+    The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is
+    none, this logs in: once for all who share the store, so it may wait for another process.
+
+    Examples:
+      TOKEN=$(betfair-session token) || exit
+      betfair-session token s3://bucket/betfair session.token --timeout 20
+
+    exit code 1: another process is still logging in, or there were too many logins
+    """
     login: dict[str, Any] = {}
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
     with _session(store, key, logs_in=not interactive, **login) as session:
-        # A line about progress would stand in the way of what is typed.
+        # Progress would stand in the way of what is typed.
         with nullcontext() if interactive else out.progress(login_of(session)):
             found = session.token(timeout=timeout)
         out.tell({**_place(session), "token": found}, found)
@@ -70,41 +77,23 @@ def _code() -> str:
     return getpass("two-step code, or nothing if the account has none: ").strip()
 
 
-def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
-    """End the stored session."""
-    with _session(store, key, seconds=timeout) as session:
-        with out.progress("waiting for the store and Betfair …"):
-            session.logout()
-        text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
-        out.tell({**_place(session), "logged_out": True}, "" if out.quiet else text)
-    return 0
-
-
-def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
-    """Forget a refusal; the logins of the last minute stay counted."""
-    with _session(store, key, seconds=timeout) as session:
-        with out.progress("waiting for the store …"):
-            session.unlock()
-            login = inspect_login(session.store, session.key, timeout=timeout)
-        what = f"{session.key!r} in {session.store.label}"
-        if login.state == "braked":
-            until = login.until or login.now
-            message = (
-                f"{what} is unlocked, but there were too many logins in the last minute; the next "
-                f"is allowed at {moment(until)} (in {span(until - login.now)})"
-            )
-            raise LoginBrake(message, not_before=utc(until))
-        # Any other state is newer than the unlock: another process has used the lock since.
-        text = f"unlocked: the next call for {what} may log in at once"
-        out.tell({**_place(session), "unlocked": True}, "" if out.quiet else text)
-    return 0
-
-
+@command(*place(), timeout(15))
 def check(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
-    """Ask whether the stored session lives; never log in."""
+    """Ask Betfair whether the stored session lives.
+
+    One keepAlive for the stored token, which also extends its session; never a login. No
+    certificate is needed.
+
+    Examples:
+      betfair-session check && echo "the session lives"
+      betfair-session check --json | jq -r .state
+
+    exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as of grep and test); 4
+    Betfair cannot tell, so it may well be alive
+    """
     with _session(store, key) as session:
         see_directory(session.store)
-        with out.progress("waiting for the store and Betfair …"):
+        with out.progress(lambda: "waiting for the store and Betfair …"):
             state, _ = ask_about(session.client, session.store, session.key, timeout)
         what = f"{session.key!r} in {session.store.label}"
         length = session.client.jurisdiction.session_length
@@ -151,6 +140,59 @@ def ask_about(
     return "alive", alive
 
 
+@command(*place(), timeout(10, _EACH))
+def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+    """End the stored session and remove its object.
+
+    Ends the session at Betfair, for all who share it, and removes the object; fine if there is
+    none. No certificate is needed.
+
+    Example:
+      betfair-session logout ~/.betfair session.token
+
+    exit codes: 0 there is no session any more; 4 Betfair cannot tell, and the token stays; 5 the
+    store failed, and the error says whether the session had ended by then
+    """
+    with _session(store, key, seconds=timeout) as session:
+        with out.progress(lambda: "waiting for the store and Betfair …"):
+            session.logout()
+        text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
+        out.tell({**_place(session), "logged_out": True}, "" if out.quiet else text)
+    return 0
+
+
+@command(*place(), timeout(10, _EACH))
+def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+    """Let the next call log in at once, after the cause of a refusal was put right.
+
+    After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
+    that the account is not locked. The logins of the last minute stay counted: this library makes
+    at most 4 a minute, since many more get the account banned. No certificate is needed.
+
+    Example:
+      betfair-session unlock && betfair-session token
+
+    exit code 1: unlocked, but there were too many logins in the last minute; it says when the next
+    is allowed
+    """
+    with _session(store, key, seconds=timeout) as session:
+        with out.progress(lambda: "waiting for the store …"):
+            session.unlock()
+            login = inspect_login(session.store, session.key, timeout=timeout)
+        what = f"{session.key!r} in {session.store.label}"
+        if login.state == "braked":
+            until = login.until or login.now
+            message = (
+                f"{what} is unlocked, but there were too many logins in the last minute; the next "
+                f"is allowed at {moment(until)} (in {span(until - login.now)})"
+            )
+            raise LoginBrake(message, not_before=utc(until))
+        # Any other state is newer than the unlock: another process has used the lock since.
+        text = f"unlocked: the next call for {what} may log in at once"
+        out.tell({**_place(session), "unlocked": True}, "" if out.quiet else text)
+    return 0
+
+
 def login_of(session: Session) -> Callable[[], str]:
     """Return what tells how a session's token is coming on, by a look at the lock beside it."""
 
@@ -173,36 +215,24 @@ def login_of(session: Session) -> Callable[[], str]:
     return look
 
 
-def see_directory(store: TokenStore) -> None:
-    """Refuse a file as a local store: reading below it finds nothing, as in a new directory."""
-    if not isinstance(store, LocalStore):
-        return
-    place = store.label
-    while not os.path.exists(place) and place != os.path.dirname(place):
-        place = os.path.dirname(place)
-    if os.path.exists(place) and not os.path.isdir(place):
-        message = f"{place} is a file, not a directory; STORE has to name a directory or a URL"
-        raise StoreUnavailable(message, store=store.label, reason="other")
-
-
-def place_of(store: str | None, key: str | None, environment: Environment) -> Place:
-    """Return where the token is kept: by the arguments, or by the variables."""
-    if store is None or key is None:
-        return environment.place()
-    return Place(store, key, environment.storage_options())
-
-
 def key_hint(error: CertificateError, environment: Environment) -> str:
     """Return which variable would name the key that a certificate lacks, or ""."""
-    if error.reason == "no-key":
-        for main, (other, what) in _KEYS.items():
-            if environment.get(main) and not environment.get(other):
-                return f"{other} is not set: set it to {what}"
+    for kind in ("FILE", "PEM") if error.reason == "no-key" else ():
+        if environment.get(f"BETFAIR_CERT_{kind}") and not environment.get(f"BETFAIR_KEY_{kind}"):
+            return f"set BETFAIR_KEY_{kind} to the private key of BETFAIR_CERT_{kind}"
     return ""
 
 
 def _place(session: Session) -> dict[str, object]:
     return {"store": session.store.label, "key": session.key}
+
+
+def _tell_of_a_takeover(event: Event) -> None:
+    if event.kind == "lease taken over":
+        complain(
+            f"warning: took over the login of {event.detail or 'another process'}, which did not "
+            f"finish it in {span(event.seconds)}"
+        )
 
 
 @contextmanager
@@ -214,15 +244,7 @@ def _session(
     seconds: float | None = None,
     **settings: Any,  # noqa: ANN401 - the manager's
 ) -> Iterator[Session]:
-    """Make the session's handle.
-
-    Args:
-        store: as given, or None.
-        key: likewise.
-        logs_in: whether a certificate is needed; a stolen token can be ended without.
-        seconds: the limit of each answer, for calls that take no time-out of their own.
-        settings: the manager's.
-    """
+    """Make the session's handle; `seconds` limit each answer, for calls without a time-out."""
     environment = Environment()
     environment.require(certificate=logs_in, place=store is None)
     place = place_of(store, key, environment)
@@ -231,7 +253,7 @@ def _session(
             client.timeout = min(client.timeout, seconds)
             usual = LeaseSettings()
             settings["lease"] = usual._replace(store_deadline=min(usual.store_deadline, seconds))
-        with environment.manager(client, **settings) as manager:
+        with environment.manager(client, on_event=_tell_of_a_takeover, **settings) as manager:
             try:
                 yield manager.session(place.store, place.key, place.storage_options)
             except CertificateError as error:

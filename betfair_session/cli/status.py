@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from betfair_session.environment import Environment
+from betfair_session.environment import Environment, Place
+from betfair_session.exceptions import StoreUnavailable
+from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import inspect
 from betfair_session.storage import open_store
+from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
+from .commands import command, place, timeout
 from .output import rows, with_unlock
-from .session import place_of, see_directory
-from .words import ago, iso, login_document, login_words
 
 if TYPE_CHECKING:
-    from betfair_session.login.by_hand import Inspection
+    from betfair_session.login.by_hand import Inspection, Login
     from betfair_session.storage.contract import TokenStore
 
     from .output import Output
@@ -22,26 +26,104 @@ if TYPE_CHECKING:
 _INDENT = 10
 
 
-def run(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
-    """Look at the store alone; Betfair is not asked."""
+@command(*place(), timeout(5, "for each answer of the store"))
+def status(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+    """Show what is stored and who is logging in.
+
+    What the store says: how old the token is, who is logging in, which login was refused and how
+    long that counts. Betfair is not asked, so no variable of the account is needed.
+
+    Examples:
+      betfair-session status
+      betfair-session status --json | jq -r .login.state
+
+    login.state is free, held (a process is logging in), refused (by Betfair), unanswered or
+    unstored (the last login ended so), or braked (too many in a minute). Times are the store's own.
+
+    exit code 0: it could be looked at, whatever was found
+    """
     place = place_of(store, key, Environment())
     name = check_key(place.key)
     with open_store(place.store, place.storage_options) as opened:
         see_directory(opened)
-        with out.progress(f"waiting for {opened.label} …"):
+        with out.progress(lambda: f"waiting for {opened.label} …"):
             found = inspect(opened, name, timeout=timeout)
         out.tell(_document(opened, name, found), _text(opened, name, found))
     return 0
+
+
+def place_of(store: str | None, key: str | None, environment: Environment) -> Place:
+    """Return where the token is kept: by the arguments, or by the variables."""
+    if store is None or key is None:
+        return environment.place()
+    return Place(store, key, environment.storage_options())
+
+
+def see_directory(store: TokenStore) -> None:
+    """Refuse a file as a local store: reading below it finds nothing, as in a new directory."""
+    if not isinstance(store, LocalStore):
+        return
+    place = store.label
+    while not os.path.exists(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    if os.path.exists(place) and not os.path.isdir(place):
+        message = f"{place} is a file, not a directory; STORE has to name a directory or a URL"
+        raise StoreUnavailable(message, store=store.label, reason="other")
 
 
 def token_words(found: Inspection) -> str:
     """Say what the token object is."""
     if found.token == "missing":  # noqa: S105 - it is no password
         return "none; the next call logs in"
-    written = f"written {ago(found.written, found.now)}" if found.written else "age unknown"
+    written = f"written {_ago(found.written, found.now)}" if found.written else "age unknown"
     if found.token == "junk":  # noqa: S105 - it is no password
         return f"no token but something else, {written}; the next call replaces it"
     return f"stored, {written}{' by the last login' if found.from_login else ''}"
+
+
+def login_words(login: Login) -> str:
+    """Say whether the next call may log in, and why not."""
+    lock = login.lock
+    if lock is None:
+        return "free; there was no login through this library yet"
+    if login.state == "free":
+        return f"free; {_before(lock, login.now)}"
+    if login.state == "unstored":
+        return (
+            "free; the new token of the last one could not be stored, so the next call first "
+            "makes sure that it can write it"
+        )
+    end = f"{moment(login.until)} (in {span((login.until or 0) - login.now)})"
+    if login.state == "held":
+        if not lock.owner:
+            return f"taken by an unknown process; others may take it over at {end}"
+        since = _ago(lock.since, login.now)
+        return f"taken: {lock.owner} is logging in since {since}; others may take over at {end}"
+    why = {
+        "refused": f"refused by Betfair: {_refusal(lock)}",
+        "unanswered": "the last one ended without an answer",
+        "braked": f"too many in the last minute ({len(login.recent)})",
+    }[login.state]
+    return f"{why}; no other is tried before {end}"
+
+
+def _before(lock: locks.Lock, now: float) -> str:
+    """Say how the last login went, of a lock that is free."""
+    if lock.state == locks.HELD:
+        who = lock.owner or "a process"
+        return f"{who} took it at {_ago(lock.since, now)} and never finished"
+    if lock.state == locks.FAILED:
+        told = {"unknown": "ended without an answer", "store": "could not be stored"}
+        how = told.get(lock.login_class, f"was refused: {_refusal(lock)}")
+        return f"the last login, at {_ago(lock.since, now)}, {how}"
+    if not lock.logins:
+        return "no login is on record"
+    return f"the last login began at {_ago(max(lock.logins), now)}"
+
+
+def _refusal(lock: locks.Lock) -> str:
+    times = f", {lock.refusals} times in a row" if lock.refusals > 1 else ""
+    return f"{lock.status}{times}"
 
 
 def refusal_hint(found: Inspection) -> str:
@@ -58,20 +140,21 @@ def _text(store: TokenStore, key: str, found: Inspection) -> str:
     login = found.login
     once = "one login for all who share it" if store.atomic else "each process logs in by itself"
     refusals = login.lock.refusals if login.lock else 0
-    cells = [
-        ("store", f"{store.label} ({once})"),
-        ("key", key),
-        ("token", token_words(found)),
-        ("login", login_words(login)),
-        ("", refusal_hint(found)),
-        ("logins", f"{len(login.recent)} in the last minute"),
-        ("refusals", f"{refusals} in a row" if refusals else "none"),
-    ]
-    if not found.clock and (found.written or login.lock):
-        cells.append(("clock", "this machine's; the store does not tell its own"))
-    colours = {"free": "", "held": "yellow"}
-    alarm = {"login": colours.get(login.state, "red")}
-    return rows([(name, text, alarm.get(name, "")) for name, text in cells if text], _INDENT)
+    own_clock = found.clock or not (found.written or login.lock)
+    cells = {
+        "store": f"{store.label} ({once})",
+        "key": key,
+        "token": token_words(found),
+        "login": login_words(login),
+        "": refusal_hint(found),
+        "logins": f"{len(login.recent)} in the last minute",
+        "refusals": f"{refusals} in a row" if refusals else "none",
+        "clock": "" if own_clock else "this machine's; the store does not tell its own",
+    }
+    alarm = {"login": {"free": "", "held": "yellow"}.get(login.state, "red")}
+    return rows(
+        [(name, text, alarm.get(name, "")) for name, text in cells.items() if text], _INDENT
+    )
 
 
 def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, object]:
@@ -82,11 +165,61 @@ def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, objec
         "shared": store.atomic,
         "token": {
             "state": found.token,
-            "written": iso(found.written),
+            "written": _iso(found.written),
             "age_seconds": age,
             "from_last_login": found.from_login,
         },
         "login": login_document(found.login),
-        "now": iso(found.now),
+        "now": _iso(found.now),
         "clock": "store" if found.clock else "machine",
     }
+
+
+def login_document(login: Login) -> dict[str, object]:
+    """Return the state of the shared login for programs."""
+    lock = login.lock or locks.Lock(locks.DONE)
+    held = login.state == "held"
+    return {
+        "state": login.state,
+        "until": _iso(login.until),
+        "owner": lock.owner if held else None,
+        "since": _iso(lock.since) if held else None,
+        "ttl_seconds": lock.ttl if held else None,
+        "last_login": _iso(max(lock.logins, default=None)),
+        "logins_in_last_minute": len(login.recent),
+        "refusals": lock.refusals,
+        "status": lock.status or None,
+        "login_class": lock.login_class or None,
+    }
+
+
+def utc(seconds: float | None) -> datetime | None:
+    """Return a time, in seconds since the epoch; None when there is no such time."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def moment(seconds: float | None) -> str:
+    """Write a time, in seconds since the epoch, for people."""
+    time = utc(seconds)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "an unknown time"
+
+
+def _iso(seconds: float | None) -> str | None:
+    time = utc(seconds)
+    return time.isoformat(timespec="seconds") if time else None
+
+
+def span(seconds: float) -> str:
+    """Write a number of seconds, not below 0, with its largest unit: "90 s", "2 h", "3 days"."""
+    seconds = max(seconds, 0)
+    for unit, length_seconds, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < below:
+            return f"{seconds / length_seconds:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{moment(then)} ({span(now - then)} ago)"

@@ -8,7 +8,7 @@ import time
 
 from within import within
 
-from betfair_session.cli.words import login_document, login_words
+from betfair_session.cli.status import login_document, login_words
 from betfair_session.exceptions import NotATokenError
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import inspect, inspect_login

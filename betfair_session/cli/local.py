@@ -1,0 +1,287 @@
+"""sandbox and demo: a local Betfair for as long as the command runs, and the library at work on it.
+
+What the demo shows it also checks, by the sandbox's own journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+
+from .commands import SECONDS, Number, command, option
+from .output import STORE, complain, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from betfair_session.sandbox import Sandbox
+
+    from .output import Output
+
+_PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
+_TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""The variables by which programs trust an authority: those that use requests, and others."""
+
+_LAST_PORT = 65_533  # two more follow
+_PORT = Number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
+_PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
+_LOOK_SECONDS = 1.0
+_LONGEST_SECONDS = 120.0
+_KEY = "session.token"
+_QUOTE = textwrap.TextWrapper(
+    92,
+    initial_indent=" " * 7,
+    subsequent_indent=" " * 7,
+    break_on_hyphens=False,
+    break_long_words=False,
+)
+
+
+def start(out: Output, port: int = 0) -> Sandbox:
+    """Start a sandbox on three ports from `port` on, or on any free ones."""
+    missing = [name for name in _PARTS if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f'the sandbox needs {", ".join(missing)}: pip install "betfair-session[sandbox]"'
+        raise ConfigurationError(message)
+    from betfair_session.sandbox import Sandbox, SandboxError
+
+    try:
+        with out.progress(lambda: "starting a local Betfair …"):
+            return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
+    except SandboxError as error:
+        message = str(error)
+    raise BetfairSessionError(message)
+
+
+@command(
+    option("--session-seconds", "how long a session lives (12 h)", type=SECONDS, metavar="N"),
+    option("--port", _PORTS, type=_PORT, metavar="N"),
+)
+def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> int:
+    """Run a local Betfair and print the environment to use.
+
+    A Betfair of its own on this machine, with real TLS and client certificates, until Ctrl-C. It
+    prints the variables to use, and for a bot of your own where its API and stream are. Needs
+    betfair-session[sandbox].
+
+    Examples:
+      betfair-session sandbox               then, in another terminal, paste what it printed and
+      betfair-session doctor
+      betfair-session sandbox --session-seconds 30
+                                            to see a session expire
+
+    exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not start
+    """
+    from betfair_session.sandbox import SandboxError
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, _interrupt)
+    with start(out, port or 0) as local:
+        if session_seconds:
+            local.configure(session_seconds=session_seconds)
+        values = local.environment()
+        trust = dict.fromkeys(_TRUST, local.ca_bundle)
+        stream = ":".join(map(str, local.stream_address))
+        # All of it texts, so that it can be anybody's environment as it is.
+        addresses = {"api_url": local.api_url, "stream_address": stream}
+        out.tell({**values, **trust, **addresses}, _exports(values))
+        if not out.json:
+            complain(
+                "running; Ctrl-C ends it. Paste the lines above into another terminal or a .env "
+                "file,\nthen try `betfair-session token` or `betfair-session doctor`.\n"
+                f"A program without this library finds the betting API at {local.api_url}\n"
+                f"and the stream at {stream}; these lines let it trust both, in its terminal:\n"
+                f"{_exports(trust)}"
+            )
+        try:
+            while True:
+                time.sleep(_LOOK_SECONDS)
+                local.counts()
+        except SandboxError:
+            message = "the sandbox has ended"
+    raise BetfairSessionError(message)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End it by Ctrl-C; only once, since a second one would interrupt the cleaning up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _exports(values: dict[str, str]) -> str:
+    return "\n".join(f"export {name}={_quoted(value)}" for name, value in values.items())
+
+
+def _quoted(value: str) -> str:
+    """Quote a value so that a shell and a `.env` file read the same."""
+    if re.fullmatch(r"[\w@%+=:,./-]*", value, re.ASCII):
+        return value
+    if "'" not in value:
+        return f"'{value}'"
+    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+
+
+@command()
+def demo(out: Output) -> int:
+    """See it work against a local Betfair; needs no account.
+
+    Four steps, each a process of its own: a login, a resume, a session that died, and a store that
+    broke. What it shows it also checks. Needs betfair-session[sandbox].
+
+    Example:
+      betfair-session demo
+
+    exit codes: 0 all steps passed; 2 the extra is not installed; 1 a step failed
+    """
+    say: Callable[[str], None] = (lambda _: None) if out.json else write
+    say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
+    started = time.monotonic()
+    with start(out) as local, tempfile.TemporaryDirectory(prefix="betfair-demo-") as directory:
+        say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
+        say(f"the token will be kept in {directory}{os.sep}store{os.sep}{_KEY}.")
+        show = Demo(local, Path(directory), say)
+        show.run()
+    say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
+    out.tell({"steps": show.steps, "passed": True}, "demo: all steps passed")
+    return 0
+
+
+def _since(started: float) -> str:
+    return f"{time.monotonic() - started:.2f} s"
+
+
+class Outcome(NamedTuple):
+    """How one `betfair-session token` ended, and which requests the sandbox saw meanwhile."""
+
+    code: int
+    token: str
+    said: str
+    counts: dict[str, int]
+
+
+class Demo:
+    """The steps, on one sandbox and one directory.
+
+    Attributes:
+        steps: each with its title, its process's seconds, and what was found to be so.
+    """
+
+    def __init__(self, sandbox: Sandbox, directory: Path, say: Callable[[str], None]) -> None:
+        """Prepare; `say` takes each line as soon as it is known."""
+        self.steps: list[dict[str, object]] = []
+        self._sandbox = sandbox
+        self._directory = directory
+        self._store = directory / "store"
+        self._say = say
+        self._shown: list[str] = []
+        self._said = ""
+
+    def run(self) -> None:
+        """Go through all steps; the first thing that is not so is a BetfairSessionError."""
+        from betfair_session.sandbox import SandboxError
+
+        try:
+            self._go_through()
+        except (SandboxError, OSError, subprocess.TimeoutExpired) as error:
+            message = f"the demo failed in step {len(self.steps)}: {error}"
+        else:
+            return
+        raise BetfairSessionError(message)
+
+    def _go_through(self) -> None:
+        self._begin("The first process finds no token and logs in")
+        first = self._process()
+        self._check(first.code == 0, "it printed a token")
+        self._check(first.counts == {"certlogin": 1}, "Betfair saw one login, nothing else")
+        self._check(self._stored() == first.token, "the token is in the store")
+
+        self._begin("A second process resumes that session")
+        second = self._process()
+        self._check(second.token == first.token, "it printed the same token")
+        self._check(second.counts == {"keepAlive": 1}, "Betfair saw one keepAlive and no login")
+
+        self._begin("Betfair ends the session; a third process heals it")
+        dead = self._sandbox.expire(first.token)
+        self._check(dead, "the session is dead, its token still stored")
+        third = self._process()
+        self._check(third.code == 0, "it printed a token")
+        once = {"keepAlive": 1, "certlogin": 1}
+        self._check(third.counts == once, "Betfair saw one keepAlive and one login")
+        self._check(third.token != first.token, "the token is a new one")
+        self._check(self._stored() == third.token, "and it is in the store")
+        self._check(self._alive() == [third.token], "it is the only session alive")
+
+        self._begin("The store breaks during a login; nothing is left behind")
+        self._sandbox.expire_all()
+        self._sandbox.break_store(str(self._store))
+        fourth = self._process()
+        self._check(fourth.code == STORE, "it ended with exit code 5, the store's, and said:")
+        self._say(_QUOTE.fill(fourth.said))
+        self._check(not fourth.token, "it printed no token")
+        entries = [entry for entry in self._sandbox.journal() if entry.endpoint != "keepAlive"]
+        both = [("certlogin", "SUCCESS"), ("logout", "SUCCESS")]
+        ended = [(entry.endpoint, entry.outcome) for entry in entries]
+        self._check(ended == both, "Betfair saw the login, and then the logout of its session")
+        self._check(self._alive() == [], "no session is alive")
+
+    def _begin(self, title: str) -> None:
+        self._shown = []
+        self.steps.append({"title": title, "seconds": 0.0, "shown": self._shown})
+        self._say(f"\n{len(self.steps)}. {title}")
+
+    def _check(self, so: bool, what: str) -> None:  # noqa: FBT001 - it reads like an assertion
+        if not so:
+            said = f"; the process said: {self._said}" if self._said else ""
+            message = f"the demo failed in step {len(self.steps)}: it is not so that {what}{said}"
+            raise BetfairSessionError(message)
+        self._shown.append(what)
+        self._say(f"   ok  {what}")
+
+    def _stored(self) -> str:
+        return (self._store / _KEY).read_text(encoding="ascii")
+
+    def _alive(self) -> list[str]:
+        return [session.token for session in self._sandbox.sessions()]
+
+    def _process(self) -> Outcome:
+        """Run `betfair-session token` as a process of its own, away from the user's settings."""
+        variables = {
+            **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
+            **self._sandbox.environment(),
+            "BETFAIR_SESSION_STORE": str(self._store),
+            "BETFAIR_SESSION_KEY": _KEY,
+            "NO_PROXY": "localhost",
+            "no_proxy": "localhost",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        self._sandbox.clear_journal()
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "betfair_session", "token"],
+            cwd=self._directory,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+        seconds = time.monotonic() - started
+        self.steps[-1]["seconds"] = seconds
+        self._say(f"   $ betfair-session token{seconds:>60.2f} s")
+        # A session that dies so young makes a process warn, rightly; that is not the point here.
+        self._said = " ".join(line for line in done.stderr.splitlines() if "warning:" not in line)
+        return Outcome(done.returncode, done.stdout.strip(), self._said, self._sandbox.counts())
