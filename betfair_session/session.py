@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .events import Reporter
@@ -93,9 +94,7 @@ class Session(AsyncClosable):
         held = self._trust.held
         if held.since <= _wall() < held.until and _steady() < held.until_steady:
             return held.token
-        return self._token_past_window(
-            held, timeout
-        )  # apart, since a closure here would slow the line above
+        return self._token_past_window(held, timeout)
 
     async def atoken(self, timeout: float | None = None) -> str:
         """Return a live session token as `token` does."""
@@ -104,7 +103,7 @@ class Session(AsyncClosable):
             return held.token
         deadline = self._account.deadline(timeout)
         found = await self._flight.ajoin(
-            lambda: self._find_or_postpone(deadline), deadline=deadline, wait=not held.usable
+            partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
         )
         return found[0].reveal() if found else held.token
 
@@ -193,10 +192,6 @@ class Session(AsyncClosable):
     def __repr__(self) -> str:
         return f"Session({self._store.label!r}, {self._key!r})"
 
-    def _soon(self) -> float:
-        """Return when one call of the store, begun now, gives up."""
-        return time.monotonic() + self._account.lease.store_deadline
-
     def _renewed(self, refused: Secret) -> str | None:
         """Return the token that has taken a rejected one's place in this process already."""
         self._trust.doubt(refused)
@@ -207,22 +202,24 @@ class Session(AsyncClosable):
         """Ask about the token that is held, or leave that to the thread that is doing it."""
         deadline = self._account.deadline(timeout)
         found = self._flight.join(
-            lambda: self._find_or_postpone(deadline), deadline=deadline, wait=not held.usable
+            partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
         )
         return found[0].reveal() if found else held.token
 
     def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
         """Return what Betfair, asked from now on, calls alive."""
         deadline = self._account.deadline(timeout)
+        ask = partial(self._ask_betfair, deadline)
         while True:
-            found = self._flight.join(lambda: self._ask_betfair(deadline), deadline=deadline)
+            found = self._flight.join(ask, deadline=deadline)
             if _is_new(found, refused):
                 return found[0].reveal()
 
     async def _aasked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
         deadline = self._account.deadline(timeout)
+        ask = partial(self._ask_betfair, deadline)
         while True:
-            found = await self._flight.ajoin(lambda: self._ask_betfair(deadline), deadline=deadline)
+            found = await self._flight.ajoin(ask, deadline=deadline)
             if _is_new(found, refused):
                 return found[0].reveal()
 
@@ -246,7 +243,8 @@ class Session(AsyncClosable):
         trust, seen = self._trust, None
         began, looked = time.monotonic(), clocks.now()
         with suppress(BetfairSessionError):  # the call below tells it
-            soon = min(self._soon(), max(deadline, began + 1.0))
+            latest = began + self._account.lease.store_deadline
+            soon = min(latest, max(deadline, began + 1.0))
             stored = self._store.get(self._key, deadline=soon)
             seen, token, age = (stored,), None, None
             if stored and stored.modified is not None:
@@ -273,7 +271,8 @@ class Session(AsyncClosable):
         held, began = Secret(self._trust.held.token), time.monotonic()
         if held and seen is None:
             # Half of the time, so that some is left to ask Betfair.
-            soon = min(self._soon(), began + max((deadline - began) / 2, 0.1))
+            latest = began + self._account.lease.store_deadline
+            soon = min(latest, began + max((deadline - began) / 2, 0.1))
             try:
                 seen = (self._store.get(self._key, deadline=soon),)
             except StoreError as error:

@@ -277,7 +277,7 @@ class Runner:
         if alive is None:
             self._trust.forget(ask.token)
             return None
-        return do.Session(alive, fingerprint(alive))
+        return do.Session(alive)
 
     def _log_in(self, login: do.LogIn) -> do.Session:
         if self.login.young:

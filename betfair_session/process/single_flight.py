@@ -102,7 +102,8 @@ class SingleFlight(Generic[_T]):
                     self._work(mine, work)
                     return mine.result(), True
             finally:
-                self._leave(mine)  # an interruption may come between any two steps
+                if not mine.done():  # an interruption may come between any two steps
+                    self._leave(mine)
             if not wait:
                 return None
             if call.leader == mine.leader:

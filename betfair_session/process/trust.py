@@ -47,7 +47,8 @@ class Held:
     @property
     def usable(self) -> bool:
         """Whether the session has not ended, by both clocks: either may stand still in a freeze."""
-        return self.since <= clocks.wall() and not clocks.reached(self.ends)
+        (steady, wall), now = self.ends, clocks.wall()
+        return self.since <= now < wall and clocks.steady() < steady
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
         message = "a token is not to be pickled"
@@ -78,7 +79,8 @@ class Trust:
         """Take in that a token was alive at a moment: when that was asked, not when it was told."""
         if self.doubts(token, since):
             return
-        until, ends = clocks.later(since, self.window), clocks.later(since, self._length)
+        (steady, wall), window, length = since, self.window, self._length
+        until, ends = (steady + window, wall + window), (steady + length, wall + length)
         self.held = Held(token.reveal(), clocks.wall(), until, ends)
         if self.doubts(token, since):  # meanwhile
             self.held = NOTHING
