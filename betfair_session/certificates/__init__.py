@@ -6,26 +6,27 @@ login needs them. Resuming a stored session needs neither the files nor the cryp
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.exceptions import CertificateError
-from betfair_session.secret import Secret
 
 from .reading import (
     Problem,
     Source,
-    attempt,
-    checked,
+    check_given,
     look,
+    of_base64,
     of_bytes,
-    of_paths,
-    wrapped,
+    of_path,
+    of_pem,
+    of_text,
 )
 
 if TYPE_CHECKING:
     import ssl
     from datetime import datetime
+
+    from betfair_session.secret import Secret
 
     from .fitness import Material
     from .reading import StrPath
@@ -62,29 +63,18 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: `value` is none of these.
         """
-        paths: list[object]
         if isinstance(value, Certificate):
             return value
-        if isinstance(value, bytes):
-            return cls((of_bytes("the certificate's bytes", value),))
         if isinstance(value, str) and "-----BEGIN " in value:
             return cls.from_pem(value)
-        if isinstance(value, str | os.PathLike):
-            paths = [value]
-            del value
-            return cls(of_paths(paths))
-        try:
-            crt, key = value
-        except (TypeError, ValueError):
-            message = (
-                "a certificate is given as a path, a (certificate, key) pair of paths, bytes or a "
-                f"Certificate, not as {type(value).__name__}"
-            )
-        else:
-            paths = [crt, key]
-            del value, crt, key  # one may be a key itself, which no traceback is to show
-            return cls(of_paths(paths))
-        raise CertificateError(message)
+        if isinstance(value, bytes):
+            return cls((of_bytes("the certificate's bytes", value),))
+        pair = isinstance(value, tuple | list) and len(value) == 2  # noqa: PLR2004 - a pair
+        parts: Any = value if pair else [value]
+        sources = tuple(of_path(part) for part in parts)
+        del value, parts  # one may be a key itself, which no traceback is to show
+        check_given(*sources)
+        return cls(sources)
 
     @classmethod
     def from_files(
@@ -107,10 +97,10 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: an argument cannot be a path, or the passphrase is no text.
         """
-        passphrase = _secret(passphrase)
-        paths: list[object] = [crt] if key is None else [crt, key]
-        del crt, key  # one may be a key itself, which no traceback is to show
-        return cls(of_paths(paths), _opens(passphrase))
+        sources = (of_path(crt),) if key is None else (of_path(crt), of_path(key))
+        opens = _opens(passphrase)
+        del crt, key, passphrase  # no traceback may show them
+        return cls._given(opens, *sources)
 
     @classmethod
     def from_pem(
@@ -133,13 +123,11 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: an argument is no text.
         """
-        passphrase = _secret(passphrase)
-        texts = {"the certificate's text": wrapped(cert_pem)}
-        if key_pem is not None:
-            texts["the key's text"] = wrapped(key_pem)
-        del cert_pem, key_pem  # which no traceback is to show
-        parts = tuple(_of_pem_text(name, text) for name, text in texts.items())
-        return cls(parts, _opens(passphrase))
+        sources = [of_pem("the certificate's text", cert_pem)]
+        sources += [] if key_pem is None else [of_pem("the key's text", key_pem)]
+        opens = _opens(passphrase)
+        del cert_pem, key_pem, passphrase  # no traceback may show them
+        return cls._given(opens, *sources)
 
     @classmethod
     def from_pkcs12(
@@ -157,14 +145,11 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: `source` is neither bytes nor a path, or the passphrase is no text.
         """
-        passphrase = _secret(passphrase)
-        if isinstance(source, bytes):
-            sources = (of_bytes("the PKCS#12 data", source),)
-            del source
-            return cls(sources, _opens(passphrase))
-        paths: list[object] = [source]
-        del source  # it may be the data itself, which no traceback is to show
-        return cls(of_paths(paths), _opens(passphrase))
+        name = "the PKCS#12 data"
+        part = of_bytes(name, source) if isinstance(source, bytes) else of_path(source)
+        opens = _opens(passphrase)
+        del source, passphrase  # no traceback may show them
+        return cls._given(opens, part)
 
     @classmethod
     def from_pkcs12_base64(
@@ -182,8 +167,14 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: `text` is not base64, or the passphrase is no text.
         """
-        text, passphrase = wrapped(text), _secret(passphrase)
-        return cls.from_pkcs12(_decode_base64("the PKCS#12 text", text), passphrase)
+        part, opens = of_base64("the PKCS#12 text", text), _opens(passphrase)
+        del text, passphrase  # no traceback may show them
+        return cls._given(opens, part)
+
+    @classmethod
+    def _given(cls, passphrase: Source, *sources: Source) -> Certificate:
+        check_given(passphrase, *sources)
+        return cls(sources, passphrase.content)
 
     def check(self, now: datetime | None = None) -> list[str]:
         """Read the certificate and see that Betfair would take it.
@@ -238,22 +229,21 @@ class Certificate(NamedTuple):
             CertificateError: a file cannot be read, or is no PEM file, or its key is encrypted;
                 requests can neither take those nor ask for a passphrase.
         """
-        holds_key = [source.plain_pem_key() for source in self.sources]
-        if None in holds_key:
+        holds_key = {source.name: source.plain_pem_key() for source in self.sources}
+        if None in holds_key.values():
             message = (
                 "with a requests session of your own, the certificate has to be in PEM files with "
                 f"an unencrypted key, which {self!r} is not"
             )
             raise CertificateError(message)
         # The certificate first, also when the two files were given the other way round.
-        order = sorted(range(len(holds_key)), key=lambda index: holds_key[index] is True)
-        names = [self.sources[index].name for index in order]
+        names = sorted(holds_key, key=lambda name: holds_key[name] is True)
         return names[0] if len(names) == 1 else (names[0], names[1])
 
     def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:
         from .fitness import assemble, fitness
 
-        found = [look(part.read(), part.name, self.passphrase) for part in self.sources]
+        found = [look(source, self.passphrase) for source in self.sources]
         material = assemble(found)
         if isinstance(material, Problem):
             raise CertificateError(material.text, reason=material.reason)
@@ -268,32 +258,5 @@ class Certificate(NamedTuple):
         return f"<Certificate from {', '.join(source.name for source in self.sources)}>"
 
 
-def _secret(passphrase: str | bytes | Secret | None) -> Secret | None:
-    return None if passphrase is None else wrapped(passphrase)
-
-
-def _opens(passphrase: Secret | None) -> Secret | None:
-    """Return a passphrase if it is a text, after every argument has been wrapped."""
-    if passphrase is not None:
-        checked("the passphrase", passphrase)
-    return passphrase
-
-
-def _of_pem_text(name: str, value: Secret) -> Source:
-    r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
-    # PEM is ASCII; any other character must not break the encoding of `Source.read`.
-    text = checked(name, value).encode("ascii", "replace").decode("ascii")
-    return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
-
-
-def _decode_base64(name: str, value: Secret) -> bytes:
-    """Decode base64 text, with any blanks and line ends in it."""
-    import base64
-
-    joined = "".join(checked(name, value).replace("\\n", "").split())
-    content = attempt(base64.b64decode, joined, validate=True)
-    del joined  # no traceback may show it
-    if content is None:
-        message = f"{name} is not base64; encode the .p12 file itself, whole"
-        raise CertificateError(message)
-    return content
+def _opens(passphrase: object) -> Source:
+    return Source("") if passphrase is None else of_text("the passphrase", passphrase)

@@ -50,14 +50,7 @@ class Material(NamedTuple):
 
 
 def assemble(found: Sequence[Contents]) -> Material | Problem:
-    """Find the certificate and the key that belong together.
-
-    Args:
-        found: what lies in each source.
-
-    Returns:
-        The pair, or the whole sentence that says what is wrong.
-    """
+    """Find the certificate and the key that belong together, or say what is wrong."""
     for contents in found:
         if contents.problem:
             return Problem(contents.problem.reason, f"{contents.name} {contents.problem.text}")
@@ -65,20 +58,20 @@ def assemble(found: Sequence[Contents]) -> Material | Problem:
     kinds = "; ".join(contents.kind for contents in found)
     certificates = [(c, contents.name) for contents in found for c in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
-    if not certificates:
-        return Problem("no-certificate", f"there is no certificate in {names} ({kinds})")
-    if not keys:
-        return Problem("no-key", f"there is no private key in {names} ({kinds})")
     for key in keys:
         for certificate, name in certificates:
             if belongs(key, certificate):
                 chain = tuple(other for other, _ in certificates if other is not certificate)
                 return Material(name, certificate, key, chain)
-    return Problem(
-        "mismatch",
-        f"the private key and the certificate in {names} do not belong together; "
-        "give the key that this very certificate was made with",
-    )
+    if certificates and keys:
+        text = (
+            f"the private key and the certificate in {names} do not belong together; "
+            "give the key that this very certificate was made with"
+        )
+        return Problem("mismatch", text)
+    if certificates:
+        return Problem("no-key", f"there is no private key in {names} ({kinds})")
+    return Problem("no-certificate", f"there is no certificate in {names} ({kinds})")
 
 
 def belongs(key: PrivateKeyTypes, certificate: Certificate) -> bool:
@@ -92,25 +85,27 @@ def public_key(certificate: Certificate) -> CertificatePublicKeyTypes | None:
     return attempt(certificate.public_key)
 
 
+def key_text(public: object) -> str:
+    """Tell the kind and size of a public key, such as "RSA, 2048 bits"."""
+    kind = type(public).__name__.removesuffix("PublicKey") if public else "unknown kind"
+    size = getattr(public, "key_size", None)
+    return f"{kind}, {size} bits" if size else kind
+
+
 def fitness(
     certificate: Certificate, now: datetime | None = None
 ) -> tuple[list[Problem], list[str]]:
-    """Judge a certificate by what Betfair asks of it.
+    """Judge a certificate by what Betfair asks of it, at a moment; None for the clock's.
 
-    Args:
-        certificate: the certificate.
-        now: the time to judge by, timezone-aware; None for the clock's.
-
-    Returns:
-        The problems that make it unfit, and the warnings, each as the rest of a sentence that
-        starts with the file's name.
-
-    Raises:
-        ConfigurationError: `now` is no timezone-aware datetime.
+    Returned are the problems that make it unfit, and the warnings, each as the rest of a sentence
+    that starts with the file's name.
     """
-    now = _moment(now)
-    problems = _key_problems(certificate) + _usage_problems(certificate)
-    warnings = []
+    if now is None:
+        now = datetime.now(UTC)
+    elif not isinstance(now, datetime) or now.utcoffset() is None:
+        message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
+        raise ConfigurationError(message)
+    problems, warnings = _unfit(certificate), list[str]()
     starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < starts:
         text = f"is not valid before {day(starts)}; wait until then, or see that the clock, now "
@@ -124,68 +119,42 @@ def fitness(
     return problems, warnings
 
 
-def _moment(now: datetime | None) -> datetime:
-    """Return the time to judge by, in UTC, as `day` writes it."""
-    if now is None:
-        return datetime.now(UTC)
-    if not isinstance(now, datetime) or now.utcoffset() is None:
-        message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
-        raise ConfigurationError(message)
-    return now.astimezone(UTC)
-
-
-def _key_problems(certificate: Certificate) -> list[Problem]:
+def _unfit(certificate: Certificate) -> list[Problem]:
+    """Judge a certificate's key and what it allows, at any time."""
     from cryptography.hazmat.primitives.asymmetric import rsa
-
-    public = public_key(certificate)
-    wanted = f"Betfair wants RSA of at least {MIN_BITS} bits; {REMEDY}"
-    if not isinstance(public, rsa.RSAPublicKey):
-        kind = type(public).__name__.removesuffix("PublicKey") if public else "unknown"
-        return [Problem("weak", f"has a key of the kind {kind}; {wanted}")]
-    if public.key_size < MIN_BITS:
-        return [Problem("weak", f"has an RSA key of only {public.key_size} bits; {wanted}")]
-    return []
-
-
-def _usage_problems(certificate: Certificate) -> list[Problem]:
     from cryptography.x509 import ExtendedKeyUsage
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
+    problems, public = list[Problem](), public_key(certificate)
+    if not isinstance(public, rsa.RSAPublicKey) or public.key_size < MIN_BITS:
+        text = f"has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS} bits"
+        problems.append(Problem("weak", f"{text}; {REMEDY}"))
     extensions = attempt(lambda: list(certificate.extensions))
     if extensions is None:
-        return [Problem("damaged", f"has extensions that cannot be read; {REMEDY}")]
+        problems.append(Problem("damaged", f"has extensions that cannot be read; {REMEDY}"))
     allowing = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
-    for extension in extensions:
+    for extension in extensions or []:
         usage = extension.value
         if isinstance(usage, ExtendedKeyUsage) and allowing.isdisjoint(usage):
             text = f"does not allow client authentication (extendedKeyUsage); {REMEDY}"
-            return [Problem("usage", text)]
-    return []
+            problems.append(Problem("usage", text))
+    return problems
 
 
 def day(moment: datetime) -> str:
     """Write a moment for people."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def hand_over(material: Material, context: ssl.SSLContext) -> None:
-    """Load a certificate, its chain and its key into a TLS context.
-
-    Args:
-        material: the certificate and its key.
-        context: will present them.
-
-    Raises:
-        CertificateError: the TLS library's policy refuses them, or there is no place to hand
-            them over.
-    """
+    """Load a certificate, its chain and its key into a TLS context, or raise a CertificateError."""
     problem = _load(material, context)
     if problem:
         message = f"the certificate in {material.name} is no use here: {problem}"
         raise CertificateError(message, reason="tls")
 
 
-def _load(material: Material, context: ssl.SSLContext) -> str | None:
+def _load(material: Material, context: ssl.SSLContext) -> str:
     import ssl
 
     from cryptography.hazmat.primitives.serialization import (
@@ -207,30 +176,27 @@ def _load(material: Material, context: ssl.SSLContext) -> str | None:
         return f"the TLS library does not take it ({error.reason})"
     except OSError as error:
         return f"it cannot be handed to the TLS library ({error.strerror})"
-    return None
+    return ""
 
 
 @contextlib.contextmanager
 def _as_path(content: bytes) -> Iterator[str]:
-    memory = _memory_file()
-    if memory is not None:
-        with open(memory, "wb") as file:
-            file.write(content)
-            file.flush()
-            yield f"/proc/self/fd/{memory}"
-        return
-    descriptor, path = tempfile.mkstemp(prefix="betfair-session-")  # 0600
+    """Put content where the TLS library can read it: in memory on Linux, else in a private file."""
+    descriptor, path = _memory_file() or tempfile.mkstemp(prefix="betfair-session-")  # 0600
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
-        yield path
+            file.flush()
+            yield path
     finally:
-        Path(path).unlink()
+        if not path.startswith("/proc/"):
+            Path(path).unlink()
 
 
-def _memory_file() -> int | None:
+def _memory_file() -> tuple[int, str] | None:
     """Open a file that has no name and is closed on exec; None where the system has none."""
-    if sys.platform == "linux" and Path("/proc/self/fd").is_dir():
+    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            return os.memfd_create("betfair-session")
+            descriptor = os.memfd_create("betfair-session")
+            return descriptor, f"/proc/self/fd/{descriptor}"
     return None

@@ -6,7 +6,7 @@ import contextlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import Secret
@@ -22,41 +22,32 @@ if TYPE_CHECKING:
 UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
 """Where on Betfair's website the .crt is uploaded."""
 
-MAX_BITS = 8192
-MAX_DAYS = 3650
-
 _MAX_NAME = 64  # X.520's limit for a common name
+_RANGES = {"days": (1, 3650), "bits": (MIN_BITS, 8192)}
 _CLOCK_SKEW = timedelta(hours=1)
 _NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
 _SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
 
 
 def create(common_name: str, days: int = 365, bits: int = MIN_BITS) -> tuple[str, Secret]:
-    """Make a private key and the self-signed certificate to upload to Betfair.
+    """Make a private key and the self-signed certificate to upload to Betfair, as PEM text.
 
-    The extensions are those of Betfair's guide to the non-interactive login.
+    The extensions are those of Betfair's guide to the non-interactive login. ConfigurationError:
+    an argument is out of range.
 
     Args:
-        common_name: whom the certificate is for, 1 to 64 printable characters; Betfair gives it no
-            meaning.
+        common_name: whom it is for, 1 to 64 printable characters; Betfair gives it no meaning.
         days: how long it is valid from now, 1 to 3650.
         bits: the size of the RSA key, 2048 to 8192.
-
-    Returns:
-        The certificate and the unencrypted key, both as PEM text.
-
-    Raises:
-        ConfigurationError: an argument is out of range.
     """
     if not (0 < len(common_name) <= _MAX_NAME and common_name.isprintable()):
         message = f"the common name must be 1 to {_MAX_NAME} printable characters"
         raise ConfigurationError(message)
-    if not 1 <= days <= MAX_DAYS:
-        message = f"a certificate is valid for 1 to {MAX_DAYS} days, not {days}"
-        raise ConfigurationError(message)
-    if not MIN_BITS <= bits <= MAX_BITS:
-        message = f"the key must have {MIN_BITS} to {MAX_BITS} bits, not {bits}"
-        raise ConfigurationError(message)
+    for what, number in (("days", days), ("bits", bits)):
+        least, most = _RANGES[what]
+        if not least <= number <= most:
+            message = f"a certificate has {least} to {most} {what}, not {number}"
+            raise ConfigurationError(message)
 
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -74,18 +65,8 @@ def _builder(common_name: str, lifetime: timedelta) -> CertificateBuilder:
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    usages = dict.fromkeys(
-        (
-            "content_commitment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
+    others = "content_commitment data_encipherment key_agreement key_cert_sign crl_sign"
+    usages = dict.fromkeys([*others.split(), "encipher_only", "decipher_only"], False)
     extensions = (
         x509.BasicConstraints(ca=False, path_length=None),
         x509.KeyUsage(digital_signature=True, key_encipherment=True, **usages),
@@ -115,36 +96,22 @@ def write_files(
 ) -> list[Path]:
     """Write a certificate and its key as files; all of them or none, and never over another.
 
-    Args:
-        directory: where to; a missing one, and its parents, are made for this user alone.
-        name: what the files are called before their ending, such as "client-2048".
-        crt_pem: the certificate, from `create`.
-        key_pem: the key, from `create`.
-        p12_passphrase: also writes a .p12 that opens with it; None for no .p12.
-
-    Returns:
-        The paths: .crt (to upload), .key, .pem (both in one), and .p12 if asked for. All but the
-        .crt can be read by this user only.
-
-    Raises:
-        CertificateError: one of the files exists already, or cannot be written, or the directory
-            cannot be made.
-        ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
+    The files are .crt (to upload), .key, .pem (both in one), and .p12 if a passphrase for it is
+    given. All but the .crt can be read by this user only, and so can missing directories that have
+    to be made. CertificateError: a file exists already, or it or the directory cannot be made.
+    ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
     """
     key_pem = Secret(key_pem)
     p12_passphrase = None if p12_passphrase is None else Secret(p12_passphrase)
     if not name or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:"'):
         message = f"{name!r} is not a plain file name"
         raise ConfigurationError(message)
-    contents = {
-        ".crt": Secret(crt_pem),
-        ".key": key_pem,
-        ".pem": Secret(crt_pem + key_pem.reveal()),
-    }
+    both = Secret(crt_pem + key_pem.reveal())
+    contents = {".crt": Secret(crt_pem), ".key": key_pem, ".pem": both}
     if p12_passphrase is not None:
         contents[".p12"] = _pkcs12(name, crt_pem, key_pem, p12_passphrase)
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
-    problem = _make_directories(Path(directory)) or _write_new(files)
+    problem = _write_new(Path(directory), files)
     if problem:
         raise CertificateError(problem.text, reason=problem.reason)
     return list(files)
@@ -152,7 +119,6 @@ def write_files(
 
 def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Secret:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         load_pem_private_key,
@@ -162,38 +128,20 @@ def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Sec
     if not passphrase:
         message = "the .p12 file needs a passphrase that is not empty"
         raise ConfigurationError(message)
-    key = load_pem_private_key(key_pem.reveal().encode(), None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        message = "the .p12 file needs an RSA key"
-        raise ConfigurationError(message)
+    key: Any = load_pem_private_key(key_pem.reveal().encode(), None)
     certificate = x509.load_pem_x509_certificate(crt_pem.encode())
-    encryption = BestAvailableEncryption(passphrase.reveal().encode("utf-8", "surrogateescape"))
-    bundle = pkcs12.serialize_key_and_certificates(
-        name.encode(), key, certificate, None, encryption
-    )
+    locked = BestAvailableEncryption(passphrase.reveal().encode("utf-8", "surrogateescape"))
+    bundle = pkcs12.serialize_key_and_certificates(name.encode(), key, certificate, None, locked)
     return Secret(bundle.decode("latin-1"))
 
 
-def _make_directories(directory: Path) -> Problem | None:
-    """Make what is missing, with mode 0700; return what went wrong."""
+def _write_new(directory: Path, files: Mapping[Path, Secret]) -> Problem | None:
+    """Write all files, or none; return what went wrong."""
+    written: list[Path] = []
     try:
         for path in (*reversed(directory.parents), directory):
             if not path.is_dir():
                 path.mkdir(0o700, exist_ok=True)  # another process may be faster
-    except OSError as error:
-        text = f"the directory {path} cannot be made: {error.strerror}; no file was written"
-        return Problem("unwritable", text)
-    return None
-
-
-def _write_new(files: Mapping[Path, Secret]) -> Problem | None:
-    """Write all files, or none; return what went wrong."""
-    existing = [str(path) for path in files if os.path.lexists(path)]
-    if existing:
-        text = f"{', '.join(existing)} exists already and is left alone; take another name"
-        return Problem("exists", text)
-    written: list[Path] = []
-    try:
         for path, content in files.items():
             mode = 0o644 if path.suffix == ".crt" else 0o600
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
@@ -206,8 +154,9 @@ def _write_new(files: Mapping[Path, Secret]) -> Problem | None:
                 made.unlink()
         if not isinstance(error, OSError):
             raise
-        reason = "exists" if isinstance(error, FileExistsError) else "unwritable"
-        return Problem(reason, f"{path} cannot be written: {error.strerror}; no file was kept")
+        exists = path in files and isinstance(error, FileExistsError)
+        text = f"{path} cannot be written: {error.strerror}; no file was kept, and none replaced"
+        return Problem("exists" if exists else "unwritable", text)
     return None
 
 

@@ -1,7 +1,7 @@
 """Where the parts of a certificate come from, and what lies in them.
 
-What is wrong with a file's content is a sentence in the result and not an exception: so no error of
-the parsing library, with what it may carry, travels further.
+What is wrong is a sentence in the result and not an exception: so no error of the parsing library,
+and no argument that a traceback would show, travels further.
 """
 
 from __future__ import annotations
@@ -31,44 +31,27 @@ MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
 
 _MAX_PATH = 1024  # characters
-_MAX_PARTS = 100  # of one PEM file
 _BLOCK = re.compile(
-    rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL
+    rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[^-]*(?:-(?!----)[^-]*)*)"
+    rb"(?P<end>-----END (?P=label)-----)?"
 )
-_BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----")
-# Above a traditional encrypted key; the second ends with the IV, as long as a cipher block.
-_HEADERS = re.compile(
-    rb"\s*(Proc-Type: ?4,ENCRYPTED)\s*"
-    rb"(DEK-Info: ?(?:AES-[0-9]+-CBC,[0-9A-Fa-f]{32}|DES-[A-Z0-9-]+,[0-9A-Fa-f]{16}))"
-)
-_CERTIFICATES = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
-_KEYS = frozenset(f"{kind}PRIVATE KEY" for kind in ("", "ENCRYPTED ", "RSA ", "EC ", "DSA "))
-# An outer SEQUENCE of any length form, then version 3: this starts a PKCS#12 file and no other.
-_PKCS12 = re.compile(rb"\x30(?:[\x00-\x80]|\x81.|\x82..|\x83.{3}|\x84.{4})\x02\x01\x03", re.DOTALL)
+# How a PKCS#12 file starts, and nothing else in DER: a sequence, whose first part is version 3.
+_PKCS12 = re.compile(rb"\x30.{1,5}\x02\x01\x03", re.DOTALL)
 
 
 class Problem(NamedTuple):
-    """Why a certificate cannot be used.
+    """Why a certificate cannot be used."""
 
-    Attributes:
-        reason: as in `CertificateError`.
-        text: the same as the rest of a sentence that starts with the file's name.
-    """
-
-    reason: str
-    text: str
+    reason: str  # as in CertificateError
+    text: str  # the rest of a sentence that starts with the file's name
 
 
 class Source(NamedTuple):
-    """One part of a certificate: a file, or what the caller holds in memory.
+    """One part of a certificate, or its passphrase: a file, or what the caller holds in memory."""
 
-    Attributes:
-        name: the path, or what to call the piece of memory.
-        content: the piece itself, its bytes as Latin-1 text; None for a file.
-    """
-
-    name: str
-    content: Secret | None = None
+    name: str  # the path, or what to call the piece of memory
+    content: Secret | None = None  # the piece itself, bytes as Latin-1 text; None for a file
+    problem: str = ""  # why it cannot be used
 
     def read(self) -> bytes:
         """Return the bytes, read anew each time; CertificateError if that is not possible."""
@@ -80,7 +63,10 @@ class Source(NamedTuple):
         except (OSError, ValueError) as error:
             if interruption(error):
                 raise
-            reason, problem = _why_unreadable(self.name, error)
+            reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+            why = getattr(error, "strerror", None) or "not a valid path"
+            start = "" if os.path.isabs(self.name) else ", seen from the working directory"
+            problem = f"the certificate file {self.name} cannot be read{start}: {why}"
         else:
             reason, problem = "format", f"{self.name} is too large for a certificate file"
             if len(content) <= MAX_FILE_BYTES:
@@ -95,35 +81,20 @@ class Source(NamedTuple):
         return b"PRIVATE KEY-----" in content
 
 
-def of_paths(values: list[object]) -> tuple[Source, ...]:
-    """Take files by their paths.
-
-    Args:
-        values: the paths. The list is emptied, so that no traceback shows a key that was pasted
-            where its path belongs.
-
-    Raises:
-        CertificateError: one of them cannot be a path.
-    """
-    found = tuple(map(_of_path, values))
-    values.clear()
-    for each in found:
-        if isinstance(each, str):
-            raise CertificateError(each)
-    return tuple(each for each in found if isinstance(each, Source))
-
-
-def _of_path(value: object) -> Source | str:
-    """Return a file by its path, or why `value` cannot be one."""
+def of_path(value: object) -> Source:
+    """Take a file by its path."""
     if not isinstance(value, str | os.PathLike):
-        return f"a certificate file is given by its path, not by {type(value).__name__}"
+        kind = type(value).__name__
+        problem = f"a certificate is given as a path, a pair of paths, or bytes, not as {kind}"
+        return Source("", problem=problem)
     path = os.fsdecode(value)
     # A key pasted where its path belongs must not come back in "no such file: …".
     if not path or len(path) > _MAX_PATH or "-----BEGIN" in path or not path.isprintable():
-        return (
+        problem = (
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
         )
+        return Source("", problem=problem)
     return Source(os.path.expanduser(path))  # a `.env` file has no shell that would do it
 
 
@@ -132,79 +103,74 @@ def of_bytes(name: str, content: bytes) -> Source:
     return Source(name, Secret(content.decode("latin-1")))
 
 
-def wrapped(value: str | bytes | Secret) -> Secret:
-    """Wrap a text that a caller gave, before a traceback can show it; `checked` says if it is one.
-
-    Bytes are text in UTF-8. Others stay the same bytes: a passphrase need not be UTF-8.
-    """
-    return Secret(value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value)
-
-
-def checked(name: str, value: Secret) -> str:
-    """Return the text that a caller gave; without a type checker it may be anything."""
-    text: object = value.reveal()
-    kind = type(text).__name__
-    if isinstance(text, str):
-        return text
-    del text  # no traceback may show it
-    message = f"{name} is given as a text or as bytes, not as {kind}"
-    raise CertificateError(message)
+def of_text(name: str, value: object) -> Source:
+    """Take a text that a caller gave; bytes stay the same, since they need not be UTF-8."""
+    value = value.reveal() if isinstance(value, Secret) else value
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str):
+        return Source(name, Secret(value))
+    problem = f"{name} is given as a text or as bytes, not as {type(value).__name__}"
+    return Source(name, problem=problem)
 
 
-def _why_unreadable(name: str, error: OSError | ValueError) -> tuple[str, str]:
-    """Return the reason and the message."""
-    if isinstance(error, FileNotFoundError):
-        start = "" if os.path.isabs(name) else ", seen from the working directory"
-        return "missing", f"there is no certificate file {name}{start}"
-    if os.path.isdir(name):  # Path.is_dir raises below a directory that is closed to us
-        return "unreadable", f"{name} is a directory; give the path of the certificate file itself"
-    if isinstance(error, PermissionError):
-        return (
-            "unreadable",
-            f"{name} may not be read by this user; look at its permissions and its directory's",
-        )
-    why = error.strerror if isinstance(error, OSError) else "not a valid path"
-    return "unreadable", f"{name} cannot be read: {why}"
+def of_pem(name: str, value: object) -> Source:
+    r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
+    source = of_text(name, value)
+    if source.content is None:
+        return source
+    # PEM is ASCII; any other character must not break the encoding of `Source.read`.
+    text = source.content.reveal().encode("ascii", "replace").decode("ascii")
+    return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
+
+
+def of_base64(name: str, value: object) -> Source:
+    """Take base64 text, with any blanks and line ends in it."""
+    import base64
+
+    source = of_text(name, value)
+    if source.content is None:
+        return source
+    text = "".join(source.content.reveal().replace("\\n", "").split())
+    content = attempt(base64.b64decode, text, validate=True)
+    if content is None:
+        return Source(name, problem=f"{name} is not base64; encode the .p12 file itself, whole")
+    return of_bytes(name, content)
+
+
+def check_given(*sources: Source) -> None:
+    """Raise a CertificateError if one of them has a problem."""
+    for source in sources:
+        if source.problem:
+            raise CertificateError(source.problem)
 
 
 _DAMAGED = Problem("damaged", "holds a damaged certificate")
 
 
 class Contents(NamedTuple):
-    """What was found in one file or piece of memory.
-
-    Attributes:
-        name: the file's path, or what to call the piece.
-        kind: what it is, in words.
-        certificates: the certificates in it, in order.
-        keys: the private keys in it, in order.
-        problem: why it cannot be used, or None.
-    """
+    """What was found in one file or piece of memory, in order, or why it cannot be used."""
 
     name: str
-    kind: str
+    kind: str  # in words
     certificates: tuple[Certificate, ...] = ()
     keys: tuple[PrivateKeyTypes, ...] = ()
     problem: Problem | None = None
 
 
-def look(content: bytes, name: str, passphrase: Secret | None) -> Contents:
-    """Find out what the bytes of a file hold; a passphrase that is not needed is ignored."""
-    password = None
+def look(source: Source, passphrase: Secret | None) -> Contents:
+    """Find out what a source holds; a passphrase that is not needed is ignored."""
+    content, password = source.read(), None
     if passphrase:
         # The very bytes that the environment held; if there are none, what opens nothing.
         text = passphrase.reveal
         password = attempt(lambda: text().encode("utf-8", "surrogateescape")) or b"\xff"
-    if not content.strip():
-        return Contents(name, "empty", problem=Problem("format", "is empty"))
-    if _BEGIN.search(content):
-        return _look_at_pem(content, name, password)
+    if _BLOCK.search(content):
+        return _look_at_pem(content, source.name, password)
     if _PKCS12.match(content):
-        return _look_at_pkcs12(content, name, password)
-    problem = "holds neither PEM text nor a PKCS#12 file"
-    if content.startswith(b"\x30"):  # how everything in DER form starts
-        problem += "; turn a file in DER form into PEM: openssl x509 (or pkey) -inform DER"
-    return Contents(name, "unknown", problem=Problem("format", problem))
+        return _look_at_pkcs12(content, source.name, password)
+    problem = Problem("format", "holds neither PEM text nor a PKCS#12 file")
+    return Contents(source.name, "unknown" if content.strip() else "empty", problem=problem)
 
 
 def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
@@ -214,63 +180,45 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
     certificates: list[Certificate] = []
     keys: list[PrivateKeyTypes] = []
     kinds: list[str] = []
-    problem = None
-    begun = len(_BEGIN.findall(content))
-    if begun > _MAX_PARTS:  # the search for each end takes time
-        problem = Problem("format", f"holds more than {_MAX_PARTS} parts")
-        return Contents(name, "PEM", problem=problem)
+    problems: list[Problem] = []
     for block in _BLOCK.finditer(content):
-        pem, label = _with_lines(block), block["label"].decode()
-        kind = label.lower()
-        if label in _CERTIFICATES:
+        pem, kind = _with_lines(block), block["label"].decode().lower()
+        if not block["end"]:
+            kind += ", cut short"
+            problems.append(Problem("damaged", "is cut short: a BEGIN line has no END line"))
+        elif kind == "certificate":
             certificate = attempt(_sound, attempt(x509.load_pem_x509_certificate, pem))
             certificates += [certificate] if certificate else []
-            problem = problem or (None if certificate else _DAMAGED)
-        elif label in _KEYS:
-            encrypted = label == "ENCRYPTED PRIVATE KEY" or b"ENCRYPTED" in block["body"]
+            problems += [] if certificate else [_DAMAGED]
+        elif kind.endswith("private key"):
+            encrypted = b"ENCRYPTED" in block[0]
             kind = "encrypted private key" if encrypted else "private key"
-            # To test whether the factors are primes stops all threads for 60 ms; the key is the
-            # user's own, and `_consistent` tries its signature out.
-            key = attempt(
-                load_pem_private_key,
-                pem,
-                password if encrypted else None,
-                unsafe_skip_rsa_key_validation=True,
-            )
-            key = attempt(_consistent, key)
+            key = attempt(load_pem_private_key, pem, password if encrypted else None)
             keys += [key] if key else []
-            problem = problem or (None if key else _key_problem(encrypted, password))
+            problems += [] if key else [_key_problem(password, encrypted=encrypted)]
         kinds.append(kind)
-    if len(kinds) < begun:
-        problem = problem or Problem("damaged", "is cut short: a BEGIN line has no END line")
-    kind = "PEM: " + (", ".join(kinds) or "cut short")
-    return Contents(name, kind, tuple(certificates), tuple(keys), problem)
+    problem = problems[0] if problems else None
+    return Contents(name, f"PEM: {', '.join(kinds)}", tuple(certificates), tuple(keys), problem)
 
 
 def _with_lines(block: re.Match[bytes]) -> bytes:
     """Return a PEM block, with the lines that it lost in a one-line variable."""
     if b"\n" in block["body"]:
         return block[0]
-    headers = _HEADERS.match(block["body"])
-    body = b"".join(block["body"][headers.end() if headers else 0 :].split())
-    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
-    if headers:
-        lines = [*headers.groups(), b"", *lines]
-    label = block["label"]
+    label, lines = block["label"], re.findall(rb".{1,64}", b"".join(block["body"].split()))
     return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 
 
-_GIVE_PASSPHRASE = "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"  # noqa: S105 - a text
-
-
-def _key_problem(encrypted: bool, password: bytes | None) -> Problem:  # noqa: FBT001 - a fact, no switch
+def _key_problem(password: bytes | None, *, encrypted: bool) -> Problem:
     if not encrypted:
         return Problem("damaged", "holds a damaged private key, or one of an unsupported kind")
-    if not password:
-        return Problem("passphrase", f"holds an encrypted private key; {_GIVE_PASSPHRASE}")
-    return Problem(
-        "passphrase", "holds an encrypted private key that this passphrase does not open"
-    )
+    return Problem("passphrase", f"holds an encrypted private key; {_passphrase(password)}")
+
+
+def _passphrase(password: bytes | None) -> str:
+    if password:
+        return "this passphrase does not open it"
+    return "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"
 
 
 def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Contents:
@@ -278,20 +226,15 @@ def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Conten
 
     bundle = attempt(pkcs12.load_pkcs12, content, password)
     if bundle is None:
-        problem = (
-            "is a PKCS#12 file that this passphrase does not open, or it is damaged"
-            if password
-            else f"is a PKCS#12 file; {_GIVE_PASSPHRASE} (if it has none, the file is damaged)"
-        )
-        return Contents(name, "PKCS#12, not opened", problem=Problem("passphrase", problem))
-    inside = [bundle.cert, *bundle.additional_certs]
-    certificates = tuple(entry.certificate for entry in inside if entry)
+        text = f"is a PKCS#12 file, perhaps a damaged one; {_passphrase(password)}"
+        return Contents(name, "PKCS#12, not opened", problem=Problem("passphrase", text))
+    inside = [entry.certificate for entry in (bundle.cert, *bundle.additional_certs) if entry]
     keys = (bundle.key,) if bundle.key else ()
-    kinds = ["certificate"] * len(certificates) + ["private key"] * len(keys)
-    kind = "PKCS#12: " + (", ".join(kinds) or "nothing in it")
-    if not all(attempt(_sound, certificate) for certificate in certificates):
-        return Contents(name, kind, problem=_DAMAGED)
-    return Contents(name, kind, certificates, keys)
+    kinds = ["certificate"] * len(inside) + ["private key"] * len(keys)
+    kind = f"PKCS#12: {', '.join(kinds) or 'nothing in it'}"
+    certificates = tuple(each for each in inside if attempt(_sound, each))
+    problem = None if len(certificates) == len(inside) else _DAMAGED
+    return Contents(name, kind, certificates, keys, problem)
 
 
 def _sound(certificate: Certificate | None) -> Certificate | None:
@@ -300,17 +243,6 @@ def _sound(certificate: Certificate | None) -> Certificate | None:
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         _ = certificate.subject, certificate.issuer
     return certificate
-
-
-def _consistent(key: PrivateKeyTypes | None) -> PrivateKeyTypes | None:
-    """Return the key if what it signs is what it should be: a damaged one signs something else."""
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    if isinstance(key, rsa.RSAPrivateKey):
-        signature = key.sign(b"", padding.PKCS1v15(), SHA256())
-        key.public_key().verify(signature, b"", padding.PKCS1v15(), SHA256())
-    return key
 
 
 def attempt(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import CertificateError
 
-from .fitness import belongs, day, fitness, public_key
-from .reading import Contents, checked, look, of_paths, wrapped
+from .fitness import belongs, day, fitness, key_text, public_key
+from .reading import Contents, check_given, look, of_path, of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,23 +78,13 @@ def explain(
 ) -> Report:
     """Say what files are, and whether Betfair would take them for a certificate login.
 
-    Args:
-        paths: the files, of whatever kind, existing or not.
-        passphrase: opens encrypted keys and PKCS#12 files.
-        now: the time to judge the dates by, timezone-aware; None for the clock's.
-
-    Returns:
-        The report; a file's faults are in it and not raised.
-
-    Raises:
-        CertificateError: the passphrase is no text.
-        ConfigurationError: `now` is no timezone-aware datetime.
+    A file's faults are in the report. A CertificateError says that the passphrase is no text, and
+    a ConfigurationError that `now`, by which the dates are judged, has no time zone.
     """
-    secret = None if passphrase is None else wrapped(passphrase)
+    given = of_text("the passphrase", "" if passphrase is None else passphrase)
     del passphrase  # no traceback may show it
-    if secret is not None:
-        checked("the passphrase", secret)
-    found = [_read(path, secret) for path in paths]
+    check_given(given)
+    found = [_read(path, given.content) for path in paths]
     readable = [contents for contents in found if isinstance(contents, Contents)]
     certificates = [certificate for contents in readable for certificate in contents.certificates]
     keys = [key for contents in readable for key in contents.keys]
@@ -117,8 +107,9 @@ def explain(
 
 def _read(path: StrPath, passphrase: Secret | None) -> Contents | FileReport:
     try:
-        source = of_paths([path])[0]
-        return look(source.read(), source.name, passphrase)
+        source = of_path(path)
+        check_given(source)
+        return look(source, passphrase)
     except CertificateError as error:
         return FileReport(_printable(str(path))[:80], "not readable", problems=(str(error),))
 
@@ -126,7 +117,7 @@ def _read(path: StrPath, passphrase: Secret | None) -> Contents | FileReport:
 def _report(
     contents: Contents, certificates: Sequence[Certificate], now: datetime | None
 ) -> FileReport:
-    facts: list[str] = []
+    name, facts = contents.name, list[str]()
     problems = [contents.problem.text] if contents.problem else []
     warnings: list[str] = []
     for certificate in contents.certificates:
@@ -135,13 +126,12 @@ def _report(
         problems += [each.text for each in unfit]
         warnings += soon
     for key in contents.keys:
-        facts.append(f"private key: {_key_text(key.public_key())}")
+        facts.append(f"private key: {key_text(key.public_key())}")
         if certificates and not any(belongs(key, certificate) for certificate in certificates):
             problems.append("holds a key that belongs to none of the certificates given")
     protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
-    if contents.keys and not protected and _open_to_others(contents.name):
+    if contents.keys and not protected and os.name == "posix" and Path(name).stat().st_mode & 0o077:
         warnings.append("holds a private key that other users can get at: chmod 600 it")
-    name = contents.name
     return FileReport(
         name,
         contents.kind,
@@ -161,7 +151,7 @@ def _certificate_facts(certificate: Certificate) -> list[str]:
         f"certificate for {_printable(subject) or '(no name)'}",
         f"issued by {'itself' if issuer == subject else _printable(issuer)}",
         _validity(certificate),
-        f"key: {_key_text(public_key(certificate))}",
+        f"key: {key_text(public_key(certificate))}",
         f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
     ]
 
@@ -169,16 +159,6 @@ def _certificate_facts(certificate: Certificate) -> list[str]:
 def _validity(certificate: Certificate) -> str:
     starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return f"valid from {day(starts)} to {day(ends)}"
-
-
-def _key_text(public: object) -> str:
-    kind = type(public).__name__.removesuffix("PublicKey") if public else "unknown kind"
-    size = getattr(public, "key_size", None)
-    return f"{kind}, {size} bits" if size else kind
-
-
-def _open_to_others(path: str) -> bool:
-    return os.name == "posix" and bool(Path(path).stat().st_mode & 0o077)
 
 
 def _printable(text: str) -> str:
