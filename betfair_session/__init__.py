@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .session import Session as Session
     from .storage import Store as Store
     from .storage.contract import TokenStore as TokenStore
+    from .storage.opening import FileSystem as FileSystem
 
     __version__: str
 
@@ -78,6 +79,7 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         "session": "Session",
         "storage": "Store",
         "storage.contract": "TokenStore",
+        "storage.opening": "FileSystem",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
     __all__ = sorted([*_HOME_OF, *exceptions.__all__])  # noqa: F821, PLE0605 - both are lists

@@ -60,7 +60,7 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
             lambda: KeepAlive(manager().session("memory://x", "key"), on_report="x"),  # type: ignore[arg-type] # what is tested
             "on_report",
         ),
-        (lambda: manager().get_session({}, "key"), "store"),
+        (lambda: manager().get_session({}, "key"), "store"),  # type: ignore[arg-type] # what is tested
         (lambda: checked_handle(manager()), "session"),
         (lambda: client(timeout=Decimal("nan")), "timeout"),
         (lambda: client(timeout=10**400), "timeout"),

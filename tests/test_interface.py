@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from betfair_session.sandbox import Sandbox
 
-TYPES = {"EventKind", "JurisdictionName", "Store", "StrPath", "TokenStore"}
+TYPES = {"EventKind", "FileSystem", "JurisdictionName", "Store", "StrPath", "TokenStore"}
 
 
 @pytest.fixture

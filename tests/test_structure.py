@@ -19,7 +19,8 @@ PACKAGE = Path(betfair_session.__file__).parent
 
 PUBLIC = {
     *exceptions.__all__,
-    *("BetfairAuth", "Certificate", "Check", "Event", "EventKind", "Exchange", "IdentityClient"),
+    *("BetfairAuth", "Certificate", "Check", "Event", "EventKind", "Exchange"),
+    *("FileSystem", "IdentityClient"),
     *("Jurisdiction", "JurisdictionName", "KeepAlive", "LeaseSettings", "Place", "Report"),
     *("Secret", "Session", "SessionManager", "Store", "StrPath", "TokenStore"),
     *("from_env", "place_from_env", "session_is_invalid"),

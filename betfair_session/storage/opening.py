@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.threads import interruption, run_until
@@ -30,15 +30,21 @@ from .options import check_driver_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fsspec import AbstractFileSystem
-
     from betfair_session.exceptions import BetfairSessionError
 
     from .contract import TokenStore
 
+
+class FileSystem(Protocol):
+    """An fsspec filesystem, as far as a type checker can tell: fsspec has no types."""
+
+    def cat_file(self, path: Any, /) -> Any:  # noqa: ANN401 - as there
+        """Read a file."""
+
+
 # A Union, so that a caller's `Store | None` works where nothing has imported fsspec.
 Store: TypeAlias = Union[
-    str, "os.PathLike[str]", "AbstractFileSystem", "tuple[AbstractFileSystem, str]"
+    str, "os.PathLike[str]", FileSystem, tuple[FileSystem, Union[str, "os.PathLike[str]"]]
 ]
 """What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
 
@@ -82,6 +88,7 @@ def open_store(
         except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
             refused = _unopened(error, redact(store))
         raise refused
+    root: Any
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     root = os.fsdecode(root) if isinstance(root, os.PathLike) else root
     message = ""

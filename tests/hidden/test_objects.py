@@ -136,4 +136,4 @@ def test_every_public_class_is_looked_at(objects: dict[str, object]) -> None:
     }
     # A Place holds what a caller gave to fsspec, and its repr hides that; a store's kind has no
     # public name of its own.
-    assert public - kinds == {"LeaseSettings", "Jurisdiction", "Place", "TokenStore"}
+    assert public - kinds == {"FileSystem", "LeaseSettings", "Jurisdiction", "Place", "TokenStore"}
