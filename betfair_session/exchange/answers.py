@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)
 _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
-_DUPLICATE = "DUPLICATE_TRANSACTION"
 
 # Codes of calls that were turned away before anything was done.
 _REFUSALS = _INVALID | {
@@ -80,86 +79,61 @@ def session_is_invalid(
 
 
 def names_invalid_session(answer: object) -> bool:
-    """Tell whether decoded JSON names an invalid session.
-
-    Args:
-        answer: the JSON, whatever it is.
-
-    Returns:
-        True when any part of it does.
-    """
-    if isinstance(answer, list):
-        return any(error_code(part) in _INVALID for part in answer)
-    return error_code(answer) in _INVALID
+    """Tell whether decoded JSON, whatever it is, names an invalid session in any part of it."""
+    parts = answer if isinstance(answer, list) else [answer]
+    return any(_error_code(part) in _INVALID for part in parts)
 
 
-def error_code(part: object) -> str:
-    """Return the errorCode of one answer.
-
-    Args:
-        part: a decoded JSON-RPC answer, REST fault or stream message.
-
-    Returns:
-        The code, such as "TOO_MUCH_DATA"; "" where there is none.
-    """
+def _error_code(part: object) -> str:
+    """Return the errorCode of a JSON-RPC answer, REST fault or stream message; "" for none."""
     if not isinstance(part, dict):
         return ""
-    if part.get("op") == "status":
-        return _text(part.get("errorCode"))
-    error = part.get("error")
-    detail = error.get("data") if isinstance(error, dict) else part.get("detail")
-    if not isinstance(detail, dict):
-        return ""
-    named = detail.get(_text(detail.get("exceptionname")))
-    return _text(named.get("errorCode")) if isinstance(named, dict) else ""
+    named: object = part
+    if part.get("op") != "status":
+        error = part.get("error")
+        detail = error.get("data") if isinstance(error, dict) else part.get("detail")
+        detail = detail if isinstance(detail, dict) else {}
+        member = detail.get("exceptionname")
+        named = detail.get(member) if isinstance(member, str) else None
+    code = named.get("errorCode") if isinstance(named, dict) else None
+    return code if isinstance(code, str) else ""
 
 
 def read_result(
     name: str, status_code: int, content: bytes, *, number: int | None, unknown: bool
 ) -> Any:  # noqa: ANN401 - JSON
-    """Read the answer to a call.
+    """Return the result in the answer to a call, or raise an ExchangeError.
 
     Args:
         name: the operation's name.
         status_code: the HTTP status.
         content: the body.
         number: the JSON-RPC call's; None for an answer of the REST form, which has none.
-        unknown: whether the call was sent more than once, and the fate of a sending is unknown.
-
-    Returns:
-        The operation's result.
-
-    Raises:
-        ExchangeError: it says anything else.
+        unknown: whether the fate of another sending of the call is unknown.
     """
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
         answer = None
     if number is None:
-        answered = answer is not None and not error_code(answer)
+        result, answered = answer, answer is not None and not _error_code(answer)
     else:
-        if isinstance(answer, dict) and answer.get("id") not in (None, number):
-            answer = None  # it is another call's
-        answered = isinstance(answer, dict) and "result" in answer
-    if status_code == _OK and answered:
-        result = answer if number is None else answer["result"]
-        report = result if isinstance(result, dict) else {}
-        if not (unknown and report.get("status") == "FAILURE"):
-            return result
-        code = _shown(report.get("errorCode"))
-        what = (
-            "was sent more than once; an earlier sending arrived, and its report is lost"
-            if code == _DUPLICATE
-            else f"was sent more than once, at last in vain ({code or 'FAILURE'})"
-        )
-    else:
+        if not isinstance(answer, dict) or answer.get("id") not in (None, number):
+            answer = {}  # no answer, or another call's
+        result, answered = answer.get("result"), "result" in answer
+    if status_code != _OK or not answered:
         code = _code(answer)
         meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
-        what = (
-            f"was refused: {code}{meaning}" if code else f"had no clear answer: HTTP {status_code}"
-        )
-    raise exchange_error(name, what, status_code=status_code, code=code or "", unknown=unknown)
+        clear = f"was refused: {code}{meaning}"
+        what = clear if code else f"had no clear answer: HTTP {status_code}"
+    elif unknown and isinstance(result, dict) and result.get("status") == "FAILURE":
+        code = _shown(result.get("errorCode"))
+        what = f"was sent more than once, at last in vain ({code or 'FAILURE'})"
+        if code == "DUPLICATE_TRANSACTION":
+            what = "was sent more than once; an earlier sending arrived, and its report is lost"
+    else:
+        return result
+    raise exchange_error(name, what, status_code=status_code, code=code, unknown=unknown)
 
 
 def exchange_error(
@@ -173,15 +147,11 @@ def exchange_error(
         unknown: whether the fate of a sending is unknown.
         status_code: the HTTP status; None when there was no answer.
         code: the API's code, or "".
-
-    Returns:
-        The error to raise.
     """
-    turned_away = code in _REFUSALS or (
-        not code and status_code is not None and _REDIRECT <= status_code < _SERVER_ERROR
-    )
-    answered = status_code is not None
-    landed = (unknown or (answered and not turned_away)) and not only_read([name])
+    if status_code is not None:
+        no_api = not code and _REDIRECT <= status_code < _SERVER_ERROR
+        unknown = unknown or not (code in _REFUSALS or no_api)
+    landed = unknown and not only_read([name])
     if landed:
         what += "; it may have been carried out, so look before you repeat it"
     message = f"{name} {what}"
@@ -190,7 +160,7 @@ def exchange_error(
 
 def _code(answer: object) -> str:
     """Return what a fault gives as its code: Betfair's own, or the framework's number."""
-    code: object = error_code(answer)
+    code: object = _error_code(answer)
     if not code and isinstance(answer, dict):
         error = answer.get("error")
         code = error.get("message") if isinstance(error, dict) else answer.get("faultstring")
@@ -200,7 +170,3 @@ def _code(answer: object) -> str:
 def _shown(code: object) -> str:
     """Return what looks like a code; anything else is not to be shown."""
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

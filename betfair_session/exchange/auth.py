@@ -190,17 +190,7 @@ def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -
 
 
 def api_base(client: IdentityClient) -> str:
-    """Return where a client's sessions are for.
-
-    Args:
-        client: of the handle.
-
-    Returns:
-        The betting API's base.
-
-    Raises:
-        ConfigurationError: the client's `identity_url` is not Betfair's, and it has no `api_url`.
-    """
+    """Return the base of the betting API that a client's sessions are for, if it is known."""
     if client.api_url is None:
         message = (
             "name api_url, since the client's identity_url is not Betfair's: a session from "
@@ -212,11 +202,8 @@ def api_base(client: IdentityClient) -> str:
 
 def _usual_hosts(client: IdentityClient) -> frozenset[str]:
     base = api_base(client)
-    return (
-        API_HOSTS
-        if base == client.jurisdiction.api_url
-        else frozenset({_place(urlsplit(base).netloc)})
-    )
+    theirs = base == client.jurisdiction.api_url
+    return API_HOSTS if theirs else frozenset({_place(urlsplit(base).netloc)})
 
 
 def _checked(hosts: Iterable[str]) -> frozenset[str]:

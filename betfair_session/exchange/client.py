@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from betfair_session.session import Session
 
+_JSON = {"Content-Type": "application/json"}
 _NUMBERS = itertools.count(1)  # each call has its own, so that no answer is taken for another's
 _CONNECTIONS = 32  # that many are kept
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
@@ -143,14 +145,15 @@ class Exchange(Closable):
         seconds = self._timeout if timeout is None else checked_seconds(timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
-        number = next(_NUMBERS)
-        body = _encoded(params if rest else _envelope(operation, params, number))
-        path = operation.path if rest else f"{operation.service}/json-rpc/v1"
+        number = None if rest else next(_NUMBERS)
+        body = _encoded(operation, params, number)
+        path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
+        url = f"{self._base}{operation.service}/{path}"
         reads = only_read([name])
-        budget = _Budget(seconds, resend=reads or name == "placeOrders")
+        budget: Any = _Budget(seconds, resend=reads or name == "placeOrders")
+        send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
-            end = time.monotonic() + seconds
-            response = run_until(end, lambda: self._post(path, body, budget))
+            response = run_until(time.monotonic() + seconds, partial(send, allow_redirects=False))
         except OverrunError:
             detail = f"it took longer than {seconds:.1f} s"
         except BetfairSessionError as error:
@@ -163,10 +166,8 @@ class Exchange(Closable):
                 raise
             detail = NoAnswerError.of(error).detail
         else:
-            unknown = budget.unknown > 0
-            content = response.content
-            asked = None if rest else number
-            return read_result(name, response.status_code, content, number=asked, unknown=unknown)
+            status, content, unknown = response.status_code, response.content, budget.unknown > 0
+            return read_result(name, status, content, number=number, unknown=unknown)
         finally:
             budget.seconds = 0.0  # an interrupted call sends nothing later
         what = f"had no answer from {self._host}: {detail}"
@@ -179,24 +180,11 @@ class Exchange(Closable):
     def __repr__(self) -> str:
         return f"Exchange({self._base!r})"
 
-    def _post(self, path: str, body: bytes, budget: _Budget) -> Response:
-        timeout: Any = budget
-        return self.requests.post(
-            self._base + path,
-            data=body,
-            headers={"Content-Type": "application/json"},
-            timeout=timeout,
-            allow_redirects=False,
-        )
 
-
-def _envelope(operation: Operation, params: dict[str, Any], number: int) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "method": operation.method, "params": params, "id": number}
-
-
-def _encoded(content: dict[str, Any]) -> bytes:
+def _encoded(operation: Operation, params: dict[str, Any], number: int | None) -> bytes:
+    call = {"jsonrpc": "2.0", "method": operation.method, "params": params, "id": number}
     try:
-        return json.dumps(content, allow_nan=False).encode()
+        return json.dumps(params if number is None else call, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         message = "params must be what JSON can hold"
     raise ConfigurationError(message, argument="params")
@@ -207,22 +195,15 @@ class _Budget:
 
     requests hands it on as a request's `timeout`, also when BetfairAuth replays the request, so
     that all of its sendings draw on the same.
-
-    Attributes:
-        seconds: from its making, after which nothing is sent any more.
-        resend: whether a request may be sent again when its fate is unknown.
-        unknown: how many sendings have an unknown fate: under way, without an answer, or with one
-            that says nothing (5xx).
     """
 
     def __init__(self, seconds: float, *, resend: bool) -> None:
         self._began = clocks.now()
-        self.seconds = seconds
-        self.resend = resend
-        self.unknown = 0
+        self.seconds = seconds  # from now, after which nothing is sent any more
+        self.resend = resend  # whether it may be sent again when its fate is unknown
+        self.unknown = 0  # sendings under way, without an answer, or with one that says nothing
 
     def left(self) -> float:
-        """Return the seconds that are left, below 0 when there are none."""
         return self.seconds - clocks.passed(self._began)
 
 
@@ -277,8 +258,7 @@ class _ResendingAdapter(OwnAdapter):
         except requests.RequestException as error:
             budget.unknown -= not NoAnswerError.of(error).sent
             raise
-        if response.status_code < _SERVER_ERROR:
-            budget.unknown -= 1
+        budget.unknown -= response.status_code < _SERVER_ERROR
         return response
 
 

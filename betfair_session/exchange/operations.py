@@ -48,36 +48,18 @@ _CUSTOMER_REF = re.compile(r"[A-Za-z0-9:\-._+*;~]{1,32}")
 
 
 class Operation(NamedTuple):
-    """One operation.
+    """One operation."""
 
-    Attributes:
-        service: "betting" or "account", as in its URL.
-        method: its full name, such as "SportsAPING/v1.0/listEventTypes".
-        name: the last part of it.
-    """
-
-    service: str
-    method: str
-    name: str
-
-    @property
-    def path(self) -> str:
-        """Where its REST form is, below the API's base."""
-        return f"{self.service}/rest/v1.0/{self.name}/"
+    service: str  # "betting" or "account", as in its URL
+    method: str  # its full name, such as "SportsAPING/v1.0/listEventTypes"
+    name: str  # the last part of it
 
 
 def find_operation(method: str) -> Operation:
-    """Find the operation that a caller names.
+    """Find what a caller names, in full, such as "SportsAPING/v1.0/listEventTypes", or in short.
 
-    Args:
-        method: in short, "listEventTypes", or in full, "SportsAPING/v1.0/listEventTypes". In short
-            it belongs to the betting API, unless it is one of the well-known of the account API.
-
-    Returns:
-        The operation; whether Betfair knows it is not checked.
-
-    Raises:
-        ConfigurationError: it cannot be a method's name.
+    In short it belongs to the betting API, unless it is one of the well-known of the account API.
+    Whether Betfair knows it is not checked. ConfigurationError: it cannot be a method's name.
     """
     found = _METHOD.fullmatch(method) if isinstance(method, str) else None
     family, name = found.groups() if found else ("", "")
@@ -89,15 +71,7 @@ def find_operation(method: str) -> Operation:
 
 
 def called(url: str, body: object) -> list[str]:
-    """Tell which operations a request calls.
-
-    Args:
-        url: where it goes.
-        body: what it carries.
-
-    Returns:
-        Their names without the family; [] where that cannot be told.
-    """
+    """Tell which operations a request calls, without the family; [] where that cannot be told."""
     rest = _REST.search(urlsplit(url).path)
     if rest:
         return [rest[1]]
@@ -124,27 +98,20 @@ def change_orders(names: Iterable[str]) -> bool:
 
 
 def with_customer_ref(name: str, params: object) -> dict[str, Any]:
-    """Give placeOrders a customerRef, by which Betfair knows a repetition.
+    """Return a copy of an operation's parameters; that of placeOrders has a customerRef.
 
-    Args:
-        name: the operation's name.
-        params: its parameters, a mapping.
-
-    Returns:
-        A copy of them; that of placeOrders has a customerRef.
-
-    Raises:
-        ConfigurationError: they are no mapping, or the caller's own is none that Betfair takes.
+    By that, Betfair knows a repetition. ConfigurationError: the parameters are no mapping, or the
+    caller's own customerRef is none that Betfair takes.
     """
     if not isinstance(params, Mapping):
         message = f"params must be a dict, not a {type(params).__name__}"
         raise ConfigurationError(message, argument="params")
     complete = dict(params)
     given = complete.get("customerRef")
-    if name in ORDERS and given is not None:
-        if not (isinstance(given, str) and _CUSTOMER_REF.fullmatch(given)):
-            message = "customerRef must be 1 to 32 letters, digits or any of : - . _ + * ; ~"
-            raise ConfigurationError(message, argument="customerRef")
-    elif name == "placeOrders":
+    if name == "placeOrders" and given is None:
         complete["customerRef"] = secrets.token_hex(16)
+    fit = given is None or (isinstance(given, str) and _CUSTOMER_REF.fullmatch(given))
+    if name in ORDERS and not fit:
+        message = "customerRef must be 1 to 32 letters, digits or any of : - . _ + * ; ~"
+        raise ConfigurationError(message, argument="customerRef")
     return complete
