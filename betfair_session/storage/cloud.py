@@ -14,7 +14,7 @@ from .conditional import ConditionalWrite
 from .contract import ANY, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
 from .judging import NoCredentials, credentials_rejected, dropped, judge
-from .location import LOCK_SUFFIX, redact
+from .location import LOCK_SUFFIX, check_driver_options, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -106,6 +106,8 @@ class CloudStore(TokenStore):
         if not self._bucket:
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
+        if self.filesystem:
+            check_driver_options(self.label, self._options, self._kind)
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
 

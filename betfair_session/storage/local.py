@@ -28,8 +28,7 @@ from betfair_session.process.threads import Lane, OutOfTime
 from . import local_files as files
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict
 from .errors import Operation, attempt, verb_of
-from .location import LOCK_SUFFIX
-from .options import check_options
+from .location import LOCK_SUFFIX, check_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

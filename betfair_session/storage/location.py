@@ -1,11 +1,15 @@
-"""Where a token is kept: the store as the caller wrote it, and the key below it."""
+"""What an address means: the store and its options as the caller wrote them, and the key."""
 
 from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
 
 LOCK_SUFFIX = ".login"
 """What the shared login's lock object adds to the token's key."""
@@ -43,11 +47,10 @@ _QUERIES = {
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# What a path begins with that was to be a URL: "s3:bucket", "s3:/bucket", "s3:\\bucket"; a single
-# letter is a drive of Windows.
-_NO_SLASHES = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]*")
-_NO_COLON = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)//+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
+_URL = re.compile(_SCHEME.pattern + ".*", re.DOTALL)
+# What a path begins with that was to be a URL: "s3:bucket", "s3:/bucket", "s3:\\bucket",
+# "s3//bucket"; a single letter is a drive of Windows.
+_MISTYPED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 _VARIABLE = re.compile(r"\$[{(A-Za-z_]|%\w+%")
 # From a colon in the first segment, unless a port follows it, to the last @.
@@ -94,9 +97,7 @@ def check_store(text: str) -> None:
     if scheme is None:
         _check_path(text)
     elif scheme in LOCAL:
-        path = text.partition("://")[2]
-        if "://" in path:
-            raise _looks_like_a_url(path, _URL.search(path))
+        _check_no_url(text.partition("://")[2])
     if scheme and scheme.removeprefix("obstore+") in LOCAL | S3 | GCS | AZURE:
         _check_query(text, scheme)
 
@@ -104,15 +105,14 @@ def check_store(text: str) -> None:
 def check_ends(text: str) -> None:
     """Refuse a store, or the root on a filesystem, with something around it that is none of it."""
     inner = _without_odd_ends(text)
-    message = ""
+    problem = ""
     if inner != text:
-        message = (
-            "the store has blanks, quotes or control characters around it: did you mean "
-            f"{redact(inner)!r}?"
-        )
+        meant = repr(redact(inner))
+        problem = f"has blanks, quotes or control characters around it: did you mean {meant}?"
     elif any(map(_is_control, text)):
-        message = "the store holds a control character, such as a line end"
-    if message:
+        problem = "holds a control character, such as a line end"
+    if problem:
+        message = f"the store {problem}"
         raise ConfigurationError(message)
 
 
@@ -129,22 +129,23 @@ def _check_path(path: str) -> None:
             f"the store {name!r} {problem}; for a directory of that name write {'./' + name!r}"
         )
         raise ConfigurationError(message)
-    if "://" in path:
-        raise _looks_like_a_url(path, _URL.search(path))
-    for shape, known in ((_NO_SLASHES, _is_known), (_NO_COLON, _BARE.__contains__)):
-        found = shape.match(path)
-        if found and known(found[1].lower()):
-            raise _looks_like_a_url(path, found)
-
-
-def _looks_like_a_url(path: str, found: re.Match[str] | None) -> ConfigurationError:
-    meant = ""
-    if found and "://" in found[0]:
-        meant = found[0] if _is_known(scheme_of(found[0]) or "") else ""
-    elif found:
-        scheme = found[1].lower()
+    _check_no_url(path)
+    found = _MISTYPED.match(path)
+    scheme = found[1].lower() if found else ""
+    if found and (scheme in _BARE if found[2].startswith("//") else _is_known(scheme)):
         root = "/" if scheme in LOCAL else ""
         meant = f"{_OTHER_NAMES.get(scheme, scheme)}://{root}{path[found.end() :]}"
+        raise _looks_like_a_url(meant)
+
+
+def _check_no_url(path: str) -> None:
+    """Refuse a path that holds a URL, as after a variable's name or another directory."""
+    found = _URL.search(path)
+    if found or "://" in path:
+        raise _looks_like_a_url(found[0] if found and _is_known(found[1].lower()) else "")
+
+
+def _looks_like_a_url(meant: str) -> ConfigurationError:
     hint = f": did you mean {redact(meant)!r}?" if meant else "."
     return ConfigurationError(
         f"the store is no directory's path, but looks like a URL{hint} For a directory of that "
@@ -214,24 +215,25 @@ def check_key(key: object) -> str:
     if not isinstance(key, str):
         message = f"the key must be a text, not {type(key).__name__}"
         raise ConfigurationError(message)
-    problem = None
-    if not key:
-        problem = "is empty"
-    elif key.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", key):
-        problem = "is absolute; it must be a name below the store"
-    elif any(map(_is_control, key)):
-        problem = "holds a control character"
-    elif _without_odd_ends(key) != key:
-        problem = "has blanks, quotes or invisible characters around it"
-    elif {"", ".", ".."} & set(re.split(r"[/\\]", key)):
-        problem = "has an empty, '.' or '..' part; it must be a plain name below the store"
-    elif "../" in key:
-        problem = "holds '../', for which the Go library uses another name; put no dots there"
-    elif key.endswith(LOCK_SUFFIX):
-        problem = f"ends with {LOCK_SUFFIX!r}, the name of another token's lock object"
-    if problem:
-        message = f"the key {key!r} {problem}"
-        raise ConfigurationError(message)
+    problems = (
+        (not key, "is empty"),
+        (
+            key.startswith(("/", "\\")) or _DRIVE.match(key),
+            "is absolute; it must be a name below the store",
+        ),
+        (any(map(_is_control, key)), "holds a control character"),
+        (_without_odd_ends(key) != key, "has blanks, quotes or invisible characters around it"),
+        (
+            {"", ".", ".."} & set(re.split(r"[/\\]", key)),
+            "has an empty, '.' or '..' part; it must be a plain name below the store",
+        ),
+        ("../" in key, "holds '../', for which the Go library uses another name"),
+        (key.endswith(LOCK_SUFFIX), f"ends with {LOCK_SUFFIX!r}, as another token's lock does"),
+    )
+    for wrong, words in problems:
+        if wrong:
+            message = f"the key {key!r} {words}"
+            raise ConfigurationError(message)
     return key
 
 
@@ -241,3 +243,51 @@ def is_amazon(endpoint: str | None) -> bool:
 
     host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
     return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+
+# Packages whose filesystems drop an option that their constructor does not name, or pass it to
+# something that takes these and no other (for s3fs that is botocore's Session).
+_CLOSED = {
+    "s3fs": ("profile", "session_vars", "event_hooks", "include_builtin_handlers"),
+    "gcsfs": (),
+    "fsspec.implementations.memory": (),
+}
+
+
+def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]) -> None:
+    """Refuse storage options that an fsspec filesystem would drop, as far as its class shows.
+
+    Many classes pass what they do not name to a driver of their own, such as sshfs's to asyncssh.
+    There only a name that is almost one of theirs is refused.
+    """
+    if not options:
+        return
+    import inspect
+
+    inits = [vars(base)["__init__"] for base in kind.__mro__[:-1] if "__init__" in vars(base)]
+    parameters = [each for init in inits for each in inspect.signature(init).parameters.values()]
+    own = inspect.signature(kind.__init__).parameters.values()
+    known = {each.name for each in parameters if each.kind != each.VAR_KEYWORD} - {"self", "args"}
+    known.update(("skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"))
+    passes_on = any(each.kind == each.VAR_KEYWORD for each in own)
+    for place, more in _CLOSED.items():
+        if f"{kind.__module__}.".startswith(f"{place}."):
+            passes_on = False
+            known.update(more)
+    check_options(label, options, known, passes_on=passes_on)
+
+
+def check_options(
+    label: str, options: Iterable[str], known: Collection[str], *, passes_on: bool = False
+) -> None:
+    """Refuse storage options that nothing would read; the error says what was probably meant."""
+    for name in options:
+        if name in known:
+            continue
+        from difflib import get_close_matches  # a cold start that succeeds does without
+
+        near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
+        if near or not passes_on:
+            hint = f"did you mean {near!r}?" if near else "correct it, or leave it out"
+            message = f"{label} takes no storage option {name!r}: {hint}"
+            raise ConfigurationError(message)

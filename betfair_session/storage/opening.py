@@ -16,6 +16,7 @@ from .location import (
     GCS,
     LOCAL,
     S3,
+    check_driver_options,
     check_ends,
     check_store,
     is_chained,
@@ -25,7 +26,6 @@ from .location import (
     redact,
     scheme_of,
 )
-from .options import check_driver_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,16 +77,13 @@ def open_store(
             in time; or Python is shutting down.
     """
     options = dict(storage_options or {})
-    if isinstance(store, os.PathLike):
-        path = os.fsdecode(store)
-        check_store(path)
-        return _local(path, options)
-    if isinstance(store, str):
-        check_store(store)
+    if isinstance(store, (str, os.PathLike)):
+        url = os.fsdecode(store)
+        check_store(url)
         try:
-            return _from_url(store, options, timeout)
+            return _from_url(url, options, timeout)
         except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
-            refused = _unopened(error, redact(store))
+            refused = _unopened(error, redact(url))
         raise refused
     root: Any
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
@@ -108,26 +105,24 @@ def open_store(
 
 
 def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
+    scheme = scheme_of(url)
     if is_chained(url):
         return _generic(url, options, timeout)
-    scheme = scheme_of(url)
     if scheme is None or scheme in LOCAL:
         return _local(url, options)
     url = scheme + url[len(scheme) :]  # the drivers know small letters only
-    asked = options.pop("obstore", False)
-    if asked or scheme.startswith("obstore+"):
-        from .obstore import ObstoreStore
-
-        return _make(ObstoreStore, url, options)
-    backend = _object_store({scheme})
+    backend = _object_store({scheme}, obstore=options.pop("obstore", False))
     if backend is None:
         return _generic(url, options, timeout)
-    made = _make(backend, url, options)
-    if options:
-        from fsspec import get_filesystem_class
-
-        check_driver_options(made.label, options, get_filesystem_class(scheme))
-    return made
+    try:
+        made: TokenStore = backend(url, options)
+    except ConfigurationError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an option of a wrong type
+        problem = f"the storage options for {redact(url)} do not fit: {type(error).__name__}"
+    else:
+        return made
+    raise ConfigurationError(problem)
 
 
 def _local(path: str, options: dict[str, Any]) -> TokenStore:
@@ -138,21 +133,12 @@ def _local(path: str, options: dict[str, Any]) -> TokenStore:
     return LocalStore(local_path(path), options)
 
 
-def _make(backend: type[Any], url: str, options: dict[str, Any]) -> TokenStore:
-    """Make a cloud's store; options of a wrong type are the caller's mistake, not a defect."""
-    try:
-        store: TokenStore = backend(url, options)
-    except ConfigurationError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        problem = f"the storage options for {redact(url)} do not fit: {type(error).__name__}"
-    else:
-        return store
-    raise ConfigurationError(problem)
-
-
-def _object_store(schemes: set[str]) -> type[Any] | None:
+def _object_store(schemes: set[str], *, obstore: bool = False) -> type[Any] | None:
     """Return the class that speaks to a cloud's object store, importing only that one."""
+    if obstore or any(each.startswith("obstore+") for each in schemes):
+        from .obstore import ObstoreStore
+
+        return ObstoreStore
     if schemes & S3:
         from .s3 import S3Store
 
