@@ -50,9 +50,8 @@ if TYPE_CHECKING:
     from .manager import SessionManager as SessionManager
     from .secret import Secret as Secret
     from .session import Session as Session
-    from .storage import Store as Store
+    from .storage import FileSystem as FileSystem, Store as Store
     from .storage.contract import TokenStore as TokenStore
-    from .storage.opening import FileSystem as FileSystem
 
     __version__: str
 
@@ -77,9 +76,8 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         "manager": "SessionManager",
         "secret": "Secret",
         "session": "Session",
-        "storage": "Store",
+        "storage": "FileSystem Store",
         "storage.contract": "TokenStore",
-        "storage.opening": "FileSystem",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
     __all__ = sorted([*_HOME_OF, *exceptions.__all__])  # noqa: F821, PLE0605 - both are lists

@@ -244,7 +244,7 @@ def test_a_limit_while_something_is_opened_or_read(
     (tmp_path / "client.crt").write_text("")
     client = IdentityClient("key", (tmp_path / "client.crt", tmp_path / "client.crt"))
     calls: dict[str, tuple[str, object, Callable[[], object]]] = {
-        "store": ("storage.opening.run_until", strike, lambda: open_store("memory://x")),
+        "store": ("storage.run_until", strike, lambda: open_store("memory://x")),
         "file": ("certificates.reading.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),
         "clock": (

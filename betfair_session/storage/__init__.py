@@ -1,5 +1,258 @@
-"""The places a token may be kept in, behind one contract."""
+"""The places a token may be kept in, behind one contract; from what a caller names to a store."""
 
-from .opening import Store, open_store
+from __future__ import annotations
 
-__all__ = ["Store", "open_store"]
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
+
+from betfair_session.exceptions import ConfigurationError
+from betfair_session.process.threads import interruption, run_until
+
+from .errors import Operation, explain
+from .location import (
+    AZURE,
+    GCS,
+    LOCAL,
+    S3,
+    check_driver_options,
+    check_ends,
+    check_store,
+    is_chained,
+    known_schemes,
+    local_path,
+    meant_by,
+    redact,
+    scheme_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from betfair_session.exceptions import BetfairSessionError
+
+    from .contract import TokenStore
+
+
+class FileSystem(Protocol):
+    """An fsspec filesystem, as far as a type checker can tell: fsspec has no types."""
+
+    def cat_file(self, path: Any, /) -> Any:  # noqa: ANN401 - as there
+        """Read a file."""
+
+
+# A Union, so that a caller's `Store | None` works where nothing has imported fsspec.
+Store: TypeAlias = Union[
+    str, "os.PathLike[str]", FileSystem, tuple[FileSystem, Union[str, "os.PathLike[str]"]]
+]
+"""What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
+
+_CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})
+
+
+def open_store(
+    store: Store,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    timeout: float = 5.0,
+) -> TokenStore:
+    """Open the place that a caller named, without touching it.
+
+    Args:
+        store: an fsspec URL, a local path, an fsspec filesystem, or a pair of a filesystem and
+            the root on it, as `fsspec.core.url_to_fs` returns it.
+        storage_options: what fsspec takes for that URL; not with a filesystem of the caller's.
+            `{"obstore": True}` opens an s3, gs or abfs URL with obstore, like the prefix
+            "obstore+".
+        timeout: seconds for a driver that connects when it is made.
+
+    Returns:
+        The store.
+
+    Raises:
+        ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
+            URL that lacks a slash.
+        StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot, or not
+            in time; or Python is shutting down.
+    """
+    options = dict(storage_options or {})
+    if isinstance(store, (str, os.PathLike)):
+        url = os.fsdecode(store)
+        check_store(url)
+        try:
+            return _from_url(url, options, timeout)
+        except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
+            refused = _unopened(error, redact(url))
+        raise refused
+    root: Any
+    filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
+    root = os.fsdecode(root) if isinstance(root, os.PathLike) else root
+    message = ""
+    if not hasattr(filesystem, "cat_file"):
+        message = (
+            "the store must be a URL, a path, an fsspec filesystem, or a pair of such a filesystem "
+            f"and its root, not {type(store).__name__}"
+        )
+    elif options:
+        message = "storage_options cannot be given for a filesystem that is open already"
+    elif not isinstance(root, str):
+        message = f"the root on a filesystem must be a path, not {type(root).__name__}"
+    if message:
+        raise ConfigurationError(message)
+    check_ends(root)
+    return _from_filesystem(filesystem, root)
+
+
+def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
+    scheme = scheme_of(url)
+    if is_chained(url):
+        return _generic(url, options, timeout)
+    if scheme is None or scheme in LOCAL:
+        return _local(url, options)
+    url = scheme + url[len(scheme) :]  # the drivers know small letters only
+    backend = _object_store({scheme}, obstore=options.pop("obstore", False))
+    if backend is None:
+        return _generic(url, options, timeout)
+    try:
+        made: TokenStore = backend(url, options)
+    except ConfigurationError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an option of a wrong type
+        refused = _unopened(error, redact(url))
+    else:
+        return made
+    raise refused
+
+
+def _local(path: str, options: dict[str, Any]) -> TokenStore:
+    from .local import LocalStore
+
+    if not options.get("obstore", True):
+        del options["obstore"]  # it is not asked for
+    return LocalStore(local_path(path), options)
+
+
+def _object_store(schemes: set[str], *, obstore: bool = False) -> type[Any] | None:
+    """Return the class that speaks to a cloud's object store, importing only that one."""
+    if obstore or any(each.startswith("obstore+") for each in schemes):
+        from .obstore import ObstoreStore
+
+        return ObstoreStore
+    if schemes & S3:
+        from .s3 import S3Store
+
+        return S3Store
+    if schemes & GCS:
+        from .gcs import GCSStore
+
+        return GCSStore
+    if schemes & AZURE:
+        from .azure import AzureStore
+
+        return AzureStore
+    return None
+
+
+def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
+    label = redact(url)
+    ours: BetfairSessionError
+    if _CACHES & {part.split("://")[0] for part in url.split("::")}:
+        raise _cached(label)
+    _check_schemes(url)
+    import fsspec
+
+    deadline = time.monotonic() + timeout
+    # One of our own: fsspec would keep it for as long as the process lives.
+    connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
+    try:
+        if "::" not in url:  # in a chain each has its own
+            check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
+        filesystem, root = run_until(deadline, connect)  # some connect at once, as sshfs's does
+    except ConfigurationError as error:
+        ours = error
+    except Exception as error:  # a driver may raise anything, secrets in it
+        if interruption(error):
+            raise
+        ours = _unopened(error, label)
+    else:
+        return _from_filesystem(filesystem, root, label, lambda: connect()[0])
+    raise ours
+
+
+def _unopened(error: Exception, label: str) -> BetfairSessionError:
+    """Make the error for a driver that could not be made; its own text may hold the options."""
+    ours = explain(error, Operation("open", label, cloud=True))
+    if not isinstance(ours, ConfigurationError):
+        return ours
+    from .judging import lacks
+
+    if isinstance(error, ImportError):
+        message = f"the driver for {label!r} is not installed{_what_is_missing(error)}"
+    elif lacks(error):
+        return ours
+    else:
+        kind = type(error).__name__
+        message = f"{label!r} cannot be opened: {kind}; is an option or a part of the URL mistyped?"
+    return ConfigurationError(message)
+
+
+def _check_schemes(url: str) -> None:
+    """Refuse a scheme that nobody knows, also in a chain, where fsspec would take it for a path."""
+    known = known_schemes()
+    for part in url.split("::"):
+        scheme = scheme_of(part)
+        if scheme and scheme not in known:
+            meant = meant_by(scheme)
+            hint = f"did you mean {meant}://?" if meant else "backends.md lists those that work"
+            message = f"{redact(url)!r} cannot be opened: no scheme is named {scheme!r}; {hint}"
+            raise ConfigurationError(message)
+
+
+def _what_is_missing(error: ImportError) -> str:
+    """Return what there is to install, or the module that is missing, as the end of a sentence.
+
+    fsspec's own error has no module's name, but says what its registry does. Only that is
+    repeated: a driver's own text may hold the URL.
+    """
+    from fsspec.registry import known_implementations
+
+    said = str(error)
+    if any(said == entry.get("err") for entry in known_implementations.values()):
+        return f": {said}"
+    return f" (no module {error.name!r})" if error.name else ""
+
+
+def _from_filesystem(
+    filesystem: Any,  # noqa: ANN401 - fsspec is untyped
+    root: str,
+    label: str = "",
+    reopen: Callable[[], Any] | None = None,
+) -> TokenStore:
+    """Find the store for a filesystem by its protocol, looking through a DirFileSystem."""
+    protocol = filesystem.protocol
+    names = {protocol} if isinstance(protocol, str) else set(protocol)
+    label = label or redact(f"{min(names)}://{root.lstrip('/')}")
+    if "dir" in names:
+        return _from_filesystem(filesystem.fs, filesystem._join(root))  # noqa: SLF001 - it has no public name
+    caching = sys.modules.get("fsspec.implementations.cached")  # without it nothing is of its kind
+    if names & _CACHES or (caching and isinstance(filesystem, caching.CachingFileSystem)):
+        raise _cached(label)
+    if names & LOCAL:
+        return _local(root or ".", {})
+    backend = _object_store(names)
+    if backend:
+        store: TokenStore = backend(label, filesystem=filesystem, root=root)
+        return store
+    from .generic import GenericStore, MemoryStore
+
+    kind = MemoryStore if "memory" in names else GenericStore
+    return kind(filesystem, root, label=label, reopen=reopen)
+
+
+def _cached(label: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{label!r} reads through a cache, which would go on serving a dead token; "
+        "name the store itself"
+    )

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cloud import CONNECT_SECONDS, Driver, seconds_of
+from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .judging import version_in
 from .loop import LoopStore, background_loop, own, proxy_for, run_on_ours
+from .meanings import version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 class AzureStore(LoopStore):
     """A container of an Azure storage account."""
 
-    module = "adlfs"
     extra = "azure"
-    filesystem = "AzureBlobFileSystem"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid credentials (account_key, connection_string, sas_token, or "
         "anon=False for the environment's identity) with the role Storage Blob Data Contributor "
@@ -37,10 +35,10 @@ class AzureStore(LoopStore):
     }
 
     @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - a module
-        import adlfs
+    def _import() -> Any:  # noqa: ANN401 - adlfs is untyped
+        from adlfs import AzureBlobFileSystem
 
-        return adlfs
+        return AzureBlobFileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
         container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
@@ -57,25 +55,18 @@ class AzureStore(LoopStore):
         async def connect() -> Driver:
             filesystem = kind(**options)
             transport = filesystem.service_client._pipeline._transport
-            transport._use_env_settings = False  # see proxy_for
+            set_known(transport, _use_env_settings=False)  # see proxy_for
             await transport.open()
             # aiohttp sends a PUT again by itself when its connection is lost.
-            transport.session._retry_connection = False
+            set_known(transport.session, _retry_connection=False)
             return own(filesystem)
 
         return run_on_ours(connect)
 
-    def _lacking(self, driver: Driver | None) -> str:
-        # adlfs has made the credential itself: a chain that remembers which of them worked.
-        chain = getattr(driver, "credential", None) if _made_credential(driver) else None
-        if chain is None or getattr(chain, "_successful_credential", chain) is not None:
-            return ""
-        return "DefaultAzureCredential finds none in the environment or the machine"
-
     @staticmethod
     async def _shut(driver: Driver) -> None:
         await driver.service_client.close()
-        if _made_credential(driver):
+        if driver.sync_credential is not None:  # adlfs has made both by itself
             await driver.credential.close()
 
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
@@ -135,8 +126,3 @@ class AzureStore(LoopStore):
             "read_timeout": left,
             **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
         }
-
-
-def _made_credential(driver: Driver | None) -> bool:
-    """Tell whether adlfs has looked for credentials by itself."""
-    return getattr(driver, "sync_credential", None) is not None

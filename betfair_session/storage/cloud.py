@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.threads import Once
 from betfair_session.tokens import blank
 
-from .conditional import ConditionalWrite
-from .contract import ANY, StoredObject, TokenStore
+from .contract import ABSENT, ANY, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
-from .judging import NoCredentials, credentials_rejected, dropped, judge
+from .judging import condition_refused, credentials_rejected, dropped, judge
 from .location import LOCK_SUFFIX, check_driver_options, redact
+from .meanings import Known, Sent, lost_race
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -24,17 +24,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_log = logging.getLogger("betfair_session.storage")
+
 Driver = Any
 """An fsspec filesystem or what else a store sends its requests with; none of them is typed."""
 
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 """A result, from a driver that blocks, or a coroutine for it."""
 
-_SEARCH_SECONDS = 3.0
-"""After which a search for credentials has certainly asked what is near."""
-
 CONNECT_SECONDS = 3
 """To connect, where a driver can be told: then it knows that nothing was sent."""
+
+
+def set_known(thing: object, **values: object) -> None:
+    """Set attributes that a driver has: a new one would change nothing, without a word."""
+    for name, value in values.items():
+        getattr(thing, name)  # or an AttributeError
+        setattr(thing, name, value)
 
 
 def seconds_of(date: str | datetime | None) -> float | None:
@@ -52,6 +58,14 @@ def seconds_of(date: str | datetime | None) -> float | None:
     return date.timestamp() if date else None
 
 
+class Target(NamedTuple):
+    """What one call is about: the bucket's object `name`, by a driver, until `deadline`."""
+
+    driver: Driver
+    name: str
+    deadline: float
+
+
 class CloudStore(TokenStore):
     """A store on a driver that speaks to a cloud.
 
@@ -60,8 +74,6 @@ class CloudStore(TokenStore):
     """
 
     atomic = True
-    module: ClassVar[str]
-    filesystem: ClassVar[str] = ""
     extra: ClassVar[str]
     hints: ClassVar[Mapping[str, str]] = {}
     # Whether an object can be deleted on the condition that it still has a version.
@@ -88,25 +100,26 @@ class CloudStore(TokenStore):
         self._options = dict(options or {})
         self._theirs = filesystem
         try:
-            self._module = self._import()
+            self._kind = self._import()
         except ImportError as error:
             message = (
-                f"{self.label} needs {error.name or self.module}: "
-                f'pip install "betfair-session[{self.extra}]"'
+                f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'
             )
             raise ConfigurationError(message) from error
         if filesystem is not None and not isinstance(filesystem, self._kind):
-            given = f"{type(filesystem).__module__}.{type(filesystem).__name__}"
+            given, wanted = (
+                f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self._kind)
+            )
             message = (
-                f"{self.label}: {given} is no {self.module}.{self.filesystem} and cannot be told "
-                "to write on a condition; give the store's URL instead"
+                f"{self.label}: {given} is no {wanted} and cannot be told to write on a condition; "
+                "give the store's URL instead"
             )
             raise ConfigurationError(message)
         self._bucket, self._prefix = self._place(url if root is None else root)
         if not self._bucket:
             message = f"{self.label} names no bucket or container"
             raise ConfigurationError(message)
-        if self.filesystem:
+        if isinstance(self._kind, type):
             check_driver_options(self.label, self._options, self._kind)
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
@@ -116,13 +129,8 @@ class CloudStore(TokenStore):
 
     @staticmethod
     @abstractmethod
-    def _import() -> Any:  # noqa: ANN401 - a module
-        """Import `module`, by a statement: what packs programs looks for those."""
-
-    @property
-    def _kind(self) -> Any:  # noqa: ANN401 - the drivers are untyped
-        """The class of the driver's filesystems."""
-        return getattr(self._module, self.filesystem)
+    def _import() -> Any:  # noqa: ANN401 - the drivers are untyped
+        """Import the class of the driver's filesystems, by a statement, which packers look for."""
 
     @abstractmethod
     def _place(self, path: str) -> tuple[str, str]:
@@ -150,7 +158,41 @@ class CloudStore(TokenStore):
         """Read one object; see TokenStore.get."""
         return self._call("read", key, self._look, deadline)
 
-    def _look(self, driver: Driver, name: str, deadline: float) -> StoredObject | None:
+    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        """Write in one request, conditional unless ANY is expected; see TokenStore.put."""
+        lock = key.endswith(LOCK_SUFFIX)
+
+        def work(target: Target) -> str:
+            if expect is ANY:
+                return self._write_once(target, content, ANY)
+            if not self.atomic:
+                return self._by_looking(target, content, expect)
+            version = self._write_if(target, content, expect, lock=lock)
+            if lock and self.probe:
+                return self._try_out(target, content, expect, version)
+            return version
+
+        return self._call(verb_of(expect), key, work, deadline)
+
+    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
+        """Remove exactly this object; see TokenStore.delete."""
+        if expect is not ANY and not self.deletes_versions:
+            self.put(key, blank(), expect, deadline=deadline)
+            return
+
+        def work(target: Target) -> None:
+            driver, name, deadline = target
+            try:
+                self._run(deadline, lambda left: self._delete(driver, name, left, expect))
+            except Exception as error:
+                if expect is not ANY or judge(error, cloud=True).reason != "missing":
+                    raise
+
+        verb = "delete" if expect is ANY else "delete if unchanged"
+        self._call(verb, key, work, deadline)
+
+    def _look(self, target: Target) -> StoredObject | None:
+        driver, name, deadline = target
         # A server closes idle connections, which shows only when one is used again. A caller's
         # driver sees to that by itself.
         again = self._theirs is None
@@ -164,63 +206,101 @@ class CloudStore(TokenStore):
                     raise
                 again = False
 
-    def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Write in one request, conditional unless ANY is expected; see TokenStore.put."""
+    def _write_once(self, target: Target, content: bytes, expect: Expect) -> str:
+        driver, name, deadline = target
+        return self._run(deadline, lambda left: self._write(driver, name, content, left, expect))
 
-        def work(driver: Driver, name: str, deadline: float) -> str:
-            def write(expect: Expect) -> str:
-                return self._run(
-                    deadline, lambda left: self._write(driver, name, content, left, expect)
-                )
+    def _holds(self, target: Target, expect: Expect) -> bool:
+        found = self._look(target)
+        return (found.version if found else ABSENT) == expect
 
-            if expect is ANY:
-                return write(ANY)
+    def _by_looking(self, target: Target, content: bytes, expect: Expect) -> str:
+        """Write where the server keeps no conditions: two writers that meet may both succeed."""
+        if not self._holds(target, expect):
+            raise lost_race()
+        return self._write_once(target, content, ANY)
 
-            def look() -> StoredObject | None:
-                return self._look(driver, name, deadline)
+    def _write_if(self, target: Target, content: bytes, expect: Expect, *, lock: bool) -> str:
+        """Write on a condition; a server that refuses those is used without them from now on.
 
-            conditional = ConditionalWrite(self, write, look, content, expect)
-            return conditional.send(lock=key.endswith(LOCK_SUFFIX))
-
-        return self._call(verb_of(expect), key, work, deadline)
-
-    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """Remove exactly this object; see TokenStore.delete."""
-        if expect is not ANY and not self.deletes_versions:
-            self.put(key, blank(), expect, deadline=deadline)
-            return
-
-        def work(driver: Driver, name: str, deadline: float) -> None:
+        With 412 a server may mean that the condition does not hold, or that it knows none: only the
+        same answer twice to a lock's write, while the condition holds, is the server's own manner.
+        """
+        for _ in range(2):
             try:
-                self._run(deadline, lambda left: self._delete(driver, name, left, expect))
+                return self._write_once(target, content, expect)
             except Exception as error:
-                if expect is not ANY or judge(error, cloud=True).reason != "missing":
+                refused = condition_refused(error) if self.probe else ""
+                refused = "" if refused == "412" and not lock else refused
+                # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
+                doubtful = judge(error, cloud=True).reason == "doubtful"
+                if not (refused or doubtful):
                     raise
+                failed = error
+            if (doubtful or refused == "412") and not self._holds(target, expect):
+                raise lost_race()
+            if not refused:
+                raise failed
+            if refused != "412":
+                break
+        version = self._by_looking(target, content, expect)
+        self._distrust(f"answers {refused} to them")
+        return version
 
-        verb = "delete" if expect is ANY else "delete if unchanged"
-        self._call(verb, key, work, deadline)
+    def _try_out(self, target: Target, content: bytes, expect: Expect, version: str) -> str:
+        """Make a lock's write again, which must fail now, and read back what was written."""
+        ignored = False
+        try:
+            try:
+                version = self._write_once(target, content, expect)
+                ignored = True
+            except Exception as error:
+                if judge(error, cloud=True).reason != "conflict":
+                    raise
+            found = self._look(target)
+        except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
+            told = judge(error, cloud=True).detail
+            _log.debug("%s could not be tried out: %s", self.label, told)
+            return version
+        if found is not None and found.version == version and found.content != content:
+            message = (
+                "the server keeps other content than was written, most likely with a checksum's "
+                "frame around it; give "
+                "config_kwargs={'request_checksum_calculation': 'when_required'}"
+            )
+            raise Known(message, "configuration", Sent.MAYBE)
+        self.probe = False
+        if ignored:
+            self._distrust("ignores them")
+        return version
 
-    def _call(
-        self, verb: str, key: str, work: Callable[[Driver, str, float], T], deadline: float
-    ) -> T:
+    def _distrust(self, why: str) -> None:
+        self.atomic = self.probe = False
+        _log.warning(
+            "%s does not keep the conditions of writes (it %s), so each process logs in by itself; "
+            "see backends.md for stores that share one login",
+            self.label,
+            why,
+        )
+
+    def _call(self, verb: str, key: str, work: Callable[[Target], T], deadline: float) -> T:
         """Do one thing until `deadline`, opening the driver included."""
-        began = time.monotonic()
         driver = self._driver(deadline) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
 
         def work_again() -> T:
             try:
-                return work(driver, name, deadline)
+                return work(Target(driver, name, deadline))
             except Exception as error:
                 if self._theirs is not None or not credentials_rejected(error):
                     raise
             # Drivers read key files once; tools rewrite them while the program runs.
             self._renew(driver)
-            return work(self._driver(deadline), name, deadline)
+            return work(Target(self._driver(deadline), name, deadline))
 
         single = self.single or self._theirs is None
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
-        return attempt(lambda: self._search(work_again, driver, deadline - began), operation)
+        return attempt(work_again, operation)
 
     def _renew(self, driver: Driver) -> Driver:
         """Have our driver opened anew by the next call; return one that is used no more."""
@@ -232,28 +312,5 @@ class CloudStore(TokenStore):
 
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, opened once in each process."""
-        seconds = deadline - time.monotonic()
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
-
-        def open_in_time() -> Driver:
-            return self._ours.get(self._open, deadline=deadline)
-
-        return attempt(lambda: self._search(open_in_time, None, seconds), operation)
-
-    def _search(self, work: Callable[[], T], driver: Driver | None, seconds: float) -> T:
-        """Do `work`; when its time ends while credentials are looked for, say that there are none.
-
-        Drivers ask a metadata server last, and where there is none, packets to it may be swallowed.
-        """
-        try:
-            return work()
-        except Exception as error:
-            late = seconds >= _SEARCH_SECONDS and judge(error, cloud=True).reason == "timeout"
-            lacking = self._lacking(driver) if late and self._theirs is None else ""
-            if not lacking:
-                raise
-        raise NoCredentials(lacking)
-
-    def _lacking(self, driver: Driver | None) -> str:  # noqa: ARG002 - for those that can tell
-        """Tell where no credentials are, if the driver (None: while it opens) looks for some."""
-        return ""
+        return attempt(lambda: self._ours.get(self._open, deadline=deadline), operation)

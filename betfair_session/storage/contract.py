@@ -169,3 +169,8 @@ class TokenStore(Closable):
 
     def close(self) -> None:
         """Give back connections that this store opened; it may be used again afterwards."""
+
+    def conflict(self, key: str) -> VersionConflict:
+        """Make the error for an object that is not what it was."""
+        message = f"{key!r} in {self.label} is not what it was"
+        return VersionConflict(message, store=self.label, key=key, reason="conflict")

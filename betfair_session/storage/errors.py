@@ -1,4 +1,4 @@
-"""The one place where an error of a driver, of a server or of the system becomes ours.
+"""The boundary that errors cross: what a driver, a server or the system raises becomes ours.
 
 The foreign error is kept as the cause only if it cannot carry a credential: some hold the request,
 and with it its Authorization header. Its frames, where a token may be, are never kept.
@@ -28,19 +28,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REFUSED_WRITE = frozenset({"forbidden", "read-only", "full", "other"})
-_CERTAIN_REFUSALS = frozenset({"forbidden", "missing", "no-bucket"})
-
 
 class Operation(NamedTuple):
     """What was being done, for the message and to tell what a failure may have changed.
 
     Attributes:
-        verb: "open", "read", "write", "create", "replace", "replace if unchanged", "delete" or
+        verb: "open", "read", "create", "replace", "replace if unchanged", "delete" or
             "delete if unchanged".
         store: the store's URL for people.
         key: the object's name, or None when the store itself was being opened.
-        hints: what to do about a reason, where the store knows better than `WORDS`.
+        hints: what to do about a reason, where the store knows better than `meanings.WORDS`.
         single: whether the driver sends a request at most once. One that repeats requests by
             itself can fail last time and have written before.
         cloud: whether a missing local file is one that the driver needs, and no object: so with
@@ -62,7 +59,13 @@ class Operation(NamedTuple):
     @property
     def conditional(self) -> bool:
         """Whether it has a condition that can fail."""
-        return self.verb in {"create", "replace if unchanged", "delete if unchanged"}
+        return self.verb == "create" or self.verb.endswith("if unchanged")
+
+    @property
+    def failure(self) -> str:
+        """What could not be done, in words."""
+        what = f"{self.key!r} in {self.store}" if self.key else self.store
+        return f"cannot {self.verb} {what}"
 
 
 def verb_of(expect: Expect) -> str:
@@ -72,37 +75,39 @@ def verb_of(expect: Expect) -> str:
     return "replace" if expect is ANY else "replace if unchanged"
 
 
-def _landed(judgement: Judgement, operation: Operation) -> bool:
-    """Tell whether the failed operation may have changed something, now or in a moment."""
-    from .meanings import Sent
-
-    if not operation.writes or judgement.sent is Sent.NEVER:
-        return False
-    if operation.single:
-        return judgement.sent is Sent.MAYBE
-    return not (judgement.sent is Sent.ANSWERED and judgement.reason in _CERTAIN_REFUSALS)
-
-
 def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     """Turn a foreign error into ours, to raise outside of the `except` block.
 
     Inside, the foreign one would become its context. Ours is a VersionConflict, StoreUnavailable,
     StoreWriteError or ConfigurationError.
     """
-    what = f"{operation.key!r} in {operation.store}" if operation.key else operation.store
-    want = _wanting(error)
-    if want:
-        return StoreUnavailable(
-            f"cannot {operation.verb} {what}: {want}",
-            store=operation.store,
-            key=operation.key,
-            reason="busy",
-            landed=operation.writes,
+    if is_ending(error):
+        lacking = (
+            "Python is shutting down and starts no driver any more; make a first call before the "
+            "program ends, not in what atexit calls"
         )
-    from .judging import bare, judge
-    from .meanings import WORDS
+    else:
+        try:
+            from .judging import bare, judge  # only when a call fails
+        except OSError as lost:  # no descriptor is left to read it with, most likely
+            lacking = f"no file can be opened ({lost.strerror})"
+        else:
+            ours = _translated(judge(error, cloud=operation.cloud), operation)
+            ours.__cause__ = bare(error)
+            return ours
+    return StoreUnavailable(
+        f"{operation.failure}: {lacking}",
+        store=operation.store,
+        key=operation.key,
+        reason="busy",
+        landed=operation.writes,
+    )
 
-    judgement = judge(error, cloud=operation.cloud)
+
+def _translated(judgement: Judgement, operation: Operation) -> BetfairSessionError:
+    """Turn what a foreign error means into an error of ours."""
+    from .meanings import REFUSED_WRITE, WORDS
+
     reason = judgement.reason
     if reason == "missing":
         reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
@@ -114,42 +119,28 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         reason = "configuration"
     words, hint = WORDS[reason]
     hint = operation.hints.get(reason) or hint
-    message = f"cannot {operation.verb} {what}: {words} ({judgement.detail})"
+    message = f"{operation.failure}: {words} ({judgement.detail})"
     message = f"{message}; {hint}" if hint else message
     # Programs do the same about both.
     reason = {"exhausted": "busy", "no-file": "forbidden"}.get(reason, reason)
-    ours: BetfairSessionError
-    if reason == "configuration":
-        ours = ConfigurationError(message)
-    else:
-        kind: type[StoreError] = StoreUnavailable
-        if reason == "conflict":
-            kind = VersionConflict
-        elif operation.writes and reason in _REFUSED_WRITE:
-            kind = StoreWriteError
-        ours = kind(
-            message,
-            store=operation.store,
-            key=operation.key,
-            reason=reason,
-            landed=_landed(judgement, operation),
-        )
-    ours.__cause__ = bare(error)
-    return ours
+    if reason in {"configuration", "driver"}:
+        return ConfigurationError(message)
+    kind: type[StoreError] = StoreUnavailable
+    if reason == "conflict":
+        kind = VersionConflict
+    elif operation.writes and reason in REFUSED_WRITE:
+        kind = StoreWriteError
+    landed = operation.writes and _may_have_landed(judgement, single=operation.single)
+    return kind(message, store=operation.store, key=operation.key, reason=reason, landed=landed)
 
 
-def _wanting(error: BaseException) -> str:
-    """Return what this process lacks to ask a store, or to say more of an error; "" for nothing."""
-    if is_ending(error):
-        return (
-            "Python is shutting down and starts no driver any more; make a first call before the "
-            "program ends, not in what atexit calls"
-        )
-    try:
-        from . import judging, meanings  # noqa: F401 - imported only when a call fails
-    except OSError as lost:  # no descriptor is left to read them with, most likely
-        return f"no file can be opened ({lost.strerror})"
-    return ""
+def _may_have_landed(judgement: Judgement, *, single: bool) -> bool:
+    """Tell whether a failed write may have changed something, now or in a moment."""
+    from .meanings import CERTAIN_REFUSALS, Sent
+
+    if single or judgement.sent is Sent.NEVER:
+        return judgement.sent is Sent.MAYBE
+    return not (judgement.sent is Sent.ANSWERED and judgement.reason in CERTAIN_REFUSALS)
 
 
 def attempt(work: Callable[[], T], operation: Operation) -> T:

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from .cloud import CONNECT_SECONDS, Driver, seconds_of
+from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .judging import Refusal, version_in
 from .loop import LoopStore, background_loop, own, proxy_for, read_start, run_on_ours
-from .meanings import OWN_HEADERS
+from .meanings import OWN_HEADERS, Refusal, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,10 +36,7 @@ _SAID, _NO_OBJECT = "No such object", "NoSuchKey"
 class GCSStore(LoopStore):
     """A bucket on Google Cloud Storage."""
 
-    # The plain filesystem: gcsfs's extended one, its default, asks what type the bucket is.
-    module = "gcsfs.core"
     extra = "gcs"
-    filesystem = "GCSFileSystem"
     single = True
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid Google credentials (GOOGLE_APPLICATION_CREDENTIALS, other "
@@ -51,12 +46,11 @@ class GCSStore(LoopStore):
     }
 
     @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - a module
-        from gcsfs import core
+    def _import() -> Any:  # noqa: ANN401 - gcsfs is untyped
+        # The plain filesystem: gcsfs's extended one, its default, asks what type the bucket is.
+        from gcsfs.core import GCSFileSystem
 
-        return core
-
-    _bucket_seen = False
+        return GCSFileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
         bucket, prefix, _ = self._kind._split_path(path)
@@ -70,23 +64,11 @@ class GCSStore(LoopStore):
         options |= {"skip_instance_cache": True, "loop": loop}
         filesystem = self._kind(**options)
         session = run_on_ours(filesystem._set_session)
-        session._retry_connection = False  # aiohttp's own second attempt
+        set_known(session, _retry_connection=False)  # aiohttp's own second attempt
         anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
         if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
             self._refuse(filesystem, "the environment or the machine")
         return own(filesystem)
-
-    def _lacking(self, driver: Driver | None) -> str:
-        from fsspec.config import apply_config
-        from google.auth import _cloud_sdk, environment_vars
-
-        find: Any = _cloud_sdk.get_application_default_credentials_path
-        named = apply_config(self._kind, dict(self._options)).get("token")
-        file = os.environ.get(environment_vars.CREDENTIALS)
-        file = file or find()
-        if driver is not None or named or os.path.exists(file):
-            return ""
-        return "neither the options nor the environment have any, and no metadata server answers"
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
@@ -123,7 +105,6 @@ class GCSStore(LoopStore):
             proxy=self._proxy(driver, url),
         ) as answer:
             if answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                self._bucket_seen = True
                 return answer.headers, await read_start(answer.content, MAX_READ + 1)
             text = await read_start(answer.content, _LONGEST_ANSWER)
             raise _refusal(
@@ -141,14 +122,7 @@ class GCSStore(LoopStore):
 
     async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        try:
-            headers, content = await self._send(driver, "GET", path, left, alt="media")
-        except Refusal as refusal:
-            # What an emulator did not say may be the bucket.
-            guessed = refusal.error_code == _NO_OBJECT and _SAID not in str(refusal)
-            if guessed and not self._bucket_seen:
-                await self._look_for_bucket(driver, left)
-            raise
+        headers, content = await self._send(driver, "GET", path, left, alt="media")
         return StoredObject(
             content,
             version_in(headers.get("X-Goog-Generation")),
@@ -180,14 +154,6 @@ class GCSStore(LoopStore):
         with suppress(ValueError, AttributeError):
             generation = json.loads(answer).get("generation")
         return version_in(generation)
-
-    async def _look_for_bucket(self, driver: Driver, left: float) -> None:
-        """Raise when there certainly is no bucket."""
-        try:
-            await self._send(driver, "GET", f"storage/v1/b/{self._bucket}", left, fields="name")
-        except Refusal as refusal:
-            if refusal.status_code == HTTPStatus.NOT_FOUND:
-                raise Refusal(HTTPStatus.NOT_FOUND, "NoSuchBucket", str(refusal)) from None
 
     async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"

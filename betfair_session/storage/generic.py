@@ -15,7 +15,7 @@ from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.threads import run_until
 
-from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class GenericStore(TokenStore):
             return
         present = self._read(key)
         if (present.version if present else ABSENT) != expect:
-            raise self._conflict(key)
+            raise self.conflict(key)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -115,10 +115,6 @@ class GenericStore(TokenStore):
             filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
             filesystem.pipe_file(path, content)
         return _version(content)
-
-    def _conflict(self, key: str) -> VersionConflict:
-        message = f"{key!r} in {self.label} is not what it was"
-        return VersionConflict(message, store=self.label, key=key, reason="conflict")
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         operation = Operation(verb, self.label, key, single=False)

@@ -1,105 +1,25 @@
-"""What a foreign error means: by its HTTP answer, its type or its errno, not by its driver."""
+"""What a foreign error means: by its HTTP answer, its type or its errno, not by its driver.
+
+It is loaded only when a call to a file fails.
+"""
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.process.threads import chain
 
-from .meanings import (
-    ADVICE,
-    CODES,
-    CREDENTIALS_ONLY,
-    ERRNOS,
-    KEEPABLE,
-    NO_FILE,
-    OBJECT_CALLS,
-    OWN_HEADERS,
-    PROVES,
-    REJECTED_CREDENTIALS,
-    STATUSES,
-    TYPES,
-    UNKNOWN_CONDITION,
-    Sent,
-)
+from . import meanings
+from .meanings import LONGEST_TEXT, NO_FILE, Known, Sent, clean, scrub, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .meanings import Meaning
 
-_LONGEST_DETAIL = 160
-_LONGEST_TEXT = 2000  # of what a server chose; the patterns take time
-_GARBLED = "aiohttp:HttpProcessingError"
-_NO_SECOND_CODE = "botocore:RefreshWithMFAUnsupportedError"
-_PROXY = "aiohttp:ClientHttpProxyError"
 _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-_CLEANERS = (
-    (re.compile(r"(?<=://)[^/\s]*@"), ""),
-    (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), "?…"),
-    (
-        re.compile(
-            r"(?i)\b(authorization|bearer|basic|sharedkey|sig|signature|token|secret|password"
-            r"|account_?key|access_?key)(\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
-        ),
-        r"\1 …",
-    ),
-    (re.compile(r"[A-Za-z0-9+_=-]{40,}"), "…"),
-)
-
-
-class Refusal(Exception):
-    """An HTTP answer that is no success, where a driver has no good error of its own for it."""
-
-    def __init__(self, status: int, code: str, text: str, *, own: bool = False) -> None:
-        """Keep the HTTP status, the server's error code (or "") and what else it said.
-
-        `own` says that the answer is the store's even without a code.
-        """
-        super().__init__(text)
-        self.status_code = status
-        self.error_code = code
-        self.own = own
-
-
-class NoCredentials(Exception):
-    """The driver found no credentials, or could not renew them; nothing was sent.
-
-    Attributes:
-        rejected: whether a service that was asked for a token answered that the key is not good.
-    """
-
-    def __init__(self, text: str, *, rejected: bool = False) -> None:
-        """Keep the words."""
-        super().__init__(text)
-        self.rejected = rejected
-
-
-class Garbled(Exception):
-    """A success that the store cannot have meant, such as the login page of a network."""
-
-
-def version_in(value: object) -> str:
-    """Return the version out of an answer, which no other server's answer has."""
-    if not value:
-        message = "the answer has no version; something between here and the store gave it"
-        raise Garbled(message)
-    return str(value)
-
-
-class Altered(Exception):
-    """A server keeps other bytes than it was sent."""
-
-    def __str__(self) -> str:
-        return (
-            "the server keeps other content than was written, most likely with a checksum's frame "
-            "around it; give config_kwargs={'request_checksum_calculation': 'when_required'}"
-        )
-
-
-class Unconnected(ConnectionError):
-    """There was no connection to send a request on."""
 
 
 class Judgement(NamedTuple):
@@ -108,7 +28,8 @@ class Judgement(NamedTuple):
     Attributes:
         reason: one of StoreError's reasons, or "missing" (no such object), "configuration",
             "exhausted" (no descriptor or thread left; outside it is "busy"), "no-file" (a local
-            one that a cloud's driver needs; outside it is "forbidden") or "doubtful" (409 or 412
+            one that a cloud's driver needs; outside it is "forbidden"), "driver" (it has changed
+            under us; outside it is "configuration") or "doubtful" (409 or 412
             for a cause that is not known: only a look tells a lost condition from a refusal;
             outside it is "other").
         sent: how far the request came.
@@ -120,98 +41,6 @@ class Judgement(NamedTuple):
     detail: str
 
 
-def scrub(text: str) -> str:
-    """Return `text` without queries, credentials and long random texts."""
-    for pattern, replacement in _CLEANERS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def clean(text: str) -> str:
-    """Return what a foreign error says in one short line, scrubbed."""
-    lines = [line.strip() for line in scrub(text[:_LONGEST_TEXT]).splitlines() if line.strip()]
-    line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
-    return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"
-
-
-def _names(error: BaseException) -> Iterator[str]:
-    """Yield `root package:class name` for the error's class and its bases, nearest first."""
-    for kind in type(error).__mro__:
-        yield f"{kind.__module__.split('.', 1)[0]}:{kind.__name__}"
-
-
-def _answer(error: BaseException) -> tuple[int, str] | None:
-    """Return the HTTP status and the server's error code that an error stands for, if any."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):  # botocore
-        status = _inside(response, "ResponseMetadata", "HTTPStatusCode")
-        code = _inside(response, "Error", "Code")
-    else:  # azure; aiohttp; gcsfs; requests (the order matters: aiohttp's `code` is deprecated)
-        names = ("status_code", "status", "code")
-        found = (getattr(error, name, None) for name in names)
-        status = next((each for each in found if each is not None), None)
-        if status is None:
-            status = getattr(response, "status_code", None)
-        headers = getattr(response, "headers", None)
-        code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
-    if isinstance(status, str) and status.isascii() and status.isdecimal():
-        status = int(status)
-    # aiohttp gives what it could not parse the status 400.
-    garbled = any(_GARBLED in _names(each) for each in (error, error.__cause__) if each)
-    if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
-        return None
-    code = str(getattr(code, "value", code) or "")
-    return status, "" if code == str(status) else code  # botocore puts it where it finds none
-
-
-def _of_credentials(error: BaseException, status: int) -> bool:
-    """Tell whether an HTTP answer is that of a service which was asked for credentials."""
-    operation = getattr(error, "operation_name", None)  # botocore's
-    if operation is not None:
-        return operation not in OBJECT_CALLS
-    return CREDENTIALS_ONLY in _names(error) and status not in (401, 403)
-
-
-def _in_own_words(error: BaseException, code: str) -> bool:
-    """Tell whether an answer shows that the store gave it, and not something on the way there."""
-    if code or getattr(error, "own", False):
-        return True
-    response = getattr(error, "response", None)
-    headers = _inside(response, "ResponseMetadata", "HTTPHeaders")
-    headers = headers or getattr(response, "headers", None) or {}
-    return any(_inside(headers, name) for name in OWN_HEADERS)
-
-
-def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
-    """Return what lies in mappings within mappings, or None."""
-    for name in names:
-        get = getattr(value, "get", None)
-        value = get(name) if callable(get) else None
-    return value
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a foreign error may be unable to say anything
-        return ""
-
-
-def _known(error: BaseException, *, cloud: bool) -> Meaning | None:
-    """Look an error up by its type or its errno."""
-    name = next((name for name in _names(error) if name in TYPES), None)
-    # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
-    if name is not None and not name.startswith("builtins:"):
-        return TYPES[name]
-    denied = isinstance(error, PermissionError) and error.filename  # without, it was a connection
-    if cloud and (denied or isinstance(error, _FILE_ERRORS)):
-        return NO_FILE
-    number = error.errno if isinstance(error, OSError) else None
-    if isinstance(number, int) and number in ERRNOS:
-        return ERRNOS[number]
-    return None if name is None else TYPES[name]
-
-
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means.
 
@@ -220,20 +49,16 @@ def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     sent.
     """
     for each in chain(error):
-        answer = _answer(each)
-        if _PROXY in _names(each):
-            told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
-            return Judgement("unreachable", Sent.UNCONNECTED, told)
-        if answer is not None:
-            return _of_answer(each, *answer, clean(_text(error)))
-    text, name = clean(_text(error)), type(error).__name__
+        known = _in_full(each, error)
+        if known:
+            return known
+    text, name = clean(text_of(error)), type(error).__name__
     found: list[Meaning] = []
     for each in chain(error):
-        known = _known(each, cloud=cloud)
-        if known is NO_FILE:
-            return Judgement(*NO_FILE, f"{type(each).__name__}: {clean(_text(each))}")
-        if known is not None:
-            found.append(known)
+        meaning = _by_type(each, cloud=cloud)
+        if meaning is NO_FILE:
+            return Judgement(*NO_FILE, f"{type(each).__name__}: {clean(text_of(each))}")
+        found += [meaning] if meaning else []
     detail = f"{name}: {text}" if text else name
     if not found:
         return Judgement("other", Sent.MAYBE, detail)
@@ -244,9 +69,59 @@ def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     return Judgement(reason, next(unsent, found[0][1]), detail)
 
 
+def _in_full(each: BaseException, error: BaseException) -> Judgement | None:
+    """Judge one of what an error was made of, if it alone says it all."""
+    if isinstance(each, Known):
+        return Judgement(*each.meaning, clean(text_of(each)))
+    lacking = lacks(each)
+    if lacking:
+        return Judgement("driver", Sent.NEVER, lacking)
+    if "aiohttp:ClientHttpProxyError" in _names(each):
+        told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
+        return Judgement("unreachable", Sent.UNCONNECTED, told)
+    answer = _answer(each)
+    return _of_answer(each, *answer, clean(text_of(error))) if answer else None
+
+
+def lacks(error: BaseException) -> str:
+    """Return which private name of a driver's we looked for in vain, in its package's version.
+
+    Each driver's module says at its top which of those it leans on.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = trace.tb_frame.f_globals["__name__"] if trace else ""
+    if not where.startswith(__package__):
+        return ""  # a driver's own mistake
+    if isinstance(error, AttributeError) and error.name:
+        owner = error.obj if isinstance(error.obj, (type, ModuleType)) else type(error.obj)
+        module = getattr(owner, "__module__", owner.__name__)
+        return "" if module == "builtins" else f"{_package(module)} has no {error.name!r}"
+    if isinstance(error, ImportError) and error.name and error.msg.startswith("cannot import name"):
+        return f"{_package(error.name)}: {error.msg.partition(' (')[0]}"
+    return ""
+
+
+def _package(module: str) -> str:
+    """Return the name and version of the package that a module belongs to."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    parts = module.split(".")
+    for count in range(len(parts), 0, -1):
+        name = "-".join(parts[:count])  # azure-storage-blob has azure.storage.blob
+        with suppress(PackageNotFoundError):
+            return f"{name} {version(name)}"
+    return parts[0]
+
+
 def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judgement:
     """Find out what an HTTP answer means."""
-    reason = CODES.get(code) or STATUSES.get(status) or ("other", "server")[status >= 500]  # noqa: PLR2004
+    reason = (
+        meanings.CODES.get(code)
+        or meanings.STATUSES.get(status)
+        or ("other" if status < 500 else "server")  # noqa: PLR2004 - HTTP
+    )
     detail = f"{status} {code}".strip()
     if _of_credentials(error, status):
         return Judgement("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
@@ -255,12 +130,82 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
         # another's write be seen where there was none.
         told = f"{status} without a store's own words; is the endpoint right, and its way there?"
         return Judgement("server", Sent.MAYBE, told)
-    more = ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
+    more = meanings.ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
         more = "it does not say what is missing"
-    unknown = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
-    sent = PROVES.get(code) or PROVES.get(str(status), unknown)
+    unproven = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
+    sent = meanings.PROVES.get(code) or meanings.PROVES.get(str(status), unproven)
     return Judgement(reason, sent, f"{detail}: {more}" if more else detail)
+
+
+def _answer(error: BaseException) -> tuple[int, str] | None:
+    """Return the HTTP status and the server's error code that an error stands for, if any."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        status = _inside(response, "ResponseMetadata", "HTTPStatusCode")
+        code = _inside(response, "Error", "Code")
+    else:  # azure; aiohttp; gcsfs; requests (the order matters: aiohttp's `code` is deprecated)
+        found = (getattr(error, name, None) for name in ("status_code", "status", "code"))
+        status = next((each for each in found if each is not None), None)
+        status = getattr(response, "status_code", None) if status is None else status
+        headers = getattr(response, "headers", None)
+        code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
+    if isinstance(status, str) and status.isascii() and status.isdecimal():
+        status = int(status)
+    # aiohttp gives what it could not parse the status 400.
+    parents = [each for each in (error, error.__cause__) if each]
+    garbled = any("aiohttp:HttpProcessingError" in _names(each) for each in parents)
+    if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
+        return None
+    code = str(getattr(code, "value", code) or "")
+    return status, "" if code == str(status) else code  # botocore puts it where it finds none
+
+
+def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
+    """Return what lies in mappings within mappings, or None."""
+    for name in names:
+        get = getattr(value, "get", None)
+        value = get(name) if callable(get) else None
+    return value
+
+
+def _of_credentials(error: BaseException, status: int) -> bool:
+    """Tell whether an HTTP answer is that of a service which was asked for credentials."""
+    operation = getattr(error, "operation_name", None)  # botocore's
+    if operation is not None:
+        return operation not in meanings.OBJECT_CALLS
+    return meanings.CREDENTIALS_ONLY in _names(error) and status not in (401, 403)
+
+
+def _in_own_words(error: BaseException, code: str) -> bool:
+    """Tell whether an answer shows that the store gave it, and not something on the way there."""
+    if code or getattr(error, "own", False):
+        return True
+    response = getattr(error, "response", None)
+    headers = _inside(response, "ResponseMetadata", "HTTPHeaders")
+    headers = headers or getattr(response, "headers", None) or {}
+    return any(_inside(headers, name) for name in meanings.OWN_HEADERS)
+
+
+def _by_type(error: BaseException, *, cloud: bool) -> Meaning | None:
+    """Look an error up by its type or its errno."""
+    name = next((name for name in _names(error) if name in meanings.TYPES), None)
+    # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
+    if name is not None and not name.startswith("builtins:"):
+        return meanings.TYPES[name]
+    denied = isinstance(error, PermissionError) and error.filename  # without, it was a connection
+    if cloud and (denied or isinstance(error, _FILE_ERRORS)):
+        return NO_FILE
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(number, int) and number in meanings.ERRNOS:
+        return meanings.ERRNOS[number]
+    return None if name is None else meanings.TYPES[name]
+
+
+def _names(error: BaseException) -> Iterator[str]:
+    """Yield `root package:class name` for the error's class and its bases, nearest first."""
+    for kind in type(error).__mro__:
+        yield f"{kind.__module__.split('.', 1)[0]}:{kind.__name__}"
 
 
 def dropped(error: BaseException) -> bool:
@@ -275,16 +220,16 @@ def _first_answer(error: BaseException) -> tuple[int, str]:
 
 def credentials_rejected(error: BaseException) -> bool:
     """Tell whether an answer says that credentials have expired or are not valid (any more)."""
-    if getattr(error, "rejected", False) or _NO_SECOND_CODE in _names(error):
+    if getattr(error, "rejected", False):
         return True
     status, code = _first_answer(error)
-    return status == 401 or code in REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+    return status == 401 or code in meanings.REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
 
 
 def condition_refused(error: BaseException) -> str:
     """Return what a server answered that does not know conditions, or "" for any other error."""
     status, code = _first_answer(error)
-    unknown = status == 501 or (status == 400 and code in UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
+    unknown = status == 501 or (status == 400 and code in meanings.UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
     return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
 
 
@@ -296,11 +241,12 @@ def bare(error: BaseException) -> BaseException | None:
     something that it was raised from may.
     """
     harmless = all(
-        next(_names(each)).split(":")[0] in KEEPABLE
+        next(_names(each)).split(":")[0] in meanings.KEEPABLE
         and not hasattr(each, "exceptions")  # a group, whose parts have frames of their own
         and getattr(each, "request", None) is None
-        and len(_text(each)) <= _LONGEST_TEXT
-        and scrub(_text(each)) == _text(each)
+        and getattr(each, "obj", None) is None  # of an AttributeError
+        and len(text_of(each)) <= LONGEST_TEXT
+        and scrub(text_of(each)) == text_of(each)
         for each in chain(error)
     )
     for each in chain(error):

@@ -26,7 +26,7 @@ from betfair_session.exceptions import ConfigurationError, StoreUnavailable, Sto
 from betfair_session.process.threads import Lane, OutOfTime
 
 from . import local_files as files
-from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, VersionConflict
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
 from .location import LOCK_SUFFIX, check_options
 
@@ -114,7 +114,7 @@ class LocalStore(TokenStore):
             if _version(file.read(MAX_READ + 1)) == version:
                 os.utime(file.fileno())
                 return version
-        raise self._conflict(key)
+        raise self.conflict(key)
 
     def _write(self, key: str, content: bytes, expect: Expect, deadline: float) -> None:
         """Write a temporary file, fence the others', compare, and put it into its place."""
@@ -136,7 +136,7 @@ class LocalStore(TokenStore):
                     fenced = True
                     files.sleep_up_to(0.02)
                 except files.ExistsError:
-                    raise self._conflict(key) from None
+                    raise self.conflict(key) from None
                 else:
                     return
                 finally:
@@ -146,7 +146,7 @@ class LocalStore(TokenStore):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if self._read(path).version == version:
                 return
-        raise self._conflict(key) from None
+        raise self.conflict(key) from None
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
@@ -161,7 +161,7 @@ class LocalStore(TokenStore):
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
                 if expect is not ANY:
-                    raise self._conflict(key) from None
+                    raise self.conflict(key) from None
 
         self._attempt(work, "delete", key, deadline)
 
@@ -259,10 +259,6 @@ class LocalStore(TokenStore):
         for reason, what in files.obstacles(self._path(key)):
             message = f"{key!r} in {self.label} cannot be replaced: {what}"
             raise StoreWriteError(message, store=self.label, key=key, reason=reason) from None
-
-    def _conflict(self, key: str) -> VersionConflict:
-        message = f"{key!r} in {self.label} is not what it was"
-        return VersionConflict(message, store=self.label, key=key, reason="conflict")
 
 
 def _version(content: bytes) -> str:

@@ -24,7 +24,7 @@ from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import Once, OutOfTime, begin, finished, start
 
 from .cloud import CloudStore, Driver
-from .judging import NoCredentials
+from .meanings import no_credentials
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -247,7 +247,7 @@ class LoopStore(CloudStore):
         """Close a driver that found no credentials: it would not look again when there are some."""
         run_on_ours(lambda: self._shut(driver))
         message = f"neither the options nor {elsewhere} have any"
-        raise NoCredentials(message)
+        raise no_credentials(message)
 
     def _renew(self, driver: Driver) -> Driver:
         former = super()._renew(driver)

@@ -1,4 +1,4 @@
-"""Tables: what each foreign error means, and what to tell people about it.
+"""What each foreign error means and may say: tables, and errors of ours that carry their meaning.
 
 Sources: the error lists of Amazon S3, Azure Blob Storage and Google Cloud Storage, and the
 exceptions that the drivers define. What is in no table is unknown: a write may have landed.
@@ -8,7 +8,25 @@ from __future__ import annotations
 
 import enum
 import errno
+import re
 from typing import TypeAlias
+
+_LONGEST_DETAIL = 160
+LONGEST_TEXT = 2000
+"""Characters of what a server chose; the patterns take time."""
+
+_CLEANERS = (
+    (re.compile(r"(?<=://)[^/\s]*@"), ""),
+    (re.compile(r"\?[^\s'\"<>]*=[^\s'\"<>]*"), "?…"),
+    (
+        re.compile(
+            r"(?i)\b(authorization|bearer|basic|sharedkey|sig|signature|token|secret|password"
+            r"|account_?key|access_?key)(\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
+        ),
+        r"\1 …",
+    ),
+    (re.compile(r"[A-Za-z0-9+_=-]{40,}"), "…"),
+)
 
 
 class Sent(enum.Enum):
@@ -23,44 +41,70 @@ class Sent(enum.Enum):
 Meaning: TypeAlias = tuple[str, Sent]
 """A reason, and how far the request came."""
 
+
+class Refusal(Exception):
+    """An HTTP answer that is no success, where a driver has no good error of its own for it."""
+
+    def __init__(self, status: int, code: str, text: str, *, own: bool = False) -> None:
+        """Keep status, code (or "") and text; `own`: it is the store's even without a code."""
+        super().__init__(text)
+        self.status_code, self.error_code, self.own = status, code, own
+
+
+class Known(Exception):
+    """An error whose meaning is known where it is raised."""
+
+    def __init__(self, text: str, reason: str, sent: Sent, *, rejected: bool = False) -> None:
+        """Keep the meaning; `rejected`: credentials were answered not to be good."""
+        super().__init__(text)
+        self.meaning, self.rejected = (reason, sent), rejected
+
+
+def no_credentials(text: str, *, rejected: bool = False) -> Known:
+    """Make the error of a driver that found no credentials, or could not renew them."""
+    return Known(text, "forbidden", Sent.NEVER, rejected=rejected)
+
+
+def lost_race() -> Known:
+    """Make the error of a write whose condition does not hold."""
+    return Known("another write was first", "conflict", Sent.ANSWERED)
+
+
+def version_in(value: object) -> str:
+    """Return the version out of an answer, which no other server's answer has."""
+    if value:
+        return str(value)
+    message = "the answer has no version; something between here and the store gave it"
+    raise Known(message, "server", Sent.MAYBE)
+
+
 WORDS = {
     "busy": ("something else is using it", ""),
     "configuration": ("an option or the URL does not fit", ""),
     "conflict": ("another write was there first", ""),
-    "exhausted": (
-        "this process or machine has too many files or threads",
-        "raise the limit (ulimit -n for files, -u for threads), or find what keeps them",
-    ),
-    "forbidden": (
-        "access was refused",
-        "check the permissions, and the credentials where there are any",
-    ),
+    "driver": ("its driver has changed", "install another version of it, or of this library"),
+    "exhausted": ("too many files or threads are in use", "raise the limit (ulimit -n, -u)"),
+    "forbidden": ("access was refused", "check the permissions, and the credentials if any"),
     "full": ("there is no room left", "free some space or raise the quota"),
-    "no-bucket": (
-        "there is no such bucket, container or directory",
-        "create it, or correct its name",
-    ),
+    "no-bucket": ("no such bucket, container or directory", "create it, or correct its name"),
     "no-file": (
         "a local file that its driver needs cannot be read",
-        (
-            "put it there, or correct the option or variable that names it: a key or token "
-            "file, a program for credentials, or the authorities (verify, AWS_CA_BUNDLE)"
-        ),
+        "put it there, or correct what names it (a key, token or CA file, a program)",
     ),
     "other": ("it was refused", ""),
     "read-only": ("it cannot be written", "choose a place that can be written"),
     "server": ("the store failed", "try again in a moment"),
     "throttled": ("too many requests", "try again in a moment"),
-    "timeout": (
-        "no answer in time",
-        "check the network and the endpoint, or allow more time",
-    ),
-    "unreachable": (
-        "the store cannot be reached",
-        "check the network, the endpoint and the proxy settings",
-    ),
+    "timeout": ("no answer in time", "check network, endpoint and credentials, or allow more time"),
+    "unreachable": ("it cannot be reached", "check the network, the endpoint and the proxy"),
 }
 """Each reason in words, and what to do about it where a store does not know better."""
+
+REFUSED_WRITE = frozenset({"forbidden", "read-only", "full", "other"})
+"""The reasons that make a failed write a StoreWriteError."""
+
+CERTAIN_REFUSALS = frozenset({"forbidden", "missing", "no-bucket"})
+"""What a store answers to each try of a driver that repeats requests, the earlier ones included."""
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
@@ -105,24 +149,15 @@ CODES = _by_name(
 """The reason for a server's error code, where the HTTP status alone would mislead."""
 
 PROVES = {
-    # Amazon S3: InternalError, "a subsequent GET might retrieve the old value or the updated value"
-    # ("Amazon S3 error best practices"). Google: internalError, ask again ("HTTP status and error
-    # codes for JSON"). Azure: InternalError, ask again ("Status and error codes").
-    "500": Sent.ANSWERED,
-    # Azure: not finished in the time that the service gives itself ("Status and error codes").
-    "OperationTimedOut": Sent.MAYBE,
-    "501": Sent.ANSWERED,  # S3 and its compatibles: NotImplemented ("Error responses")
-    # S3: SlowDown, ServiceUnavailable, "reduce your request rate" ("Error responses"). Google:
-    # backendError, ask again. Azure: ServerBusy, the request was throttled or a part is away.
-    "503": Sent.ANSWERED,
-    "507": Sent.ANSWERED,  # compatibles of S3: full
+    **dict.fromkeys(("500", "501", "503", "507"), Sent.ANSWERED),
+    "OperationTimedOut": Sent.MAYBE,  # Azure: not finished in the time that it gives itself
 }
 """What a server error says of a write, by code or status; with any other 5xx it may have landed.
 
-502 and 504 are a gateway's, which had no answer in time, or none that is one (RFC 9110, 15.6).
-No provider rules out that a write answered with 500 or 503 is carried out, now or in a moment. It
-counts as refused, so that its session is ended. If it lands after all, a dead token is stored, and
-that costs one needless login.
+backends.md has what the providers say of each. 502 and 504 are a gateway's, which had no answer in
+time, or none that is one (RFC 9110, 15.6). No provider rules out that a write answered with 500 or
+503 is carried out, now or in a moment. It counts as refused, so that its session is ended. If it
+lands after all, a dead token is stored, and that costs one needless login.
 """
 
 OWN_HEADERS = ("x-amz-request-id", "x-ms-request-id", "x-guploader-uploadid")
@@ -139,8 +174,7 @@ REJECTED_CREDENTIALS = frozenset(
         # Amazon S3 and STS
         *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
         *("InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired"),
-        # Azure: a signature that has expired, or by a key that the account has no more
-        "AuthenticationFailed",
+        "AuthenticationFailed",  # Azure
     )
 )
 """Error codes that say, as a 401 does, that the credentials are not good, or no longer."""
@@ -148,14 +182,12 @@ REJECTED_CREDENTIALS = frozenset(
 UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
 """The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
 
+_REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 ADVICE = {
-    **dict.fromkeys(
-        (
-            *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
-            *("PermanentRedirect", "WrongRegion"),
-        ),
-        "set the bucket's region, client_kwargs={'region_name': …}",
-    ),
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
+    "PermanentRedirect": _REGION,
+    "WrongRegion": _REGION,
     "RequestTimeTooSkewed": "correct this machine's clock",
 }
 """What to do about a server's error code whose own text says it to nobody."""
@@ -174,11 +206,7 @@ TYPES: dict[str, Meaning] = {
     f"{package}:{name}": meaning
     for package, names, meaning in (
         ("betfair_session", "OutOfTime", ("timeout", Sent.NEVER)),
-        ("betfair_session", "Garbled", _GARBLED),
-        ("betfair_session", "Altered", ("configuration", Sent.MAYBE)),
         ("betfair_session", "NoThreadError", ("exhausted", Sent.NEVER)),
-        ("betfair_session", "NoCredentials", _CREDENTIALS),
-        ("betfair_session", "Unconnected", _UNCONNECTED),
         ("builtins", "TimeoutError", _TIMEOUT),
         ("builtins", "ConnectionRefusedError", _UNCONNECTED),
         ("builtins", "ConnectionError EOFError", _UNREACHABLE),
@@ -260,3 +288,25 @@ KEEPABLE = frozenset(
     ("asyncio", "betfair_session", "botocore", "builtins", "concurrent", "obstore", "socket", "ssl")
 )
 """Root packages of errors that hold no request (azure's and aiohttp's do)."""
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says, if it can say anything."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a foreign error may be unable to say anything
+        return ""
+
+
+def scrub(text: str) -> str:
+    """Return `text` without queries, credentials and long random texts."""
+    for pattern, replacement in _CLEANERS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def clean(text: str) -> str:
+    """Return what a foreign error says in one short line, scrubbed."""
+    lines = [line.strip() for line in scrub(text[:LONGEST_TEXT]).splitlines() if line.strip()]
+    line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
+    return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import re
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from urllib.parse import unquote
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
@@ -19,13 +21,12 @@ from betfair_session.process.threads import OutOfTime, interruption, run_until
 
 from .cloud import CONNECT_SECONDS, CloudStore, Driver
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .judging import version_in
 from .location import AZURE, GCS, S3, is_amazon
+from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials, version_in
 from .obstore_config import configure, usual_endpoint
-from .obstore_errors import understanding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .cloud import Soon
     from .contract import Expect
@@ -37,6 +38,18 @@ _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
 _AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?")
 
 _USUAL = timedelta(seconds=5)  # for a call of the store, unless LeaseSettings say otherwise
+
+# What obstore's errors say, which their types do not tell.
+_REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]*)")
+_BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
+_LOCAL_FILE = re.compile(r"token file|\(os error \d+\)")
+_LONGEST = 10_000  # the body of an answer may follow
+_KIND = re.compile(r"kind: (\w+)")
+_KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", Sent.MAYBE)}
+_TUNNEL = re.compile(r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b")
 
 
 class _Use:
@@ -58,7 +71,6 @@ reset_in_child(_use)
 class ObstoreStore(CloudStore):
     """A bucket on Amazon S3, Google Cloud Storage or Azure, through obstore."""
 
-    module = "obstore.store"
     deletes_versions = False
     extra = "obstore"
     hints: ClassVar[Mapping[str, str]] = {
@@ -124,7 +136,7 @@ class ObstoreStore(CloudStore):
         # An emulator on this machine, as a rule.
         plain = {"allow_http": True} if str(self._endpoint).startswith("http://") else {}
         with understanding(self._bucket):
-            return getattr(self._module, _STORES[self._cloud])(
+            return getattr(self._kind, _STORES[self._cloud])(
                 self._bucket,
                 config=self._config,
                 client_options={
@@ -207,3 +219,67 @@ def _rounded(seconds: float) -> timedelta:
     """Return about so many seconds, in steps, so that a few stores serve all calls."""
     steps = 2 if seconds >= 1 else 10
     return timedelta(seconds=max(1, math.floor((seconds + 0.05) * steps)) / steps)
+
+
+@contextmanager
+def understanding(bucket: str) -> Iterator[None]:
+    """Turn obstore's errors into ones whose meaning is known.
+
+    A panic of its Rust code, as with an address that is none, is no Exception; it may not end the
+    caller's program.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise _understood(error, bucket) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # it can be imported from nowhere
+            raise
+        raise Known(str(error), "other", Sent.MAYBE) from error
+
+
+def _understood(error: Exception, bucket: str) -> Exception:
+    """Read the HTTP answer, or what went wrong instead, out of obstore's text.
+
+    Its types alone mislead: a 404 on a conditional write is a PreconditionError even when the
+    bucket is missing, and everything that is not one of a few statuses is a GenericError.
+    """
+    text = str(error)[:_LONGEST]
+    request = _REQUEST.search(text)
+    # Credentials are asked for elsewhere; a URL with a signature in it is not shown.
+    url = request[1] if request and "://" in request[1] else f"//{bucket}."
+    elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
+    if "token request" in text or elsewhere:
+        status = _STATUS.search(text)
+        return no_credentials(text, rejected=bool(status and status[1].startswith("4")))
+    if request is None and _LOCAL_FILE.search(text):
+        return Known(text, *NO_FILE)  # it reads none but those with credentials
+    refusal = _refusal_in(text)
+    if refusal:
+        return refusal
+    if "Header missing from response" in text:
+        return Known(text, "server", Sent.MAYBE)
+    kind = _KIND.search(text)
+    if kind:
+        tunnel = _TUNNEL.search(text) and "a proxy refused to make a connection"
+        return Known(tunnel or text, *_KINDS.get(kind[1], ("unreachable", Sent.MAYBE)))
+    return error
+
+
+def _refusal_in(text: str) -> Refusal | None:
+    status = _STATUS.search(text)
+    if status:
+        code, message = _CODE.search(text), _MESSAGE.search(text)
+        said = message[1] if message else text[status.end() :]
+        return Refusal(int(status[1]), code[1] if code else "", said)
+    if "Received redirect without LOCATION" in text:
+        return Refusal(301, "WrongRegion", "the bucket is in another region")
+    bulk = _BULK.search(text)
+    if bulk:
+        numeric = bulk[2].isdigit()
+        code_text = "" if numeric else bulk[2]
+        if bulk[2] == "404":  # one of many answers in a whole that only the store can give
+            code_text = "NoSuchBucket" if "container" in bulk[1] else "NoSuchKey"
+        # The store names the objects of such a call one by one; nothing on the way does.
+        return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1], own=True)
+    return None

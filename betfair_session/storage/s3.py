@@ -14,11 +14,11 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from .cloud import CONNECT_SECONDS, Driver, seconds_of
+from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .judging import NoCredentials, version_in
 from .location import is_amazon
 from .loop import LoopStore, background_loop, own, read_start, run_on_ours
+from .meanings import no_credentials, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,9 +43,7 @@ class S3Store(LoopStore):
     deletes_versions = False
     _met = False
     _digests = False
-    module = "s3fs"
     extra = "s3"
-    filesystem = "S3FileSystem"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give valid AWS credentials (key and secret, profile, role) that allow "
         "s3:GetObject, s3:PutObject and s3:DeleteObject on the objects, and s3:ListBucket on the "
@@ -54,10 +52,10 @@ class S3Store(LoopStore):
     }
 
     @staticmethod
-    def _import() -> Any:  # noqa: ANN401 - a module
-        import s3fs
+    def _import() -> Any:  # noqa: ANN401 - s3fs is untyped
+        from s3fs import S3FileSystem
 
-        return s3fs
+        return S3FileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
         # The driver knows access points and other names that hold a slash.
@@ -70,12 +68,14 @@ class S3Store(LoopStore):
         from botocore.handlers import add_expect_header
         from fsspec.config import apply_config
 
+        make_session = AIOHTTPSession._get_session
+
         class OneAttempt(AIOHTTPSession):  # type: ignore[misc] # it is untyped
             """Without aiohttp's own second attempt, which no setting turns off."""
 
             async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401
-                session = await super()._get_session(proxy_url)
-                session._retry_connection = False
+                session = await make_session(self, proxy_url)
+                set_known(session, _retry_connection=False)
                 return session
 
         options = apply_config(self._kind, dict(self._options))
@@ -96,7 +96,7 @@ class S3Store(LoopStore):
             # Over https botocore frames a body to put a checksum behind it, which other servers
             # refuse, or keep as content. Object Lock needs one; elsewhere Content-MD5 serves.
             for name in _CHECKSUMS - config.keys():
-                setattr(client.meta.config, name, "when_required")
+                set_known(client.meta.config, **{name: "when_required"})
             self._digests = "request_checksum_calculation" not in config
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         client.meta.events.unregister("before-call.s3", add_expect_header)
@@ -162,9 +162,8 @@ def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore 
     from aiobotocore.session import AioSession
 
     session = AioSession(**settings)
-    for provider in session.get_component("credential_provider").providers:
-        if hasattr(provider, "_prompter"):
-            provider._prompter = _ask_nobody
+    provider = session.get_component("credential_provider").get_provider("assume-role")
+    set_known(provider, _prompter=_ask_nobody)
     return session
 
 
@@ -173,4 +172,4 @@ def _ask_nobody(_: str) -> NoReturn:
         "the AWS profile's mfa_serial wants a code from a terminal; name a profile without it, or "
         "get temporary credentials (aws sts get-session-token)"
     )
-    raise NoCredentials(message, rejected=True)
+    raise no_credentials(message, rejected=True)

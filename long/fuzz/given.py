@@ -177,7 +177,7 @@ def stretched(data: bytes) -> None:
 
 def _shown(content: bytes) -> None:
     from betfair_session.betfair.answers import Answer
-    from betfair_session.storage.judging import clean
+    from betfair_session.storage.meanings import clean
 
     clean(content.decode("utf-8", "replace"))
     Answer(200, content).excerpt()

@@ -18,7 +18,7 @@ from betfair_session.exceptions import BetfairSessionError, IdentityError
 from betfair_session.exchange.answers import session_is_invalid
 from betfair_session.secret import Secret
 from betfair_session.storage.errors import Operation, attempt, explain
-from betfair_session.storage.obstore_errors import understanding
+from betfair_session.storage.obstore import understanding
 from betfair_session.tokens import is_token
 
 from .feed import Feed
@@ -71,11 +71,11 @@ def betting(data: bytes) -> None:
 _MODULES = (
     "builtins", "botocore.exceptions", "aiohttp.client_exceptions", "azure.core.exceptions",
     "gcsfs.retry", "google.auth.exceptions", "obstore.exceptions", "requests.exceptions",
-    "asyncssh.misc", "betfair_session.storage.judging", "socket", "ssl", "",
+    "asyncssh.misc", "betfair_session.storage.meanings", "socket", "ssl", "",
 )  # fmt: skip
 _NAMES = (
     "ClientError", "HttpError", "HttpProcessingError", "GenericError", "BaseError", "Error",
-    "TimeoutError", "Garbled", "NoCredentials", "InvalidURL", "ResourceExistsError", "Mine",
+    "TimeoutError", "Known", "Refusal", "InvalidURL", "ResourceExistsError", "Mine",
 )  # fmt: skip
 _VERBS = ("open", "read", "write", "create", "replace", "replace if unchanged", "delete")
 _CODES = ("NoSuchBucket", "SlowDown", "PreconditionFailed", "ContainerNotFound", "", "Odd", None)

@@ -60,7 +60,7 @@ GROUPS = {
         ],
     ),
     "storage": (
-        _modules("conditional contract errors generic judging local local_files location opening"),
+        _modules("__init__ contract errors generic judging local local_files location"),
         [
             *("tests/storage/test_local.py", "tests/storage/test_generic.py"),
             *("tests/storage/test_choice.py", "tests/storage/test_contract.py"),
@@ -68,7 +68,7 @@ GROUPS = {
         ],
     ),
     "clouds": (
-        _modules("azure cloud gcs loop obstore obstore_config obstore_errors s3"),
+        _modules("azure cloud gcs loop obstore obstore_config s3"),
         [
             *("tests/storage/test_clouds.py", "tests/storage/test_contract.py"),
             *("tests/storage/test_s3_compatible.py", "tests/storage/test_unkind.py"),

@@ -355,12 +355,13 @@ class ObjectStore(Contract):
     """An object store behind HTTP."""
 
     driver: ClassVar[str]
+    told_of_a_missing_bucket: ClassVar[tuple[str, ...]] = ("read", "create", "replace")
 
     def test_a_missing_bucket_is_told(self, place: BucketPlace) -> None:
         """It is an error, not a missing object, and is not made."""
         url = place.url().replace(place.bucket.name, f"{place.bucket.name}none")
         with open_store(url, place.options) as store:
-            for call in ("read", "create", "replace"):
+            for call in self.told_of_a_missing_bucket:
                 error = failure(call, store, "1")
                 assert isinstance(error, StoreUnavailable)
                 assert (error.reason, error.landed) == ("no-bucket", False)
