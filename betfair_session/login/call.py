@@ -18,6 +18,7 @@ from betfair_session.process.clocks import passed
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
+from .errors import moment
 from .lock import Lock
 
 if TYPE_CHECKING:
@@ -309,4 +310,4 @@ class Call:
         else:
             self.mine = self._held().untouched()  # it never left
             return
-        self.errors.forbid(error, self._wall_in(self.mine.not_before - self.mine.since))
+        error.not_before = moment(self._wall_in(self.mine.not_before - self.mine.since))

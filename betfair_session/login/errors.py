@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 class Errors(NamedTuple):
     """Makes the errors for one token in one place.
 
+    `not_before`, when the next login is allowed, is in seconds since the epoch by this machine's
+    clock, by which a caller will wait.
+
     Attributes:
         store: the store's URL for people.
         key: the token's name.
@@ -48,48 +51,40 @@ class Errors(NamedTuple):
         """Make the error of a caller whose time is up; `lock` names who logs in, if anybody."""
         if lock is None or lock.state != HELD or not lock.owner:
             return LoginTimeout(f"too little time was left to log in for the token {self.place}")
-        since = _time(lock.since)
+        since = moment(lock.since)
         return LoginTimeout(
             f"{lock.owner} has been logging in for the token {self.place} since "
-            f"{_clock(since)}, longer than this call may wait",
+            f"{_words(since)}, longer than this call may wait",
             owner=lock.owner,
             since=since,
         )
 
     def braked(self, lock: Lock, not_before: float) -> LoginBrake:
-        """Make the error of too many logins; the next is allowed at `not_before`.
-
-        That is in seconds since the epoch by this machine's clock, by which a caller will wait.
-        """
-        then, why = _time(not_before), _braked(lock, self.certificate)
+        """Make the error of too many logins."""
+        then = moment(not_before)
         return LoginBrake(
-            f"the token {self.place} {why}. Another login is allowed from {_clock(then)}",
+            f"the token {self.place} needed {len(lock.logins)} login attempts in the last minute"
+            f"{self._what_came_of(lock)}. Another login is allowed from {_words(then)}",
             not_before=then,
         )
 
     def remembered(self, lock: Lock, not_before: float) -> LoginRefused | IdentityUnavailable:
         """Make the error of an earlier login that failed, which still counts."""
-        then = _time(not_before)
-        until = f"no other is tried before {_clock(then)}"
+        then = moment(not_before)
+        until = f"no other is tried before {_words(then)}"
         if not lock.status:
             error = IdentityUnavailable(
                 f"a login for the token {self.place} ended without an answer a moment ago; {until}"
             )
             error.not_before = then
             return error
-        from betfair_session.betfair.login_status import describe
-
         return LoginRefused(
             f"Betfair refused the last login for the token {self.place}: {lock.status}; {until}. "
-            f"{describe(lock.status, certificate=self.certificate).hint}",
+            f"{self._hint(lock)}",
             status=lock.status,
             login_class=lock.login_class,
             not_before=then,
         )
-
-    def forbid(self, error: LoginRefused | IdentityUnavailable, not_before: float) -> None:
-        """Have Betfair's own error say when another login may be tried."""
-        error.not_before = _time(not_before)
 
     def unwritable(self, error: StoreError) -> StoreError:
         """Make the error of an object that cannot be written, before any login."""
@@ -104,37 +99,49 @@ class Errors(NamedTuple):
         )
 
     def unwritten(
-        self, error: StoreError | None, logout_error: BetfairSessionError | None
+        self, error: StoreError, logout_error: BetfairSessionError | None
     ) -> StoreWriteError:
         """Make the error of a login that was undone; a failed logout is added to it."""
         fate = "its session was ended again"
         if logout_error is not None:
-            fate = (
-                f"its session could not be ended either ({logout_error}), so it lives until it "
-                "expires"
-            )
-        unwritten = StoreWriteError(
-            f"a new session token could not be written to {self.place}, and {fate}. {error}",
-            store=self.store,
-            key=self.key,
-            reason=error.reason if error else "other",
-        )
+            fate = f"its session, which could not be ended ({logout_error}), lives until it expires"
+        text = f"a new session token could not be written to {self.place}, and {fate}. {error}"
+        unwritten = StoreWriteError(text, store=self.store, key=self.key, reason=error.reason)
         unwritten.logout_error = logout_error
         unwritten.__cause__ = error
         return unwritten
 
-    def uncertain(self, error: StoreError | None) -> PublishUncertain:
+    def uncertain(self, error: StoreError) -> PublishUncertain:
         """Make the error of a token that may have been stored, or may be yet."""
+        text = (
+            f"a new session token was sent to {self.place}, and nobody knows whether it arrived, "
+            f"so its session was left alone; try again. {error}"
+        )
         uncertain = PublishUncertain(
-            f"a new session token was sent to {self.place}, and nobody knows whether it "
-            f"arrived, so its session was left alone; try again. {error}",
-            store=self.store,
-            key=self.key,
-            reason=error.reason if error else "other",
-            landed=True,
+            text, store=self.store, key=self.key, reason=error.reason, landed=True
         )
         uncertain.__cause__ = error
         return uncertain
+
+    def _what_came_of(self, lock: Lock) -> str:
+        """Tell what came of the logins that were too many, as far as the lock says."""
+        if lock.status:
+            return f", the last: {lock.status}. {self._hint(lock).rstrip('.')}"
+        if lock.login_class == "store":
+            return "; the last brought a token that could not be stored"
+        if lock.login_class:
+            return "; the last ended without an answer"
+        if not lock.since:  # after `unlock` the lock does not say any more what came of them
+            return ", and many more would get the account banned"
+        return (
+            ": something kills each new session. Look for an egress address that changes between "
+            "calls, a wrong jurisdiction, or somebody who logs out"
+        )
+
+    def _hint(self, lock: Lock) -> str:
+        from betfair_session.betfair.login_status import describe
+
+        return describe(lock.status, certificate=self.certificate).hint
 
 
 def kind_of(error: BetfairSessionError) -> EventKind:
@@ -144,33 +151,13 @@ def kind_of(error: BetfairSessionError) -> EventKind:
     return "failed" if isinstance(error, ConfigurationError) else "cannot tell"
 
 
-def _braked(lock: Lock, certificate: bool) -> str:  # noqa: FBT001 - private
-    """Tell what came of the logins that were too many, as far as the lock says."""
-    tried = f"needed {len(lock.logins)} login attempts in the last minute"
-    if lock.status:
-        from betfair_session.betfair.login_status import describe
-
-        hint = describe(lock.status, certificate=certificate).hint.rstrip(".")
-        return f"{tried}, the last: {lock.status}. {hint}"
-    if lock.login_class == "store":
-        return f"{tried}; the last brought a token that could not be stored"
-    if lock.login_class:
-        return f"{tried}; the last ended without an answer"
-    if not lock.since:
-        # After `unlock` the lock does not say any more what came of them.
-        return f"{tried}, and many more would get the account banned"
-    return (
-        f"{tried}: something kills each new session. Look for an egress address that changes "
-        "between calls, a wrong jurisdiction, or somebody who logs out"
-    )
-
-
-def _time(seconds: float) -> datetime | None:
+def moment(seconds: float) -> datetime | None:
+    """Return a time as a caller gets it; None for none, or one far beyond all calendars."""
     try:
         return datetime.fromtimestamp(seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _clock(time: datetime | None) -> str:
+def _words(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "an unknown time"

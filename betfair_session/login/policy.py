@@ -260,6 +260,7 @@ class SharedLogin(Call):
 
     def _give_up(self, *, sure: bool) -> Steps[None]:
         """End the session of a token that certainly was not stored, and say what happened."""
+        assert self.failure is not None
         if not sure:
             raise self.errors.uncertain(self.failure)
         logout_error = yield do.LogOut(self.new)
