@@ -4,7 +4,7 @@
     python3 dev.py long explore --histories 1000000
 
 What is explored, what is checked and what the
-model leaves out is told in tests/explore: plans.py, checks.py and histories.py. The plans with
+model leaves out is told in tests/explore: plans.py, world.py and histories.py. The plans with
 three and four processes share so many worlds; those with two are walked to their end, or to a
 twentieth of that, besides. Ends with 1 when an invariant fails.
 """
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from explore.histories import run
 from explore.plans import PAIRS, PLANS
+from explore.processes import Violation
 from explore.search import Count, explore
-from explore.violation import Violation
 
 if TYPE_CHECKING:
-    from explore.rules import Rules
+    from explore.plans import Rules
 
 CHUNK = 5_000  # histories that a worker runs at a time
 COLLISION = 2.0**65  # n different worlds are mistaken with a chance of n² / 2⁶⁵

@@ -6,9 +6,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from explore.local import ModelClock, Replica, View, Way
 from explore.plans import PLANS
-from explore.pool import Pool
+from explore.processes import ModelClock, Pool, Replica, View, Way
 from explore.search import explore
 from login import messages as m
 
@@ -16,8 +15,8 @@ from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 
 if TYPE_CHECKING:
-    from explore.pool import Key
-    from explore.rules import Rules
+    from explore.plans import Rules
+    from explore.processes import Key
 
     from betfair_session.login.lock import Lock
 
@@ -55,14 +54,14 @@ def test_two_ways_to_one_state_go_on_alike(plan: Rules, monkeypatch: pytest.Monk
         pools.append(Doubles(view))
         return pools[-1]
 
-    monkeypatch.setattr("explore.store_calls.Pool", pool)
+    monkeypatch.setattr("explore.moves.Pool", pool)
     explore(plan, 3_000)
     compared = 0
     for key, after in pools[0].gone_on():
         number = int(str(key[0]))
         if number in pools[0].others:
             other = pools[0].others[number].go(pools[0].step_of(key))
-            assert pools[0].view.seen(other).key == pools[0].at(after).key, key
+            assert pools[0].view.seen(other).key == pools[0].locals[after].key, key
             compared += 1
     assert compared > 100
 

@@ -2,7 +2,7 @@
 
 Each call of the store is carried out whole at one moment, and its answer seen at a later one; in
 between the others go on. A process may freeze at either, with or without its monotonic clock, or
-stop for ever. Store faults are memory.py's; Betfair refuses, stays unclear, and ends sessions;
+stop for ever. Store faults are actors.py's; Betfair refuses, stays unclear, and ends sessions;
 somebody deletes, overwrites and unlocks. In two histories of five verified tokens are written anew.
 After a while all this stops, and everybody has to end. The
 loop of the runner alone is taken apart here, to go one call at a time.
@@ -23,11 +23,9 @@ from betfair_session.login.call import Memory
 from betfair_session.secret import Secret
 from betfair_session.tokens import fingerprint
 
-from .callers import Caller, VirtualClock
+from .actors import KEY, Caller, MemoryStore, VirtualClock
 from .ledger import LOCK_KEY, Ledger
-from .memory import KEY, MemoryStore
-from .pool import REFUSALS
-from .violation import Violation, fail
+from .processes import REFUSALS, Violation, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable

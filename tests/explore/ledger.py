@@ -11,13 +11,11 @@ from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import fingerprint, parse_token
 
-from .local import look_at_step
-from .memory import KEY
-from .violation import fail
+from .actors import KEY
+from .processes import fail, look_at_step
 
 if TYPE_CHECKING:
-    from .callers import Caller, Seen
-    from .memory import Kept, MemoryStore, Write
+    from .actors import Caller, Kept, MemoryStore, Seen, Write
 
 LOCK_KEY = KEY + LOCK_SUFFIX
 FROM_COUNTING_TO_LOGIN = 16.0
@@ -66,7 +64,7 @@ class Ledger:
         self.credit = 1
         for state in self.states.values():
             if state.phase in {"confirm", "blank", "login"}:
-                moved = state.phase == "login" and state.base != version
+                moved = state.phase == "login" and state.login.base != version
                 self.credit += moved or not self._holds(state)
 
     def forget_logins(self) -> None:
@@ -76,7 +74,7 @@ class Ledger:
     def _holds(self, state: Seen) -> bool:
         kept = self.store.objects.get(LOCK_KEY)
         lock = locks.decode(kept.content) if kept else None
-        return lock is not None and lock.state == locks.HELD and lock.nonce == state.nonce
+        return lock is not None and lock.state == locks.HELD and lock.nonce == state.login.nonce
 
     def logged_in(self, state: Seen) -> None:
         """Count a login that is made now."""
@@ -86,18 +84,19 @@ class Ledger:
         if self.credit < 0:
             fail("I1", "a login too many in this generation")
         store, held = self.store, self._holds(state)
-        if not held or store.now - store.objects[LOCK_KEY].at >= state.settings.ttl:
+        if not held or store.now - store.objects[LOCK_KEY].at >= state.login.settings.ttl:
             return
         taken = store.objects[LOCK_KEY].at
-        known = store.objects[LOCK_KEY].version == state.lock_version
+        known = store.objects[LOCK_KEY].version == state.login.lock_version
         if known and self.stored() in self.live and store.objects[KEY].at < taken:
             fail("I1", "a valid token was there before the lock was taken")
         # The first login of all may be counted by a clock that no answer has set right yet.
-        if abs(state.counted - taken) > FROM_COUNTING_TO_LOGIN:
+        lock = state.login.lock
+        if abs((lock.logins[-1] if lock and lock.logins else 0.0) - taken) > FROM_COUNTING_TO_LOGIN:
             return
         window = BRAKE_WINDOW - FROM_COUNTING_TO_LOGIN
         self._logins = [time for time in self._logins if store.now - time < window] + [taken]
-        if len(self._logins) > state.settings.logins_per_minute:
+        if len(self._logins) > state.login.settings.logins_per_minute:
             fail("I5", "too many logins in a minute")
 
     def asked(self, effect: object, now: float) -> None:
@@ -138,7 +137,7 @@ class Ledger:
 
     def _vouches(self, published: str) -> None:
         kept, writer = self.store.objects.get(KEY), self.writer
-        if kept is None or writer is None or writer.new_fingerprint == published:
+        if kept is None or writer is None or writer.login.new_fingerprint == published:
             return
         same = fingerprint(Secret(self.stored())) == published
         if same and self.store.now - kept.at > FRESH + MARGIN:
@@ -159,7 +158,7 @@ class Ledger:
         held = self._holds(state)
         if not (held or self.removed):
             fail("lease", "a login is begun under a lock that is another's")
-        if held and self.store.now - self.store.objects[LOCK_KEY].at >= state.settings.ttl:
+        if held and self.store.now - self.store.objects[LOCK_KEY].at >= state.login.settings.ttl:
             fail("lease", "a login is begun under a lock that others may have taken over")
 
     def told(self, before: Seen, caller: Caller, now: float) -> None:
@@ -176,11 +175,11 @@ class Ledger:
             return
         # Not when the call ends: another may log in as soon as the lock tells of it.
         self.credit += after.uncertain
-        if before.new is None:
+        if before.login.new is None:
             return
-        token = before.new.reveal()
+        token = before.login.new.reveal()
         safe = token not in self.live or token in self._landed | self._out
-        if not (safe or after.uncertain or before.maybe):
+        if not (safe or after.uncertain or before.login.maybe):
             fail("leak", "a live session was forgotten")
 
 

@@ -26,194 +26,122 @@ What the model leaves out:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from betfair_session.login import lock as locks
 from betfair_session.login.account import LeaseSettings
 
-from .rules import Rules
+
+@dataclass(frozen=True)
+class Rules:
+    """One exploration: how the world begins, what its adversary may do, and what is broken in it.
+
+    Attributes:
+        name: for people.
+        kinds: the faults that the adversary may choose from, and `faults` how many it has in all.
+        times: how often time may go on, by one of `jumps`, seconds.
+        processes: how many run at a time, and `spare` how many more begin when one has ended.
+        brake: whether logins are counted; else no brake is ever met, and I5 is not looked at.
+        token: what is stored at first: "missing", "dead", "live" or "junk".
+        lock: the lock at first, its true age, or None.
+        still: whether a process's monotonic clock may stand still meanwhile.
+        skews: how wrong the processes' wall clocks are; the first for the first, and so on.
+        deadlines: how long the processes may wait; likewise.
+        dates: whether each answer of the store tells its time (else it is asked for once).
+        etags: whether a token's version is its content, as on S3 and in files.
+        share: whether a verified token is written anew.
+        refusals: the kinds of refusal.
+        settings: the lease's.
+        broken: a part of the harness that is taken away, as a negative control.
+    """
+
+    name: str
+    kinds: tuple[str, ...] = ()
+    faults: int = 2
+    times: int = 2
+    processes: int = 3
+    brake: bool = False
+    spare: int = 1
+    token: str = "dead"
+    lock: tuple[locks.Lock, float] | None = None
+    jumps: tuple[float, ...] = (16.0, 32.0)
+    still: bool = False
+    skews: tuple[float, ...] = (0.0,)
+    deadlines: tuple[float, ...] = (float("inf"),)
+    dates: bool = True
+    etags: bool = False
+    share: bool = False
+    refusals: tuple[str, ...] = ("temporary",)
+    settings: LeaseSettings = field(default_factory=LeaseSettings)
+    broken: str = ""
+
+
+def _plan(name: str, kinds: str = "", faults: int = 2, times: int = 2, **more: Any) -> Rules:  # noqa: ANN401 - as in Rules
+    return Rules(name, tuple(kinds.split()), faults, times, **more)
+
 
 _HELD = locks.Lock(locks.HELD, ttl=30.0)
 _LONG = locks.Lock(locks.HELD, ttl=120.0)
 _BANNED = locks.Lock(locks.FAILED, refusals=1, since=0.0, not_before=1200.0)
-
-SUSPENDED = Rules("suspended", kinds=("crash", "delay", "death"), faults=2, times=2, still=True)
-
-LATE_LANDING = Rules(
-    "refused three times, lands", processes=2, spare=0, kinds=("lies",), faults=3, times=0
-)
+SUSPENDED = _plan("suspended", "crash delay death", 2, 2, still=True)
+LATE_LANDING = _plan("refused three times, lands", "lies", 3, 0, processes=2, spare=0)
 """A login whose token is refused three times is undone, and one of the three lands later."""
-
+# fmt: off
 PLANS: tuple[Rules, ...] = (
-    Rules("crash and delay", kinds=("crash", "delay", "lost"), faults=3, times=3, token="missing"),
-    Rules("death in mid-login", kinds=("death", "crash", "lost"), faults=3, times=2, token="live"),
-    Rules(
-        "every store fault", kinds=("reads", "writes", "disguise", "echo", "lost", "delay"), times=2
-    ),
-    Rules("store faults on S3", kinds=("writes", "delay", "death"), faults=3, etags=True),
-    Rules("a refused write lands", kinds=("lies", "crash"), faults=4, times=2),
-    Rules("a refused write lands, etags", kinds=("lies", "death"), faults=4, etags=True),
-    Rules("foreign writer", kinds=("foreign", "crash", "delay"), faults=3, token="missing"),
-    Rules("foreign writer, etags", kinds=("foreign", "lost", "delete"), faults=3, etags=True),
-    Rules("deletions", kinds=("delete", "crash", "delay"), faults=3, token="missing"),
-    Rules("unlocked by a person", kinds=("unlock", "crash", "delay", "death"), faults=3, times=3),
-    Rules(
-        "refusals",
-        kinds=("refuse", "crash", "lost"),
-        faults=3,
-        times=3,
-        refusals=("credentials", "temporary"),
-    ),
-    Rules(
-        "refused in between",
-        kinds=("refuse", "delete", "foreign"),
-        faults=3,
-        jumps=(16.0, 64.0),
-        refusals=("ban", "credentials"),
-    ),
-    Rules(
-        "ban, until it ends",
-        kinds=("refuse", "death", "crash"),
-        faults=3,
-        times=3,
-        jumps=(32.0, 1201.0),
-        refusals=("ban",),
-    ),
-    Rules(
-        "ban found",
-        kinds=("foreign", "delete", "lost"),
-        faults=3,
-        times=2,
-        jumps=(600.0, 601.0),
-        lock=(_BANNED, 0.0),
-    ),
-    Rules(
-        "ban, wrong clocks",
-        kinds=("refuse", "crash"),
-        faults=2,
-        times=3,
-        token="missing",
-        skews=(-3600.0, 3600.0),
-        jumps=(16.0, 1201.0),
-        refusals=("ban", "temporary"),
-    ),
-    Rules("unclear answers", kinds=("unclear", "crash", "lost", "death"), faults=3, times=2),
-    Rules(
-        "clocks off",
-        kinds=("crash", "death", "delay"),
-        faults=3,
-        token="missing",
-        skews=(-60.0, 3600.0, 0.0),
-    ),
-    Rules("wall clock steps", kinds=("wall", "crash", "delay"), faults=3, times=2),
+    _plan("crash and delay", "crash delay lost", 3, 3, token="missing"),
+    _plan("death in mid-login", "death crash lost", 3, 2, token="live"),
+    _plan("every store fault", "reads writes disguise echo lost delay", 2, 2),
+    _plan("store faults on S3", "writes delay death", 3, etags=True),
+    _plan("a refused write lands", "lies crash", 4, 2),
+    _plan("a refused write lands, etags", "lies death", 4, etags=True),
+    _plan("foreign writer", "foreign crash delay", 3, token="missing"),
+    _plan("foreign writer, etags", "foreign lost delete", 3, etags=True),
+    _plan("deletions", "delete crash delay", 3, token="missing"),
+    _plan("unlocked by a person", "unlock crash delay death", 3, 3),
+    _plan("refusals", "refuse crash lost", 3, 3, refusals=("credentials", "temporary")),
+    _plan("refused in between", "refuse delete foreign", 3, jumps=(16.0, 64.0),
+        refusals=("ban", "credentials")),
+    _plan("ban, until it ends", "refuse death crash", 3, 3, jumps=(32.0, 1201.0),
+        refusals=("ban",)),
+    _plan("ban found", "foreign delete lost", 3, 2, jumps=(600.0, 601.0), lock=(_BANNED, 0.0)),
+    _plan("ban, wrong clocks", "refuse crash", 2, 3, token="missing", skews=(-3600.0,
+        3600.0), jumps=(16.0, 1201.0), refusals=("ban", "temporary")),
+    _plan("unclear answers", "unclear crash lost death", 3, 2),
+    _plan("clocks off", "crash death delay", 3, token="missing", skews=(-60.0, 3600.0, 0.0)),
+    _plan("wall clock steps", "wall crash delay", 3, 2),
     SUSPENDED,
-    Rules(
-        "no dates",
-        kinds=("blur", "crash", "refuse", "death"),
-        faults=3,
-        times=2,
-        dates=False,
-        still=True,
-        skews=(0.0, -60.0),
-        refusals=("ban", "temporary"),
-    ),
-    Rules(
-        "short-lived callers",
-        kinds=("crash", "lost", "reads"),
-        faults=3,
-        times=3,
-        jumps=(5.0, 16.0),
-        deadlines=(20.0, 10.0, float("inf")),
-    ),
-    Rules(
-        "a dead holder", kinds=("crash", "delay"), lock=(_HELD, 0.0), times=3, jumps=(16.0, 32.0)
-    ),
-    Rules(
-        "a dead holder, long ttl",
-        kinds=("crash", "delete"),
-        lock=(_LONG, 0.0),
-        times=3,
-        jumps=(32.0, 90.0),
-    ),
-    Rules(
-        "junk all over",
-        kinds=("writes", "lost", "crash"),
-        token="junk",
-        lock=(locks.JUNK, 16.0),
-        times=3,
-    ),
-    Rules(
-        "brake at two",
-        kinds=("death", "crash"),
-        faults=4,
-        times=3,
-        jumps=(16.0, 46.0),
-        brake=True,
-        settings=LeaseSettings(logins_per_minute=2),
-    ),
-    Rules(
-        "brake at one",
-        kinds=("death", "lost", "unclear"),
-        faults=3,
-        times=3,
-        jumps=(16.0, 61.0),
-        brake=True,
-        dates=False,
-        settings=LeaseSettings(logins_per_minute=1),
-    ),
-    Rules(
-        "shared verification",
-        kinds=("death", "delay", "crash"),
-        faults=3,
-        times=3,
-        token="live",
-        share=True,
-    ),
-    Rules(
-        "shared verification, etags",
-        kinds=("death", "delay", "foreign", "lost"),
-        faults=3,
-        token="live",
-        etags=True,
-        share=True,
-    ),
-    Rules(
-        "shared verification, waiters",
-        kinds=("delete", "foreign", "delay"),
-        faults=3,
-        token="missing",
-        share=True,
-    ),
-    Rules(
-        "four processes", processes=4, spare=0, kinds=("crash", "delay"), times=2, token="missing"
-    ),
-    Rules("four and a death", processes=4, spare=0, kinds=("death", "lost"), times=2, token="live"),
+    _plan("no dates", "blur crash refuse death", 3, 2, dates=False, still=True, skews=(0.0,
+        -60.0), refusals=("ban", "temporary")),
+    _plan("short-lived callers", "crash lost reads", 3, 3, jumps=(5.0, 16.0),
+        deadlines=(20.0, 10.0, float("inf"))),
+    _plan("a dead holder", "crash delay", 2, 3, lock=(_HELD, 0.0), jumps=(16.0, 32.0)),
+    _plan("a dead holder, long ttl", "crash delete", 2, 3, lock=(_LONG, 0.0), jumps=(32.0, 90.0)),
+    _plan("junk all over", "writes lost crash", 2, 3, token="junk", lock=(locks.JUNK, 16.0)),
+    _plan("brake at two", "death crash", 4, 3, jumps=(16.0, 46.0), brake=True,
+        settings=LeaseSettings(logins_per_minute=2)),
+    _plan("brake at one", "death lost unclear", 3, 3, jumps=(16.0, 61.0), brake=True,
+        dates=False, settings=LeaseSettings(logins_per_minute=1)),
+    _plan("shared verification", "death delay crash", 3, 3, token="live", share=True),
+    _plan("shared verification, etags", "death delay foreign lost", 3, token="live",
+        etags=True, share=True),
+    _plan("shared verification, waiters", "delete foreign delay", 3, token="missing", share=True),
+    _plan("four processes", "crash delay", 2, 2, processes=4, spare=0, token="missing"),
+    _plan("four and a death", "death lost", 2, 2, processes=4, spare=0, token="live"),
 )
+# fmt: on
 
 PAIRS: tuple[Rules, ...] = tuple(
     replace(plan, name=f"{plan.name}, 2", processes=2, spare=0, faults=2, times=1) for plan in PLANS
 )
 """The same with two processes, two faults and one jump, small enough to be seen to the end."""
-
+_SHARED = _plan("rewrite ignored", "death", processes=2, token="live", share=True)
 CONTROLS: dict[str, tuple[Rules, str]] = {
-    "nonce": (Rules("no nonce", processes=2, token="missing", broken="nonce"), "I1"),
-    "server age": (Rules("held is expired", processes=2, broken="server age"), "I1"),
-    "re-read": (Rules("no second look", processes=2, kinds=("delete",), broken="re-read"), "I1"),
-    "lock condition": (Rules("lock condition ignored", processes=2, broken="lock condition"), "I1"),
-    "token condition": (
-        Rules("token condition ignored", processes=2, broken="token condition"),
-        "I2",
-    ),
-    "rewrite condition": (
-        Rules(
-            "rewrite condition ignored",
-            processes=2,
-            token="live",
-            kinds=("death",),
-            share=True,
-            broken="rewrite condition",
-        ),
-        "I2",
-    ),
+    "nonce": (_plan("no nonce", processes=2, token="missing", broken="nonce"), "I1"),
+    "server age": (_plan("held is expired", processes=2, broken="server age"), "I1"),
+    "re-read": (_plan("no second look", "delete", processes=2, broken="re-read"), "I1"),
+    "lock condition": (_plan("lock condition ignored", processes=2, broken="lock condition"), "I1"),
+    "token condition": (_plan("token ignored", processes=2, broken="token condition"), "I2"),
+    "rewrite condition": (replace(_SHARED, broken="rewrite condition"), "I2"),
 }
 """Negative controls: what is broken, and the invariant that must then fail."""

@@ -9,13 +9,19 @@ from hashlib import blake2b
 from sys import intern
 from typing import TYPE_CHECKING
 
-from .finish import finish
+from betfair_session.login import lock as locks
+from betfair_session.login.lock import MARGIN
+
 from .moves import Moves
-from .violation import Violation
+from .processes import Violation, fail
+from .world import seal
 
 if TYPE_CHECKING:
-    from .rules import Rules
+    from .plans import Rules
     from .world import World
+
+ROUND = 2.0  # seconds; a wait is 1.5 s at most
+PATIENCE = 60.0  # seconds, besides the time to live of the lock that is there
 
 
 @dataclass
@@ -89,3 +95,36 @@ def _way(back: dict[int, tuple[int, str]], here: int) -> list[str]:
         here, doing = back[here]
         way.insert(0, doing)
     return way
+
+
+def finish(moves: Moves, world: World) -> None:
+    """See everybody end in time, and a newcomer after them end as well.
+
+    The adversary has no more means, so one dead holder at most is in the way: the bound is what its
+    lock has to live, the margin, and PATIENCE for a login and for second looks, two seconds a call.
+
+    Raises:
+        Violation: I4, or what else goes wrong on the way.
+    """
+    quiet = world.copy()
+    quiet.faults = quiet.times = quiet.spare = 0
+    _run(moves, quiet)
+    quiet.procs = (moves.pool.newcomer(moves.rules, 0),)
+    seal(moves.rules, moves.pool, quiet)
+    _run(moves, quiet)
+
+
+def _run(moves: Moves, world: World) -> None:
+    lock = moves.pool.locks[world.lock] if world.lock >= 0 else None
+    patience = PATIENCE + (lock.ttl + MARGIN if lock and lock.state == locks.HELD else 0.0)
+    waited = 0.0
+    while any(world.procs):
+        for proc in world.procs:
+            if proc in world.procs and proc:
+                world = moves.plainly(world, world.procs.index(proc))
+        waited += ROUND
+        if waited > patience:
+            waiting = [moves.pool.locals[proc] for proc in world.procs if proc]
+            what = f"still {waiting[0].phase} after {waited} s: {waiting[0].effect}"
+            fail("I4", what)
+        world = moves.after(world, ROUND)[1]

@@ -10,13 +10,13 @@ from betfair_session.login.call import Call
 from betfair_session.login.policy import SharedLogin
 
 from .plans import CONTROLS, LATE_LANDING, PAIRS, SUSPENDED
+from .processes import Violation
 from .search import explore
-from .violation import Violation
 
 if TYPE_CHECKING:
     from betfair_session.login.policy import Steps
 
-    from .rules import Rules
+    from .plans import Rules
 
 WORLDS = 3_000  # of each plan; python3 dev.py long explore walks on
 

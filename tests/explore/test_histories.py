@@ -8,9 +8,9 @@ from betfair_session.login.call import Call
 from betfair_session.login.effects import Wait
 from betfair_session.login.lock import Lock
 
+from .actors import MemoryStore, Write
 from .histories import History, run
-from .memory import MemoryStore, Write
-from .violation import Violation
+from .processes import Violation
 
 BATCHES = 10
 EACH = 1_000  # python3 dev.py long explore runs a million

@@ -1,18 +1,39 @@
-"""A store in memory with a virtual clock, conditions that hold, and faults at random."""
+"""What a history is made of: a store with faults, and processes on the real policy and runner."""
 
 from __future__ import annotations
 
 import hashlib
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from betfair_session.exceptions import StoreUnavailable, StoreWriteError
+from login.script import go_on
+
+from betfair_session.events import Reporter
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    PublishUncertain,
+    StoreUnavailable,
+    StoreWriteError,
+)
+from betfair_session.login import effects as do
+from betfair_session.login.account import Account
+from betfair_session.login.runner import Runner
+from betfair_session.process.clocks import Clock
+from betfair_session.process.trust import Trust
+from betfair_session.secret import Secret
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
+
+from .processes import phase, position
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
+    from types import GeneratorType
 
+    from betfair_session.login.account import LeaseSettings
+    from betfair_session.login.call import Memory
+    from betfair_session.login.policy import SharedLogin
     from betfair_session.storage.contract import Expect
 
 KEY = "token"
@@ -62,19 +83,15 @@ class MemoryStore(TokenStore):
     def __init__(self, rng: random.Random, landing: Callable[[Write, Kept | None], None]) -> None:
         """Begin empty, as one of several kinds of stores."""
         self.objects: dict[str, Kept] = {}
-        self.now = 0.0
-        self.faults = 0.0
+        self.now = self.faults = self.wrong = 0.0
         self.late: list[Write] = []
-        self.again = False
-        self._rng = rng
-        self._landing = landing
-        self._versions = 0
+        self.again, self._versions = False, 0
+        self._rng, self._landing = rng, landing
         self._hides_date = rng.random() < 0.3
         self._whole_seconds = rng.random() < 0.5
         self._etags = rng.random() < 0.5
         self.gap = rng.choice((0.0, 0.0, 1.0))
         self.liar = rng.random() < 0.2
-        self.wrong = 0.0
         self.on_this_machine = rng.random() < 0.3
         if self.on_this_machine:
             self._hides_date, self._etags = True, True
@@ -170,3 +187,104 @@ class MemoryStore(TokenStore):
 
     def _fail(self, what: str, *, landed: bool, reason: str = "timeout") -> None:
         raise StoreUnavailable(what, store="memory", key=KEY, reason=reason, landed=landed)
+
+
+class VirtualClock(Clock):
+    """One process's clocks: right, wrong by a constant, or standing still in a freeze."""
+
+    def __init__(self, rng: random.Random, skew: float | None = None) -> None:
+        """Begin with a wall clock that is somewhat wrong."""
+        self.at = self.behind = 0.0
+        self.skew = rng.choice((0.0, 0.0, -60.0, 60.0, -3600.0, 3600.0)) if skew is None else skew
+        self._on_one_machine = skew is not None
+        self._rng = rng
+
+    def mono(self) -> float:
+        """See Clock."""
+        return self.at - self.behind
+
+    def now(self) -> tuple[float, float]:
+        """See Clock: on one machine, where locks note it, the steady clock goes on in a freeze."""
+        return self.at if self._on_one_machine else self.mono(), self.at + self.skew
+
+    def boot(self) -> str:
+        """See Clock."""
+        return "boot"
+
+    def sleep(self, seconds: float) -> None:
+        """See Clock; the scheduler lets the time pass."""
+
+    def jitter(self) -> float:
+        """See Clock."""
+        return self._rng.random()
+
+    def nonce(self) -> str:
+        """See Clock."""
+        return f"{self._rng.getrandbits(64):016x}"
+
+
+class Seen(NamedTuple):
+    """What a check needs to know of a process at one moment: its attributes, and what it does."""
+
+    phase: str
+    login: SharedLogin
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether its new token may have been stored, as far as it knows."""
+        return isinstance(self.login.ended, PublishUncertain)
+
+
+class Caller:
+    """A process that wants a token.
+
+    Attributes:
+        effect: what it asks for, or how it ended: a Done, or an error.
+        seen: what the checks know of it.
+        told: what it was told last.
+    """
+
+    def __init__(  # noqa: PLR0917 - a process is all of these
+        self,
+        number: int,
+        store: MemoryStore,
+        settings: LeaseSettings,
+        clock: VirtualClock,
+        memory: Memory,
+        deadline: float,
+        *,
+        share: bool,
+    ) -> None:
+        """Begin with the policy's first call; `memory` is what its process remembers."""
+        self.number, self.clock, self.memory = number, clock, memory
+        nobody: Any = None
+        self.runner = Runner(
+            Account(nobody, Secret("u"), Secret("p"), 60.0, settings),
+            store,
+            KEY,
+            trust=Trust(900.0 if share else 0.0, None, shared=share),
+            reporter=Reporter("", "", None),
+            memory=memory,
+            deadline=deadline,
+            clock=clock,
+        )
+        self.login = self.runner.login
+        self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
+        self.told: object = None
+        self.effect: Any = next(self._steps)
+        self.seen = self._look()
+
+    def tell(self, answer: object) -> None:
+        """Go on to the next effect, or the end; reports are passed over."""
+        self.told, self.effect = answer, go_on(self._steps, answer)
+        while isinstance(self.effect, do.Tell):
+            self.effect = go_on(self._steps, None)
+        self.seen = self._look()
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return isinstance(self.effect, do.Done | BetfairSessionError)
+
+    def _look(self) -> Seen:
+        return Seen(phase(position(self._steps), self.effect), copy(self.login))

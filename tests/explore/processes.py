@@ -1,0 +1,578 @@
+"""Processes of the model: the shipped policy itself, with all times told from now.
+
+A process state is the way to it: what the policy was told, and when time passed. To step it, the
+way is gone again with a fresh generator; one live generator is kept with each state, so that most
+steps repeat nothing. Two ways lead to the same state when the generator stands at the same places
+and everything that matters of the call's attributes is equal. The same local steps recur in
+millions of worlds, so each is computed once, and every state and lock has a small number.
+
+The policy adds, subtracts and compares times, so a call can be moved in time: here "now" is always
+0, on every clock. What a phase can no longer read is left out of the comparison, and counters are
+cut off where the policy no longer tells their values apart, which long/model checks. Waits are
+over at once, since a process that has woken up and not yet made its call is one that still sleeps.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+
+from login import messages as m
+from login.script import go_on
+
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+)
+from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.call import CONFLICTS, TAKES, Memory
+from betfair_session.login.errors import Errors
+from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.login.policy import SharedLogin
+from betfair_session.process.clocks import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import GeneratorType
+
+    from betfair_session.login.account import LeaseSettings
+    from betfair_session.login.lock import Lock
+
+    from .plans import Rules
+
+    Step: TypeAlias = Callable[["Replica"], None]
+    Key: TypeAlias = tuple[object, ...]
+    Position: TypeAlias = tuple[tuple[str, int], ...]
+    """The functions that a generator is in, outermost first, and how far each has come."""
+
+REFUSALS = ("temporary", "credentials", "ban")
+UNKNOWN = "?"  # said of the server's clock: this answer told nothing about it
+NOBODY = "n0"  # names an attempt that no lock was ever written for
+_REFUSALS_TOLD_APART = 4
+_SEEN = locks.Lock(locks.DONE)  # stands for a lock of which only the version still matters
+_ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
+
+LOOKING = frozenset({"look", "vouch", "validate", "lock", "pay", "take"})
+_AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "undo", "release"})
+_KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "pay", "confirm", "blank", "take"})
+_KEEPS_MINE = frozenset({"pay", "take", "confirm", "blank"} | _AFTER_CONFIRM)
+_HOLDING = _KEEPS_MINE - {"pay", "take", "release"}
+
+_WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
+    ("_recall", {}, "pay"),  # inner functions before those that call them
+    ("_give_back", {}, "release"),
+    ("_give_up", {}, "undo"),
+    ("_read_back", {}, "readback"),
+    ("_show_writable", {}, "blank"),
+    ("_publish", {do.LogOut: "logout"}, "publish"),
+    ("_renew", {do.LogIn: "login"}, "confirm"),
+    ("_take", {}, "take"),
+    ("_look_at_lock", {}, "lock"),
+    ("_adopt", {do.Ask: "validate", do.WriteToken: "rotate"}, "vouch"),
+    ("run", {}, "look"),
+)
+"""What the policy is doing in a function: by the effect that it asks for there, else the last."""
+
+
+class Violation(AssertionError):
+    """An invariant, by its name, that does not hold, and the trace of what happened before."""
+
+    def __init__(self, invariant: str, what: str) -> None:
+        """Keep the name, and what happened."""
+        super().__init__(f"{invariant}: {what}")
+        self.invariant = invariant
+        self.trace: list[str] = []
+
+
+def fail(invariant: str, what: str) -> NoReturn:
+    """Say that an invariant does not hold."""
+    raise Violation(invariant, what)
+
+
+def position(steps: GeneratorType[Any, Any, Any]) -> Position:
+    """Return where a generator is; nothing when it has ended."""
+    found: list[tuple[str, int]] = []
+    inner: Any = steps
+    while inner is not None and inner.gi_frame is not None:
+        found.append((inner.gi_code.co_name, inner.gi_frame.f_lasti))
+        inner = inner.gi_yieldfrom
+    return tuple(found)
+
+
+def phase(where: Position, effect: object) -> str:
+    """Return what the policy is doing, in one word."""
+    names = {name for name, _ in where}
+    for name, by_effect, word in _WORDS:
+        if name in names:
+            return by_effect.get(type(effect), word)
+    return "end"
+
+
+def look_at_step(
+    login: SharedLogin, event: object, effect: object, *, told_error: bool = False
+) -> None:
+    """Check what one process's step alone can show; see world.py, "adopted"."""
+    useless = login._useless()
+    refused = isinstance(effect, LoginRefused | IdentityUnavailable) and not told_error
+    if (refused or isinstance(effect, LoginBrake)) and not (useless or login.ended):
+        fail("adopted", "a refusal was raised in place of a token")
+    if isinstance(effect, do.LogIn) and not useless:
+        fail("adopted", "a login was begun although there is a token")
+    if isinstance(effect, do.Done) and isinstance(event, do.TokenRead | do.LockRead):
+        if effect.how != "logged in" and (useless or effect.token != login.token):
+            fail("adopted", "another token was returned than a good one that was read")
+        if effect.how != "logged in" and not _vouched(login):
+            fail("adopted", "a token was returned that nobody vouches for")
+    gone_on = isinstance(event, do.Session) and not isinstance(effect, BetfairSessionError)
+    if gone_on and getattr(effect, "token", None) != getattr(event, "token", None):
+        fail("adopted", "another token was returned, or written, than the one that is alive")
+
+
+def _vouched(login: SharedLogin) -> bool:
+    """Tell whether the lock says of this very token that it was published just now."""
+    lock, age = login.lock, login.lock_age
+    if lock is None or lock.state != locks.DONE or age is None:
+        return False
+    return -MARGIN <= age <= FRESH and lock.published == login.fingerprint != ""
+
+
+# --- one process ---------------------------------------------------------------------------------
+
+
+class ModelClock(Clock):
+    """Clocks that say 0; the server's is off by `off`."""
+
+    def __init__(self, off: float) -> None:
+        """Begin."""
+        self.off, self.name = off, NOBODY
+
+    def mono(self) -> float:
+        """See Clock."""
+        return 0.0
+
+    def now(self) -> tuple[float, float]:
+        """See Clock."""
+        return 0.0, 0.0
+
+    def server(self) -> float:
+        """See Clock."""
+        return self.off
+
+    def jitter(self) -> float:
+        """See Clock."""
+        return 0.5
+
+    def nonce(self) -> str:
+        """See Clock."""
+        return self.name
+
+
+class Replica:
+    """A policy at work.
+
+    Attributes:
+        login: the policy.
+        effect: what it asks for, or how it ended: a Done, or a Failed.
+        told: what it was told last.
+        known: whether its idea of the server's time comes from an answer of the store.
+    """
+
+    def __init__(
+        self, settings: LeaseSettings, *, deadline: float, share: bool, skew: float
+    ) -> None:
+        """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
+        self.clock = ModelClock(skew)
+        self.known, self.told = False, cast("object", None)
+        self.raised: BetfairSessionError | None = None
+        errors, memory = Errors("", ""), Memory()
+        more: dict[str, Any] = {"owner": "", "deadline": deadline, "shared": True, "share": share}
+        self.login = SharedLogin(settings, self.clock, errors, memory, **more)
+        self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
+        self.effect: object = next(self._steps)
+
+    @property
+    def where(self) -> Position:
+        """Where the policy is."""
+        return position(self._steps)
+
+    def tell(self, answer: object, off: float | None, nonce: str) -> None:
+        """Tell it what happened, and perhaps the server's time; let it come to its next call.
+
+        An attempt gets its name when it first is written down.
+        """
+        login = self.login
+        if off is not None:
+            self.clock.off, self.known = off, True
+        self.clock.name = nonce or NOBODY
+        if login.nonce == NOBODY:
+            login.nonce = nonce
+        self.told = answer
+        while True:
+            self._go_on(answer)
+            if not isinstance(self.effect, do.Wait | do.Tell):
+                break
+            assert not isinstance(self.effect, do.Wait) or self.effect.seconds >= 0
+            answer = None
+        told_error = self.raised is self.told
+        look_at_step(self.login, self.told, self.raised or self.effect, told_error=told_error)
+        if login.nonce == nonce and phase(self.where, self.effect) != "take":
+            login.nonce = NOBODY
+        self._settle()
+
+    def _go_on(self, answer: object) -> None:
+        self.effect = go_on(self._steps, answer)
+        if isinstance(self.effect, BetfairSessionError):
+            self.raised = self.effect
+            why = m.end(self.raised, self.told).why
+            self.effect = m.Failed("error" if why == "timeout" else why)
+
+    def later(self, view: View, seconds: float, *, still: bool) -> None:
+        """Let time pass; with `still`, the process's monotonic clock does not notice."""
+        login, memory, felt = self.login, self.login.memory, 0.0 if still else seconds
+        login.deadline -= felt
+        login.lock = view.later_lock(login.lock, seconds) if login.lock else None
+        login.mine = view.later_lock(login.mine, seconds)
+        login.lock_since -= felt
+        if memory.owed:
+            memory.owed = view.later_lock(memory.owed, seconds)
+        if isinstance(self.effect, do.WriteLock):
+            lock = view.later_lock(self.effect.lock, seconds)
+            self.effect = self.effect._replace(lock=lock)
+        if self.known:
+            self.clock.off -= seconds - felt
+        self._move(felt, seconds)
+
+    def wall_step(self, seconds: float) -> None:
+        """Set the process's wall clock forward or back."""
+        if not self.known:
+            self.clock.off += seconds
+        self._move(0.0, seconds)
+
+    def _move(self, steady: float, wall: float) -> None:
+        """Tell the call's own times from a later now."""
+        login = self.login
+        if login.started:
+            login.started = (login.started[0] - steady, login.started[1] - wall)
+        for it, name in ((login, "asked"), (login.memory, "since")):
+            setattr(it, name, (getattr(it, name)[0] - steady, getattr(it, name)[1] - wall))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Cut off times so far from now that the policy no longer tells them apart."""
+        login = self.login
+        login.started = login.started and _cut(login.started)
+        login.asked, login.memory.since = _cut(login.asked), _cut(login.memory.since)
+
+    def forget(self) -> None:
+        """Take back the name of an attempt that is written nowhere."""
+        login = self.login
+        if login.memory.owed and login.memory.owed.nonce == login.nonce:
+            login.memory.owed = None
+        login.nonce = NOBODY
+
+
+def _cut(times: tuple[float, float]) -> tuple[float, float]:
+    return max(times[0], -_ENOUGH), min(max(times[1], -_ENOUGH), _ENOUGH)
+
+
+@dataclass(eq=False)
+class Way:
+    """How a process came to its state: from where, by which step; `live` is a policy in it."""
+
+    start: Callable[[], Replica]
+    before: Way | None = None
+    step: Step | None = None
+    live: Replica | None = None
+
+    def go(self, step: Step) -> Way:
+        """Return the way with one more step."""
+        replica, self.live = self.live or self._again(), None
+        step(replica)
+        return Way(self.start, self, step, replica)
+
+    def _again(self) -> Replica:
+        """Go the whole way with a fresh policy."""
+        steps: list[Step] = []
+        way: Way | None = self
+        while way is not None and way.step is not None:
+            steps.append(way.step)
+            way = way.before
+        replica = self.start()
+        for step in reversed(steps):
+            step(replica)
+        return replica
+
+
+@dataclass(eq=False)
+class Local:
+    """A process, as the world sees it.
+
+    Attributes:
+        key: everything that matters.
+        phase: what it is doing, and `effect` what it asks for and waits for.
+        login: the policy's attributes, without what no process acts upon.
+        ended: what the call will raise when the lock is given back, in a word; "" for nothing.
+        off: its idea of the server's time, less the truth.
+        known: whether that comes from an answer of the store (else from its own wall clock).
+        over: whether it has ended.
+        looking: whether it has not yet tried to take the lock.
+        tokens, versions, lock_versions, nonces: the names that it knows, as bits.
+    """
+
+    key: Key
+    phase: str
+    effect: Any
+    login: SharedLogin
+    ended: str
+    off: float
+    known: bool
+    way: Way = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Sum it up for the world, once."""
+        login, effect = self.login, self.effect
+        written = effect.lock if isinstance(effect, do.WriteLock) else None
+        shown = [each for each in (login.lock, login.mine, login.memory.owed, written) if each]
+        names = [login.token, login.dead, login.new, login.fingerprint, login.new_fingerprint]
+        names += [getattr(effect, "token", None), *(lock.published for lock in shown)]
+        about = effect.version if isinstance(effect, do.WriteToken) else None
+        lock_about = effect.version if isinstance(effect, do.WriteLock) else None
+        self.kind, self.over = type(effect), isinstance(effect, do.Done | m.Failed)
+        self.looking = not self.over and self.phase in LOOKING and self.phase != "take"
+        self.tokens = bits(*names)
+        self.versions = bits(login.version, login.base, about)
+        self.lock_versions = bits(login.lock_version, lock_about)
+        self.nonces = bits(login.nonce, *(lock.nonce for lock in shown))
+
+
+def bits(*names: str | None) -> int:
+    """Return the bits of names such as "t3"; 0 for none."""
+    found = 0
+    for name in names:
+        found |= 1 << int(name[1:]) if name else 0
+    return found
+
+
+@dataclass(frozen=True)
+class View:
+    """How much of a process is told apart.
+
+    Attributes:
+        brake: whether the times of earlier logins matter; without them no brake is ever met.
+    """
+
+    brake: bool
+
+    def lock(self, lock: Lock) -> Lock:
+        """Blank what no process acts upon."""
+        failed = lock.state == locks.FAILED
+        last = -BRAKE_WINDOW - 2 * MARGIN if self.brake else float("inf")
+        return lock._replace(
+            owner="",
+            since=lock.since if failed else 0.0,
+            logins=tuple(time for time in lock.logins if time > last),
+            refusals=min(lock.refusals, _REFUSALS_TOLD_APART),
+            status="",
+            login_class="store" if lock.login_class == "store" else "",
+            not_before=lock.not_before if failed else 0.0,
+        )
+
+    def later_lock(self, lock: Lock, seconds: float) -> Lock:
+        """Tell a lock's times from a later now."""
+        since, ends = lock.since - seconds, lock.not_before - seconds
+        logins = tuple(time - seconds for time in lock.logins)
+        return self.lock(lock._replace(since=since, logins=logins, not_before=ends))
+
+    def effect(self, effect: object) -> Any:  # noqa: ANN401 - any of them
+        """Blank what only people read."""
+        if isinstance(effect, do.WriteLock):
+            return effect._replace(lock=self.lock(effect.lock))
+        if isinstance(effect, do.LogIn):
+            assert effect.seconds > 0
+            return do.LogIn(1.0)
+        return effect._replace(since=(0.0, 0.0)) if isinstance(effect, do.Done) else effect
+
+    def seen(self, way: Way) -> Local:
+        """Return a process as the world sees it."""
+        replica = way.live
+        assert replica is not None
+        login, where, told = copy.copy(replica.login), replica.where, replica.told
+        now, effect = phase(where, replica.effect), self.effect(replica.effect)
+        error = login.ended
+        ended = m.end(error, told).why if isinstance(error, BetfairSessionError) else ""
+        login.memory, owed = copy.copy(login.memory), login.memory.owed
+        login.mine = self.lock(login.mine) if now in _KEEPS_MINE else locks.JUNK
+        login.new = None if ended else login.new
+        if now not in _KEEPS_TOKEN:
+            login.token, login.version, login.fingerprint = None, None, ""
+        login.lock, known_lock = self._known_lock(login, now)
+        names = {name for name, _ in where}
+        since_counts = owed and (owed.state == locks.FAILED or "_give_back" in names)
+        takes = (min(login.takes, max(TAKES, CONFLICTS) + 1), login.tried)
+        key: Key = (
+            where,
+            effect,
+            max(login.deadline, 0.0),
+            login.nonce,
+            login.share,
+            (login.token, login.version, login.fingerprint),
+            login.dead,
+            known_lock,
+            login.lock_version,
+            login.polls if login.polls < 2 else 2 + login.polls % 2,
+            login.tries if names & {"_read", "_give_back"} else 0,
+            takes if now in LOOKING and login.takes else None,
+            login.mine,
+            login.started if now not in _AFTER_CONFIRM else None,
+            login.asked if login.share and now == "validate" else None,
+            (login.base, login.new, login.new_fingerprint, login.sends, login.maybe, login.doubt),
+            ended,
+            self.lock(owed) if owed else None,
+            login.memory.since if since_counts else None,
+            replica.clock.off,
+            replica.known,
+        )
+        key = key if where else ("over", effect)
+        return Local(key, now, effect, login, ended, replica.clock.off, replica.known, way)
+
+    def _known_lock(self, login: SharedLogin, now: str) -> tuple[Lock | None, object]:
+        """Cut down the lock that was read earlier to what can still be compared with it."""
+        lock = login.lock
+        if now in _HOLDING and lock:
+            return self.lock(lock), self.lock(lock)
+        if now not in LOOKING or lock is None:
+            return None, None
+        just_read = login.reread == login.lock_version and now in {"look", "validate"}
+        same = login.reread if login.reread == login.lock_version else None
+        held, since = lock.state == locks.HELD, login.lock_since
+        since = max(since, -lock.ttl - MARGIN) if held else 0.0
+        age: float | None = login.lock_age
+        if just_read or now in {"take", "pay"}:
+            lock = self.lock(lock)
+        elif lock.state == locks.DONE and now in {"look", "vouch", "validate"}:
+            lock = locks.Lock(locks.DONE, published=lock.published)
+        else:
+            lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
+        return lock, (lock, age, since, same)
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+
+class Pool:
+    """Numbers for process states and locks; 0 is the process that is no more."""
+
+    def __init__(self, view: View) -> None:
+        """Begin with none."""
+        self.view = view
+        nobody = Replica(cast("Any", None), deadline=0.0, share=False, skew=0.0)
+        nobody.effect = m.Failed("")
+        self.locals = [view.seen(Way(lambda: nobody, live=nobody))]
+        self.locks: list[Lock] = []
+        self._local_ids: dict[Key, int] = {}
+        self._lock_ids: dict[Lock, int] = {}
+        self._steps: dict[Key, int] = {}
+
+    def local_id(self, way: Way) -> int:
+        """Return the number of a process state, by a way to it."""
+        local = self.view.seen(way)
+        known = self._local_ids.get(local.key)
+        if known is None:
+            known = self._local_ids[local.key] = len(self.locals)
+            self.locals.append(local)
+        elif self.locals[known].way.live is None:
+            self.locals[known].way.live = way.live  # the same state, however it was come to
+        return known
+
+    def lock_id(self, lock: Lock) -> int:
+        """Return the number of a lock's content."""
+        known = self._lock_ids.get(lock)
+        if known is None:
+            known = self._lock_ids[lock] = len(self.locks)
+            self.locks.append(lock)
+        return known
+
+    def newcomer(self, rules: Rules, number: int) -> int:
+        """Return a process that begins, by the number that the rules know it by."""
+        skew = rules.skews[number % len(rules.skews)]
+        deadline = rules.deadlines[number % len(rules.deadlines)]
+        key = ("new", deadline, skew)
+        if key not in self._steps:
+            more = {"deadline": deadline, "share": rules.share, "skew": skew}
+            start = partial(Replica, rules.settings, **cast("dict[str, Any]", more))
+            self._steps[key] = self.local_id(Way(start, live=start()))
+        return self._steps[key]
+
+    def tell(self, number: int, told: Key, off: float | str = UNKNOWN, nonce: str = "") -> int:
+        """Return the process that has been told something, and perhaps the server's time."""
+        known = off if isinstance(off, float) else None
+        return self.step((number, "tell", told, known, nonce))
+
+    def step(self, key: Key) -> int:
+        """Return a process after a step: its number, "tell", "later", "wall" or "forget", how."""
+        known = self._steps.get(key)
+        if known is None:
+            way = self.locals[cast("int", key[0])].way.go(self.step_of(key))
+            known = self._steps[key] = self.local_id(way)
+        return known
+
+    def step_of(self, key: Key) -> Step:
+        """Return what a process does in a step: what it is told, or that time passes."""
+        return partial(_take, self, key)
+
+    def later_lock(self, number: int, seconds: float) -> int:
+        """Return the lock's content, told from a later now."""
+        key = ("lock", number, seconds)
+        if key not in self._steps:
+            self._steps[key] = self.lock_id(self.view.later_lock(self.locks[number], seconds))
+        return self._steps[key]
+
+    def cleared(self, number: int) -> int:
+        """Return the lock's content after a person unlocked it."""
+        content = locks.cleared(locks.encode(self.locks[number]))
+        return self.lock_id(self.view.lock(locks.decode(content)))
+
+
+def _take(pool: Pool, key: Key, replica: Replica) -> None:
+    what: Any
+    _, what, *rest = cast("tuple[Any, ...]", key)
+    if what == "tell":
+        (kind, *told), off, nonce = rest
+        replica.tell(_EVENTS[kind](pool, *told), off, nonce)
+    elif what == "later":
+        replica.later(pool.view, rest[0], still=rest[1])
+    elif what == "wall":
+        replica.wall_step(*rest)
+    else:
+        replica.forget()
+
+
+def _session(_: Pool, token: str) -> object:
+    return m.Session(token, f"f{token[1:]}")
+
+
+def _token(_: Pool, token: str | None, version: str | None) -> object:
+    return m.TokenRead(token, version, f"f{token[1:]}" if token else "")
+
+
+def _lock(pool: Pool, lock: int | None, version: str | None, age: float | None) -> object:
+    return m.LockRead(pool.locks[lock] if lock is not None else None, version, age)
+
+
+_EVENTS: dict[str, Callable[..., object]] = {
+    "token": _token,
+    "lock": _lock,
+    "written": lambda _, version: m.Written(version),
+    "conflict": lambda _: m.Conflict(),
+    "failed": lambda _, landed, passing: m.StoreFailed("failed", landed=landed, passing=passing),
+    "alive": _session,
+    "dead": lambda _: m.DEAD,
+    "in": _session,
+    "refused": lambda _, kind: m.Refused("refused", "CODE", kind),
+    "unclear": lambda _, sent: m.Unclear("unclear", sent=sent),
+    "out": lambda _: None,
+}
