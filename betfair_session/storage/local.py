@@ -42,6 +42,10 @@ _log = logging.getLogger("betfair_session.storage")
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself, and says more
 _GO_FILE = ".attrs"  # what Go keeps about a token, beside it
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
+_UNLESS = (
+    ", or set the storage option allow_world_writable if only trusted users reach the mount (WSL, "
+    "CIFS, Kubernetes)"
+)
 _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
@@ -121,7 +125,7 @@ class LocalStore(TokenStore):
         path, fenced = self._path(key), False
         directory = os.path.dirname(path)
         files.make_directory(directory)
-        with files.directory_lock(directory, files.patience(deadline)):
+        with files.directory_lock(directory, deadline):
             while True:
                 temporary = files.write_temporary(path, content, self._check_new)
                 try:
@@ -154,7 +158,7 @@ class LocalStore(TokenStore):
         def work() -> None:
             path = self._path(key)
             try:
-                with files.directory_lock(os.path.dirname(path), files.patience(deadline)):
+                with files.directory_lock(os.path.dirname(path), deadline):
                     files.fence(path)
                     if isinstance(expect, str):
                         self._compare(key, path, expect)
@@ -226,8 +230,7 @@ class LocalStore(TokenStore):
         if rights & stat.S_IWOTH:
             message = (
                 f"{path} can be written by every user of this machine, so its token cannot be "
-                "trusted: chmod 600 it, or set the storage option allow_world_writable if the "
-                "mount (WSL, CIFS, Kubernetes) cannot do better"
+                f"trusted: chmod 600 it{_UNLESS}"
             )
             raise StoreUnavailable(message, store=self.label, reason="forbidden")
         if rights and path not in self._warned:
@@ -238,10 +241,8 @@ class LocalStore(TokenStore):
         """See that a file just made has its mode: no later call would read it otherwise."""
         if status.st_mode & self._foreign_rights & stat.S_IWOTH:
             message = (
-                f"{self.label} is on a mount where every user may write each file, whatever its "
-                "mode, so a token could not be trusted there: name another directory, or set the "
-                "storage option allow_world_writable if only trusted users reach the mount (WSL, "
-                "CIFS, Kubernetes)"
+                f"{self.label} is on a mount where every user may write each file, so a token "
+                f"could not be trusted there: name another directory{_UNLESS}"
             )
             raise StoreWriteError(message, store=self.label, reason="forbidden")
 
@@ -256,9 +257,11 @@ class LocalStore(TokenStore):
 
     def _see_replaceable(self, key: str) -> None:
         """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
-        for reason, what in files.obstacles(self._path(key)):
-            message = f"{key!r} in {self.label} cannot be replaced: {what}"
-            raise StoreWriteError(message, store=self.label, key=key, reason=reason) from None
+        path = self._path(key)
+        found = files.obstacle(path)
+        if found:
+            message = f"{key!r} in {self.label} cannot be replaced: {path} {found[1]}"
+            raise StoreWriteError(message, store=self.label, key=key, reason=found[0]) from None
 
 
 def _version(content: bytes) -> str:
@@ -268,14 +271,11 @@ def _version(content: bytes) -> str:
 def _absolute(path: str) -> str:
     """Return a path from the root on, which stays the same wherever the program goes."""
     expanded = os.path.expanduser(path)
-    if expanded.startswith("~"):
-        message = (
-            f"the store {path!r}: the home directory is not known; name it from / on, or write "
-            f"./{path} for a directory of that name"
-        )
-        raise ConfigurationError(message)
     try:
-        return os.path.abspath(expanded)
+        if not expanded.startswith("~"):
+            return os.path.abspath(expanded)
+        unknown = "home"
     except FileNotFoundError:
-        message = f"the store {path!r}: the working directory is gone; name the store from / on"
-        raise ConfigurationError(message) from None
+        unknown = "working"
+    message = f"the store {path!r}: the {unknown} directory is not known; name it from / on"
+    raise ConfigurationError(message)

@@ -7,26 +7,29 @@ import errno
 import os
 import re
 import stat
-import struct
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LOCK_PATIENCE = 1.0  # seconds; a frozen process may hold the directory lock for ever
+_LOCK_PATIENCE_SECONDS = 1.0  # a frozen process may hold the directory lock for ever
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-_NONCE = 16  # hexadecimal digits in a temporary file's name
-# Go's fileblob takes names that end so for its own side files, and leaves them out of its listings:
-# its call would fail on a temporary file that it lists, and that is gone when it looks at it.
-_ENDING = "attrs"
-_ENDINGS = (_ENDING, "tmp")  # "tmp" is what earlier versions left behind
+# Go's fileblob takes names that end in .attrs for its own side files, and leaves them out of its
+# listings: its call would fail on a temporary file that is gone when it looks at it. "tmp" is what
+# earlier versions left behind.
+_TEMPORARY = re.compile(r"[0-9a-f]{16}\.(attrs|tmp)")
 
-# FS_IOC_GETFLAGS and its flags, from Linux's include/uapi/linux/fs.h.
-_LONG = struct.calcsize("l")
-_GET_FLAGS = 2 << 30 | _LONG << 16 | ord("f") << 8 | 1
-_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
-_EFFECTIVE = os.access in os.supports_effective_ids
+_OBSTACLES = {
+    errno.EROFS: ("read-only", "is on a read-only mount: name a place that can be written"),
+    errno.EACCES: ("forbidden", "is in a directory where this user may not write: change its mode"),
+    errno.EPERM: ("read-only", "or its directory is immutable or append-only (chattr -i -a)"),
+}
+_STICKY = (
+    "forbidden",
+    "is another user's in a sticky directory: change its owner, or name another",
+)
+_MOUNTED = ("read-only", "is a mount of its own: mount the directory that holds it, not the file")
 
 _DISKS = frozenset(
     (
@@ -58,7 +61,7 @@ def make_directory(path: str) -> None:
             # By a descriptor, so that no link in its place is followed.
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                _keep_owner(descriptor, os.path.dirname(path))
+                _keep_owner(descriptor, path)
             finally:
                 os.close(descriptor)
     if not os.path.isdir(path):  # it is, too, when another process was faster
@@ -79,7 +82,7 @@ def time_of_a_new_file(directory: str) -> float:
 def _beside(path: str) -> str:
     """Return a new name for a temporary file beside `path`."""
     directory, name = os.path.split(path)
-    return os.path.join(directory, f".{name}.{os.urandom(_NONCE // 2).hex()}.{_ENDING}")
+    return os.path.join(directory, f".{name}.{os.urandom(8).hex()}.attrs")
 
 
 def write_temporary(
@@ -95,7 +98,7 @@ def write_temporary(
     try:
         with open(descriptor, "wb") as file:
             check(os.fstat(descriptor))
-            _keep_owner(descriptor, os.path.dirname(path), path)
+            _keep_owner(descriptor, path)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -105,8 +108,8 @@ def write_temporary(
     return temporary
 
 
-def _keep_owner(descriptor: int, directory: str, replaced: str | None = None) -> None:
-    """Give a new file the owner and group of what it replaces, and the rights of that group.
+def _keep_owner(descriptor: int, path: str) -> None:
+    """Give what is new the owner and group of what is at `path`, and the rights of that group.
 
     Where there is nothing yet, what root makes belongs to the owner of the directory: one run as
     root would lock out the service that lives there. In a directory that everybody may write,
@@ -114,14 +117,14 @@ def _keep_owner(descriptor: int, directory: str, replaced: str | None = None) ->
     """
     if os.name != "posix":
         return
-    model = os.stat(directory)
+    model = os.stat(os.path.dirname(path))
     if model.st_mode & stat.S_IWOTH:
         return
     rights, known = 0, _is_root()
-    if replaced:
-        with contextlib.suppress(FileNotFoundError):
-            model, known = os.stat(replaced), True
-            rights = model.st_mode & 0o060
+    with contextlib.suppress(FileNotFoundError):
+        found = os.stat(path)
+        if stat.S_ISREG(found.st_mode):
+            model, rights, known = found, found.st_mode & 0o060, True
     mine = os.fstat(descriptor)
     if known and (model.st_uid, model.st_gid) != (mine.st_uid, mine.st_gid):
         known = _give(descriptor, model.st_uid, model.st_gid)
@@ -139,35 +142,27 @@ def _give(descriptor: int, owner: int, group: int) -> bool:
     return False
 
 
-def obstacles(path: str) -> Iterator[tuple[str, str]]:
-    """Tell what keeps a file from being replaced, as far as that can be seen without trying.
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
-    Yields "read-only" or "forbidden", and what is the matter and what to do.
+
+def obstacle(path: str) -> tuple[str, str] | None:
+    """Tell what keeps a file from being replaced: a reason, and what is the matter and what to do.
+
+    The system is asked to remove it as a directory. That never removes a file, and says first
+    whether it might be removed.
     """
-    directory = os.path.dirname(path)
-    if os.name != "posix" or not os.path.isdir(directory):
-        return  # it is made, or the write says what is wrong
-    around, status = os.stat(directory), None
-    with contextlib.suppress(OSError):
-        status = os.lstat(path)
-    if _is_frozen(directory, around) or (status and _is_frozen(path, status)):
-        what = "or its directory is immutable or append-only: take that off (chattr -i -a)"
-        yield "read-only", f"{path} {what}"
-    if os.statvfs(directory).f_flag & os.ST_RDONLY:
-        yield "read-only", f"{directory} is on a read-only mount: name a place that can be written"
-    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
-        yield "forbidden", f"this user may not write in {directory}: change its owner or mode"
-    # A file may be mounted by itself, as containers do; st_dev would not tell it.
-    if status and path in dict(_mounts()):
-        what = "is a mount of its own: mount the directory that holds it, not the file"
-        yield "read-only", f"{path} {what}"
-    sticky = around.st_mode & stat.S_ISVTX
-    if status and sticky and os.geteuid() not in {0, around.st_uid, status.st_uid}:
-        what = (
-            "belongs to another user, who alone may replace it in a sticky directory: change its "
-            "owner, or name a directory of this user's"
+    if path in dict(_mounts()):  # by itself, as containers do; st_dev would not tell it
+        return _MOUNTED
+    try:
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            os.rmdir(path)
+    except OSError as error:
+        sticky = os.stat(os.path.dirname(path)).st_mode & stat.S_ISVTX
+        return (
+            _STICKY if sticky and error.errno == errno.EPERM else _OBSTACLES.get(error.errno or 0)
         )
-        yield "forbidden", f"{path} {what}"
+    return None
 
 
 def is_on_disk(directory: str) -> bool:
@@ -175,13 +170,12 @@ def is_on_disk(directory: str) -> bool:
 
     A network mount, or one that a program serves, may hang for hours.
     """
-    kind = ""
-    deepest = -1
-    for point, found in _mounts():  # of two on one point the later one is seen
-        below = os.path.join(point, "")
-        if (directory == point or directory.startswith(below)) and len(below) >= deepest:
-            deepest, kind = len(below), found
-    return kind in _DISKS
+    above = [
+        (len(point), number, kind)  # of two on one point the later one is seen
+        for number, (point, kind) in enumerate(_mounts())
+        if f"{directory}/".startswith(os.path.join(point, ""))
+    ]
+    return bool(above) and max(above)[2] in _DISKS
 
 
 def _mounts() -> list[tuple[str, str]]:
@@ -198,40 +192,14 @@ def _mounts() -> list[tuple[str, str]]:
     return found
 
 
-def _is_frozen(path: str, status: os.stat_result) -> bool:
-    """Tell whether a file or directory carries a flag that forbids changes, even to root."""
-    own = getattr(status, "st_flags", 0)  # on macOS and the BSDs
-    if own & (stat.UF_IMMUTABLE | stat.UF_APPEND | stat.SF_IMMUTABLE | stat.SF_APPEND):
-        return True
-    import fcntl
-
-    with contextlib.suppress(OSError):  # not every file system has flags
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            found = fcntl.ioctl(descriptor, _GET_FLAGS, b"\0" * _LONG)
-        finally:
-            os.close(descriptor)
-        return bool(struct.unpack_from("i", found)[0] & (_IMMUTABLE | _APPEND_ONLY))
-    return False
-
-
-def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
 def fence(path: str, but: str = "") -> None:
     """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
     directory, name = os.path.split(path)
     prefix = f".{name}."
     with os.scandir(directory) as entries:
         for entry in entries:
-            nonce, _, ending = entry.name[len(prefix) :].partition(".")
-            if (
-                entry.name.startswith(prefix)
-                and len(nonce) == _NONCE
-                and ending in _ENDINGS
-                and entry.path != but
-            ):
+            theirs = entry.name.startswith(prefix) and entry.path != but
+            if theirs and _TEMPORARY.fullmatch(entry.name[len(prefix) :]):
                 remove(entry.path)
 
 
@@ -242,10 +210,9 @@ def rename(temporary: str, path: str) -> None:
     except FileNotFoundError:
         raise FencedError from None
     except PermissionError:
-        # Windows: a reader has the file open for a moment.
-        if os.name != "nt":
-            raise
-        raise FencedError from None
+        if os.name == "nt":  # a reader has the file open for a moment
+            raise FencedError from None
+        raise
 
 
 def link(temporary: str, path: str) -> None:
@@ -273,12 +240,6 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def patience(deadline: float) -> float:
-    """Return until when to queue up, so that time is left for the write itself."""
-    now = time.monotonic()
-    return now + min((deadline - now) / 4, _LOCK_PATIENCE)
-
-
 def sleep_up_to(seconds: float) -> None:
     """Wait for a random time, so that those who met do not meet again."""
     import random
@@ -287,32 +248,31 @@ def sleep_up_to(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def directory_lock(directory: str, give_up: float) -> Iterator[None]:
-    """Queue up with the other writers of a directory until `give_up`, by `time.monotonic`."""
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - Windows: nothing to queue at
-        yield
-        return
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        yield  # the write itself will say what is wrong
-        return
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= give_up:
-                    break
+def directory_lock(directory: str, deadline: float) -> Iterator[None]:
+    """Queue up with the other writers of a directory; go on without the lock before `deadline`."""
+    with contextlib.ExitStack() as stack:
+        # Windows, a mount without locks, or the write itself will say what is wrong.
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            descriptor = os.open(directory, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            now = time.monotonic()
+            give_up = now + min(
+                (deadline - now) / 4, _LOCK_PATIENCE_SECONDS
+            )  # the write needs time
+            while not _locked(descriptor) and time.monotonic() < give_up:
                 sleep_up_to(0.02)
-            except OSError:
-                break  # a mount without locks
+            # A child that was forked meanwhile has it open, too.
+            stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         yield
-    finally:
-        # A child that was forked meanwhile has it open, too.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import stat
-import struct
 import subprocess
 import sys
 import tempfile
@@ -522,42 +521,45 @@ def test_a_token_that_cannot_be_replaced_keeps_the_lock_from_being_taken(
     assert run(UNREPLACEABLE, str(tmp_path), then, unshared=True) == [*said, "x x"]
 
 
-@pytest.mark.parametrize("where", ["k", "."])
-@pytest.mark.parametrize("flag", ["i", "a"])
-def test_an_immutable_token_keeps_the_lock_from_being_taken(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, flag: str, where: str
+@pytest.mark.parametrize(
+    ("number", "flag", "mode", "reason"),
+    [
+        *((errno.EPERM, flag, 0o700, "read-only") for flag in ("i k", "a k", "i .", "a .")),
+        (errno.EPERM, "", 0o1777, "forbidden"),
+        (errno.EACCES, "", 0o755, "forbidden"),
+    ],
+)
+def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
+    monkeypatch: pytest.MonkeyPatch, number: int, flag: str, mode: int, reason: str
 ) -> None:
-    """Or an append-only one, or such a directory; where root alone may set it, the flag is told."""
-    create(store, b"x", "k")
-    seen = create(store, b"x", LOCK)
-    target = str(tmp_path / where)
-    command = ["chattr", f"+{flag}", target]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        number = {"i": 0x10, "a": 0x20}[flag]
-        monkeypatch.setattr("fcntl.ioctl", lambda *_: struct.pack("l", number))
-    try:
-        with pytest.raises(StoreWriteError) as caught:
-            put(store, b"held", seen, LOCK)
-    finally:
-        subprocess.run(["chattr", f"-{flag}", target], capture_output=True, check=False)
-    assert (caught.value.reason, caught.value.landed, caught.value.key) == ("read-only", False, "k")
-    assert content(store, LOCK) == b"x"
+    """Immutable, append-only, or another user's; where root alone can try, the answer is given."""
 
-
-def test_another_users_token_in_a_sticky_directory_keeps_the_lock_from_being_taken(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As below /tmp; the owner of the file or of the directory may replace it, and root."""
-    create(store, b"x", "k")
-    tmp_path.chmod(0o1777)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    def take() -> object:
+        if not flag and os.geteuid() == 0:
+            os.setuid(_NOBODY)
         with pytest.raises(StoreWriteError) as caught:
-            create(store, b"held", LOCK)
-        create(store, b"held", "other.login")
-    assert (caught.value.reason, caught.value.landed, caught.value.key) == ("forbidden", False, "k")
-    assert content(store, LOCK) is None
-    create(store, b"held", LOCK)
+            create(open_store(root), b"held", LOCK)
+        return caught.value.reason, caught.value.landed, caught.value.key
+
+    def refuse(_: str) -> NoReturn:
+        raise OSError(number, "no")
+
+    def change(sign: str) -> bool:
+        command = ["chattr", sign + flag[0], flag[2:]]
+        return subprocess.run(command, cwd=root, capture_output=True, check=False).returncode == 0
+
+    with tempfile.TemporaryDirectory() as root, monkeypatch.context() as patch:
+        create(open_store(root), b"x", "k")
+        os.chmod(root, mode)
+        tried = change("+") if flag else os.geteuid() == 0
+        if not tried:
+            patch.setattr(os, "rmdir", refuse)
+        told = in_a_child(take)
+        patch.undo()
+        if tried and flag:
+            change("-")
+        assert told == (reason, False, "k")
+        assert os.listdir(root) == ["k"]
 
 
 # --- mounts that hang, threads, descriptors, clocks -----------------------------------------------
