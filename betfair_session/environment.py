@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 _ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
 _PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
-# Each way to give a certificate: the variable that it needs, and the one that may come with it.
-_CERTIFICATES = {
-    "BETFAIR_CERT_FILE": "BETFAIR_KEY_FILE",
-    "BETFAIR_CERT_PEM": "BETFAIR_KEY_PEM",
-    "BETFAIR_PKCS12_FILE": "",
-    "BETFAIR_PKCS12_BASE64": "",
+# Each way to give a certificate: its variables, of which it needs the first, and what takes them.
+_CERTIFICATES: dict[tuple[str, ...], Callable[..., Certificate]] = {
+    ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE"): Certificate.from_files,
+    ("BETFAIR_CERT_PEM", "BETFAIR_KEY_PEM"): Certificate.from_pem,
+    ("BETFAIR_PKCS12_FILE",): Certificate.from_pkcs12,
+    ("BETFAIR_PKCS12_BASE64",): Certificate.from_pkcs12_base64,
 }
 _ANY_CERTIFICATE = (
     "a certificate (BETFAIR_CERT_FILE and BETFAIR_KEY_FILE, BETFAIR_CERT_PEM and BETFAIR_KEY_PEM, "
@@ -43,7 +43,7 @@ _OPTIONS = "BETFAIR_STORAGE_OPTIONS"
 
 NAMES = (
     *_ACCOUNT,
-    *(name for pair in _CERTIFICATES.items() for name in pair if name),
+    *(name for names in _CERTIFICATES for name in names),
     _PASSPHRASE,
     "BETFAIR_JURISDICTION",
     "BETFAIR_IDENTITY_URL",
@@ -78,9 +78,8 @@ class Place(NamedTuple):
 class Environment:
     """The variables as they were found; a blank one counts as not set.
 
-    One line end after a value and a byte order mark before it are no part of it: `echo`, editors
-    and secret managers leave them there. Every method raises ConfigurationError, which names the
-    variables that are missing or cannot work.
+    Every method raises ConfigurationError, which names the variables that are missing or cannot
+    work.
     """
 
     def __init__(
@@ -105,13 +104,7 @@ class Environment:
     def require(
         self, *, account: bool = True, certificate: bool = True, place: bool = False
     ) -> None:
-        """See that nothing is missing and nothing contradicts itself.
-
-        Args:
-            account: whether Betfair has to be reached.
-            certificate: whether there may be a login there, which alone needs a certificate.
-            place: whether the store and the key have to be named.
-        """
+        """See that nothing is missing of what is needed, and nothing contradicts itself."""
         needed = (*(_ACCOUNT if account else ()), *(_PLACE if place else ()))
         missing = [name for name in needed if name not in self._values]
         if account and certificate:
@@ -141,19 +134,9 @@ class Environment:
     def certificate(self) -> Certificate:
         """Return the client certificate, not yet read or checked."""
         self._complain_of(self._missing_certificate())
+        names = next(names for names in _CERTIFICATES if names[0] in self._values)
         # The values get no names here: a traceback would show them.
-        get, phrase = self._values.get, self.passphrase()
-        if "BETFAIR_CERT_FILE" in self._values:
-            return Certificate.from_files(
-                self._values["BETFAIR_CERT_FILE"], get("BETFAIR_KEY_FILE"), phrase
-            )
-        if "BETFAIR_CERT_PEM" in self._values:
-            return Certificate.from_pem(
-                self._values["BETFAIR_CERT_PEM"], get("BETFAIR_KEY_PEM"), phrase
-            )
-        if "BETFAIR_PKCS12_FILE" in self._values:
-            return Certificate.from_pkcs12(self._values["BETFAIR_PKCS12_FILE"], phrase)
-        return Certificate.from_pkcs12_base64(self._values["BETFAIR_PKCS12_BASE64"], phrase)
+        return _CERTIFICATES[names](*map(self._values.get, names), self.passphrase())
 
     def manager(self, client: IdentityClient, **settings: Any) -> SessionManager:  # noqa: ANN401
         """Make the manager of this account; it uses `client`, and SessionManager's settings."""
@@ -198,14 +181,14 @@ class Environment:
 
     def _missing_certificate(self) -> list[str]:
         """Return what a certificate lacks, if one of the ways to give it was begun."""
-        begun = [pair for pair in _CERTIFICATES.items() if any(map(self.get, pair))]
+        begun = [names for names in _CERTIFICATES if any(map(self.get, names))]
         if len(begun) > 1:
-            names = " and ".join(main if self.get(main) else other for main, other in begun)
-            message = f"{names} are set: give the certificate in one way only"
+            first = " and ".join(next(filter(self.get, names)) for names in begun)
+            message = f"{first} are set: give the certificate in one way only"
             raise ConfigurationError(message)
-        if not begun:
-            return [_ANY_CERTIFICATE]
-        return [main for main, _ in begun if not self.get(main)]
+        return (
+            [names[0] for names in begun if not self.get(names[0])] if begun else [_ANY_CERTIFICATE]
+        )
 
 
 def _found(
@@ -213,7 +196,8 @@ def _found(
 ) -> tuple[dict[str, str], bool] | str:
     """Return the variables and whether there is a file, or what is wrong with a variable.
 
-    No traceback begins here, where the values have names.
+    No traceback begins here, where the values have names. One line end after a value and a byte
+    order mark before it are no part of it: `echo`, editors and secret managers leave them there.
     """
     if env is not None and not hasattr(env, "keys"):
         return f"env must be a mapping of variables, such as os.environ, not {type(env).__name__}"
@@ -230,12 +214,7 @@ def _found(
 
 
 def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
-    """Read a `.env` file; return None when there is none.
-
-    Raises:
-        ConfigurationError: `path` is no path, the file cannot be read, or a line is not understood;
-            the message tells the line's number and nothing of what it says.
-    """
+    """Read a `.env` file, if there is one; an error tells a line's number, not what it says."""
     found = _read(path)
     if isinstance(found, str):
         raise ConfigurationError(found)

@@ -91,16 +91,8 @@ class Reporter:
     """Tells of one token's events: the log at once, the hook when a call is over."""
 
     def __init__(self, store: str, key: str, hook: Callable[[Event], object] | None) -> None:
-        """Prepare.
-
-        Args:
-            store: the store's URL for people.
-            key: the token's name.
-            hook: the caller's; what it raises is logged and goes no further.
-        """
-        self._store = store
-        self._key = key
-        self._hook = hook
+        """Prepare for a place; what the hook raises is logged and goes no further."""
+        self._store, self._key, self._hook = store, key, hook
         self._waiting: deque[Event] = deque()
 
     def tell(self, kind: EventKind, seconds: float, detail: str = "") -> None:

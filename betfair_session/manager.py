@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .arguments import (
     checked_client,
@@ -13,8 +13,8 @@ from .arguments import (
     checked_options,
     checked_seconds,
     checked_window,
+    refuse,
 )
-from .exceptions import ConfigurationError
 from .login.account import Account, LeaseSettings, checked_lease
 from .process import AsyncClosable
 from .process.forks import ForkSafeLock
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger("betfair_session")
 
 _LEAST_SECONDS = 0.001  # that a call has left when opening its store took all its time
+
+
+class _Opened(NamedTuple):
+    """A store that was opened with some options, and the handles in it by their keys."""
+
+    options: dict[str, Any]
+    store: TokenStore
+    handles: dict[str, Session]
 
 
 class SessionManager(AsyncClosable):
@@ -107,9 +115,8 @@ class SessionManager(AsyncClosable):
             share_verification=share_verification,
             on_event=on_event,
         )
-        # Of each place, its handles by their storage options, which cannot be a key.
-        self._stores: dict[Any, list[tuple[dict[str, Any], TokenStore]]] = {}
-        self._handles: dict[tuple[Any, str], list[tuple[dict[str, Any], Session]]] = {}
+        # By what names a store; its storage options cannot be a key.
+        self._stores: dict[Any, list[_Opened]] = {}
         self._lock = ForkSafeLock()
 
     @property
@@ -197,15 +204,18 @@ class SessionManager(AsyncClosable):
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None
     ) -> Session | None:
         """Return the handle for one place, if it has been made."""
+        opened = self._opened(store, storage_options)
+        return opened.handles.get(key) if opened and isinstance(key, str) else None
+
+    def _opened(self, store: Store, given: Mapping[str, Any] | None) -> _Opened | None:
+        """Return a store that has been opened, if it has been."""
         try:
-            handles = self._handles.get((store, key), ())
-        except TypeError:
-            check_key(key)
-            message = f"a store cannot be a {type(store).__name__}"
-            raise ConfigurationError(message, argument="store") from None
-        for options, session in handles:
-            if not (options or storage_options) or options == storage_options:
-                return session
+            known = self._stores.get(store, ())
+        except TypeError:  # it cannot be hashed
+            refuse("store", f"a store cannot be a {type(store).__name__}")
+        for opened in known:
+            if not (opened.options or given) or opened.options == given:
+                return opened
         return None
 
     def _open(
@@ -213,32 +223,25 @@ class SessionManager(AsyncClosable):
     ) -> Session:
         """Make the handle for one place; opening its store has to end in time."""
         options, name = checked_options(given), check_key(key)
-        # Outside of the lock: other places' callers need not wait for a driver that connects.
-        seconds = min(_left(deadline), self._account.lease.store_deadline)
-        opened = self._opened(store, options) or open_store(store, options, timeout=seconds)
-        with self._lock.mine():
-            shared = self._opened(store, options)
-            if shared not in (None, opened):  # another thread was faster
-                opened.close()
-            session = self._known(store, key, options)
-            if session is not None:
-                return session
-            if shared is None and not opened.atomic:
+        found = self._opened(store, options)
+        if found is None:
+            # Outside of the lock: other places' callers need not wait for a driver that connects.
+            seconds = min(_left(deadline), self._account.lease.store_deadline)
+            mine = _Opened(options, open_store(store, options, timeout=seconds), {})
+            with self._lock.mine():
+                found = self._opened(store, options)
+                if found is None:
+                    found = mine
+                    self._stores.setdefault(store, []).append(mine)
+            if found is not mine:  # another thread was faster
+                mine.store.close()
+            elif not mine.store.atomic:
                 _log.warning(
                     "%s is no store that this library vouches for, so each process logs in by "
                     "itself; see backends.md for those that share one login",
-                    opened.label,
+                    mine.store.label,
                 )
-            if shared is None:
-                self._stores.setdefault(store, []).append((options, opened))
-            session = Session(self._account, shared or opened, name)
-            self._handles.setdefault((store, key), []).append((options, session))
-            return session
-
-    def _opened(self, store: Store, options: dict[str, Any]) -> TokenStore | None:
-        """Return the store that another handle, for whatever key, was given."""
-        known = self._stores.get(store, ())
-        return next((opened for its, opened in known if its == options), None)
+        return found.handles.setdefault(name, Session(self._account, found.store, name))
 
     def logout(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -261,11 +264,10 @@ class SessionManager(AsyncClosable):
     def close(self) -> None:
         """Close the stores that were opened; the client stays open, it is the caller's."""
         with self._lock.mine():
-            stores = [opened for known in self._stores.values() for _, opened in known]
-            self._handles.clear()
+            stores = [opened.store for known in self._stores.values() for opened in known]
             self._stores.clear()
-        for opened in stores:
-            opened.close()
+        for store in stores:
+            store.close()
 
     def __repr__(self) -> str:
         account = vars(self).get("_account")  # missing if it was never wholly made

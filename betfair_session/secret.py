@@ -75,15 +75,7 @@ class Secret(_Unshown):
 
 
 def check_credential(value: Secret, argument: str) -> None:
-    """See that a form can hold a credential as it is meant.
-
-    Args:
-        value: the username, the password or a two-step code.
-        argument: the argument's or variable's name, for the error.
-
-    Raises:
-        ConfigurationError: it is empty, no text in UTF-8, or holds a control character.
-    """
+    """Raise ConfigurationError for a credential that a form cannot hold as it is meant."""
     if not _is_utf8(value):
         message = f"{argument} must be a text in UTF-8 that is not empty"
     elif _CONTROL.search(value.reveal()):
@@ -98,10 +90,7 @@ def check_credential(value: Secret, argument: str) -> None:
 
 def odd(value: Secret) -> str:
     """Tell what looks as if it came along with a value: "blanks", "quotes", "invisible" or ""."""
-    return _odd(value.reveal())
-
-
-def _odd(text: str) -> str:
+    text = value.reveal()
     if text != text.strip():
         return "blanks"
     if len(text) > 1 and {text[0], text[-1]} <= _QUOTES:
@@ -110,7 +99,6 @@ def _odd(text: str) -> str:
 
 
 def _is_utf8(value: Secret) -> bool:
-    """Tell whether a value is a text that is not empty, and not of bytes that are no UTF-8."""
     try:
         return bool(value.reveal().encode())
     except (UnicodeEncodeError, AttributeError):

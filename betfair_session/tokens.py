@@ -15,11 +15,8 @@ import re
 from .exceptions import NotATokenError
 from .secret import Secret
 
-MAX_TOKEN = 512
-"""The longest token, in characters."""
-
-MAX_JUNK = 1024
-"""The longest content, in bytes, that a login may replace; anything larger is somebody's data."""
+MAX_TOKEN = 512  # characters
+MAX_JUNK = 1024  # bytes that a login may replace; anything larger is somebody's data
 
 _TOKEN = re.compile(rf"[!-~]{{1,{MAX_TOKEN}}}", re.ASCII)
 
@@ -50,11 +47,8 @@ def is_blank(content: bytes) -> bool:
 
 
 def _inner_text(content: bytes) -> str | None:
-    """Return the text without what editors, shells and crashes leave around it; None if binary.
-
-    PowerShell 5 writes UTF-16 with a byte order mark, Notepad and PowerShell's `-Encoding utf8`
-    UTF-8 with one, `echo` a line end.
-    """
+    """Return the text without what editors, shells and crashes leave around it; None if binary."""
+    # PowerShell 5 writes UTF-16 with a byte order mark, Notepad UTF-8 with one, `echo` a line end.
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     with contextlib.suppress(UnicodeDecodeError):
         return content.decode("utf-16" if utf16 else "utf-8").strip(_AROUND)
@@ -62,18 +56,9 @@ def _inner_text(content: bytes) -> str | None:
 
 
 def parse_token(content: bytes, *, where: str) -> Secret | None:
-    """Read the token out of an object's content.
+    """Return the token in an object's content, None for junk that a login may replace.
 
-    Args:
-        content: the object's bytes; one beyond MAX_JUNK is enough to tell that it is too large.
-        where: the object's name, for the error.
-
-    Returns:
-        The token, without blanks, line ends, NULs or a byte order mark around it; None when the
-        content is blank or junk that a login may replace.
-
-    Raises:
-        NotATokenError: the content is larger than MAX_JUNK bytes.
+    Larger content is a NotATokenError; one byte beyond MAX_JUNK is enough to tell.
     """
     if len(content) > MAX_JUNK:
         message = (
