@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import stat
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from betfair_session.certificates.report import explain
 from betfair_session.environment import NAMES, Environment, read_dotenv
@@ -15,18 +14,14 @@ from betfair_session.exceptions import (
     BetfairSessionError,
     CertificateError,
     ConfigurationError,
-    ExchangeError,
-    SessionRejected,
 )
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage import open_store
 from betfair_session.storage.location import check_key
 
 from .commands import command, option, place, timeout
-from .hosts import compare_clocks, examine_hosts
+from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
 from .output import (
-    ERROR,
-    USAGE,
     Finding,
     Output,
     fine,
@@ -45,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from betfair_session.betfair.identity import IdentityClient
-    from betfair_session.session import Session
     from betfair_session.storage.contract import TokenStore
 
     from .hosts import Clock
@@ -53,7 +47,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
 _INDENT = 13
 _DOTENV = ".env"
-_NAME, _TOKEN, _ACCOUNT = "configuration", "token", "account"
+_NAME, _TOKEN = "configuration", "token"
 
 # Values that may have several lines, and blanks around them.
 _OF_LINES = frozenset(
@@ -61,8 +55,6 @@ _OF_LINES = frozenset(
 )
 _CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
 _ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
-_CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
-_APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
 _API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
 
 
@@ -282,53 +274,7 @@ class Doctor(ExitStack):
                 "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where "
                 "the account API is"
             )
-        yield self._whose(_AsStored(client, token)) if token else unchecked(_ACCOUNT, why)
-
-    def _whose(self, stored: _AsStored) -> Finding:
-        from betfair_session.exchange.client import Exchange
-
-        session = cast("Session", stored)
-        try:
-            with Exchange(session, api_url=self._api_url, timeout=self._seconds) as exchange:
-                details = exchange.call("getAccountDetails")
-        except ExchangeError as error:
-            if error.code not in _APP_KEY_CODES:
-                return problem(_ACCOUNT, error)
-            advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
-            return Finding(_ACCOUNT, "problem", str(error), advice, USAGE)
-        except SessionRejected:
-            text = "the account API rejects the token that the identity host called alive"
-            advice = "is the jurisdiction right? does the egress address change between calls?"
-            return Finding(_ACCOUNT, "problem", text, advice, ERROR)
-        except BetfairSessionError as error:
-            return problem(_ACCOUNT, error)
-        text = f"the stored token is that of {_person(details)}, says the account API"
-        return fine(
-            _ACCOUNT, f"{text}; a token names no account, so see that this is the right one"
-        )
-
-
-class _AsStored:
-    """What an Exchange needs of a Session, with the stored token as it is: it never logs in."""
-
-    def __init__(self, client: IdentityClient, token: Secret) -> None:
-        self.client = client
-        self._token = token
-
-    def token(self, *, timeout: float | None = None) -> str:
-        del timeout
-        return self._token.reveal()
-
-    def renew(self, rejected: str, *, timeout: float | None = None) -> str:
-        del timeout
-        return rejected
-
-
-def _person(details: Any) -> str:  # noqa: ANN401 - JSON
-    """Tell enough of an account holder to recognise, and no more: initials, currency, region."""
-    if not isinstance(details, dict):
-        return "an account that it does not describe"
-    names = [str(details.get(name) or "?") for name in ("firstName", "lastName")]
-    initials = " ".join(f"{name[0]}." for name in names if name[0].isprintable())
-    codes = [str(details.get(name) or "") for name in ("currencyCode", "region")]
-    return ", ".join([initials, *dict.fromkeys(code for code in codes if _CODE.fullmatch(code))])
+        if token:
+            yield examine_account(client, token, self._api_url, self._seconds)
+        else:
+            yield unchecked(ACCOUNT, why)

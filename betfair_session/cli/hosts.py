@@ -1,15 +1,16 @@
-"""The identity hosts: do they answer over TLS, in their own words, and what time is it there?
+"""Betfair's hosts: do they answer over TLS, what time is it there, and whose is the stored token?
 
-Each is sent one keepAlive without a token, which Betfair answers with FAIL and NO_SESSION. That is
-no login, and it names neither the account nor the app key.
+Each identity host is sent one keepAlive without a token, which Betfair answers with FAIL and
+NO_SESSION. That is no login, and it names neither the account nor the app key.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from betfair_session.arguments import checked_verify, https_base
 from betfair_session.betfair.answers import Endpoint, cannot_tell, is_passing, read_session
@@ -18,17 +19,21 @@ from betfair_session.exceptions import (
     BetfairSessionError,
     Blocked,
     ConfigurationError,
+    ExchangeError,
     IdentityUnavailable,
+    SessionRejected,
 )
 from betfair_session.secret import Secret
 
-from .output import Finding, fine, problem, unchecked, warning
+from .output import ERROR, USAGE, Finding, fine, problem, unchecked, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from betfair_session.betfair.answers import Answer
+    from betfair_session.betfair.identity import IdentityClient
     from betfair_session.environment import Environment
+    from betfair_session.session import Session
     from betfair_session.storage.contract import TokenStore
 
 _FAR_SECONDS = 5.0
@@ -45,6 +50,11 @@ _ADVICE = {
     "proxy-403": "have the proxy let this host through, or name the host in NO_PROXY",
     "proxy": "ask who runs the proxy why it cannot reach this host",
 }
+
+
+ACCOUNT = "account"
+_CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
+_APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
 
 
 class Clock(NamedTuple):
@@ -170,3 +180,54 @@ def compare_clocks(clocks: list[Clock]) -> Finding:
         "but may wait longer)"
     )
     return warning("clock", f"this machine's is {'; '.join(wrong)}", advice)
+
+
+def examine_account(
+    client: IdentityClient, token: Secret, api_url: str | None, seconds: float
+) -> Finding:
+    """Ask the account API whose the stored token is."""
+    from betfair_session.exchange.client import Exchange
+
+    session = cast("Session", _AsStored(client, token))
+    try:
+        with Exchange(session, api_url=api_url, timeout=seconds) as exchange:
+            details = exchange.call("getAccountDetails")
+    except ExchangeError as error:
+        if error.code not in _APP_KEY_CODES:
+            return problem(ACCOUNT, error)
+        advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
+        return Finding(ACCOUNT, "problem", str(error), advice, USAGE)
+    except SessionRejected:
+        text = "the account API rejects the token that the identity host called alive"
+        advice = "is the jurisdiction right? does the egress address change between calls?"
+        return Finding(ACCOUNT, "problem", text, advice, ERROR)
+    except BetfairSessionError as error:
+        return problem(ACCOUNT, error)
+    text = f"the stored token is that of {_person(details)}, says the account API"
+    return fine(ACCOUNT, f"{text}; a token names no account, so see that this is the right one")
+
+
+class _AsStored:
+    """What an Exchange needs of a Session, with the stored token as it is: it never logs in."""
+
+    def __init__(self, client: IdentityClient, token: Secret) -> None:
+        self.client = client
+        self._token = token
+
+    def token(self, *, timeout: float | None = None) -> str:
+        del timeout
+        return self._token.reveal()
+
+    def renew(self, rejected: str, *, timeout: float | None = None) -> str:
+        del timeout
+        return rejected
+
+
+def _person(details: Any) -> str:  # noqa: ANN401 - JSON
+    """Tell enough of an account holder to recognise, and no more: initials, currency, region."""
+    if not isinstance(details, dict):
+        return "an account that it does not describe"
+    names = [str(details.get(name) or "?") for name in ("firstName", "lastName")]
+    initials = " ".join(f"{name[0]}." for name in names if name[0].isprintable())
+    codes = [str(details.get(name) or "") for name in ("currencyCode", "region")]
+    return ", ".join([initials, *dict.fromkeys(code for code in codes if _CODE.fullmatch(code))])

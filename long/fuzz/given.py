@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from betfair_session.arguments import https_base
 from betfair_session.betfair.answers import Endpoint
-from betfair_session.cli import commands
+from betfair_session.cli import certificate, commands, doctor, local, session, status
 from betfair_session.cli.output import Output
 from betfair_session.environment import Environment, read_dotenv
 from betfair_session.exceptions import ConfigurationError
@@ -156,6 +156,7 @@ def environment(values: dict[str, str]) -> None:
 def command_line(data: bytes) -> None:
     """A command line is understood or refused; no command is carried out."""
     arguments = data.decode("utf-8", "surrogateescape").split("\n")
+    assert all((certificate, doctor, local, session, status))  # each has added its commands
     for each in (commands.MAIN, commands.MAIN.commands["certificate"]):
         for command in getattr(each, "commands", {}).values():
             command.callback = lambda **_: 0

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from betfair_session.sandbox import Sandbox
 
+    Post = Callable[..., requests.Response]
+
 
 @pytest.fixture
 def http(sandbox: Sandbox) -> Iterator[requests.Session]:
@@ -24,52 +26,49 @@ def http(sandbox: Sandbox) -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def certlogin(sandbox: Sandbox, http: requests.Session) -> Callable[..., requests.Response]:
+def certlogin(sandbox: Sandbox, http: requests.Session) -> Post:
     """Return a function that logs in with a certificate, right unless told otherwise."""
 
     def post(
         username: str = sandbox.username,
         password: str = sandbox.password,
         certificate: tuple[str, str] | None = sandbox.certificate,
+        base: str = sandbox.identity_cert_url,
     ) -> requests.Response:
-        return http.post(
-            sandbox.identity_cert_url + "certlogin",
-            data={"username": username, "password": password},
-            headers={"X-Application": sandbox.app_key},
-            cert=certificate,
-            timeout=20,
-        )
+        form = {"username": username, "password": password}
+        headers = {"X-Application": sandbox.app_key}
+        url = base + "certlogin"
+        return http.post(url, data=form, headers=headers, cert=certificate, timeout=20)
 
     return post
 
 
 @pytest.fixture
-def login(sandbox: Sandbox, http: requests.Session) -> Callable[..., requests.Response]:
+def login(sandbox: Sandbox, http: requests.Session) -> Post:
     """Return a function that logs in interactively, right unless told otherwise."""
 
     def post(
-        password: str = sandbox.password, accept: str = "application/json"
+        password: str = sandbox.password,
+        accept: str = "application/json",
+        app_key: str | None = sandbox.app_key,
     ) -> requests.Response:
-        return http.post(
-            sandbox.identity_url + "login",
-            data={"username": sandbox.username, "password": password},
-            headers={"X-Application": sandbox.app_key, "Accept": accept},
-            timeout=20,
-        )
+        form = {"username": sandbox.username, "password": password}
+        headers = {"X-Application": app_key, "Accept": accept}
+        return http.post(sandbox.identity_url + "login", data=form, headers=headers, timeout=20)
 
     return post
 
 
 @pytest.fixture
-def on_session(sandbox: Sandbox, http: requests.Session) -> Callable[..., requests.Response]:
+def on_session(sandbox: Sandbox, http: requests.Session) -> Post:
     """Return a function that posts keepAlive or logout for a token."""
 
     def post(
         operation: str, token: str | None, accept: str = "application/json", timeout: float = 20
     ) -> requests.Response:
-        headers = {"Accept": accept, "X-Application": sandbox.app_key}
-        if token is not None:
-            headers["X-Authentication"] = token
+        headers = {
+            "Accept": accept, "X-Application": sandbox.app_key, "X-Authentication": token
+        }  # fmt: skip
         url = sandbox.identity_url + operation
         return http.post(url, headers=headers, timeout=timeout, allow_redirects=False)
 

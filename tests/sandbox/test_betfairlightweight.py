@@ -69,8 +69,8 @@ def stream(sandbox: Sandbox, client: Any, monkeypatch: pytest.MonkeyPatch) -> It
 
 # Its own way to make a TLS context is an old one.
 @pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
-def test_it_streams(sandbox: Sandbox, client: Any, stream: Any) -> None:  # noqa: ANN401
-    """It is let in, subscribes to markets and orders, and understands the images."""
+def test_it_streams_until_it_is_refused(sandbox: Sandbox, client: Any, stream: Any) -> None:  # noqa: ANN401
+    """It is let in, subscribes to markets and orders, and understands images and refusals."""
     stream.subscribe_to_orders()
     stream.subscribe_to_markets(market_filter={}, market_data_filter={})
     while len(sandbox.journal("stream")[0].operations) < 3:
@@ -83,15 +83,9 @@ def test_it_streams(sandbox: Sandbox, client: Any, stream: Any) -> None:  # noqa
     assert entry.operations == ["authentication", "orderSubscription", "marketSubscription"]
     assert stream.listener.connections_available == 9
     assert stream.listener.clk
-
-
-@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
-def test_its_stream_recognises_a_refusal(sandbox: Sandbox, stream: Any) -> None:  # noqa: ANN401
-    """The sandbox's refusal of a dead session ends it, as Betfair's does."""
     sandbox.expire_all()
     with pytest.raises(betfairlightweight.exceptions.ListenerError):
-        stream.start()
-    assert not stream.running
+        client.streaming.create_stream(host="sandbox").start()
 
 
 def test_it_recognises_our_refusals_as_betfairs(sandbox: Sandbox, client: Any) -> None:  # noqa: ANN401
