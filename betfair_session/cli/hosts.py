@@ -53,6 +53,12 @@ _ADVICE = {
 
 
 ACCOUNT = "account"
+# Each cloud's schemes, and how the variables that its drivers read begin.
+_CLOUDS = {
+    **dict.fromkeys(("s3", "s3a"), "AWS_"),
+    **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
+    **dict.fromkeys(("abfs", "abfss", "az"), "AZURE_"),
+}
 _CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
 
@@ -102,10 +108,14 @@ def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
     for each in endpoints:
         proxy = _proxy_for(each.url)
         ways.append(f"{each.host} {f'by {proxy}' if proxy else 'directly, by NO_PROXY'}")
-    if store and (driver := getattr(store, "module", "")):
-        named = driver.partition(".")[0]
-        ways.append(f"{store.label} by the same variables, which {named} goes by")
+    if store and cloud_of(store):
+        ways.append(f"{store.label} by the same variables")
     return fine("proxy", f"the environment names one: {'; '.join(ways)}")
+
+
+def cloud_of(store: TokenStore) -> str:
+    """Return how the variables of a store's cloud begin, or ""."""
+    return _CLOUDS.get(store.label.removeprefix("obstore+").partition("://")[0], "")
 
 
 def _proxy_for(url: str) -> str:

@@ -17,7 +17,7 @@ from betfair_session.storage.contract import ABSENT, VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
-from .hosts import Clock
+from .hosts import Clock, cloud_of
 from .output import ERROR, REFUSED, STORE, Finding, fine, problem, warning
 from .status import login_words, refusal_hint, see_directory, token_words
 
@@ -31,11 +31,6 @@ T = TypeVar("T")
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
-_CLOUDS = {
-    **dict.fromkeys(("s3", "s3a"), "AWS_"),
-    **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
-    **dict.fromkeys(("abfs", "abfss", "az"), "AZURE_"),
-}
 # The variables by which each cloud's drivers find files: keys, tokens, authorities.
 _KEY_FILES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -83,7 +78,7 @@ def _surroundings(store: TokenStore) -> Iterator[Finding]:
 
     Its driver may take that for missing credentials, or ask another service instead.
     """
-    cloud = _CLOUDS.get(store.label.removeprefix("obstore+").partition("://")[0])
+    cloud = cloud_of(store)
     for name in sorted(name for name in os.environ if cloud and name.startswith(cloud)):
         value = os.environ[name]
         if kind := odd(Secret(value)):
