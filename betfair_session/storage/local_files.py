@@ -157,6 +157,8 @@ def obstacle(path: str) -> tuple[str, str] | None:
     try:
         if stat.S_ISREG(os.lstat(path).st_mode):
             os.rmdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # a file that may be removed, none, or no directory yet
     except OSError as error:
         sticky = os.stat(os.path.dirname(path)).st_mode & stat.S_ISVTX
         return (
