@@ -28,6 +28,7 @@ ARGUMENTS = {
     "explore": ["--states", "10000000", "--histories", "1000000"],
     "faults": [],
     "fuzz": ["--seconds", "3600"],
+    "lowest": [],
     "mutants": [],
     "refusals": ["--seconds", "600"],
     "rows": ["--runs", "20"],

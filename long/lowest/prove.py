@@ -1,0 +1,56 @@
+"""The suite with the lowest versions that pyproject.toml allows, as uv resolves them.
+
+Usage: prove.py [arguments for pytest]. Indirect requirements are the newest, as a user gets them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PLACE = ROOT / ".venv" / "lowest"
+PYTHON = PLACE / "bin" / "python"
+LIST = PLACE / "requirements.txt"
+UV = str(Path(sys.executable).with_name("uv"))
+RESOLVE = ("--resolution", "lowest-direct", "--extra", "all", "--extra", "cli", "--group", "test")
+SHOWN = ("adlfs", "cryptography", "fsspec", "gcsfs", "obstore", "requests", "s3fs", "urllib3")
+
+
+def uv(*arguments: object) -> None:
+    """Run uv, for the environment of the lowest versions."""
+    subprocess.run(
+        [UV, "--quiet", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "VIRTUAL_ENV": str(PLACE)},
+        check=True,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Resolve, install, test; print what was used, and as the last line what came of it."""
+    uv("venv", "--clear", "--python", sys.executable, PLACE)
+    uv("pip", "compile", *RESOLVE, "--python", PYTHON, "pyproject.toml", "--output-file", LIST)
+    uv("pip", "sync", LIST)
+    uv("pip", "install", "--no-deps", ".")
+    uv("pip", "check")
+    lines = LIST.read_text("utf-8").splitlines()
+    versions = [line for line in lines if line.partition("==")[0] in SHOWN]
+    tests = arguments or ["-n", "2", "--dist", "load", "--maxschedchunk", "1", "tests"]
+    command = [str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    # What is tested is what was installed, not the directory.
+    env = {**os.environ, "PYTHONSAFEPATH": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as pytest:
+        assert pytest.stdout is not None
+        last = ""
+        for line in pytest.stdout:
+            print(line, end="", flush=True)
+            last = line.strip("= \n") or last
+    print(f"{last}; {', '.join(versions)}")
+    return int(pytest.returncode != 0 or "skipped" in last)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
