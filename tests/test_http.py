@@ -270,7 +270,6 @@ def test_a_callers_session_may_have_sent_before(server: Server) -> None:
         with pytest.raises(IdentityUnavailable) as caught:
             client.login("u", "p")
         assert caught.value.sent == (session is not None)
-        assert "ConnectionRefusedError" in str(caught.value)
 
 
 def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
@@ -329,32 +328,26 @@ def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
     assert sandbox.counts() == {}
 
 
-@pytest.mark.parametrize("given", ["argument", "session", "environment"])
-def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, given: str) -> None:
-    """The argument's or the caller's own session's before the environment's."""
-    session = requests.Session() if given == "session" else None
-    with Listener(tunnel) as proxy, session or contextlib.nullcontext():
-        url = f"http://127.0.0.1:{proxy.port}"
-        no_proxy.setenv("HTTPS_PROXY", url if given == "environment" else "http://localhost:1")
-        if session:
-            session.trust_env = False
-            session.proxies["https"] = url
-        client = IdentityClient(
-            "app-key",
-            identity_url=sandbox.identity_url,
-            verify=sandbox.ca_bundle,
-            session=session,
-            proxies={"https": url} if given == "argument" else None,
-        )
-        with client:
-            assert client.keep_alive("x") is None
-        assert b"CONNECT localhost" in proxy.heard
-        if given == "argument":
-            with IdentityClient(
-                "app-key", identity_url=sandbox.identity_url, verify=sandbox.ca_bundle, proxies={}
-            ) as direct:
-                assert direct.keep_alive("x") is None
-            assert proxy.connections == 1
+def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    """The argument's or the caller's own session's before the environment's; {} is none."""
+    theirs = requests.Session()
+    theirs.trust_env = False
+    with Listener(tunnel) as proxy, theirs:
+        url = {"https": f"http://127.0.0.1:{proxy.port}"}
+        theirs.proxies.update(url)
+        ways: list[tuple[str, dict[str, Any]]] = [
+            (url["https"], {}),
+            ("http://localhost:1", {"proxies": url}),
+            ("http://localhost:1", {"session": theirs}),
+            ("http://localhost:1", {"session": requests.Session(), "proxies": url}),
+            (url["https"], {"proxies": {}}),
+        ]
+        for count, (usual, settings) in enumerate(ways, start=1):
+            no_proxy.setenv("HTTPS_PROXY", usual)
+            given: Any = {"identity_url": sandbox.identity_url, "verify": sandbox.ca_bundle}
+            with IdentityClient("app-key", **given, **settings) as client:
+                assert client.keep_alive("x") is None
+            assert proxy.connections == min(count, 4)
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
