@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import kept
 import pytest
 
-from betfair_session import IdentityClient
+from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.process.clocks import shorten_waits
 from betfair_session.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,19 @@ def client(sandbox: Sandbox) -> Iterator[IdentityClient]:
         verify=sandbox.ca_bundle,
     ) as client:
         yield client
+
+
+@pytest.fixture
+def betting_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
+    """A handle that asks Betfair once in 15 minutes and may log in as often as a test likes."""
+    manager = SessionManager(
+        client,
+        sandbox.username,
+        sandbox.password,
+        lease=LeaseSettings(logins_per_minute=100),
+        verify_every=timedelta(minutes=15),
+    )
+    return manager.session(tmp_path, "session.token")
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ def everything_in(error: BaseException) -> str:
         shown += [_shown(each), str(each), _shown(each.args), _shown(vars(each))]
         for frame, line in traceback.walk_tb(each.__traceback__):
             name = frame.f_code.co_filename
-            if not name.startswith(_TESTS):
+            # Nor those of mutmut, which calls our functions for long/mutants.
+            if not name.startswith(_TESTS) and "/mutmut/" not in name:
                 shown.append(f"{name}:{line}")
                 shown += [f"{key}={_shown(value)}" for key, value in frame.f_locals.items()]
         queue += [each.__cause__, each.__context__]

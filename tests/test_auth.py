@@ -6,7 +6,6 @@ import copy
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,6 @@ from betfair_session import (
     ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
-    LeaseSettings,
     LoginRefused,
     SessionManager,
     SessionRejected,
@@ -50,22 +48,9 @@ FORMS: dict[str, tuple[object, str]] = {
 
 
 @pytest.fixture
-def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
-    """A handle that asks Betfair once in 15 minutes and may log in as often as a test likes."""
-    manager = SessionManager(
-        client,
-        sandbox.username,
-        sandbox.password,
-        lease=LeaseSettings(logins_per_minute=100),
-        verify_every=timedelta(minutes=15),
-    )
-    return manager.session(tmp_path, KEY)
-
-
-@pytest.fixture
-def auth(session: Session, sandbox: Sandbox) -> BetfairAuth:
+def auth(betting_session: Session, sandbox: Sandbox) -> BetfairAuth:
     """Authentication for the sandbox's betting API."""
-    return BetfairAuth(session, hosts=[host_of(sandbox.api_url)])
+    return BetfairAuth(betting_session, hosts=[host_of(sandbox.api_url)])
 
 
 def host_of(url: str) -> str:
@@ -86,7 +71,7 @@ def post(
 
 
 def test_a_request_is_signed_and_its_body_left_alone(
-    auth: BetfairAuth, session: Session, sandbox: Sandbox
+    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
 ) -> None:
     """Token and app key in headers, nothing else changed; trusted tokens cost no call."""
     body = json.dumps(PLACE)
@@ -96,7 +81,11 @@ def test_a_request_is_signed_and_its_body_left_alone(
         assert answer.request.body == body
     assert sandbox.counts() == {"certlogin": 1, "betting": 3}
     for entry in sandbox.journal("betting"):
-        assert (entry.token, entry.outcome, entry.defects) == (session.token(), "SUCCESS", [])
+        assert (entry.token, entry.outcome, entry.defects) == (
+            betting_session.token(),
+            "SUCCESS",
+            [],
+        )
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -120,7 +109,7 @@ def test_a_rejected_session_is_renewed_and_the_request_replayed(
 
 
 def test_a_token_that_another_process_stored_is_adopted(
-    auth: BetfairAuth, session: Session, sandbox: Sandbox, tmp_path: Path
+    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Nobody logs in for that."""
     post(sandbox, auth)
@@ -129,7 +118,7 @@ def test_a_token_that_another_process_stored_is_adopted(
     (tmp_path / KEY).write_text(other)
     sandbox.clear_journal()
     assert post(sandbox, auth).ok
-    assert session.token() == other
+    assert betting_session.token() == other
     assert sandbox.counts() == {"betting": 2, "keepAlive": 1}
 
 
@@ -151,32 +140,25 @@ def fault_of(code: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "error": {"code": -32099, "data": detail}, "id": 1}
 
 
-def test_a_session_that_betfair_calls_alive_is_tried_once_more(
-    auth: BetfairAuth, sandbox: Sandbox
-) -> None:
-    """Its keepAlive decides: no login, and the second answer counts."""
-    sandbox.fault("betting", "non_object", body=json.dumps(fault_of("NO_SESSION")))
-    assert "result" in post(sandbox, auth).json()
-    assert sandbox.counts() == {"certlogin": 1, "betting": 2, "keepAlive": 1}
-
-
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "rejected"),
     [
-        {"result": "INVALID_SESSION_INFORMATION"},
-        {"error": {"code": -32099, "message": "NO_SESSION"}},
-        ["NO_SESSION"],
-        fault_of("NO_APP_KEY_FOR_NO_SESSION"),
+        (json.dumps(fault_of("NO_SESSION")), True),
+        (json.dumps(fault_of("NO_APP_KEY_FOR_NO_SESSION")), False),
+        ('{"result": "INVALID_SESSION_INFORMATION"}', False),
+        ('{"error": {"code": -32099, "message": "NO_SESSION"}}', False),
+        ('["NO_SESSION"]', False),
+        ("NO_SESSION", False),
     ],
 )
-def test_the_words_alone_are_no_rejection(
-    auth: BetfairAuth, sandbox: Sandbox, answer: object
+def test_a_session_that_betfair_calls_alive_is_tried_once_more(
+    auth: BetfairAuth, sandbox: Sandbox, answer: str, *, rejected: bool
 ) -> None:
-    """An answer that only mentions a code costs nothing more."""
-    for body in (json.dumps(answer), "NO_SESSION"):
-        sandbox.fault("betting", "non_object", body=body)
-        assert post(sandbox, auth).text == body
-    assert sandbox.counts() == {"certlogin": 1, "betting": 2}
+    """Its keepAlive decides; an answer that only mentions a code costs nothing more."""
+    sandbox.fault("betting", "non_object", body=answer)
+    assert (post(sandbox, auth).text == answer) != rejected
+    more = {"betting": 2, "keepAlive": 1} if rejected else {"betting": 1}
+    assert sandbox.counts() == {"certlogin": 1, **more}
 
 
 def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandbox) -> None:
@@ -199,10 +181,15 @@ def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandb
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("form", ["order", "order in a batch", "rest order"])
 def test_orders_are_not_replayed_late_or_unwanted(
-    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, form: str, *, late: bool
+    betting_session: Session,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    *,
+    late: bool,
 ) -> None:
     """In every form; the session is renewed for the next call, and reads are still replayed."""
-    auth = BetfairAuth(session, hosts=[host_of(sandbox.api_url)], replay_orders=late)
+    auth = BetfairAuth(betting_session, hosts=[host_of(sandbox.api_url)], replay_orders=late)
     if late:
         monkeypatch.setattr(auth_module, "ORDER_SECONDS", 0.0)
     post(sandbox, auth)
@@ -224,10 +211,10 @@ def test_a_long_streamed_answer_is_left_to_the_caller(auth: BetfairAuth, sandbox
 
 
 def test_many_rejected_threads_make_one_login(
-    auth: BetfairAuth, session: Session, sandbox: Sandbox
+    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
 ) -> None:
     """Fifty requests are under way when their token dies."""
-    session.token()
+    betting_session.token()
     sandbox.hold("betting")
     with ThreadPoolExecutor(50) as pool:
         calls = [pool.submit(post, sandbox, auth) for _ in range(50)]
@@ -242,10 +229,10 @@ def test_many_rejected_threads_make_one_login(
 
 
 def test_without_a_live_session_our_own_error_comes_out(
-    auth: BetfairAuth, session: Session, sandbox: Sandbox
+    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
 ) -> None:
     """Of a refused login, or of a keepAlive that cannot tell; nothing is replayed."""
-    token = session.token()
+    token = betting_session.token()
     sandbox.expire_all()
     sandbox.fault("keepAlive", "blocked")
     with pytest.raises(IdentityUnavailable):
@@ -258,16 +245,6 @@ def test_without_a_live_session_our_own_error_comes_out(
     for secret in (token, sandbox.password, sandbox.username, sandbox.app_key):
         assert secret not in shown
     assert not hasattr(caught.value, "request")
-
-
-def test_a_callers_hook_sees_the_last_answer_only(auth: BetfairAuth, sandbox: Sandbox) -> None:
-    """A REST rejection is an HTTP 400, which such hooks often raise for."""
-    with requests.Session() as own:
-        own.hooks["response"].append(lambda response, **_: response.raise_for_status())
-        settings: dict[str, Any] = {"auth": auth, "verify": sandbox.ca_bundle, "timeout": 30}
-        own.post(sandbox.api_url + REST, json={}, **settings)
-        sandbox.expire_all()
-        assert own.post(sandbox.api_url + REST, json={}, **settings).ok
 
 
 @pytest.mark.usefixtures("netrc")
@@ -305,21 +282,27 @@ def test_no_redirect_takes_anything_along(
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_changes_nothing(auth: BetfairAuth, session: Session, sandbox: Sandbox) -> None:
-    """It neither takes the place of our headers nor adds its own, in a session that reads it."""
+def test_netrc_changes_nothing(
+    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
+) -> None:
+    """It neither takes the place of our headers nor adds its own, in a session that reads it.
+
+    And a hook of the caller's sees the last answer only: a REST rejection is an HTTP 400.
+    """
+    url = sandbox.api_url + REST
+    settings: dict[str, Any] = {"json": {}, "verify": sandbox.ca_bundle, "timeout": 30}
     with requests.Session() as own:
-        url = sandbox.api_url + RPC
-        settings: dict[str, Any] = {"json": READ, "verify": sandbox.ca_bundle, "timeout": 30}
         plain = own.post(url, **settings)
         assert plain.request.headers["Authorization"].startswith("Basic ")
         sandbox.clear_journal()
+        own.hooks["response"].append(lambda response, **_: response.raise_for_status())
         own.auth = auth
         own.post(url, **settings)
         sandbox.expire_all()
-        own.post(url, **settings)
+        assert own.post(url, **settings).ok
     entries = sandbox.journal("betting")
     assert [entry.defects for entry in entries] == [[], [], []]
-    assert entries[-1].token == session.token()
+    assert entries[-1].token == betting_session.token()
 
 
 FOREIGN = [
@@ -398,11 +381,11 @@ def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path
 
 
 def test_a_host_of_the_callers_takes_the_place_of_betfairs(
-    session: Session, sandbox: Sandbox
+    betting_session: Session, sandbox: Sandbox
 ) -> None:
     """In any case of letters, by name or address."""
     port = host_of(sandbox.api_url).partition(":")[2]
-    auth = BetfairAuth(session, hosts=iter([f"LocalHost:{port}", f"127.0.0.1:{port}"]))
+    auth = BetfairAuth(betting_session, hosts=iter([f"LocalHost:{port}", f"127.0.0.1:{port}"]))
     for host in ("localhost", "LOCALHOST", "127.0.0.1"):
         url = f"https://{host}:{port}/exchange/{RPC}"
         assert requests.post(url, json=READ, auth=auth, verify=sandbox.ca_bundle, timeout=30).ok
@@ -413,19 +396,19 @@ def test_a_host_of_the_callers_takes_the_place_of_betfairs(
 @pytest.mark.parametrize(
     "hosts", ["api.betfair.com", ["https://x"], [""], ["a/b"], ["u@h"], [7], ["höst"], 5]
 )
-def test_what_is_no_host_or_handle_is_refused(session: Session, hosts: Any) -> None:  # noqa: ANN401
+def test_what_is_no_host_or_handle_is_refused(betting_session: Session, hosts: Any) -> None:  # noqa: ANN401
     """A single text is a common mistake, and a manager in a handle's place another."""
     with pytest.raises(ConfigurationError) as caught:
-        BetfairAuth(session, hosts=hosts)
+        BetfairAuth(betting_session, hosts=hosts)
     assert caught.value.argument == "hosts"
-    manager: Any = SessionManager(session.client, "u", "p")
+    manager: Any = SessionManager(betting_session.client, "u", "p")
     with pytest.raises(ConfigurationError) as caught:
         BetfairAuth(manager)
     assert caught.value.argument == "session"
 
 
 def test_what_requests_keeps_does_not_show_the_token(
-    auth: BetfairAuth, session: Session, sandbox: Sandbox
+    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
 ) -> None:
     """Neither an answer nor an exception."""
     answer = post(sandbox, auth)
@@ -435,9 +418,9 @@ def test_what_requests_keeps_does_not_show_the_token(
     request = caught.value.request
     assert request is not None
     shown = repr([answer.request.headers, request.headers]) + everything_in(caught.value)
-    for secret in (session.token(), sandbox.app_key):
+    for secret in (betting_session.token(), sandbox.app_key):
         assert secret not in shown
     for kept in (answer, caught.value, request.headers):
         with pytest.raises(TypeError):
             pickle.dumps(kept)
-    assert copy.deepcopy(request.headers)["X-Authentication"] == session.token()
+    assert copy.deepcopy(request.headers)["X-Authentication"] == betting_session.token()

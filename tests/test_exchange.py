@@ -24,13 +24,11 @@ from betfair_session import (
     Exchange,
     ExchangeError,
     IdentityClient,
-    LeaseSettings,
     LoginRefused,
     SessionManager,
     SessionRejected,
 )
 from betfair_session.betfair import http
-from betfair_session.exchange import client as exchange_module
 from betfair_session.process import clocks
 
 if TYPE_CHECKING:
@@ -48,23 +46,10 @@ BOTH_FORMS = pytest.mark.parametrize("rest", [False, True], ids=["rpc", "rest"])
 
 
 @pytest.fixture
-def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
-    """A handle that asks Betfair once in 15 minutes and may log in as often as a test likes."""
-    manager = SessionManager(
-        client,
-        sandbox.username,
-        sandbox.password,
-        lease=LeaseSettings(logins_per_minute=100),
-        verify_every=timedelta(minutes=15),
-    )
-    return manager.session(tmp_path, "session.token")
-
-
-@pytest.fixture
-def exchange(session: Session, sandbox: Sandbox, short_waits: None) -> Iterator[Exchange]:
+def exchange(betting_session: Session, sandbox: Sandbox, short_waits: None) -> Iterator[Exchange]:
     """The sandbox's APIs, with short pauses."""
     del short_waits
-    with Exchange(session, api_url=sandbox.api_url) as exchange:
+    with Exchange(betting_session, api_url=sandbox.api_url) as exchange:
         yield exchange
 
 
@@ -219,47 +204,40 @@ def test_an_order_that_did_not_arrive_is_placed_by_a_repetition(
     assert sandbox.counts()["betting"] == 3
 
 
-@BOTH_FORMS
-@pytest.mark.parametrize("fault", ["lost", "truncated", "status:503"])
+SUSPENDED = json.dumps({"result": {"status": "FAILURE", "errorCode": "MARKET_SUSPENDED"}})
+DUPLICATE = "DUPLICATE_TRANSACTION"
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "sent"),
+    [
+        *(([{"kind": kind}], DUPLICATE, 2) for kind in ("lost", "truncated")),
+        ([{"kind": "status:503", "effect": True}], DUPLICATE, 2),
+        ([{"kind": "lost", "times": 2}], DUPLICATE, 3),
+        ([{"kind": "lost", "times": 3}], "", 3),
+        ([{"kind": "lost"}, {"kind": "non_object", "body": SUSPENDED}], "MARKET_SUSPENDED", 2),
+    ],
+)
 def test_an_order_whose_answer_is_lost_is_placed_once(
-    exchange: Exchange, sandbox: Sandbox, fault: str, *, rest: bool
+    exchange: Exchange, sandbox: Sandbox, faults: list[dict[str, Any]], code: str, sent: int
 ) -> None:
-    """Betfair drops the repetition, and the error says that the bets may stand."""
-    sandbox.fault("betting", fault, effect=True)
-    error = failure(lambda: exchange.call("placeOrders", BET, rest=rest))
-    assert (error.code, error.landed) == ("DUPLICATE_TRANSACTION", True)
-    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, 2)
-
-
-def test_an_order_is_given_up_after_three_sendings(exchange: Exchange, sandbox: Sandbox) -> None:
-    """It was carried out once, and the error says that it may have been."""
-    sandbox.fault("betting", "lost", times=None)
+    """The error says that the bets may stand, whatever became of the repetition."""
+    for fault in faults:
+        sandbox.fault("betting", **fault)
     error = failure(lambda: exchange.call("placeOrders", BET))
-    assert (error.landed, error.status_code) == (True, None)
-    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, 3)
-
-
-def test_a_repetition_in_vain_says_nothing_of_the_first(
-    exchange: Exchange, sandbox: Sandbox
-) -> None:
-    """The bet may stand, whatever became of the market since."""
-    sandbox.fault("betting", "lost")
-    suspended = {"status": "FAILURE", "errorCode": "MARKET_SUSPENDED"}
-    sandbox.fault("betting", "non_object", body=json.dumps({"result": suspended}))
-    error = failure(lambda: exchange.call("placeOrders", BET))
-    assert (error.code, error.landed) == ("MARKET_SUSPENDED", True)
-    assert len(sandbox.orders()) == 1
+    assert (error.code, error.landed) == (code, True)
+    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, sent)
 
 
 def test_a_dead_session_is_renewed_and_the_order_placed_once(
-    exchange: Exchange, session: Session, sandbox: Sandbox
+    exchange: Exchange, betting_session: Session, sandbox: Sandbox
 ) -> None:
     """The rejected sending was not carried out; a caller may want no replay even so."""
     exchange.call("listEventTypes")
     sandbox.expire_all()
     assert exchange.call("placeOrders", BET)["status"] == "SUCCESS"
     assert (len(sandbox.orders()), sandbox.counts()["certlogin"]) == (1, 2)
-    with Exchange(session, api_url=sandbox.api_url, replay_orders=False) as careful:
+    with Exchange(betting_session, api_url=sandbox.api_url, replay_orders=False) as careful:
         sandbox.expire_all()
         error = failure(lambda: careful.call("placeOrders", BET))
         assert (error.code, error.landed) == ("INVALID_SESSION_INFORMATION", False)
@@ -367,49 +345,36 @@ def test_no_bet_is_sent_again_after_a_sleep(
     assert exchange.call("listEventTypes", timeout=300) == EVENTS
 
 
-def test_order_calls_have_less_time_than_others(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
-) -> None:
-    """Whatever the caller allows: Betfair forgets a customerRef."""
-    exchange.call("listEventTypes")
-    monkeypatch.setattr(exchange_module, "ORDER_SECONDS", 0.5)
-    sandbox.fault("betting", "stall")
-    assert failure(lambda: exchange.call("placeOrders", BET, timeout=300)).landed
-
-
-UNCLEAR: dict[str, tuple[int, bool]] = {
-    **dict.fromkeys(("html200", "png200", "empty", "cut", "huge", "non_object"), (200, True)),
-    "redirect": (302, False),
-    "blocked": (403, False),
-    "status:404": (404, False),
+OTHERS = json.dumps({"jsonrpc": "2.0", "result": ["another call's"], "id": 0})
+UNCLEAR: dict[str, tuple[dict[str, Any], int, bool]] = {
+    **{
+        kind: ({"kind": kind}, 200, True)
+        for kind in ("html200", "png200", "empty", "cut", "huge", "non_object")
+    },
+    "another's": ({"kind": "non_object", "body": OTHERS}, 200, True),
+    "redirect": ({"kind": "redirect"}, 302, False),
+    "blocked": ({"kind": "blocked"}, 403, False),
+    "status:404": ({"kind": "status:404"}, 404, False),
 }
 
 
-@pytest.mark.parametrize("fault", UNCLEAR)
+@pytest.mark.parametrize(("fault", "status", "landed"), UNCLEAR.values(), ids=UNCLEAR)
 def test_what_is_no_answer_of_the_api_is_an_error(
-    exchange: Exchange, sandbox: Sandbox, fault: str
+    exchange: Exchange, sandbox: Sandbox, fault: dict[str, Any], status: int, *, landed: bool
 ) -> None:
     """It is not asked for again, and one with HTTP 200 may hide anything."""
-    status, landed = UNCLEAR[fault]
-    sandbox.fault("betting", fault, times=None)
+    sandbox.fault("betting", times=None, **fault)
     for method, expected in (("listEventTypes", False), ("placeOrders", landed)):
         error = failure(lambda method=method: exchange.call(method, BET))  # type: ignore[misc]
         assert (error.code, error.status_code, error.landed) == ("", status, expected)
     assert sandbox.counts() == {"certlogin": 1, "betting": 2}
 
 
-def test_another_calls_answer_is_no_result(exchange: Exchange, sandbox: Sandbox) -> None:
-    """JSON-RPC numbers its calls."""
-    other = json.dumps({"jsonrpc": "2.0", "result": ["another"], "id": 0})
-    sandbox.fault("betting", "non_object", body=other)
-    assert failure(lambda: exchange.call("cancelOrders", {})).landed
-
-
 def test_a_request_that_cannot_leave_has_changed_nothing(
-    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    betting_session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody listens, the server proves nothing, or the proxy is not there."""
-    session.token()
+    betting_session.token()
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, sandbox.ca_bundle)
@@ -424,11 +389,12 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
     for case in cases:
         if not case:
             monkeypatch.setenv("HTTPS_PROXY", f"http://{nobody}")
-        with Exchange(session, **{"api_url": sandbox.api_url, **case}) as exchange:
+        with Exchange(betting_session, **{"api_url": sandbox.api_url, **case}) as exchange:
             error = failure(lambda: exchange.call("placeOrders", BET))
         assert (error.landed, error.status_code) == (False, None)
+        assert case.get("api_url", sandbox.api_url).split("/")[2] in str(error)
     assert sandbox.counts() == {"certlogin": 1}
-    with Exchange(session, api_url=sandbox.api_url, proxies={}) as direct:
+    with Exchange(betting_session, api_url=sandbox.api_url, proxies={}) as direct:
         assert direct.call("listEventTypes") == EVENTS
 
 
@@ -464,9 +430,11 @@ def test_the_ready_session_repeats_nothing_else(exchange: Exchange, sandbox: San
         with pytest.raises(requests.ConnectionError):
             exchange.requests.post(rpc, json=content)
         assert sandbox.counts() == {"betting": 1}
-    sandbox.fault("betting", "reset")
-    with pytest.raises(requests.ConnectionError):
-        exchange.requests.post(rpc, data=iter([json.dumps(READ).encode()]))
+    bodies: list[Any] = [iter([json.dumps(READ).encode()]), b"{", b"[" * 100_000, b"\xff", None]
+    for body in bodies:
+        sandbox.fault("betting", "reset")
+        with pytest.raises(requests.ConnectionError):
+            exchange.requests.post(rpc, data=body)
     sandbox.fault("betting", "status:503")
     assert exchange.requests.post(rest, json=BET).status_code == 503
     assert sandbox.orders() == []
@@ -505,14 +473,14 @@ def test_a_forked_child_opens_connections_of_its_own(exchange: Exchange, sandbox
     ],
 )
 def test_settings_that_cannot_work_are_refused(
-    session: Session, sandbox: Sandbox, argument: str, settings: dict[str, Any]
+    betting_session: Session, sandbox: Sandbox, argument: str, settings: dict[str, Any]
 ) -> None:
     """TLS cannot be switched off, and a manager is no handle."""
     given = {"api_url": sandbox.api_url, **settings} if settings else {}
     with pytest.raises(ConfigurationError) as caught:
-        Exchange(session, **given)
+        Exchange(betting_session, **given)
     assert caught.value.argument == argument
-    manager: Any = SessionManager(session.client, "u", "p")
+    manager: Any = SessionManager(betting_session.client, "u", "p")
     with pytest.raises(ConfigurationError) as caught:
         Exchange(manager, api_url=sandbox.api_url)
     assert caught.value.argument == "session"
@@ -557,9 +525,3 @@ def test_the_clients_place_of_the_api_is_the_default(sandbox: Sandbox, tmp_path:
         usual = IdentityClient("key", jurisdiction=jurisdiction)
         handle = SessionManager(usual, "u", "p").session(tmp_path, "k")
         assert f"https://api.betfair.{host}/exchange/" in repr(Exchange(handle))
-
-
-def test_a_host_that_does_not_exist_is_named(session: Session) -> None:
-    """The system's words for it do not say which it was."""
-    with Exchange(session, api_url="https://nowhere.invalid/", timeout=5) as exchange:
-        assert "nowhere.invalid" in str(failure(lambda: exchange.call("listEventTypes")))
