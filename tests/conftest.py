@@ -26,8 +26,8 @@ hypothesis.settings.load_profile("tests")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "storage.plain"]
 
-_WAITING = ("tests/faults", "tests/fleet")
-"""Where tests are long, and spend most of their time waiting; the longest first."""
+_WAITING = "tests/fleet"
+"""Where tests are long, and spend most of their time waiting."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,21 +91,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not hasattr(config, "workerinput"):  # one process keeps the usual order
         return
-    kinds = {start: index for index, start in enumerate(_WAITING)}
-    waiting: list[tuple[int, pytest.Item]] = []
+    waiting: list[pytest.Item] = []
     crowds: list[pytest.Item] = []
     busy: list[pytest.Item] = []
     for item in items:
-        kind = next((kinds[start] for start in _WAITING if item.nodeid.startswith(start)), None)
         if "one_crowd" in getattr(item, "fixturenames", ()):
             crowds.append(item)
-        elif kind is None:
-            busy.append(item)
+        elif item.nodeid.startswith(_WAITING):
+            waiting.append(item)
         else:
-            waiting.append((kind, item))
-    waiting.sort(key=lambda each: each[0])
+            busy.append(item)
     # These begin within the first three quarters, so that no worker ends up with one alone.
-    places = [(0.75 * number / len(waiting), item) for number, (_, item) in enumerate(waiting)]
+    places = [(0.75 * number / len(waiting), item) for number, item in enumerate(waiting)]
     places += [(0.75 * number / len(crowds), item) for number, item in enumerate(crowds)]
     places += [(number / len(busy), item) for number, item in enumerate(busy)]
     items[:] = [item for _, item in sorted(places, key=lambda each: each[0])]

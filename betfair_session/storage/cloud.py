@@ -302,9 +302,9 @@ class CloudStore(TokenStore):
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
         return attempt(work_again, operation)
 
-    def _renew(self, driver: Driver) -> Driver:
-        """Have our driver opened anew by the next call; return one that is used no more."""
-        return self._ours.renew(driver)
+    def _renew(self, driver: Driver) -> None:
+        """Have our driver opened anew by the next call."""
+        self._ours.renew(driver)
 
     @abstractmethod
     def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:

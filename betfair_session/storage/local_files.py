@@ -260,9 +260,8 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
             descriptor = os.open(directory, os.O_RDONLY)
             stack.callback(os.close, descriptor)
             now = time.monotonic()
-            give_up = now + min(
-                (deadline - now) / 4, _LOCK_PATIENCE_SECONDS
-            )  # the write needs time
+            # Leave time for the write itself.
+            give_up = now + min((deadline - now) / 4, _LOCK_PATIENCE_SECONDS)
             while not _locked(descriptor) and time.monotonic() < give_up:
                 sleep_up_to(0.02)
             # A child that was forked meanwhile has it open, too.

@@ -43,10 +43,9 @@ _OPENING_SECONDS = 60.0
 
 
 class DaemonExecutor(ThreadPoolExecutor):
-    """Does what blocks, such as looking up names, in threads that keep no process alive.
+    """Looks up names in threads that keep no process alive, as asyncio's own does not.
 
-    The usual executor takes no work once the main thread has ended, while others may go on for
-    days. asyncio wants one of its kind.
+    That one takes no work once the main thread has ended, while others may go on for days.
     """
 
     def submit(self, work: Callable[..., T], /, *args: object, **options: object) -> Future[T]:
@@ -55,7 +54,7 @@ class DaemonExecutor(ThreadPoolExecutor):
 
 
 class _Loops:
-    """This process's event loop, and others' loops that have connections."""
+    """This process's event loop for the drivers that we open, and others' that have connections."""
 
     def __init__(self) -> None:
         self.others: weakref.WeakSet[AbstractEventLoop] = weakref.WeakSet()
@@ -68,10 +67,18 @@ class _Loops:
         self._lock = threading.RLock()
 
     def get(self) -> AbstractEventLoop:
-        """Return the loop for the drivers that we open, running in a thread of this process."""
+        """Return our loop, running in a thread of this process."""
         with self._lock:
             if self.ours is None:
-                self.ours = _start_loop()
+                loop = asyncio.new_event_loop()
+                loop.set_default_executor(DaemonExecutor())
+                try:
+                    # In no caller's context: it outlives them all.
+                    Context().run(start, loop.run_forever, "betfair-session-io")
+                except BaseException:
+                    loop.close()  # it holds descriptors
+                    raise
+                self.ours = loop
             return self.ours
 
     def after_fork(self) -> None:
@@ -99,18 +106,6 @@ def _cut_off(loop: Any) -> None:  # noqa: ANN401 - a loop's selector has no publ
     selector.close()
     loop._selector = selectors.DefaultSelector()  # noqa: SLF001 - there is no public way
     loop.set_exception_handler(lambda _loop, _context: None)  # nothing here is ours to close
-
-
-def _start_loop() -> AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    loop.set_default_executor(DaemonExecutor())
-    try:
-        # In no caller's context: it outlives them all. Each coroutine has that of its own caller.
-        Context().run(start, loop.run_forever, "betfair-session-io")
-    except BaseException:
-        loop.close()  # it holds descriptors
-        raise
-    return loop
 
 
 _loops = _Loops()
@@ -249,11 +244,10 @@ class LoopStore(CloudStore):
         message = f"neither the options nor {elsewhere} have any"
         raise no_credentials(message)
 
-    def _renew(self, driver: Driver) -> Driver:
-        former = super()._renew(driver)
-        if former is not None:
+    def _renew(self, driver: Driver) -> None:
+        former = self._ours.renew(driver)
+        if former is not None:  # the last one; others may be using this one
             asyncio.run_coroutine_threadsafe(self._shut(former), background_loop())
-        return former
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""
@@ -261,7 +255,6 @@ class LoopStore(CloudStore):
         release(self._ours, self._shut)
 
     def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
-        """Send one request, in the loop that the driver belongs to, until `deadline`."""
         loop = background_loop() if self._theirs is None else self._their_loop()
         left = deadline - time.monotonic()
         return run(
@@ -275,17 +268,13 @@ class LoopStore(CloudStore):
         """Return the loop of the caller's filesystem."""
         try:
             loop: AbstractEventLoop | None = self._theirs.loop
+            problem = "has no event loop of its own (asynchronous=True?)"
         except RuntimeError:
+            loop, problem = None, "was made before this process was forked"
+        if loop is None or not loop.is_running():
             message = (
-                f"the filesystem given for {self.label} was made before this process was forked; "
-                "make it in the process that uses it, or give a URL instead"
+                f"the filesystem given for {self.label} {problem}; make it anew, or give a URL"
             )
-        else:
-            if loop is not None and loop.is_running():
-                leave_at_fork(loop)
-                return loop
-            message = (
-                f"the filesystem given for {self.label} has no event loop of its own "
-                "(asynchronous=True?); make it without that, or give a URL instead"
-            )
-        raise ConfigurationError(message)
+            raise ConfigurationError(message)
+        leave_at_fork(loop)
+        return loop

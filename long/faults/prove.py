@@ -6,7 +6,7 @@
 Stores: seaweed, moto, gcs, azure and obstore+seaweed, real servers on loopback behind a proxy;
 "betfair" is the sandbox with its own faults and local files. The requests of each way are recorded
 first; then the first is broken in each way, then the second, and so on; each break hits one
-request, or all from that one on. What must be so afterwards is in tests/faults/lane.py. Ends with 1
+request, or all from that one on. What must be so afterwards is in lane.py. Ends with 1
 when something was not.
 """
 
@@ -26,6 +26,7 @@ from pathlib import Path
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 from chaos.plan import SERVERS
+
 from faults.lane import lanes_in, run
 from faults.paths import BETFAIRS, STORES
 from faults.ways import DIALECTS, at_betfair, at_store, lasting

@@ -1,1 +1,0 @@
-"""Every request of every way through get_session, broken in every way; long/faults runs all."""
