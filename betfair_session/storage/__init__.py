@@ -184,14 +184,11 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
 def _unopened(error: Exception, label: str) -> BetfairSessionError:
     """Make the error for a driver that could not be made; its own text may hold the options."""
     ours = explain(error, Operation("open", label, cloud=True))
-    if not isinstance(ours, ConfigurationError):
+    # The text of an AttributeError names a driver and what it lacks.
+    if isinstance(error, AttributeError) or not isinstance(ours, ConfigurationError):
         return ours
-    from .judging import lacks
-
     if isinstance(error, ImportError):
         message = f"the driver for {label!r} is not installed{_what_is_missing(error)}"
-    elif lacks(error):
-        return ours
     else:
         kind = type(error).__name__
         message = f"{label!r} cannot be opened: {kind}; is an option or a part of the URL mistyped?"

@@ -67,7 +67,10 @@ def raising(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenSt
 
 
 class UnheardError(Exception):
-    """An exception of a driver that does not exist."""
+    """An exception of a driver that does not exist, and that cannot even say anything."""
+
+    def __str__(self) -> str:
+        raise ValueError
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
