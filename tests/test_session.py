@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import Mock
 
 import fsspec
 import pytest
@@ -235,7 +237,8 @@ def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
     if why == "another user's file":
         (tmp_path / KEY).write_text("")
         tmp_path.chmod(0o1777)
-        monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+        forbidden = PermissionError(errno.EPERM, "not permitted")
+        monkeypatch.setattr(os, "rmdir", Mock(side_effect=forbidden))
         kind = StoreWriteError
     elif why == "no directory":
         store = tmp_path / "file"
