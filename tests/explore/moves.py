@@ -136,12 +136,22 @@ class Moves:
         seal(self.rules, self.pool, world)
         return self.doing, world
 
-    def answer(self, world: World, place: int, told: Key, how: str = "", cost: int = 0) -> Move:
-        """Answer a call that changes nothing in the world."""
+    def answer(  # noqa: PLR0917 - one helper for all kinds of answers
+        self,
+        world: World,
+        place: int,
+        told: Key,
+        how: str = "",
+        cost: int = 0,
+        change: Callable[[World], object] = lambda _: None,
+        off: float | str = UNKNOWN,
+    ) -> Move:
+        """Answer a call, with what it changes in the world; `off` is said of the store's clock."""
         self.name(world, place, how)
         new = world.copy()
         new.faults -= cost
-        self.tell(new, place, told)
+        change(new)
+        self.tell(new, place, told, off)
         return self.sealed(new)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -166,7 +176,7 @@ class Moves:
         yield from self._read(world, place, ("lock", world.lock, version, age), off)
         if self._blurred(world, local):
             told: Key = ("lock", world.lock, version, age - 1.0)
-            yield next(self._read(world, place, told, -1.0, "by a blurred clock", 1))
+            yield self.answer(world, place, told, "by a blurred clock", 1, off=-1.0)
 
     def _off(self, local: Local) -> float:
         """Return how far a process's idea of the server's time is off after a dated answer."""
@@ -177,14 +187,8 @@ class Moves:
         blur = world.faults > 0 and "blur" in self.rules.kinds
         return blur and not self.rules.dates and not local.known
 
-    def _read(  # noqa: PLR0917 - one helper for four kinds of reads
-        self, world: World, place: int, told: Key, off: float | str, how: str = "", cost: int = 0
-    ) -> Iterator[Move]:
-        self.name(world, place, how)
-        new = world.copy()
-        new.faults -= cost
-        self.tell(new, place, told, off)
-        yield self.sealed(new)
+    def _read(self, world: World, place: int, told: Key, off: float | str) -> Iterator[Move]:
+        yield self.answer(world, place, told, off=off)
         if world.faults and "reads" in self.rules.kinds:
             for text, failed in FAILURES:
                 yield self.answer(world, place, failed, text, 1)
@@ -216,46 +220,34 @@ class Moves:
         yield from self._write(world, place, (what, content, version, 0.0))
 
     def _write(self, world: World, place: int, write: Write) -> Iterator[Move]:
+        own = self.pool.locals[world.procs[place]].login.new_fingerprint
+
+        def land(new: World) -> str:
+            return self._land(new, write, own)
+
+        def float_on(new: World) -> None:
+            new.floats = (*new.floats, write)
+
         self.name(world, place, "")
         new = world.copy()
-        version = self._land(new, write, self._own(world, place))
+        version = land(new)
         self.tell(new, place, ("written", version) if version else CONFLICT)
         yield self.sealed(new)
         if not world.faults:
             return
-        kinds = self.rules.kinds
-        if version and "lost" in kinds:
-            yield self._landed_silently(world, place, write, LOST, "and its answer is lost")
-        if version and "echo" in kinds:
-            yield self._landed_silently(world, place, write, CONFLICT, "said to conflict")
-        if "disguise" in kinds:
-            yield self.answer(world, place, CONFLICT, "not done: ask again", 1)
-        if version and "delay" in kinds:
-            yield self._delayed(world, place, write)
-        if version and "lies" in kinds:
-            yield self._delayed(world, place, write, REFUSED)
-        if "writes" in kinds:
+        faults: list[tuple[str, Key, str, Callable[[World], object]]] = [
+            ("lost", LOST, "and its answer is lost", land),
+            ("echo", CONFLICT, "said to conflict", land),
+            ("disguise", CONFLICT, "not done: ask again", lambda _: None),
+            ("delay", LOST, "delayed", float_on),
+            ("lies", REFUSED, "refused, and delayed", float_on),
+        ]
+        for kind, told, how, change in faults:
+            if kind in self.rules.kinds and (version or kind == "disguise"):
+                yield self.answer(world, place, told, how, 1, change)
+        if "writes" in self.rules.kinds:
             for text, failed in FAILURES:
                 yield self.answer(world, place, failed, text, 1)
-
-    def _own(self, world: World, place: int) -> str:
-        return self.pool.locals[world.procs[place]].login.new_fingerprint
-
-    def _landed_silently(self, world: World, place: int, write: Write, told: Key, how: str) -> Move:
-        self.name(world, place, how)
-        new = world.copy()
-        new.faults -= 1
-        self._land(new, write, self._own(world, place))
-        self.tell(new, place, told)
-        return self.sealed(new)
-
-    def _delayed(self, world: World, place: int, write: Write, told: Key = LOST) -> Move:
-        self.name(world, place, "delayed" if told is LOST else "refused, and delayed")
-        new = world.copy()
-        new.faults -= 1
-        new.floats = (*new.floats, write)
-        self.tell(new, place, told)
-        return self.sealed(new)
 
     def late_landing(self, world: World, write: Write) -> Move:
         """Let a delayed write land, if its condition holds by now."""
@@ -308,9 +300,14 @@ class Moves:
             yield self.answer(world, place, ("unclear", True), "unclear", 1)
 
     def _login(self, world: World, place: int) -> Iterator[Move]:
+        local = self.pool.locals[world.procs[place]]
+
+        def fruitless(new: World) -> None:  # another has to be allowed for
+            checks.logged_in(self.rules, self.pool, new, local)
+            new.credit += 1
+
         self.name(world, place, "succeeds")
         new = world.copy()
-        local = self.pool.locals[new.procs[place]]
         checks.logged_in(self.rules, self.pool, new, local)
         token = fresh_token(self.rules, self.pool, new)
         new.live |= 1 << token
@@ -320,20 +317,10 @@ class Moves:
             return
         if "unclear" in self.rules.kinds:
             yield self.answer(world, place, ("unclear", False), "never sent", 1)
-            yield self._fruitless(world, place, ("unclear", True), "unclear")
+            yield self.answer(world, place, ("unclear", True), "unclear", 1, fruitless)
         if "refuse" in self.rules.kinds:
             for kind in self.rules.refusals:
-                yield self._fruitless(world, place, ("refused", kind), f"refused: {kind}")
-
-    def _fruitless(self, world: World, place: int, told: tuple[object, ...], how: str) -> Move:
-        """Make a login without a token; another has to be allowed for."""
-        self.name(world, place, how)
-        new = world.copy()
-        new.faults -= 1
-        checks.logged_in(self.rules, self.pool, new, self.pool.locals[new.procs[place]])
-        new.credit += 1
-        self.tell(new, place, told)
-        return self.sealed(new)
+                yield self.answer(world, place, ("refused", kind), f"refused: {kind}", 1, fruitless)
 
     def _logout(self, world: World, place: int) -> Iterator[Move]:
         self.name(world, place, "")

@@ -37,7 +37,9 @@ freeze between the check and the send. The other checks:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.lock import BAN, BRAKE_WINDOW, FRESH, MARGIN
@@ -45,6 +47,8 @@ from betfair_session.login.lock import BAN, BRAKE_WINDOW, FRESH, MARGIN
 from .processes import bits, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from betfair_session.login.lock import Lock
 
     from .plans import Rules
@@ -59,6 +63,7 @@ MISSING, JUNK = 0, -1
 MOST_CREDIT = 9
 
 
+@dataclass(slots=True)
 class World:
     """Everything at one moment.
 
@@ -78,11 +83,6 @@ class World:
         zombies: logins in `window` that the brake could not see.
         faults, times, spare: what is left of the adversary's means.
     """
-
-    __slots__ = (
-        "age", "credit", "faults", "floats", "force", "landed", "live", "lock", "lock_age",
-        "lock_version", "out", "procs", "spare", "times", "token", "version", "window", "zombies",
-    )  # fmt: skip
 
     token: int
     version: int
@@ -105,44 +105,41 @@ class World:
 
     def copy(self) -> World:
         """Return a world that can be changed."""
-        new = World.__new__(World)
-        new.token, new.version, new.age = self.token, self.version, self.age
-        new.lock, new.lock_version, new.lock_age = self.lock, self.lock_version, self.lock_age
-        new.force, new.procs, new.floats = self.force, self.procs, self.floats
-        new.live, new.landed, new.out = self.live, self.landed, self.out
-        new.credit, new.window, new.zombies = self.credit, self.window, self.zombies
-        new.faults, new.times, new.spare = self.faults, self.times, self.spare
-        return new
+        return World(*_values(self))
 
-    def key(self) -> tuple[float | tuple[int, ...] | tuple[float, ...] | tuple[Write, ...], ...]:
+    def key(self) -> tuple[Any, ...]:
         """Return the whole world as a value."""
-        return (
-            self.token, self.version, self.age, self.lock, self.lock_version, self.lock_age,
-            self.force, self.procs, self.floats, self.live, self.landed, self.out, self.credit,
-            self.window, self.zombies, self.faults, self.times, self.spare,
-        )  # fmt: skip
+        return _values(self)
+
+
+_values: Callable[[World], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(World)))
 
 
 def first(rules: Rules, pool: Pool) -> World:
     """Make the world as an exploration begins."""
-    world = World()
-    world.token = {"missing": MISSING, "junk": JUNK}.get(rules.token, 1)
-    world.version = -1 if world.token == MISSING else token_version(rules, world.token, 0)
-    world.age = FRESH + MARGIN
-    world.lock, world.lock_version, world.lock_age, world.force = -1, -1, 0.0, 0.0
-    if rules.lock is not None:
-        world.lock, world.lock_version = pool.lock_id(rules.lock[0]), 0
-        world.lock_age = rules.lock[1]
-        lock = rules.lock[0]
-        world.force = lock.not_before if lock.state == locks.FAILED else 0.0
-    world.floats = ()
-    world.live = 2 if rules.token == "live" else 0
-    world.landed, world.out, world.window, world.zombies = world.live, 0, (), 0
-    world.credit = 0 if rules.token == "live" else 1
-    world.faults, world.times, world.spare = rules.faults, rules.times, rules.spare
-    world.procs = ()
-    for number in range(rules.processes):
-        world.procs += (pool.newcomer(rules, number),)
+    token = {"missing": MISSING, "junk": JUNK}.get(rules.token, 1)
+    lock, age = rules.lock or (locks.JUNK, 0.0)
+    live = rules.token == "live"
+    world = World(
+        token=token,
+        version=-1 if token == MISSING else token_version(rules, token, 0),
+        age=FRESH + MARGIN,
+        lock=pool.lock_id(lock) if rules.lock else -1,
+        lock_version=0 if rules.lock else -1,
+        lock_age=age,
+        force=lock.not_before if lock.state == locks.FAILED else 0.0,
+        procs=tuple(pool.newcomer(rules, number) for number in range(rules.processes)),
+        floats=(),
+        live=2 * live,
+        landed=2 * live,
+        out=0,
+        credit=1 - live,
+        window=(),
+        zombies=0,
+        faults=rules.faults,
+        times=rules.times,
+        spare=rules.spare,
+    )
     seal(rules, pool, world)
     return world
 
