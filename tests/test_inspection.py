@@ -52,23 +52,17 @@ def put_lock(path: Path, lock: locks.Lock, *, age: float = 0.0) -> None:
 
 
 def test_a_place_where_nothing_is(tmp_path: Path) -> None:
-    """No token, and whoever wants to may log in."""
-    found = look(tmp_path)
+    """No token, and whoever wants to may log in; looking makes no directory."""
+    found = inspect(open_store(tmp_path / "none"), KEY, timeout=5)
+    assert list(tmp_path.iterdir()) == []
     assert (found.token, found.written, found.from_login) == ("missing", None, False)
     assert (found.login.state, found.login.lock, found.login.until) == ("free", None, None)
-
-
-def test_looking_makes_no_directory(tmp_path: Path) -> None:
-    """Not even that of a store that does not exist yet."""
-    found = inspect(open_store(tmp_path / "none"), KEY, timeout=5)
-    assert found.token == "missing"
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_token_of_the_last_login(
     manager: SessionManager, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """When it was written, by the store's clock, and that the last login stored it."""
+    """When it was written, by the store's clock, and whether the last login stored it."""
     before = time.time()
     manager.get_session(tmp_path, KEY)
     sandbox.clear_journal()
@@ -79,16 +73,8 @@ def test_a_token_of_the_last_login(
     assert found.login.state == "free"
     assert len(found.login.recent) == 1
     assert sandbox.counts() == {}
-
-
-def test_a_token_that_something_else_wrote(
-    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """It is not that of the last login."""
-    manager.get_session(tmp_path, KEY)
     (tmp_path / KEY).write_text(sandbox.issue())
-    found = look(tmp_path)
-    assert (found.token, found.from_login) == ("stored", False)
+    assert (look(tmp_path).token, look(tmp_path).from_login) == ("stored", False)
 
 
 def test_what_is_no_token(tmp_path: Path) -> None:
@@ -100,22 +86,41 @@ def test_what_is_no_token(tmp_path: Path) -> None:
         inspect(open_store(tmp_path), KEY, timeout=5)
 
 
-@pytest.mark.parametrize("age", [0.0, 20.0])
-def test_a_login_that_somebody_is_making(tmp_path: Path, age: float) -> None:
-    """It is held until its time to live has passed, counted by the store's clock."""
-    began = time.time() - age
-    put_lock(tmp_path, locks.Lock(locks.HELD, "n" * 8, "a host", ttl=30.0, since=began), age=age)
+HOLDER = locks.Lock(locks.HELD, "n" * 8, "a host", ttl=30.0)
+FAILURE = locks.Lock(locks.FAILED, not_before=15.0)
+
+
+@pytest.mark.parametrize(
+    ("lock", "age", "state", "until"),
+    [
+        (HOLDER, 0.0, "held", 30.0 + MARGIN),  # counted by the store's clock
+        (HOLDER, 20.0, "held", 10.0 + MARGIN),
+        (HOLDER, 40.0, "free", None),  # anybody may take it over
+        (FAILURE._replace(login_class="unknown"), 0.0, "unanswered", 15.0),
+        (FAILURE._replace(login_class="store"), 0.0, "unstored", None),  # a blank is written first
+        (locks.Lock(locks.DONE, logins=(-50.0, -30.0, -20.0, -10.0)), 0.0, "braked", 10.0),
+    ],
+)
+def test_what_a_lock_says_of_the_next_login(
+    tmp_path: Path, lock: locks.Lock, age: float, state: str, until: float | None
+) -> None:
+    """Times are told from now; others' settings may allow more logins in a minute."""
+    now = time.time()
+    logins = tuple(now + login for login in lock.logins)
+    put_lock(
+        tmp_path,
+        lock._replace(since=now - age, not_before=now + lock.not_before, logins=logins),
+        age=age,
+    )
     login = look(tmp_path).login
-    assert login.state == "held"
+    assert (login.state, len(login.recent)) == (state, len(logins))
+    assert login.until == (until and pytest.approx(now + until, abs=1))
     assert login.lock is not None
-    assert login.lock.owner == "a host"
-    assert login.until == pytest.approx(began + 30.0 + MARGIN, abs=1)
-
-
-def test_a_login_that_was_never_finished(tmp_path: Path) -> None:
-    """Past its time to live anybody may take it over."""
-    put_lock(tmp_path, locks.Lock(locks.HELD, "n" * 8, "a host", ttl=30.0), age=40.0)
-    assert look(tmp_path).login.state == "free"
+    assert login.lock.owner == lock.owner
+    store, more = open_store(tmp_path), LeaseSettings(logins_per_minute=10)
+    assert logins == () or inspect_login(store, KEY, timeout=5, settings=more).state == "free"
+    store.atomic = False  # where everybody logs in alone, nobody waits for a lock
+    assert state != "held" or inspect_login(store, KEY, timeout=5).state == "free"
 
 
 def test_a_lock_that_nobody_can_read(tmp_path: Path) -> None:
@@ -143,43 +148,6 @@ def test_a_refusal_and_its_end(manager: SessionManager, sandbox: Sandbox, tmp_pa
     assert look(tmp_path).login.state == "free"
     manager.unlock(tmp_path, KEY)
     assert look(tmp_path).login.state == "free"
-
-
-@pytest.mark.parametrize(
-    ("login_class", "state", "waits"), [("unknown", "unanswered", 15), ("store", "unstored", None)]
-)
-def test_a_login_that_ended_badly(
-    tmp_path: Path, login_class: str, state: str, waits: float | None
-) -> None:
-    """A lost answer keeps the next login back; after a store's failure a blank is written first."""
-    now = time.time()
-    lock = locks.Lock(locks.FAILED, since=now, not_before=now + 15, login_class=login_class)
-    put_lock(tmp_path, lock)
-    login = look(tmp_path).login
-    assert login.state == state
-    assert login.until == (waits and pytest.approx(now + waits, abs=1))
-
-
-def test_too_many_logins(tmp_path: Path) -> None:
-    """As many as the settings allow in a minute."""
-    now = time.time()
-    times = (now - 50, now - 30, now - 20, now - 10)
-    put_lock(tmp_path, locks.Lock(locks.DONE, logins=times))
-    login = look(tmp_path).login
-    assert (login.state, len(login.recent)) == ("braked", 4)
-    assert login.until == pytest.approx(times[0] + 60, abs=1)
-    more = inspect_login(
-        open_store(tmp_path), KEY, timeout=5, settings=LeaseSettings(logins_per_minute=10)
-    )
-    assert more.state == "free"
-
-
-def test_a_store_where_everybody_logs_in_alone(tmp_path: Path) -> None:
-    """Nobody waits there for a lock, so it is free."""
-    put_lock(tmp_path, locks.Lock(locks.HELD, "n" * 8, "a host", since=time.time()))
-    store = open_store(tmp_path)
-    store.atomic = False
-    assert inspect_login(store, KEY, timeout=5).state == "free"
 
 
 def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:

@@ -626,21 +626,6 @@ def test_an_interruption_after_the_login_loses_no_session(
     assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
 
 
-def test_an_interrupted_login_is_told_to_the_others(
-    manager: SessionManager, client: IdentityClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody knows whether it arrived; they respect that for a moment, and need not wait longer."""
-
-    def interrupt(*_: object, **__: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(client, "certlogin", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        manager.get_session(tmp_path, KEY)
-    lock = locks.decode((tmp_path / LOCK).read_bytes())
-    assert (lock.state, lock.login_class) == (locks.FAILED, "unknown")
-
-
 # --- what a caller gives --------------------------------------------------------------------------
 
 

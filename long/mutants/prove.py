@@ -48,10 +48,10 @@ _CALLS = [
 GROUPS = {
     "login": (
         ["login/*"],
-        ["tests/login", "tests/explore/test_traces.py"],
+        ["tests/login"],
     ),
     "manager": (["manager.py", "login/account.py"], _CALLS),
-    "session": (["session.py", "process/trust.py", "login/ending.py"], _CALLS),
+    "session": (["session.py", "process/trust.py", "login/by_hand.py"], _CALLS),
     "identity": (
         ["betfair/*"],
         [

@@ -87,6 +87,12 @@ WAIT = [*OUTBID, (LockRead(held(), "L0", 0.0), Wait(0.25))]
 FOUND = [*WAIT, (WOKE, ReadToken()), (THEIRS, ReadLock())]
 
 
+LATER: Any = {"since": START + 72, "logins": (START + 72,)}
+OUTBIDDEN = taken(done(), 29, nonce="nonce 2")
+BAN = failed(not_before=START + 1200)
+SLOW = failed(since=START - 3600, not_before=START - 3540)
+
+
 def after(before: Lock) -> Story:
     """Walk from junk in the token's place, and an earlier lock, to the login."""
     lock = taken(before)
@@ -283,6 +289,29 @@ STORIES: dict[str, Story] = {
             WriteLock(taken(held(), 40, nonce="nonce 2", login_class="store"), "L0"),
         ),
     ],
+    "a late write of an attempt that was outbid is not taken for a later one": [
+        (NOTHING, WriteLock(mine(), None)),
+        (BUSY, ReadLock()),
+        (LockRead(held(), "L0", 0.0), Wait(0.25)),
+        (1.0, WOKE, ReadToken()),
+        (1.0, NOTHING, Wait(0.375)),
+        (2.0, WOKE, ReadLock()),
+        (72.0, LockRead(), WriteLock(mine(nonce="nonce 2", **LATER), None)),
+        (72.0, Conflict(), Wait(0.5), ReadLock()),
+        (
+            LockRead(mine(), "L1", 38.0),
+            WriteLock(taken(mine(), 72, nonce="nonce 3", login_class="store", **LATER), "L1"),
+        ),
+        (Written("L2"), ReadToken()),
+        (NOTHING, WriteToken(None, None)),
+        (Written("V1"), LogIn(10.0)),
+    ],
+    "time lost to another holder does not count for the next attempt": [
+        *OUTBID,
+        (29.0, LockRead(done(published=""), "L2", 0.0), WriteLock(OUTBIDDEN, "L2")),
+        (29.0, Written("L3"), ReadToken()),
+        (29.0, NOTHING, LogIn(10.0)),
+    ],
     # --- the lock in hand ------------------------------------------------------------------------
     "with the lock in hand another token is looked at first": [
         *HOLD,
@@ -441,6 +470,15 @@ STORIES: dict[str, Story] = {
         (5.0, BUSY, Got("new", "logged in", 5.0)),
     ],
     # --- what the lock allows --------------------------------------------------------------------
+    "a ban holds for a reader whose idea of the store's clock is a second behind": [
+        {"wrong": -0.8},
+        *FIND_JUNK,
+        (LockRead(BAN, "L0", -0.8), Failed("refused", not_before=START + 1200.8)),
+    ],
+    "a refusal counts although the clock of the refused process was an hour slow": [
+        *FIND_JUNK,
+        (LockRead(SLOW, "L0", 5.0), Failed("refused", not_before=START + 55)),
+    ],
     "a waiter looks at token and lock in turn and ever more rarely": [
         *WAIT,
         (WOKE, ReadToken()),

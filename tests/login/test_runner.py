@@ -12,10 +12,7 @@ from betfair_session import (
     IdentityUnavailable,
     LoginBrake,
     LoginRefused,
-    NotATokenError,
-    PublishUncertain,
     StoreUnavailable,
-    StoreWriteError,
 )
 from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
@@ -25,7 +22,7 @@ from betfair_session.login.policy import SharedLogin
 from betfair_session.login.runner import Runner, owner_name
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret
-from betfair_session.storage.contract import ABSENT, StoredObject, VersionConflict
+from betfair_session.storage.contract import ABSENT, StoredObject
 from betfair_session.tokens import fingerprint
 
 from .shelf import HandClock, Shelf
@@ -234,28 +231,6 @@ def test_a_store_that_keeps_no_conditions_is_asked_for_none(kind: type[Shelf], f
     assert stage.calls == [READ, (first, LOCK), READ, ("create", KEY), ("replace", LOCK)]
 
 
-@pytest.mark.parametrize(
-    ("content", "junk"), [(b"", False), (b" \n", False), (b"two words", True), (b"\xff\xff", True)]
-)
-def test_junk_is_a_missing_token_and_warned_of(
-    content: bytes, caplog: pytest.LogCaptureFixture, *, junk: bool
-) -> None:
-    """Blank content is nothing to speak of; junk may be somebody's data, even if it has gone."""
-    shelf = Shelf()
-    shelf.objects[KEY] = (content, "T0")
-    for stage in (Stage(shelf), Stage(seen=(StoredObject(content, "T0"),))):
-        caplog.clear()
-        assert stage.find() == NEW
-        assert len([each for each in caplog.records if each.levelname == "WARNING"]) == junk
-
-
-def test_an_object_that_is_too_large_for_a_token_is_left_alone() -> None:
-    """It is somebody's data."""
-    stage = Stage(shelf_with("x" * 5000))
-    assert isinstance(stage.fail(), NotATokenError)
-    assert stage.calls == [READ]
-
-
 # --- errors of the store -------------------------------------------------------------------------
 
 PASSING = ("unreachable", "timeout", "throttled", "busy", "server")
@@ -274,46 +249,6 @@ def test_only_what_may_pass_by_itself_is_tried_again(reason: str) -> None:
     assert stage.find() == OLD
     assert stage.clock.slept == [0.25]
     assert [kind for kind, *_ in stage.told()] == ["resumed"]
-
-
-@pytest.mark.parametrize("landed", [True, False])
-def test_a_token_that_cannot_be_written_is_logged_out_unless_it_may_have_landed(
-    *, landed: bool
-) -> None:
-    """The error says whether it may."""
-    stage = Stage(shelf_with(lock=locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))))
-    error = StoreWriteError("no", reason="forbidden", landed=landed)
-    stage.shelf.errors["replace_if_version"] = [None, *[error] * 3]
-    failed = stage.fail()
-    assert type(failed) is (PublishUncertain if landed else StoreWriteError)
-    assert failed.__cause__ is error
-    assert ("logout" in stage.betfair.asked) is not landed
-
-
-def test_a_token_that_conflicts_with_nothing_every_time_is_logged_out() -> None:
-    """The last conflict is told."""
-    stage = Stage()
-    conflicts = [VersionConflict(str(number)) for number in range(3)]
-    stage.shelf.errors["create"] = [None, *conflicts]
-    failed = stage.fail()
-    assert isinstance(failed, StoreWriteError)
-    assert failed.__cause__ is conflicts[-1]
-    assert stage.betfair.asked == ["certlogin", "logout"]
-
-
-def test_a_token_that_another_stored_meanwhile_is_adopted() -> None:
-    """The own session is ended."""
-    stage = Stage(Shelf(), OLD)
-    log_in = stage.betfair.log_in
-
-    def late(seconds: float) -> Secret:
-        stage.shelf.objects[KEY] = (OLD.encode(), "T1")
-        return log_in(seconds)
-
-    vars(stage.betfair)["log_in"] = late
-    assert stage.find() == OLD
-    assert stage.betfair.asked == ["certlogin", "logout", "keepAlive"]
-    assert [kind for kind, *_ in stage.told()] == ["logged in", "logged out", "resumed"]
 
 
 @pytest.mark.parametrize(
