@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from servers.process import poll
 from servers.proxy import Proxy
-from storage.calls import secrets_in
 from storage.places import BucketPlace, LocalPlace
 
 from betfair_session import (
@@ -356,6 +355,29 @@ class Lane:
             keys = site.place.keys()
             files = {key for key in keys if key.startswith(prefix)}
             call.check({site.key} <= files <= {site.key, site.lock}, f"left behind: {files}")
+
+
+def secrets_in(error: BaseException, secrets: list[str]) -> list[str]:
+    """Return those of the secrets that an error, or what it was raised from, holds anywhere."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    texts = []
+    while waiting and len(seen) < 100_000:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, type):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, (str, bytes, BaseException)):
+            texts.append(f"{thing!s} {thing!r}")
+        if isinstance(thing, dict):
+            waiting += [*thing.keys(), *thing.values()]
+        elif isinstance(thing, (list, tuple, set, frozenset)):
+            waiting += thing
+        elif not isinstance(thing, (str, bytes)) and not callable(thing):
+            waiting += getattr(thing, "__dict__", {}).values()
+        if isinstance(thing, BaseException):
+            waiting += [thing.args, thing.__cause__, thing.__context__]
+    return [secret for secret in secrets if any(secret in text for text in texts)]
 
 
 def run(lanes: Sequence[Lane], paths: Iterable[Path], ways: Iterable[Way]) -> list[Call]:

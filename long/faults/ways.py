@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from storage import dialects
-
+from faults import dialects
 from faults.lane import FROM_THEN_ON, PATIENCE, Way
 
 if TYPE_CHECKING:
-    from storage.dialects import Dialect
+    from faults.dialects import Dialect
 
 DIALECTS: dict[str, Dialect] = {
     "seaweed": dialects.S3,

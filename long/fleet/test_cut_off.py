@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fleet.scene import TAKEOVER, Scene
 from servers.process import poll
-from storage import dialects
+from servers.s3 import refusal
 
 from betfair_session import BetfairSessionError, PublishUncertain, Session
 from betfair_session.secret import Secret
@@ -27,8 +27,8 @@ FAULTS: list[Fault | Answer] = [
     "lost",
     "truncate",
     "hold",
-    dialects.s3(500, "InternalError"),
-    dialects.s3(403, "AccessDenied"),
+    refusal(500, "InternalError"),
+    refusal(403, "AccessDenied"),
 ]
 
 

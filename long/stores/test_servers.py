@@ -9,8 +9,9 @@ import pytest
 from rare_servers.sftp import SFTPServer
 from servers.objects import ProgramServer
 from servers.process import poll
-from storage.calls import CALLS, WRITES, failure
 from storage.contract import (
+    CALLS,
+    WRITES,
     Contract,
     Credentials,
     Forks,
@@ -18,6 +19,7 @@ from storage.contract import (
     OwnFilesystem,
     assert_conflict,
     create,
+    failure,
     read,
 )
 from storage.places import TIMEOUT, BucketPlace, LocalPlace, open_at

@@ -9,7 +9,7 @@ import pytest
 from hidden.listeners import Listener
 from hidden.planted import plant
 from secrets_shown import everything_in
-from storage.calls import failure
+from storage.contract import failure
 
 from betfair_session import BetfairSessionError, LeaseSettings
 from betfair_session.storage import open_store

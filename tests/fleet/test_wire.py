@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from servers.proxy import Proxy
-from storage import dialects
+from servers.s3 import refusal
 
 from betfair_session import (
     BetfairSessionError,
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
-CONFLICT = dialects.s3(409, "ConditionalRequestConflict")
-FAILED_CONDITION = dialects.s3(412, "PreconditionFailed")
-SLOW_DOWN = dialects.s3(503, "SlowDown")
-TOO_MANY = dialects.s3(429, "TooManyRequests")
-FORBIDDEN = dialects.s3(403, "AccessDenied")
+CONFLICT = refusal(409, "ConditionalRequestConflict")
+FAILED_CONDITION = refusal(412, "PreconditionFailed")
+SLOW_DOWN = refusal(503, "SlowDown")
+TOO_MANY = refusal(429, "TooManyRequests")
+FORBIDDEN = refusal(403, "AccessDenied")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import requests
 
 from servers.objects import ProgramServer
 from servers.process import ServerMissing, ServerProcess
+from servers.script import Answer
 
 REGION = "us-east-1"
 
@@ -26,6 +27,12 @@ _VERSIONED = (
     '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
     "<Status>Enabled</Status></VersioningConfiguration>"
 )
+
+
+def refusal(status: int, code: str) -> Answer:
+    """Return an error as S3 sends it, for the proxy to say it in its place."""
+    text = f"<Error><Code>{code}</Code><Message>scripted</Message><RequestId>1</RequestId></Error>"
+    return Answer(status, text.encode(), {"Content-Type": "application/xml"})
 
 
 class MotoServer(ProgramServer):

@@ -18,11 +18,10 @@ import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from within import within
 
-from betfair_session.exceptions import ConfigurationError, StoreUnavailable
+from betfair_session.exceptions import ConfigurationError, StoreError, StoreUnavailable
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, ANY, MAX_READ, VersionConflict
 from betfair_session.tokens import is_blank
-from storage.calls import failure
 from storage.places import TIMEOUT, open_at
 from storage.surroundings import in_a_child
 
@@ -38,6 +37,26 @@ KEYS = [
     *("bracket[a]{b}", "quote'\"`"),
 ]
 PREFIXES = ["a/b", "a/b/", "with space", "ünï-名", "50%41", "a+b=c~", "v#1", "", "/"]
+
+
+CALLS: dict[str, Callable[[TokenStore, str, float], object]] = {
+    "read": lambda store, _, end: store.get("token", deadline=end),
+    "create": lambda store, _, end: store.put("fresh", b"mine", ABSENT, deadline=end),
+    "replace_if_version": lambda store, seen, end: store.put("token", b"mine", seen, deadline=end),
+    "replace": lambda store, _, end: store.put("token", b"mine", ANY, deadline=end),
+    "delete": lambda store, _, end: store.delete("token", deadline=end),
+}
+"""By name; each takes a store, the version of its "token" and a deadline."""
+
+WRITES = [name for name in CALLS if name != "read"]
+CONDITIONAL = ["create", "replace_if_version"]
+
+
+def failure(call: str, store: TokenStore, version: str, timeout: float = 30) -> StoreError:
+    """Make a call that must fail, and return its error without traceback or context of ours."""
+    with pytest.raises(StoreError) as caught:
+        CALLS[call](store, version, within(timeout))
+    return caught.value
 
 
 def get(store: TokenStore, key: str = "token") -> StoredObject | None:

@@ -35,8 +35,7 @@ from betfair_session.storage import loop as loops, open_store
 from betfair_session.storage.cloud import set_known
 from betfair_session.storage.contract import ABSENT
 from betfair_session.storage.judging import judge
-from storage.calls import failure
-from storage.contract import create, delete, get, put, read
+from storage.contract import create, delete, failure, get, put, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
 

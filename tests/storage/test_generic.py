@@ -15,24 +15,24 @@ import requests
 from botocore.exceptions import HTTPClientError
 from fsspec.implementations.memory import MemoryFileSystem
 from urllib3.exceptions import ConnectTimeoutError
-from within import within
 
 from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, MAX_READ, VersionConflict
-from storage.calls import CALLS, WRITES, failure
 from storage.contract import (
+    CALLS,
+    WRITES,
     Contract,
     OwnFilesystem,
-    assert_conflict,
     create,
     delete,
+    failure,
     get,
     put,
     read,
 )
-from storage.places import TIMEOUT, LocalPlace
+from storage.places import LocalPlace
 from storage.plain import Plain
 from storage.surroundings import in_a_child
 
@@ -343,41 +343,6 @@ def test_a_forked_child_opens_its_own(tmp_path: Path, plain: type[Plain]) -> Non
     assert read(given).content == read(store).content == b"first"
 
 
-def test_stores_in_one_memory_are_one_in_a_forked_child_too(tmp_path: Path) -> None:
-    """What one of them is about to write, the other one waits for."""
-    writing, go = threading.Event(), threading.Event()
-
-    class Slow(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
-        def pipe_file(self, *arguments: object, **options: object) -> None:
-            writing.set()
-            go.wait(60)
-            super().pipe_file(*arguments, **options)
-
-    root = str(tmp_path)  # nobody else's name
-    slow, other = open_store((Slow(), root)), open_store(f"memory:/{root}")
-
-    def work() -> object:
-        first = threading.Thread(target=create, args=(slow,))
-        first.start()
-        writing.wait(60)
-        lost: list[str] = []
-
-        def lose() -> None:
-            try:
-                create(other)
-            except VersionConflict as conflict:
-                lost.append(conflict.reason)
-
-        second = threading.Thread(target=lose)
-        second.start()
-        second.join(0.3)  # time enough to write where nothing holds it up
-        go.set()
-        second.join(60)
-        return lost
-
-    assert in_a_child(work) == ["conflict"]
-
-
 @pytest.mark.parametrize("call", CALLS)
 def test_a_key_file_that_is_missing_is_no_missing_token(
     tmp_path: Path, plain: type[Plain], call: str
@@ -421,12 +386,3 @@ def test_an_opening_that_fails(plain: type[Plain], given: Exception, reason: str
         assert isinstance(caught.value, StoreUnavailable)
         told = (caught.value.reason, caught.value.landed, caught.value.store)
         assert told == (reason, False, "plain://host/x")
-
-
-def test_the_clock_is_no_part_of_it(tmp_path: Path, plain: type[Plain]) -> None:
-    """It tells no time, and says so."""
-    del plain
-    store = open_store(f"plain://{tmp_path}")
-    create(store)
-    assert (read(store).modified, store.server_now(deadline=within(TIMEOUT))) == (None, None)
-    assert_conflict(lambda: create(store))

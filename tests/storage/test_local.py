@@ -204,21 +204,6 @@ def test_a_write_whose_file_is_always_taken_away_ends(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_rename_that_is_not_permitted_is_told(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is no conflict, and nothing stays behind."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise PermissionError(errno.EPERM, "no")
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(StoreWriteError) as caught:
-        put(store, b"x")
-    assert (caught.value.reason, caught.value.landed) == ("forbidden", False)
-    assert os.listdir(tmp_path) == []
-
-
 @pytest.mark.parametrize("lacking", ["links", "locks"])
 def test_a_mount_that_lacks_something_still_has_one_winner(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, lacking: str
@@ -707,13 +692,8 @@ def test_with_no_descriptor_left_the_error_is_still_ours(tmp_path: Path) -> None
     assert run(CROWDED, str(tmp_path)) == ["StoreUnavailable busy False"] * 2 + ["x"]
 
 
-@pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
-def test_the_time_is_the_file_systems_own(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, named: bool
-) -> None:
+def test_the_time_is_the_file_systems_own(tmp_path: Path, store: TokenStore) -> None:
     """It agrees with that of a file just written, and leaves nothing behind; it may be unknown."""
-    if named:
-        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     create(store, b"x", "k")
     modified = read(store, "k").modified
     now = store.server_now(deadline=within(5))

@@ -10,22 +10,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from servers.s3 import refusal as s3
 from servers.script import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_XML = {"Content-Type": "application/xml"}
 _PAGE = b"<!DOCTYPE html><html><body><h1>Sorry</h1><p>token=abc</p></body></html>"
-
-
-def s3(status: int, code: str) -> Answer:
-    """Return an error as S3 sends it."""
-    body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>'
-        "<Message>scripted</Message><RequestId>1</RequestId></Error>"
-    )
-    return Answer(status, body.encode(), _XML)
 
 
 def gcs(status: int, code: str) -> Answer:
@@ -41,7 +32,9 @@ def azure(status: int, code: str) -> Answer:
         f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
         "<Message>scripted</Message></Error>"
     )
-    return Answer(status, body.encode(), {**_XML, "x-ms-error-code": code})
+    return Answer(
+        status, body.encode(), {"Content-Type": "application/xml", "x-ms-error-code": code}
+    )
 
 
 def page(status: int) -> Answer:
