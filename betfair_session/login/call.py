@@ -82,6 +82,7 @@ class Call:
         self.owner, self.deadline, self.shared, self.share = owner, deadline, shared, share
         self.dead: do.Token = None  # the token that Betfair called dead
         self.polls = 0  # how often this call has waited for another
+        self.crowd = 0  # grows with each request that was one too many for the store
         self.young = False  # whether Betfair rejected a token that a login has just stored
         self._begin()
 
@@ -122,8 +123,12 @@ class Call:
 
     def _pause(self, tries: int, least: float = 0.0) -> do.Wait:
         """Return a wait, longer after each try; only `least` goes beyond the caller's time."""
-        seconds = min(0.25 * 2 ** (tries - 1), 2.0) * (0.5 + self.clock.jitter() / 2)
+        seconds = min(0.25 * 2 ** (tries - 1), 2.0) * self._slower()
         return do.Wait(least + min(seconds, self._left()))
+
+    def _slower(self) -> float:
+        """Return how a wait is stretched: at random, and up to fourfold in a crowd."""
+        return (0.5 + self.clock.jitter() / 2) * 2.0**self.crowd
 
     def _left(self) -> float:
         """Return the seconds that are left of the caller's time."""
@@ -178,11 +183,20 @@ class Call:
 
     def _note_unread(self, error: StoreError, most: int) -> None:
         """Count a failure to read; raise it when another try is hopeless."""
-        late = self.clock.mono() >= self.deadline
-        if error.reason not in PASSING or self.tries >= most or late:
+        over = error.reason not in PASSING or self.tries >= most or not self._left()
+        if over and not self._in_crowd(error):
             raise error
         self.trouble = error
         self.tries += 1
+
+    def _in_crowd(self, error: StoreError) -> bool:
+        """Tell whether to go on while there is time, since the store has too many requests."""
+        if error.reason != "throttled" or not self._left():
+            return False
+        if self._owned_by(self.nonce):  # the holder has the lease's time, and makes haste
+            return self._lease_leaves_time()
+        self.crowd = min(self.crowd + 1, 2)
+        return True
 
     def _take_is_over(self, error: StoreError) -> bool:
         """Count a failure to take the lock; tell whether another try is hopeless."""
@@ -191,7 +205,8 @@ class Call:
         self.takes += 1
         if isinstance(error, VersionConflict):  # lost to others, as long as it changes
             return same and self.takes > CONFLICTS
-        return error.reason not in PASSING or self.takes > TAKES
+        over = error.reason not in PASSING or self.takes > TAKES
+        return over and not self._in_crowd(error)
 
     def _too_late(self) -> BetfairSessionError:
         """Return the error of a call whose time ended before it had the lock."""

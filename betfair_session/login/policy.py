@@ -54,7 +54,8 @@ class SharedLogin(Call):
 
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another just published it, or Betfair calls it alive."""
-        if self.polls and self.shared and (yield from self._is_vouched_for()):
+        known = self.shared and (self.polls or self._lock_just_read())
+        if known and (yield from self._is_vouched_for()):
             return do.Done(self.token, "adopted", later(self.looked, -FRESH))
         self.asked = self.clock.now()
         session = yield do.Ask(self.token)
@@ -154,8 +155,8 @@ class SharedLogin(Call):
         """Wait a moment for another's login; return whether to look at the token next."""
         if not self._left():
             raise self.errors.timeout(self.lock)
-        pause = min(0.25 * 1.5**self.polls, 1.5) * (0.5 + self.clock.jitter() / 2)
-        self.polls += 1
+        pause = min(0.25 * 1.5**self.polls, 1.5) * self._slower()
+        self.polls, self.crowd = self.polls + 1, max(self.crowd - 1, 0)
         yield do.Wait(min(pause, self._left()), self.lock.owner if self.lock else "")
         if self.polls % 2:
             self.reread = None
@@ -244,7 +245,7 @@ class SharedLogin(Call):
                 self.new, self.mine = None, self._held().finished("")
                 return
             self.base = self.version
-            if self.sends == SENDS:
+            if self.sends >= SENDS and not self._in_crowd(self.failure):
                 yield from self._give_up(sure=not self.maybe)
             yield self._pause(self.sends, self._gap())
         self.mine = self._held().finished(self.new_fingerprint)

@@ -447,6 +447,47 @@ STORIES: dict[str, Story] = {
         (NOTHING, WriteLock(mine(), None)),
         (THROTTLED, Wait(1.25), ReadLock()),
     ],
+    # --- a store with too many requests ----------------------------------------------------------
+    "in a crowd reading goes on, ever more slowly, while the caller has time": [
+        {"deadline": 60.0},
+        (THROTTLED, Wait(0.25), ReadToken()),
+        (THROTTLED, Wait(0.5), ReadToken()),
+        (THROTTLED, Wait(2.0), ReadToken()),
+        (THROTTLED, Wait(8.0), ReadToken()),
+        (THROTTLED, Wait(8.0), ReadToken()),
+        (60.0, THROTTLED, Failed("error", "slow down")),
+    ],
+    "in a crowd taking the lock is tried while the caller has time": [
+        *[
+            (NOTHING, WriteLock(mine(), None)),
+            (THROTTLED, Wait(1.25), ReadLock()),
+            (LockRead(), WriteLock(mine(), None)),
+            (THROTTLED, Wait(1.5), ReadLock()),
+            (LockRead(), WriteLock(mine(), None)),
+            (THROTTLED, Wait(2.0), ReadLock()),
+            (LockRead(), WriteLock(mine(), None)),
+            (THROTTLED, Wait(5.0), ReadLock()),
+        ],
+        (LockRead(held(), "L0", 0.0), Wait(0.5)),
+        (WOKE, ReadToken()),
+        (THROTTLED, Wait(0.25), ReadToken()),
+    ],
+    "in a crowd a publication is sent again, in haste, while its lease leaves time": [
+        *PUBLISH,
+        *[(THROTTLED, ReadToken()), (NOTHING, Wait(1.25), WriteToken("new", None))],
+        *[(THROTTLED, ReadToken()), (NOTHING, Wait(1.5), WriteToken("new", None))],
+        *[(THROTTLED, ReadToken()), (NOTHING, Wait(2.0), WriteToken("new", None))],
+        *[(THROTTLED, ReadToken()), (NOTHING, Wait(3.0), WriteToken("new", None))],
+        *[(15.0, THROTTLED, ReadToken()), (NOTHING, Wait(3.0), WriteToken("new", None))],
+        *[(15.1, THROTTLED, ReadToken()), (NOTHING, LogOut("new"))],
+    ],
+    "past the caller's time a publication in a crowd is sent no more": [
+        {"deadline": 14.0},
+        *PUBLISH,
+        *[(THROTTLED, ReadToken()), (NOTHING, Wait(1.25), WriteToken("new", None))],
+        *[(THROTTLED, ReadToken()), (NOTHING, Wait(1.5), WriteToken("new", None))],
+        *[(14.0, THROTTLED, ReadToken()), (NOTHING, LogOut("new"))],
+    ],
     # --- giving the lock back --------------------------------------------------------------------
     "after a conflict a lock that is still mine is given back again": [
         *PUBLISHED,
@@ -508,9 +549,14 @@ STORIES: dict[str, Story] = {
         (LockRead(done(), "L0", 10.0), ReadToken()),
         (GONE_DEAD, WriteLock(taken(done()), "L0")),
     ],
-    "a token found by looking again is asked about": [
+    "a token found by looking again is adopted on the lock's word": [
         *FIND_DEAD,
         (LockRead(done(), "L0", 1.0), ReadToken()),
+        (THEIRS, Got("theirs", "adopted", 60.0)),
+    ],
+    "a token found by looking again that the lock does not name is asked about": [
+        *FIND_DEAD,
+        (LockRead(done(published="fp-else"), "L0", 1.0), ReadToken()),
         (THEIRS, Ask("theirs")),
         (Session("theirs", "fp-other"), Got("theirs", "resumed")),
     ],
