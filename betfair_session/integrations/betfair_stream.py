@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import certifi
 from betfairlightweight import endpoints
@@ -22,23 +22,6 @@ if TYPE_CHECKING:
 _PORT = 443
 
 
-class Source(Protocol):
-    """Where a stream gets its token from: an APIClient of ours."""
-
-    app_key: str
-    session_token: str | None
-    stream_address: tuple[str, int] | None
-
-    def obtain_token(self) -> None:
-        """Take a verified token."""
-
-    def renew_token(self, rejected: str) -> None:
-        """Take the token that replaces a rejected one."""
-
-    def check_place(self, host: str) -> None:
-        """Refuse a host that the token is not for."""
-
-
 class SharedStream(BetfairStream):
     """A stream that asks for the token whenever it connects, so that a reconnect has a live one.
 
@@ -49,13 +32,8 @@ class SharedStream(BetfairStream):
     session_token: str
     _socket: ssl.SSLSocket | None
 
-    def __init__(self, client: Source, **settings: Any) -> None:  # noqa: ANN401 - the original's
-        """Prepare; it connects when it is started, or with its first message.
-
-        Args:
-            client: has the token, the app key, and perhaps another address.
-            settings: the original's.
-        """
+    def __init__(self, client: Any, **settings: Any) -> None:  # noqa: ANN401 - the original's
+        """Prepare for an APIClient of ours, which has the token; it connects when it is started."""
         super().__init__(app_key=client.app_key, session_token="", **settings)
         self._client = client
         self._reader: int | None = None
@@ -79,16 +57,7 @@ class SharedStream(BetfairStream):
             connected.close()
 
     def authenticate(self) -> int:
-        """Send the token; when Betfair calls it invalid, renew it and connect once more.
-
-        Returns:
-            The message's id.
-
-        Raises:
-            ListenerError: Betfair refused the renewed token as well, or something else.
-            SocketError: the connection broke.
-            BetfairSessionError: there is no live token to be had; it is a `BetfairError`, too.
-        """
+        """Send the token; when Betfair calls it invalid, renew it and connect once more."""
         if not self._running:
             self._connect()
         unique_id: int = self.new_unique_id()
@@ -158,18 +127,7 @@ class Streaming(endpoints.Streaming):
         buffer_size: int = 1024,
         host: str | None = None,
     ) -> SharedStream:
-        """Make a stream, as the original does.
-
-        Args:
-            unique_id: where the ids of its messages begin.
-            listener: gets what the stream sends; None for a StreamListener.
-            timeout: seconds that the socket waits.
-            buffer_size: bytes read at once.
-            host: None, "integration" or "sports_data".
-
-        Returns:
-            The stream; it connects when it is started, or with its first message.
-        """
+        """Make a stream, as the original does, with the same arguments."""
         return SharedStream(
             self.client,
             unique_id=unique_id,

@@ -11,8 +11,7 @@ The extra `betfairlightweight` installs what it needs, and so does the extra `fl
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 try:
@@ -25,27 +24,22 @@ except ModuleNotFoundError as error:
         'pip install "betfair-session[betfairlightweight]", or "[flumine]" for flumine'
     )
     raise ModuleNotFoundError(message, name=error.name) from None
-import requests
-from betfairlightweight import endpoints, resources
-from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
-from betfairlightweight.exceptions import APIError
+from betfairlightweight import resources
 
-from betfair_session.arguments import checked_handle, checked_interval
-from betfair_session.betfair.connections import OwnSession, on_its_own
+from betfair_session.arguments import checked_handle, checked_interval, refuse
 from betfair_session.betfair.jurisdictions import is_betfairs
-from betfair_session.exceptions import ConfigurationError
-from betfair_session.exchange.answers import names_invalid_session
-from betfair_session.exchange.operations import ORDER_SECONDS, change_orders
 from betfair_session.keepalive import keep_alive_interval
-from betfair_session.process.clocks import earlier, later, now, passed, reached
+from betfair_session.process.clocks import earlier, later, now, reached
 from betfair_session.secret import SecretHeader
 
+from .betfair_endpoints import SHARED, HttpSession, SessionEndpoint
 from .betfair_errors import as_betfair_errors
 from .betfair_stream import Streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from datetime import timedelta
+
+    import requests
 
     from betfair_session.session import Session
 
@@ -78,13 +72,12 @@ class APIClient(betfairlightweight.APIClient):
     def __init__(
         self,
         session: Session,
-        *old: Never,
+        *,
         username: str | None = None,
         lightweight: bool = False,
         http_session: requests.Session | None = None,
         end_session_on_logout: bool = False,
         keep_alive_every: timedelta | None = None,
-        **older: Never,
     ) -> None:
         """Prepare a client; nothing is sent yet.
 
@@ -101,15 +94,11 @@ class APIClient(betfairlightweight.APIClient):
             end_session_on_logout: let `logout` end the session, also for all who share it.
             keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
                 accounts whose holder has chosen another session length.
-            old: nothing; whoever comes from betfairlightweight is told what goes where.
-            older: as `old`.
 
         Raises:
-            ConfigurationError: `session` is no handle, an argument is betfairlightweight's, or
-                `keep_alive_every` is not above 0, or too long for a session.
+            ConfigurationError: `session` is no handle, or `keep_alive_every` is not above 0, or
+                too long for a session.
         """
-        if isinstance(session, str) or old or older:
-            raise _misplaced(older)
         place = checked_handle(session).client.jurisdiction
         super().__init__(
             username or repr(session),
@@ -117,7 +106,7 @@ class APIClient(betfairlightweight.APIClient):
             app_key=SecretHeader(session.client.app_key.reveal()),
             locale=place.name,
             lightweight=lightweight,
-            session=http_session or _HttpSession(verify=session.client.verify),
+            session=http_session or HttpSession(verify=session.client.verify),
         )
         every = keep_alive_interval(place)
         if keep_alive_every is not None:
@@ -125,11 +114,8 @@ class APIClient(betfairlightweight.APIClient):
         longest = every * (_LOOKS + 1) / _LOOKS  # from one keepAlive to the next
         length = place.session_length
         if length is not None and longest >= length:
-            message = (
-                f"keep_alive_every must be less than {_LOOKS}/{_LOOKS + 1} of what a session "
-                f"lives, {length}"
-            )
-            raise ConfigurationError(message, argument="keep_alive_every")
+            name, part = "keep_alive_every", f"{_LOOKS}/{_LOOKS + 1}"
+            refuse(name, f"{name} must be less than {part} of what a session lives, {length}")
         self.shared_session = session
         self.end_session_on_logout = end_session_on_logout
         self.stream_address: tuple[str, int] | None = None
@@ -145,46 +131,24 @@ class APIClient(betfairlightweight.APIClient):
         return self.session_token is None or reached(self._due)
 
     def set_session_token(self, session_token: str) -> None:
-        """Use a token; nobody knows how old it is, so that it soon wants a keepAlive.
-
-        Args:
-            session_token: the token.
-        """
+        """Use a token; nobody knows how old it is, so that it soon wants a keepAlive."""
         soon = later(now(), self._keep_alive_every / _LOOKS)
         known = session_token == self.session_token
         self._due = earlier(self._due, soon) if known else soon
         super().set_session_token(SecretHeader(session_token))
 
     def obtain_token(self) -> None:
-        """Take the shared token, as `Session.token` returns it.
-
-        Raises:
-            BetfairSessionError: as `Session.token`; it is a `BetfairError`, too.
-        """
+        """Take the shared token, as `Session.token`; each error is a `BetfairError`, too."""
         with as_betfair_errors():
             self.set_session_token(self.shared_session.token())
 
     def renew_token(self, rejected: str) -> None:
-        """Take the token that replaces a rejected one.
-
-        Args:
-            rejected: the token that was sent.
-
-        Raises:
-            BetfairSessionError: as `Session.renew`; it is a `BetfairError`, too.
-        """
+        """Take the token that replaces a rejected one; errors as of `Session.renew`."""
         with as_betfair_errors():
             self.set_session_token(self.shared_session.renew(rejected))
 
     def check_place(self, host: str) -> None:
-        """See that the token may go to a host.
-
-        Args:
-            host: its name.
-
-        Raises:
-            ConfigurationError: it is Betfair's, and the token comes from a sandbox.
-        """
+        """Raise ConfigurationError if a host is Betfair's and the token comes from a sandbox."""
         identity = urlsplit(self.shared_session.client.identity_url).hostname or ""
         if is_betfairs(host) and not is_betfairs(identity):
             message = (
@@ -192,18 +156,15 @@ class APIClient(betfairlightweight.APIClient):
                 "set the APIClient's stream_address for streams"
             )
             with as_betfair_errors():
-                raise ConfigurationError(message, argument="api_url")
+                refuse("api_url", message)
 
     def _replace_endpoints(self) -> None:
-        self.login = _SessionEndpoint(self, self._log_in, resources.LoginResource)
+        self.login = SessionEndpoint(self, self._log_in, resources.LoginResource)
         self.login_interactive = self.login
-        self.keep_alive = _SessionEndpoint(self, self._keep_alive, resources.KeepAliveResource)
-        self.logout = _SessionEndpoint(self, self._log_out, resources.LogoutResource)
-        self.betting = _Betting(self)
-        self.account = _Account(self)
-        self.historic = _Historic(self)
-        self.navigation = _Navigation(self)
-        self.scores = _Scores(self)
+        self.keep_alive = SessionEndpoint(self, self._keep_alive, resources.KeepAliveResource)
+        self.logout = SessionEndpoint(self, self._log_out, resources.LogoutResource)
+        for name, endpoint in SHARED.items():
+            setattr(self, name, endpoint(self))
         self.streaming = Streaming(self)
 
     def _log_in(self) -> dict[str, str | None]:
@@ -231,135 +192,3 @@ class APIClient(betfairlightweight.APIClient):
             "status": "SUCCESS",
             "error": "",
         }
-
-
-def _misplaced(names: Iterable[str]) -> ConfigurationError:
-    """Make the error for betfairlightweight's own arguments; their values may be secret."""
-    given = ", ".join(f"{name}=" for name in names)
-    return ConfigurationError(
-        f"APIClient takes a session handle, APIClient(manager.session(store, key))"
-        f"{', and no ' + given if given else ''}; app key and certificate belong to "
-        "IdentityClient, username and password to SessionManager"
-    )
-
-
-class _HttpSession(OwnSession):
-    """Follows a redirect, such as those of Betfair's web pages, only where no token goes along."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        if any(isinstance(value, SecretHeader) for value in resp.request.headers.values()):
-            return None
-        return requests.Session.get_redirect_target(self, resp)
-
-
-class _Straight:
-    """A session of anybody's, such as flumine's, that takes the token to no other place."""
-
-    def __init__(self, client: APIClient, session: requests.Session) -> None:
-        self._client = client
-        self._session = session
-
-    def get(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        self._check(url)
-        return self._session.get(url, auth=on_its_own, allow_redirects=False, **settings)
-
-    def post(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        self._check(url)
-        return self._session.post(url, auth=on_its_own, allow_redirects=False, **settings)
-
-    def _check(self, url: str) -> None:
-        if not url.lower().startswith("https://"):
-            message = "the token goes by https only; see api_uri"
-            raise ConfigurationError(message, argument="api_uri")
-        self._client.check_place(urlsplit(url).hostname or "")
-
-
-class _SessionEndpoint(BaseEndpoint):
-    """What is called to log in, to keep alive or to log out; it answers as the original does."""
-
-    def __init__(
-        self, parent: APIClient, act: Callable[[], dict[str, str | None]], resource: type
-    ) -> None:
-        super().__init__(parent)
-        self._act = act
-        self._resource = resource
-
-    def __call__(
-        self,
-        session: requests.Session | None = None,  # noqa: ARG002 - ours has a client of its own
-        lightweight: bool | None = None,  # noqa: FBT001 - the original's signature
-    ) -> Any:  # noqa: ANN401 - a resource or a dict
-        began = time.monotonic()
-        answer = self._act()
-        return self.process_response(answer, self._resource, time.monotonic() - began, lightweight)
-
-
-class _StraightEndpoint(BaseEndpoint):
-    """Sends the token where its URL says, and nowhere else."""
-
-    def request(
-        self,
-        method: str | None = None,
-        params: dict[str, Any] | None = None,
-        session: requests.Session | None = None,
-    ) -> Any:  # noqa: ANN401 - the original's
-        return super().request(
-            method, params, _Straight(self.client, session or self.client.session)
-        )
-
-
-class _RenewingEndpoint(_StraightEndpoint):
-    """Repeats a call once, with a renewed token, when Betfair calls the session invalid.
-
-    Betfair has not carried out such a call, so that even an order may be sent again, unless it has
-    become an old one while somebody logged in: then the rejection is raised.
-    """
-
-    def request(
-        self,
-        method: str | None = None,
-        params: dict[str, Any] | None = None,
-        session: requests.Session | None = None,
-    ) -> Any:  # noqa: ANN401 - the original's
-        if self.client.session_token is None:
-            self.client.obtain_token()
-        sent, began = self.client.session_token or "", now()
-        try:
-            return super().request(method, params, session)
-        except APIError as error:
-            if not names_invalid_session(error.response):
-                raise
-            rejection = error
-        self.client.renew_token(sent)
-        late = passed(began) >= ORDER_SECONDS
-        if late and change_orders([(method or "").rpartition("/")[2]]):
-            raise rejection
-        return super().request(method, params, session)
-
-
-class _Betting(_RenewingEndpoint, endpoints.Betting):
-    pass
-
-
-class _Account(_RenewingEndpoint, endpoints.Account):
-    pass
-
-
-class _Scores(_RenewingEndpoint, endpoints.Scores):
-    pass
-
-
-class _Historic(_StraightEndpoint, endpoints.Historic):
-    def download_file(
-        self,
-        file_path: str,
-        store_directory: str | None = None,
-        session: requests.Session | None = None,
-    ) -> str:
-        straight: Any = _Straight(self.client, session or self.client.session)
-        name: str = super().download_file(file_path, store_directory, straight)
-        return name
-
-
-class _Navigation(_StraightEndpoint, endpoints.Navigation):
-    pass

@@ -18,7 +18,7 @@ from hidden.listeners import Listener, saying, strange_tls
 
 from betfair_session import ConfigurationError, IdentityClient, SessionManager
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
-from betfair_session.integrations import betfairlightweight as integration
+from betfair_session.integrations import betfair_endpoints
 from betfair_session.integrations.betfairlightweight import APIClient
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_an_order_that_became_old_during_the_login_is_not_placed(
     sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rejection is raised; the session is renewed for the next one."""
-    monkeypatch.setattr(integration, "ORDER_SECONDS", 0.0)
+    monkeypatch.setattr(betfair_endpoints, "ORDER_SECONDS", 0.0)
     sandbox.expire_all()
     with pytest.raises(APIError):
         place(trading)
@@ -270,7 +270,7 @@ def test_it_asks_the_hosts_of_its_jurisdiction(name: JurisdictionName, tmp_path:
 
 
 def test_arguments_that_cannot_work_are_refused(tmp_path: Path) -> None:
-    """A manager, the original's arguments, and an interval that is none or ends too late.
+    """A manager, a name, and an interval that is none or ends too late.
 
     Flumine looks six times in it, and the last look must come before the session's end.
     """
@@ -279,9 +279,7 @@ def test_arguments_that_cannot_work_are_refused(tmp_path: Path) -> None:
     session = manager.session(tmp_path, "session.token")
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: make(manager), "session"),
-        (lambda: make("name-of-mine", "password-of-mine", app_key="key-of-mine"), ""),
-        (lambda: make(session, app_key="key-of-mine", certs="/of-mine"), ""),
-        (lambda: make("name-of-mine", "password-of-mine", "key-of-mine"), ""),
+        (lambda: make("name-of-mine"), "session"),
         (lambda: make(session, keep_alive_every=60), "keep_alive_every"),
     ]
     for minutes in (0, -1, 17.2, 20):
