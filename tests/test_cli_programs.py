@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +23,8 @@ from programs import CLI, SECONDS, cli, run, scrubbed
 
 import betfair_session
 from betfair_session import BetfairSessionError
-from betfair_session.cli import local as demo, local as sandbox_command, output
+from betfair_session.cli import local, output
 from betfair_session.environment import NAMES
-from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from betfair_session.sandbox import Sandbox
@@ -80,15 +82,53 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path, arguments: li
     assert 'pip install "betfair-session[cli]"' in done.stderr
 
 
-def test_a_shell_can_complete_words(tmp_path: Path) -> None:
-    """As click does it; COMP_WORDS is what was typed."""
-    asked = {
-        "_BETFAIR_SESSION_COMPLETE": "bash_complete",
-        "COMP_WORDS": "betfair-session to",
-        "COMP_CWORD": "1",
-    }
-    done = cli(variables=asked, directory=tmp_path)
-    assert (done.returncode, done.stdout.split()) == (0, ["plain,token"])
+@pytest.mark.parametrize(
+    ("shell", "before"),
+    [
+        (("bash", "--norc", "-i"), ""),
+        (("zsh", "-f", "-i"), "autoload -Uz compinit; compinit -u; "),
+        (("fish", "--no-config", "-i"), ""),
+    ],
+    ids=["bash", "zsh", "fish"],
+)
+def test_a_shell_completes_words(tmp_path: Path, shell: tuple[str, ...], before: str) -> None:
+    """By the line that the documentation gives for its start-up file: --ver becomes --version."""
+    if not shutil.which(shell[0]):
+        pytest.skip(f"{shell[0]} is not installed")
+    documented = (Path(__file__).parents[1] / "docs" / "cli.md").read_text()
+    (line,) = re.findall(rf"^.*{shell[0]}_source.*?(?=  +#)", documented, re.MULTILINE)
+    program = tmp_path / "betfair-session"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(CLI)} "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    said = typed(
+        f"{before}{line}\nbetfair-session --ver\t\n",
+        "setsid",
+        "--ctty",
+        *shell,
+        until=f"betfair-session {version('betfair-session')}",
+        directory=tmp_path,
+        variables=scrubbed({"PATH": path, "TERM": "dumb", "HOME": str(tmp_path)}),
+    )
+    assert f"betfair-session {version('betfair-session')}" in said
+
+
+def typed(keys: str, *program: str, until: str, directory: Path, variables: dict[str, str]) -> str:
+    """Type at a program's terminal; return what it shows until a text appears, or it is late."""
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    screen, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        program, cwd=directory, env=variables, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        os.write(screen, keys.encode())
+        with suppress(OSError):  # how Linux tells that the other side has closed
+            while until.encode() not in shown and select.select([screen], [], [], SECONDS)[0]:
+                shown += os.read(screen, 4096)
+        process.kill()
+    os.close(screen)
+    return shown.decode(errors="replace")
 
 
 def test_a_terminal_that_shows_no_such_character_is_no_error(command: CommandLine) -> None:
@@ -97,32 +137,6 @@ def test_a_terminal_that_shows_no_such_character_is_no_error(command: CommandLin
     done = cli("status", variables=command.variables, directory=command.directory)
     assert (done.returncode, done.stderr) == (0, "")
     assert "st\\xf6re" in done.stdout
-
-
-def test_a_terminal_sees_who_is_logging_in(command: CommandLine) -> None:
-    """On a real one: another process's login by its name, and then the token."""
-    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
-    held = command.lock(locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time()))
-    screen, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*CLI, "token"],
-        cwd=command.directory,
-        env={**command.variables, "TERM": "xterm"},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        text = ""
-        with suppress(OSError):  # how Linux tells that the other side has closed
-            while select.select([screen], [], [], SECONDS)[0] and (piece := os.read(screen, 4096)):
-                text += piece.decode()
-                if "another machine" in text and held.exists():
-                    held.unlink()
-    os.close(screen)
-    assert process.returncode == 0
-    assert text.rstrip().endswith((command.store / KEY).read_text())
-    assert "another machine" in text
 
 
 # --- streams that are closed or full --------------------------------------------------------------
@@ -164,24 +178,6 @@ def test_exit_codes_need_no_stream(command: CommandLine) -> None:
     ):
         done = redirected(closed, *arguments, command=command)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
-
-
-def test_a_reader_that_has_seen_enough_is_an_error(command: CommandLine) -> None:
-    """As `head` does; there is no traceback."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as gone:
-        done = subprocess.run(
-            [*CLI, "--help"],
-            env=command.variables,
-            cwd=command.directory,
-            stdout=gone,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 # --- signals --------------------------------------------------------------------------------------
@@ -294,7 +290,7 @@ def test_a_sandbox_that_ends_by_itself_ends_the_command(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed by somebody, say."""
-    begin = sandbox_command.start
+    begin = local.start
 
     def start_and_kill(out: output.Output, port: int) -> Sandbox:
         sandbox = begin(out, port)
@@ -302,8 +298,8 @@ def test_a_sandbox_that_ends_by_itself_ends_the_command(
         sandbox._process.wait()
         return sandbox
 
-    monkeypatch.setattr(sandbox_command, "start", start_and_kill)
-    monkeypatch.setattr(sandbox_command, "_interrupt", lambda *_: None)
+    monkeypatch.setattr(local, "start", start_and_kill)
+    monkeypatch.setattr(local, "_interrupt", lambda *_: None)
     done = command("sandbox")
     assert (done.code, done.err.splitlines()[-1]) == (1, "betfair-session: the sandbox has ended")
 
@@ -351,7 +347,7 @@ def test_a_step_that_goes_wrong_fails_the_demo(
     endpoint, kind, skip = fault
     sandbox.fault(endpoint, kind, times=None, skip=skip)
     lines: list[str] = []
-    shown = demo.Demo(sandbox, command.directory, lines.append)
+    shown = local.Demo(sandbox, command.directory, lines.append)
     with pytest.raises(BetfairSessionError):
         shown.run()
     assert len(shown.steps) == step
@@ -362,9 +358,8 @@ def test_a_demo_that_cannot_go_on_fails(
 ) -> None:
     """Its sandbox is stopped, and the exit code tells."""
 
-    def fail(_: demo.Demo) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(demo.Demo, "run", fail)
-    done = command("demo", "--json")
-    assert (done.code, done.error["exit_code"]) == (1, 1)
+    monkeypatch.setattr("betfair_session.cli.local.subprocess.run", fail)
+    assert command("demo", "--json").error["exit_code"] == 1

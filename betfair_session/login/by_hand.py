@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from betfair_session.exceptions import NotATokenError, StoreUnavailable
+from betfair_session.exceptions import NotATokenError, StoreError, StoreUnavailable
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import NOTHING
 from betfair_session.storage.contract import VersionConflict
@@ -170,10 +170,15 @@ def log_out(
         reporter.tell("logged out", time.monotonic() - began, "the stored session")
         reporter.hand_over()
     # Another process may have noticed at once and logged in: its token is not ours to remove.
-    with contextlib.suppress(VersionConflict):
-        store.delete(key, stored.version, deadline=time.monotonic() + seconds)
-        # The lock must not vouch for the token that was published there.
-        _change_lock(store, key, locks.withdrawn, seconds)
+    try:
+        with contextlib.suppress(VersionConflict):
+            store.delete(key, stored.version, deadline=time.monotonic() + seconds)
+            # The lock must not vouch for the token that was published there.
+            _change_lock(store, key, locks.withdrawn, seconds)
+    except StoreError as error:
+        if token is not None:
+            error.args = (f"the session was ended at Betfair, but {error}",)
+        raise
 
 
 def unlock(store: TokenStore, key: str, seconds: float) -> None:
