@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
-from betfair_session.exceptions import ConfigurationError
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process.threads import interruption, run_until
 
 from .errors import Operation, explain
@@ -31,8 +31,7 @@ from .location import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from betfair_session.exceptions import BetfairSessionError
-
+    from .cloud import CloudStore
     from .contract import TokenStore
 
 
@@ -83,7 +82,11 @@ def open_store(
         check_store(url)
         try:
             return _from_url(url, options, timeout)
-        except RuntimeError as error:  # from the import of a driver: Python is shutting down, say
+        except BetfairSessionError:
+            raise
+        except Exception as error:  # a driver may raise anything, secrets in it
+            if interruption(error):
+                raise
             refused = _unopened(error, redact(url))
         raise refused
     root: Any
@@ -113,17 +116,7 @@ def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
         return _local(url, options)
     url = scheme + url[len(scheme) :]  # the drivers know small letters only
     backend = _object_store({scheme}, obstore=options.pop("obstore", False))
-    if backend is None:
-        return _generic(url, options, timeout)
-    try:
-        made: TokenStore = backend(url, options)
-    except ConfigurationError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an option of a wrong type
-        refused = _unopened(error, redact(url))
-    else:
-        return made
-    raise refused
+    return backend(url, options) if backend else _generic(url, options, timeout)
 
 
 def _local(path: str, options: dict[str, Any]) -> TokenStore:
@@ -134,7 +127,7 @@ def _local(path: str, options: dict[str, Any]) -> TokenStore:
     return LocalStore(local_path(path), options)
 
 
-def _object_store(schemes: set[str], *, obstore: bool = False) -> type[Any] | None:
+def _object_store(schemes: set[str], *, obstore: bool = False) -> type[CloudStore] | None:
     """Return the class that speaks to a cloud's object store, importing only that one."""
     if obstore or any(each.startswith("obstore+") for each in schemes):
         from .obstore import ObstoreStore
@@ -157,7 +150,6 @@ def _object_store(schemes: set[str], *, obstore: bool = False) -> type[Any] | No
 
 def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     label = redact(url)
-    ours: BetfairSessionError
     if _CACHES & {part.split("://")[0] for part in url.split("::")}:
         raise _cached(label)
     _check_schemes(url)
@@ -166,19 +158,10 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     deadline = time.monotonic() + timeout
     # One of our own: fsspec would keep it for as long as the process lives.
     connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
-    try:
-        if "::" not in url:  # in a chain each has its own
-            check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
-        filesystem, root = run_until(deadline, connect)  # some connect at once, as sshfs's does
-    except ConfigurationError as error:
-        ours = error
-    except Exception as error:  # a driver may raise anything, secrets in it
-        if interruption(error):
-            raise
-        ours = _unopened(error, label)
-    else:
-        return _from_filesystem(filesystem, root, label, lambda: connect()[0])
-    raise ours
+    if "::" not in url:  # in a chain each has its own
+        check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
+    filesystem, root = run_until(deadline, connect)  # some connect at once, as sshfs's does
+    return _from_filesystem(filesystem, root, label, lambda: connect()[0])
 
 
 def _unopened(error: Exception, label: str) -> BetfairSessionError:
@@ -188,7 +171,8 @@ def _unopened(error: Exception, label: str) -> BetfairSessionError:
     if isinstance(error, AttributeError) or not isinstance(ours, ConfigurationError):
         return ours
     if isinstance(error, ImportError):
-        message = f"the driver for {label!r} is not installed{_what_is_missing(error)}"
+        module = getattr(error.__cause__, "name", None) or error.name
+        message = f"the driver for {label!r} is not installed (no module {module!r})"
     else:
         kind = type(error).__name__
         message = f"{label!r} cannot be opened: {kind}; is an option or a part of the URL mistyped?"
@@ -205,20 +189,6 @@ def _check_schemes(url: str) -> None:
             hint = f"did you mean {meant}://?" if meant else "backends.md lists those that work"
             message = f"{redact(url)!r} cannot be opened: no scheme is named {scheme!r}; {hint}"
             raise ConfigurationError(message)
-
-
-def _what_is_missing(error: ImportError) -> str:
-    """Return what there is to install, or the module that is missing, as the end of a sentence.
-
-    fsspec's own error has no module's name, but says what its registry does. Only that is
-    repeated: a driver's own text may hold the URL.
-    """
-    from fsspec.registry import known_implementations
-
-    said = str(error)
-    if any(said == entry.get("err") for entry in known_implementations.values()):
-        return f": {said}"
-    return f" (no module {error.name!r})" if error.name else ""
 
 
 def _from_filesystem(
@@ -240,8 +210,7 @@ def _from_filesystem(
         return _local(root or ".", {})
     backend = _object_store(names)
     if backend:
-        store: TokenStore = backend(label, filesystem=filesystem, root=root)
-        return store
+        return backend(label, filesystem=filesystem, root=root)
     from .generic import GenericStore, MemoryStore
 
     kind = MemoryStore if "memory" in names else GenericStore

@@ -5,6 +5,7 @@ It is loaded only when a call to a file fails.
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -196,10 +197,8 @@ def _by_type(error: BaseException, *, cloud: bool) -> Meaning | None:
     denied = isinstance(error, PermissionError) and error.filename  # without, it was a connection
     if cloud and (denied or isinstance(error, _FILE_ERRORS)):
         return NO_FILE
-    number = error.errno if isinstance(error, OSError) else None
-    if isinstance(number, int) and number in meanings.ERRNOS:
-        return meanings.ERRNOS[number]
-    return None if name is None else meanings.TYPES[name]
+    code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
+    return meanings.TYPES.get(f"errno:{code}") or meanings.TYPES.get(name or "")
 
 
 def _names(error: BaseException) -> Iterator[str]:

@@ -7,7 +7,6 @@ exceptions that the drivers define. What is in no table is unknown: a write may 
 from __future__ import annotations
 
 import enum
-import errno
 import re
 from typing import TypeAlias
 
@@ -107,11 +106,6 @@ CERTAIN_REFUSALS = frozenset({"forbidden", "missing", "no-bucket"})
 """What a store answers to each try of a driver that repeats requests, the earlier ones included."""
 
 
-def _by_name(table: dict[str, str]) -> dict[str, str]:
-    """Turn reason → names into name → reason."""
-    return {name: reason for reason, names in table.items() for name in names.split()}
-
-
 STATUSES = {
     401: "forbidden",
     403: "forbidden",
@@ -126,8 +120,9 @@ STATUSES = {
 }
 """The reason for an HTTP status; any other is "other" below 500, else "server"."""
 
-CODES = _by_name(
-    {
+CODES = {
+    code: reason
+    for reason, codes in {
         "busy": "LeaseIdMissing",
         "configuration": "InvalidBucketName InvalidResourceName",
         # Of these ConditionalRequestConflict and OperationAborted mean: ask again.
@@ -144,8 +139,9 @@ CODES = _by_name(
         "throttled": "RequestLimitExceeded ServerBusy SlowDown SlowDownRead SlowDownWrite "
         "Throttling ThrottlingException TooManyRequests",
         "timeout": "OperationTimedOut RequestTimeout",
-    }
-)
+    }.items()
+    for code in codes.split()
+}
 """The reason for a server's error code, where the HTTP status alone would mislead."""
 
 PROVES = {
@@ -192,97 +188,58 @@ ADVICE = {
 }
 """What to do about a server's error code whose own text says it to nobody."""
 
-_UNREACHABLE = ("unreachable", Sent.MAYBE)
-_UNCONNECTED = ("unreachable", Sent.UNCONNECTED)
-_TIMEOUT = ("timeout", Sent.MAYBE)
-_GARBLED = ("server", Sent.MAYBE)
-_CREDENTIALS = ("forbidden", Sent.NEVER)
-_FORBIDDEN = ("forbidden", Sent.ANSWERED)
-_CONFIGURATION = ("configuration", Sent.NEVER)
-_MISSING = ("missing", Sent.ANSWERED)
-_CONFLICT = ("conflict", Sent.ANSWERED)
-
-TYPES: dict[str, Meaning] = {
-    f"{package}:{name}": meaning
-    for package, names, meaning in (
-        ("betfair_session", "OutOfTime", ("timeout", Sent.NEVER)),
-        ("betfair_session", "NoThreadError", ("exhausted", Sent.NEVER)),
-        ("builtins", "TimeoutError", _TIMEOUT),
-        ("builtins", "ConnectionRefusedError", _UNCONNECTED),
-        ("builtins", "ConnectionError EOFError", _UNREACHABLE),
-        ("builtins", "FileExistsError", _CONFLICT),
-        ("builtins", "FileNotFoundError", _MISSING),
-        ("builtins", "PermissionError", _FORBIDDEN),
-        ("concurrent", "CancelledError", _TIMEOUT),
-        ("socket", "gaierror", _UNCONNECTED),
-        ("ssl", "SSLCertVerificationError", _UNCONNECTED),
-        ("ssl", "SSLError", _UNREACHABLE),
-        # below s3fs, gcsfs and adlfs
-        ("aiohttp", "ClientConnectorError ClientHttpProxyError", _UNCONNECTED),
-        ("aiohttp", "ConnectionTimeoutError", ("timeout", Sent.UNCONNECTED)),
-        ("aiohttp", "ServerTimeoutError", _TIMEOUT),
-        ("aiohttp", "InvalidURL", _CONFIGURATION),
-        ("aiohttp", "ClientError HttpProcessingError", _UNREACHABLE),
-        # below s3fs
-        ("botocore", "ConnectTimeoutError", ("timeout", Sent.UNCONNECTED)),
-        ("botocore", "ReadTimeoutError", _TIMEOUT),
-        ("botocore", "ConnectionError HTTPClientError IncompleteReadError", _UNREACHABLE),
-        ("botocore", "ParserError ResponseParserError FlexibleChecksumError", _GARBLED),
-        ("botocore", "EndpointProviderError MissingDependencyException", _CONFIGURATION),
-        ("botocore", "NoRegionError ParamValidationError", _CONFIGURATION),
-        ("botocore", "NoCredentialsError PartialCredentialsError SSOError", _CREDENTIALS),
-        ("botocore", "CredentialRetrievalError MetadataRetrievalError LoginError", _CREDENTIALS),
-        ("botocore", "RefreshWithMFAUnsupportedError TokenRetrievalError", _CREDENTIALS),
-        # below gcsfs
-        ("google", "GoogleAuthError", _CREDENTIALS),
-        ("google", "TransportError", ("unreachable", Sent.NEVER)),
-        ("requests", "RequestException", _UNREACHABLE),
-        # below adlfs; HttpResponseError comes with a success that is not the one of that call
-        ("azure", "ClientAuthenticationError", _CREDENTIALS),
-        ("azure", "ServiceRequestTimeoutError", ("timeout", Sent.UNCONNECTED)),
-        ("azure", "ServiceResponseTimeoutError", _TIMEOUT),
-        ("azure", "IncompleteReadError ServiceRequestError ServiceResponseError", _UNREACHABLE),
-        ("azure", "HttpResponseError DeserializationError", _GARBLED),
-        # below sshfs, and fsspec's ftp
-        ("asyncssh", "PermissionDenied", _CREDENTIALS),
-        ("asyncssh", "SFTPPermissionDenied", _FORBIDDEN),
-        ("asyncssh", "SFTPNoSuchFile", _MISSING),
-        ("asyncssh", "SFTPNoConnection SFTPConnectionLost DisconnectError", _UNREACHABLE),
-        ("ftplib", "error_temp error_reply error_proto", _UNREACHABLE),
-        # where its text does not tell an HTTP answer
-        ("obstore", "AlreadyExistsError PreconditionError", _CONFLICT),
-        ("obstore", "NotFoundError", _GARBLED),
-        ("obstore", "PermissionDeniedError UnauthenticatedError", _FORBIDDEN),
-        ("obstore", "InvalidPathError UnknownConfigurationKeyError", _CONFIGURATION),
-        ("obstore", "NotSupportedError", _CONFIGURATION),
-    )
-    for name in names.split()
-}
-"""What an error's type means: by the root package and the name of its class, or of a base."""
-
 NO_FILE = ("no-file", Sent.NEVER)
 """What a missing or forbidden local file means to a cloud: its driver needs one."""
 
-ERRNOS: dict[int, Meaning] = {
-    getattr(errno, name): meaning
-    for names, meaning in (
-        ("EACCES EPERM", _FORBIDDEN),
-        ("EROFS", ("read-only", Sent.ANSWERED)),
-        ("ENOSPC EDQUOT EFBIG", ("full", Sent.ANSWERED)),
-        ("EBUSY EAGAIN ETXTBSY EDEADLK ENOLCK", ("busy", Sent.ANSWERED)),
-        ("EMFILE ENFILE", ("exhausted", Sent.ANSWERED)),
-        ("ENOENT", _MISSING),
-        ("EEXIST", _CONFLICT),
-        ("ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL", ("other", Sent.ANSWERED)),
-        ("EIO ENXIO ENODEV", ("server", Sent.MAYBE)),
-        ("ETIMEDOUT", _TIMEOUT),
-        ("ECONNREFUSED EHOSTUNREACH ENETUNREACH EHOSTDOWN ENETDOWN", _UNCONNECTED),
-        ("ESTALE ECONNRESET ECONNABORTED EPIPE ENOTCONN ESHUTDOWN", _UNREACHABLE),
-    )
-    for name in names.split()
-    if hasattr(errno, name)
+TYPES: dict[str, Meaning] = {
+    f"{package}:{name}": meaning
+    for meaning, packages in {
+        ("busy", Sent.ANSWERED): "errno EBUSY EAGAIN ETXTBSY EDEADLK EDEADLOCK ENOLCK",
+        ("configuration", Sent.NEVER): "aiohttp InvalidURL; botocore EndpointProviderError "
+        "MissingDependencyException NoRegionError ParamValidationError; "
+        "obstore InvalidPathError NotSupportedError UnknownConfigurationKeyError",
+        ("conflict", Sent.ANSWERED): "errno EEXIST; builtins FileExistsError; "
+        "obstore AlreadyExistsError PreconditionError",
+        ("exhausted", Sent.ANSWERED): "errno EMFILE ENFILE",
+        ("exhausted", Sent.NEVER): "betfair_session NoThreadError",
+        ("forbidden", Sent.ANSWERED): "errno EACCES EPERM; builtins PermissionError; "
+        "asyncssh SFTPPermissionDenied; obstore PermissionDeniedError UnauthenticatedError",
+        # no credentials
+        ("forbidden", Sent.NEVER): "asyncssh PermissionDenied; azure ClientAuthenticationError; "
+        "botocore CredentialRetrievalError LoginError MetadataRetrievalError NoCredentialsError "
+        "PartialCredentialsError RefreshWithMFAUnsupportedError SSOError TokenRetrievalError; "
+        "google GoogleAuthError",
+        ("full", Sent.ANSWERED): "errno ENOSPC EDQUOT EFBIG",
+        ("missing", Sent.ANSWERED): "errno ENOENT; builtins FileNotFoundError; "
+        "asyncssh SFTPNoSuchFile",
+        ("other", Sent.ANSWERED): "errno ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL",
+        ("read-only", Sent.ANSWERED): "errno EROFS",
+        # A success that is not the one of the call, such as the login page of a network; obstore's
+        # says not enough to tell what is missing.
+        ("server", Sent.MAYBE): "errno EIO ENXIO ENODEV; azure DeserializationError "
+        "HttpResponseError; botocore FlexibleChecksumError ParserError ResponseParserError; "
+        "obstore NotFoundError",
+        ("timeout", Sent.MAYBE): "errno ETIMEDOUT; builtins TimeoutError; "
+        "aiohttp ServerTimeoutError; azure ServiceResponseTimeoutError; "
+        "botocore ReadTimeoutError; concurrent CancelledError",
+        ("timeout", Sent.NEVER): "betfair_session OutOfTime",
+        ("timeout", Sent.UNCONNECTED): "aiohttp ConnectionTimeoutError; "
+        "azure ServiceRequestTimeoutError; botocore ConnectTimeoutError",
+        ("unreachable", Sent.MAYBE): "errno ESTALE ECONNRESET ECONNABORTED EPIPE ENOTCONN "
+        "ESHUTDOWN; builtins ConnectionError EOFError; aiohttp ClientError HttpProcessingError; "
+        "asyncssh DisconnectError SFTPConnectionLost SFTPNoConnection; azure IncompleteReadError "
+        "ServiceRequestError ServiceResponseError; botocore ConnectionError HTTPClientError "
+        "IncompleteReadError; ftplib error_proto error_reply error_temp; "
+        "requests RequestException; ssl SSLError",
+        ("unreachable", Sent.NEVER): "google TransportError",
+        ("unreachable", Sent.UNCONNECTED): "errno ECONNREFUSED EHOSTUNREACH ENETUNREACH EHOSTDOWN "
+        "ENETDOWN; builtins ConnectionRefusedError; aiohttp ClientConnectorError "
+        "ClientHttpProxyError; socket gaierror; ssl SSLCertVerificationError",
+    }.items()
+    for package, *names in map(str.split, packages.split(";"))
+    for name in names
 }
-"""What an OSError's errno means."""
+"""What an errno, an error's type or a base of it means: by the root package and the name."""
 
 KEEPABLE = frozenset(
     ("asyncio", "betfair_session", "botocore", "builtins", "concurrent", "obstore", "socket", "ssl")

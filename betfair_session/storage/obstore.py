@@ -120,12 +120,13 @@ class ObstoreStore(CloudStore):
             )
             raise ConfigurationError(message)
         _use.here = True
-        # Making one takes milliseconds, so the first is already the one for the usual time-out.
-        made = {_USUAL: self._build(_USUAL)}
-
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.
-        def store(timeout: timedelta) -> Driver:
+        made = {_USUAL: self._build(_USUAL)}  # at once: it takes milliseconds
+
+        def store(left: float) -> Driver:
+            steps = 2 if left >= 1 else 10  # so that a few stores serve all calls
+            timeout = timedelta(seconds=max(1, math.floor((left + 0.05) * steps)) / steps)
             if timeout not in made:
                 made[timeout] = self._build(timeout)
             return made[timeout]
@@ -158,7 +159,7 @@ class ObstoreStore(CloudStore):
 
     def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         content, part = bytearray(), b""
-        answer = driver(_rounded(left)).get(name)
+        answer = driver(left).get(name)
         meta = answer.meta
         modified = meta["last_modified"].timestamp()
         version = version_in(meta[self._condition])
@@ -176,12 +177,12 @@ class ObstoreStore(CloudStore):
     def _write(self, driver: Driver, name: str, content: bytes, left: float, expect: Expect) -> str:
         modes = {ABSENT: "create", ANY: "overwrite"}
         mode = {self._condition: expect} if isinstance(expect, str) else modes[expect]
-        answer = driver(_rounded(left)).put(name, content, mode=mode, use_multipart=False)
+        answer = driver(left).put(name, content, mode=mode, use_multipart=False)
         return version_in(answer[self._condition])
 
     def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         del expect  # it deletes whatever is there
-        driver(_rounded(left)).delete(name)
+        driver(left).delete(name)
 
     @property
     def _condition(self) -> str:
@@ -198,7 +199,7 @@ class ObstoreStore(CloudStore):
 
             from betfair_session.betfair.connections import on_its_own
 
-            config = self._driver(deadline)(_USUAL).config
+            config = self._driver(deadline)(_USUAL.total_seconds()).config
             with requests.head(
                 self._endpoint or usual_endpoint(self._cloud, config),
                 timeout=deadline - time.monotonic(),
@@ -213,12 +214,6 @@ class ObstoreStore(CloudStore):
             if interruption(error):
                 raise
             return None
-
-
-def _rounded(seconds: float) -> timedelta:
-    """Return about so many seconds, in steps, so that a few stores serve all calls."""
-    steps = 2 if seconds >= 1 else 10
-    return timedelta(seconds=max(1, math.floor((seconds + 0.05) * steps)) / steps)
 
 
 @contextmanager
