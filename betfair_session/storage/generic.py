@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_LOST = frozenset({"timeout", "unreachable"})
-
 
 class GenericStore(TokenStore):
     """Objects below `root` on an fsspec filesystem; no atomicity between processes."""
 
     _shared_lock: ForkSafeLock | None = None
+    _filesystem: Any
+    _opening: ForkSafeLock
 
     def __init__(
         self,
@@ -46,13 +46,11 @@ class GenericStore(TokenStore):
         `reopen` opens it anew, in a forked child or when its connection is lost; None for a
         caller's own.
         """
-        self._filesystem: Any = filesystem
         self._root = root.rstrip("/")
         self._reopen = reopen
         self._foreign = False
-        self._opening = ForkSafeLock()
-        self._lock = self._shared_lock or ForkSafeLock()
         self.label = label
+        self._renew(filesystem)
         _leave_at_fork(filesystem)
         reset_in_child(self)
 
@@ -69,7 +67,13 @@ class GenericStore(TokenStore):
         def put() -> str:
             with self._lock.mine():
                 self._check(key, expect)
-                return self._put(key, content)
+                path, filesystem = f"{self._root}/{key}", self._opened()
+                try:
+                    filesystem.pipe_file(path, content)
+                except FileNotFoundError:
+                    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+                    filesystem.pipe_file(path, content)
+                return _version(content)
 
         return self._run(put, verb_of(expect), key, deadline)
 
@@ -79,53 +83,43 @@ class GenericStore(TokenStore):
         def delete() -> None:
             with self._lock.mine(), contextlib.suppress(FileNotFoundError):
                 self._check(key, expect)
-                self._opened().rm_file(self._path(key))
+                self._opened().rm_file(f"{self._root}/{key}")
 
         self._run(delete, "delete", key, deadline)
 
     def _check(self, key: str, expect: Expect) -> None:
-        if expect is ANY:
-            return
-        present = self._read(key)
-        if (present.version if present else ABSENT) != expect:
-            raise self.conflict(key)
-
-    def _path(self, key: str) -> str:
-        return f"{self._root}/{key}"
+        if expect is not ANY:
+            present = self._read(key)
+            if (present.version if present else ABSENT) != expect:
+                raise self.conflict(key)
 
     def _read(self, key: str) -> StoredObject | None:
         # Twice: fsspec's ftp, for one, calls a file missing when its connection was lost.
         for _ in range(2):
+            filesystem = self._opened()
+            filesystem.invalidate_cache()  # some read by a listing that they keep
             with contextlib.suppress(FileNotFoundError):
-                return self._look(key)
+                content: bytes = filesystem.cat_file(
+                    f"{self._root}/{key}", start=0, end=MAX_READ + 1
+                )
+                content = content[: MAX_READ + 1]  # some drivers do not know ranges
+                return StoredObject(content, _version(content))
         return None
 
-    def _look(self, key: str) -> StoredObject:
-        path, filesystem = self._path(key), self._opened()
-        filesystem.invalidate_cache()  # some read by a listing that they keep
-        content: bytes = filesystem.cat_file(path, start=0, end=MAX_READ + 1)
-        content = content[: MAX_READ + 1]  # some drivers do not know ranges
-        return StoredObject(content, _version(content))
-
-    def _put(self, key: str, content: bytes) -> str:
-        path, filesystem = self._path(key), self._opened()
-        try:
-            filesystem.pipe_file(path, content)
-        except FileNotFoundError:
-            filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-            filesystem.pipe_file(path, content)
-        return _version(content)
-
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
-        operation = Operation(verb, self.label, key, single=False)
         if self._foreign:
-            raise self._made_before_the_fork()
+            message = (
+                f"the filesystem given for {self.label} was made before this process was forked; "
+                "make it in the process that uses it, or give a URL instead"
+            )
+            raise ConfigurationError(message)
         lock = self._lock
         try:
+            operation = Operation(verb, self.label, key, single=False)
             return attempt(lambda: run_until(deadline, work), operation)
         except StoreError as error:
-            if error.reason in _LOST and self._lock is lock:
-                self._renew()
+            if error.reason in {"timeout", "unreachable"} and self._lock is lock:
+                self._renew(None if self._reopen else self._filesystem)
             raise
 
     def _opened(self) -> Any:  # noqa: ANN401 - fsspec is untyped
@@ -138,27 +132,20 @@ class GenericStore(TokenStore):
                 _leave_at_fork(filesystem)
             return filesystem
 
-    def _renew(self) -> None:
+    def _renew(self, filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
         """Leave behind a lost connection, and the locks that an abandoned thread may never release.
 
         Some drivers, sshfs for one, never connect again once a connection is lost. A write that was
         given up may meet the next one from here on, as another process's always may.
         """
-        self._lock, self._opening = ForkSafeLock(), ForkSafeLock()
-        if self._reopen:
-            self._filesystem = None
+        self._filesystem = filesystem
+        self._lock, self._opening = self._shared_lock or ForkSafeLock(), ForkSafeLock()
 
     def after_fork(self) -> None:
         """Have the filesystem opened anew: fsspec's event loop does not survive a fork."""
         self._parents = self._filesystem  # dropping it here might close the parent's connections
         self._foreign = self._reopen is None
-        self._renew()
-
-    def _made_before_the_fork(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"the filesystem given for {self.label} was made before this process was forked; "
-            "make it in the process that uses it, or give a URL instead"
-        )
+        self._renew(None)
 
 
 class MemoryStore(GenericStore):
