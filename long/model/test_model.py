@@ -105,13 +105,15 @@ class Answers:
             return self._read()
         if isinstance(effect, do.ReadToken):
             token = rng.choice((None, "t1", "t2", "t3"))
-            return m.TokenRead(
+            return do.TokenRead(
                 token, rng.choice(("v1", "v2", "v3")), f"f{token[1:]}" if token else ""
             )
         if isinstance(effect, do.Ask):
-            return m.Session(effect.token, f"f{effect.token[1:]}") if rng.random() < 0.2 else m.DEAD
+            return (
+                do.Session(effect.token, f"f{effect.token[1:]}") if rng.random() < 0.2 else m.DEAD
+            )
         if isinstance(effect, do.LogIn):
-            return ("refused",) if rng.random() < 0.2 else m.Session("t3", "f3")
+            return ("refused",) if rng.random() < 0.2 else do.Session("t3", "f3")
         return None
 
     def _written(self, effect: do.WriteLock | do.WriteToken) -> object:
@@ -120,7 +122,7 @@ class Answers:
         self._versions += 1
         if isinstance(effect, do.WriteLock):
             self._lock = effect.lock
-        return m.Written(f"k{self._versions}")
+        return do.Written(f"k{self._versions}")
 
     def _read(self) -> object:
         rng = self._rng
@@ -128,9 +130,9 @@ class Answers:
             self._versions += 1
             self._lock = None if rng.random() < 0.1 else self._other()
         if self._lock is None:
-            return m.LockRead()
+            return do.LockRead()
         age = rng.choice((None, 0.0, 4.0, 40.0, 70.0))
-        return m.LockRead(self._lock, f"k{self._versions}", age)
+        return do.LockRead(self._lock, f"k{self._versions}", age)
 
     def _other(self) -> Lock:
         rng = self._rng
@@ -177,14 +179,14 @@ def _walk_both(seed: int) -> None:
     going = Replica(LeaseSettings(), deadline=deadline, share=share, skew=0.0)
     clock = going.clock = going.login.clock = RealClock(0.0)
     for _ in range(80):
-        if isinstance(moved.effect, m.Done | m.Failed):
+        if isinstance(moved.effect, do.Done | m.Failed):
             break
         passed = rng.choice((0.0, 0.0, 1.0, 16.0, 32.0))
         clock.at += passed
         moved.later(view, passed, still=False)
         answer = answers.next(moved.effect, passed)
         moved.tell(_made(answer), 0.0, "n1")
-        if isinstance(answer, m.LockRead) and answer.lock is not None:
+        if isinstance(answer, do.LockRead) and answer.lock is not None:
             answer = answer._replace(lock=_moved(answer.lock, clock.at))
         going.tell(_made(answer), None, "n1")
         effect = going.effect

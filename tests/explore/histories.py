@@ -184,7 +184,7 @@ class History:
             if unlucky:
                 return m.Unclear("unclear")
             alive = effect.token.reveal() in self.ledger.live
-            return m.Session(effect.token, fingerprint(effect.token)) if alive else m.DEAD
+            return do.Session(effect.token, fingerprint(effect.token)) if alive else m.DEAD
         if isinstance(effect, do.LogIn):
             return self._login(caller, unlucky=unlucky)
         if isinstance(effect, do.LogOut):
@@ -205,7 +205,7 @@ class History:
             self.ledger.credit += 1
             return m.Unclear("unclear") if kind == "unclear" else m.Refused("no", "CODE", kind)
         token = Secret(self._new_token(live=True))
-        return m.Session(token, fingerprint(token))
+        return do.Session(token, fingerprint(token))
 
     def _new_token(self, *, live: bool) -> str:
         self._tokens += 1

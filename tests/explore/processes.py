@@ -552,21 +552,21 @@ def _take(pool: Pool, key: Key, replica: Replica) -> None:
 
 
 def _session(_: Pool, token: str) -> object:
-    return m.Session(token, f"f{token[1:]}")
+    return do.Session(token, f"f{token[1:]}")
 
 
 def _token(_: Pool, token: str | None, version: str | None) -> object:
-    return m.TokenRead(token, version, f"f{token[1:]}" if token else "")
+    return do.TokenRead(token, version, f"f{token[1:]}" if token else "")
 
 
 def _lock(pool: Pool, lock: int | None, version: str | None, age: float | None) -> object:
-    return m.LockRead(pool.locks[lock] if lock is not None else None, version, age)
+    return do.LockRead(pool.locks[lock] if lock is not None else None, version, age)
 
 
 _EVENTS: dict[str, Callable[..., object]] = {
     "token": _token,
     "lock": _lock,
-    "written": lambda _, version: m.Written(version),
+    "written": lambda _, version: do.Written(version),
     "conflict": lambda _: m.Conflict(),
     "failed": lambda _, landed, passing: m.StoreFailed("failed", landed=landed, passing=passing),
     "alive": _session,

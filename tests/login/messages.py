@@ -16,49 +16,7 @@ from betfair_session import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.login.effects import (
-    Ask,
-    Done,
-    LockRead,
-    LogIn,
-    LogOut,
-    ReadLock,
-    ReadToken,
-    Session,
-    Tell,
-    TokenRead,
-    Wait,
-    WriteLock,
-    WriteToken,
-    Written,
-)
 from betfair_session.storage.contract import VersionConflict
-
-__all__ = [
-    "DEAD",
-    "WOKE",
-    "Ask",
-    "Conflict",
-    "Done",
-    "Failed",
-    "Got",
-    "LockRead",
-    "LogIn",
-    "LogOut",
-    "ReadLock",
-    "ReadToken",
-    "Refused",
-    "Session",
-    "StoreFailed",
-    "Tell",
-    "TokenRead",
-    "Unclear",
-    "Wait",
-    "WriteLock",
-    "WriteToken",
-    "Written",
-    "end",
-]
 
 DEAD = WOKE = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from betfair_session import BetfairSessionError
-from betfair_session.login import lock as locks
+from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.call import Memory
 from betfair_session.login.errors import Errors
@@ -39,7 +39,7 @@ def failed(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     return held(state=locks.FAILED, not_before=START + 60, **refused)._replace(**fields)
 
 
-def go_on(steps: Generator[Any, Any, m.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
+def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
     """Tell a policy what happened; return what it asks for, or how it ended: a Done or an error."""
     try:
         return steps.throw(answer) if isinstance(answer, BaseException) else steps.send(answer)
@@ -59,24 +59,24 @@ class Play:
     """
 
     def __init__(
-        self, login: SharedLogin, report: Callable[[m.Tell], object] = lambda _: None
+        self, login: SharedLogin, report: Callable[[do.Tell], object] = lambda _: None
     ) -> None:
         """Begin the call; `report` is called with each event."""
         self._report = report
         self.login = login
-        self.steps: Generator[Any, Any, m.Done] = login.run()
+        self.steps: Generator[Any, Any, do.Done] = login.run()
         self.told: list[object] = []
         self.asked: object = next(self.steps)
 
     def tell(self, event: object) -> None:
         """Tell what happened; reports are passed over."""
         while True:
-            if isinstance(self.asked, m.LogOut):
+            if isinstance(self.asked, do.LogOut):
                 self.asked = self.steps.send(event)  # an error is its answer
             else:
                 self.told += [event] if isinstance(event, BaseException) else []
                 self.asked = go_on(self.steps, event)
-            if not isinstance(self.asked, m.Tell):
+            if not isinstance(self.asked, do.Tell):
                 return
             self._report(self.asked)
             event = None
@@ -119,7 +119,7 @@ class Script(Clock):
             share=share,
         )
         self.play = Play(login)
-        assert self.play.asked == m.ReadToken()
+        assert self.play.asked == do.ReadToken()
 
     def mono(self) -> float:
         """See Clock."""
@@ -151,9 +151,9 @@ class Script(Clock):
         for expected in effects:
             self.play.tell(event)
             asked = self.play.asked
-            if isinstance(asked, m.Wait):
-                asked = m.Wait(asked.seconds)
-            elif isinstance(asked, m.Done):
+            if isinstance(asked, do.Wait):
+                asked = do.Wait(asked.seconds)
+            elif isinstance(asked, do.Done):
                 asked = m.Got(asked.token, asked.how, passed(asked.since, self.now()))
             elif isinstance(asked, BetfairSessionError):
                 last = self.play.told[-1] if self.play.told else None
@@ -173,6 +173,6 @@ def mine(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
     return lock._replace(**fields)
 
 
-def release(lock: locks.Lock, version: str = "L1", *, shared: bool = True) -> m.WriteLock:
+def release(lock: locks.Lock, version: str = "L1", *, shared: bool = True) -> do.WriteLock:
     """Return the write that gives the lock back."""
-    return m.WriteLock(lock, version, gives_back=True, shared=shared)
+    return do.WriteLock(lock, version, gives_back=True, shared=shared)

@@ -13,30 +13,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from betfair_session import StoreError, StoreWriteError
-from betfair_session.login.lock import DONE, FAILED, HELD
-
-from .messages import (
-    DEAD,
-    WOKE,
+from betfair_session.login.effects import (
     Ask,
-    Conflict,
-    Failed,
-    Got,
     LockRead,
     LogIn,
     LogOut,
     ReadLock,
     ReadToken,
-    Refused,
     Session,
-    StoreFailed,
     TokenRead,
-    Unclear,
     Wait,
     WriteLock,
     WriteToken,
     Written,
 )
+from betfair_session.login.lock import DONE, FAILED, HELD
+
+from .messages import DEAD, WOKE, Conflict, Failed, Got, Refused, StoreFailed, Unclear
 from .script import START, Script, done, failed, held, mine, release
 
 if TYPE_CHECKING:
