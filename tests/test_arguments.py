@@ -42,6 +42,11 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
         (lambda: manager("u", "\ud800"), "password"),
         (lambda: manager(None, "p"), "username"),
         (lambda: manager("u", 5), "password"),
+        (lambda: manager("", "p"), "username"),
+        (lambda: manager("u", ""), "password"),
+        (lambda: manager(of="hidden-name"), "client"),
+        (lambda: manager(on_event=5), "on_event"),
+        (lambda: manager(login_timeout=0), "login_timeout"),
         (lambda: manager(login_timeout="5"), "login_timeout"),
         (lambda: manager(login_timeout=None), "login_timeout"),
         (lambda: manager(login_timeout=timedelta(seconds=5)), "login_timeout"),
@@ -49,7 +54,11 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
         (lambda: manager(two_step=5, interactive=True), "two_step"),
         (lambda: manager(two_step="\ud800", interactive=True), "two_step"),
         (lambda: manager(lease={}), "lease"),
-        (lambda: manager(verify_every=DAY_HALF), "verify_every"),
+        *(
+            (lambda odd=odd: manager("u", "hidden-word", verify_every=odd), "verify_every")
+            for odd in (DAY_HALF, timedelta(0), timedelta(minutes=-15), 900)
+        ),
+        (lambda: manager(share_verification=True), "verify_every"),
         (
             lambda: manager(
                 of=client(jurisdiction="italy"), verify_every=timedelta(minutes=20, seconds=1)
@@ -81,6 +90,7 @@ def test_what_cannot_work_is_named(make: Callable[[], object], argument: str) ->
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert caught.value.argument == argument
+    assert "hidden" not in str(caught.value)
 
 
 def test_settings_that_just_work() -> None:

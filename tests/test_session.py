@@ -688,34 +688,6 @@ def test_arguments_of_a_call_of_a_wrong_type_are_refused(
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("given", "argument"),
-    [
-        ({"client": "name-of-mine"}, "client"),
-        ({"username": ""}, "username"),
-        ({"password": ""}, "password"),
-        ({"login_timeout": 0}, "login_timeout"),
-        ({"lease": 5}, "lease"),
-        ({"on_event": 5}, "on_event"),
-        ({"verify_every": timedelta(0)}, "verify_every"),
-        ({"verify_every": timedelta(minutes=-15)}, "verify_every"),
-        ({"verify_every": timedelta(minutes=20)}, "verify_every"),  # Italy's sessions end then
-        ({"verify_every": 900}, "verify_every"),
-        ({"share_verification": True}, "verify_every"),
-    ],
-)
-def test_arguments_of_a_manager_that_cannot_work_are_refused(
-    given: dict[str, Any], argument: str
-) -> None:
-    """The error names the argument and shows no credential."""
-    client = IdentityClient("app-key", jurisdiction="italy")
-    good: dict[str, Any] = {"client": client, "username": "u", "password": "of-mine"}
-    with pytest.raises(ConfigurationError) as caught:
-        SessionManager(**{**good, **given})
-    assert caught.value.argument == argument
-    assert "of-mine" not in str(caught.value)
-
-
 def test_memory_and_filesystem_objects_work_too(manager: SessionManager, sandbox: Sandbox) -> None:
     """The same place may be named by a URL, a filesystem with its root, or a DirFileSystem."""
     memory = fsspec.filesystem("memory")
