@@ -1,6 +1,7 @@
 """The suite with the lowest versions that pyproject.toml allows, as uv resolves them.
 
-Usage: prove.py [arguments for pytest]. Indirect requirements are the newest, as a user gets them.
+Usage: prove.py [arguments for pytest]. What these need in turn is the newest that goes with them;
+so are the tests' own tools, which may raise no version of what a user installs.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / ".venv" / "lowest"
 PYTHON = PLACE / "bin" / "python"
-LIST = PLACE / "requirements.txt"
+LOWEST, LIST = PLACE / "lowest.txt", PLACE / "requirements.txt"
 UV = str(Path(sys.executable).with_name("uv"))
-RESOLVE = ("--resolution", "lowest-direct", "--extra", "all", "--extra", "cli", "--group", "test")
+EXTRAS = ("--extra", "all", "--extra", "cli")
 SHOWN = ("adlfs", "cryptography", "fsspec", "gcsfs", "obstore", "requests", "s3fs", "urllib3")
 
 
@@ -32,7 +33,9 @@ def uv(*arguments: object) -> None:
 def main(arguments: list[str]) -> int:
     """Resolve, install, test; print what was used, and as the last line what came of it."""
     uv("venv", "--clear", "--python", sys.executable, PLACE)
-    uv("pip", "compile", *RESOLVE, "--python", PYTHON, "pyproject.toml", "--output-file", LIST)
+    resolve = ("pip", "compile", *EXTRAS, "--python", PYTHON, "pyproject.toml", "--output-file")
+    uv(*resolve, LOWEST, "--resolution", "lowest-direct")
+    uv(*resolve, LIST, "--group", "test", "--constraint", LOWEST)
     uv("pip", "sync", LIST)
     uv("pip", "install", "--no-deps", ".")
     uv("pip", "check")
