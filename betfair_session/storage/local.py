@@ -112,11 +112,13 @@ class LocalStore(TokenStore):
         """Give a file that holds what is to be written a new time, and no new content.
 
         Through its descriptor: whatever somebody who does not take part puts in its place, or
-        removes, between the comparison and this, stays as it is.
+        removes, between the comparison and this, stays as it is. Windows takes no descriptor, and
+        lets nobody replace a file that is open.
         """
-        with contextlib.suppress(FileNotFoundError), self._open(self._path(key)) as file:
+        path = self._path(key)
+        with contextlib.suppress(FileNotFoundError), self._open(path) as file:
             if _version(file.read(MAX_READ + 1)) == version:
-                os.utime(file.fileno())
+                os.utime(file.fileno() if os.utime in os.supports_fd else path)
                 return version
         raise self.conflict(key)
 
@@ -191,7 +193,7 @@ class LocalStore(TokenStore):
             return attempt(work, operation)
 
         def apart() -> _T:
-            done = work()
+            done = files.patiently(work, deadline)
             if key not in self._on_disk:
                 self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))
             return done

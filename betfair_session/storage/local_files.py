@@ -8,10 +8,12 @@ import os
 import re
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_T = TypeVar("_T")
 
 _LOCK_PATIENCE_SECONDS = 1.0  # a frozen process may hold the directory lock for ever
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -211,10 +213,6 @@ def rename(temporary: str, path: str) -> None:
         os.replace(temporary, path)
     except FileNotFoundError:
         raise FencedError from None
-    except PermissionError:
-        if os.name == "nt":  # a reader has the file open for a moment
-            raise FencedError from None
-        raise
 
 
 def link(temporary: str, path: str) -> None:
@@ -247,6 +245,18 @@ def sleep_up_to(seconds: float) -> None:
     import random
 
     time.sleep(random.uniform(0.001, seconds))
+
+
+def patiently(work: Callable[[], _T], deadline: float) -> _T:
+    """Do `work`; on Windows, which lets nobody replace what a reader has open, soon once more."""
+    give_up = (time.monotonic() + deadline) / 2  # leave time to say what is wrong
+    while True:
+        try:
+            return work()
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() > give_up:
+                raise
+        sleep_up_to(0.02)
 
 
 @contextlib.contextmanager

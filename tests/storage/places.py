@@ -106,7 +106,7 @@ class LocalPlace:
     def keys(self) -> list[str]:
         """List all files, hidden ones included."""
         found = (path for path in self.directory.rglob("*") if path.is_file())
-        return sorted(str(path.relative_to(self.directory)) for path in found)
+        return sorted(path.relative_to(self.directory).as_posix() for path in found)
 
 
 @dataclass(frozen=True)
