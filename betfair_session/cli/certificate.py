@@ -9,14 +9,14 @@ import click
 
 from betfair_session.environment import Environment
 
-from .commands import MAIN, Group, Number, command, completed, option
+from .commands import MAIN, Group, command, completed, number, option
 from .output import USAGE
 
 if TYPE_CHECKING:
     from .output import Output
 
 _MOST_DAYS = 3650
-_DAYS = Number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")
+_DAYS = number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")
 
 _GROUP = Group(
     "certificate",

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,44 +54,27 @@ JSON document, {"error": {…}} where the command failed.
 exit codes: 0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfair refused the login,
 4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
 """
-_ORDER = (
-    "token",
-    "check",
-    "status",
-    "logout",
-    "unlock",
-    "doctor",
-    "certificate",
-    "create",
-    "sandbox",
-    "demo",
-)
 _PLACE = """
 STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; KEY is the object's name
 in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
 """
 
 
-class Number(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """A number in a range; its name is what it is in words."""
+def number(kind: type[float], low: float, high: float, words: str) -> Callable[[str], float]:
+    """Make an option's type: a number in a range, which is so in words."""
 
-    def __init__(self, kind: type[float], low: float, high: float, name: str) -> None:
-        """Set the range."""
-        self.name = name
-        self._kind, self._low, self._high = kind, low, high
-
-    def convert(self, value: Any, param: object, ctx: object) -> float:  # noqa: ANN401 - click's
-        """Return the number."""
-        del param, ctx
+    def convert(value: str) -> float:
         with contextlib.suppress(ValueError):
-            number = self._kind(value)
-            if self._low <= number <= self._high:
-                return number
-        message = f"must be {self.name}"
+            given = kind(value)
+            if low <= given <= high:
+                return given
+        message = f"must be {words}"
         raise click.BadParameter(message)
 
+    return convert
 
-SECONDS = Number(float, sys.float_info.min, sys.float_info.max, "a number of seconds above 0")
+
+SECONDS = number(float, sys.float_info.min, sys.float_info.max, "a number of seconds above 0")
 
 
 class Command(click.Command):
@@ -115,7 +99,7 @@ class Command(click.Command):
         """Print the help in a way that notices a full disk."""
         option = super().get_help_option(ctx)
         if option:
-            option.callback = printing(lambda context: context.get_help())
+            option.callback = _printing(lambda context: context.get_help())
         return option
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -136,11 +120,6 @@ class Group(Command, click.Group):
         """Read what precedes the command."""
         return click.Group.parse_args(self, ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name them in the order in which they are met."""
-        del ctx
-        return sorted(self.commands, key=_ORDER.index)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -154,12 +133,6 @@ class Group(Command, click.Group):
 def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
     """Make an option."""
     return click.Option([name], help=help_, **more)
-
-
-def switch(name: str, help_: str, tell: Callable[..., None]) -> click.Option:
-    """Make an option that is told of as soon as it is read."""
-    eager = {"expose_value": False, "is_eager": True, "callback": tell}
-    return option(name, help_, is_flag=True, **eager)
 
 
 def timeout(default: float, help_: str = "give up after that") -> click.Option:
@@ -179,7 +152,7 @@ def place() -> list[click.Argument]:
     return [store, click.Argument(["key"], required=False)]
 
 
-def printing(text: Callable[[click.Context], str]) -> Callable[..., None]:
+def _printing(text: Callable[[click.Context], str]) -> Callable[..., None]:
     """Make the callback of an option that prints a text and ends the program."""
 
     def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
@@ -190,20 +163,18 @@ def printing(text: Callable[[click.Context], str]) -> Callable[..., None]:
     return show
 
 
-def _note(ctx: click.Context, param: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's
-    if isinstance(ctx.obj, Output):
-        setattr(ctx.obj, str(param.name), given)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return f"{NAME} {version(NAME)}"
-
-
 MAIN = Group(
     NAME,
-    params=[switch("--version", "print the version", printing(lambda _: _version()))],
+    params=[
+        option(
+            "--version",
+            "print the version",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_printing(lambda _: f"{NAME} {version(NAME)}"),
+        )
+    ],
     help=_ABOUT,
     epilog=_MAIN,
     no_args_is_help=False,
@@ -218,14 +189,18 @@ def command(
     """Make a function a command, named as it is; its docstring is the help."""
 
     def add(run: Callable[..., int]) -> Callable[..., int]:
+        def carry_out(out: Output, *, json: bool, quiet: bool, **given: object) -> int:
+            out.json, out.quiet = json, quiet
+            return run(out, **given)
+
         text = inspect.cleandoc(run.__doc__ or "")
         summary = text.partition(".\n")[0]
-        json = switch("--json", "print one JSON document", _note)
-        quiet = switch("--quiet", "say nothing about progress", _note)
+        json = option("--json", "print one JSON document", is_flag=True)
+        quiet = option("--quiet", "say nothing about progress", is_flag=True)
         group.add_command(
             Command(
                 run.__name__,
-                callback=click.pass_obj(run),
+                callback=click.pass_obj(carry_out),
                 params=[*params, json, quiet],
                 short_help=summary[0].lower() + summary[1:],
                 help=text,

@@ -24,11 +24,8 @@ from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
 from .output import (
     Finding,
     Output,
-    fine,
     problem,
     rows,
-    unchecked,
-    warning,
     with_variable,
     write,
 )
@@ -163,7 +160,7 @@ class Doctor(ExitStack):
         if self._client and self._store and found[0].state == "ok":
             yield from self._session(self._client, self._store)
         else:
-            yield unchecked(_TOKEN, "that needs a configuration and a store that work")
+            yield Finding(_TOKEN, "not checked", "that needs a configuration and a store that work")
 
     def _configuration(self) -> Iterator[Finding]:
         """Look at the variables."""
@@ -175,13 +172,13 @@ class Doctor(ExitStack):
             told = error.argument
             yield problem(_NAME, error, text=with_variable(error))
         else:
-            yield fine(_NAME, self._origins())
+            yield Finding(_NAME, "ok", self._origins())
         yield from self._spoilt(told)
         yield from self._strangers()
         mode = os.stat(_DOTENV).st_mode if os.name == "posix" and self._file else 0
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             text = f"{_DOTENV} can be read or written by other users of this machine"
-            yield warning(_NAME, text, f"chmod 600 {_DOTENV}, if it holds the password")
+            yield Finding(_NAME, "warning", text, f"chmod 600 {_DOTENV}, if it holds the password")
 
     def _origins(self) -> str:
         ours = [name for name in NAMES if self._environment.get(name)]
@@ -202,11 +199,11 @@ class Doctor(ExitStack):
             kind = odd(Secret(value))
             if kind and name != told:
                 advice = f"take it out of {name}, unless it is really part of the value"
-                yield warning(_NAME, f"{name} {ODD_WORDS[kind]}", advice)
+                yield Finding(_NAME, "warning", f"{name} {ODD_WORDS[kind]}", advice)
             elif os.environ.get(name, self._file.get(name)) != value:
                 text = f"{name} begins with a byte order mark or ends in a line end"
                 advice = "this library leaves it out, other programs may not: write it without"
-                yield warning(_NAME, text, advice)
+                yield Finding(_NAME, "warning", text, advice)
 
     def _strangers(self) -> Iterator[Finding]:
         """Find variables that are named like ours and that nothing reads: most likely mistyped."""
@@ -216,7 +213,7 @@ class Doctor(ExitStack):
                 advice = (
                     f"did you mean {near[0]}?" if near else "`betfair-session --help` lists them"
                 )
-                yield warning(_NAME, f"{name} is no variable of this library's", advice)
+                yield Finding(_NAME, "warning", f"{name} is no variable of this library's", advice)
 
     def _certificate(self) -> Iterator[Finding]:
         """Look at the client certificate; whether it was uploaded, only a login can tell."""
@@ -227,19 +224,21 @@ class Doctor(ExitStack):
             yield problem(name, error, key_hint(error, self._environment))
             return
         except ConfigurationError as error:
-            yield unchecked(name, str(error))
+            yield Finding(name, "not checked", str(error))
             return
         paths = [path for each in _CERTIFICATE_FILES if (path := self._environment.get(each))]
         files = explain(*paths, passphrase=self._environment.passphrase()).files
         valid = [each for file in files for each in file.validity]
-        yield fine(name, "; ".join(["fit for Betfair's login, once it is uploaded", *valid]))
+        yield Finding(
+            name, "ok", "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
+        )
         warnings += [each for file in files for each in file.warnings]
-        yield from (warning(name, each) for each in dict.fromkeys(warnings))
+        yield from (Finding(name, "warning", each) for each in dict.fromkeys(warnings))
 
     def _examine_store(self, clocks: list[Clock]) -> Iterator[Finding]:
         names = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
         if self._named[0] is None and not all(map(self._environment.get, names)):
-            yield unchecked("store", "none is named")
+            yield Finding("store", "not checked", "none is named")
             return
         try:
             place = place_of(*self._named, self._environment)
@@ -263,11 +262,13 @@ class Doctor(ExitStack):
         else:
             logs_in = "the next `betfair-session token` logs in"
             if token:
-                yield fine(_TOKEN, "alive, says Betfair, which has just extended its session")
+                yield Finding(
+                    _TOKEN, "ok", "alive, says Betfair, which has just extended its session"
+                )
             elif state == "dead":
-                yield warning(_TOKEN, f"dead, says Betfair; {logs_in}")
+                yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
             else:
-                yield unchecked(_TOKEN, f"none is stored; {logs_in}")
+                yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
         if token and self._api_url is None and client.api_url is None:
             token = None
             why = (
@@ -277,4 +278,4 @@ class Doctor(ExitStack):
         if token:
             yield examine_account(client, token, self._api_url, self._seconds)
         else:
-            yield unchecked(ACCOUNT, why)
+            yield Finding(ACCOUNT, "not checked", why)

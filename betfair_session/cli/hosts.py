@@ -25,7 +25,7 @@ from betfair_session.exceptions import (
 )
 from betfair_session.secret import Secret
 
-from .output import ERROR, USAGE, Finding, fine, problem, unchecked, warning
+from .output import ERROR, USAGE, Finding, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,7 +88,7 @@ def examine_hosts(
         }
         verify = checked_verify(environment.get("BETFAIR_CA_BUNDLE") or True)
     except BetfairSessionError as error:
-        yield unchecked("identity", str(error))
+        yield Finding("identity", "not checked", str(error))
         return
     endpoints = {name: Endpoint("keepAlive", base) for name, base in bases.items()}
     if _proxy_for("https://any.invalid/"):
@@ -99,7 +99,7 @@ def examine_hosts(
         failed |= finding.state == "problem"
         yield finding
     if failed and usual.unsure and not environment.get("BETFAIR_IDENTITY_URL"):
-        yield warning("identity", f"not known for sure for {usual.name}: {usual.unsure}")
+        yield Finding("identity", "warning", f"not known for sure for {usual.name}: {usual.unsure}")
 
 
 def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
@@ -110,7 +110,7 @@ def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
         ways.append(f"{each.host} {f'by {proxy}' if proxy else 'directly, by NO_PROXY'}")
     if store and cloud_of(store):
         ways.append(f"{store.label} by the same variables")
-    return fine("proxy", f"the environment names one: {'; '.join(ways)}")
+    return Finding("proxy", "ok", f"the environment names one: {'; '.join(ways)}")
 
 
 def cloud_of(store: TokenStore) -> str:
@@ -156,7 +156,7 @@ def _ask(
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
         return problem(name, error)
-    return fine(name, f"{endpoint.host} answers over TLS in {took:.2f} s")
+    return Finding(name, "ok", f"{endpoint.host} answers over TLS in {took:.2f} s")
 
 
 def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
@@ -176,7 +176,7 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
 def compare_clocks(clocks: list[Clock]) -> Finding:
     """Compare this machine's clock with others."""
     if not clocks:
-        return unchecked("clock", "neither Betfair nor the store told the time")
+        return Finding("clock", "not checked", "neither Betfair nor the store told the time")
     wrong = [
         f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} {name}"
         for name, ahead in clocks
@@ -184,12 +184,12 @@ def compare_clocks(clocks: list[Clock]) -> Finding:
     ]
     if not wrong:
         names = ", ".join(clock.name for clock in clocks)
-        return fine("clock", f"within {_FAR_SECONDS:.0f} s of {names}")
+        return Finding("clock", "ok", f"within {_FAR_SECONDS:.0f} s of {names}")
     advice = (
         "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
         "but may wait longer)"
     )
-    return warning("clock", f"this machine's is {'; '.join(wrong)}", advice)
+    return Finding("clock", "warning", f"this machine's is {'; '.join(wrong)}", advice)
 
 
 def examine_account(
@@ -214,7 +214,9 @@ def examine_account(
     except BetfairSessionError as error:
         return problem(ACCOUNT, error)
     text = f"the stored token is that of {_person(details)}, says the account API"
-    return fine(ACCOUNT, f"{text}; a token names no account, so see that this is the right one")
+    return Finding(
+        ACCOUNT, "ok", f"{text}; a token names no account, so see that this is the right one"
+    )
 
 
 class _AsStored:

@@ -16,11 +16,11 @@ import tempfile
 import textwrap
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 
-from .commands import SECONDS, Number, command, option
+from .commands import SECONDS, command, number, option
 from .output import STORE, complain, write
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """The variables by which programs trust an authority: those that use requests, and others."""
 
 _LAST_PORT = 65_533  # two more follow
-_PORT = Number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
+_PORT = number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
 _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
@@ -168,7 +168,6 @@ class Outcome(NamedTuple):
 
     code: int
     token: str
-    said: str
     counts: dict[str, int]
 
 
@@ -181,12 +180,11 @@ class Demo:
 
     def __init__(self, sandbox: Sandbox, directory: Path, say: Callable[[str], None]) -> None:
         """Prepare; `say` takes each line as soon as it is known."""
-        self.steps: list[dict[str, object]] = []
+        self.steps: list[dict[str, Any]] = []
         self._sandbox = sandbox
         self._directory = directory
         self._store = directory / "store"
         self._say = say
-        self._shown: list[str] = []
         self._said = ""
 
     def run(self) -> None:
@@ -202,21 +200,18 @@ class Demo:
         raise BetfairSessionError(message)
 
     def _go_through(self) -> None:
-        self._begin("The first process finds no token and logs in")
-        first = self._process()
+        first = self._process("The first process finds no token and logs in")
         self._check(first.code == 0, "it printed a token")
         self._check(first.counts == {"certlogin": 1}, "Betfair saw one login, nothing else")
         self._check(self._stored() == first.token, "the token is in the store")
 
-        self._begin("A second process resumes that session")
-        second = self._process()
+        second = self._process("A second process resumes that session")
         self._check(second.token == first.token, "it printed the same token")
         self._check(second.counts == {"keepAlive": 1}, "Betfair saw one keepAlive and no login")
 
-        self._begin("Betfair ends the session; a third process heals it")
         dead = self._sandbox.expire(first.token)
-        self._check(dead, "the session is dead, its token still stored")
-        third = self._process()
+        third = self._process("Betfair ends the session; a third process heals it")
+        self._check(dead, "the session was dead, its token still stored")
         self._check(third.code == 0, "it printed a token")
         once = {"keepAlive": 1, "certlogin": 1}
         self._check(third.counts == once, "Betfair saw one keepAlive and one login")
@@ -224,12 +219,11 @@ class Demo:
         self._check(self._stored() == third.token, "and it is in the store")
         self._check(self._alive() == [third.token], "it is the only session alive")
 
-        self._begin("The store breaks during a login; nothing is left behind")
         self._sandbox.expire_all()
         self._sandbox.break_store(str(self._store))
-        fourth = self._process()
+        fourth = self._process("The store breaks during a login; nothing is left behind")
         self._check(fourth.code == STORE, "it ended with exit code 5, the store's, and said:")
-        self._say(_QUOTE.fill(fourth.said))
+        self._say(_QUOTE.fill(self._said))
         self._check(not fourth.token, "it printed no token")
         entries = [entry for entry in self._sandbox.journal() if entry.endpoint != "keepAlive"]
         both = [("certlogin", "SUCCESS"), ("logout", "SUCCESS")]
@@ -237,17 +231,12 @@ class Demo:
         self._check(ended == both, "Betfair saw the login, and then the logout of its session")
         self._check(self._alive() == [], "no session is alive")
 
-    def _begin(self, title: str) -> None:
-        self._shown = []
-        self.steps.append({"title": title, "seconds": 0.0, "shown": self._shown})
-        self._say(f"\n{len(self.steps)}. {title}")
-
     def _check(self, so: bool, what: str) -> None:  # noqa: FBT001 - it reads like an assertion
         if not so:
             said = f"; the process said: {self._said}" if self._said else ""
             message = f"the demo failed in step {len(self.steps)}: it is not so that {what}{said}"
             raise BetfairSessionError(message)
-        self._shown.append(what)
+        self.steps[-1]["shown"].append(what)
         self._say(f"   ok  {what}")
 
     def _stored(self) -> str:
@@ -256,8 +245,10 @@ class Demo:
     def _alive(self) -> list[str]:
         return [session.token for session in self._sandbox.sessions()]
 
-    def _process(self) -> Outcome:
+    def _process(self, title: str) -> Outcome:
         """Run `betfair-session token` as a process of its own, away from the user's settings."""
+        self.steps.append({"title": title, "seconds": 0.0, "shown": []})
+        self._say(f"\n{len(self.steps)}. {title}")
         variables = {
             **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
             **self._sandbox.environment(),
@@ -284,4 +275,4 @@ class Demo:
         self._say(f"   $ betfair-session token{seconds:>60.2f} s")
         # A session that dies so young makes a process warn, rightly; that is not the point here.
         self._said = " ".join(line for line in done.stderr.splitlines() if "warning:" not in line)
-        return Outcome(done.returncode, done.stdout.strip(), self._said, self._sandbox.counts())
+        return Outcome(done.returncode, done.stdout.strip(), self._sandbox.counts())

@@ -245,24 +245,9 @@ class Finding(NamedTuple):
     code: int = 0
 
 
-def fine(name: str, text: str) -> Finding:
-    """Make a finding of what is as it should be."""
-    return Finding(name, "ok", text)
-
-
-def warning(name: str, text: str, advice: str = "") -> Finding:
-    """Make a finding of what might be better."""
-    return Finding(name, "warning", text, advice)
-
-
 def problem(name: str, error: BetfairSessionError, advice: str = "", *, text: str = "") -> Finding:
     """Make a finding of what an error tells, perhaps in a better `text` than its own."""
     return Finding(name, "problem", " ".join((text or str(error)).split()), advice, code_of(error))
-
-
-def unchecked(name: str, why: str) -> Finding:
-    """Make a finding of what was not looked at."""
-    return Finding(name, "not checked", why)
 
 
 def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:

@@ -18,7 +18,7 @@ from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
 from .hosts import Clock, cloud_of
-from .output import ERROR, REFUSED, STORE, Finding, fine, problem, warning
+from .output import ERROR, REFUSED, STORE, Finding, problem
 from .status import login_words, refusal_hint, see_directory, token_words
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def examine_store(
     if found.clock:
         clocks.append(Clock("the store", found.now - time.time()))
     yield from _described(store, key, found)
-    yield from (warning("store", text) for text in said)
+    yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
     with _heard():  # what it says there is among the findings
         tried = Probe(store, key, seconds).run()
@@ -82,13 +82,13 @@ def _surroundings(store: TokenStore) -> Iterator[Finding]:
     for name in sorted(name for name in os.environ if cloud and name.startswith(cloud)):
         value = os.environ[name]
         if kind := odd(Secret(value)):
-            yield warning("store", f"{name} {ODD_WORDS[kind]}", "take it out")
+            yield Finding("store", "warning", f"{name} {ODD_WORDS[kind]}", "take it out")
         reason = _unreadable(value) if name in _KEY_FILES and value else ""
         if reason:
             # The key itself may stand where its path belongs.
             shown = f" {value}" if os.path.isabs(value) and len(value) < _LONG_CHARACTERS else ""
             text = f"the file{shown} that {name} names cannot be read: {reason}"
-            yield warning("store", text, "put the file there, or correct the variable")
+            yield Finding("store", "warning", text, "put the file there, or correct the variable")
 
 
 def _unreadable(path: str) -> str:
@@ -118,17 +118,17 @@ def _heard() -> Iterator[list[str]]:
 def _described(store: TokenStore, key: str, found: Inspection) -> Iterator[Finding]:
     new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
     label = f"{store.label}, a directory that does not exist yet" if new else store.label
-    yield fine("store", f"{key!r} in {label}: {token_words(found)}")
+    yield Finding("store", "ok", f"{key!r} in {label}: {token_words(found)}")
     if store.label.startswith("memory:"):
         text = f"{store.label} is gone when this process ends, so every command logs in anew"
-        yield warning("store", text, "name a directory or a bucket instead")
+        yield Finding("store", "warning", text, "name a directory or a bucket instead")
 
 
 def _next_login(found: Inspection) -> Finding:
     login = found.login
     words = login_words(login)
     if login.state == "free":
-        return fine(_NEXT, words)
+        return Finding(_NEXT, "ok", words)
     if login.state == "refused":
         return Finding(_NEXT, "problem", words, refusal_hint(found), REFUSED)
     if login.state == "braked":
@@ -137,7 +137,7 @@ def _next_login(found: Inspection) -> Finding:
             "wrong jurisdiction, or another program that logs out"
         )
         return Finding(_NEXT, "problem", words, advice, ERROR)
-    return warning(_NEXT, words, "wait, and look again with `betfair-session status`")
+    return Finding(_NEXT, "warning", words, "wait, and look again with `betfair-session status`")
 
 
 class Probe:
@@ -170,12 +170,12 @@ class Probe:
         if kept is None:
             text = f"{self._store.label} shows old contents after a write"
             return [Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)]
-        writing = fine(
-            _WRITING, f"{self._name!r} was written, read, replaced and removed in {took}"
+        writing = Finding(
+            _WRITING, "ok", f"{self._name!r} was written, read, replaced and removed in {took}"
         )
         if left:
             advice = "remove it yourself; `logout` could not remove the token either"
-            writing = warning(_WRITING, str(left), advice)
+            writing = Finding(_WRITING, "warning", str(left), advice)
         if kept and self._store.atomic:
             # No object but the doctor's ever had this version.
             writing = self._unwritable({self._key: version, self._lock: version}) or writing
@@ -235,7 +235,7 @@ class Probe:
             f"the token and its lock may be written, {self._name!r} may not, so whether the store "
             "keeps conditions was not tried"
         )
-        untried = warning(_WRITING, text, f"to try it, {allow}")
+        untried = Finding(_WRITING, "warning", text, f"to try it, {allow}")
         return self._unwritable({self._lock: ABSENT, self._key: lock.version}) or untried
 
     def _remove(self) -> StoreError | None:
@@ -269,11 +269,13 @@ class Probe:
         label = self._store.label
         if not kept or (self._doubtful and not self._store.atomic):
             text = f"{label} does not keep the conditions of writes, so each process logs in alone"
-            return warning(_SHARED, text, _STORES)
+            return Finding(_SHARED, "warning", text, _STORES)
         if not self._store.atomic:
             text = f"this library does not vouch for {label}, so each process logs in by itself"
-            return warning(_SHARED, text, _STORES)
-        return fine(_SHARED, "the store keeps conditions, so one login serves all who share it")
+            return Finding(_SHARED, "warning", text, _STORES)
+        return Finding(
+            _SHARED, "ok", "the store keeps conditions, so one login serves all who share it"
+        )
 
 
 def _changed(change: Callable[[], T]) -> T:
