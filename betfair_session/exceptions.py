@@ -156,10 +156,13 @@ class IdentityUnavailable(IdentityError):
             earlier login of the fleet ended without an answer.
         sent: False when the request certainly never reached Betfair, such as when no connection
             came about; True when it did, or nobody knows.
+        reason: one word for programs: "untrusted" (no known authority vouches for the server),
+            "proxy-407", "proxy-403" or "proxy" (a proxy made no connection), else "".
     """
 
     not_before: datetime | None = None
     sent: bool = True
+    reason: str = ""
 
 
 class Blocked(IdentityUnavailable):

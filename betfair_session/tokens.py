@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 
-from .exceptions import NotATokenError
+from .exceptions import ConfigurationError, NotATokenError
 from .secret import Secret
 
 MAX_TOKEN = 512  # characters
@@ -27,6 +27,13 @@ _AROUND = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff
 def is_token(text: object) -> bool:
     """Tell whether `text` is 1 to 512 printable ASCII characters without a space."""
     return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
+
+
+def check_sendable(value: Secret, name: str) -> None:
+    """See that a value can be sent as a header; a ConfigurationError names the argument."""
+    if not is_token(value.reveal()):
+        message = f"the {name} must be 1 to 512 printable ASCII characters without spaces"
+        raise ConfigurationError(message, argument=name)
 
 
 def fingerprint(token: Secret | None) -> str:

@@ -22,7 +22,6 @@ from betfair_session import (
     SessionManager,
 )
 from betfair_session.betfair.connections import IDLE_SECONDS
-from betfair_session.betfair.http import NoAnswerError, Transport
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
 
@@ -360,17 +359,38 @@ def test_a_proxy_that_makes_no_connection_has_sent_nothing(
         no_proxy.setenv("HTTPS_PROXY", url)
         with pytest.raises(IdentityUnavailable) as caught:
             client.login("u", "p")
-        with pytest.raises(NoAnswerError) as unanswered:
-            Transport(verify=True, proxies={"https": url}).post("https://localhost/", {}, None, 9)
     assert (caught.value.sent, caught.value.status_code) == (False, None)
     assert str(status) in str(caught.value)
-    assert unanswered.value.reason == ("proxy" if status == 502 else f"proxy-{status}")
+    assert caught.value.reason == ("proxy" if status == 502 else f"proxy-{status}")
 
 
 def test_why_no_answer_came_is_told_by_a_word(server: Server) -> None:
     """That nobody vouches for a server, above all; a refused connection has none."""
     with server.serving(one_by_one()) as listener:
         for port, reason in ((listener.port, "untrusted"), (free_ports(1)[0], "")):
-            with pytest.raises(NoAnswerError) as caught:
-                Transport(verify=True).post(f"https://localhost:{port}/", {}, None, 9)
-            assert (caught.value.reason, caught.value.sent) == (reason, False)
+            url = f"https://localhost:{port}/"
+            with IdentityClient("key", identity_url=url) as client:
+                with pytest.raises(IdentityUnavailable) as caught:
+                    client.keep_alive("token")
+                assert (caught.value.reason, caught.value.sent) == (reason, False)
+
+
+@pytest.mark.parametrize("fault", ["reset", "status:503"])
+def test_the_pauses_between_attempts_grow(
+    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """None is begun that would outlast the call."""
+    token = sandbox.issue()
+    pauses: list[float] = []
+    monkeypatch.setattr(clocks, "pause", pauses.append)
+    for _ in range(20):
+        sandbox.fault("keepAlive", fault, times=2)
+        assert client.keep_alive(token)
+    assert all(0.2 <= first <= 0.4 for first in pauses[::2])
+    assert all(0.4 <= second <= 0.8 for second in pauses[1::2])
+    assert len({*pauses}) > 20
+    sandbox.clear_journal()
+    sandbox.fault("keepAlive", fault)
+    with pytest.raises(IdentityUnavailable):
+        client.keep_alive(token, timeout=0.2)
+    assert (len(pauses), sandbox.counts()) == (40, {"keepAlive": 1})

@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -29,7 +29,7 @@ from betfair_session.process.threads import (
     run_until,
 )
 
-from .answers import MAX_ANSWER_BYTES, Answer, is_passing
+from .answers import MAX_ANSWER_BYTES, Answer, cannot_tell, is_passing
 from .connections import OwnAdapter, OwnSession, drop_if_out_of_step, on_its_own
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from betfair_session.certificates import Certificate
     from betfair_session.secret import Secret
+
+    from .answers import Endpoint
 
 _ACCEPT = {"Accept": "application/json", "Accept-Encoding": "identity"}
 ATTEMPTS = 3  # for a request that may be repeated
@@ -48,33 +50,23 @@ _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _UNSENT = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
 # Codes of OpenSSL for a certificate that no known authority vouches for; others have other causes.
 _NO_AUTHORITY = {18, 19, 20, 21}
+_OWN_AUTHORITY = (
+    "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
+    "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
+)
 _log = logging.getLogger("betfair_session.betfair.identity")
 
 
-class NoAnswerError(Exception):
-    """No HTTP answer came.
+class Failure(NamedTuple):
+    """Why no HTTP answer came."""
 
-    Attributes:
-        detail: what happened, in words without secrets.
-        sent: False when the request certainly was not sent.
-        reason: "untrusted" (no known authority vouches for the server), "proxy-407", "proxy-403"
-            or "proxy" (a proxy made no connection), else "".
-    """
-
-    def __init__(self, detail: str, *, sent: bool, reason: str = "") -> None:
-        """Keep the words."""
-        super().__init__(detail)
-        self.detail = detail
-        self.sent = sent
-        self.reason = reason
+    detail: str  # what happened, in words without secrets
+    sent: bool  # False when the request certainly was not sent
+    reason: str = ""  # as in IdentityUnavailable
 
     @classmethod
-    def of(cls, error: BaseException) -> NoAnswerError:
-        """Tell what went wrong from the kinds of errors in the chain, never from their texts.
-
-        Args:
-            error: an exception of requests, or what it may let through.
-        """
+    def of(cls, error: BaseException) -> Failure:
+        """Tell what went wrong from the kinds of errors in the chain, never from their texts."""
         causes = list(chain(error))
         for cause in causes:
             if isinstance(cause, OSError) and (refused := _TUNNEL.match(str(cause))):
@@ -92,7 +84,7 @@ class NoAnswerError(Exception):
                 detail = f"{type(cause).__name__}: {cause.strerror}"
                 break
         detail = f"the proxy: {detail}" if proxied else detail
-        return cls(detail, sent=sent, reason="untrusted" if untrusted else "")
+        return cls(detail, sent, "untrusted" if untrusted else "")
 
 
 def pause_before_next(attempt: int, left: float) -> bool:
@@ -135,28 +127,25 @@ class Transport:
 
     def post(
         self,
-        url: str,
+        endpoint: Endpoint,
         headers: Mapping[str, Secret],
         form: Mapping[str, Secret] | None,
         seconds: float,
         *,
         repeat: bool = False,
     ) -> Answer:
-        """Send a POST.
+        """Send a POST and return the last answer, whatever its status.
 
         Args:
-            url: where to; https.
+            endpoint: where to; https.
             headers: what the request carries besides the usual ones.
             form: form fields for the body, or None for an empty one.
             seconds: how long all of it may take.
             repeat: send it again, three times in all, when no answer came, or one with status 429
                 or 5xx; only where that is harmless.
 
-        Returns:
-            The last answer, whatever its status.
-
         Raises:
-            NoAnswerError: the last attempt brought none, or not in time.
+            IdentityUnavailable: the last attempt brought none, or not in time.
             CertificateError: the client certificate cannot be used.
             ConfigurationError: the proxy cannot be used.
         """
@@ -166,16 +155,16 @@ class Transport:
             return seconds - clocks.passed(began)
 
         for attempt in itertools.count(1):
-            try:
-                answer = self._once(url, headers, form, left)
-            except NoAnswerError:
-                if not (repeat and pause_before_next(attempt, left())):
-                    raise
-            else:
-                passing = is_passing(answer.status_code)
-                if not (repeat and passing and pause_before_next(attempt, left())):
-                    break
-        return answer
+            outcome = self._once(endpoint.url, headers, form, left)
+            failed = isinstance(outcome, Failure) or is_passing(outcome.status_code)
+            if not (repeat and failed and pause_before_next(attempt, left())):
+                break
+        if isinstance(outcome, Answer):
+            return outcome
+        advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
+        error = cannot_tell(endpoint, outcome.detail + advice)
+        error.sent, error.reason = outcome.sent, outcome.reason
+        raise error
 
     def _once(
         self,
@@ -183,36 +172,35 @@ class Transport:
         headers: Mapping[str, Secret],
         form: Mapping[str, Secret] | None,
         left: Callable[[], float],
-    ) -> Answer:
-        why: Exception
+    ) -> Answer | Failure:
         try:
             session, settings = self._open()
             # Loading a certificate takes time too, and others may have taken the login over.
             seconds = left()
-            if seconds > 0:
-                end = time.monotonic() + seconds
-                settings["timeout"] = (min(CONNECT_SECONDS, seconds), seconds)
-                work = partial(_send, session, url, headers, form, end=end, **settings)
-                return run_until(end, work)
-            why = NoAnswerError("no time was left to send the request", sent=False)
+            if seconds <= 0:
+                return Failure("no time was left to send the request", sent=False)
+            end = time.monotonic() + seconds
+            settings["timeout"] = (min(CONNECT_SECONDS, seconds), seconds)
+            work = partial(_send, session, url, headers, form, end=end, **settings)
+            return run_until(end, work)
         except OverrunError:
-            why = NoAnswerError(f"no answer within {seconds:.1f} s", sent=True)
+            return Failure(f"no answer within {seconds:.1f} s", sent=True)
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
             # Our URL was checked when it was given, so this is the proxy's.
-            why = ConfigurationError(
+            message = (
                 f"the proxy in `proxies` or the environment cannot be used ({type(error).__name__})"
-                "; it needs a URL such as http://proxy:3128, and socks5:// the package PySocks",
-                argument="proxies",
+                "; it needs a URL such as http://proxy:3128, and socks5:// the package PySocks"
             )
         except BetfairSessionError:
             raise
         except Exception as error:  # a tracing tool may raise any kind
             if interruption(error):
                 raise
-            why = NoAnswerError.of(error)
+            failure = Failure.of(error)
             # A caller's adapters may have sent it before the attempt that ended like this.
-            why.sent |= self._theirs is not None
-        raise why  # outside of `except`, so that it does not keep requests' error
+            return failure if self._theirs is None else failure._replace(sent=True)
+        # Outside of `except`, so that it does not keep requests' error.
+        raise ConfigurationError(message, argument="proxies")
 
     def _open(self) -> tuple[requests.Session, dict[str, Any]]:
         """Return the session to send by, and what its requests need besides."""

@@ -13,9 +13,9 @@ from betfair_session.exceptions import ConfigurationError, IdentityUnavailable
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret, check_credential
-from betfair_session.tokens import is_token
+from betfair_session.tokens import check_sendable
 
-from .answers import Check, Endpoint, cannot_tell, read_login, read_session
+from .answers import Check, Endpoint, read_login, read_session
 from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from .jurisdictions import JurisdictionName
 
 _log = logging.getLogger("betfair_session.betfair.identity")
-
-_OWN_AUTHORITY = (
-    "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
-    "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
-)
 
 
 class IdentityClient(Closable):
@@ -91,13 +86,12 @@ class IdentityClient(Closable):
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
         app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
-        _check_sendable(app_key, "app_key")
+        check_sendable(app_key, "app_key")
         self.app_key = app_key
         self.jurisdiction = place = find_jurisdiction(jurisdiction)
         self.identity_url = https_base(identity_url or place.identity_url, name="identity_url")
-        self._cert_base = https_base(
-            identity_cert_url or place.identity_cert_url, name="identity_cert_url"
-        )
+        cert_url = identity_cert_url or place.identity_cert_url
+        self._cert_base = https_base(cert_url, name="identity_cert_url")
         host = Endpoint("", self.identity_url).host.partition(":")[0]
         usual = place.api_url if is_betfairs(host) else None
         self.api_url = https_base(api_url, name="api_url") if api_url else usual
@@ -107,11 +101,8 @@ class IdentityClient(Closable):
         if not (session is None or callable(getattr(session, "post", None))):
             message = "session must be a requests.Session"
             raise ConfigurationError(message, argument="session")
-        self._settings: dict[str, Any] = {
-            "verify": self.verify,
-            "proxies": checked_proxies(proxies),
-            "session": session,
-        }
+        proxies = checked_proxies(proxies)
+        self._settings: Any = {"verify": self.verify, "proxies": proxies, "session": session}
 
     def check_certificate(self) -> list[str]:
         """Read the certificate and see that Betfair would take it, for when a program starts.
@@ -149,10 +140,9 @@ class IdentityClient(Closable):
                 username or password is empty or holds a control character; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
-        self._needed_certificate()
-        form = _form(username, password)
+        certificate, form = self._needed_certificate(), _form(username, password)
         endpoint = Endpoint("certlogin", self._cert_base)
-        answer = self._send(endpoint, form, self._seconds(timeout))
+        answer = self._send(endpoint, form, self._seconds(timeout), certificate)
         return read_login(endpoint, answer, {**form, "app_key": self.app_key})[0]
 
     def login(
@@ -168,8 +158,7 @@ class IdentityClient(Closable):
         Args:
             username: the account's name.
             password: the account's password.
-            code: the two-step code, or a function that asks for it; None without two-step
-                authentication.
+            code: the two-step code, or a function that asks for it; None without two-step login.
             timeout: seconds in all, those that `code` takes included; None for the client's own.
 
         Returns:
@@ -193,8 +182,8 @@ class IdentityClient(Closable):
         if seconds <= 0:
             # The rest of the fleet no longer waits for this login.
             message = (
-                "the two-step code came too late, so nothing was sent; it belongs to the time for "
-                "the login: `timeout` here, `login_deadline` in a manager's LeaseSettings"
+                "the two-step code came too late, and nothing was sent; it counts for the login's "
+                "time: `timeout` here, `login_deadline` in a manager's LeaseSettings"
             )
             raise ConfigurationError(message, argument="code")
         endpoint = Endpoint("login", self.identity_url)
@@ -267,8 +256,7 @@ class IdentityClient(Closable):
 
     def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
-        transport: Transport | None = vars(self).pop("_shared", None)
-        if transport is not None:
+        if transport := vars(self).pop("_shared", None):
             transport.close()
 
     def __repr__(self) -> str:
@@ -282,32 +270,29 @@ class IdentityClient(Closable):
         return self._certificate
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
-        _check_sendable(token, "token")
+        check_sendable(token, "token")
         endpoint = Endpoint(name, self.identity_url)
         return read_session(endpoint, self._send(endpoint, token, self._seconds(timeout)), token)
 
     def _send(
-        self, endpoint: Endpoint, content: dict[str, Secret] | Secret, seconds: float
+        self,
+        endpoint: Endpoint,
+        content: dict[str, Secret] | Secret,
+        seconds: float,
+        certificate: Certificate | None = None,
     ) -> Answer:
         """Send a login's form, exactly once, or a question about a token, which may be repeated."""
-        from .http import NoAnswerError, Transport
+        from .http import Transport
 
         headers = {"X-Application": self.app_key}
-        try:
-            if isinstance(content, Secret):
-                made = Transport(**self._settings)
-                shared: Transport = vars(self).setdefault("_shared", made)  # threads share one
-                headers["X-Authentication"] = content
-                return shared.post(endpoint.url, headers, None, seconds, repeat=True)
-            certificate = self._certificate if endpoint.name == "certlogin" else None
-            # Once in hours: a connection of its own cannot be one that the server closed long ago.
-            with contextlib.closing(Transport(**self._settings, certificate=certificate)) as own:
-                return own.post(endpoint.url, headers, content, seconds)
-        except NoAnswerError as error:
-            advice = _OWN_AUTHORITY if error.reason == "untrusted" else ""
-            unavailable = cannot_tell(endpoint, error.detail + advice)
-            unavailable.sent = error.sent
-        raise unavailable  # outside of `except`, so that it keeps no other error
+        if isinstance(content, Secret):
+            made = Transport(**self._settings)
+            shared: Transport = vars(self).setdefault("_shared", made)  # threads share one
+            headers["X-Authentication"] = content
+            return shared.post(endpoint, headers, None, seconds, repeat=True)
+        # Once in hours: a connection of its own cannot be one that the server closed long ago.
+        with contextlib.closing(Transport(**self._settings, certificate=certificate)) as own:
+            return own.post(endpoint, headers, content, seconds)
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)
@@ -333,10 +318,3 @@ def _form(username: Secret, password: Secret) -> dict[str, Secret]:
     check_credential(username, "username")
     check_credential(password, "password")
     return {"username": username, "password": password}
-
-
-def _check_sendable(value: Secret, name: str) -> None:
-    """See that a value can be sent as a header."""
-    if not is_token(value.reveal()):
-        message = f"the {name} must be 1 to 512 printable ASCII characters without spaces"
-        raise ConfigurationError(message, argument=name)

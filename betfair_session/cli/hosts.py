@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _FAR_SECONDS = 5.0
 """A difference between two clocks that is worth a warning; HTTP dates are whole."""
 
-# By NoAnswerError's reason.
+# By IdentityUnavailable's reason.
 _ADVICE = {
     "": "look at the network, at HTTPS_PROXY, and at any firewall in between",
     "untrusted": (
@@ -130,7 +130,7 @@ def _ask(
     name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, clocks: list[Clock]
 ) -> Finding:
     from betfair_session.betfair.connections import OwnSession
-    from betfair_session.betfair.http import NoAnswerError, Transport
+    from betfair_session.betfair.http import Transport
 
     dates: list[str] = []
     with OwnSession() as session:
@@ -139,13 +139,11 @@ def _ask(
         )
         began = time.monotonic()
         try:
-            answer = Transport(verify=verify, session=session).post(endpoint.url, {}, None, seconds)
+            answer = Transport(verify=verify, session=session).post(endpoint, {}, None, seconds)
         except ConfigurationError as error:
             return problem(name, error)
-        except NoAnswerError as error:
-            text = f"{endpoint.host} does not answer: {error.detail}"
-            ours = IdentityUnavailable(text, endpoint=endpoint.name, host=endpoint.host)
-            return problem(name, ours, _ADVICE[error.reason])
+        except IdentityUnavailable as error:
+            return problem(name, error, _ADVICE[error.reason])
         took = time.monotonic() - began
     for date in dates:
         with suppress(ValueError):
