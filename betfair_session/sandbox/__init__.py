@@ -15,13 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .controls import SandboxError
+    from .controls import Controls, SandboxError
     from .process import Sandbox
     from .records import JournalEntry, Order, Session
 
-__all__ = ["JournalEntry", "Order", "Sandbox", "SandboxError", "Session"]
+__all__ = ["Controls", "JournalEntry", "Order", "Sandbox", "SandboxError", "Session"]
 
 _HOMES = {
+    "Controls": "controls",
     "JournalEntry": "records",
     "Order": "records",
     "Sandbox": "process",

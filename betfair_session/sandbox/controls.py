@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .records import JournalEntry, Order, Session
+
+if TYPE_CHECKING:
+    from typing import Self
+
+CONTROL = "control.json"
+"""The file in a sandbox's directory by which another process controls it."""
 
 _SECONDS = 60
 _POLL = 0.01
@@ -32,6 +40,26 @@ class Controls:
         self._control_address = urlsplit(url).netloc
         self._control_token = token
         self._control_tls = ssl.create_default_context(cafile=ca_bundle)
+
+    @classmethod
+    def running(cls, directory: str | os.PathLike[str] | None = None) -> Self:
+        """Control a sandbox that another process has started, such as `betfair-session sandbox`.
+
+        Args:
+            directory: the sandbox's; None for that of BETFAIR_CA_BUNDLE.
+
+        Raises:
+            SandboxError: no sandbox runs there.
+        """
+        if directory is None:
+            directory = os.path.dirname(os.environ.get("BETFAIR_CA_BUNDLE", ""))
+        path = Path(directory)
+        try:
+            control = json.loads((path / CONTROL).read_text("utf-8"))
+        except (OSError, ValueError):
+            message = f"no sandbox runs in {os.fspath(path)!r}; name its directory"
+            raise SandboxError(message) from None
+        return cls(control["url"], control["token"], str(path / "ca.pem"))
 
     def _call(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPSConnection(

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .controls import Controls, SandboxError
+from .controls import CONTROL, Controls, SandboxError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -87,7 +87,9 @@ class Sandbox(Controls):
         self.certificate: tuple[str, str] = (details["certificate"][0], details["certificate"][1])
         self.directory = Path(details["directory"])
         self._store = self.directory / "store"
-        super().__init__(details["control_url"], details["control_token"], self.ca_bundle)
+        url, token = details["control_url"], details["control_token"]
+        (self.directory / CONTROL).write_text(json.dumps({"url": url, "token": token}), "utf-8")
+        super().__init__(url, token, self.ca_bundle)
 
     def _details(self) -> dict[str, str]:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe

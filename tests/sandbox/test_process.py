@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import betfair_session.sandbox
-from betfair_session.sandbox import Sandbox, SandboxError, process
+from betfair_session.sandbox import Controls, Sandbox, SandboxError, process
 
 _SECONDS = 30
 
@@ -279,3 +279,15 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert len(failed.stderr.splitlines()) == 1
     assert "betfair-session[sandbox]" in failed.stderr
+
+
+def test_another_process_controls_a_running_sandbox(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the directory that its variables name; where none runs, an error says so."""
+    sandbox.issue()
+    monkeypatch.setenv("BETFAIR_CA_BUNDLE", sandbox.ca_bundle)
+    assert Controls.running().expire_all() == 1
+    assert sandbox.sessions() == []
+    with pytest.raises(SandboxError):
+        Controls.running(tmp_path)
