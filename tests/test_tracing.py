@@ -20,7 +20,8 @@ from betfair_session import (
     SessionManager,
 )
 from betfair_session.betfair.connections import OwnSession
-from betfair_session.process.threads import Once, in_a_thread, run_until
+from betfair_session.process.single_flight import aside
+from betfair_session.process.threads import Once, run_until
 from betfair_session.storage.loop import background_loop, run
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def segment() -> str:
 
 WAYS: dict[str, Callable[[], str]] = {
     "a thread with an end": lambda: run_until(within(60), SEGMENT.get),
-    "a thread beside an event loop": lambda: asyncio.run(in_a_thread(SEGMENT.get)),
+    "a thread beside an event loop": lambda: asyncio.run(aside(SEGMENT.get)),
     "the opening of a driver": lambda: Once[str]().get(SEGMENT.get, deadline=within(60)),
     "our event loop": lambda: run(background_loop(), segment, deadline=within(60)),
     "our loop's look-ups": lambda: run(

@@ -40,11 +40,10 @@ class Login(NamedTuple):
             and no other is tried yet; "unanswered": that one ended without an answer; "unstored":
             its token could not be stored, so the next is preceded by a write that shows that it
             can be; "braked": too many logins in the last minute.
-        until: when that ends at the latest, seconds since the epoch by the store's clock; None
-            when it is free or unstored.
+        until: when that ends at the latest; None when it is free or unstored.
         lock: what the lock object says; None when there is none.
-        recent: the logins of the last minute, as times of the same clock.
-        now: the store's time when it was read, as well as it is known.
+        recent: the times of the last minute's logins.
+        now: when it was read. All times are the store's, as well as it is known.
     """
 
     state: Readiness
@@ -58,11 +57,9 @@ class Inspection(NamedTuple):
     """What was found in one place; it holds no secret.
 
     Attributes:
-        token: "stored"; "missing", or blank; or "junk", which is no token and which a login
-            replaces.
-        written: when that object was last written, which is when its login or, where
-            verifications are shared, its verification was; seconds since the epoch by the store's
-            clock. None when it is missing, or the store does not tell.
+        token: "stored"; "missing", or blank; or "junk", which a login replaces.
+        written: when that object was last written, by its login or a shared verification; None
+            when it is missing, or the store does not tell.
         from_login: whether it is the token that the last login through this library stored.
         login: whether the next call may log in.
         now: the store's time when it was read, or this machine's where the store does not tell.

@@ -181,37 +181,24 @@ def decode(content: bytes) -> Lock:
         if not isinstance(fields["logins"], list):
             fields["logins"] = []
         logins = fields["logins"][-MOST_LOGINS:]
-        numbers = [fields[name] for name in _NUMBERS]
-        texts = [fields[name] for name in _TEXTS]
+        numbers = {name: fields[name] for name in _NUMBERS}
+        texts = {name: fields[name] for name in _TEXTS}
         # ASCII, so that what is read can be written again: other text would grow.
-        joined = "".join(texts)
+        joined = "".join(texts.values())
         sound = joined.isascii() and joined.isprintable() and fields["state"] in STATES
         # Users see the status as Betfair's, and anyone who can write the store controls it.
         sound = sound and _STATUS.fullmatch(fields["status"]) is not None
         # Not bool, which is an int.
-        sound = sound and {*map(type, numbers), *map(type, logins)} <= {int, float}
-        if not (sound and all(map(math.isfinite, [*numbers, *logins]))):
+        sound = sound and {type(number) for number in (*numbers.values(), *logins)} <= {int, float}
+        if not (sound and all(map(math.isfinite, (*numbers.values(), *logins)))):
             return JUNK
-        ttl, since, refusals, not_before, up, now = map(float, numbers)
-        state, nonce, owner, published, status, login_class, boot = [text[:200] for text in texts]
+        known = {name: text[:200] for name, text in texts.items()}
+        known |= {name: float(number) for name, number in numbers.items()}
+        lock = Lock(**known, logins=tuple(map(float, logins)))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return JUNK
-    return Lock(
-        state,
-        nonce,
-        owner,
-        min(max(ttl, 0.0), MAX_TTL),
-        since,
-        tuple(map(float, logins)),
-        published,
-        max(int(refusals), 0),
-        status,
-        login_class,
-        not_before,
-        boot,
-        up,
-        now,
-    )
+    ttl, refusals = min(max(lock.ttl, 0.0), MAX_TTL), max(int(lock.refusals), 0)
+    return lock._replace(ttl=ttl, refusals=refusals)
 
 
 def cleared(content: bytes) -> bytes:

@@ -145,7 +145,7 @@ class Runner:
                 break
             answer = error = None
             try:
-                answer = _DOINGS[type(effect)](self, effect)
+                answer = DOINGS[type(effect)](self, effect)
             except BetfairSessionError as failed:
                 error = self._told(failed, effect)
             except BaseException as stop:  # noqa: BLE001 - it goes on when the lock is given back
@@ -177,10 +177,6 @@ class Runner:
             return IdentityUnavailable("the call was interrupted")
         landed = isinstance(effect, do.WriteLock | do.WriteToken)
         return StoreUnavailable("the call was interrupted", reason="timeout", landed=landed)
-
-    def perform(self, effect: do.Effect) -> Any:  # noqa: ANN401 - each effect has its own answer
-        """Carry out one effect; return its answer, see effects.py."""
-        return _DOINGS[type(effect)](self, effect)
 
     # --- the store -------------------------------------------------------------------------------
 
@@ -306,7 +302,7 @@ class Runner:
 
 
 # ruff: noqa: SLF001 - the table belongs to the class, and holds no cycle in each runner
-_DOINGS: dict[type, Callable[[Runner, Any], Any]] = {
+DOINGS: dict[type, Callable[[Runner, Any], Any]] = {
     do.ReadToken: Runner._read_token,
     do.ReadLock: Runner._read_lock,
     do.WriteLock: Runner._write_lock,

@@ -17,7 +17,7 @@ from betfair_session.exceptions import (
 )
 
 from .forks import reset_in_child
-from .threads import NoThreadError, finished, in_a_thread, interruption, start
+from .threads import NoThreadError, begin, finished, interruption, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,9 +181,14 @@ class SingleFlight(Generic[_T]):
 
 
 async def aside(work: Callable[[], _T]) -> _T:
-    """Do `work` in a thread, without blocking the event loop; IdentityUnavailable without one."""
+    """Do `work` in a thread, without blocking the event loop; IdentityUnavailable without one.
+
+    It goes on when the task is cancelled.
+    """
+    import asyncio
+
     try:
-        return await in_a_thread(work)
+        return await asyncio.wrap_future(begin(work))
     except NoThreadError as why:
         raise no_thread() from why
 

@@ -75,13 +75,6 @@ def finished(futures: Collection[Future[Any]], deadline: float) -> bool:
     return not wait(futures, max(deadline - time.monotonic(), 0)).not_done
 
 
-async def in_a_thread(work: Callable[[], _T]) -> _T:
-    """Do `work` without blocking the event loop; it goes on when the task is cancelled."""
-    import asyncio
-
-    return await asyncio.wrap_future(begin(work))
-
-
 def run_until(deadline: float, work: Callable[[], _T]) -> _T:
     """Do `work` in a thread of its own and wait for it until `deadline`, or raise OverrunError.
 

@@ -20,6 +20,7 @@ from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.call import Memory
+from betfair_session.login.runner import DOINGS
 from betfair_session.secret import Secret
 from betfair_session.tokens import fingerprint
 
@@ -192,7 +193,7 @@ class History:
             self.ledger.credit += caller.seen.phase == "undo"
             return None
         try:
-            return caller.runner.perform(effect)  # type: ignore[arg-type] # it is an effect
+            return DOINGS[type(effect)](caller.runner, effect)
         except BetfairSessionError as error:
             return error
 
