@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .loop import LoopStore, background_loop, own, proxy_for, run_on_ours
+from .loop import LoopStore, proxy_for, run_on_ours
 from .meanings import version_in
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ class AzureStore(LoopStore):
 
     extra = "azure"
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give valid credentials (account_key, connection_string, sas_token, or "
-        "anon=False for the environment's identity) with the role Storage Blob Data Contributor "
-        "on the container, or a SAS that allows read, create, write and delete",
+        "forbidden": "give credentials (account_key, connection_string, anon=False) with the role "
+        "Storage Blob Data Contributor, or a sas_token for reading, creating, writing and deleting",
         "no-bucket": "create the container, or correct its name or the account",
     }
 
@@ -44,22 +43,15 @@ class AzureStore(LoopStore):
         container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
         return container, prefix.strip("/")
 
-    def _open(self) -> Driver:
-        from fsspec.config import apply_config
-
-        kind = self._kind
-        loop = background_loop()
-        options = apply_config(kind, {**kind._get_kwargs_from_urls(self._url), **self._options})
-        options |= {"skip_instance_cache": True, "loop": loop}
-
+    def _connect(self, options: dict[str, Any]) -> Driver:
         async def connect() -> Driver:
-            filesystem = kind(**options)
+            filesystem = self._kind(**options)
             transport = filesystem.service_client._pipeline._transport
             set_known(transport, _use_env_settings=False)  # see proxy_for
             await transport.open()
             # aiohttp sends a PUT again by itself when its connection is lost.
             set_known(transport.session, _retry_connection=False)
-            return own(filesystem)
+            return filesystem
 
         return run_on_ours(connect)
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
-from .loop import LoopStore, background_loop, own, proxy_for, read_start, run_on_ours
+from .loop import LoopStore, proxy_for, read_start, run_on_ours
 from .meanings import OWN_HEADERS, Refusal, version_in
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ class GCSStore(LoopStore):
     extra = "gcs"
     single = True
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give valid Google credentials (GOOGLE_APPLICATION_CREDENTIALS, other "
-        "application default credentials, or a service account's file as token) with the role "
-        "Storage Object User on the bucket (storage.objects.get, .create, .delete and .list)",
+        "forbidden": "give credentials (GOOGLE_APPLICATION_CREDENTIALS, or a key file as token) "
+        "with the role Storage Object User (storage.objects.get, .create, .delete and .list)",
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }
 
@@ -56,19 +55,14 @@ class GCSStore(LoopStore):
         bucket, prefix, _ = self._kind._split_path(path)
         return bucket, prefix.strip("/")
 
-    def _open(self) -> Driver:
-        from fsspec.config import apply_config
-
-        options = apply_config(self._kind, dict(self._options))
-        loop = background_loop()
-        options |= {"skip_instance_cache": True, "loop": loop}
+    def _connect(self, options: dict[str, Any]) -> Driver:
         filesystem = self._kind(**options)
         session = run_on_ours(filesystem._set_session)
         set_known(session, _retry_connection=False)  # aiohttp's own second attempt
         anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
         if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
             self._refuse(filesystem, "the environment or the machine")
-        return own(filesystem)
+        return filesystem
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

@@ -25,24 +25,6 @@ _OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memor
 _OURS = (*sorted(LOCAL | S3 | GCS | AZURE), "memory", "sftp", *_OTHER_NAMES)
 _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 
-_GO_FILES = ("create_dir", "dir_file_mode", "metadata", "no_tmp_dir")
-_QUERIES = {
-    "access_id": "token, a key file",
-    "anonymous": "anon=True, or token='anon' on gs",
-    "disable_https": "use_ssl=False",
-    "endpoint": "endpoint_url",
-    "kmskeyid": "s3_additional_kwargs={'SSEKMSKeyId': …}",
-    "private_key_path": "token, a key file",
-    "profile": "profile",
-    "region": "client_kwargs={'region_name': …}",
-    "s3forcepathstyle": "config_kwargs={'s3': {'addressing_style': 'path'}}",
-    "sig": "sas_token, the whole query",
-    "ssetype": "s3_additional_kwargs={'ServerSideEncryption': …}",
-    "storage_account": "account_name",
-    "use_path_style": "config_kwargs={'s3': {'addressing_style': 'path'}}",
-}
-"""The option that stands for a parameter of the Go library's URLs, or of a signed one."""
-
 # Quotes of shells and word processors, and characters without width.
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
@@ -166,21 +148,17 @@ def meant_by(scheme: str) -> str | None:
 
 
 def _check_query(url: str, scheme: str) -> None:
-    """Refuse a query, in which the Go library and others take their settings."""
-    place, mark, query = url.partition("?")
-    if not mark:
-        return
-    names = dict.fromkeys(part.partition("=")[0].lower() for part in re.split("[&;]", query))
-    if scheme in LOCAL:
-        hint = "leave out " + (", ".join(name for name in names if name in _GO_FILES) or "it")
-    else:
-        known = [f"{name}: {_QUERIES[name]}" for name in names if name in _QUERIES]
-        known += ["prefix: a part of the path, as in s3://bucket/prefix"] * ("prefix" in names)
+    """Refuse a query, in which the Go library and signed URLs have their settings."""
+    place, mark, _ = url.partition("?")
+    if mark:
         hint = (
-            f"put what it says into the storage options ({'; '.join(known) or 'see backends.md'})"
+            "leave it out, directories are always made"
+            if scheme in LOCAL
+            else "give its settings as storage options, a prefix as a part of the path; docs/go.md "
+            "has the names"
         )
-    message = f"the store {redact(place)!r} takes no query (?…): {hint}"
-    raise ConfigurationError(message)
+        message = f"the store {redact(place)!r} takes no query (?…): {hint}"
+        raise ConfigurationError(message)
 
 
 def _without_odd_ends(text: str) -> str:

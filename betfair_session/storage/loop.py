@@ -13,6 +13,7 @@ import selectors
 import threading
 import time
 import weakref
+from abc import abstractmethod
 from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
@@ -229,6 +230,19 @@ class LoopStore(CloudStore):
                 '"betfair-session[obstore]")'
             )
             raise ConfigurationError(message)
+
+    def _open(self) -> Driver:
+        from fsspec.config import apply_config
+
+        given = {**self._kind._get_kwargs_from_urls(self._url), **self._options}  # noqa: SLF001
+        options = apply_config(self._kind, given)
+        return own(
+            self._connect({**options, "skip_instance_cache": True, "loop": background_loop()})
+        )
+
+    @abstractmethod
+    def _connect(self, options: dict[str, Any]) -> Driver:
+        """Make the driver's filesystem, and have it send each request once."""
 
     def after_fork(self) -> None:
         """Forget the parent's calls, which end in the parent."""

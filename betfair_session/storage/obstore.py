@@ -74,9 +74,8 @@ class ObstoreStore(CloudStore):
     deletes_versions = False
     extra = "obstore"
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give valid credentials (options, the cloud's environment variables, or the "
-        "machine's identity; obstore reads no AWS profile) that allow to read, write and delete "
-        "the objects, and on S3 s3:ListBucket (without it a missing object looks forbidden)",
+        "forbidden": "give credentials (options, variables, the machine's identity; obstore reads "
+        "no AWS profile) that allow to read, write and delete, and on S3 s3:ListBucket",
         "no-bucket": "create the bucket or container, or correct its name, region or endpoint",
     }
 

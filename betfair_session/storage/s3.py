@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .location import is_amazon
-from .loop import LoopStore, background_loop, own, read_start, run_on_ours
+from .loop import LoopStore, read_start, run_on_ours
 from .meanings import no_credentials, version_in
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class S3Store(LoopStore):
     _digests = False
     extra = "s3"
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give valid AWS credentials (key and secret, profile, role) that allow "
-        "s3:GetObject, s3:PutObject and s3:DeleteObject on the objects, and s3:ListBucket on the "
-        "bucket (without it a missing object looks like a forbidden one)",
+        "forbidden": "give credentials (key and secret, profile, role) that allow s3:GetObject, "
+        "s3:PutObject and s3:DeleteObject, and s3:ListBucket on the bucket, without which a "
+        "missing object looks forbidden",
         "no-bucket": "create the bucket, or correct its name, the region or the endpoint",
     }
 
@@ -63,10 +63,9 @@ class S3Store(LoopStore):
         bucket, prefix = self._kind._find_bucket_key(None, path)
         return bucket, prefix.strip("/")
 
-    def _open(self) -> Driver:
+    def _connect(self, options: dict[str, Any]) -> Driver:
         from aiobotocore.httpsession import AIOHTTPSession
         from botocore.handlers import add_expect_header
-        from fsspec.config import apply_config
 
         make_session = AIOHTTPSession._get_session
 
@@ -78,7 +77,6 @@ class S3Store(LoopStore):
                 set_known(session, _retry_connection=False)
                 return session
 
-        options = apply_config(self._kind, dict(self._options))
         config = {
             "http_session_cls": OneAttempt,
             **(options.get("config_kwargs") or {}),
@@ -86,9 +84,7 @@ class S3Store(LoopStore):
             "read_timeout": _READ_TIMEOUT,
             "retries": {"total_max_attempts": 1},
         }
-        loop = background_loop()
-        options |= {"config_kwargs": config, "skip_instance_cache": True, "loop": loop}
-        filesystem = self._kind(**options)
+        filesystem = self._kind(**{**options, "config_kwargs": config})
         if filesystem.session is None:
             filesystem.session = _unattended(filesystem.kwargs)
         client = run_on_ours(filesystem.set_session)
@@ -102,7 +98,7 @@ class S3Store(LoopStore):
         client.meta.events.unregister("before-call.s3", add_expect_header)
         if not filesystem.anon and client._request_signer._credentials is None:
             self._refuse(filesystem, "the environment, profile or machine")
-        return own(filesystem)
+        return filesystem
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
@@ -115,8 +111,7 @@ class S3Store(LoopStore):
         await driver.set_session()
         client = await driver.get_s3(self._bucket)
         if not self._met:
-            self._met = True
-            self.deletes_versions = is_amazon(client.meta.endpoint_url)
+            self._met, self.deletes_versions = True, is_amazon(client.meta.endpoint_url)
             self.probe = not self.deletes_versions
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(

@@ -170,21 +170,17 @@ def test_a_key_names_one_object_below_the_store(key: Any, *, fits: bool) -> None
 
 
 @pytest.mark.parametrize(
-    ("url", "ours"),
+    "url",
     [
-        ("file:///d?create_dir=true&no_tmp_dir=1&other=hunter2", ["create_dir", "no_tmp_dir"]),
-        ("file:///d?region=x", []),
-        ("s3://b?region=hunter2&prefix=a/", ["region_name", "prefix"]),
-        ("s3://b/p?use_path_style=true", ["addressing_style"]),
-        ("obstore+gs://b?access_id=hunter2", ["token"]),
-        ("abfs://c/p?sv=1&sig=hunter2", ["sas_token"]),
+        "file:///d?create_dir=true&other=hunter2",
+        "s3://b/p?region=hunter2&prefix=a/",
+        "obstore+gs://b?access_id=hunter2",
+        "abfs://c/p?sv=1&sig=hunter2",
     ],
 )
-def test_a_query_is_refused_with_what_of_ours_it_corresponds_to(url: str, ours: list[str]) -> None:
+def test_a_query_is_refused(url: str) -> None:
     """The Go library and signed URLs have them."""
-    said = refused(url, {"account_name": "n"} if "abfs" in url else {})
-    assert [name for name in ours if name not in said] == []
-    assert ("region_name" in said) == ("region_name" in ours)
+    refused(url, {"account_name": "n"} if "abfs" in url else {})
 
 
 @pytest.mark.parametrize(
