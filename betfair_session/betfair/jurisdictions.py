@@ -62,62 +62,36 @@ class Jurisdiction(NamedTuple):
         return f"https://{self.api_host}/exchange/"
 
 
-_UNSURE_AUSTRALASIA = (
+_AUSTRALASIA = (
     "the keepAlive host, which other sources have as identitysso.betfair.com.au, and the certlogin "
     "host, which a Go client has as identitysso-cert.betfair.au"
 )
+_SWEDEN = "both hosts: only older tables of Betfair's list them"
+_BRAZIL = (
+    "both hosts: the .com host was seen to accept Brazilian tokens, and hosts under bet.br exist "
+    "without documentation"
+)
+_ROWS = (  # the domains that answer keepAlive, certlogin and the betting API; minutes of a session
+    ("international", "com", "com", "com", 720, ""),
+    ("australia", "au", "com.au", "com", None, _AUSTRALASIA),
+    ("new_zealand", "au", "com.au", "com.au", None, _AUSTRALASIA),
+    ("italy", "it", "it", "com", 20, ""),
+    ("spain", "es", "es", "com", 20, ""),
+    ("romania", "ro", "ro", "com", None, ""),
+    ("sweden", "se", "se", "com", None, _SWEDEN),
+    ("brazil", "com", "com", "com", None, _BRAZIL),
+)
 
 JURISDICTIONS = {
-    place.name: place
-    for place in (
-        Jurisdiction(
-            "international",
-            "identitysso.betfair.com",
-            "identitysso-cert.betfair.com",
-            session_length=timedelta(hours=12),
-        ),
-        Jurisdiction(
-            "australia",
-            "identitysso.betfair.au",
-            "identitysso-cert.betfair.com.au",
-            unsure=_UNSURE_AUSTRALASIA,
-        ),
-        Jurisdiction(
-            "new_zealand",
-            "identitysso.betfair.au",
-            "identitysso-cert.betfair.com.au",
-            api_host="api.betfair.com.au",
-            unsure=_UNSURE_AUSTRALASIA,
-        ),
-        Jurisdiction(
-            "italy",
-            "identitysso.betfair.it",
-            "identitysso-cert.betfair.it",
-            session_length=timedelta(minutes=20),
-        ),
-        Jurisdiction(
-            "spain",
-            "identitysso.betfair.es",
-            "identitysso-cert.betfair.es",
-            session_length=timedelta(minutes=20),
-        ),
-        Jurisdiction("romania", "identitysso.betfair.ro", "identitysso-cert.betfair.ro"),
-        Jurisdiction(
-            "sweden",
-            "identitysso.betfair.se",
-            "identitysso-cert.betfair.se",
-            unsure="both hosts: only older tables of Betfair's list them",
-        ),
-        Jurisdiction(
-            "brazil",
-            "identitysso.betfair.com",
-            "identitysso-cert.betfair.com",
-            unsure=(
-                "both hosts: the .com host was seen to accept Brazilian tokens, and hosts under "
-                "bet.br exist without documentation"
-            ),
-        ),
+    name: Jurisdiction(
+        name,
+        identity_host=f"identitysso.betfair.{identity}",
+        identity_cert_host=f"identitysso-cert.betfair.{certlogin}",
+        api_host=f"api.betfair.{api}",
+        session_length=timedelta(minutes=minutes) if minutes else None,
+        unsure=unsure,
     )
+    for name, identity, certlogin, api, minutes, unsure in _ROWS
 }
 """Every jurisdiction by its name."""
 
@@ -134,30 +108,19 @@ _ALIASES = {
     "br": "brazil",
 }
 _DENMARK = frozenset({"denmark", "dk"})
+_DOMAINS = tuple(f".betfair.{domain}" for row in _ROWS for domain in row[1:3])
 
 
 def is_betfairs(host: str) -> bool:
     """Tell whether a host's name lies in one of Betfair's domains."""
-    return any(
-        f".{host.lower()}".endswith("." + known.partition(".")[2])
-        for place in JURISDICTIONS.values()
-        for known in (place.identity_host, place.identity_cert_host)
-    )
+    return f".{host.lower()}".endswith(_DOMAINS)
 
 
 def jurisdiction(name: str) -> Jurisdiction:
-    """Look up a jurisdiction; a name that is not known is never taken for another.
+    """Look up a jurisdiction by a `JurisdictionName`; none is ever taken for another.
 
-    Args:
-        name: one of `JURISDICTIONS`, a country code such as "it" or "nz", or "com"; upper or
-            lower case.
-
-    Returns:
-        Its hosts and session length.
-
-    Raises:
-        ConfigurationError: the name is not known (the message lists those that are), or it is
-            Denmark, whose residents cannot log in with a certificate.
+    ConfigurationError: the name is not known (the message lists those that are), or it is Denmark,
+    whose residents cannot log in with a certificate.
     """
     lower = name.lower() if isinstance(name, str) else ""
     if lower in _DENMARK:

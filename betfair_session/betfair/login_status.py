@@ -215,18 +215,11 @@ class LoginStatus(NamedTuple):
 
 
 def wait_after(login_class: str, refusals: int) -> timedelta:
-    """Say how long no login should be sent after one was refused.
+    """Say how long no login should be sent after one was refused, the last of so many in a row.
 
     A ban lasts 20 minutes, by Betfair's own word. The rest is this library's choice: 15 seconds
     for "temporary" and "unknown" (and any class not listed); 15 seconds, then 1, 5 and 15 minutes
     for the classes that need a person, since trying those again and again locks accounts.
-
-    Args:
-        login_class: the refusal's class.
-        refusals: how many logins in a row were refused, this one included; 1 or more.
-
-    Returns:
-        The time to wait, from the refusal.
     """
     if login_class == "ban":
         return _BAN
@@ -236,14 +229,9 @@ def wait_after(login_class: str, refusals: int) -> timedelta:
 
 
 def describe(code: str, *, certificate: bool = True) -> LoginStatus:
-    """Look up a login status.
+    """Look up a login status, of a login with a certificate or without.
 
-    Args:
-        code: the status exactly as Betfair answered it.
-        certificate: whether the login was made with one.
-
-    Returns:
-        Its meaning; for a code that is not known, the class "unknown" and a general hint.
+    A code that is not known has the class "unknown", and a general hint.
     """
     status = _STATUSES.get(code) or _status(code, "unknown", "")
     more = _WITH_CERTIFICATE.get(code) if certificate else None
