@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import ssl
 import time
@@ -16,25 +15,22 @@ import trustme
 from hidden.listeners import Listener
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from betfair_session import IdentityClient, cli
+from betfair_session import IdentityClient
 from betfair_session.betfair import answers
 from betfair_session.certificates import Certificate
-from betfair_session.environment import NAMES, Environment, read_dotenv
+from betfair_session.environment import read_dotenv
 from betfair_session.exceptions import (
     BetfairSessionError,
     CertificateError,
     ConfigurationError,
     IdentityError,
-    NotATokenError,
 )
-from betfair_session.exchange.answers import session_is_invalid
 from betfair_session.login import lock as locks
 from betfair_session.secret import Secret
-from betfair_session.storage import open_store
 from betfair_session.storage.contract import MAX_READ
 from betfair_session.storage.errors import Operation, explain
-from betfair_session.storage.location import check_key, redact
-from betfair_session.tokens import MAX_JUNK, blank, is_blank, is_token, parse_token
+from betfair_session.storage.location import redact
+from betfair_session.tokens import blank, is_blank, is_token
 
 if TYPE_CHECKING:
     import socket
@@ -64,20 +60,6 @@ def _nearly(**right: Any) -> st.SearchStrategy[dict[str, Any]]:  # noqa: ANN401 
     return st.fixed_dictionaries(
         {}, optional={name: value | _ANY for name, value in right.items()}
     ) | st.fixed_dictionaries(right)
-
-
-@FEW
-@given(content=st.binary(max_size=40) | st.text(max_size=600).map(str.encode))
-def test_a_tokens_place_holds_a_token_or_junk_or_data(content: bytes) -> None:
-    """A token is among the content; what is larger than junk is left alone."""
-    try:
-        found = parse_token(content, where="k")
-    except NotATokenError:
-        assert len(content) > MAX_JUNK
-        return
-    assert len(content) <= MAX_JUNK
-    assert found is None or is_token(found.reveal())
-    assert found is None or found.reveal().encode() in content.replace(b"\0", b"")
 
 
 def test_a_blank_is_no_token_and_like_no_other() -> None:
@@ -157,14 +139,6 @@ def test_an_answer_is_a_token_or_dead_or_an_error_without_secrets(
             assert found is None or is_token(found.reveal())
 
 
-@FEW
-@given(answer=_ANY | st.just({"error": {"data": {"APINGException": {"errorCode": 5}}}}))
-def test_any_answer_of_the_betting_api_is_read(answer: Any) -> None:  # noqa: ANN401 - JSON
-    """Nothing in it makes the check for an invalid session fail, or succeed by chance."""
-    text = json.dumps(answer)
-    assert session_is_invalid(text.encode()) <= ("SESSION" in text)
-
-
 _STATUSES: st.SearchStrategy[object] = st.sampled_from(
     [None, 404, 503, 0, -1, "409", "²", "x", b"409", [], {}, 10**30, True]
 )
@@ -194,97 +168,6 @@ def test_any_error_of_a_driver_becomes_one_of_ours(
     assert isinstance(ours, BetfairSessionError)
     assert "plantedsecret9" not in str(ours)
     assert "sig=1" not in str(ours)
-
-
-_NESTED = ("client_kwargs", "config_kwargs", "s3_additional_kwargs", "config", "client_options")
-_OPTIONS = st.dictionaries(
-    st.sampled_from([*_NESTED, "key", "token", "connection_string", "sas_token", "account_name"])
-    | _TEXT,
-    _LEAF | st.dictionaries(_TEXT | st.sampled_from(["s3", "endpoint_url"]), _ANY, max_size=2),
-    max_size=3,
-)
-_URLS = (
-    *("s3://b/p", "gs://b", "az://c@a.dfs.core.windows.net/p", "memory://x", "az://[x", "~\0"),
-    *("obstore+s3://b", "obstore+gs://b", "obstore+az://c", f"abfs://u:{PLANTED}/x@host"),
-)
-
-
-@FEW
-@given(url=st.sampled_from(_URLS), options=_OPTIONS)
-def test_any_storage_options_open_a_store_or_are_refused(url: str, options: dict[str, Any]) -> None:
-    """They may come from a variable, which anybody may have written."""
-    try:
-        open_store(url, options).close()
-    except ConfigurationError as error:
-        assert PLANTED not in str(error)
-
-
-@FEW
-@given(before=_TEXT, after=st.text("@/?#:[] ax", max_size=5), key=st.text("./\\a:", max_size=8))
-def test_a_shown_url_keeps_its_password_and_a_key_stays_below(
-    before: str, after: str, key: str
-) -> None:
-    """Whatever else is in the password; and a key names one object below the store."""
-    clean = "".join(char for char in before if char not in "/?#@[]\\")
-    assert PLANTED not in redact(f"sftp://user:{clean}{PLANTED}{after.replace('/', '')}@host/x")
-    with contextlib.suppress(ConfigurationError):
-        assert not {"", ".", ".."} & set(check_key(key).replace("\\", "/").split("/"))
-
-
-@FEW
-@given(values=st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30), max_size=12))
-def test_any_variables_work_or_are_refused(tmp_path: Path, values: dict[str, str]) -> None:
-    """In the environment and in a file; the password is not in what is said."""
-    values = {**values, "BETFAIR_PASSWORD": PLANTED}
-    file = tmp_path / ".env"
-    lines = [f"{name}={value}\n" for name, value in values.items()]
-    file.write_text("".join(lines), "utf-8", "surrogatepass")
-    for dotenv in (False, True):
-        try:
-            found = Environment(read_dotenv(str(file)) if dotenv else values, dotenv=None)
-            found.manager(found.client()).close()
-            found.place()
-        except ConfigurationError as error:
-            assert PLANTED not in str(error)
-
-
-_WORDS = ["certificate", "check", "--json", "--days", "-h", "--", "--timeout", "-1", "--p12", "%s"]
-
-
-@FEW
-@given(arguments=st.lists(st.sampled_from(_WORDS) | _TEXT, max_size=6))
-def test_any_command_line_is_understood_or_refused(arguments: list[str]) -> None:
-    """Nothing but help, or exit code 2."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            assert cli.main(arguments) in {0, 2}
-        except SystemExit as ended:
-            assert ended.code in {0, None}
-
-
-@FEW
-@given(
-    label=st.sampled_from(["CERTIFICATE", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "X", ""]),
-    body=st.binary(max_size=60) | st.just(b"AAAA\n"),
-    passphrase=st.none() | st.sampled_from([PLANTED, "p\udcffhrase"]),
-    form=st.integers(0, 2),
-)
-def test_any_certificate_is_fit_or_refused(
-    label: str, body: bytes, passphrase: str | None, form: int
-) -> None:
-    """Halves, odd labels and nonsense, with and without a passphrase."""
-    begin, end = f"-----BEGIN {label}-----\n".encode(), f"\n-----END {label}-----\n".encode()
-    secret = None if passphrase is None else Secret(passphrase)
-    content = begin + body + end
-    try:
-        if form == 0:
-            Certificate.of(content).check()
-        elif form == 1:
-            Certificate.from_pem(content.decode("utf-8", "replace"), None, secret).check()
-        else:
-            Certificate.from_pkcs12(body, secret).check()
-    except CertificateError as error:
-        assert PLANTED not in str(error)
 
 
 @pytest.mark.parametrize("part", ["token:", "?", " ", "-----BEGIN A-----", "<", "://a:", "A='"])

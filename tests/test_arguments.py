@@ -35,6 +35,12 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
     return SessionManager(of or client(), *(credentials or ("u", "p")), **settings)
 
 
+def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 - likewise
+    """Return one for an account of Italy, where sessions live for 20 minutes."""
+    italy = manager(of=client(jurisdiction="italy"))
+    return KeepAlive(session or italy.session("memory://x", "key"), **settings)
+
+
 @pytest.mark.parametrize(
     ("make", "argument"),
     [
@@ -65,10 +71,12 @@ def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManage
             ),
             "verify_every",
         ),
-        (
-            lambda: KeepAlive(manager().session("memory://x", "key"), on_report="x"),  # type: ignore[arg-type] # what is tested
-            "on_report",
+        *(
+            (lambda odd=odd: keeping(every=odd), "every")
+            for odd in (timedelta(0), timedelta(minutes=-1), timedelta(minutes=20), 60)
         ),
+        (lambda: keeping(on_report="x"), "on_report"),
+        (lambda: keeping(manager()), "session"),
         (lambda: manager().get_session({}, "key"), "store"),  # type: ignore[arg-type] # what is tested
         (lambda: checked_handle(manager()), "session"),
         (lambda: client(timeout=Decimal("nan")), "timeout"),

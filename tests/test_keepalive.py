@@ -8,14 +8,14 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from front import KEY, Watched, live
+from storage.surroundings import in_a_child
 
 from betfair_session import (
     Blocked,
-    ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
     LoginRefused,
@@ -314,28 +314,6 @@ def test_the_interval_leaves_time_for_another_try_everywhere(name: str) -> None:
     assert every + timedelta(seconds=15 + 30 + 60) < (place.session_length or timedelta(minutes=20))
 
 
-@pytest.mark.parametrize(
-    ("given", "argument"),
-    [
-        ({"every": timedelta(0)}, "every"),
-        ({"every": timedelta(minutes=-1)}, "every"),
-        ({"every": timedelta(minutes=20)}, "every"),  # flumine's, too long for Italy
-        ({"every": 60}, "every"),
-        ({"on_report": 5}, "on_report"),
-        ({"session": "a manager"}, "session"),
-    ],
-)
-def test_arguments_that_cannot_work_are_refused(
-    tmp_path: Path, given: dict[str, Any], argument: str
-) -> None:
-    """The error names the argument."""
-    manager = SessionManager(IdentityClient("app-key", jurisdiction="italy"), "u", "p")
-    good: dict[str, Any] = {"session": manager.session(tmp_path, KEY)}
-    with pytest.raises(ConfigurationError) as caught:
-        KeepAlive(**{**good, **given})
-    assert caught.value.argument == argument
-
-
 PROGRAM = """
 import os, sys
 from betfair_session import from_env
@@ -369,23 +347,16 @@ def test_a_program_may_end_without_stopping_it(sandbox: Sandbox, tmp_path: Path)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
-def test_a_forked_child_starts_a_thread_of_its_own(session: Session, tmp_path: Path) -> None:
+def test_a_forked_child_starts_a_thread_of_its_own(session: Session) -> None:
     """It has none before that, and says so."""
-    keeping = KeepAlive(session, every=timedelta(minutes=1))
-    with keeping:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                before = keeping.running
-                keeping.start()
-                code = 0 if not before and keeping.running else 1
-                keeping.stop()
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert (tmp_path / KEY).exists()
+
+    def run() -> bool:
+        before = keeping.running
+        with keeping:
+            return not before and keeping.running
+
+    with KeepAlive(session, every=timedelta(minutes=1)) as keeping:
+        assert in_a_child(run)
 
 
 def test_without_threads_it_does_not_start(

@@ -114,26 +114,6 @@ def test_no_command_line_of_a_process_shows_a_secret(
     assert planted.found_in(out, but=("token",)) == []
 
 
-def test_an_interrupted_program_prints_no_secret(
-    planted: Planted, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """Neither on Ctrl-C nor when it is told to end, in the middle of a login."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        planted.sandbox.hold("certlogin", "after")
-        process = subprocess.Popen(
-            [*CLI, "token"], env=scrubbed({**variables, "HOME": str(tmp_path)}), cwd=tmp_path,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        planted.sandbox.wait_for("certlogin")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=SECONDS)
-        planted.sandbox.release("certlogin")
-        assert process.returncode != 0
-        assert planted.found_in(out + err) == []
-        assert b"Traceback" not in err
-        cli("unlock", variables=variables, directory=tmp_path)
-
-
 LEFTOVERS = {
     # While the key is handed to TLS by a file, where the system has no anonymous one.
     "certificate": """
