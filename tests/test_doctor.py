@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -503,7 +502,6 @@ def test_a_local_token_that_could_not_be_stored_is_found(
     ("store", "options", "name"),
     [
         ("s3://b", {}, "AWS_WEB_IDENTITY_TOKEN_FILE"),
-        ("s3://b", {}, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
         ("gs://b", {}, "GOOGLE_APPLICATION_CREDENTIALS"),
         ("az://b", {"account_name": "a", "anon": False}, "AZURE_FEDERATED_TOKEN_FILE"),
     ],
@@ -514,7 +512,6 @@ def test_a_local_file_that_is_missing_is_found(
     """Whatever the driver makes of that; a key in its place is not shown."""
     line.variables |= {
         "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AZURE_CLIENT_ID": "client",
         "AZURE_TENANT_ID": "tenant",
@@ -529,39 +526,6 @@ def test_a_local_file_that_is_missing_is_found(
     told = [each["text"] for each in read(*done[:2]).all if each["state"] == "warning"]
     assert any(name in text for text in told)
     assert "hidden-value" not in json.dumps(told)
-
-
-PROFILES = """
-[profile mfa]
-role_arn = arn:aws:iam::123456789012:role/x
-source_profile = base
-mfa_serial = arn:aws:iam::123456789012:mfa/me
-[profile base]
-aws_access_key_id = AKIAEXAMPLE
-aws_secret_access_key = hidden-value
-"""
-
-
-@pytest.mark.parametrize(
-    ("store", "options", "word"),
-    [("s3://b", {"profile": "mfa"}, "mfa_serial"), ("gs://b", {}, "credentials")],
-)
-def test_credentials_that_are_not_there_are_told_as_that(
-    line: DoctorLine, store: str, options: dict[str, str], word: str
-) -> None:
-    """Nobody is asked for a code, and a machine's service that never answers is not waited for."""
-    (line.directory / "config").write_text(PROFILES)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        found = line.doctor(
-            AWS_CONFIG_FILE=str(line.directory / "config"),
-            GCE_METADATA_HOST=address,
-            GCE_METADATA_IP=address,
-            BETFAIR_SESSION_STORE=store,
-            BETFAIR_STORAGE_OPTIONS=json.dumps(options),
-        )
-    assert (found.code, found.states("problem")) == (5, ["store"])
-    assert word in found.of("store")["text"]
 
 
 def test_what_came_along_with_a_clouds_key_is_found(

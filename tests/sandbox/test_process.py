@@ -17,11 +17,31 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from programs import SECONDS
 
 import betfair_session.sandbox
 from betfair_session.sandbox import Controls, Sandbox, SandboxError, process
 
-_SECONDS = 30
+ALONE = ("-m", "betfair_session.sandbox")
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """Start Python in a process group of its own, with pipes."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def line_of(program: subprocess.Popen[str]) -> str:
+    """Return the next line that a program prints."""
+    assert program.stdout
+    return program.stdout.readline()
 
 
 def _listens(url: str, authority: ssl.SSLContext) -> bool:
@@ -29,7 +49,7 @@ def _listens(url: str, authority: ssl.SSLContext) -> bool:
     address = ("127.0.0.1", urlsplit(url).port or 0)
     try:
         with (
-            socket.create_connection(address, timeout=_SECONDS) as probe,
+            socket.create_connection(address, timeout=SECONDS) as probe,
             authority.wrap_socket(probe, server_hostname="localhost"),
         ):
             return True
@@ -45,13 +65,6 @@ def _runs(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def _until_gone(pid: int, directory: Path) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while _runs(pid) or directory.exists():
-        assert time.monotonic() < deadline, "the sandbox lives on"
-        time.sleep(0.02)
 
 
 def test_closing_leaves_no_process_no_port_and_no_file(
@@ -80,15 +93,14 @@ def test_it_ends_and_cleans_up_when_its_parent_is_killed() -> None:
         "print(sandbox.pid, sandbox.directory, flush=True)\n"
         "input()\n"
     )
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout
-        pid, directory = parent.stdout.readline().split()
+    with started("-c", program) as parent:
+        pid, directory = line_of(parent).split()
         assert _runs(int(pid))
         parent.kill()
-    _until_gone(int(pid), Path(directory))
+    deadline = time.monotonic() + SECONDS
+    while _runs(int(pid)) or Path(directory).exists():
+        assert time.monotonic() < deadline, "the sandbox lives on"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -98,22 +110,32 @@ def test_it_ends_and_cleans_up_when_its_parent_is_killed() -> None:
 )
 def test_a_signal_ends_it_cleanly(signs: list[signal.Signals]) -> None:
     """Also when Ctrl-C is sent to a process group and its parent then stops it."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "betfair_session.sandbox"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        directory = Path(json.loads(process.stdout.readline())["directory"])
+    with started(*ALONE) as program:
+        directory = Path(json.loads(line_of(program))["directory"])
         for sign in signs:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, sign)
-        _, errors = process.communicate(timeout=_SECONDS)
-    assert (process.returncode, errors) == (0, "")
+                os.killpg(program.pid, sign)
+        _, errors = program.communicate(timeout=SECONDS)
+    assert (program.returncode, errors) == (0, "")
     assert not directory.exists()
+
+
+def test_ctrl_c_leaves_it_to_the_program_that_uses_it() -> None:
+    """That may need it once more while it cleans up, and stops it then."""
+    program = (
+        "from betfair_session.sandbox import Sandbox\n"
+        "with Sandbox() as sandbox:\n"
+        "    try:\n"
+        "        print('ready', flush=True)\n"
+        "        input()\n"
+        "    except KeyboardInterrupt:\n"
+        "        print(sandbox.counts())\n"
+    )
+    with started("-c", program) as user:
+        assert line_of(user) == "ready\n"
+        os.killpg(user.pid, signal.SIGINT)
+        told = user.communicate(timeout=SECONDS)
+    assert (user.returncode, told) == (0, ("{}\n", ""))
 
 
 def test_a_sandbox_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +150,6 @@ def test_a_sandbox_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) 
     sandbox.close()
     assert sandbox._process.returncode == -signal.SIGKILL
     assert not sandbox.directory.exists()
-    sandbox.close()
 
 
 TESTS = """
@@ -151,41 +172,11 @@ def test_each_test_of_a_users_gets_a_sandbox_and_a_store_as_new(tmp_path: Path) 
     """By the fixture: neither a token nor the brake on logins is left from the test before."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["betfair_session.sandbox.fixtures"]')
     (tmp_path / "test_users.py").write_text(TESTS)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "2 passed" in done.stdout
-
-
-def test_ctrl_c_leaves_it_to_the_program_that_uses_it() -> None:
-    """That may need it once more while it cleans up, and stops it then."""
-    program = (
-        "from betfair_session.sandbox import Sandbox\n"
-        "with Sandbox() as sandbox:\n"
-        "    try:\n"
-        "        print('ready', flush=True)\n"
-        "        input()\n"
-        "    except KeyboardInterrupt:\n"
-        "        print(sandbox.counts())\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=_SECONDS)
-    assert (process.returncode, output, errors) == (0, "{}\n", "")
+    options = ("-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path))
+    with started("-m", "pytest", *options) as user:
+        output, _ = user.communicate(timeout=SECONDS)
+    assert user.returncode == 0, output
+    assert "2 passed" in output
 
 
 def test_help_shows_what_is_imported_late() -> None:
@@ -199,19 +190,18 @@ def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
 ) -> None:
     """The API has a listener of its own when asked for one."""
     with Sandbox(api_port=0) as sandbox:
-        ports = {
-            urlsplit(url).port
-            for url in (sandbox.identity_url, sandbox.identity_cert_url, sandbox.api_url)
-        }
-        assert len(ports) == 3
+        urls = (sandbox.identity_url, sandbox.identity_cert_url, sandbox.api_url)
+        assert len({urlsplit(url).port for url in urls}) == 3
         taken = urlsplit(sandbox.identity_url).port or 0
         with pytest.raises(SandboxError) as caught:
             Sandbox(port=taken)
-        alone = [sys.executable, "-m", "betfair_session.sandbox", f"--port={taken}"]
-        assert subprocess.run(alone, check=False).returncode == 1
-    assert str(taken) in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-    assert len(capfd.readouterr().err.splitlines()) == 1  # of the second; the error tells the first
+        with started(*ALONE, f"--port={taken}") as alone:
+            _, errors = alone.communicate(timeout=SECONDS)
+    for text in (str(caught.value), errors):
+        assert str(taken) in text
+        assert len(text.splitlines()) == 1
+    assert alone.returncode == 1
+    assert capfd.readouterr().err == ""  # the error tells it
 
 
 def test_it_listens_on_the_loopback_address_only(sandbox: Sandbox) -> None:
@@ -226,12 +216,10 @@ def test_it_listens_on_the_loopback_address_only(sandbox: Sandbox) -> None:
             free.bind(("127.0.0.2", port))
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="this system has no /proc")
 def test_no_secret_is_among_its_arguments(sandbox: Sandbox) -> None:
     """Others on the machine can read a process's arguments."""
-    arguments = Path(f"/proc/{sandbox.pid}/cmdline")
-    if not arguments.exists():
-        pytest.skip("this system has no /proc")
-    text = arguments.read_text()
+    text = Path(f"/proc/{sandbox.pid}/cmdline").read_text()
     secrets = (sandbox.password, sandbox.app_key, sandbox._control_token)
     assert not any(secret in text for secret in secrets)
 
@@ -260,25 +248,20 @@ def test_it_shares_no_code_with_the_client(statement: str, loaded: str, not_load
         f"{statement}\n"
         "print(*sys.modules)"
     )
-    command = [sys.executable, "-c", program]
-    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    with started("-c", program) as user:
+        found = user.communicate(timeout=SECONDS)[0].split()
     assert loaded in found
     assert [name for name in found if re.match(not_loaded, name)] == []
 
 
-def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line says what to install."""
     (tmp_path / "trustme.py").write_text("raise ModuleNotFoundError(name='trustme')\n")
-    failed = subprocess.run(
-        [sys.executable, "-m", "betfair_session.sandbox"],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )
-    assert failed.returncode == 1
-    assert len(failed.stderr.splitlines()) == 1
-    assert "betfair-session[sandbox]" in failed.stderr
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with started(*ALONE) as alone:
+        _, errors = alone.communicate(timeout=SECONDS)
+    assert (alone.returncode, len(errors.splitlines())) == (1, 1)
+    assert "betfair-session[sandbox]" in errors
 
 
 def test_another_process_controls_a_running_sandbox(
