@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import hashlib
 import os
 import re
 
@@ -40,6 +39,8 @@ def fingerprint(token: Secret | None) -> str:
     """Return a short text that tells tokens apart and does not give them away; "" for none."""
     if token is None:
         return ""
+    import hashlib  # which loads OpenSSL; a trusted token is resumed without it
+
     return hashlib.sha256(b"betfair-session " + token.reveal().encode()).hexdigest()[:24]
 
 

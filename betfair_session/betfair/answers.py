@@ -6,7 +6,6 @@ or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavail
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -100,6 +99,8 @@ class Answer(NamedTuple):
 
     def fields(self, token: str, *codes: str) -> tuple[Secret | None, list[str]] | None:
         """Return a JSON object's token and codes, each if it looks like one; None for junk."""
+        import json  # nothing needs it while a token is trusted
+
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):

@@ -31,7 +31,7 @@ MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
 
 _MAX_PATH = 1024  # characters
-_BLOCK = re.compile(
+_BLOCK = (  # compiled by whoever reads a certificate, not at each start
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[^-]*(?:-(?!----)[^-]*)*)"
     rb"(?P<end>-----END (?P=label)-----)?"
 )
@@ -165,7 +165,7 @@ def look(source: Source, passphrase: Secret | None) -> Contents:
         # The very bytes that the environment held; if there are none, what opens nothing.
         text = passphrase.reveal
         password = attempt(lambda: text().encode("utf-8", "surrogateescape")) or b"\xff"
-    if _BLOCK.search(content):
+    if re.search(_BLOCK, content):
         return _look_at_pem(content, source.name, password)
     if _PKCS12.match(content):
         return _look_at_pkcs12(content, source.name, password)
@@ -181,7 +181,7 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
     keys: list[PrivateKeyTypes] = []
     kinds: list[str] = []
     problems: list[Problem] = []
-    for block in _BLOCK.finditer(content):
+    for block in re.finditer(_BLOCK, content):
         pem, kind = _with_lines(block), block["label"].decode().lower()
         if not block["end"]:
             kind += ", cut short"

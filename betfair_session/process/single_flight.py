@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
@@ -59,6 +58,8 @@ class _Call(Future[_T]):
             late = time.monotonic() > self.deadline - _SHORT_SECONDS
             if late and deadline > self.deadline + _SHORT_SECONDS:
                 return None
+        import copy
+
         again = copy.copy(error)
         again.__cause__ = error.__cause__
         raise again
