@@ -31,6 +31,7 @@ ARGUMENTS = {
     "lowest": [],
     "mutants": [],
     "refusals": ["--seconds", "600"],
+    "scale": [],
     "rows": ["--runs", "20"],
     "stampede": [],
 }

@@ -1,0 +1,1 @@
+"""A fleet of ten thousand functions on one key, on a virtual clock."""
