@@ -15,6 +15,7 @@ from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.call import Memory
+from betfair_session.login.runner import DOINGS
 from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import fingerprint
@@ -128,7 +129,7 @@ class Fleet:
         """Carry out what a function asks of the store, when it arrives there."""
         self.store.now = function.clock.at = now
         try:
-            event = function.runner.perform(function.effect)
+            event = DOINGS[type(function.effect)](function.runner, function.effect)
         except BetfairSessionError as error:
             event = error
         self._at(now + way, lambda now: self._tell(function, event, now))
