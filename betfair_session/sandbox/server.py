@@ -82,6 +82,7 @@ def run(
         why = getattr(taken.socketError, "strerror", None) or "it cannot be used"
         return f"port {taken.port} on 127.0.0.1: {why}; choose another, or 0 for any free one"
     finally:
+        _on_signals(signal.SIG_IGN)  # Python would put the default back, at its end: to be killed
         shutil.rmtree(directory, ignore_errors=True)
     return ""
 
