@@ -11,7 +11,6 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from betfair_session.events import EventKind
     from betfair_session.process.clocks import Times
 
     from .lock import Lock
@@ -58,14 +57,6 @@ class Wait(NamedTuple):
 
     seconds: float
     owner: str | None = None
-
-
-class Tell(NamedTuple):
-    """Report an event."""
-
-    kind: EventKind
-    seconds: float
-    detail: str
 
 
 class Ask(NamedTuple):
@@ -127,6 +118,4 @@ class Done(NamedTuple):
     since: Times = (-math.inf, -math.inf)
 
 
-Effect: TypeAlias = (
-    ReadToken | ReadLock | WriteLock | WriteToken | Wait | Tell | Ask | LogIn | LogOut
-)
+Effect: TypeAlias = ReadToken | ReadLock | WriteLock | WriteToken | Wait | Ask | LogIn | LogOut

@@ -145,8 +145,6 @@ class SharedLogin(Call):
             if self.takes > 1 or self._gap():
                 yield self._pause(self.takes, min(self._gap(), self._left()))
             return False
-        if self.lock and self.lock.state == locks.HELD and self.shared:
-            yield do.Tell("lease taken over", self.lock_age or 0.0, self.lock.owner)
         self.shared = self.shared and written.honest
         self.lock, self.lock_version = self.mine, written.version
         return True

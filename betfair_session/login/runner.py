@@ -171,7 +171,7 @@ class Runner:
 
     def _broken_off(self, effect: do.Effect) -> BetfairSessionError | None:
         """Return what tells the policy that nobody knows what came of an effect."""
-        if isinstance(effect, do.Wait | do.Tell):
+        if isinstance(effect, do.Wait):
             return None
         if isinstance(effect, do.Ask | do.LogIn | do.LogOut):
             return IdentityUnavailable("the call was interrupted")
@@ -223,6 +223,9 @@ class Runner:
             lock = lock._replace(boot=clock.boot(), up=clock.now()[0], now=clock.server())
         version = effect.version if effect.shared else ANY
         written = self._write(self._key + LOCK_SUFFIX, locks.encode(lock), version)
+        before, taken = self.login.lock, lock.state == locks.HELD
+        if taken and before and before.state == locks.HELD and effect.shared:
+            self._report("lease taken over", self.login.lock_age or 0.0, before.owner)
         return do.Written(written, honest=self._store.atomic)
 
     def _write_token(self, effect: do.WriteToken) -> do.Written:
@@ -254,9 +257,6 @@ class Runner:
         if wait.owner is not None:
             self._waited += self._clock.mono() - began
             self._waited_for = wait.owner or self._waited_for
-
-    def _tell(self, tell: do.Tell) -> None:
-        self._report(*tell)
 
     def _report(self, kind: EventKind, seconds: float, detail: str = "") -> None:
         """Tell of an event, and before it of the waiting for another's login."""
@@ -308,7 +308,6 @@ DOINGS: dict[type, Callable[[Runner, Any], Any]] = {
     do.WriteLock: Runner._write_lock,
     do.WriteToken: Runner._write_token,
     do.Wait: Runner._wait,
-    do.Tell: Runner._tell,
     do.Ask: Runner._ask,
     do.LogIn: Runner._log_in,
     do.LogOut: Runner._log_out,

@@ -275,10 +275,8 @@ class Caller:
         self.seen = self._look()
 
     def tell(self, answer: object) -> None:
-        """Go on to the next effect, or the end; reports are passed over."""
+        """Go on to the next effect, or the end."""
         self.told, self.effect = answer, go_on(self._steps, answer)
-        while isinstance(self.effect, do.Tell):
-            self.effect = go_on(self._steps, None)
         self.seen = self._look()
 
     @property

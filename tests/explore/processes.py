@@ -213,7 +213,7 @@ class Replica:
         self.told = answer
         while True:
             self._go_on(answer)
-            if not isinstance(self.effect, do.Wait | do.Tell):
+            if not isinstance(self.effect, do.Wait):
                 break
             assert not isinstance(self.effect, do.Wait) or self.effect.seconds >= 0
             answer = None

@@ -15,7 +15,7 @@ from betfair_session.process.clocks import Clock, passed
 from . import messages as m
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import Any
 
 START = 1000.0
@@ -58,28 +58,20 @@ class Play:
         told: the errors that it was told.
     """
 
-    def __init__(
-        self, login: SharedLogin, report: Callable[[do.Tell], object] = lambda _: None
-    ) -> None:
-        """Begin the call; `report` is called with each event."""
-        self._report = report
+    def __init__(self, login: SharedLogin) -> None:
+        """Begin the call."""
         self.login = login
         self.steps: Generator[Any, Any, do.Done] = login.run()
         self.told: list[object] = []
         self.asked: object = next(self.steps)
 
     def tell(self, event: object) -> None:
-        """Tell what happened; reports are passed over."""
-        while True:
-            if isinstance(self.asked, do.LogOut):
-                self.asked = self.steps.send(event)  # an error is its answer
-            else:
-                self.told += [event] if isinstance(event, BaseException) else []
-                self.asked = go_on(self.steps, event)
-            if not isinstance(self.asked, do.Tell):
-                return
-            self._report(self.asked)
-            event = None
+        """Tell what happened."""
+        if isinstance(self.asked, do.LogOut):
+            self.asked = self.steps.send(event)  # an error is its answer
+        else:
+            self.told += [event] if isinstance(event, BaseException) else []
+            self.asked = go_on(self.steps, event)
 
 
 class Script(Clock):
