@@ -42,6 +42,17 @@ if TYPE_CHECKING:
     from storage.places import Place
 
 
+class OnOurServers(ObjectStore):
+    """An object store on a server of these tests."""
+
+    server: ClassVar[str]
+
+    @pytest.fixture
+    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
+        """A fresh bucket or container."""
+        return BucketPlace(bucket_on(self.server), "obstore+" if self.driver == "obstore" else "")
+
+
 class Whole:
     """For stores where it is ours to see to it that nobody reads a part."""
 
@@ -152,15 +163,10 @@ class TestMemory(Contract, Whole, Forks, OwnFilesystem):
             writer.join()
 
 
-class TestS3(ObjectStore, Forks, OwnFilesystem):
+class TestS3(OnOurServers, Forks, OwnFilesystem):
     """S3 through s3fs, on moto."""
 
-    driver = "s3fs"
-
-    @pytest.fixture
-    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
-        """A fresh bucket."""
-        return BucketPlace(bucket_on("moto"))
+    server, driver = "moto", "s3fs"
 
     def test_a_deleted_object_in_a_versioned_bucket_is_missing(
         self, place: BucketPlace, store: TokenStore
@@ -178,44 +184,29 @@ class TestS3(ObjectStore, Forks, OwnFilesystem):
         assert place.get("prefix/token") == b"fifth"
 
 
-class TestGCS(ObjectStore, Forks, OwnFilesystem):
+class TestGCS(OnOurServers, Forks, OwnFilesystem):
     """Google Cloud Storage through gcsfs, on fake-gcs-server."""
 
-    driver = "gcsfs"
+    server, driver = "gcs", "gcsfs"
     deletes_on_a_condition: ClassVar[bool] = False  # it ignores that; the stub does not
     # Google itself says which is missing; the library looks for a lock before it logs in.
     told_of_a_missing_bucket: ClassVar[tuple[str, ...]] = ("create", "replace")
-
-    @pytest.fixture
-    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
-        """A fresh bucket."""
-        return BucketPlace(bucket_on("gcs"))
 
     def _given(self, place: Place) -> tuple[Any, str]:
         # The plain class: the other asks Google's control plane for the type of each bucket.
         return GCSFileSystem(**place.options), place.url("prefix").removeprefix("gs://")
 
 
-class TestAzure(ObjectStore, Forks, OwnFilesystem, Credentials):
+class TestAzure(OnOurServers, Forks, OwnFilesystem, Credentials):
     """Azure Blob Storage through adlfs, on Azurite."""
 
-    driver = "adlfs"
-
-    @pytest.fixture
-    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
-        """A fresh container."""
-        return BucketPlace(bucket_on("azure"))
+    server, driver = "azure", "adlfs"
 
 
-class TestObstore(ObjectStore):
+class TestObstore(OnOurServers):
     """S3 through obstore, on moto."""
 
-    driver = "obstore"
-
-    @pytest.fixture
-    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
-        """A fresh bucket."""
-        return BucketPlace(bucket_on("moto"), "obstore+")
+    server, driver = "moto", "obstore"
 
     def test_a_forked_child_is_told(self, store: TokenStore) -> None:
         """Obstore would hang in the child of a process that used it; the error says so instead."""
