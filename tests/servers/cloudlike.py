@@ -79,7 +79,6 @@ class Fault:
         answer: what is said: the "usual", words of the cloud's, an Answer as it is, "drop" or
             "reset" for a broken connection, "silence" or "stall" (a byte before the end of the
             answer) until `release` is set, when the connection breaks.
-        headers: of the usual answer, in place of its own; None leaves one out.
         times: how many requests it is for; None for all.
         seconds: how long it lasts from the first one on; None for ever.
         met: what it was done to.
@@ -89,7 +88,6 @@ class Fault:
     match: Callable[[Order], bool]
     lands: Literal["now", "never", "later"] = "never"
     answer: Answer | Says | Literal["usual", "drop", "reset", "silence", "stall"] = "usual"
-    headers: dict[str, str | None] = field(default_factory=dict)
     times: int | None = None
     seconds: float | None = None
     met: list[Order] = field(default_factory=list)
@@ -123,7 +121,6 @@ class Cloud(ObjectServer):
         pace: seconds that must lie between two changes of one object; Google takes one a second.
         headers: of every usual answer, in place of its own; None leaves one out.
         etag: the form of an ETag, such as 'W/"{}"' or "{}".
-        ahead: seconds by which its clock is ahead of this machine's.
         forgetful: whether it takes no notice of conditions, as some servers of S3's protocol do.
         expired: parts of an Authorization that it takes for expired.
         pages: what it says at other paths, such as an authority's for tokens.
@@ -138,7 +135,6 @@ class Cloud(ObjectServer):
         self.pace = pace
         self.headers: dict[str, str | None] = {}
         self.etag = '"{}"'
-        self.ahead = 0.0
         self.forgetful = False
         self.expired: set[str] = set()
         self.pages: dict[str, Answer] = {}
@@ -189,10 +185,10 @@ class Cloud(ObjectServer):
         answer: Answer | None = self.pages.get(exchange.path)
         shown = exchange.headers.get("authorization", "")
         if answer is None and order is None:
-            answer = Answer(400, b"", {"Date": self._date(time.time())})
+            answer = Answer(400, b"", {"Date": formatdate(usegmt=True)})
         elif answer is None and order and any(each in shown for each in self.expired):
             self.orders.append(order)
-            answer = self._usual(exchange, order, EXPIRED[self.kind], {})
+            answer = self._usual(exchange, order, EXPIRED[self.kind])
         elif answer is None and order:
             answer = self._answer(exchange, order)
         return None if answer is None else answer.encode(exchange.method)
@@ -207,14 +203,14 @@ class Cloud(ObjectServer):
             elif fault.lands == "later":
                 fault.late.append(lambda: self._carry_out(order))
         if fault is None:
-            return self._usual(exchange, order, outcome, {})
+            return self._usual(exchange, order, outcome)
         fault.reached.set()
         if isinstance(fault.answer, Answer):
             return fault.answer
         if isinstance(fault.answer, Says):
             outcome = fault.answer
         if isinstance(fault.answer, Says) or fault.answer in ("usual", "stall"):
-            usual = self._usual(exchange, order, outcome, fault.headers)
+            usual = self._usual(exchange, order, outcome)
             if fault.answer != "stall":
                 return usual
             longer = Answer(usual.status, usual.body + b" ", usual.headers)
@@ -225,15 +221,13 @@ class Cloud(ObjectServer):
             fault.release.wait()
         return None
 
-    def _usual(
-        self, exchange: Exchange, order: Order, outcome: Outcome, changes: dict[str, str | None]
-    ) -> Answer:
+    def _usual(self, exchange: Exchange, order: Order, outcome: Outcome) -> Answer:
         answer = said(self.kind, exchange, order, outcome)
-        headers: dict[str, str | None] = {**answer.headers, "Date": self._date(time.time())}
+        headers: dict[str, str | None] = {**answer.headers, "Date": formatdate(usegmt=True)}
         if isinstance(outcome, Stored):
             headers["ETag"] = self.etag.format(outcome.version)
-            headers["Last-Modified"] = self._date(outcome.modified)
-        headers |= {**self.headers, **changes}
+            headers["Last-Modified"] = formatdate(outcome.modified, usegmt=True)
+        headers |= self.headers
         kept = {name: value for name, value in headers.items() if value is not None}
         return Answer(answer.status, answer.body, kept)
 
@@ -276,9 +270,6 @@ class Cloud(ObjectServer):
             return SLOW_DOWN[self.kind]
         self._changed[place] = now
         return None
-
-    def _date(self, seconds: float) -> str:
-        return formatdate(seconds + self.ahead, usegmt=True)
 
     def options(self, endpoint: str) -> dict[str, Any]:
         if self.kind == "gcs":
