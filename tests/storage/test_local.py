@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
@@ -163,34 +164,34 @@ def test_a_child_forked_during_a_write_keeps_nobody_waiting(
     """It has the directory open, too, and with it the lock that its parent took."""
     waiting, ending = os.pipe()
     children: list[int] = []
-    rename = os.replace
+    fsync = os.fsync
 
-    def fork_first(*arguments: Any, **more: Any) -> None:  # noqa: ANN401 - as it is called
-        child = os.fork()
-        if child == 0:
+    def fork_first(descriptor: int) -> None:
+        children.append(os.fork())
+        if children[-1] == 0:
             os.close(ending)
             os.read(waiting, 1)  # returns when nobody holds the other end any more
             os._exit(0)
-        children.append(child)
-        rename(*arguments, **more)
+        fsync(descriptor)
 
-    put(store, b"first")
-    monkeypatch.setattr(os, "replace", fork_first)
-    put(store, b"second")
+    monkeypatch.setattr(os, "fsync", fork_first)
+    put(store, b"content")
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where it is taken
     finally:
-        os.close(ending)
-        for child in children:
-            os.waitpid(child, 0)
-        os.close(waiting)
-        os.close(descriptor)
+        for each in (ending, waiting, descriptor):
+            os.close(each)
+        os.waitpid(children[0], 0)
 
 
-@pytest.mark.parametrize("stolen", ["link", "replace"])
+@pytest.mark.parametrize(("stolen", "expect"), [("link", ABSENT), ("replace", ANY)])
 def test_a_write_whose_file_is_always_taken_away_ends(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, stolen: str
+    tmp_path: Path,
+    store: TokenStore,
+    monkeypatch: pytest.MonkeyPatch,
+    stolen: str,
+    expect: Any,  # noqa: ANN401 - an Expect
 ) -> None:
     """Each time by somebody who came first; in time, with an error that says so."""
 
@@ -199,42 +200,42 @@ def test_a_write_whose_file_is_always_taken_away_ends(
 
     monkeypatch.setattr(os, stolen, lose)
     with pytest.raises(StoreUnavailable) as caught:
-        store.put("k", b"x", ABSENT if stolen == "link" else ANY, deadline=within(0.1))
+        store.put("k", b"x", expect, deadline=within(0.1))
     assert (caught.value.reason, caught.value.landed) == ("busy", False)
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("lacking", ["links", "locks"])
+@pytest.mark.parametrize(
+    ("lacking", "number"), [((os, "link"), errno.EPERM), ((fcntl, "flock"), errno.ENOLCK)]
+)
 def test_a_mount_that_lacks_something_still_has_one_winner(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, lacking: str
+    tmp_path: Path,
+    store: TokenStore,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: tuple[object, str],
+    number: int,
 ) -> None:
     """FAT and some network mounts have no hard links, others no locks."""
 
     def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.ENOLCK if lacking == "locks" else errno.EPERM, "not here")
+        raise OSError(number, "not here")
 
-    monkeypatch.setattr(*((os, "link") if lacking == "links" else (fcntl, "flock")), refuse)
+    def write(writer: int) -> bytes | None:
+        line.wait()
+        with contextlib.suppress(VersionConflict):
+            store.put("k", b"%d" % writer, seen, deadline=within(30))
+            return b"%d" % writer
+        return None
+
+    monkeypatch.setattr(*lacking, refuse)
     create(store, b"first", "k")
     assert_conflict(lambda: create(store, b"x", "k"))
-    for number in range(20):
-        seen, line = read(store, "k").version, threading.Barrier(8)
-        won: list[int] = []
-
-        def write(
-            writer: int, seen: str = seen, line: threading.Barrier = line, number: int = number
-        ) -> None:
-            line.wait()
-            with contextlib.suppress(VersionConflict):
-                store.put("k", b"%d-%d" % (number, writer), seen, deadline=within(30))
-                won.append(writer)  # noqa: B023 - joined below
-
-        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-        assert len(won) == 1
-        assert content(store) == b"%d-%d" % (number, won[0])
+    line = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(20):
+            seen = read(store, "k").version
+            written = set(pool.map(write, range(10 * turn, 10 * turn + 8))) - {None}
+            assert written == {content(store)}
     assert os.listdir(tmp_path) == ["k"]
 
 
@@ -426,7 +427,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, store: TokenStore, what: str
 
 def test_a_store_below_a_file_reads_as_empty_and_cannot_be_written(tmp_path: Path) -> None:
     """There is no such object; the write says why there cannot be one."""
-    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").touch()
     store = open_store(tmp_path / "file")
     assert content(store) is None
     store.delete("k", deadline=within(5))
@@ -447,8 +448,8 @@ def test_a_directory_that_another_makes_just_then_is_used(
 
     monkeypatch.setattr(os, "mkdir", be_late)
     store = open_store(tmp_path / "a")
-    create(store)
-    assert content(store, "token") == b"first"
+    put(store, b"first")
+    assert content(store) == b"first"
 
 
 # --- what cannot be written -----------------------------------------------------------------------
