@@ -44,10 +44,7 @@ def set_known(thing: object, **values: object) -> None:
 
 
 def seconds_of(date: str | datetime | None) -> float | None:
-    """Return a header's date in seconds since the epoch; None where it is missing or none.
-
-    Something between here and the store may leave it out, or write it in its own way.
-    """
+    """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
     if isinstance(date, str):
         from email.utils import parsedate_to_datetime
 
@@ -67,11 +64,7 @@ class Target(NamedTuple):
 
 
 class CloudStore(TokenStore):
-    """A store on a driver that speaks to a cloud.
-
-    A subclass says how to open its driver and how to do each thing with it in one request; an
-    object that is not there is an error to it, which this class turns into an answer.
-    """
+    """A store on a driver that speaks to a cloud; a subclass does each thing in one request."""
 
     atomic = True
     extra: ClassVar[str]
@@ -89,11 +82,7 @@ class CloudStore(TokenStore):
         filesystem: Driver = None,
         root: str | None = None,
     ) -> None:
-        """Prepare the store; nothing is sent before the first call.
-
-        With a caller's own fsspec filesystem, and the store's root on it, that is used as it is;
-        otherwise retries and time-outs among the options are ours.
-        """
+        """Prepare the store, on a caller's own filesystem if one is given; nothing is sent yet."""
         self.label = redact(url)
         self._check_process()
         self._url = url

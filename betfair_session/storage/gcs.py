@@ -156,10 +156,7 @@ class GCSStore(LoopStore):
 
 
 def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:
-    """Read the error out of an answer, which is JSON or, to a download, plain text.
-
-    Google's servers say what is missing, and what else stands in their place with TLS does not.
-    """
+    """Read the error out of an answer, which is JSON or, to a download, plain text."""
     code, own = "", emulator or signed
     with suppress(ValueError, KeyError, TypeError, IndexError):
         error = json.loads(text)["error"]

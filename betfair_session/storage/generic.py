@@ -41,11 +41,7 @@ class GenericStore(TokenStore):
         label: str,
         reopen: Callable[[], Any] | None = None,
     ) -> None:
-        """Use an fsspec filesystem as it is, below the path `root` on it.
-
-        `reopen` opens it anew, in a forked child or when its connection is lost; None for a
-        caller's own.
-        """
+        """Use a filesystem below `root`; `reopen` opens ours anew, None: it is a caller's own."""
         self._root = root.rstrip("/")
         self._reopen = reopen
         self._foreign = False
@@ -59,10 +55,7 @@ class GenericStore(TokenStore):
         return self._run(lambda: self._read(key), "read", key, deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Look, then write with one `pipe_file`: atomic in this process only; see TokenStore.put.
-
-        The filesystem decides whether a reader may see a part.
-        """
+        """Look, then write with one `pipe_file`: atomic in this process only; see TokenStore."""
 
         def put() -> str:
             with self._lock.mine():

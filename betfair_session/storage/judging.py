@@ -24,17 +24,12 @@ _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirec
 
 
 class Judgement(NamedTuple):
-    """What an error means.
+    """What an error means: a reason, how far the request came, and the error in clean words.
 
-    Attributes:
-        reason: one of StoreError's reasons, or "missing" (no such object), "configuration",
-            "exhausted" (no descriptor or thread left; outside it is "busy"), "no-file" (a local
-            one that a cloud's driver needs; outside it is "forbidden"), "driver" (it has changed
-            under us; outside it is "configuration") or "doubtful" (409 or 412
-            for a cause that is not known: only a look tells a lost condition from a refusal;
-            outside it is "other").
-        sent: how far the request came.
-        detail: the error in a few words, without credentials.
+    The reason is one of StoreError's, or one that `errors` turns into such: "missing" (no such
+    object), "configuration", "exhausted" (no descriptor or thread left), "no-file" (a local one
+    that a cloud's driver needs), "driver" (it has changed under us) or "doubtful" (409 or 412 for a
+    cause that is not known: only a look tells a lost condition from a refusal).
     """
 
     reason: str
@@ -43,12 +38,7 @@ class Judgement(NamedTuple):
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
-    """Find out what a foreign error means.
-
-    To a cloud a file that is missing or forbidden is one that the driver needs, such as a key file;
-    only the store's own answer is about an object. What is not known is "other", and may have been
-    sent.
-    """
+    """Find out what a foreign error means; what is not known is "other", and may have been sent."""
     for each in chain(error):
         known = _in_full(each, error)
         if known:
@@ -233,11 +223,9 @@ def condition_refused(error: BaseException) -> str:
 
 
 def bare(error: BaseException) -> BaseException | None:
-    """Return a foreign error as ours may keep it: what it says, and nothing of how it came about.
+    """Return a foreign error without the frames and the context that may hold what was written.
 
-    It loses its traceback and its context: its frames, and those of what it was raised from, hold
-    what was being written, and its context may be a request. None if it may hold a credential, or
-    something that it was raised from may.
+    None if it, or something that it was raised from, may hold a credential.
     """
     harmless = all(
         next(_names(each)).split(":")[0] in meanings.KEEPABLE

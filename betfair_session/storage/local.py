@@ -110,9 +110,8 @@ class LocalStore(TokenStore):
     def _renew(self, key: str, version: str) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
 
-        Through its descriptor: whatever somebody who does not take part puts in its place, or
-        removes, between the comparison and this, stays as it is. Windows takes no descriptor, and
-        lets nobody replace a file that is open.
+        By its descriptor, so that a foreign file in its place stays as it is. (Windows takes none,
+        and lets nobody replace a file that is open.)
         """
         path = self._path(key)
         with contextlib.suppress(FileNotFoundError), self._open(path) as file:
@@ -182,11 +181,7 @@ class LocalStore(TokenStore):
         return self._attempt(work, "read", "", deadline)
 
     def _attempt(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
-        """Do `work`; in a thread that can be left unless the key's file is on a disk of ours.
-
-        A call into a mount that hangs never ends. On a disk, threads would only cost time, and
-        make forks unsafe.
-        """
+        """Do `work`, in a thread that can be left unless the file is on a disk."""
         operation = Operation(verb, self.label, key, _HINTS)
         if self._on_disk.get(key):
             return attempt(work, operation)

@@ -90,11 +90,7 @@ def _beside(path: str) -> str:
 def write_temporary(
     path: str, content: bytes, check: Callable[[os.stat_result], None] = lambda _: None
 ) -> str:
-    """Write a new file beside `path`, wholly on the disk, and return its name.
-
-    Owner, group and the group's rights of what it is to replace are kept. `check` raises if the
-    file, as it was made, may not hold the content.
-    """
+    """Write a new file beside `path`, wholly on the disk; `check` raises if it may not be."""
     temporary = _beside(path)
     descriptor = os.open(temporary, _CREATE, 0o600)
     try:
@@ -163,17 +159,14 @@ def obstacle(path: str) -> tuple[str, str] | None:
         return None  # a file that may be removed, none, or no directory yet
     except OSError as error:
         sticky = os.stat(os.path.dirname(path)).st_mode & stat.S_ISVTX
-        return (
-            _STICKY if sticky and error.errno == errno.EPERM else _OBSTACLES.get(error.errno or 0)
-        )
+        if sticky and error.errno == errno.EPERM and not _is_root():
+            return _STICKY
+        return _OBSTACLES.get(error.errno or 0)
     return None
 
 
 def is_on_disk(directory: str) -> bool:
-    """Tell whether a directory, links resolved, is certainly on a disk of this machine.
-
-    A network mount, or one that a program serves, may hang for hours.
-    """
+    """Tell whether a directory, links resolved, is certainly on a disk of this machine."""
     above = [
         (len(point), number, kind)  # of two on one point the later one is seen
         for number, (point, kind) in enumerate(_mounts())
@@ -183,10 +176,7 @@ def is_on_disk(directory: str) -> bool:
 
 
 def _mounts() -> list[tuple[str, str]]:
-    """Return this process's mounts, in order: where each is, and the kind of file system.
-
-    Nothing where the system does not tell, as others than Linux.
-    """
+    """Return where each mount is and of which kind, in order; nothing elsewhere than on Linux."""
     found = []
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:

@@ -128,10 +128,7 @@ def run(
     deadline: float,
     under_way: set[Future[Any]] | None = None,
 ) -> T:
-    """Run a coroutine on a loop in another thread, until `deadline`, when it is cancelled.
-
-    It may be called from any thread, also from one that runs an event loop of its own.
-    """
+    """Run a coroutine on a loop in another thread, until `deadline`, when it is cancelled."""
     if _inside(loop):
         message = "a store cannot be used from inside its own driver's event loop"
         raise ConfigurationError(message)
@@ -198,11 +195,7 @@ async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driv
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL, as requests finds it.
-
-    aiohttp finds it by `trust_env`, but then also takes what .netrc has for the store's host, and
-    refuses to send that beside the store's own authorization.
-    """
+    """Return the environment's proxy for a URL; aiohttp would find .netrc's credentials with it."""
     from requests.utils import get_environ_proxies
 
     proxies: dict[str, str] = get_environ_proxies(url)

@@ -53,10 +53,7 @@ _TUNNEL = re.compile(r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b")
 
 
 class _Use:
-    """Whether obstore was used in this process, or in one that it was forked from.
-
-    A child cannot use it any more: obstore's threads do not survive a fork.
-    """
+    """Whether obstore was used here, or in a parent: its threads do not survive a fork."""
 
     here = before = False
 
@@ -217,11 +214,7 @@ class ObstoreStore(CloudStore):
 
 @contextmanager
 def understanding(bucket: str) -> Iterator[None]:
-    """Turn obstore's errors into ones whose meaning is known.
-
-    A panic of its Rust code, as with an address that is none, is no Exception; it may not end the
-    caller's program.
-    """
+    """Turn obstore's errors, and a panic of its Rust code, into ones whose meaning is known."""
     try:
         yield
     except Exception as error:

@@ -108,10 +108,7 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
 
 
 def _flat(options: Mapping[str, Any]) -> _Options:
-    """Return options with those that s3fs takes nested beside the others.
-
-    None and False mean "not given".
-    """
+    """Return options with those that s3fs takes nested beside the others; None is "not given"."""
     flat: _Options = {}
     for name, value in options.items():
         if value not in (None, False):

@@ -33,11 +33,7 @@ _READ_TIMEOUT = 600
 
 
 class S3Store(LoopStore):
-    """A bucket on Amazon S3, or on a server that speaks its protocol.
-
-    Attributes:
-        probe: True until the client's endpoint is known to be Amazon's own.
-    """
+    """A bucket on Amazon S3, or on a server that speaks its protocol."""
 
     probe = True
     deletes_versions = False
