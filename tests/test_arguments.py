@@ -87,6 +87,17 @@ def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 
         (lambda: client().keep_alive(""), "token"),
         (lambda: client().logout("é"), "token"),
         (lambda: client().certlogin("u", "p"), "certificate"),
+        *(
+            (lambda name=name: getattr(client(certificate="c"), name)("", "p"), "username")
+            for name in ("certlogin", "login")
+        ),
+        *(
+            (lambda name=name: getattr(client(certificate="c"), name)("u", "p\n"), "password")
+            for name in ("certlogin", "login")
+        ),
+        (lambda: client(certificate="c").certlogin("u", "p", timeout="3"), "timeout"),  # type: ignore[arg-type] # what is tested
+        (lambda: client().login("u", "p", timeout=0), "timeout"),
+        (lambda: client().keep_alive("x", timeout=0), "timeout"),
         (lambda: client().login("u", "p", code=5), "code"),  # type: ignore[arg-type] # what is tested
         (lambda: client().login("u", "p", code=lambda: os.environ["\0"]), "code"),
         (lambda: client(identity_url="http://localhost/api/"), "identity_url"),
