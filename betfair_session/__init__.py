@@ -1,10 +1,19 @@
 """One live Betfair session token, shared by any number of functions and bots.
 
-Example:
-    >>> from betfair_session import IdentityClient, SessionManager
-    >>> client = IdentityClient("app-key", certificate=("client.crt", "client.key"))
-    >>> manager = SessionManager(client, "username", "password")
-    >>> manager.get_session("s3://bucket/betfair", "session.token")  # doctest: +SKIP
+    from betfair_session import from_env
+
+    manager = from_env()  # the account, from BETFAIR_… variables or a .env file
+    token = manager.get_session("s3://bucket/betfair", "session.token")
+
+    session = manager.session("s3://bucket/betfair", "session.token")  # a handle for that place
+    session.token(timeout=20)       # as get_session; logs in only if there is no live session
+    session.renew(rejected=token)   # after the betting API rejected a token
+    session.verify()                # ask Betfair now; session.logout() ends the session
+
+For tasks: aget_session, atoken, arenew, averify, alogout. Exchange(session) calls the betting API,
+BetfairAuth(session) signs requests of your own, KeepAlive(session) keeps a session alive. Every
+error is a BetfairSessionError; see help("betfair_session.exceptions"). To try all of it without an
+account: `betfair-session sandbox`.
 """
 
 from __future__ import annotations

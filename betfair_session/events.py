@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .process.threads import interruption
 
@@ -25,6 +25,8 @@ EventKind: TypeAlias = Literal[
     "cannot tell",
     "failed",
 ]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("betfair_session")
 
@@ -87,11 +89,21 @@ class Event(NamedTuple):
     detail: str = ""
 
 
+def call_hook(hook: Callable[[T], object], told: T, log: logging.Logger) -> None:
+    """Call a hook of the caller's; what it raises is logged, and goes no further."""
+    try:
+        hook(told)
+    except Exception as error:  # it is the caller's code
+        if interruption(error):
+            raise
+        log.exception("the hook for a %s failed", type(told).__name__)
+
+
 class Reporter:
     """Tells of one token's events: the log at once, the hook when a call is over."""
 
     def __init__(self, store: str, key: str, hook: Callable[[Event], object] | None) -> None:
-        """Prepare for a place; what the hook raises is logged and goes no further."""
+        """Prepare for a place."""
         self._store, self._key, self._hook = store, key, hook
         self._waiting: deque[Event] = deque()
 
@@ -108,9 +120,4 @@ class Reporter:
         while self._hook and self._waiting:
             with contextlib.suppress(IndexError):  # another thread was faster
                 event = self._waiting.popleft()
-                try:
-                    self._hook(event)
-                except Exception as error:  # it is the caller's code
-                    if interruption(error):
-                        raise
-                    _log.exception("the hook for events failed")
+                call_hook(self._hook, event, _log)

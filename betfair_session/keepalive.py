@@ -9,7 +9,8 @@ import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from .arguments import checked_handle, checked_hook, checked_interval
+from .arguments import checked_handle, checked_hook, checked_interval, refuse
+from .events import call_hook
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, clocks
 from .process.single_flight import no_thread
@@ -94,8 +95,7 @@ class KeepAlive(Closable):
         length = place.session_length
         every = keep_alive_interval(place) if every is None else checked_interval(every, "every")
         if length is not None and every >= length:
-            message = f"every must be shorter than a session lives, {length}"
-            raise ConfigurationError(message, argument="every")
+            refuse("every", f"every must be shorter than a session lives, {length}")
         checked_hook(on_report, "on_report")
         self._session = session
         self._every = every.total_seconds()
@@ -142,12 +142,7 @@ class KeepAlive(Closable):
             )
         self._last = report = Report(datetime.now(UTC), error, again)
         if self._on_report is not None:
-            try:
-                self._on_report(report)
-            except Exception as raised:  # it is the caller's code
-                if interruption(raised):
-                    raise
-                _log.exception("the hook for reports failed")
+            call_hook(self._on_report, report, _log)
         return report
 
     def start(self) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .arguments import (
@@ -157,10 +156,8 @@ class SessionManager(AsyncClosable):
         """
         session = self._known(store, key, storage_options)
         if session is None:
-            deadline = self._account.deadline(timeout)
-            session = self._open(store, key, storage_options, deadline)
-            timeout = _left(deadline)
-        return session.token(timeout=timeout)
+            session, timeout = self._open(store, key, storage_options, timeout)
+        return session.token(timeout)
 
     async def aget_session(
         self,
@@ -176,11 +173,9 @@ class SessionManager(AsyncClosable):
         """
         session = self._known(store, key, storage_options)
         if session is None:  # to open a store may take a while, if only to import its driver
-            deadline = self._account.deadline(timeout)
-            opening = partial(self._open, store, key, storage_options, deadline)
-            session = await aside(opening)
-            timeout = _left(deadline)
-        return await session.atoken(timeout=timeout)
+            opened = await aside(lambda: self._open(store, key, storage_options, timeout))
+            session, timeout = opened
+        return await session.atoken(timeout)
 
     def session(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -197,7 +192,7 @@ class SessionManager(AsyncClosable):
         """
         session = self._known(store, key, storage_options)
         if session is None:
-            session = self._open(store, key, storage_options, self._account.deadline(None))
+            session, _ = self._open(store, key, storage_options, None)
         return session
 
     def _known(
@@ -219,14 +214,15 @@ class SessionManager(AsyncClosable):
         return None
 
     def _open(
-        self, store: Store, key: str, given: Mapping[str, Any] | None, deadline: float
-    ) -> Session:
-        """Make the handle for one place; opening its store has to end in time."""
+        self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
+    ) -> tuple[Session, float]:
+        """Make the handle for one place; return the seconds of the call that are left, too."""
+        deadline = self._account.deadline(timeout)
         options, name = checked_options(given), check_key(key)
         found = self._opened(store, options)
         if found is None:
             # Outside of the lock: other places' callers need not wait for a driver that connects.
-            seconds = min(_left(deadline), self._account.lease.store_deadline)
+            seconds = min(deadline - time.monotonic(), self._account.lease.store_deadline)
             mine = _Opened(options, open_store(store, options, timeout=seconds), {})
             with self._lock.mine():
                 found = self._opened(store, options)
@@ -241,7 +237,8 @@ class SessionManager(AsyncClosable):
                     "itself; see backends.md for those that share one login",
                     mine.store.label,
                 )
-        return found.handles.setdefault(name, Session(self._account, found.store, name))
+        session = found.handles.setdefault(name, Session(self._account, found.store, name))
+        return session, max(deadline - time.monotonic(), _LEAST_SECONDS)
 
     def logout(
         self, store: Store, key: str, storage_options: Mapping[str, Any] | None = None
@@ -272,8 +269,3 @@ class SessionManager(AsyncClosable):
     def __repr__(self) -> str:
         account = vars(self).get("_account")  # missing if it was never wholly made
         return f"SessionManager({account.client if account else None!r})"
-
-
-def _left(deadline: float) -> float:
-    """Return the seconds until a deadline, or next to none."""
-    return max(deadline - time.monotonic(), _LEAST_SECONDS)
