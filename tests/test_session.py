@@ -222,7 +222,7 @@ def test_a_rotated_token_is_stored_for_the_others(
 # --- where a token cannot be stored ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("why", ["another user's file", "no directory", "unreachable"])
+@pytest.mark.parametrize("why", ["no right to replace it", "no directory", "unreachable"])
 def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
     manager: SessionManager,
     sandbox: Sandbox,
@@ -234,10 +234,9 @@ def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
     store: Any = tmp_path
     options: dict[str, Any] = {}
     kind: type[StoreError] = StoreError
-    if why == "another user's file":
+    if why == "no right to replace it":
         (tmp_path / KEY).write_text("")
-        tmp_path.chmod(0o1777)
-        forbidden = PermissionError(errno.EPERM, "not permitted")
+        forbidden = PermissionError(errno.EACCES, "not permitted")
         monkeypatch.setattr(os, "rmdir", Mock(side_effect=forbidden))
         kind = StoreWriteError
     elif why == "no directory":
@@ -249,7 +248,7 @@ def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
     for _ in range(2):
         with pytest.raises(kind) as caught:
             manager.get_session(store, KEY, options, timeout=5)
-    expected = {"another user's file": "forbidden", "unreachable": "unreachable"}
+    expected = {"no right to replace it": "forbidden", "unreachable": "unreachable"}
     assert caught.value.reason == expected.get(why, caught.value.reason)
     assert sandbox.counts() == {}
     assert not (tmp_path / LOCK).exists()
