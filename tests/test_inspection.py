@@ -104,12 +104,17 @@ FAILURE = locks.Lock(locks.FAILED, not_before=15.0)
 def test_what_a_lock_says_of_the_next_login(
     tmp_path: Path, lock: locks.Lock, age: float, state: str, until: float | None
 ) -> None:
-    """Times are told from now; others' settings may allow more logins in a minute."""
-    now = time.time()
+    """Times are told from now; others' settings may allow more logins in a minute.
+
+    The writer's clock was an hour fast, but how long ago it wrote is told by the store's.
+    """
+    now, fast = time.time(), 3600.0
     logins = tuple(now + login for login in lock.logins)
     put_lock(
         tmp_path,
-        lock._replace(since=now - age, not_before=now + lock.not_before, logins=logins),
+        lock._replace(
+            since=now + fast - age, not_before=now + fast + lock.not_before, logins=logins
+        ),
         age=age,
     )
     login = look(tmp_path).login

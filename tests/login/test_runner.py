@@ -53,6 +53,7 @@ class Betfair:
         self.client, self.live = self, [Secret(token) for token in live]
         self.calls, self.stop, self.done = 0, stop, done
         self.asked: list[str] = []
+        self.timeouts: list[float] = []
 
     interactive = False
 
@@ -69,7 +70,7 @@ class Betfair:
 
     def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
         """See IdentityClient."""
-        assert timeout > 0
+        self.timeouts.append(timeout)
         self.asked.append("keepAlive")
         alive: Secret | None = self.around(lambda: token if token in self.live else None)
         return alive
@@ -265,6 +266,7 @@ def test_each_call_gets_its_time_but_no_more_than_is_left(
     stage.clock.jitters = 0.0
     stage.find()
     assert [deadline for *_, deadline in shelf.calls] == deadlines
+    assert stage.betfair.timeouts == [min(10.0, 100.0 + seconds - stage.clock.at)]
 
 
 # --- the store's clock ---------------------------------------------------------------------------
