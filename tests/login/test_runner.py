@@ -252,6 +252,21 @@ def test_only_what_may_pass_by_itself_is_tried_again(reason: str) -> None:
     assert [kind for kind, *_ in stage.told()] == ["resumed"]
 
 
+def test_a_token_that_another_stored_meanwhile_is_adopted() -> None:
+    """The own session is ended."""
+    stage = Stage(Shelf(), OLD)
+    log_in = stage.betfair.log_in
+
+    def late(seconds: float) -> Secret:
+        stage.shelf.objects[KEY] = (OLD.encode(), "T1")
+        return log_in(seconds)
+
+    vars(stage.betfair)["log_in"] = late
+    assert stage.find() == OLD
+    assert stage.betfair.asked == ["certlogin", "logout", "keepAlive"]
+    assert [kind for kind, *_ in stage.told()] == ["logged in", "logged out", "resumed"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "deadlines"),
     [(50.0, [105.0, 105.125, 105.375]), (4.0, [104.0] * 3), (0.5, [101.0, 101.125, 101.375])],
