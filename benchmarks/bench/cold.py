@@ -16,7 +16,7 @@ from bench.targets import Target
 from betfair_session.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 TITLE = "A live token in a fresh process"
 BY_HAND = "file/by-hand"
@@ -29,12 +29,20 @@ PLACES = {
 }
 
 
-def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
-    """Measure all contenders in turn.
+def measure(
+    rounds: int,
+    tell: Callable[[str], object],
+    *,
+    names: Iterable[str] = tuple(CONTENDERS),
+    group: str = "",
+) -> dict[str, Any]:
+    """Measure contenders in turn.
 
     Args:
         rounds: how often each is run.
         tell: told how far it is.
+        names: which; all unless told otherwise.
+        group: the directory of a control group to run them in; "" for none.
 
     Returns:
         The medians by the contender's name: see `measure.Cost`.
@@ -47,9 +55,11 @@ def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
         stage = Stage(sandbox, Path(directory))
         for cloud in CLOUDS:
             stage.add(cloud.place, stack.enter_context(SERVERS[cloud.server]()).new_bucket())
+        more = {"BENCH_CGROUP": group} if group else {}
         programs = {
-            name: Program(each.program, stage.variables(each), stage.expected(each))
+            name: Program(each.program, stage.variables(each) | more, stage.expected(each))
             for name, each in CONTENDERS.items()
+            if name in names
         }
         found = interleaved(programs, rounds, tell)
     costs = {name: asdict(cost) for name, cost in found.items()}
@@ -67,18 +77,19 @@ def targets(figures: Mapping[str, Any]) -> list[Target]:
         return Target(number, what, whole, most, processor=processor)
 
     found = [
-        ratio(2, "local file, trusted / import requests", "file/trusted", "requests", 0.5),
-        ratio(2, "local file, verified / by hand with requests", "file/verified", BY_HAND, 1.25),
+        ratio(2, "local file, trusted / import requests", "file/trusted", "requests", 0.28),
+        ratio(2, "local file, verified / by hand with requests", "file/verified", BY_HAND, 1.05),
     ]
     for place, _, driver, client, _ in CLOUDS:
         ours, hand = f"{place}/obstore", f"{place}/client-by-hand"
         found += [
+            ratio(3, f"obstore, ours / by hand, {place}", ours, f"{ours}-by-hand", 1.05),
             ratio(3, f"obstore / {driver}, both ours", ours, f"{place}/driver", 0.4),
             ratio(3, f"obstore, ours / {client} by hand", ours, hand, 1.0),
         ]
     for place, _, driver, *_ in CLOUDS:
-        both = f"{place}/driver", f"{place}/driver-by-hand"
-        found.append(ratio(4, f"{driver}, ours / by hand", *both, 1.05))
+        both = f"{place}/driver", f"{place}/port"
+        found.append(ratio(4, f"{driver}, ours / straightforward port", *both, 1.0))
     return found
 
 

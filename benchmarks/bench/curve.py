@@ -17,8 +17,8 @@ COUNTS = (8, 64, 256)
 POLL_SECONDS = 1.5
 """The longest pause between two looks of a waiting process: see `_wait` in login/policy.py."""
 
-MOST_SECONDS = LOGIN_SECONDS + 2 * POLL_SECONDS
-"""How much later than the first the last process may be served."""
+MOST_SECONDS = {"local": LOGIN_SECONDS + 1.0, "s3": LOGIN_SECONDS + POLL_SECONDS}
+"""How much later than the first the last process may be served: on files, on object stores."""
 
 SERIES = {
     "local": ("local files", "library", False),
@@ -28,6 +28,11 @@ SERIES = {
     "dogpile": ("dogpile.cache with a file lock", "dogpile", False),
 }
 KINDS = {"s3": "obstore+seaweed"}
+
+
+def most_seconds(series: str) -> float:
+    """Return how much later than the first the last process of a series may be served."""
+    return MOST_SECONDS[series.partition(",")[0]]
 
 
 def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
 def targets(figures: Mapping[str, Any]) -> list[Target]:
     """Hold the figures against target 7."""
     return [
-        Target(7, f"{label}, {count}: last after first", cost["spread"], MOST_SECONDS, "s")
+        Target(7, f"{label}, {count}: last after first", cost["spread"], most_seconds(name), "s")
         for name, (label, program, _) in SERIES.items()
         if program == "library"
         for count, cost in figures["series"][name].items()
@@ -89,7 +94,8 @@ def section(figures: Mapping[str, Any]) -> str:
   and store calls the most. All processes begin at the same moment, their imports done and their
   stores open.
 - The sandbox takes {LOGIN_SECONDS:g} s for a login. A waiting process pauses for {POLL_SECONDS:g} s
-  at most, so the last may be served {MOST_SECONDS:g} s after the first: one login and two pauses.
+  at most, so the last is to be served {MOST_SECONDS["s3"]:g} s after the first at most: one login
+  and a pause; on files, {MOST_SECONDS["local"]:g} s.
 - A dead token is asked about by every process, so Betfair gets as many keepAlives at once;
   dogpile.cache cannot tell that a token is dead.
 """
