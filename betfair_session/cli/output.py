@@ -76,17 +76,11 @@ class UsageError(ConfigurationError):
 
 @dataclass
 class Output:
-    """How to speak to the person or program that called.
-
-    Attributes:
-        json: whether to print one JSON document.
-        quiet: whether to say nothing about progress.
-        told: whether the document was printed; an error after it is no second document.
-    """
+    """How to speak to the person or program that called."""
 
     json: bool = False
     quiet: bool = False
-    told: bool = False
+    told: bool = False  # the document is printed; an error after it is no second one
 
     def tell(self, document: Mapping[str, object], text: str = "") -> None:
         """Print the document with --json, otherwise the text, if there is one."""
@@ -230,12 +224,7 @@ def _plain(value: Any) -> object:  # noqa: ANN401 - an attribute of an error
 class Finding(NamedTuple):
     """What one check of the doctor's found out; it holds no secret.
 
-    Attributes:
-        name: what was looked at.
-        state: a "warning" works, but not as well as it might; a "problem" does not work.
-        text: what was found.
-        advice: what to do about it; or "".
-        code: the exit code that a problem stands for, else 0.
+    A "warning" works, but not as well as it might; a "problem" does not work, and has an exit code.
     """
 
     name: str

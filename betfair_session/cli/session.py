@@ -117,11 +117,7 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
 def ask_about(
     client: IdentityClient, store: TokenStore, key: str, timeout: float
 ) -> tuple[str, Secret | None]:
-    """Send one keepAlive for the stored token, if there is one, within `timeout` seconds.
-
-    Returns:
-        "alive" and the token to use; or "dead" or "missing", and None.
-    """
+    """Send one keepAlive; return "alive" and the token to use, or "dead" or "missing" and None."""
     end = time.monotonic() + timeout
     stored = store.get(key, deadline=min(end, time.monotonic() + _STORE_SECONDS))
     token = parse_token(stored.content, where=f"{key!r} in {store.label}") if stored else None

@@ -200,8 +200,7 @@ def _defects(ask: Ask, passwords: Iterable[str]) -> list[str]:
     return [what for what, so in found.items() if so]
 
 
-def _deliver(request: Any, answer: Answer) -> None:  # noqa: ANN401 - Twisted is untyped here
-    """Send an answer as HTTP wants it."""
+def _deliver(request: Any, answer: Answer) -> None:  # noqa: ANN401
     request.setResponseCode(answer.status, responses.get(answer.status, "Unknown").encode())
     request.setHeader(b"Content-Type", answer.content_type.encode())
     request.setHeader(b"Content-Length", b"%d" % len(answer.body))

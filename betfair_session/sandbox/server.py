@@ -55,18 +55,7 @@ _KEY_USAGE = {
 def run(
     *, port: int, cert_port: int, api_port: int | None, stream_port: int, until_eof: bool
 ) -> str:
-    """Serve until SIGTERM or SIGINT, then remove every file.
-
-    Args:
-        port: where on 127.0.0.1 to serve login, keepAlive and logout; 0 is any free port.
-        cert_port: likewise for certlogin, where a client certificate is asked for.
-        api_port: likewise for the betting API; None shares `port`.
-        stream_port: likewise for the exchange stream.
-        until_eof: stop at the end of standard input, too, so as never to outlive a parent.
-
-    Returns:
-        "", or why it could not begin.
-    """
+    """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not begin."""
     _on_signals(_leave)  # until the reactor is up
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
@@ -163,11 +152,7 @@ def _listen(
 
 
 def _make_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Make a client certificate as Betfair's page on non-interactive login asks for it, or find it.
-
-    The paths of certificate and key, readable by the owner alone. The same name is the same
-    certificate.
-    """
+    """Make a client certificate as Betfair's page on non-interactive login asks, or find it."""
     paths = directory / f"{name}.crt", directory / f"{name}.key"
     if paths[1].exists():
         return paths

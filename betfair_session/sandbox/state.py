@@ -122,36 +122,20 @@ class Sessions:
 
 @dataclass
 class Account:
-    """One account holder.
-
-    Attributes:
-        username: the login name.
-        password: the password.
-        certificates: the uploaded client certificates, as DER.
-        two_step: the code that an interactive login has to append to the password, or None.
-        wrong: wrong passwords since the last right one.
-        logins: virtual times of the successful logins of the last minute.
-        banned_until: virtual time.
-    """
+    """One account holder; certificates are DER, times virtual."""
 
     username: str
     password: str = field(repr=False)
     certificates: frozenset[bytes] = field(default=frozenset(), repr=False)
     two_step: str | None = field(default=None, repr=False)
-    wrong: int = 0
-    logins: deque[float] = field(default_factory=deque)
+    wrong: int = 0  # passwords since the last right one
+    logins: deque[float] = field(default_factory=deque)  # the successful ones of the last minute
     banned_until: float = 0.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a login ended.
-
-    Attributes:
-        code: SUCCESS, or the reason why not.
-        token: the session token, where one was issued.
-        status: the status field of an interactive answer.
-    """
+    """How a login ended; the status is that of an interactive answer."""
 
     code: str
     token: str = field(default="", repr=False)

@@ -97,10 +97,12 @@ def test_a_live_session_gets_results_singly_in_a_batch_and_by_rest(
         ["listEventTypes", "listMarketCatalogue"],
         ["getAccountDetails"],
     ]
+    assert {entry.outcome for entry in sandbox.journal()} == {"SUCCESS"}
     assert sandbox.counts() == {"betting": 2, "account": 1}
     sandbox.advance(2 * 3600)
     dead = call("betting/json-rpc/v1", _rpc(_LIST), token).json()
     assert dead["error"]["data"]["APINGException"]["errorCode"] == "INVALID_SESSION_INFORMATION"
+    assert sandbox.journal()[-1].outcome == "INVALID_SESSION_INFORMATION"
 
 
 def test_malformed_calls_are_refused_without_touching_the_session(
@@ -127,8 +129,11 @@ def test_malformed_calls_are_refused_without_touching_the_session(
 def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
     sandbox: Sandbox, call: Post
 ) -> None:
-    """A customerRef drops duplicates for 60 s; a malformed order is refused."""
+    """A customerRef of one's own drops duplicates for 60 s; a malformed order is refused."""
+    sandbox.add_account("other", "other password")
+    _place(call, sandbox.issue("other"), customerRef="ref-1")
     token = sandbox.issue()
+    _place(call, token, customerRef="ref-0")
     first = _place(call, token, customerRef="ref-1")["result"]
     assert (first["status"], len(first["instructionReports"])) == ("SUCCESS", 1)
     second = _place(call, token, customerRef="ref-1")["result"]
@@ -143,4 +148,4 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
         error = _place(call, token, **params)["error"]
         assert error["data"]["APINGException"]["errorCode"] == "INVALID_INPUT_DATA"
     references = [order.customer_ref for order in sandbox.orders()]
-    assert references == ["ref-1", None, None, "ref-1"]
+    assert references == ["ref-1", "ref-0", "ref-1", None, None, "ref-1"]
