@@ -13,15 +13,12 @@ from betfair_session import (
     BetfairSessionError,
     IdentityUnavailable,
     LoginRefused,
-    StoreError,
-    StoreWriteError,
     exceptions,
 )
 from betfair_session.integrations.betfair_errors import as_betfair_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from betfair_session.integrations.betfairlightweight import APIClient
     from betfair_session.sandbox import Sandbox
@@ -76,19 +73,6 @@ def test_whichever_call_needs_a_session_either_handler_catches(
     shown = everything_in(error)
     for secret in (sandbox.password, sandbox.app_key, token or "none"):
         assert secret not in shown
-
-
-def test_a_failed_write_keeps_its_cause(
-    sandbox: Sandbox, bot: Callable[..., APIClient], tmp_path: Path
-) -> None:
-    """The new session was ended, and below the error lies the store's own."""
-    (tmp_path / "store").mkdir()
-    sandbox.break_store(str(tmp_path / "store"))
-    with pytest.raises(BetfairError) as caught:
-        bot().login()
-    assert isinstance(caught.value, StoreWriteError)
-    assert isinstance(caught.value.__cause__, StoreError)
-    assert sandbox.sessions() == []
 
 
 def test_a_logout_that_betfair_does_not_answer_is_told(

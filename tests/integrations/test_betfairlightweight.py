@@ -96,53 +96,24 @@ def test_lightweight_answers_are_dicts(bot: Bot) -> None:
     assert trading.logout() == {"token": None, **fine}
 
 
-def test_an_interactive_login_is_the_managers_business(
-    sandbox: Sandbox, client: IdentityClient, bot: Bot, tmp_path: Path
-) -> None:
-    """`login` and `login_interactive` are the same: both go through the shared token."""
-    manager = SessionManager(client, sandbox.username, sandbox.password, interactive=True)
-    trading = bot(manager.session(tmp_path, "session.token"))
-    trading.login_interactive()
-    trading.login()
-    assert sandbox.counts() == {"login": 1, "keepAlive": 1}
-
-
-@pytest.mark.parametrize("service", ["betting", "account"])
+@pytest.mark.parametrize("service", ["betting", "account", "order"])
 def test_an_invalid_session_is_renewed_and_the_call_repeated(
     sandbox: Sandbox, trading: APIClient, service: str
 ) -> None:
-    """The caller sees nothing of it."""
+    """The caller sees nothing of it, and an order, which was not carried out, is placed once."""
     old = trading.session_token
     sandbox.expire_all()
     if service == "betting":
         assert trading.betting.list_event_types()
-    else:
+    elif service == "account":
         assert trading.account.get_account_details().currency_code == "GBP"
+    else:
+        service = "betting"
+        assert (place(trading).status, len(sandbox.orders())) == ("SUCCESS", 1)
     entries = sandbox.journal(service)
     assert [entry.token for entry in entries] == [old, trading.session_token]
     assert [entry.outcome for entry in entries] == ["INVALID_SESSION_INFORMATION", "SUCCESS"]
     assert sandbox.counts() == {service: 2, "keepAlive": 1, "certlogin": 1}
-
-
-def test_another_bots_new_token_is_adopted(sandbox: Sandbox, trading: APIClient, bot: Bot) -> None:
-    """One login is enough for all."""
-    sandbox.expire_all()
-    other = bot()
-    other.login()
-    assert trading.betting.list_event_types()
-    assert trading.session_token == other.session_token
-    assert sandbox.counts()["certlogin"] == 1
-
-
-def test_an_order_with_an_invalid_session_is_placed_once(
-    sandbox: Sandbox, trading: APIClient
-) -> None:
-    """It was not carried out the first time."""
-    sandbox.expire_all()
-    report = place(trading)
-    assert (report.status, report.customer_ref) == ("SUCCESS", "ref-1")
-    assert [order.customer_ref for order in sandbox.orders()] == ["ref-1"]
-    assert sandbox.counts()["betting"] == 2
 
 
 def test_an_order_that_became_old_during_the_login_is_not_placed(
@@ -201,21 +172,6 @@ def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
     assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1, "betting": 1, "account": 1}
 
 
-def test_within_the_trust_window_a_login_is_free_and_keep_alive_still_asks(
-    sandbox: Sandbox, client: IdentityClient, bot: Bot, tmp_path: Path
-) -> None:
-    """What is trusted is not kept alive by that."""
-    manager = SessionManager(
-        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
-    )
-    trading = bot(manager.session(tmp_path, "session.token"))
-    trading.login()
-    trading.login()
-    assert sandbox.counts() == {"certlogin": 1}
-    trading.keep_alive()
-    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
-
-
 def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
     client: IdentityClient,
     sandbox: Sandbox,
@@ -234,11 +190,13 @@ def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
     trading.login()
     hands.go(300)
     hands.sleep(299)
-    trading.login()
+    trading.login_interactive()  # which is the same
+    assert sandbox.counts() == {"certlogin": 1}
     expired = [trading.session_expired]
     hands.sleep(1)
     expired.append(trading.session_expired)
     trading.keep_alive()
+    assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1}  # it asks, though trusted
     hands.go(2000)
     hands.sleep(1599)
     expired.append(trading.session_expired)
