@@ -124,27 +124,6 @@ def test_a_place_does_not_show_its_options() -> None:
     assert [*place] == ["s3://bucket", "a key", {"secret": TEXT}]
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"ttl": 1.0},
-        {"ttl": 121.0},
-        {"store_deadline": 0},
-        {"login_deadline": -1},
-        {"logins_per_minute": 0},
-        {"logins_per_minute": 101},
-        {"logins_per_minute": 4.5},
-        {"ttl": "30"},
-    ],
-)
-def test_lease_settings_that_cannot_work_are_refused(given: dict[str, Any]) -> None:
-    """When they are made, and when others are made of them."""
-    for make in (LeaseSettings, LeaseSettings()._replace):
-        with pytest.raises(ConfigurationError) as caught:
-            make(**given)
-        assert caught.value.argument == "lease"
-
-
 # --- secrets --------------------------------------------------------------------------------------
 
 

@@ -210,6 +210,7 @@ def test_a_shared_verification_is_written() -> None:
     stage = Stage(shelf_with(), OLD, share=True)
     assert stage.find() == OLD
     assert stage.calls == [READ, ("replace_if_version", KEY)]
+    assert [kind for kind, *_ in stage.told()] == ["resumed"]
     assert stage.shelf.objects[KEY] == (OLD.encode(), "V1")
 
 
