@@ -1,4 +1,5 @@
 """Where one test keeps its objects, and how to look at them without the library."""
+# ruff: noqa: D102 - Place says what each method does
 
 from __future__ import annotations
 
@@ -62,12 +63,10 @@ class BucketPlace:
         self.delete, self.keys = bucket.delete, bucket.keys
 
     def url(self, prefix: str = "") -> str:
-        """Return the URL of the bucket, or of a prefix in it."""
         return self._driver + self.bucket.url(prefix)
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options that reach the server itself."""
         return self.bucket.options
 
 
@@ -79,32 +78,26 @@ class LocalPlace:
     scheme: str = "file"
 
     def url(self, prefix: str = "") -> str:
-        """Return the directory's URL, or that of a directory in it."""
         return f"{self.scheme}://{self.directory}" + (f"/{prefix}" if prefix else "")
 
     @property
     def options(self) -> dict[str, Any]:
-        """What makes directories where a driver does not."""
         return {"auto_mkdir": True}
 
     def put(self, key: str, content: bytes) -> None:
-        """Write a file."""
         path = self.directory / key
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         path.write_bytes(content)
 
     def get(self, key: str) -> bytes | None:
-        """Read a file."""
         path = self.directory / key
         return path.read_bytes() if path.exists() else None
 
     def delete(self, key: str) -> None:
-        """Remove a file."""
         (self.directory / key).unlink(missing_ok=True)
 
     def keys(self) -> list[str]:
-        """List all files, hidden ones included."""
         found = (path for path in self.directory.rglob("*") if path.is_file())
         return sorted(path.relative_to(self.directory).as_posix() for path in found)
 
@@ -117,24 +110,19 @@ class MemoryPlace:
     options: dict[str, Any] = field(default_factory=dict)
 
     def url(self, prefix: str = "") -> str:
-        """Return the folder's URL, or that of a folder in it."""
         return f"memory://{self.folder}" + (f"/{prefix}" if prefix else "")
 
     def put(self, key: str, content: bytes) -> None:
-        """Write."""
         fsspec.filesystem("memory").pipe_file(f"/{self.folder}/{key}", content)
 
     def get(self, key: str) -> bytes | None:
-        """Read."""
         file = fsspec.filesystem("memory").store.get(f"/{self.folder}/{key}")
         return file.getvalue() if file else None
 
     def delete(self, key: str) -> None:
-        """Remove."""
         fsspec.filesystem("memory").store.pop(f"/{self.folder}/{key}", None)
 
     def keys(self) -> list[str]:
-        """List what is in the folder."""
         root = f"/{self.folder}/"
         found = fsspec.filesystem("memory").store
         return sorted(path[len(root) :] for path in found if path.startswith(root))
