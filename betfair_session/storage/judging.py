@@ -77,7 +77,7 @@ def _in_full(each: BaseException, error: BaseException) -> Judgement | None:
 def lacks(error: BaseException) -> str:
     """Return which private name of a driver's we looked for in vain, in its package's version.
 
-    Each driver's module says at its top which of those it leans on.
+    backends.md lists those that we lean on.
     """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hidden.listeners import Listener
 from hidden.planted import plant
 from secrets_shown import everything_in
-from storage.contract import failure
 
 from betfair_session import BetfairSessionError, LeaseSettings
-from betfair_session.storage import open_store
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -27,25 +22,6 @@ if TYPE_CHECKING:
 KEY = "session.token"
 KINDS = ["seaweed", "sftp", "obstore+seaweed", "obstore+azure", "obstore+gcs-xml"]
 """What tests/hidden does not ask."""
-
-
-def test_azures_credentials_that_are_nowhere_are_told_of_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Where there is no metadata server, packets to it may be swallowed; the network is fine."""
-    done = threading.Event()
-
-    def swallow(_listener: Listener, _connection: socket.socket) -> None:
-        done.wait(60)
-
-    options = {"account_name": "acc", "anon": False}
-    with Listener(swallow) as metadata, open_store("abfs://bucket", options) as store:
-        address = f"http://127.0.0.1:{metadata.port}"
-        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", address)
-        for call in ("read", "create"):
-            error = failure(call, store, "", timeout=4)
-            assert (error.reason, error.landed) == ("forbidden", False)
-        done.set()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -200,7 +200,7 @@ def test_a_write_whose_file_is_always_taken_away_ends(
 
     monkeypatch.setattr(os, stolen, lose)
     with pytest.raises(StoreUnavailable) as caught:
-        store.put("k", b"x", expect, deadline=within(0.1))
+        store.put("k", b"x", expect, deadline=within(1))
     assert (caught.value.reason, caught.value.landed) == ("busy", False)
     assert os.listdir(tmp_path) == []
 
