@@ -93,8 +93,9 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path, arguments: li
 )
 def test_a_shell_completes_words(tmp_path: Path, shell: tuple[str, ...], before: str) -> None:
     """By the line that the documentation gives for its start-up file: --ver becomes --version."""
-    if not shutil.which(shell[0]):
-        pytest.skip(f"{shell[0]} is not installed")
+    for needed in (shell[0], "setsid"):
+        if not shutil.which(needed):
+            pytest.skip(f"{needed} is not installed")
     documented = (Path(__file__).parents[1] / "docs" / "cli.md").read_text()
     (line,) = re.findall(rf"^.*{shell[0]}_source.*?(?=  +#)", documented, re.MULTILINE)
     program = tmp_path / "betfair-session"

@@ -35,18 +35,14 @@ to begin:
   TOKEN=$(betfair-session token)             a live token; logs in only if there is none
 
 environment (or a .env file in the working directory; the environment wins):
-  BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY
-                                             the account
-  BETFAIR_CERT_FILE, BETFAIR_KEY_FILE        its client certificate, or one of these instead:
-    BETFAIR_CERT_PEM, BETFAIR_KEY_PEM        ... as PEM text
-    BETFAIR_PKCS12_FILE                      ... as a .p12 or .pfx file
-    BETFAIR_PKCS12_BASE64                    ... the same, as base64 text
-  BETFAIR_CERT_PASSPHRASE                    what opens an encrypted key or PKCS#12 file
-  BETFAIR_JURISDICTION                       such as italy; without it, international
-  BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL, BETFAIR_CA_BUNDLE
-                                             other hosts, such as the sandbox's
-  BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY, BETFAIR_STORAGE_OPTIONS (JSON)
-                                             where the token is kept
+  account      BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY
+  certificate  BETFAIR_CERT_FILE and BETFAIR_KEY_FILE; or, as PEM text, BETFAIR_CERT_PEM and
+               BETFAIR_KEY_PEM; or BETFAIR_PKCS12_FILE (.p12, .pfx); or that as base64 text,
+               BETFAIR_PKCS12_BASE64. BETFAIR_CERT_PASSPHRASE opens an encrypted one
+  hosts        BETFAIR_JURISDICTION such as italy, without it international; or others, such as
+               the sandbox's: BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL,
+               BETFAIR_CA_BUNDLE
+  token        BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY, BETFAIR_STORAGE_OPTIONS (JSON)
 
 No secret is an argument, and only `token` prints the token. With --json, standard output is one
 JSON document, {"error": {…}} where the command failed.
