@@ -93,6 +93,12 @@ def test_an_account_without_a_certificate_logs_in_by_its_variables(
     assert sandbox.counts() == {"login": 2}
 
 
+def test_storage_options_reach_the_store(manager: SessionManager) -> None:
+    """One that it does not take is refused there."""
+    with pytest.raises(ConfigurationError):
+        manager.session("memory://x", KEY, {"nosuch": {"a": 1}})
+
+
 def test_a_certificate_can_be_checked_when_a_program_starts(sandbox: Sandbox) -> None:
     """Nothing is sent; a client without one says so."""
     variables = sandbox.environment()

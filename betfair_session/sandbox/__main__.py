@@ -24,9 +24,9 @@ def main() -> int:
         from .server import run
     except ModuleNotFoundError as missing:
         hint = "pip install 'betfair-session[sandbox]'"
-        sys.stderr.write(f"the sandbox needs {missing.name}: {hint}\n")
-        return 1
-    why_not = run(**vars(chosen))
+        why_not = f"it needs {missing.name}: {hint}"
+    else:
+        why_not = run(**vars(chosen))
     if why_not and chosen.until_eof:  # the program that started it tells of it
         sys.stdout.write(json.dumps({"error": why_not}) + "\n")
     elif why_not:

@@ -255,13 +255,15 @@ def test_it_shares_no_code_with_the_client(statement: str, loaded: str, not_load
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line says what to install."""
+    """One line, or the error of the program that starts it, says what to install."""
     (tmp_path / "trustme.py").write_text("raise ModuleNotFoundError(name='trustme')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with started(*ALONE) as alone:
         _, errors = alone.communicate(timeout=SECONDS)
     assert (alone.returncode, len(errors.splitlines())) == (1, 1)
-    assert "betfair-session[sandbox]" in errors
+    with pytest.raises(SandboxError) as caught:
+        Sandbox()
+    assert all("betfair-session[sandbox]" in told for told in (errors, str(caught.value)))
 
 
 def test_another_process_controls_a_running_sandbox(
