@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from cryptography import x509
@@ -94,17 +94,16 @@ class Planted:
             and any(form in text for form in forms_of(secret))
         ]
 
-    def client(self, *, timeout: float = 10.0) -> IdentityClient:
-        """Make a client for the account."""
-        return IdentityClient(
-            APP_KEY,
-            certificate=Certificate.from_pkcs12(self.p12, PASSPHRASE),
-            identity_url=self.sandbox.identity_url,
-            identity_cert_url=self.sandbox.identity_cert_url,
-            api_url=self.sandbox.api_url,
-            verify=self.sandbox.ca_bundle,
-            timeout=timeout,
-        )
+    def client(self, **settings: Any) -> IdentityClient:  # noqa: ANN401 - IdentityClient's
+        """Make a client for the account, with other settings than the usual."""
+        usual: dict[str, Any] = {
+            "certificate": Certificate.from_pkcs12(self.p12, PASSPHRASE),
+            "identity_url": self.sandbox.identity_url,
+            "identity_cert_url": self.sandbox.identity_cert_url,
+            "api_url": self.sandbox.api_url,
+            "verify": self.sandbox.ca_bundle,
+        }
+        return IdentityClient(APP_KEY, **{**usual, **settings})
 
     def manager(self, client: IdentityClient, **settings: object) -> SessionManager:
         """Make a manager for the account."""

@@ -14,12 +14,11 @@ from secrets_shown import everything_in
 
 from betfair_session import (
     BetfairSessionError,
-    Certificate,
     IdentityClient,
     IdentityUnavailable,
 )
 from hidden.listeners import Listener, saying, strange_tls, tunnel
-from hidden.planted import APP_KEY, PASSPHRASE, PASSWORD, USERNAME
+from hidden.planted import APP_KEY, PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     import socket
@@ -75,13 +74,7 @@ def test_no_redirect_takes_a_secret_along(
     with open(planted.sandbox.ca_bundle, "rb") as bundle:
         trusted.write_bytes(bundle.read() + authority)
     token = planted.sandbox.issue(USERNAME)
-    client = IdentityClient(
-        APP_KEY,
-        certificate=Certificate.from_pkcs12(planted.p12, PASSPHRASE),
-        identity_url=planted.sandbox.identity_url,
-        identity_cert_url=planted.sandbox.identity_cert_url,
-        verify=trusted,
-    )
+    client = planted.client(verify=trusted)
     with client, Listener(saying(OK), tls) as secure, Listener(saying(OK)) as plain:
         assert requests.get(f"https://localhost:{secure.port}/", verify=str(trusted), timeout=9).ok
         secure.connections = 0
@@ -105,14 +98,7 @@ def test_a_server_that_is_not_betfair_hears_nothing(
     token = planted.sandbox.issue(USERNAME)
     with Listener(at_once, tls) as server:
         base = f"https://localhost:{server.port}/api/"
-        client = IdentityClient(
-            APP_KEY,
-            certificate=Certificate.from_pkcs12(planted.p12, PASSPHRASE),
-            identity_url=base,
-            identity_cert_url=base,
-            verify=planted.sandbox.ca_bundle,
-            timeout=5,
-        )
+        client = planted.client(identity_url=base, identity_cert_url=base, timeout=5)
         errors = [failure(lambda name=name: call(client, name, token)) for name in CALLS]  # type: ignore[misc]
     assert server.connections >= len(CALLS)
     assert planted.found_in(server.heard) == []
@@ -207,14 +193,7 @@ def test_netrc_and_the_environment_cannot_change_what_is_sent(
     crt, key = planted.sandbox.make_certificate("planted")
     session = requests.Session()
     session.headers.update({"X-Authentication": "thief", "X-Application": "thief"})
-    client = IdentityClient(
-        APP_KEY,
-        certificate=(crt, key),
-        identity_url=planted.sandbox.identity_url,
-        identity_cert_url=planted.sandbox.identity_cert_url,
-        verify=planted.sandbox.ca_bundle,
-        session=session if theirs else None,
-    )
+    client = planted.client(certificate=(crt, key), session=session if theirs else None)
     assert session.trust_env
     token = client.certlogin(USERNAME, PASSWORD)
     assert client.keep_alive(token) == token
