@@ -1,7 +1,7 @@
 """Run long proofs; each ends with one line, and the whole with a table.
 
     python3 dev.py long                      all of them: many hours
-    python3 dev.py long NAME [arguments]     one; arguments take the place of its own
+    python3 dev.py long NAME [arguments]     one, with arguments of its own
 
 A folder here is a proof: the program prove.py, whose last line of output is its figure and whose
 exit code says whether it held, or modules of pytest, all of whose tests have to pass.
@@ -21,22 +21,6 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 FLUMINE = ROOT / ".venv" / "flumine" / "bin" / "python"
 
-ARGUMENTS = {
-    "defects": [],
-    "chaos": ["--store", "local", "--generations", "1000", "--keys", "16"],
-    "endurance": ["--calls", "10000"],
-    "explore": ["--states", "10000000", "--histories", "1000000"],
-    "faults": [],
-    "fuzz": ["--seconds", "3600"],
-    "lowest": [],
-    "mutants": [],
-    "refusals": ["--seconds", "600"],
-    "scale": [],
-    "rows": ["--runs", "20"],
-    "stampede": [],
-}
-"""The arguments of each program; folders without one are for pytest."""
-
 
 class Outcome(NamedTuple):
     """What came of one proof."""
@@ -47,10 +31,9 @@ class Outcome(NamedTuple):
     seconds: float
 
     @property
-    def row(self) -> str:
-        """The proof's line."""
-        what = "held" if self.held else "fell short"
-        return f"{self.name}: {what}, {self.figure}, {self.seconds:.0f} s"
+    def how(self) -> str:
+        """In a word."""
+        return "held" if self.held else "fell short"
 
 
 def names() -> list[str]:
@@ -63,7 +46,7 @@ def command(name: str, given: list[str]) -> list[str]:
     """Return the command of one proof."""
     program = HERE / name / "prove.py"
     if program.exists():
-        return [sys.executable, str(program), *(given or ARGUMENTS[name])]
+        return [sys.executable, str(program), *given]
     python = str(FLUMINE) if name == "bots" else sys.executable
     return [python, "-m", "pytest", "-q", f"long/{name}", *given]
 
@@ -96,19 +79,11 @@ def main(arguments: list[str]) -> int:
         return 2
     outcomes = []
     for name in arguments[:1] or known:
-        outcomes.append(prove(name, arguments[1:]))
-        print(outcomes[-1].row, flush=True)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    print("\n| proof | outcome | figure | seconds | commit |\n|---|---|---|---|---|")
+        outcomes.append(each := prove(name, arguments[1:]))
+        print(f"{name}: {each.how}, {each.figure}, {each.seconds:.0f} s", flush=True)
+    print("\n| proof | outcome | figure | seconds |\n|---|---|---|---|")
     for each in outcomes:
-        held = "held" if each.held else "fell short"
-        print(f"| {each.name} | {held} | {each.figure} | {each.seconds:.0f} | {commit} |")
+        print(f"| {each.name} | {each.how} | {each.figure} | {each.seconds:.0f} |")
     return 0 if all(each.held for each in outcomes) else 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-_TESTS = str(Path(__file__).parent)
+_OURS = tuple(str(Path(__file__).parents[1] / name) for name in ("tests", "long"))
 
 
 def everything_in(error: BaseException) -> str:
@@ -27,7 +27,7 @@ def everything_in(error: BaseException) -> str:
         for frame, line in traceback.walk_tb(each.__traceback__):
             name = frame.f_code.co_filename
             # Nor those of mutmut, which calls our functions for long/mutants.
-            if not name.startswith(_TESTS) and "/mutmut/" not in name:
+            if not name.startswith(_OURS) and "/mutmut/" not in name:
                 shown.append(f"{name}:{line}")
                 shown += [f"{key}={_shown(value)}" for key, value in frame.f_locals.items()]
         queue += [each.__cause__, each.__context__]

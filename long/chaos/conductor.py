@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from servers.process import poll
 
@@ -22,18 +22,16 @@ if TYPE_CHECKING:
 _STUCK = 120.0  # seconds without a live token after which a round is given up
 
 
-class Odds(NamedTuple):
-    """How often what happens; chances from 0 to 1."""
-
-    acts: tuple[tuple[str, int], ...] = (  # the weight of each way to take a token away
-        ("expired", 70),
-        ("deleted", 10),
-        ("overwritten with a dead token", 10),
-        ("overwritten with a live token", 10),
-    )
-    meanwhile: float = 0.15  # of a second act in the middle of the login
-    # Of a holder's being killed, frozen past its lease, or frozen for a moment.
-    blows: tuple[float, float, float] = (0.03, 0.03, 0.04)
+_ACTS = {
+    "expired": 70,
+    "deleted": 10,
+    "overwritten with a dead token": 10,
+    "overwritten with a live token": 10,
+}
+"""The ways to take a token away, and how many of a hundred there are of each."""
+_MEANWHILE = 0.15  # the chance of a second act in the middle of the login
+_BLOWS = (0.03, 0.03, 0.04)
+"""The chances of a holder's being killed, frozen past its lease, or frozen for a moment."""
 
 
 class Conductor(threading.Thread):
@@ -45,28 +43,18 @@ class Conductor(threading.Thread):
         stuck: 1 when a round was never healed.
     """
 
-    def __init__(
-        self,
-        team: int,
-        scene: Scene,
-        ledger: Ledger,
-        troop: Troop,
-        *,
-        bell: str,
-        goal: int,
-        odds: Odds,
-    ) -> None:
-        """Direct a team of processes, which wait at the named pipe `bell`, on a scene of theirs."""
+    def __init__(self, team: int, scene: Scene, ledger: Ledger, troop: Troop, bell: str) -> None:
+        """Direct a team of processes, which wait at a named pipe, on a scene of theirs."""
         super().__init__(daemon=True)
         self._team = team
         self._scene = scene
         self._ledger = ledger
         self._troop = troop
-        self._odds = odds
+        os.mkfifo(bell)
         self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
         self._login = threading.Event()
         self._orphans: list[str] = []
-        self.goal = goal
+        self.goal = 0
         self.generations = 0
         self.stuck = 0
         troop.listen_to(team, lambda event: self._login.set() if event == "login" else None)
@@ -100,12 +88,12 @@ class Conductor(threading.Thread):
             self._orphans.append(old)
             old = now
         self._prepare_blow()
-        (act,) = random.choices(*zip(*self._odds.acts, strict=True))
+        (act,) = random.choices(list(_ACTS), list(_ACTS.values()))
         self._login.clear()
         self._ledger.begin(act, time.monotonic(), int(act != "overwritten with a live token"))
         self._take_away(act, old)
         self.ring(random.randint(1, 8))
-        if random.random() < self._odds.meanwhile:
+        if random.random() < _MEANWHILE:
             self._interfere()
         new = self._healed()
         self._ledger.rounds[-1].healed = time.monotonic()
@@ -122,7 +110,7 @@ class Conductor(threading.Thread):
             ("freeze", ttl + random.uniform(1.5, 5)),
             ("freeze", random.uniform(0.05, ttl / 4)),
         ]
-        chances = [*self._odds.blows, 1 - sum(self._odds.blows)]
+        chances = [*_BLOWS, 1 - sum(_BLOWS)]
         (blow,) = random.choices([*kinds, None], chances)
         if blow:
             event = random.choice(["take", "login", "session", "published"])

@@ -8,23 +8,21 @@ written ("publish"), was ("published") or was not, since another was there ("unp
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from fleet.observed import ObservedStore, Points
 from fleet.worker import say
 
 from betfair_session import BetfairSessionError, IdentityClient
 from betfair_session.login import lock as locks
-from betfair_session.storage.contract import ANY, TokenStore, VersionConflict
+from betfair_session.storage.contract import ANY, VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from betfair_session.secret import Secret
-    from betfair_session.storage.contract import Expect, StoredObject
+    from betfair_session.storage.contract import Expect, TokenStore
 
 
 class Voice:
@@ -39,66 +37,33 @@ class Voice:
         say(n=self._number, e=event, t=time.monotonic(), **details)
 
 
-class TellingStore(TokenStore):
+class TellingStore(ObservedStore):
     """The real store; tells of the writes that take the lock, publish, and give it back."""
 
     def __init__(self, store: TokenStore, voice: Voice) -> None:
         """Pass everything on to `store`."""
-        self._store = store
+        super().__init__(store, Points(None, lambda _: None))
         self._voice = voice
-        self.label = store.label
-        self.atomic = store.atomic
-        self.probe = store.probe
-
-    def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Read."""
-        return self._store.get(key, deadline=deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Write."""
-        if expect is ANY:
-            return self._store.put(key, content, expect, deadline=deadline)
-        with self._told(key, content):
-            return self._store.put(key, content, expect, deadline=deadline)
-
-    def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """Delete."""
-        self._store.delete(key, expect, deadline=deadline)
-
-    def server_now(self, *, deadline: float) -> float | None:
-        """Ask for the time."""
-        return self._store.server_now(deadline=deadline)
-
-    def close(self) -> None:
-        """Close."""
-        self._store.close()
-
-    @contextlib.contextmanager
-    def _told(self, key: str, content: bytes) -> Iterator[None]:
-        if is_blank(content):  # it shows that the token can be written
-            yield
-            return
-        taking = key.endswith(LOCK_SUFFIX) and locks.decode(content).state == locks.HELD
-        if taking:
-            self._voice.tell("take")
-        elif not key.endswith(LOCK_SUFFIX):
-            self._voice.tell("publish", token=content.decode())
+        """Write; a blank, which shows that the token can be written, is not told of."""
+        if expect is ANY or is_blank(content):
+            return super().put(key, content, expect, deadline=deadline)
+        details = {"token": content.decode()}
+        before, done, lost = "publish", "published", "unpublished"
+        if key.endswith(LOCK_SUFFIX):
+            details, before, done, lost = {}, "", "released", "released"
+            if locks.decode(content).state == locks.HELD:
+                before, done, lost = "take", "took", "missed"
+        if before:
+            self._voice.tell(before, **details)
         try:
-            yield
-        except VersionConflict:
-            if taking:
-                self._voice.tell("missed")
-            elif key.endswith(LOCK_SUFFIX):
-                self._voice.tell("released")  # another has it
-            else:
-                self._voice.tell("unpublished", token=content.decode())
+            version = super().put(key, content, expect, deadline=deadline)
+        except VersionConflict:  # another is there
+            self._voice.tell(lost, **details)
             raise
-        if taking:
-            self._voice.tell("took")
-        elif key.endswith(LOCK_SUFFIX):
-            self._voice.tell("released")
-        else:
-            self._voice.tell("published", token=content.decode())
+        self._voice.tell(done, **details)
+        return version
 
 
 class TellingClient(IdentityClient):

@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 _LONGEST = 300  # characters of an error's text, so that a line is written in one piece
 _A_MOMENT = timedelta(milliseconds=1)
+_PAUSE = 4.0  # seconds that a process waits at most between two calls
 
 
 class Worker:
     """One process: it asks for the token again and again.
 
     Its task names a `job`, the `bell` (a named pipe: a byte wakes one of those who wait at it, "q"
-    ends it), the `pause` between two calls in seconds, and whether it begins each call `anew`, as a
-    function that is started for it, and then shares its verifications.
+    ends it), and whether it begins each call `anew`, as a function that is started for it, and then
+    shares its verifications.
     """
 
     def __init__(self, number: int, task: dict[str, Any]) -> None:
         """Prepare; the store is opened by the first call."""
         self._voice = Voice(number)
         self._job = Job.decode(task["job"])
-        self._pause = float(task["pause"])
         self._anew = bool(task["anew"])
         self._bell = os.open(task["bell"], os.O_RDWR | os.O_NONBLOCK)
 
@@ -63,7 +63,7 @@ class Worker:
 
     def _wait(self) -> bool:
         """Wait for the bell, or until the pause is over; return False to end."""
-        ready, _, _ = select.select([self._bell], [], [], random.uniform(0, self._pause))
+        ready, _, _ = select.select([self._bell], [], [], random.uniform(0, _PAUSE))
         if not ready:
             return True
         try:

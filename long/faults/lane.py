@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from secrets_shown import everything_in
 from servers.process import poll
 from servers.proxy import Proxy
 from storage.places import BucketPlace, LocalPlace
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path as Directory
 
-    from servers.objects import Bucket
     from servers.script import Answer, Exchange, Fault, Rule
+    from storage.places import Place
 
     from betfair_session.secret import Secret
 
@@ -39,6 +41,7 @@ PATIENCE = 2.0  # seconds for one question to Betfair or the store
 _LEASE = LeaseSettings(ttl=12, login_deadline=PATIENCE, store_deadline=PATIENCE)
 _LANDING = 30.0  # seconds for what was held to arrive
 FROM_THEN_ON = 10**6
+KEY = "session.token"
 
 
 class Way(NamedTuple):
@@ -181,24 +184,19 @@ class Call:
 class Lane:
     """A sandbox and a store of its own, for one call at a time."""
 
-    def __init__(
-        self, directory: Directory, bucket: Bucket | None = None, driver: str = ""
-    ) -> None:
-        """Start it; without a bucket it is Betfair's requests that are broken.
+    def __init__(self, directory: Directory, place: Place | None) -> None:
+        """Start it, with tokens in files in `directory` and Betfair's requests to be broken.
 
-        Args:
-            directory: for tokens in files.
-            bucket: for tokens on a server; its requests are broken.
-            driver: what stands before the URL's scheme, as in "obstore+".
+        With a bucket for a place, tokens are there, and it is its server's requests.
         """
         with ExitStack() as stack:
             self.sandbox = stack.enter_context(Sandbox())
             self.sandbox.configure(logins_per_minute=1e9)
-            self._proxy = None
-            if bucket is not None:
-                self._proxy = stack.enter_context(Proxy(bucket.server.port))
-                self._bucket_place = BucketPlace(bucket, driver)
-                self._options = bucket.server.options(self._proxy.endpoint)
+            self._place, self._proxy = place, None
+            if isinstance(place, BucketPlace):
+                server = place.bucket.server
+                self._proxy = stack.enter_context(Proxy(server.port))
+                self._options = server.options(self._proxy.endpoint)
             self._stack = stack.pop_all()
         self._directory = directory
         self._made: list[tuple[Call, Site]] = []
@@ -227,12 +225,9 @@ class Lane:
     def _site(self) -> Site:
         number = sum(1 for _ in self._directory.iterdir())
         (self._directory / f"{number:05}").mkdir(mode=0o700)
-        if self._proxy:
-            return Site(
-                self._bucket_place, self.sandbox, f"{self._directory.name}{number:05}/session.token"
-            )
-        place = LocalPlace(self._directory / f"{number:05}")
-        return Site(place, self.sandbox, "session.token")
+        if self._place:
+            return Site(self._place, self.sandbox, f"{self._directory.name}{number:05}/{KEY}")
+        return Site(LocalPlace(self._directory / f"{number:05}"), self.sandbox, KEY)
 
     def _make(self, call: Call, site: Site) -> None:
         before = self._live() | {site.found}
@@ -325,8 +320,8 @@ class Lane:
         call.check(len(leaked) <= call.lost, f"{len(leaked)} sessions leaked: {call.error!r}")
         if call.error:
             given = [self.sandbox.password, *client.made, site.found, site.foreign]
-            shown = secrets_in(call.error, [secret for secret in given if secret])
-            call.check(not shown, f"a secret in the error: {shown}")
+            shown = everything_in(call.error)
+            call.check(not any(secret and secret in shown for secret in given), "a secret is shown")
 
     def heal(self) -> None:
         """Make an undisturbed call for each, as a process that knows nothing."""
@@ -351,37 +346,16 @@ class Lane:
                 call.land()
                 call.check(site.stored() == token, "a late write replaced the healed token")
             call.check(token in self._live(), "healed with a dead token")
-            prefix = site.key.removesuffix("session.token")
+            prefix = site.key.removesuffix(KEY)
             keys = site.place.keys()
             files = {key for key in keys if key.startswith(prefix)}
             call.check({site.key} <= files <= {site.key, site.lock}, f"left behind: {files}")
 
 
-def secrets_in(error: BaseException, secrets: list[str]) -> list[str]:
-    """Return those of the secrets that an error, or what it was raised from, holds anywhere."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    texts = []
-    while waiting and len(seen) < 100_000:
-        thing = waiting.pop()
-        if id(thing) in seen or isinstance(thing, type):
-            continue
-        seen.add(id(thing))
-        if isinstance(thing, (str, bytes, BaseException)):
-            texts.append(f"{thing!s} {thing!r}")
-        if isinstance(thing, dict):
-            waiting += [*thing.keys(), *thing.values()]
-        elif isinstance(thing, (list, tuple, set, frozenset)):
-            waiting += thing
-        elif not isinstance(thing, (str, bytes)) and not callable(thing):
-            waiting += getattr(thing, "__dict__", {}).values()
-        if isinstance(thing, BaseException):
-            waiting += [thing.args, thing.__cause__, thing.__context__]
-    return [secret for secret in secrets if any(secret in text for text in texts)]
-
-
-def run(lanes: Sequence[Lane], paths: Iterable[Path], ways: Iterable[Way]) -> list[Call]:
-    """Break each request of each path in each way, heal all, and return the calls."""
+def run(
+    lanes: Sequence[Lane], paths: Iterable[Path], ways: Iterable[Way], every: int = 1
+) -> list[Call]:
+    """Break each request of each path in each way, or one of so many; heal all."""
     rehearsed, ways = lanes[0].make([Call(path) for path in paths]), list(ways)
     for call in rehearsed:
         call.check(call.path.ends in [*call.events, call.end], f"it ended with {call.events}")
@@ -392,6 +366,7 @@ def run(lanes: Sequence[Lane], paths: Iterable[Path], ways: Iterable[Way]) -> li
         for way in ways
         if way.kind != "rotate" or request == "keepAlive"
     ]
+    calls = random.sample(calls, len(calls) // every)
 
     def work(number: int) -> None:
         lanes[number].make(calls[number :: len(lanes)])
@@ -403,15 +378,12 @@ def run(lanes: Sequence[Lane], paths: Iterable[Path], ways: Iterable[Way]) -> li
 
 
 @contextmanager
-def lanes_in(
-    directory: Directory, bucket: Bucket | None = None, driver: str = "", count: int = 4
-) -> Iterator[list[Lane]]:
+def lanes_in(directory: Directory, place: Place | None, count: int) -> Iterator[list[Lane]]:
     """Start some lanes, each with a directory of its own."""
     with ExitStack() as stack:
         lanes = []
         for number in range(count):
             (directory / str(number)).mkdir(mode=0o700)
-            lane = Lane(directory / str(number), bucket, driver)
-            stack.callback(lane.close)
-            lanes.append(lane)
+            lanes.append(Lane(directory / str(number), place))
+            stack.callback(lanes[-1].close)
         yield lanes

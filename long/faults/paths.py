@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,8 @@ class Site:
     place: Place
     sandbox: Sandbox
     key: str
-    found: str = ""
-    foreign: str = ""
+    found: str = field(default="", repr=False)
+    foreign: str = field(default="", repr=False)
     window: timedelta | None = None
 
     @property

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from faults import dialects
+from servers.s3 import refusal
+from servers.script import Answer
+
 from faults.lane import FROM_THEN_ON, PATIENCE, Way
 
 if TYPE_CHECKING:
-    from faults.dialects import Dialect
-
-DIALECTS: dict[str, Dialect] = {
-    "seaweed": dialects.S3,
-    "moto": dialects.S3,
-    "gcs": dialects.GCS,
-    "azure": dialects.AZURE,
-    "obstore+seaweed": dialects.S3,
-}
+    from collections.abc import Callable
 
 _STATUSES = [400, 401, 403, 404, 408, 409, 412, 429, 500, 502, 503, 504]
 _BETFAIRS: list[tuple[str, dict[str, Any]]] = [
@@ -50,6 +45,32 @@ _BETFAIRS: list[tuple[str, dict[str, Any]]] = [
     ("token", {"value": "two words"}),
     ("token", {"value": "x" * 600}),
 ]
+# From the error references of Amazon S3, Google Cloud Storage's JSON interface and Azure.
+_S3 = {403: "AccessDenied", 409: "ConditionalRequestConflict", 412: "PreconditionFailed"}
+_S3 |= {429: "TooManyRequests", 500: "InternalError", 502: "BadGateway", 503: "SlowDown"}
+_GCS = {403: "forbidden", 412: "conditionNotMet", 429: "rateLimitExceeded"}
+_GCS |= {500: "internalError", 502: "backendError", 503: "backendError"}
+_AZURE = {403: "AuthorizationFailure", 409: "BlobAlreadyExists", 412: "ConditionNotMet"}
+_AZURE |= {429: "TooManyRequests", 500: "InternalError", 502: "BadGateway", 503: "ServerBusy"}
+_PAGE = b"<!DOCTYPE html><html><body><h1>Sorry</h1><p>token=abc</p></body></html>"
+
+
+def _gcs(status: int, code: str) -> Answer:
+    detail = {"message": "scripted", "domain": "global", "reason": code}
+    body = {"error": {"code": status, "message": "scripted", "errors": [detail]}}
+    return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+def _azure(status: int, code: str) -> Answer:
+    answer = refusal(status, code)
+    return Answer(status, answer.body, {**answer.headers, "x-ms-error-code": code})
+
+
+_WORDS: dict[str, tuple[Callable[[int, str], Answer], dict[int, str]]] = {
+    "gcs": (_gcs, _GCS),
+    "azure": (_azure, _AZURE),
+}
+"""How a cloud says no, where that is not S3's way."""
 
 
 def at_betfair() -> list[Way]:
@@ -59,17 +80,10 @@ def at_betfair() -> list[Way]:
 
 def at_store(kind: str) -> list[Way]:
     """Return all ways for a store, each for one request."""
-    dialect = DIALECTS[kind]
+    say, codes = _WORDS.get(kind, (refusal, _S3))
     # To a store reached by http, an emulator of Google's, a bare 404 is one of its own.
     pages = (200, 403, 503) if kind == "gcs" else (200, 403, 404, 503)
-    codes: dict[int, str] = {}
-    for status, code in (
-        *dialect.forbidden,
-        *dialect.conflicts,
-        *dialect.throttled,
-        *dialect.broken,
-    ):
-        codes.setdefault(status, code)
+    html = {"Content-Type": "text/html"}
     return [
         Way("delayed", "delay", doubtful=True),
         Way("reset", "reset", doubtful=True),
@@ -80,11 +94,11 @@ def at_store(kind: str) -> list[Way]:
         Way("held, lands after the healing", "hold", doubtful=True, late=True),
         Way("landed, never answered", "hold-answer", doubtful=True),
         *(
-            Way(f"{status} {code}", dialect.say(status, code), doubtful=status >= 500)
-            for status, code in sorted(codes.items())
+            Way(f"{status} {code}", say(status, code), doubtful=status >= 500)
+            for status, code in codes.items()
         ),
         # It may come from something in front of the store that did not wait.
-        *(Way(f"{status} page", dialects.page(status), doubtful=True) for status in pages),
+        *(Way(f"{each} page", Answer(each, _PAGE, html), doubtful=True) for each in pages),
     ]
 
 

@@ -1,0 +1,53 @@
+"""The stores that proofs run on by name: a directory, or a bucket on a server of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from rare_servers.seaweed import SeaweedServer
+from servers.azure import AzureServer
+from servers.gcs import GCSServer
+from servers.s3 import MotoServer
+from storage.places import BucketPlace, LocalPlace
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from servers.objects import ObjectServer
+    from storage.places import Place
+
+# Google's driver would ask a control plane that no emulator has.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+
+_SERVERS: dict[str, type[ObjectServer]] = {
+    "seaweed": SeaweedServer,
+    "moto": MotoServer,
+    "gcs": GCSServer,
+    "azure": AzureServer,
+}
+SERVED = [*_SERVERS, "obstore+seaweed"]
+STORES = ["local", *SERVED]
+
+
+class WholePlace(LocalPlace):
+    """A directory in which a foreign writer's file appears whole."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a file beside the directory, and move it into its place."""
+        with tempfile.NamedTemporaryFile(dir=self.directory.parent, delete=False) as file:
+            file.write(content)
+        path = self.directory / key
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.replace(file.name, path)
+
+
+def place_for(kind: str, directory: Path, stack: ExitStack) -> Place:
+    """Make an empty place of a kind: in a directory, or a bucket whose server `stack` will stop."""
+    if kind == "local":
+        (directory / "store").mkdir(mode=0o700)
+        return WholePlace(directory / "store")
+    driver, plus, server = kind.rpartition("+")
+    return BucketPlace(stack.enter_context(_SERVERS[server]()).new_bucket(), driver + plus)
