@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 from .records import Answer, Ask, Order, Session, html_answer, json_answer
 
 if TYPE_CHECKING:
-    from .state import Clock, Sessions
+    from .world import World
 
 _PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
 _FAMILIES = {
@@ -78,118 +78,109 @@ def service_of(path: str) -> str | None:
     return found.group(1) if found else None
 
 
-class Exchange:
-    """What the betting API's host answers, and the orders it took."""
+def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
+    """Carry out one request; the names of its operations are added to `operations`."""
+    found = _PATH.fullmatch(ask.path)
+    if not found or ask.method != "POST":
+        return html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
+    service, operation = found.groups()
+    try:
+        content = json.loads(ask.body)
+    except ValueError:
+        content = None
+    if operation:
+        operations.append(operation)
+        return _rest(world, ask, service, operation, content)
+    calls = content if isinstance(content, list) else [content]
+    results = [_rpc(world, ask, service, call, operations) for call in calls]
+    outcome = next((code for code, _ in results if code != "SUCCESS"), "SUCCESS")
+    answers = [result for _, result in results]
+    return json_answer(outcome, answers if isinstance(content, list) else answers[0])
 
-    def __init__(self, app_key: str, clock: Clock, sessions: Sessions) -> None:
-        """Answer those who come with `app_key` and a live session."""
-        self._app_key = app_key
-        self._clock = clock
-        self._sessions = sessions
-        self.orders: list[Order] = []
 
-    def answer(self, ask: Ask, operations: list[str]) -> Answer:
-        """Carry out one request; the names of its operations are added to `operations`."""
-        found = _PATH.fullmatch(ask.path)
-        if not found or ask.method != "POST":
-            return html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
-        service, operation = found.groups()
-        try:
-            content = json.loads(ask.body)
-        except ValueError:
-            content = None
-        if operation:
-            operations.append(operation)
-            return self._rest(ask, service, operation, content)
-        calls = content if isinstance(content, list) else [content]
-        results = [self._rpc(ask, service, call, operations) for call in calls]
-        outcome = next((code for code, _ in results if code != "SUCCESS"), "SUCCESS")
-        answers = [result for _, result in results]
-        return json_answer(outcome, answers if isinstance(content, list) else answers[0])
+def entitled(world: World, app_key: str, token: str) -> Session:
+    """Return the live session of a caller with the right application key, or refuse."""
+    session = world.session(token)
+    if app_key != world.app_key:
+        raise RefusedError(code="INVALID_APP_KEY" if app_key else "NO_APP_KEY")
+    if session is None:
+        raise RefusedError(code="INVALID_SESSION_INFORMATION" if token else "NO_SESSION")
+    return session
 
-    def entitled(self, app_key: str, token: str) -> Session:
-        """Return the live session of a caller with the right application key, or refuse."""
-        if not app_key:
-            raise RefusedError(code="NO_APP_KEY")
-        if app_key != self._app_key:
-            raise RefusedError(code="INVALID_APP_KEY")
-        if not token:
-            raise RefusedError(code="NO_SESSION")
-        session = self._sessions.find(token)
-        if session is None:
-            raise RefusedError(code="INVALID_SESSION_INFORMATION")
-        return session
 
-    def _rpc(
-        self, ask: Ask, service: str, call: object, operations: list[str]
-    ) -> tuple[str, dict[str, Any]]:
-        prefix = _FAMILIES[service][0]
-        call = call if isinstance(call, dict) else {}
-        method = str(call.get("method", ""))
-        name = method[len(prefix) :] if method.startswith(prefix) else ""
-        operations.append(name or method)
-        code, result = "DSC-0008", None
-        if call:
-            code, result = self._attempt(ask, service, name, call.get("params"))
-        if code == "SUCCESS":
-            content = {"result": result}
-        elif code in _PROTOCOL_ERRORS:
-            content = {"error": {"code": _PROTOCOL_ERRORS[code], "message": code}}
-        else:
-            number, data = _refusal(service, code)
-            content = {"error": {"code": -32099, "message": number, "data": data}}
-        return code, {"jsonrpc": "2.0", "id": call.get("id"), **content}
+def _rpc(
+    world: World, ask: Ask, service: str, call: object, operations: list[str]
+) -> tuple[str, dict[str, Any]]:
+    """Carry out one call of JSON-RPC; return its code and its answer."""
+    call = call if isinstance(call, dict) else {}
+    method = str(call.get("method", ""))
+    name = method.removeprefix(_FAMILIES[service][0])
+    operations.append(name)
+    answer = {"jsonrpc": "2.0", "id": call.get("id")}
+    try:
+        operation = name if name != method else ""
+        params = call.get("params") if call else _refuse("DSC-0008")
+        result = _carry_out(world, ask, service, operation, params)
+    except RefusedError as refused:
+        text, details = _refusal(service, refused.code)
+        number = _PROTOCOL_ERRORS.get(refused.code, -32099)
+        data = {"data": details} if details else {}
+        return refused.code, {**answer, "error": {"code": number, "message": text, **data}}
+    return "SUCCESS", {**answer, "result": result}
 
-    def _rest(self, ask: Ask, service: str, operation: str, params: object) -> Answer:
-        code, result = self._attempt(ask, service, operation, params)
-        if code == "SUCCESS":
-            return json_answer(code, result)
-        known = code in _PROTOCOL_ERRORS
-        text, detail = (code, {}) if known else _refusal(service, code)
-        fault = {"faultcode": "Client", "faultstring": text, "detail": detail}
-        return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
 
-    def _attempt(
-        self, ask: Ask, service: str, operation: str, params: object
-    ) -> tuple[str, object]:
-        """Return SUCCESS and the operation's result, or the code of its refusal and None."""
-        try:
-            session = self.entitled(ask.application, ask.token)
-            params = {} if params is None else params
-            if not isinstance(params, dict):
-                return "DSC-0009", None
-            if (service, operation) == ("betting", "placeOrders"):
-                return "SUCCESS", self._place_orders(session, params)
-        except RefusedError as refused:
-            return refused.code, None
-        result = _RESULTS.get((service, operation))
-        return ("SUCCESS", result) if result else ("DSC-0021", None)
+def _refuse(code: str) -> NoReturn:
+    raise RefusedError(code)
 
-    def _place_orders(self, session: Session, params: dict[str, Any]) -> dict[str, Any]:
-        reference, market = params.get("customerRef"), params.get("marketId")
-        bets = params.get("instructions")
-        fine = reference is None or _CUSTOMER_REF.fullmatch(str(reference))
-        if not (fine and isinstance(market, str) and isinstance(bets, list) and bets):
-            raise RefusedError(code="INVALID_INPUT_DATA")
-        report: dict[str, Any] = {"marketId": market, "customerRef": reference}
-        now = self._clock.now()
-        if reference is not None and any(
-            order.customer_ref == reference and order.username == session.username
-            for order in self.orders
-            if now - order.at < _DUPLICATE_SECONDS
-        ):
-            return {**report, "status": "FAILURE", "errorCode": "DUPLICATE_TRANSACTION"}
-        self.orders.append(Order(session.username, market, reference, len(bets), now))
-        number = len(self.orders)
-        reports = [
-            {"status": "SUCCESS", "instruction": bet, "betId": f"{number}{index:04}"}
-            for index, bet in enumerate(bets)
-        ]
-        return {**report, "status": "SUCCESS", "instructionReports": reports}
+
+def _rest(world: World, ask: Ask, service: str, operation: str, params: object) -> Answer:
+    try:
+        return json_answer("SUCCESS", _carry_out(world, ask, service, operation, params))
+    except RefusedError as refused:
+        text, details = _refusal(service, refused.code)
+        fault = {"faultcode": "Client", "faultstring": text, "detail": details}
+        return json_answer(refused.code, fault, 404 if refused.code == "DSC-0021" else 400)
 
 
 def _refusal(service: str, code: str) -> tuple[str, dict[str, object]]:
-    """Return a refusal's number and its details."""
+    """Return what stands for a code in an answer: its number, and its details if it has any."""
+    if code in _PROTOCOL_ERRORS:
+        return code, {}
     _, exception, numbers = _FAMILIES[service]
     details = {"requestUUID": str(uuid4()), "errorCode": code, "errorDetails": ""}
     return numbers + _NUMBERS[code], {exception: details, "exceptionname": exception}
+
+
+def _carry_out(world: World, ask: Ask, service: str, operation: str, params: object) -> object:
+    session = entitled(world, ask.application, ask.token)
+    params = {} if params is None else params
+    if not isinstance(params, dict):
+        raise RefusedError(code="DSC-0009")
+    if (service, operation) == ("betting", "placeOrders"):
+        return _place_orders(world, session, params)
+    if (service, operation) not in _RESULTS:
+        raise RefusedError(code="DSC-0021")
+    return _RESULTS[service, operation]
+
+
+def _place_orders(world: World, session: Session, params: dict[str, Any]) -> dict[str, Any]:
+    reference, market = params.get("customerRef"), params.get("marketId")
+    bets = params.get("instructions")
+    fine = reference is None or _CUSTOMER_REF.fullmatch(str(reference))
+    if not (fine and isinstance(market, str) and isinstance(bets, list) and bets):
+        raise RefusedError(code="INVALID_INPUT_DATA")
+    report: dict[str, Any] = {"marketId": market, "customerRef": reference}
+    now = world.now()
+    if reference is not None and any(
+        order.customer_ref == reference and order.username == session.username
+        for order in world.orders
+        if now - order.at < _DUPLICATE_SECONDS
+    ):
+        return {**report, "status": "FAILURE", "errorCode": "DUPLICATE_TRANSACTION"}
+    world.orders.append(Order(session.username, market, reference, len(bets), now))
+    number = len(world.orders)
+    reports = [
+        {"status": "SUCCESS", "instruction": bet, "betId": f"{number}{index:04}"}
+        for index, bet in enumerate(bets)
+    ]
+    return {**report, "status": "SUCCESS", "instructionReports": reports}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
@@ -93,16 +93,15 @@ PNG = bytes.fromhex(
 """A picture of one transparent dot."""
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """One HTTP request, exactly as sent; headers in lower case, the client certificate as DER."""
 
     method: str
     path: str
-    query: str = field(default="", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
-    certificate: bytes | None = field(default=None, repr=False)
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    certificate: bytes | None
 
     @property
     def application(self) -> str:
@@ -126,15 +125,14 @@ class Ask:
         return dict(pairs) if len(dict(pairs)) == len(pairs) else None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer; its outcome is the code that it stands for in the journal."""
 
     outcome: str
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
     status: int = 200
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 def json_answer(outcome: str, content: object, status: int = 200) -> Answer:

@@ -13,43 +13,25 @@ import sys
 import tempfile
 import threading
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from OpenSSL import SSL
 from twisted.internet import error, reactor
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.server import Site
 
-from .front import Front, Gate
-from .stream import Streams
-from .world import Credentials, World
+from .front import Front
+from .stream import Connection
+from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
 _BACKLOG = 1024
-_NETSCAPE_CERT_TYPE = ObjectIdentifier("2.16.840.1.113730.1.1")
-_SSL_CLIENT = b"\x03\x02\x07\x80"  # a DER bit string with the first bit set
-_KEY_USAGE = {
-    "digital_signature": True,
-    "content_commitment": False,
-    "key_encipherment": True,
-    "data_encipherment": False,
-    "key_agreement": False,
-    "key_cert_sign": False,
-    "crl_sign": False,
-    "encipher_only": False,
-    "decipher_only": False,
-}
 
 
 def run(
@@ -57,6 +39,7 @@ def run(
 ) -> str:
     """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not begin."""
     _on_signals(_leave)  # until the reactor is up
+    os.umask(0o077)
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
         details = _start(directory, port, cert_port, api_port, stream_port)
@@ -105,11 +88,9 @@ def _start(
     authority = trustme.CA(organization_name="betfair_session sandbox")
     authority.cert_pem.write_to_path(directory / "ca.pem")
     server = authority.issue_cert("localhost", "127.0.0.1")
-    certificate, key = _make_certificate(directory, "client")
-    credentials = Credentials.invent()
-    world, gate, token = World(credentials, certificate.read_text()), Gate(), secrets.token_hex(32)
-    front, streams = Site(Front(world, gate)), Streams(world)
-    control = Site(_Control(token, lambda: _commands(world, gate, streams, directory)))
+    world, token = World(directory, authority), secrets.token_hex(32)
+    front, control = Site(Front(world)), Site(_Control(world, token))
+    streams = ServerFactory.forProtocol(lambda: Connection(world))
     plain = _listen(port, front, server)
     cert = _listen(cert_port, front, server, ask_certificate=True)
     api = plain if api_port is None else _listen(api_port, front, server)
@@ -122,8 +103,10 @@ def _start(
         "control_token": token,
         "ca_bundle": str(directory / "ca.pem"),
         "directory": str(directory),
-        "certificate": [str(certificate), str(key)],
-        **asdict(credentials),
+        "certificate": world.certificate,
+        "username": world.username,
+        "password": world.password,
+        "app_key": world.app_key,
     }
 
 
@@ -151,46 +134,14 @@ def _listen(
     return found
 
 
-def _make_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Make a client certificate as Betfair's page on non-interactive login asks, or find it."""
-    paths = directory / f"{name}.crt", directory / f"{name}.key"
-    if paths[1].exists():
-        return paths
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    today = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=365))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
-        .add_extension(x509.KeyUsage(**_KEY_USAGE), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(x509.UnrecognizedExtension(_NETSCAPE_CERT_TYPE, _SSL_CLIENT), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    for path, content in zip(paths, (certificate.public_bytes(Encoding.PEM), private), strict=True):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-    return paths
-
-
 class _Control:
     """The web resource of the control API: a command's name and arguments in, its result out."""
 
     isLeaf = True  # noqa: N815 - Twisted's name
 
-    def __init__(
-        self, token: str, commands: Callable[[], dict[str, Callable[..., object]]]
-    ) -> None:
+    def __init__(self, world: World, token: str) -> None:
+        self._world = world
         self._token = token
-        self._commands = commands
 
     def render(self, request: Any) -> bytes:  # noqa: ANN401
         request.setHeader(b"Content-Type", b"application/json")
@@ -200,54 +151,9 @@ class _Control:
             return b'{"error": "the control token is wrong"}'
         try:
             call = json.loads(request.content.read())
-            result = self._commands()[call["name"]](**call["arguments"])
-        except (KeyError, TypeError, ValueError, OSError) as refused:
+            found = getattr(self._world, call["name"])
+            result = found(**call["arguments"]) if callable(found) else found
+        except (AttributeError, TypeError, ValueError, OSError) as refused:
             request.setResponseCode(400)
             return json.dumps({"error": f"{type(refused).__name__}: {refused}"}).encode()
         return json.dumps({"result": result}, default=asdict).encode()
-
-
-def _commands(
-    world: World, gate: Gate, streams: Streams, directory: Path
-) -> dict[str, Callable[..., object]]:
-    """Return what `Controls` may ask for; anew each time, since a reset makes the world anew."""
-
-    def reset() -> None:
-        gate.reset()
-        streams.close_all()
-        world.reset()
-
-    def make_certificate(name: str) -> list[str]:
-        if not name.isidentifier():
-            message = "a certificate's name is made of letters, digits and _"
-            raise ValueError(message)
-        return [str(path) for path in _make_certificate(directory, name)]
-
-    return {
-        "configure": world.settings.configure,
-        "set_time_offset": world.clock.set_time_offset,
-        "advance": world.clock.advance,
-        "add_account": world.accounts.add_account,
-        "set_two_step": world.accounts.set_two_step,
-        "upload_certificate": world.accounts.upload_certificate,
-        "remove_certificates": world.accounts.remove_certificates,
-        "login_status": world.accounts.login_status,
-        "hold": lambda endpoint, stage: gate.hold(world.check(endpoint), stage),
-        "release": lambda endpoint, times: gate.release(world.check(endpoint), times),
-        "waiting": lambda endpoint: gate.waiting(world.check(endpoint)),
-        "break_store": world.breaker.break_store,
-        "mend_store": world.breaker.mend_store,
-        "reset": reset,
-        "make_certificate": make_certificate,
-        "issue": world.issue,
-        "sessions": world.sessions.live,
-        "expire": world.sessions.expire,
-        "expire_all": world.sessions.expire_all,
-        "journal": lambda: world.journal,
-        "counts": world.counts,
-        "clear_journal": world.journal.clear,
-        "close_streams": streams.close_all,
-        "fault": world.fault,
-        "clear_faults": world.faults.clear,
-        "orders": lambda: world.exchange.orders,
-    }

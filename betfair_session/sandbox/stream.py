@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from twisted.internet import task
-from twisted.internet.protocol import ServerFactory
 from twisted.protocols.basic import LineReceiver
 
-from .betting import RefusedError
+from .betting import RefusedError, entitled
 from .records import JournalEntry
 
 if TYPE_CHECKING:
@@ -27,48 +26,34 @@ _CONNECTIONS = 10  # Betfair's usual limit for one account
 _FASTEST_MS, _SLOWEST_MS = 500, 5000  # heartbeats; the slowest unless asked for others
 
 
-class Streams(ServerFactory):  # type: ignore[misc] # Twisted is untyped here
-    """Every stream connection."""
+class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
+    """One connection; its factory says in which world it is."""
 
-    def __init__(self, world: World) -> None:
-        """Let those in whom the exchange of `world` lets in, and note them in its journal."""
-        self.world = world
-        self.open: set[_Connection] = set()
-
-    def buildProtocol(self, _address: object) -> _Connection:  # noqa: N802 - Twisted's name
-        """Answer one more connection."""
-        return _Connection(self)
-
-    def close_all(self) -> int:
-        """Close every connection; return how many there were."""
-        closing = list(self.open)
-        for connection in closing:
-            connection.transport.loseConnection()
-        return len(closing)
-
-
-class _Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
     delimiter = b"\r\n"
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+    def __init__(self, world: World) -> None:
+        """Connect to `world`."""
+        self._world = world
         self._id = uuid4().hex
         self._authenticated = False
         self._heartbeats: dict[str, Any] = {}
 
     def connectionMade(self) -> None:  # noqa: N802
+        """Note it in the journal, and greet."""
         port = self.transport.getPeer().port
         self._entry = JournalEntry("stream", "", "", time.monotonic(), port, certificate=False)
-        self._streams.world.journal.append(self._entry)
-        self._streams.open.add(self)
+        self._world.journal.append(self._entry)
+        self._world.streams.add(self)
         self._send(op="connection", connectionId=self._id)
 
     def connectionLost(self, reason: object = None) -> None:  # noqa: ARG002, N802
-        self._streams.open.discard(self)
+        """Let the heart beat no more."""
+        self._world.streams.discard(self)
         for heartbeat in self._heartbeats.values():
             heartbeat.stop()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        """Answer one message."""
         try:
             message = json.loads(line)
         except ValueError:
@@ -88,10 +73,9 @@ class _Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
     def _carry_out(self, operation: str, message: dict[str, Any]) -> None:
         if operation == "authentication":
             self._entry.token = str(message.get("session") or "")
-            exchange = self._streams.world.exchange
-            exchange.entitled(str(message.get("appKey") or ""), self._entry.token)
+            entitled(self._world, str(message.get("appKey") or ""), self._entry.token)
             self._authenticated = True
-            left = max(_CONNECTIONS - len(self._streams.open), 0)
+            left = max(_CONNECTIONS - len(self._world.streams), 0)
             self._status(message, statusCode="SUCCESS", connectionsAvailable=left)
         elif operation == "heartbeat":
             self._status(message, statusCode="SUCCESS")

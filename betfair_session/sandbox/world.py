@@ -1,199 +1,290 @@
-"""All of the sandbox but the network: its state, and what the identity endpoints answer.
+"""The state of one sandbox, by a virtual clock: accounts, sessions, orders, faults, journal.
 
-The answers have the shapes of Betfair's pages on each of them. What those pages leave open is
-decided strictly here, and is unsure: a form that cannot be decoded is answered with
-CERT_AUTH_REQUIRED by certlogin and INPUT_VALIDATION_ERROR by login, a missing field or
-X-Application header with INPUT_VALIDATION_ERROR by both; a FAIL answer carries an empty token.
+The public methods are the commands that `Controls` sends; it explains each.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from dataclasses import dataclass, replace
+import time
+from base64 import b64encode
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .betting import Exchange, service_of
-from .faults import Faults
-from .records import PNG, Answer, Ask, html_answer, json_answer
-from .state import Account, Accounts, Clock, Sessions, Settings, Verdict, der_of
+import trustme
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+
+from .faults import NO_FAULT, Fault, scripted
+from .records import Session
 
 if TYPE_CHECKING:
-    from .records import JournalEntry
+    from .records import JournalEntry, Order
 
-_LOGINS = ("certlogin", "login")
-_IDENTITY = {f"/api/{name}": name for name in (*_LOGINS, "keepAlive", "logout")}
-_ENDPOINTS = {*_IDENTITY.values(), "betting", "account", "other"}
+LOGINS = ("certlogin", "login")
+IDENTITY = (*LOGINS, "keepAlive", "logout")
+_ENDPOINTS = (*IDENTITY, "betting", "account", "other")
+_STAGES = ("before", "after")
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """The default account's, made up anew for each sandbox."""
+@dataclass
+class Settings:
+    """What a test may turn; `Controls.configure` explains each."""
+
+    session_seconds: float = 12 * 3600
+    logins_per_minute: float = 100
+    ban_seconds: float = 20 * 60
+    lock_after: float = 5
+    login_seconds: float = 0
+    delay: float = 0
+
+
+@dataclass
+class Account:
+    """One account holder; certificates are DER, times virtual."""
 
     username: str
     password: str
-    app_key: str
+    two_step: str | None = None
+    certificates: set[bytes] = field(default_factory=set)
+    wrong: int = 0  # passwords since the last right one
+    logins: deque[float] = field(default_factory=deque)  # the successful ones of the last minute
+    banned_until: float = 0.0
 
-    @classmethod
-    def invent(cls) -> Credentials:
-        """Make them up; the password has characters that go wrong in a form without encoding."""
-        return cls(
-            username=f"sandbox-{secrets.token_hex(3)}",
-            password=f"a+b&c=d %41#{secrets.token_hex(6)}",
-            app_key=secrets.token_hex(8),
-        )
+
+class Login(NamedTuple):
+    """How a login ended; the status is that of an interactive answer."""
+
+    code: str
+    token: str = ""
+    status: str = "FAIL"
 
 
 class World:
-    """Accounts, sessions, orders, faults and journal of one sandbox."""
+    """Everything that answers depend on, and what a test may do to it."""
 
-    def __init__(self, credentials: Credentials, certificate: str) -> None:
-        """Start with one account that has a client certificate, PEM text."""
-        self._credentials = credentials
-        self._certificate = der_of(certificate)
-        self.breaker = StoreBreaker()
+    def __init__(self, directory: Path, authority: trustme.CA) -> None:
+        """Invent the default account; the authority's certificates are made in the directory."""
+        self._directory, self._authority = directory, authority
+        self.username = f"sandbox-{secrets.token_hex(3)}"
+        # With characters that go wrong in a form without encoding.
+        self.password = f"a+b&c=d %41#{secrets.token_hex(6)}"
+        self.app_key = secrets.token_hex(8)
+        self.certificate = self.make_certificate("client")
+        # Never backwards, whatever happens to the machine's wall clock.
+        self._epoch = time.time() - time.monotonic()
+        self._waits: dict[Any, tuple[str, str]] = {}
+        self.streams: set[Any] = set()
+        self._broken: Path | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Put everything back to how it began."""
-        self.breaker.mend_store()
+        for until in list(self._waits):
+            until.cancel()  # drops the request: its wait raises CancelledError
+        self.close_streams()
+        self.mend_store()
         self.settings = Settings()
-        self.clock = Clock()
-        self.sessions = Sessions(self.clock, self.settings)
-        known = self._credentials
-        home = Account(known.username, known.password, frozenset({self._certificate}))
-        self.accounts = Accounts(home, self.clock, self.settings, self.sessions)
-        self.exchange = Exchange(known.app_key, self.clock, self.sessions)
-        self.faults = Faults()
+        self._offset = 0.0
+        self._sessions: dict[str, Session] = {}
+        self.accounts = {self.username: Account(self.username, self.password)}
+        self.upload_certificate(Path(self.certificate[0]).read_text("ascii"))
+        self.login_status(None)
+        self.orders: list[Order] = []
+        self.held: set[tuple[str, str]] = set()
+        self._faults: list[Fault] = []
         self.journal: list[JournalEntry] = []
 
-    def counts(self) -> dict[str, int]:
-        """Return how many requests each endpoint has had; none, no entry."""
-        return dict(Counter(entry.endpoint for entry in self.journal))
+    # --- clock, settings, journal ---
 
-    def endpoint(self, path: str) -> str:
-        """Return the name of the endpoint at `path`, where case matters, or "other"."""
-        return _IDENTITY.get(path) or service_of(path) or "other"
+    def now(self) -> float:
+        """Return the virtual time in seconds since the epoch."""
+        return self._epoch + time.monotonic() + self._offset
+
+    def set_time_offset(self, seconds: float) -> None:
+        self._offset = seconds
+
+    def advance(self, seconds: float) -> None:
+        self._offset += seconds
+
+    def configure(self, **values: float) -> None:
+        self.settings = replace(self.settings, **values)
+
+    def counts(self) -> dict[str, int]:
+        return Counter(entry.endpoint for entry in self.journal)
+
+    def clear_journal(self) -> None:
+        self.journal.clear()
+
+    # --- sessions ---
+
+    def issue(self, username: str | None = None) -> str:
+        token = b64encode(secrets.token_bytes(32)).decode("ascii")
+        now = self.now()
+        self._sessions[token] = Session(token, self._account(username).username, now, now)
+        return token
+
+    def session(self, token: str) -> Session | None:
+        """Return a live session, or None."""
+        session = self._sessions.get(token)
+        if session and self.now() >= session.kept_alive + self.settings.session_seconds:
+            del self._sessions[token]
+            return None
+        return session
+
+    def sessions(self) -> list[Session]:
+        return [session for token in list(self._sessions) if (session := self.session(token))]
+
+    def rotate(self, token: str) -> str:
+        """Give a session another token; the old one is dead."""
+        return self.issue(self._sessions.pop(token).username)
+
+    def expire(self, token: str) -> bool:
+        return self._sessions.pop(token, None) is not None
+
+    def expire_all(self) -> int:
+        ended = len(self.sessions())
+        self._sessions.clear()
+        return ended
+
+    # --- accounts and their logins ---
+
+    def _account(self, username: str | None) -> Account:
+        account = self.accounts.get(username or self.username)
+        if account is None:
+            message = "there is no such account"
+            raise ValueError(message)
+        return account
+
+    def add_account(self, username: str, password: str, two_step: str | None) -> None:
+        self.accounts[username] = Account(username, password, two_step)
+
+    def set_two_step(self, code: str | None, username: str | None) -> None:
+        self._account(username).two_step = code
+
+    def make_certificate(self, name: str) -> tuple[str, str]:
+        if not name.isidentifier():
+            message = "a certificate's name is made of letters, digits and _"
+            raise ValueError(message)
+        crt, key = (self._directory / f"{name}.{end}" for end in ("crt", "key"))
+        if not key.exists():
+            # Betfair takes no other keys than RSA.
+            made = self._authority.issue_cert(common_name=name, key_type=trustme.KeyType.RSA)
+            made.cert_chain_pems[0].write_to_path(crt)
+            made.private_key_pem.write_to_path(key)
+        return str(crt), str(key)
+
+    def upload_certificate(self, pem: str, username: str | None = None) -> None:
+        der = load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+        self._account(username).certificates.add(der)
+
+    def remove_certificates(self, username: str | None) -> None:
+        self._account(username).certificates.clear()
+
+    def login_status(
+        self, code: str | None, times: int | None = None, status: str | None = None
+    ) -> None:
+        named = code if code in ("LIMITED_ACCESS", "LOGIN_RESTRICTED") else "FAIL"
+        self._demanded = Login(code, status=status or named) if code else None
+        self._demands = times
+
+    def demanded(self) -> Login | None:
+        """Return how the next login is to end whoever logs in, or None."""
+        demanded = self._demanded
+        if demanded and self._demands is not None:
+            self._demands -= 1
+            if self._demands <= 0:
+                self._demanded = None
+        return demanded
+
+    # --- requests that wait or fail ---
 
     def seconds(self, endpoint: str) -> float:
-        """Return how long a request to `endpoint` takes by the settings."""
-        login = self.settings.login_seconds if endpoint in _LOGINS else 0.0
-        return login + self.settings.delay
+        """Return how long a request to an endpoint takes by the settings."""
+        return self.settings.delay + (self.settings.login_seconds if endpoint in LOGINS else 0.0)
 
-    def carry_out(self, ask: Ask, entry: JournalEntry) -> Answer:
-        """Do what the request asks, and note the outcome in its journal entry."""
-        if entry.endpoint in _IDENTITY.values():
-            answer = self._identity(entry.endpoint, ask)
-        elif entry.endpoint == "other":
-            answer = html_answer("NOT_FOUND", "404 Not Found", 404)
-        else:
-            answer = self.exchange.answer(ask, entry.operations)
-        entry.outcome = answer.outcome
-        if entry.endpoint in _LOGINS:
-            self.breaker.strike()
-        return answer
+    async def wait(self, endpoint: str, stage: str, until: Any) -> None:  # noqa: ANN401 - a Deferred
+        """Let a request wait, which a test may see and end."""
+        self._waits[until] = endpoint, stage
+        try:
+            await until
+        finally:
+            del self._waits[until]
 
-    def check(self, endpoint: str) -> str:
-        """Return the name of an endpoint; ValueError when there is none."""
-        if endpoint not in _ENDPOINTS:
-            message = f"there is no endpoint {endpoint!r}"
+    def _waiting(self, endpoint: str, *stages: str) -> list[Any]:
+        _check(endpoint)
+        return [
+            until
+            for until, (where, stage) in self._waits.items()
+            if where == endpoint and stage in stages
+        ]
+
+    def hold(self, endpoint: str, stage: str) -> None:
+        _check(endpoint)
+        if stage not in _STAGES:
+            message = "stage is 'before' or 'after'"
             raise ValueError(message)
-        return endpoint
+        self.held.add((endpoint, stage))
 
-    def fault(self, endpoint: str, kind: str, times: int | None, **settings: Any) -> None:  # noqa: ANN401
-        """Script a fault for an endpoint, or for "*"."""
-        checked = endpoint if endpoint == "*" else self.check(endpoint)
-        self.faults.add(checked, kind, times, **settings)
+    def release(self, endpoint: str, times: int | None) -> None:
+        if times is None:
+            self.held -= {(endpoint, stage) for stage in _STAGES}
+        for until in self._waiting(endpoint, *_STAGES)[:times]:
+            until.callback(None)
 
-    def issue(self, username: str | None) -> str:
-        """Make a session without a login."""
-        return self.sessions.issue(self.accounts.account(username).username)
+    def waiting(self, endpoint: str) -> int:
+        return len(self._waiting(endpoint, *_STAGES, "stall"))
 
-    def _identity(self, endpoint: str, ask: Ask) -> Answer:
-        if ask.method != "POST":
-            page = html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
-            return replace(page, headers={"Allow": "POST"})
-        if endpoint == "certlogin":
-            return self._certlogin(ask)
-        # Without an Accept header that asks for JSON the service answers with something else.
-        accept = ask.headers.get("accept", "")
-        if accept.startswith("image/"):
-            return Answer("NOT_JSON", PNG, content_type="image/png")
-        if "application/json" not in accept.lower():
-            return html_answer("NOT_JSON", "Betfair")
-        if endpoint == "login":
-            return self._login(ask)
-        change = self.sessions.keep_alive if endpoint == "keepAlive" else self.sessions.logout
-        code = change(ask.token)
-        fine = code == "SUCCESS"
-        return _session_answer(ask, code, ask.token if fine else "", "SUCCESS" if fine else "FAIL")
+    def close_streams(self) -> int:
+        closing = list(self.streams)
+        for connection in closing:
+            connection.transport.loseConnection()
+        return len(closing)
 
-    def _certlogin(self, ask: Ask) -> Answer:
-        form = ask.form()
-        if form is None:
-            verdict = Verdict("CERT_AUTH_REQUIRED")
-        elif not (ask.application and form.get("username") and form.get("password")):
-            verdict = Verdict("INPUT_VALIDATION_ERROR")
-        else:
-            verdict = self.accounts.certlogin(form["username"], form["password"], ask.certificate)
-        token = {"sessionToken": verdict.token} if verdict.token else {}
-        return json_answer(verdict.code, {**token, "loginStatus": verdict.code})
+    def fault(self, endpoint: str, kind: str, **settings: Any) -> None:  # noqa: ANN401
+        if endpoint != "*":
+            _check(endpoint)
+        self._faults.append(scripted(endpoint, kind, **settings))
 
-    def _login(self, ask: Ask) -> Answer:
-        form = ask.form() or {}
-        if not (ask.application and form.get("username") and form.get("password")):
-            verdict = Verdict("INPUT_VALIDATION_ERROR")
-        else:
-            verdict = self.accounts.login(form["username"], form["password"])
-        undocumented = {"lastLoginDate": "2026-01-31T12:00:00.000Z"}
-        return _session_answer(ask, verdict.code, verdict.token, verdict.status, **undocumented)
+    def clear_faults(self) -> None:
+        self._faults.clear()
 
+    def take_fault(self, endpoint: str) -> Fault:
+        """Return the fault that hits this request: the first that does not skip it."""
+        for fault in [fault for fault in self._faults if fault.endpoint in (endpoint, "*")]:
+            if fault.skip > 0:
+                fault.skip -= 1
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._faults.remove(fault)
+            return fault
+        return NO_FAULT
 
-def _session_answer(ask: Ask, code: str, token: str, status: str, **more: str) -> Answer:
-    content = {
-        "token": token,
-        "product": ask.application,
-        "status": status,
-        "error": "" if code == status else code,
-        **more,
-    }
-    return json_answer(code, content)
-
-
-class StoreBreaker:
-    """Makes a directory unusable at the moment of a login, and usable again.
-
-    A plain file takes its place: permissions would mean nothing to root.
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing to break."""
-        self._armed: Path | None = None
-        self._broken: Path | None = None
+    # --- the client's store ---
 
     def break_store(self, path: str) -> None:
-        """Break the directory `path` when the next login is answered, before its answer is sent."""
-        self._armed = Path(path).absolute()
+        self._to_break: Path | None = Path(path).absolute()
 
     def strike(self) -> None:
-        """Break what there is to break."""
-        if self._armed is None:
-            return
-        self._broken, self._armed = self._armed, None
-        if self._broken.exists():
-            self._broken.rename(self._aside(self._broken))
-        self._broken.write_bytes(b"")
+        """Put a plain file in place of the store: permissions would mean nothing to root."""
+        if self._to_break:
+            self._broken, self._to_break = self._to_break, None
+            if self._broken.exists():
+                self._broken.rename(f"{self._broken}.aside")
+            self._broken.write_bytes(b"")
 
     def mend_store(self) -> None:
-        """Put a broken directory back in place."""
-        broken, self._broken, self._armed = self._broken, None, None
-        if broken is None:
-            return
-        broken.unlink(missing_ok=True)
-        if self._aside(broken).exists():
-            self._aside(broken).rename(broken)
+        broken, self._broken, self._to_break = self._broken, None, None
+        if broken:
+            broken.unlink(missing_ok=True)
+            if (aside := Path(f"{broken}.aside")).exists():
+                aside.rename(broken)
 
-    @staticmethod
-    def _aside(path: Path) -> Path:
-        return path.with_name(path.name + ".aside")
+
+def _check(endpoint: str) -> None:
+    if endpoint not in _ENDPOINTS:
+        message = f"there is no endpoint {endpoint!r}"
+        raise ValueError(message)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 import requests
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,14 +67,14 @@ def test_only_an_uploaded_certificate_of_the_account_logs_in(
     assert status(certlogin()) == NEEDED
 
 
-def test_the_client_certificate_is_made_as_betfair_asks(sandbox: Sandbox) -> None:
-    """Self-signed, for client authentication, its files private."""
+def test_the_client_certificate_is_one_that_betfair_takes(sandbox: Sandbox) -> None:
+    """An RSA key, for client authentication, its files private."""
     certificate = x509.load_pem_x509_certificate(Path(sandbox.certificate[0]).read_bytes())
-    certificate.verify_directly_issued_by(certificate)
-    extensions = certificate.extensions
-    assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert list(purposes) == [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
+    key = certificate.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 2048
+    purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH in purposes
     assert {Path(path).stat().st_mode & 0o777 for path in sandbox.certificate} == {0o600}
     assert sandbox.directory.stat().st_mode & 0o777 == 0o700
 

@@ -1,0 +1,132 @@
+"""What the identity endpoints answer: logins, keepAlive and logout.
+
+The facts and shapes are those of Betfair's pages on each endpoint and on its login limits. What
+those pages leave open is decided strictly here, and is unsure: a form that cannot be decoded is
+answered with CERT_AUTH_REQUIRED by certlogin and INPUT_VALIDATION_ERROR by login, a missing field
+or X-Application header with INPUT_VALIDATION_ERROR by both; a FAIL answer carries an empty token.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .records import PNG, Answer, Ask, html_answer, json_answer
+from .world import Login
+
+if TYPE_CHECKING:
+    from .world import Account, World
+
+_TOKEN = re.compile(r"[A-Za-z0-9+/]{43}=")
+_MINUTE_SECONDS = 60.0
+
+
+def answer(world: World, endpoint: str, ask: Ask) -> Answer:
+    """Carry out one request."""
+    if ask.method != "POST":
+        page = html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
+        return page._replace(headers={"Allow": "POST"})
+    if endpoint == "certlogin":
+        return _certlogin(world, ask)
+    # Without an Accept header that asks for JSON the service answers with something else.
+    accept = ask.headers.get("accept", "")
+    if accept.startswith("image/"):
+        return Answer("NOT_JSON", PNG, content_type="image/png")
+    if "application/json" not in accept.lower():
+        return html_answer("NOT_JSON", "Betfair")
+    if endpoint == "login":
+        return _login(world, ask)
+    code = _keep_alive(world, ask.token)
+    if endpoint == "logout":
+        world.expire(ask.token)
+    fine = code == "SUCCESS"
+    return _session_answer(ask, Login(code, ask.token, code) if fine else Login(code))
+
+
+def _keep_alive(world: World, token: str) -> str:
+    if token and not _TOKEN.fullmatch(token):
+        return "INPUT_VALIDATION_ERROR"
+    session = world.session(token)
+    if session is None:
+        return "NO_SESSION"
+    session.kept_alive = world.now()
+    return "SUCCESS"
+
+
+def _certlogin(world: World, ask: Ask) -> Answer:
+    form = ask.form()
+    if form is None:
+        login = Login("CERT_AUTH_REQUIRED")
+    elif not _is_complete(ask, form):
+        login = Login("INPUT_VALIDATION_ERROR")
+    elif demanded := world.demanded():
+        login = demanded
+    else:
+        account = world.accounts.get(form["username"])
+        if ask.certificate is None or (account and ask.certificate not in account.certificates):
+            login = Login("CERT_AUTH_REQUIRED")
+        else:
+            login = _admit(world, account, form["password"], code="")
+    token = {"sessionToken": login.token} if login.token else {}
+    return json_answer(login.code, {**token, "loginStatus": login.code})
+
+
+def _login(world: World, ask: Ask) -> Answer:
+    form = ask.form() or {}
+    if not _is_complete(ask, form):
+        login = Login("INPUT_VALIDATION_ERROR")
+    elif (demanded := world.demanded()) and demanded.status != "LIMITED_ACCESS":
+        login = demanded
+    else:
+        account = world.accounts.get(form["username"])
+        code = account.two_step if account else None
+        login = _admit(world, account, form["password"], code=code or "")
+        if demanded and login.token:
+            login = demanded._replace(token=login.token)
+    return _session_answer(ask, login, lastLoginDate="2026-01-31T12:00:00.000Z")  # undocumented
+
+
+def _is_complete(ask: Ask, form: dict[str, str]) -> bool:
+    return bool(ask.application and form.get("username") and form.get("password"))
+
+
+def _admit(world: World, account: Account | None, password: str, *, code: str) -> Login:
+    """Judge a password; a two-step code follows it directly."""
+    settings = world.settings
+    if account is None:
+        return Login("INVALID_USERNAME_OR_PASSWORD")
+    if world.now() < account.banned_until:
+        return Login("TEMPORARY_BAN_TOO_MANY_REQUESTS")
+    if account.wrong >= settings.lock_after:
+        return Login("ACCOUNT_ALREADY_LOCKED")
+    if password == account.password + code:
+        account.wrong = 0
+        return _within_limit(world, account)
+    if code and password.startswith(account.password):
+        without = password == account.password
+        return Login("STRONG_AUTH_CODE_REQUIRED" if without else "STRONG_CODE_FAIL")
+    account.wrong += 1
+    locked = account.wrong >= settings.lock_after
+    return Login("ACCOUNT_NOW_LOCKED" if locked else "INVALID_USERNAME_OR_PASSWORD")
+
+
+def _within_limit(world: World, account: Account) -> Login:
+    now = world.now()
+    while account.logins and account.logins[0] <= now - _MINUTE_SECONDS:
+        account.logins.popleft()
+    if len(account.logins) >= world.settings.logins_per_minute:
+        account.banned_until = now + world.settings.ban_seconds
+        return Login("TEMPORARY_BAN_TOO_MANY_REQUESTS")
+    account.logins.append(now)
+    return Login("SUCCESS", world.issue(account.username), "SUCCESS")
+
+
+def _session_answer(ask: Ask, login: Login, **more: str) -> Answer:
+    content = {
+        "token": login.token,
+        "product": ask.application,
+        "status": login.status,
+        "error": "" if login.code == login.status else login.code,
+        **more,
+    }
+    return json_answer(login.code, content)
