@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session.exceptions import CertificateError
 
-from .reading import (
-    Problem,
-    Source,
-    check_given,
-    look,
-    of_base64,
-    of_bytes,
-    of_path,
-    of_pem,
-    of_text,
-)
+from .reading import discreet, look, of_base64, of_bytes, of_path, of_pem, of_text
 
 if TYPE_CHECKING:
     import ssl
@@ -29,7 +19,7 @@ if TYPE_CHECKING:
     from betfair_session.secret import Secret
 
     from .fitness import Material
-    from .reading import StrPath
+    from .reading import Source, StrPath
 
 
 class Certificate(NamedTuple):
@@ -50,6 +40,7 @@ class Certificate(NamedTuple):
     passphrase: Secret | None = None
 
     @classmethod
+    @discreet
     def of(cls, value: Certificate | StrPath | tuple[StrPath, StrPath] | bytes) -> Certificate:
         """Take a certificate in any form that needs no passphrase.
 
@@ -71,12 +62,10 @@ class Certificate(NamedTuple):
             return cls((of_bytes("the certificate's bytes", value),))
         pair = isinstance(value, tuple | list) and len(value) == 2  # noqa: PLR2004 - a pair
         parts: Any = value if pair else [value]
-        sources = tuple(of_path(part) for part in parts)
-        del value, parts  # one may be a key itself, which no traceback is to show
-        check_given(*sources)
-        return cls(sources)
+        return cls(tuple(of_path(part) for part in parts))
 
     @classmethod
+    @discreet
     def from_files(
         cls,
         crt: StrPath,
@@ -98,11 +87,10 @@ class Certificate(NamedTuple):
             CertificateError: an argument cannot be a path, or the passphrase is no text.
         """
         sources = (of_path(crt),) if key is None else (of_path(crt), of_path(key))
-        opens = _opens(passphrase)
-        del crt, key, passphrase  # no traceback may show them
-        return cls._given(opens, *sources)
+        return cls(sources, _opens(passphrase))
 
     @classmethod
+    @discreet
     def from_pem(
         cls,
         cert_pem: str | bytes | Secret,
@@ -125,11 +113,10 @@ class Certificate(NamedTuple):
         """
         sources = [of_pem("the certificate's text", cert_pem)]
         sources += [] if key_pem is None else [of_pem("the key's text", key_pem)]
-        opens = _opens(passphrase)
-        del cert_pem, key_pem, passphrase  # no traceback may show them
-        return cls._given(opens, *sources)
+        return cls(tuple(sources), _opens(passphrase))
 
     @classmethod
+    @discreet
     def from_pkcs12(
         cls, source: StrPath | bytes, passphrase: str | bytes | Secret | None = None
     ) -> Certificate:
@@ -147,11 +134,10 @@ class Certificate(NamedTuple):
         """
         name = "the PKCS#12 data"
         part = of_bytes(name, source) if isinstance(source, bytes) else of_path(source)
-        opens = _opens(passphrase)
-        del source, passphrase  # no traceback may show them
-        return cls._given(opens, part)
+        return cls((part,), _opens(passphrase))
 
     @classmethod
+    @discreet
     def from_pkcs12_base64(
         cls, text: str | bytes | Secret, passphrase: str | bytes | Secret | None = None
     ) -> Certificate:
@@ -167,15 +153,9 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: `text` is not base64, or the passphrase is no text.
         """
-        part, opens = of_base64("the PKCS#12 text", text), _opens(passphrase)
-        del text, passphrase  # no traceback may show them
-        return cls._given(opens, part)
+        return cls((of_base64("the PKCS#12 text", text),), _opens(passphrase))
 
-    @classmethod
-    def _given(cls, passphrase: Source, *sources: Source) -> Certificate:
-        check_given(passphrase, *sources)
-        return cls(sources, passphrase.content)
-
+    @discreet
     def check(self, now: datetime | None = None) -> list[str]:
         """Read the certificate and see that Betfair would take it.
 
@@ -195,6 +175,7 @@ class Certificate(NamedTuple):
         """
         return self._checked(now)[1]
 
+    @discreet
     def load_into(self, context: ssl.SSLContext, now: datetime | None = None) -> list[str]:
         """Check the certificate and give it to a TLS context.
 
@@ -219,6 +200,7 @@ class Certificate(NamedTuple):
         hand_over(material, context)
         return warnings
 
+    @discreet
     def requests_cert(self) -> str | tuple[str, str]:
         """Return what requests takes as `cert`, for a session that the caller brings along.
 
@@ -243,20 +225,16 @@ class Certificate(NamedTuple):
     def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:
         from .fitness import assemble, fitness
 
-        found = [look(source, self.passphrase) for source in self.sources]
-        material = assemble(found)
-        if isinstance(material, Problem):
-            raise CertificateError(material.text, reason=material.reason)
-        problems, warnings = fitness(material.certificate, now)
+        material = assemble([look(source, self.passphrase) for source in self.sources])
+        problems, warnings = fitness(material.certificate, material.name, now)
         if problems:
-            name = material.name
-            message = "; ".join(f"the certificate in {name} {each.text}" for each in problems)
+            message = "; ".join(each.text for each in problems)
             raise CertificateError(message, reason=problems[0].reason)
-        return material, [f"the certificate in {material.name} {each}" for each in warnings]
+        return material, warnings
 
     def __repr__(self) -> str:
         return f"<Certificate from {', '.join(source.name for source in self.sources)}>"
 
 
-def _opens(passphrase: object) -> Source:
-    return Source("") if passphrase is None else of_text("the passphrase", passphrase)
+def _opens(passphrase: object) -> Secret | None:
+    return None if passphrase is None else of_text("the passphrase", passphrase)

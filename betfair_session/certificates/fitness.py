@@ -49,11 +49,11 @@ class Material(NamedTuple):
     chain: tuple[Certificate, ...]
 
 
-def assemble(found: Sequence[Contents]) -> Material | Problem:
-    """Find the certificate and the key that belong together, or say what is wrong."""
+def assemble(found: Sequence[Contents]) -> Material:
+    """Find the certificate and the key that belong together; CertificateError if none do."""
     for contents in found:
         if contents.problem:
-            return Problem(contents.problem.reason, f"{contents.name} {contents.problem.text}")
+            raise CertificateError(contents.problem.text, reason=contents.problem.reason)
     names = " and ".join(contents.name for contents in found)
     kinds = "; ".join(contents.kind for contents in found)
     certificates = [(c, contents.name) for contents in found for c in contents.certificates]
@@ -64,14 +64,14 @@ def assemble(found: Sequence[Contents]) -> Material | Problem:
                 chain = tuple(other for other, _ in certificates if other is not certificate)
                 return Material(name, certificate, key, chain)
     if certificates and keys:
-        text = (
+        message = (
             f"the private key and the certificate in {names} do not belong together; "
             "give the key that this very certificate was made with"
         )
-        return Problem("mismatch", text)
-    if certificates:
-        return Problem("no-key", f"there is no private key in {names} ({kinds})")
-    return Problem("no-certificate", f"there is no certificate in {names} ({kinds})")
+        raise CertificateError(message, reason="mismatch")
+    lacking = "private key" if certificates else "certificate"
+    message = f"there is no {lacking} in {names} ({kinds})"
+    raise CertificateError(message, reason="no-key" if certificates else "no-certificate")
 
 
 def belongs(key: PrivateKeyTypes, certificate: Certificate) -> bool:
@@ -93,52 +93,43 @@ def key_text(public: object) -> str:
 
 
 def fitness(
-    certificate: Certificate, now: datetime | None = None
+    certificate: Certificate, name: str, now: datetime | None = None
 ) -> tuple[list[Problem], list[str]]:
     """Judge a certificate by what Betfair asks of it, at a moment; None for the clock's.
 
-    Returned are the problems that make it unfit, and the warnings, each as the rest of a sentence
-    that starts with the file's name.
+    Returned are the problems that make it unfit, and the warnings.
     """
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509 import ExtendedKeyUsage
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
     if now is None:
         now = datetime.now(UTC)
     elif not isinstance(now, datetime) or now.utcoffset() is None:
         message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
         raise ConfigurationError(message)
-    problems, warnings = _unfit(certificate), list[str]()
+    problems, public = list[Problem](), public_key(certificate)
+    it = f"the certificate in {name}"
+    if not isinstance(public, rsa.RSAPublicKey) or public.key_size < MIN_BITS:
+        text = f"{it} has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS}"
+        problems.append(Problem("weak", f"{text} bits; {REMEDY}"))
+    extensions = attempt(lambda: [each.value for each in certificate.extensions])
+    if extensions is None:
+        problems.append(Problem("damaged", f"{it} has extensions that cannot be read; {REMEDY}"))
+    allowing = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    usages = [each for each in extensions or () if isinstance(each, ExtendedKeyUsage)]
+    if any(map(allowing.isdisjoint, usages)):
+        text = f"{it} does not allow client authentication (extendedKeyUsage); {REMEDY}"
+        problems.append(Problem("usage", text))
     starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < starts:
-        text = f"is not valid before {day(starts)}; wait until then, or see that the clock, now "
-        problems.append(Problem("not-yet-valid", f"{text}{day(now)}, is right"))
+        text = f"{it} is not valid before {day(starts)}; wait until then, or see that the clock, "
+        problems.append(Problem("not-yet-valid", f"{text}now {day(now)}, is right"))
     if now >= ends:
-        problems.append(Problem("expired", f"expired on {day(ends)}; {REMEDY}"))
-    elif now >= ends - EXPIRY_WARNING:
-        warnings.append(
-            f"expires on {day(ends)} ({(ends - now).days} days left); {REMEDY} before that"
-        )
-    return problems, warnings
-
-
-def _unfit(certificate: Certificate) -> list[Problem]:
-    """Judge a certificate's key and what it allows, at any time."""
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.x509 import ExtendedKeyUsage
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    problems, public = list[Problem](), public_key(certificate)
-    if not isinstance(public, rsa.RSAPublicKey) or public.key_size < MIN_BITS:
-        text = f"has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS} bits"
-        problems.append(Problem("weak", f"{text}; {REMEDY}"))
-    extensions = attempt(lambda: list(certificate.extensions))
-    if extensions is None:
-        problems.append(Problem("damaged", f"has extensions that cannot be read; {REMEDY}"))
-    allowing = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
-    for extension in extensions or []:
-        usage = extension.value
-        if isinstance(usage, ExtendedKeyUsage) and allowing.isdisjoint(usage):
-            text = f"does not allow client authentication (extendedKeyUsage); {REMEDY}"
-            problems.append(Problem("usage", text))
-    return problems
+        problems.append(Problem("expired", f"{it} expired on {day(ends)}; {REMEDY}"))
+    soon = ends - EXPIRY_WARNING <= now < ends
+    days = f"{it} expires on {day(ends)} ({(ends - now).days} days left); {REMEDY} before that"
+    return problems, [days] if soon else []
 
 
 def day(moment: datetime) -> str:
@@ -148,13 +139,6 @@ def day(moment: datetime) -> str:
 
 def hand_over(material: Material, context: ssl.SSLContext) -> None:
     """Load a certificate, its chain and its key into a TLS context, or raise a CertificateError."""
-    problem = _load(material, context)
-    if problem:
-        message = f"the certificate in {material.name} is no use here: {problem}"
-        raise CertificateError(message, reason="tls")
-
-
-def _load(material: Material, context: ssl.SSLContext) -> str:
     import ssl
 
     from cryptography.hazmat.primitives.serialization import (
@@ -172,11 +156,12 @@ def _load(material: Material, context: ssl.SSLContext) -> str:
     try:
         with _as_path(b"".join([*chain, key])) as path:
             context.load_cert_chain(path, password=password)
-    except ssl.SSLError as error:
-        return f"the TLS library does not take it ({error.reason})"
     except OSError as error:
-        return f"it cannot be handed to the TLS library ({error.strerror})"
-    return ""
+        problem = f"it cannot be handed to the TLS library ({error.strerror})"
+        if isinstance(error, ssl.SSLError):
+            problem = f"the TLS library does not take it ({error.reason})"
+        message = f"the certificate in {material.name} is no use here: {problem}"
+        raise CertificateError(message, reason="tls") from None
 
 
 @contextlib.contextmanager

@@ -12,87 +12,68 @@ from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import Secret
 
 from .fitness import MIN_BITS
-from .reading import Problem
+from .reading import discreet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from cryptography.x509 import CertificateBuilder
-
 UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
 """Where on Betfair's website the .crt is uploaded."""
 
 _MAX_NAME = 64  # X.520's limit for a common name
-_RANGES = {"days": (1, 3650), "bits": (MIN_BITS, 8192)}
 _CLOCK_SKEW = timedelta(hours=1)
 _NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
 _SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
 
 
-def create(common_name: str, days: int = 365, bits: int = MIN_BITS) -> tuple[str, Secret]:
+def create(common_name: str, days: int = 365) -> tuple[str, Secret]:
     """Make a private key and the self-signed certificate to upload to Betfair, as PEM text.
 
-    The extensions are those of Betfair's guide to the non-interactive login. ConfigurationError:
-    an argument is out of range.
-
-    Args:
-        common_name: whom it is for, 1 to 64 printable characters; Betfair gives it no meaning.
-        days: how long it is valid from now, 1 to 3650.
-        bits: the size of the RSA key, 2048 to 8192.
+    The extensions are those of Betfair's guide to the non-interactive login. The name is whom it is
+    for, 1 to 64 printable characters, or a ConfigurationError; Betfair gives it no meaning.
     """
     if not (0 < len(common_name) <= _MAX_NAME and common_name.isprintable()):
         message = f"the common name must be 1 to {_MAX_NAME} printable characters"
         raise ConfigurationError(message)
-    for what, number in (("days", days), ("bits", bits)):
-        least, most = _RANGES[what]
-        if not least <= number <= most:
-            message = f"a certificate has {least} to {most} {what}, not {number}"
-            raise ConfigurationError(message)
 
+    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-    builder = _builder(common_name, timedelta(days=days)).public_key(key.public_key())
+    key = rsa.generate_private_key(public_exponent=65537, key_size=MIN_BITS)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    others = "content_commitment data_encipherment key_agreement key_cert_sign crl_sign"
+    usages = dict.fromkeys([*others.split(), "encipher_only", "decipher_only"], False)
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - _CLOCK_SKEW,
+        not_valid_after=now + timedelta(days=days),
+    )
+    for extension in (
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.KeyUsage(digital_signature=True, key_encipherment=True, **usages),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]),
+        x509.UnrecognizedExtension(ObjectIdentifier(_NETSCAPE_CERT_TYPE), _SSL_CLIENT),
+    ):
+        builder = builder.add_extension(extension, critical=False)
     certificate = builder.sign(key, hashes.SHA256())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return certificate.public_bytes(Encoding.PEM).decode(), Secret(pem.decode())
 
 
-def _builder(common_name: str, lifetime: timedelta) -> CertificateBuilder:
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
-
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    others = "content_commitment data_encipherment key_agreement key_cert_sign crl_sign"
-    usages = dict.fromkeys([*others.split(), "encipher_only", "decipher_only"], False)
-    extensions = (
-        x509.BasicConstraints(ca=False, path_length=None),
-        x509.KeyUsage(digital_signature=True, key_encipherment=True, **usages),
-        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]),
-        x509.UnrecognizedExtension(ObjectIdentifier(_NETSCAPE_CERT_TYPE), _SSL_CLIENT),
-    )
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        issuer_name=name,
-        subject_name=name,
-        serial_number=x509.random_serial_number(),
-        not_valid_before=now - _CLOCK_SKEW,
-        not_valid_after=now + lifetime,
-    )
-    for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
-    return builder
-
-
+@discreet
 def write_files(
     directory: str | os.PathLike[str],
     name: str,
     crt_pem: str,
-    key_pem: str | Secret,
+    key_pem: Secret,
     *,
-    p12_passphrase: str | Secret | None = None,
+    p12_passphrase: Secret | None = None,
 ) -> list[Path]:
     """Write a certificate and its key as files; all of them or none, and never over another.
 
@@ -101,8 +82,6 @@ def write_files(
     to be made. CertificateError: a file exists already, or it or the directory cannot be made.
     ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
     """
-    key_pem = Secret(key_pem)
-    p12_passphrase = None if p12_passphrase is None else Secret(p12_passphrase)
     if not name or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:"'):
         message = f"{name!r} is not a plain file name"
         raise ConfigurationError(message)
@@ -111,9 +90,7 @@ def write_files(
     if p12_passphrase is not None:
         contents[".p12"] = _pkcs12(name, crt_pem, key_pem, p12_passphrase)
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
-    problem = _write_new(Path(directory), files)
-    if problem:
-        raise CertificateError(problem.text, reason=problem.reason)
+    _write_new(Path(directory), files)
     return list(files)
 
 
@@ -135,8 +112,8 @@ def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Sec
     return Secret(bundle.decode("latin-1"))
 
 
-def _write_new(directory: Path, files: Mapping[Path, Secret]) -> Problem | None:
-    """Write all files, or none; return what went wrong."""
+def _write_new(directory: Path, files: Mapping[Path, Secret]) -> None:
+    """Write all files, or none."""
     written: list[Path] = []
     try:
         for path in (*reversed(directory.parents), directory):
@@ -156,8 +133,7 @@ def _write_new(directory: Path, files: Mapping[Path, Secret]) -> Problem | None:
             raise
         exists = path in files and isinstance(error, FileExistsError)
         text = f"{path} cannot be written: {error.strerror}; no file was kept, and none replaced"
-        return Problem("exists" if exists else "unwritable", text)
-    return None
+        raise CertificateError(text, reason="exists" if exists else "unwritable") from None
 
 
 _BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over otherwise

@@ -1,16 +1,13 @@
-"""Where the parts of a certificate come from, and what lies in them.
-
-What is wrong is a sentence in the result and not an exception: so no error of the parsing library,
-and no argument that a traceback would show, travels further.
-"""
+"""Where the parts of a certificate come from, and what lies in them."""
 
 from __future__ import annotations
 
 import os
 import re
+from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeAlias, TypeVar, Union
 
-from betfair_session.exceptions import CertificateError
+from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret
 
@@ -40,18 +37,33 @@ _PKCS12 = re.compile(rb"\x30.{1,5}\x02\x01\x03", re.DOTALL)
 
 
 class Problem(NamedTuple):
-    """Why a certificate cannot be used."""
+    """Why a certificate cannot be used: a reason, as in CertificateError, and a sentence."""
 
-    reason: str  # as in CertificateError
-    text: str  # the rest of a sentence that starts with the file's name
+    reason: str
+    text: str
+
+
+def discreet(method: Callable[P, T]) -> Callable[P, T]:
+    """Let an error out without the frames and the errors that it comes from: they hold secrets."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except ConfigurationError as error:
+            caught = [error.with_traceback(None)]
+        del args, kwargs  # which a traceback would show
+        caught[0].__context__ = None
+        raise caught.pop()
+
+    return call
 
 
 class Source(NamedTuple):
-    """One part of a certificate, or its passphrase: a file, or what the caller holds in memory."""
+    """One part of a certificate: a file, or what the caller holds in memory."""
 
     name: str  # the path, or what to call the piece of memory
     content: Secret | None = None  # the piece itself, bytes as Latin-1 text; None for a file
-    problem: str = ""  # why it cannot be used
 
     def read(self) -> bytes:
         """Return the bytes, read anew each time; CertificateError if that is not possible."""
@@ -66,12 +78,12 @@ class Source(NamedTuple):
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             why = getattr(error, "strerror", None) or "not a valid path"
             start = "" if os.path.isabs(self.name) else ", seen from the working directory"
-            problem = f"the certificate file {self.name} cannot be read{start}: {why}"
-        else:
-            reason, problem = "format", f"{self.name} is too large for a certificate file"
-            if len(content) <= MAX_FILE_BYTES:
-                return content
-        raise CertificateError(problem, reason=reason)
+            message = f"the certificate file {self.name} cannot be read{start}: {why}"
+            raise CertificateError(message, reason=reason) from None
+        if len(content) > MAX_FILE_BYTES:
+            message = f"{self.name} is too large for a certificate file"
+            raise CertificateError(message, reason="format")
+        return content
 
     def plain_pem_key(self) -> bool | None:
         """Tell whether this PEM file holds a key; None for an encrypted one, or another file."""
@@ -85,16 +97,16 @@ def of_path(value: object) -> Source:
     """Take a file by its path."""
     if not isinstance(value, str | os.PathLike):
         kind = type(value).__name__
-        problem = f"a certificate is given as a path, a pair of paths, or bytes, not as {kind}"
-        return Source("", problem=problem)
+        message = f"a certificate is given as a path, a pair of paths, or bytes, not as {kind}"
+        raise CertificateError(message)
     path = os.fsdecode(value)
     # A key pasted where its path belongs must not come back in "no such file: …".
     if not path or len(path) > _MAX_PATH or "-----BEGIN" in path or not path.isprintable():
-        problem = (
+        message = (
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
         )
-        return Source("", problem=problem)
+        raise CertificateError(message)
     return Source(os.path.expanduser(path))  # a `.env` file has no shell that would do it
 
 
@@ -103,24 +115,21 @@ def of_bytes(name: str, content: bytes) -> Source:
     return Source(name, Secret(content.decode("latin-1")))
 
 
-def of_text(name: str, value: object) -> Source:
+def of_text(name: str, value: object) -> Secret:
     """Take a text that a caller gave; bytes stay the same, since they need not be UTF-8."""
     value = value.reveal() if isinstance(value, Secret) else value
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
-    if isinstance(value, str):
-        return Source(name, Secret(value))
-    problem = f"{name} is given as a text or as bytes, not as {type(value).__name__}"
-    return Source(name, problem=problem)
+    if not isinstance(value, str):
+        message = f"{name} is given as a text or as bytes, not as {type(value).__name__}"
+        raise CertificateError(message)
+    return Secret(value)
 
 
 def of_pem(name: str, value: object) -> Source:
     r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
-    source = of_text(name, value)
-    if source.content is None:
-        return source
     # PEM is ASCII; any other character must not break the encoding of `Source.read`.
-    text = source.content.reveal().encode("ascii", "replace").decode("ascii")
+    text = of_text(name, value).reveal().encode("ascii", "replace").decode("ascii")
     return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
 
 
@@ -128,24 +137,12 @@ def of_base64(name: str, value: object) -> Source:
     """Take base64 text, with any blanks and line ends in it."""
     import base64
 
-    source = of_text(name, value)
-    if source.content is None:
-        return source
-    text = "".join(source.content.reveal().replace("\\n", "").split())
+    text = "".join(of_text(name, value).reveal().replace("\\n", "").split())
     content = attempt(base64.b64decode, text, validate=True)
     if content is None:
-        return Source(name, problem=f"{name} is not base64; encode the .p12 file itself, whole")
+        message = f"{name} is not base64; encode the .p12 file itself, whole"
+        raise CertificateError(message)
     return of_bytes(name, content)
-
-
-def check_given(*sources: Source) -> None:
-    """Raise a CertificateError if one of them has a problem."""
-    for source in sources:
-        if source.problem:
-            raise CertificateError(source.problem)
-
-
-_DAMAGED = Problem("damaged", "holds a damaged certificate")
 
 
 class Contents(NamedTuple):
@@ -160,17 +157,17 @@ class Contents(NamedTuple):
 
 def look(source: Source, passphrase: Secret | None) -> Contents:
     """Find out what a source holds; a passphrase that is not needed is ignored."""
-    content, password = source.read(), None
+    content, password, name = source.read(), None, source.name
     if passphrase:
         # The very bytes that the environment held; if there are none, what opens nothing.
         text = passphrase.reveal
         password = attempt(lambda: text().encode("utf-8", "surrogateescape")) or b"\xff"
     if re.search(_BLOCK, content):
-        return _look_at_pem(content, source.name, password)
+        return _look_at_pem(content, name, password)
     if _PKCS12.match(content):
-        return _look_at_pkcs12(content, source.name, password)
-    problem = Problem("format", "holds neither PEM text nor a PKCS#12 file")
-    return Contents(source.name, "unknown" if content.strip() else "empty", problem=problem)
+        return _look_at_pkcs12(content, name, password)
+    problem = Problem("format", f"{name} holds neither PEM text nor a PKCS#12 file")
+    return Contents(name, "unknown" if content.strip() else "empty", problem=problem)
 
 
 def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
@@ -185,17 +182,20 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
         pem, kind = _with_lines(block), block["label"].decode().lower()
         if not block["end"]:
             kind += ", cut short"
-            problems.append(Problem("damaged", "is cut short: a BEGIN line has no END line"))
+            problems.append(Problem("damaged", f"{name} is cut short: a BEGIN line has no END"))
         elif kind == "certificate":
             certificate = attempt(_sound, attempt(x509.load_pem_x509_certificate, pem))
             certificates += [certificate] if certificate else []
-            problems += [] if certificate else [_DAMAGED]
+            problems += [] if certificate else [_damaged(name, "certificate")]
         elif kind.endswith("private key"):
             encrypted = b"ENCRYPTED" in block[0]
             kind = "encrypted private key" if encrypted else "private key"
             key = attempt(load_pem_private_key, pem, password if encrypted else None)
             keys += [key] if key else []
-            problems += [] if key else [_key_problem(password, encrypted=encrypted)]
+            if encrypted and not key:
+                problems.append(_locked(f"{name} holds an encrypted private key", password))
+            elif not key:
+                problems.append(_damaged(name, "private key, or one of an unsupported kind"))
         kinds.append(kind)
     problem = problems[0] if problems else None
     return Contents(name, f"PEM: {', '.join(kinds)}", tuple(certificates), tuple(keys), problem)
@@ -209,16 +209,14 @@ def _with_lines(block: re.Match[bytes]) -> bytes:
     return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 
 
-def _key_problem(password: bytes | None, *, encrypted: bool) -> Problem:
-    if not encrypted:
-        return Problem("damaged", "holds a damaged private key, or one of an unsupported kind")
-    return Problem("passphrase", f"holds an encrypted private key; {_passphrase(password)}")
+def _damaged(name: str, what: str) -> Problem:
+    return Problem("damaged", f"{name} holds a damaged {what}")
 
 
-def _passphrase(password: bytes | None) -> str:
-    if password:
-        return "this passphrase does not open it"
-    return "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"
+def _locked(what: str, password: bytes | None) -> Problem:
+    advice = "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"
+    why = "this passphrase does not open it" if password else advice
+    return Problem("passphrase", f"{what}; {why}")
 
 
 def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Contents:
@@ -226,14 +224,14 @@ def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Conten
 
     bundle = attempt(pkcs12.load_pkcs12, content, password)
     if bundle is None:
-        text = f"is a PKCS#12 file, perhaps a damaged one; {_passphrase(password)}"
-        return Contents(name, "PKCS#12, not opened", problem=Problem("passphrase", text))
+        locked = _locked(f"{name} is a PKCS#12 file, perhaps a damaged one", password)
+        return Contents(name, "PKCS#12, not opened", problem=locked)
     inside = [entry.certificate for entry in (bundle.cert, *bundle.additional_certs) if entry]
     keys = (bundle.key,) if bundle.key else ()
     kinds = ["certificate"] * len(inside) + ["private key"] * len(keys)
     kind = f"PKCS#12: {', '.join(kinds) or 'nothing in it'}"
     certificates = tuple(each for each in inside if attempt(_sound, each))
-    problem = None if len(certificates) == len(inside) else _DAMAGED
+    problem = None if len(certificates) == len(inside) else _damaged(name, "certificate")
     return Contents(name, kind, certificates, keys, problem)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from betfair_session.exceptions import CertificateError
 
 from .fitness import belongs, day, fitness, key_text, public_key
-from .reading import Contents, check_given, look, of_path, of_text
+from .reading import Contents, Problem, discreet, look, of_path, of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +73,7 @@ class Report(NamedTuple):
         return "\n".join([*lines, self.verdict])
 
 
+@discreet
 def explain(
     *paths: StrPath, passphrase: str | bytes | Secret | None = None, now: datetime | None = None
 ) -> Report:
@@ -81,17 +82,11 @@ def explain(
     A file's faults are in the report. A CertificateError says that the passphrase is no text, and
     a ConfigurationError that `now`, by which the dates are judged, has no time zone.
     """
-    given = of_text("the passphrase", "" if passphrase is None else passphrase)
-    del passphrase  # no traceback may show it
-    check_given(given)
-    found = [_read(path, given.content) for path in paths]
-    readable = [contents for contents in found if isinstance(contents, Contents)]
-    certificates = [certificate for contents in readable for certificate in contents.certificates]
-    keys = [key for contents in readable for key in contents.keys]
-    files = tuple(
-        _report(contents, certificates, now) if isinstance(contents, Contents) else contents
-        for contents in found
-    )
+    given = None if passphrase is None else of_text("the passphrase", passphrase)
+    found = [_read(path, given) for path in paths]
+    certificates = [certificate for contents in found for certificate in contents.certificates]
+    keys = [key for contents in found for key in contents.keys]
+    files = tuple(_report(contents, certificates, now) for contents in found)
     if any(file.problems for file in files):
         verdict = "Not fit for Betfair's certificate login: see the problems above."
     elif certificates and keys:
@@ -105,39 +100,39 @@ def explain(
     return Report(files, verdict)
 
 
-def _read(path: StrPath, passphrase: Secret | None) -> Contents | FileReport:
+def _read(path: StrPath, passphrase: Secret | None) -> Contents:
     try:
-        source = of_path(path)
-        check_given(source)
-        return look(source, passphrase)
+        return look(of_path(path), passphrase)
     except CertificateError as error:
-        return FileReport(_printable(str(path))[:80], "not readable", problems=(str(error),))
+        problem = Problem(error.reason, str(error))
+        return Contents(_printable(str(path))[:80], "not readable", problem=problem)
 
 
 def _report(
     contents: Contents, certificates: Sequence[Certificate], now: datetime | None
 ) -> FileReport:
     name, facts = contents.name, list[str]()
-    problems = [contents.problem.text] if contents.problem else []
+    problems = [contents.problem] if contents.problem else []
     warnings: list[str] = []
     for certificate in contents.certificates:
         facts += _certificate_facts(certificate)
-        unfit, soon = fitness(certificate, now)
-        problems += [each.text for each in unfit]
+        unfit, soon = fitness(certificate, name, now)
+        problems += unfit
         warnings += soon
     for key in contents.keys:
         facts.append(f"private key: {key_text(key.public_key())}")
         if certificates and not any(belongs(key, certificate) for certificate in certificates):
-            problems.append("holds a key that belongs to none of the certificates given")
+            text = f"{name} holds a key that belongs to none of the certificates given"
+            problems.append(Problem("mismatch", text))
     protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
     if contents.keys and not protected and os.name == "posix" and Path(name).stat().st_mode & 0o077:
-        warnings.append("holds a private key that other users can get at: chmod 600 it")
+        warnings.append(f"{name} holds a private key that other users can get at: chmod 600 it")
     return FileReport(
         name,
         contents.kind,
         tuple(facts),
-        tuple(f"{name} {problem}" for problem in problems),
-        tuple(f"{name} {warning}" for warning in warnings),
+        tuple(problem.text for problem in problems),
+        tuple(warnings),
         tuple(map(_validity, contents.certificates)),
     )
 

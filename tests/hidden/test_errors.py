@@ -21,6 +21,7 @@ from betfair_session import (
     IdentityClient,
     LeaseSettings,
     LoginRefused,
+    Secret,
     SessionManager,
     from_env,
 )
@@ -237,9 +238,9 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
         "no base64": lambda: Certificate.from_pkcs12_base64(key, PASSPHRASE).check(),
         "wrong passphrase": lambda: Certificate.from_pkcs12(planted.p12, PASSPHRASE[1:]).check(),
         "odd passphrase": lambda: Certificate.from_pkcs12(planted.p12, odd).check(),
-        "name of files": lambda: write_files(directory, "a/b", "", key, p12_passphrase=PASSPHRASE),
+        "name of files": lambda: write_files(directory, "a/b", "", Secret(key)),
         "existing files": lambda: write_files(
-            directory, "client", *create("x"), p12_passphrase=PASSPHRASE
+            directory, "client", *create("x"), p12_passphrase=Secret(PASSPHRASE)
         ),
         ".env": lambda: Environment({}, directory / ".env"),
         "storage options": lambda: Environment(
