@@ -3,34 +3,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import socket
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from servers.objects import ProgramServer
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from servers.process import HOST, ServerFailed, ServerMissing, ServerProcess
-from servers.s3 import REGION, read_models_once
+from servers.s3 import REGION, MotoServer, read_models_once
 
 
-class SeaweedServer(ProgramServer):
+class SeaweedServer(MotoServer):
     """SeaweedFS. It cannot choose its ports, and takes those 10,000 above them as well."""
 
-    scheme = "s3"
-    key_id: ClassVar[str] = "KEYIDOFTHEADMIN00001"
-    secret_key: ClassVar[str] = "secretKeyOfTheAdmin/0123456789abcdefghij"
     _taken: tuple[int, ...] = ()
 
     def _begin(self) -> None:
         read_models_once()
         for attempt in range(3):  # somebody may be faster
             self._taken = tuple(_free_ports(4))
+            self.client = requests.Session()
+            self.client.auth = _sign
             self.port = self._taken[3]
             self.process = self._start()
             try:
@@ -66,61 +67,24 @@ class SeaweedServer(ProgramServer):
 
     def _ready(self) -> bool:
         # The gateway answers before the filer behind it can write.
-        if not _answers(self.endpoint):
-            return False
-        self.client = _client(self.endpoint, self.key_id, self.secret_key)
+        with contextlib.suppress(requests.RequestException):  # it may have been made before
+            self.make_bucket("ready")
         try:
-            self.client.create_bucket(Bucket="ready")
-            self.client.put_object(Bucket="ready", Key="ready", Body=b"ready")
-        except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+            self.put("ready", "ready", b"ready")
+            return self.get("ready", "ready") == b"ready"
+        except requests.RequestException:
             return False
-        return True
 
     @staticmethod
     def _options(endpoint: str, key_id: str, secret: str) -> dict[str, Any]:
         region = {"region_name": REGION}
         return {"key": key_id, "secret": secret, "endpoint_url": endpoint, "client_kwargs": region}
 
-    def options(self, endpoint: str) -> dict[str, Any]:
-        return self._options(endpoint, self.key_id, self.secret_key)
-
     def wrong_options(self, endpoint: str) -> dict[str, Any]:
         return self._options(endpoint, self.key_id, "wrongSecretKey/0123456789abcdefghijklmno")
 
     def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any]:  # noqa: ARG002 - some need it
         return self._options(endpoint, *_READER)
-
-    def make_bucket(self, name: str) -> None:
-        self.client.create_bucket(Bucket=name)
-
-    def drop_bucket(self, name: str) -> None:
-        for key in self.keys(name):
-            self.delete(name, key)
-        self.client.delete_bucket(Bucket=name)
-
-    def version_bucket(self, name: str) -> None:
-        """Keep every version of the bucket's objects from now on."""
-        self.client.put_bucket_versioning(
-            Bucket=name, VersioningConfiguration={"Status": "Enabled"}
-        )
-
-    def put(self, bucket: str, key: str, content: bytes) -> None:
-        self.client.put_object(Bucket=bucket, Key=key, Body=content)
-
-    def get(self, bucket: str, key: str) -> bytes | None:
-        try:
-            answer = self.client.get_object(Bucket=bucket, Key=key)
-        except self.client.exceptions.NoSuchKey:
-            return None
-        content: bytes = answer["Body"].read()
-        return content
-
-    def delete(self, bucket: str, key: str) -> None:
-        self.client.delete_object(Bucket=bucket, Key=key)
-
-    def keys(self, bucket: str) -> list[str]:
-        found = self.client.list_objects_v2(Bucket=bucket).get("Contents", [])
-        return sorted(entry["Key"] for entry in found)
 
     def stop(self) -> None:
         super().stop()
@@ -148,35 +112,15 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _client(endpoint: str, key_id: str, secret: str) -> Any:  # noqa: ANN401 - boto3 is untyped
-    import boto3
-    import botocore.config
-
-    once = botocore.config.Config(
-        retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
-    )
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=key_id,
-        aws_secret_access_key=secret,
-        config=once,
-    )
+def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign as the admin."""
+    plain = AWSRequest(request.method, request.url, {}, request.body or b"")
+    admin = Credentials(SeaweedServer.key_id, SeaweedServer.secret_key)
+    S3SigV4Auth(admin, "s3", REGION).add_auth(plain)
+    request.headers.update(plain.headers.items())
+    return request
 
 
 def _identity(name: str, key_id: str, secret: str, rights: list[str]) -> dict[str, Any]:
     credentials = [{"accessKey": key_id, "secretKey": secret}]
     return {"name": name, "credentials": credentials, "actions": rights}
-
-
-def _answers(endpoint: str) -> bool:
-    """Tell whether an HTTP server answers, whatever it says."""
-    try:
-        with urllib.request.urlopen(endpoint, timeout=2):
-            return True
-    except urllib.error.HTTPError as answer:
-        answer.close()
-        return True
-    except OSError:
-        return False

@@ -1,42 +1,39 @@
-"""Call the functions of a FunctionApp. It stands in for Azure's worker, which pip cannot install.
+"""Serve the functions of a FunctionApp over HTTP, each at its name. Usage: azure_program.py PORT.
 
-The folder's function_app.py is loaded as the worker loads it, its functions are those that the app
-has registered. Each line of standard input is one HTTP request for the function that it names, each
-line of standard output the answer.
+It stands in for Azure's worker, which pip cannot install: the working directory's function_app.py
+is loaded as the worker loads it, its functions are those that the app has registered.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import azure.functions as func
 
+sys.path.insert(0, os.getcwd())
+from function_app import app
 
-def say(content: object) -> None:
-    """Write a line."""
-    sys.stdout.write(json.dumps(content) + "\n")
-    sys.stdout.flush()
+FUNCTIONS = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}
 
 
-def main() -> None:
-    """Load the app of the working directory and serve."""
-    sys.path.insert(0, os.getcwd())
-    from function_app import app
+class Handler(BaseHTTPRequestHandler):
+    """Calls a function."""
 
-    functions = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}
-    say(sorted(functions))
-    for line in sys.stdin:
+    def do_GET(self) -> None:
+        """Answer as the function does, or with its error: the worker reports any."""
         request = func.HttpRequest("GET", "/api", body=b"")
         try:
-            answer = functions[json.loads(line)](request)
-            reply = [answer.status_code != 200, answer.get_body().decode()]
-        except Exception:  # noqa: BLE001 - the worker reports any
-            reply = [True, traceback.format_exc()]
-        say(reply)
+            answer = FUNCTIONS[self.path.strip("/")](request)
+            status, body = answer.status_code, answer.get_body()
+        except Exception:  # noqa: BLE001 - whatever it is
+            status, body = 500, traceback.format_exc().encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
-if __name__ == "__main__":
-    main()
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

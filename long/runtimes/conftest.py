@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     """Google's and Azure's services around a function."""
-    with Outside(tmp_path_factory.mktemp("outside")) as outside:
-        yield outside
+    outside = Outside(tmp_path_factory.mktemp("outside"))
+    yield outside
+    outside.close()
 
 
 @pytest.fixture

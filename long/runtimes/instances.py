@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import requests
 from programs import scrubbed
@@ -35,7 +34,7 @@ _given: set[int] = set()
 class Instance(ABC):
     """One instance of a function: a process, and the children it may have."""
 
-    folder: str
+    folder: ClassVar[str]
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
         """Start it in the example's folder; all that it prints goes to `log`."""
@@ -45,21 +44,29 @@ class Instance(ABC):
                 [sys.executable, "-S", "-E", str(_GUARD), str(os.getpid()), *command],
                 cwd=EXAMPLES / self.folder,
                 env={**scrubbed(variables), "PYTHONWARNINGS": "default"},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if self.folder == "azure_functions" else sink,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
                 stderr=sink,
-                text=True,
                 start_new_session=True,
             )
         self.pid = self._process.pid
 
     @abstractmethod
-    def wait_until_loaded(self) -> None:
-        """Wait until it has loaded the example, and could be invoked."""
+    def _is_loaded(self) -> bool:
+        """Tell whether it has loaded the example, and could be invoked."""
 
     @abstractmethod
     def invoke(self) -> Reply:
         """Invoke the function once."""
+
+    def wait_until_loaded(self) -> None:
+        """Wait until it could be invoked."""
+        for _ in poll(PATIENCE, 0.05):
+            if self._is_loaded():
+                return
+            assert self._process.poll() is None, self.log.read_text()
+        message = "it was never loaded"
+        raise AssertionError(message)
 
     def freeze(self) -> None:
         """Stop all its processes, as the cloud does between two invocations."""
@@ -89,9 +96,6 @@ class Instance(ABC):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
 
 
 class LambdaInstance(Instance):
@@ -101,93 +105,65 @@ class LambdaInstance(Instance):
 
     def __init__(self, variables: Mapping[str, str], log: Path) -> None:
         """Start it."""
-        self.api = RuntimeAPI()
+        self._api = RuntimeAPI()
         command = [sys.executable, "-m", "awslambdaric", "handler.handler"]
-        variables = {**variables, "AWS_LAMBDA_RUNTIME_API": self.api.address}
-        super().__init__(command, variables, log)
+        super().__init__(command, {**variables, "AWS_LAMBDA_RUNTIME_API": self._api.address}, log)
 
-    def wait_until_loaded(self) -> None:
-        """Wait until it asks for an invocation."""
-        for _ in poll(PATIENCE, 0.05):
-            if self.api.idle:
-                return
-            assert self._process.poll() is None, self.log.read_text()
-        message = "it never asked for an invocation"
-        raise AssertionError(message)
+    def _is_loaded(self) -> bool:
+        return self._api.idle.is_set()
 
     def invoke(self, seconds: float = 60) -> Reply:
         """Invoke the function, which may run for `seconds`."""
-        return self.api.invoke({}, seconds, PATIENCE)
+        return self._api.invoke(seconds, PATIENCE)
 
     def stop(self) -> None:
         """End it, and its Runtime API."""
         super().stop()
-        self.api.close()
+        self._api.close()
 
 
-class CloudRunInstance(Instance):
-    """Google's Functions Framework, with the server that it starts in production."""
+class WebInstance(Instance):
+    """One that serves its function by HTTP, and listens only after it has loaded the example."""
 
-    folder = "google_cloud_run"
+    command: ClassVar[tuple[str, ...]]
+    path = "/"
 
     def __init__(self, variables: Mapping[str, str], log: Path) -> None:
         """Start it."""
-        self._port = _new_port()
-        command = [sys.executable, "-m", "functions_framework", "--target=event_types"]
-        command += [f"--host={HOST}", f"--port={self._port}"]
+        # Not one that another instance was given: many start before the first listens.
+        while (port := free_ports(1)[0]) in _given:
+            pass
+        _given.add(port)
+        self._port = port
+        command = [part.format(port=port) for part in (sys.executable, *self.command)]
         super().__init__(command, variables, log)
 
-    def wait_until_loaded(self) -> None:
-        """Wait until it listens, which it does after it has loaded the example."""
-        for _ in poll(PATIENCE, 0.05):
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, self._port)) == 0:
-                    return
-            assert self._process.poll() is None, self.log.read_text()
-        message = "it never listened"
-        raise AssertionError(message)
+    def _is_loaded(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self._port)) == 0
 
     def invoke(self) -> Reply:
         """Send it a request."""
-        answer = requests.get(f"http://{HOST}:{self._port}/", timeout=PATIENCE)
+        answer = requests.get(f"http://{HOST}:{self._port}{self.path}", timeout=PATIENCE)
         return Reply(not answer.ok, answer.text)
 
 
-class AzureInstance(Instance):
+class CloudRunInstance(WebInstance):
+    """Google's Functions Framework, with the server that it starts in production."""
+
+    folder = "google_cloud_run"
+    command = (
+        *("-m", "functions_framework", "--target=event_types"),
+        *(f"--host={HOST}", "--port={port}"),
+    )
+
+
+class AzureInstance(WebInstance):
     """Azure's FunctionApp, in a process of the tests' own; its worker cannot be installed."""
 
     folder = "azure_functions"
-
-    def __init__(self, variables: Mapping[str, str], log: Path) -> None:
-        """Start it."""
-        super().__init__([sys.executable, str(_AZURE_PROGRAM)], variables, log)
-
-    def wait_until_loaded(self) -> None:
-        """Wait until it names its functions."""
-        assert self._line() == ["event_types"]
-
-    def invoke(self) -> Reply:
-        """Send it a request."""
-        assert self._process.stdin is not None
-        self._process.stdin.write('"event_types"\n')
-        self._process.stdin.flush()
-        failed, text = self._line()
-        return Reply(failed=failed, text=text)
-
-    def _line(self) -> list[Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, self.log.read_text()
-        found: list[Any] = json.loads(line)
-        return found
-
-
-def _new_port() -> int:
-    """Return a free port that no other instance was given: many start before the first listens."""
-    while (port := free_ports(1)[0]) in _given:
-        pass
-    _given.add(port)
-    return port
+    command = (str(_AZURE_PROGRAM), "{port}")
+    path = "/event_types"
 
 
 def _fields(stat: Path) -> list[str]:

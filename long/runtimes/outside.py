@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import base64
 import json
+import select
+import socket
 import ssl
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 import trustme
 from servers.process import HOST
+from servers.script import Answer
+from servers.web import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-    from typing import Self
+
+    from servers.script import Exchange
 
 SECRET_MANAGER = "secretmanager.googleapis.com"
 GOOGLE_SECRET = "projects/my-project/secrets/betfair/versions/latest"
@@ -36,7 +38,7 @@ _IDENTITY = "/msi/token"
 _IDENTITY_HEADER = "identity-header-of-the-tests"
 
 
-class Outside(ThreadingHTTPServer):
+class Outside:
     """The running server.
 
     Attributes:
@@ -45,28 +47,24 @@ class Outside(ThreadingHTTPServer):
         blob_tokens: what requests to Blob Storage were authorised by; they find nothing there.
     """
 
-    daemon_threads = True
-    request_queue_size = 128
-
     def __init__(self, directory: Path) -> None:
         """Start it; the authority's certificate goes to `directory`."""
-        super().__init__((HOST, 0), _Handler)
         authority = trustme.CA()
         self._bundle = directory / "outside.pem"
         authority.cert_pem.write_to_path(str(self._bundle))
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         names = (SECRET_MANAGER, KEY_VAULT, BLOB, _GOOGLE_ASKS_TOO)
-        authority.issue_cert(*names).configure_cert(self.tls)
+        authority.issue_cert(*names).configure_cert(tls)
         self.account = "{}"
         self.fetched = 0
         self.blob_tokens: set[str] = set()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
-        self._thread.start()
+        self._services = Listener(self._serve, tls)
+        self._proxy = Listener(self._near)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead a function here."""
-        address = f"{HOST}:{self.server_address[1]}"
+        address = f"{HOST}:{self._proxy.server_address[1]}"
         return {
             "HTTPS_PROXY": f"http://{address}",
             "NO_PROXY": "localhost,127.0.0.1",
@@ -78,110 +76,71 @@ class Outside(ThreadingHTTPServer):
             "IDENTITY_HEADER": _IDENTITY_HEADER,
         }
 
-    def hand_out(self) -> str:
-        """Return the secret."""
+    def close(self) -> None:
+        """Stop it."""
+        self._proxy.close()
+        self._services.close()
+
+    def _near(self, exchange: Exchange) -> bytes | None:
+        """Be the proxy, Google's metadata server, and the identity endpoint of App Service."""
+        path, headers = exchange.path, exchange.headers
+        if exchange.method == "CONNECT":
+            self._tunnel(exchange.connection)
+            return None
+        if path == _IDENTITY and headers.get("x-identity-header") == _IDENTITY_HEADER:
+            audience, soon = exchange.query["resource"], str(int(time.time()) + 3600)
+            return _said({"access_token": f"azure:{audience}", "expires_on": soon})
+        if path.startswith(_METADATA) and path.endswith("/token"):
+            return _said({"access_token": "google", "expires_in": 3600, "token_type": "Bearer"})
+        if path.startswith(f"{_METADATA}/instance/service-accounts/"):
+            return _said({"email": "betting@my-project.iam.gserviceaccount.com", "scopes": []})
+        texts = {
+            f"{_METADATA}/universe/universe-domain": "googleapis.com",
+            f"{_METADATA}/project/project-id": "my-project",
+            "/": "",
+        }
+        return _said(texts[path]) if path in texts else _said({"error": path}, 404)
+
+    def _tunnel(self, client: socket.socket) -> None:
+        """Lead to the services, whichever was named, until one side ends it."""
+        with socket.create_connection((HOST, self._services.server_address[1])) as service:
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            other = {client: service, service: client}
+            while True:
+                for end in select.select(list(other), [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    other[end].sendall(data)
+
+    def _serve(self, exchange: Exchange) -> bytes:
+        """Answer as the service that was asked for."""
+        host, token = exchange.headers["host"], exchange.headers.get("authorization", "")
+        asked = host, exchange.path.rstrip("/")
+        if host == BLOB:
+            self.blob_tokens.add(token)
+        if asked == (SECRET_MANAGER, f"/v1/{GOOGLE_SECRET}:access"):
+            if token != "Bearer google":
+                return _said({"error": {"code": 401, "status": "UNAUTHENTICATED"}}, 401)
+            data = base64.b64encode(self._secret().encode()).decode()
+            return _said({"name": GOOGLE_SECRET, "payload": {"data": data}})
+        if asked == (KEY_VAULT, f"/secrets/{AZURE_SECRET}"):
+            if token != f"Bearer azure:{_VAULT_AUDIENCE}":
+                asks = f'Bearer authorization="https://login/tenant", resource="{_VAULT_AUDIENCE}"'
+                return _said({"error": {"code": "Unauthorized"}}, 401, {"WWW-Authenticate": asks})
+            name = f"https://{KEY_VAULT}/secrets/{AZURE_SECRET}/0123456789abcdef"
+            return _said({"value": self._secret(), "id": name, "attributes": {}})
+        return _said({"error": {"code": 404, "message": exchange.path}}, 404)
+
+    def _secret(self) -> str:
         with self._lock:
             self.fetched += 1
         return self.account
 
-    def close(self) -> None:
-        """Stop it."""
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Outside
-    host = ""  # the name that a tunnel was asked for
-
-    def do_CONNECT(self) -> None:
-        """Be the end of the tunnel."""
-        self.host = self.path.rpartition(":")[0]
-        self.send_response(200)
-        self.end_headers()
-        self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.rfile = self.connection.makefile("rb")
-        self.wfile = self.connection.makefile("wb")
-        self.close_connection = False
-
-    def do_GET(self) -> None:
-        """Answer as the service that was asked for."""
-        services = {"": self._instance, SECRET_MANAGER: self._google, KEY_VAULT: self._azure}
-        if self.host == BLOB:
-            self.server.blob_tokens.add(self.headers["Authorization"])
-        services.get(self.host, self._nothing)(urlsplit(self.path).path)
-
-    def _instance(self, path: str) -> None:
-        """Be Google's metadata server, and the identity endpoint of Azure's App Service."""
-        if path == _IDENTITY and self.headers["X-IDENTITY-HEADER"] == _IDENTITY_HEADER:
-            audience = parse_qs(urlsplit(self.path).query)["resource"][0]
-            soon = str(int(time.time()) + 3600)
-            self._say({"access_token": f"azure:{audience}", "expires_on": soon})
-        elif path.startswith(_METADATA) and path.endswith("/token"):
-            self._say({"access_token": "google", "expires_in": 3600, "token_type": "Bearer"})
-        elif path.startswith(f"{_METADATA}/instance/service-accounts/"):
-            self._say({"email": "betting@my-project.iam.gserviceaccount.com", "scopes": []})
-        elif path == f"{_METADATA}/universe/universe-domain":
-            self._say("googleapis.com")
-        elif path == f"{_METADATA}/project/project-id":
-            self._say("my-project")
-        elif path == "/":
-            self._say("")
-        else:
-            self._nothing(path)
-
-    def _google(self, path: str) -> None:
-        if path != f"/v1/{GOOGLE_SECRET}:access":
-            self._nothing(path)
-        elif self.headers["Authorization"] != "Bearer google":
-            self._say({"error": {"code": 401, "status": "UNAUTHENTICATED"}}, 401)
-        else:
-            data = base64.b64encode(self.server.hand_out().encode()).decode()
-            self._say({"name": GOOGLE_SECRET, "payload": {"data": data}})
-
-    def _azure(self, path: str) -> None:
-        if path.rstrip("/") != f"/secrets/{AZURE_SECRET}":
-            self._nothing(path)
-        elif self.headers["Authorization"] != f"Bearer azure:{_VAULT_AUDIENCE}":
-            asks = f'Bearer authorization="https://login/tenant", resource="{_VAULT_AUDIENCE}"'
-            self._say({"error": {"code": "Unauthorized"}}, 401, {"WWW-Authenticate": asks})
-        else:
-            name = f"https://{KEY_VAULT}/secrets/{AZURE_SECRET}/0123456789abcdef"
-            self._say({"value": self.server.hand_out(), "id": name, "attributes": {}})
-
-    def _nothing(self, path: str) -> None:
-        self._say({"error": {"code": 404, "message": path}}, 404)
-
-    def _say(
-        self,
-        content: object,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        text, kind = json.dumps(content), "application/json"
-        if isinstance(content, str):
-            text, kind = content, "application/text"
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Metadata-Flavor", "Google")
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def finish(self) -> None:
-        """Close the tunnel as well."""
-        super().finish()
-        self.connection.close()
-
-    def log_message(self, *_: object) -> None:
-        """Stay quiet."""
+def _said(content: object, status: int = 200, headers: dict[str, str] | None = None) -> bytes:
+    text, kind = json.dumps(content), "application/json"
+    if isinstance(content, str):
+        text, kind = content, "application/text"
+    told = {"Metadata-Flavor": "Google", "Content-Type": kind, **(headers or {})}
+    return Answer(status, text.encode(), told).encode("GET")

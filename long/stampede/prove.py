@@ -13,13 +13,9 @@ import argparse
 import os
 import statistics
 import sys
-from typing import TYPE_CHECKING
 
 from bench import report
-from bench.crowds import LOGIN_SECONDS, Crowds
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from bench.crowds import Crowds
 
 RUNS = 3
 BACKENDS: dict[str, tuple[str, int]] = {
@@ -37,9 +33,10 @@ HEAD += ["alone, s", "last, s", "times alone", "logins, port", "unserved, port",
 HEAD += ["last, port, s", "times alone, port"]
 
 
-def row(crowds: Crowds, kind: str, *, dead: bool) -> tuple[list[str], bool]:
+def row(crowds: Crowds, kind: str, most: int, *, dead: bool) -> tuple[list[str], bool]:
     """Measure one backend; return its line of the table, and whether one login served all."""
     name, count = BACKENDS[kind]
+    count = min(count, most)
     alone = crowds.middle(kind, 1, "library", RUNS, dead=dead)
     ours = crowds.middle(kind, count, "library", RUNS, dead=dead)
     calls = f"{min(ours.calls)} / {statistics.median(ours.calls):g} / {max(ours.calls)}"
@@ -58,46 +55,23 @@ def row(crowds: Crowds, kind: str, *, dead: bool) -> tuple[list[str], bool]:
     return cells, (ours.logins, ours.unserved, ours.sessions) == (1, 0, 1)
 
 
-def section(rows: Sequence[Sequence[str]], load: float) -> str:
-    """Return the section of RESULTS.md."""
-    return f"""## A stampede: every process finds the token missing, or dead, at the same moment
-
-{report.machine(PACKAGES)}
-Made by `python3 dev.py long stampede`; load average when it began: {load:.1f}.
-
-{report.table(HEAD, rows)}
-
-- *logins*: requests to certlogin; *unserved*: processes that got an error in place of a token;
-  *sessions*: alive afterwards. One login, none unserved and one session is what is wanted.
-- *store calls*: of one process, smallest / median / largest; each is one request.
-- *alone*: what one process needs for the same with nobody else there, its login included. The
-  sandbox takes {LOGIN_SECONDS:g} s for a login, a made-up figure.
-- *last*: from the start until the last process had its answer; *times alone*: that
-  as a multiple of *alone*.
-- *port*: the straightforward port, `straightforward.py`: exists, read, keepAlive, log in, write.
-  The sandbox bans an account after 100 logins in a minute, as Betfair does; the port's unserved
-  processes are those that met the ban (Betfair's lasts 20 minutes).
-- The middle one of {RUNS} runs by time; one run of the port. All processes, the servers and the
-  sandbox share these cores, and the machine had other work, so the seconds are mostly waiting for
-  a core and may double from one run to the next: a real fleet has a machine for each process.
-  From run to run the store calls vary by a few, and the port's logins on local files by some.
-"""
-
-
 def main() -> int:
     """Measure what the command line names, or all."""
     parser = argparse.ArgumentParser(description="Measure stampedes.")
-    parser.add_argument("backend", nargs="*", help=", ".join(BACKENDS))
-    chosen = parser.parse_args().backend
-    if not set(chosen) <= set(BACKENDS):
-        parser.error(f"the backends are {', '.join(BACKENDS)}")
+    parser.add_argument("backend", nargs="*", choices=BACKENDS)
+    parser.add_argument("--most", type=int, default=200, help="processes")
+    options = parser.parse_args()
     load = os.getloadavg()[0]
     with Crowds() as crowds:
         rows = [
-            row(crowds, kind, dead=dead) for kind in chosen or BACKENDS for dead in (True, False)
+            row(crowds, kind, options.most, dead=dead)
+            for kind in options.backend or BACKENDS
+            for dead in (True, False)
         ]
-    if not chosen:
-        report.put("stampede", "stampede.py", section([cells for cells, _ in rows], load))
+    if not options.backend and options.most >= 200:
+        made = f"{report.machine(PACKAGES)}\nLoad average when it began: {load:.1f}."
+        table = report.table(HEAD, [cells for cells, _ in rows])
+        report.put("stampede", "prove.py", f"{made}\n\n{table}")
     wrong = sum(not well for _, well in rows)
     print(f"{len(rows)} stampedes, {wrong} without one login that served all")
     return int(wrong > 0)
