@@ -7,54 +7,48 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from fleet import test_processes as shared
 from fleet.observed import ObservedStore, Points
-from fleet.processes import Crowd, Worker, run_crowd
+from fleet.processes import Crowd, run_crowd
 from fleet.scene import GENEROUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleet.job import Outcome
     from fleet.scene import Scene
 
     from betfair_session.storage.contract import StoredObject, TokenStore
 
 pytestmark = pytest.mark.timeout(1800)
 
-MOST_CALLS = 15
 WRONG_CLOCKS = [-3600.0, -60.0, 0.0, 60.0, 3600.0]
 FLEETS = [
-    ("local", 200),
-    ("seaweed", 200),
-    ("moto", 200),
-    ("gcs", 200),
+    *((kind, 200) for kind in ("local", "seaweed", "moto", "gcs", "azure", "obstore+seaweed")),
     ("cloud-gcs", 16),  # one change of an object a second
-    ("azure", 200),
-    ("obstore+seaweed", 200),
 ]
 
 
-def assert_one_for_all(scene: Scene, outcomes: list[Outcome]) -> None:
-    """One login; the same live token for all; few calls; nothing left but token and lock."""
-    assert {outcome.error: outcome.text for outcome in outcomes} == {"": ""}
-    assert {outcome.token for outcome in outcomes} == {scene.stored()}
-    assert scene.logins() == 1
-    scene.assert_quiet()
-
-
 @pytest.mark.usefixtures("one_crowd")
-@pytest.mark.parametrize("dead", [True, False], ids=["dead", "missing"])
 @pytest.mark.parametrize(("kind", "count"), FLEETS)
 def test_a_stampede_makes_one_login(
-    scene_on: Callable[[str], Scene], kind: str, count: int, *, dead: bool
+    scene_on: Callable[[str], Scene], kind: str, count: int
 ) -> None:
-    """Exactly one certlogin, and at most 15 store calls for each process."""
-    scene = scene_on(kind)
-    dead_token = scene.store_dead_token() if dead else None
-    outcomes = run_crowd([scene.job(lease=GENEROUS, warm=True)] * count)
-    assert_one_for_all(scene, outcomes)
-    assert scene.stored() != dead_token
-    assert max(outcome.store_calls for outcome in outcomes) <= MOST_CALLS
+    """Exactly one certlogin for a missing and one for a dead token, and few store calls."""
+    shared.test_a_stampede_makes_one_login(scene_on, kind, count)
+
+
+@pytest.mark.parametrize("kind", ["seaweed", "obstore+seaweed"])
+def test_a_wrong_clock_takes_no_living_holders_lock(
+    scene_on: Callable[[str], Scene], kind: str
+) -> None:
+    """Nor where an object's age is the server's word."""
+    shared.test_a_wrong_clock_takes_no_living_holders_lock(scene_on, kind)
+
+
+@pytest.mark.parametrize("kind", ["seaweed", "gcs", "azure"])
+def test_forked_children_share_one_login(scene_on: Callable[[str], Scene], kind: str) -> None:
+    """With each of fsspec's drivers."""
+    shared.test_forked_children_share_one_login(scene_on, kind)
 
 
 @pytest.mark.parametrize("kind", ["local", "seaweed"])
@@ -69,24 +63,9 @@ def test_wrong_clocks_cost_no_login(scene_on: Callable[[str], Scene], kind: str)
         crowd.go()
         scene.sandbox.wait_for("certlogin")
         scene.sandbox.release("certlogin")
-        assert_one_for_all(scene, crowd.outcomes())
-
-
-@pytest.mark.parametrize("kind", ["local", "seaweed", "obstore+seaweed"])
-@pytest.mark.parametrize("holder", [-3600.0, 3600.0])
-def test_nobody_takes_a_living_holders_lock_because_of_a_clock(
-    scene_on: Callable[[str], Scene], kind: str, holder: float
-) -> None:
-    """The holder's clock is an hour off, so are the others', the other way."""
-    scene = scene_on(kind)
-    scene.sandbox.hold("certlogin")
-    jobs = [scene.job(warm=True, timeout=3, clock_offset=offset) for offset in (-holder, 0.0)]
-    with Worker(scene.job(warm=True, clock_offset=holder)) as worker:
-        scene.sandbox.wait_for("certlogin")
-        assert [outcome.error for outcome in run_crowd(jobs)] == ["LoginTimeout"] * 2
-        scene.sandbox.release("certlogin")
-        assert worker.outcome().token == scene.stored()
+        assert {outcome.token for outcome in crowd.outcomes()} == {scene.stored()}
     assert scene.logins() == 1
+    scene.assert_quiet()
 
 
 def test_tokens_that_die_at_once_are_braked(scene_on: Callable[[str], Scene]) -> None:
@@ -136,34 +115,16 @@ class LaggingStore(ObservedStore):
         return found
 
 
-@pytest.mark.parametrize("dead", [True, False], ids=["dead", "missing"])
-def test_stale_reads_cost_no_login(scene_on: Callable[[str], Scene], *, dead: bool) -> None:
-    """Eight machines whose reads are 3 seconds old share one login."""
+def test_stale_reads_cost_no_login(scene_on: Callable[[str], Scene]) -> None:
+    """Eight machines whose reads are 3 seconds old share one login, for none and for a dead one."""
     scene = scene_on("seaweed")
-    if dead:
-        scene.store_dead_token()
-    with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
-        sessions = [stack.enter_context(scene.session(lease=GENEROUS)) for _ in range(8)]
-        for session in sessions:
-            session._store = LaggingStore(session._store)
-        tokens = set(pool.map(lambda session: session.token(), sessions))
-    assert tokens == {scene.stored()}
-    assert scene.logins() == 1
-    scene.assert_quiet()
-
-
-@pytest.mark.parametrize("kind", ["seaweed", "gcs", "azure"])
-def test_forked_children_share_one_login(scene_on: Callable[[str], Scene], kind: str) -> None:
-    """Children of a process that has used its session draw nonces of their own."""
-    scene = scene_on(kind)
-    children = 16
-    with Worker(scene.job(lease=GENEROUS, forks=children)) as worker:
-        worker.listen(1)
+    for generation in (1, 2):
+        with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+            sessions = [stack.enter_context(scene.session(lease=GENEROUS)) for _ in range(8)]
+            for session in sessions:
+                session._store = LaggingStore(session._store)
+            tokens = set(pool.map(lambda session: session.token(), sessions))
+        assert tokens == {scene.stored()}
+        assert scene.logins() == generation
+        scene.assert_quiet()
         scene.sandbox.expire_all()
-        worker.tell("go")
-        first, *forked = worker.listen()
-    assert [outcome.text for outcome in forked] == [""] * children
-    assert {outcome.token for outcome in forked} == {scene.stored()} != {first.token}
-    assert len({outcome.nonce for outcome in forked}) == children
-    assert scene.logins() == 2
-    scene.assert_quiet()

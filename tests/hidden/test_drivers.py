@@ -25,22 +25,18 @@ if TYPE_CHECKING:
 
 KEY = "session.token"
 # Each with a logger that is heard when the driver is at work. obstore has none, and gcsfs speaks
-# only once in a process.
-KINDS = {
-    "moto": "botocore",
-    "gcs": "betfair_session",
-    "azure": "azure",
-    "obstore+moto": "betfair_session",
-}
+# only once in a process, so that ours is heard.
+KINDS = {"moto": "botocore", "azure": "azure"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["moto", "gcs", "azure", "obstore+moto"])
 def test_no_driver_logs_a_token(
     planted: Planted, said: Said, bucket_on: Callable[[str], Bucket], kind: str
 ) -> None:
     """A login, a resumption, a rejection, a logout: each reads or writes the token."""
-    bucket = bucket_on(kind.removeprefix("obstore+"))
-    url = ("obstore+" if kind.startswith("obstore+") else "") + bucket.url()
+    driver, plus, server = kind.rpartition("+")
+    bucket = bucket_on(server)
+    url = driver + plus + bucket.url()
     with planted.client() as client, planted.manager(client) as manager:
         token = manager.get_session(url, KEY, bucket.options)
         assert bucket.get(KEY) == token.encode()
@@ -50,7 +46,7 @@ def test_no_driver_logs_a_token(
         planted.sandbox.expire_all()
         manager.get_session(url, KEY, bucket.options)
         manager.logout(url, KEY, bucket.options)
-    assert f"\n{KINDS[kind]}" in f"\n{said.text()}"
+    assert f"\n{KINDS.get(kind, 'betfair_session')}" in f"\n{said.text()}"
     assert planted.found_in(said.text()) == []
 
 

@@ -1,0 +1,42 @@
+"""What drivers say and keep of a token, on the servers that tests/hidden does not ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hidden import test_drivers as shared
+from hidden.conftest import planted, said  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hidden.conftest import Said
+    from hidden.planted import Planted
+    from servers.cloudlike import Cloud
+    from servers.objects import Bucket
+    from storage.places import BucketPlace
+
+
+@pytest.mark.parametrize(
+    "kind", ["seaweed", "sftp", "obstore+seaweed", "obstore+azure", "obstore+gcs-xml"]
+)
+def test_no_driver_logs_a_token(
+    planted: Planted,  # noqa: F811
+    said: Said,  # noqa: F811
+    bucket_on: Callable[[str], Bucket],
+    kind: str,
+) -> None:
+    """A login, a resumption, a rejection, a logout: each reads or writes the token."""
+    shared.test_no_driver_logs_a_token(planted, said, bucket_on, kind)
+
+
+@pytest.mark.parametrize("cloud_lane", ["obstore+gcs", "obstore+azure"])
+def test_no_failure_of_a_server_shows_a_token(
+    planted: Planted,  # noqa: F811
+    said: Said,  # noqa: F811
+    cloud: Cloud,
+    cloud_place: BucketPlace,
+) -> None:
+    """A lost, a refused and an unreadable answer to each kind of request, in turn."""
+    shared.test_no_failure_of_a_server_shows_a_token(planted, said, cloud, cloud_place)
