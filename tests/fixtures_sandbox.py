@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import kept
 import pytest
+from front import Front
+from hidden.listeners import Stranger
 
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.process.clocks import shorten_waits
@@ -42,6 +44,18 @@ def client(sandbox: Sandbox) -> Iterator[IdentityClient]:
         verify=sandbox.ca_bundle,
     ) as client:
         yield client
+
+
+@pytest.fixture
+def front(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Front:
+    """The sandbox's account, and a directory that its token is kept in."""
+    return Front(client, sandbox, tmp_path)
+
+
+@pytest.fixture
+def stranger(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
+    """Another server than the sandbox, with a bundle by which both are trusted."""
+    return Stranger(tmp_path_factory.mktemp("stranger") / "both.pem", sandbox.ca_bundle)
 
 
 @pytest.fixture

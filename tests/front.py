@@ -5,13 +5,19 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from betfair_session import LeaseSettings, Session, SessionManager
+from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from betfair_session import Session
+    from betfair_session import IdentityClient
     from betfair_session.sandbox import Sandbox
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
@@ -23,6 +29,43 @@ UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
 def live(sandbox: Sandbox) -> list[str]:
     """Return the tokens that live."""
     return [session.token for session in sandbox.sessions()]
+
+
+@dataclass
+class Front:
+    """One account of the sandbox, and one directory that its token is kept in."""
+
+    client: IdentityClient
+    sandbox: Sandbox
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Name the two objects."""
+        self.token, self.lock = self.path / KEY, self.path / LOCK
+
+    def manager(self, **settings: Any) -> SessionManager:  # noqa: ANN401 - the manager's
+        """Return a manager as another process has it, which may log in as often as it likes."""
+        given = {"lease": LeaseSettings(logins_per_minute=100), **settings}
+        account = (self.sandbox.username, self.sandbox.password)
+        return SessionManager(self.client, *account, **given)
+
+    def session(self, **settings: Any) -> Session:  # noqa: ANN401 - the manager's
+        """Return a handle as another process has it."""
+        return self.manager(**settings).session(self.path, KEY)
+
+    def read_lock(self) -> locks.Lock:
+        """Read the lock."""
+        return locks.decode(self.lock.read_bytes())
+
+    def live(self) -> list[str]:
+        """Return the tokens that live."""
+        return live(self.sandbox)
+
+    def under_way(
+        self, endpoint: str, call: Callable[[], str], stage: str = "before"
+    ) -> AbstractContextManager[Future[str]]:
+        """Hold a call in a thread at one of Betfair's endpoints, for as long as the block lasts."""
+        return under_way(self.sandbox, endpoint, call, stage)
 
 
 class Watched:

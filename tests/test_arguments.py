@@ -41,6 +41,22 @@ def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 
     return KeepAlive(session or italy.session("memory://x", "key"), **settings)
 
 
+CLIENTS: dict[str, tuple[object, ...]] = {  # what a client refuses
+    "verify": (False, None, "", 0, 1, "/nowhere/ca.pem"),
+    "timeout": (0, -1, Decimal("nan"), 10**400, float("inf"), "5", None),
+    "identity_url": (
+        *("http://localhost/api/", "HTTP://localhost/", "//localhost/", "ftp://localhost/"),
+        *("https://user:hidden@localhost/", "https://localhost/api/?x=1", "https://localhost/#"),
+        *("https://localhost:port/", "https://local host/"),
+    ),
+    "identity_cert_url": ("localhost", "http://localhost/api/"),
+    "api_url": ("http://localhost/exchange/",),
+    "jurisdiction": ("atlantis",),
+    "session": ("session",),
+    "proxies": ("http://hidden", {"https": 5}, {None: "x"}, 5),
+}
+
+
 @pytest.mark.parametrize(
     ("make", "argument"),
     [
@@ -79,10 +95,15 @@ def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 
         (lambda: keeping(manager()), "session"),
         (lambda: manager().get_session({}, "key"), "store"),  # type: ignore[arg-type] # what is tested
         (lambda: checked_handle(manager()), "session"),
-        (lambda: client(timeout=Decimal("nan")), "timeout"),
-        (lambda: client(timeout=10**400), "timeout"),
-        (lambda: client(timeout="5"), "timeout"),
-        (lambda: IdentityClient(""), "app_key"),
+        *(
+            (lambda name=name, odd=odd: client(**{name: odd}), name)
+            for name, values in CLIENTS.items()
+            for odd in values
+        ),
+        *(
+            (lambda odd=odd: IdentityClient(odd), "app_key")
+            for odd in ("", "with space", "line\nbreak", "k" * 513)
+        ),
         (lambda: client().check("a b"), "token"),
         (lambda: client().keep_alive(""), "token"),
         (lambda: client().logout("é"), "token"),
@@ -100,14 +121,13 @@ def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 
         (lambda: client().keep_alive("x", timeout=0), "timeout"),
         (lambda: client().login("u", "p", code=5), "code"),  # type: ignore[arg-type] # what is tested
         (lambda: client().login("u", "p", code=lambda: os.environ["\0"]), "code"),
-        (lambda: client(identity_url="http://localhost/api/"), "identity_url"),
-        (lambda: client(identity_cert_url="http://localhost/api/"), "identity_cert_url"),
     ],
 )
 def test_what_cannot_work_is_named(make: Callable[[], object], argument: str) -> None:
     """Whatever kind of value it is."""
     with pytest.raises(ConfigurationError) as caught:
         make()
+    assert isinstance(caught.value, ValueError)
     assert caught.value.argument == argument
     assert "hidden" not in str(caught.value)
 

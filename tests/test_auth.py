@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from hidden.listeners import Listener, saying, strange_tls
+from hidden.listeners import saying
 from secrets_shown import everything_in
 
 from betfair_session import (
@@ -26,6 +26,8 @@ from betfair_session.exchange import auth as auth_module
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hidden.listeners import Stranger
 
     from betfair_session import Session
     from betfair_session.sandbox import Sandbox
@@ -250,20 +252,16 @@ def test_without_a_live_session_our_own_error_comes_out(
 @pytest.mark.usefixtures("netrc")
 @pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_takes_anything_along(
-    auth: BetfairAuth, sandbox: Sandbox, tmp_path: Path, status: int
+    auth: BetfairAuth, sandbox: Sandbox, stranger: Stranger, status: int
 ) -> None:
     """To another host or back to the same, for a first sending or a replay."""
-    tls, authority = strange_tls()
-    bundle = tmp_path / "both.pem"
-    with open(sandbox.ca_bundle, "rb") as ours:
-        bundle.write_bytes(authority + ours.read())
-    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    with Listener(saying(ok), tls) as elsewhere:
+    ok, bundle = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", stranger.bundle
+    with stranger.serving(saying(ok)) as elsewhere:
         place = f"https://localhost:{elsewhere.port}/"
         # Without us, requests sends the headers there.
         sandbox.fault("betting", "redirect", location=place, status=status)
         headers, url = {"X-Authentication": "token"}, sandbox.api_url + RPC
-        requests.post(url, json=READ, headers=headers, verify=str(bundle), timeout=30)
+        requests.post(url, json=READ, headers=headers, verify=bundle, timeout=30)
         assert b"X-Authentication: token" in elsewhere.heard
         before = elsewhere.connections
         for location in (place, sandbox.api_url + "x"):
@@ -274,7 +272,7 @@ def test_no_redirect_takes_anything_along(
                 sandbox.clear_journal()
                 settings: dict[str, Any] = {"location": location, "status": status}
                 sandbox.fault("betting", "redirect", skip=int(replayed), **settings)
-                answer = post(sandbox, auth, PLACE, verify=str(bundle))
+                answer = post(sandbox, auth, PLACE, verify=bundle)
                 assert (answer.status_code, len(answer.history)) == (status, int(replayed))
                 assert "other" not in sandbox.counts()
                 assert not any(entry.defects for entry in sandbox.journal())

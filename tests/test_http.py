@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from hidden.listeners import Listener, saying, strange_tls, tunnel
+from hidden.listeners import Listener, tunnel
 from servers.process import free_ports
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from betfair_session import (
     ConfigurationError,
@@ -19,22 +22,20 @@ from betfair_session import (
     ExchangeError,
     IdentityClient,
     IdentityUnavailable,
-    SessionManager,
 )
-from betfair_session.betfair.connections import IDLE_SECONDS
-from betfair_session.login import lock as locks
+from betfair_session.betfair.connections import IDLE_SECONDS, OwnSession
+from betfair_session.betfair.http import Failure
 from betfair_session.process import clocks
+from betfair_session.process.threads import NoThreadError
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from pathlib import Path
 
-    from betfair_session import Session
+    from front import Front
+    from hidden.listeners import Stranger
+
     from betfair_session.sandbox import Sandbox
-
-KEY = "session.token"
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
@@ -48,45 +49,10 @@ def alive(token: str, *headers: str) -> bytes:
     return answer(b'{"token":"%s","status":"SUCCESS","error":""}' % token.encode(), *headers)
 
 
-class Server:
-    """Another HTTPS server, which says whatever a test wants.
-
-    Attributes:
-        bundle: the path of its authority's certificate.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        """Have its certificate made."""
-        self._tls, authority = strange_tls()
-        bundle = directory / "authority.pem"
-        bundle.write_bytes(authority)
-        self.bundle = str(bundle)
-
-    def serving(self, serve: Callable[[Listener, socket.socket], None]) -> Listener:
-        """Serve each connection by a function."""
-        return Listener(serve, self._tls)
-
-    def client(self, listener: Listener, **settings: Any) -> IdentityClient:  # noqa: ANN401
-        """Return a client of that server."""
-        url = f"https://localhost:{listener.port}/api/"
-        given = {"identity_url": url, "identity_cert_url": url, "verify": self.bundle, **settings}
-        return IdentityClient("app-key", **given)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Server:
-    """Return it."""
-    directory = tmp_path / "server"
-    directory.mkdir()
-    return Server(directory)
-
-
-@pytest.fixture
-def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
-    """Return a handle for a live token in a file."""
-    session = SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
-    session.token()
-    return session
+def ask(client: IdentityClient, token: str) -> bool:
+    """Ask whether a session lives, and tell whether the answer is the one to this question."""
+    found = client.keep_alive(token)
+    return found is not None and found.reveal() == token
 
 
 def one_by_one(*answers: bytes) -> Callable[[Listener, socket.socket], None]:
@@ -101,13 +67,12 @@ def one_by_one(*answers: bytes) -> Callable[[Listener, socket.socket], None]:
     return serve
 
 
-def test_no_cookie_is_kept(server: Server) -> None:
+def test_no_cookie_is_kept(stranger: Stranger) -> None:
     """It would be sent with another session's calls."""
     cookie = "Set-Cookie: ssoid=first; Path=/"
     serve = one_by_one(alive("first", cookie), alive("second", cookie), alive("third"))
-    with server.serving(serve) as listener, server.client(listener) as client:
-        for token in ("first", "second", "third"):
-            assert client.keep_alive(token).reveal() == token  # type: ignore[union-attr]
+    with stranger.serving(serve) as listener, stranger.client(listener) as client:
+        assert all(ask(client, token) for token in ("first", "second", "third"))
         assert listener.connections == 1
         assert b"cookie" not in listener.heard.lower()
 
@@ -128,14 +93,14 @@ def endless(head: bytes, over: threading.Event) -> Callable[[Listener, socket.so
 
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("status", ["200 OK", "302 Found"])
-def test_an_answer_without_end_is_left_soon(server: Server, status: str, *, own: bool) -> None:
+def test_an_answer_without_end_is_left_soon(stranger: Stranger, status: str, *, own: bool) -> None:
     """A redirect's too, which requests would read whole to prepare for following it."""
     over = threading.Event()
     head = f"HTTP/1.1 {status}\r\nLocation: https://localhost:1/\r\n\r\n".encode()
     session = None if own else requests.Session()
     with (
-        server.serving(endless(head, over)) as listener,
-        server.client(listener, session=session) as client,
+        stranger.serving(endless(head, over)) as listener,
+        stranger.client(listener, session=session) as client,
     ):
         with pytest.raises(IdentityUnavailable) as caught:
             client.login("u", "p")
@@ -143,21 +108,24 @@ def test_an_answer_without_end_is_left_soon(server: Server, status: str, *, own:
         assert over.wait(60)
 
 
-def test_a_call_of_the_api_reads_no_longer_than_it_lasts(server: Server, session: Session) -> None:
+def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, front: Front) -> None:
     """What comes later is nobody's any more."""
     over = threading.Event()
-    with server.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over)) as listener:
-        url = f"https://localhost:{listener.port}/"
-        with Exchange(session, api_url=url, verify=server.bundle, timeout=0.5) as exchange:
+    with stranger.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over)) as listener:
+        url, session = f"https://localhost:{listener.port}/", front.session()
+        session.token()
+        with Exchange(session, api_url=url, verify=stranger.bundle, timeout=0.5) as exchange:
             with pytest.raises(ExchangeError) as caught:
                 exchange.call("cancelOrders", {})
             assert (caught.value.status_code, caught.value.landed) == (None, True)
             assert over.wait(60)
 
 
-@pytest.mark.parametrize("status", ["103 Early Hints", "102 Processing", "204 No Content"])
+@pytest.mark.parametrize("status", ["103 Early Hints", "204 No Content", "304 Not Modified"])
 @pytest.mark.parametrize("own", [True, False])
-def test_no_answer_is_taken_for_the_next_calls(server: Server, status: str, *, own: bool) -> None:
+def test_no_answer_is_taken_for_the_next_calls(
+    stranger: Stranger, status: str, *, own: bool
+) -> None:
     """Python's http takes what comes before an answer for the answer itself."""
 
     def serve(listener: Listener, connection: socket.socket) -> None:
@@ -171,104 +139,48 @@ def test_no_answer_is_taken_for_the_next_calls(server: Server, status: str, *, o
         connection.sendall(alive("first"))
 
     session = None if own else requests.Session()
-    with server.serving(serve) as listener, server.client(listener, session=session) as client:
+    with stranger.serving(serve) as listener, stranger.client(listener, session=session) as client:
         with pytest.raises(IdentityUnavailable) as caught:
             client.keep_alive("first")
         assert caught.value.status_code == int(status[:3])
-        assert client.keep_alive("second").reveal() == "second"  # type: ignore[union-attr]
+        assert ask(client, "second")
 
 
 @pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
 @pytest.mark.parametrize("proxied", [False, True])
 def test_a_connection_that_idled_for_long_is_not_used_again(
-    server: Server, monkeypatch: pytest.MonkeyPatch, clock: int, *, proxied: bool
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch, clock: int, *, proxied: bool
 ) -> None:
     """The network may have forgotten it, and what is sent on it is never answered."""
     serve = one_by_one(*[alive("a")] * 4)  # one connection could serve them all
-    with Listener(tunnel) as proxy, server.serving(serve) as listener:
+    with Listener(tunnel) as proxy, stranger.serving(serve) as listener:
         proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
-        with server.client(listener, proxies=proxies) as client:
+        with stranger.client(listener, proxies=proxies) as client:
             now = [time.monotonic(), time.time()]
             monkeypatch.setattr(clocks, "now", lambda: tuple(now))
-            client.keep_alive("a")
-            now[clock] += IDLE_SECONDS - 1
-            client.keep_alive("a")
-            assert listener.connections == 1
-            now[clock] += IDLE_SECONDS + 1
-            client.keep_alive("a")
-            client.keep_alive("a")
-            assert listener.connections == 2
+            for later, connections in ((0, 1), (IDLE_SECONDS, 1), (IDLE_SECONDS + 1, 2), (0, 2)):
+                now[clock] += later
+                assert ask(client, "a")
+                assert listener.connections == connections
             assert proxy.connections == 2 * proxied
 
 
-def test_a_login_has_a_connection_of_its_own(server: Server) -> None:
+def test_a_login_has_a_connection_of_its_own(stranger: Stranger) -> None:
     """One that was used before may be closed by the server just then, and it is sent once only."""
-    token = alive("t")
-    serve = one_by_one(token, token)
-    with server.serving(serve) as listener, server.client(listener) as client:
-        client.keep_alive("t")
+    serve = one_by_one(*[alive("t")] * 2)
+    with stranger.serving(serve) as listener, stranger.client(listener) as client:
+        assert ask(client, "t")
         client.login("u", "p")
-        client.keep_alive("t")
+        assert ask(client, "t")
         assert listener.connections == 2
 
 
-# --- what was never sent --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("sent", [False, True])
-def test_only_a_login_that_may_have_arrived_keeps_others_waiting(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, *, sent: bool
-) -> None:
-    """A machine that cannot reach Betfair does not shut out those that can."""
-    closed = f"https://localhost:{free_ports(1)[0]}/api/"
-    sick = IdentityClient(
-        sandbox.app_key,
-        certificate=sandbox.certificate,
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url if sent else closed,
-        verify=sandbox.ca_bundle,
-    )
-    sandbox.fault("certlogin", "reset")
-    with sick, pytest.raises(IdentityUnavailable) as caught:
-        SessionManager(sick, sandbox.username, sandbox.password).get_session(tmp_path, KEY)
-    assert caught.value.sent == sent
-    lock = locks.decode((tmp_path / f"{KEY}.login").read_bytes())
-    assert lock.state == (locks.FAILED if sent else locks.DONE)
-    assert len(lock.logins) == sent
-    if not sent:
-        sandbox.clear_faults()
-        SessionManager(client, sandbox.username, sandbox.password).get_session(tmp_path, KEY)
-        assert sandbox.counts() == {"certlogin": 1}
-
-
-def dying(listener: Listener, connection: socket.socket) -> None:
-    """Be Betfair that takes a login and hangs up."""
-    listener.read_request(connection)
-    listener.heard += b"all of it"
-
-
-@pytest.mark.parametrize("theirs", [False, True])
-def test_a_login_that_dies_behind_a_proxy_may_have_arrived(server: Server, *, theirs: bool) -> None:
-    """urllib3 calls that a fault of the proxy's."""
-    session = requests.Session() if theirs else None
-    with Listener(tunnel) as proxy, server.serving(dying) as listener:
-        proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
-        client = server.client(listener, proxies=proxies, session=session)
-        with client, pytest.raises(IdentityUnavailable) as caught:
-            client.login("u", "p")
-        assert b"all of it" in listener.heard
-        assert caught.value.sent
-        assert "proxy" not in str(caught.value)
-
-
-def test_a_callers_session_may_have_sent_before(server: Server) -> None:
-    """Its adapters may repeat, and the last attempt's end says nothing of the first."""
-    url = f"https://localhost:{free_ports(1)[0]}/api/"
-    for session in (None, requests.Session()):
-        client = IdentityClient("key", identity_url=url, verify=server.bundle, session=session)
-        with pytest.raises(IdentityUnavailable) as caught:
-            client.login("u", "p")
-        assert caught.value.sent == (session is not None)
+def test_a_session_of_our_kind_trusts_and_repeats_nothing_of_its_own(sandbox: Sandbox) -> None:
+    """Without a word about it, it believes the usual authorities, and no others."""
+    with OwnSession() as session, pytest.raises(requests.exceptions.SSLError):
+        session.get(sandbox.identity_url, timeout=30)
+    with OwnSession(verify=sandbox.ca_bundle) as session:
+        assert session.get(sandbox.identity_url, timeout=30).status_code == 404
 
 
 def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
@@ -276,27 +188,113 @@ def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
 ) -> None:
     """As in production, where `verify` names no bundle: some versions of requests did not."""
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", sandbox.ca_bundle)
-    client = IdentityClient(
-        sandbox.app_key,
-        certificate=sandbox.certificate,
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url,
-    )
-    with client:
+    urls = {name: getattr(sandbox, name) for name in ("identity_url", "identity_cert_url")}
+    with IdentityClient(sandbox.app_key, certificate=sandbox.certificate, **urls) as client:
         token = client.certlogin(sandbox.username, sandbox.password)
-        assert client.keep_alive(token) == token
+        assert ask(client, token.reveal())
 
 
-def test_a_thread_that_cannot_be_started_sends_nothing(
-    client: IdentityClient,
-    sandbox: Sandbox,
-    no_threads: Callable[[], AbstractContextManager[None]],
+# --- what was sent, and what never was ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_a_login_without_an_answer_may_have_arrived(stranger: Stranger, *, theirs: bool) -> None:
+    """Behind a proxy too, for which urllib3 calls that a fault of the proxy's.
+
+    A caller's adapters may repeat, and the last attempt's end says nothing of the first.
+    """
+
+    def hang_up(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        listener.heard += b"all of it"
+
+    def failure(listener: Listener, **settings: Any) -> IdentityUnavailable:  # noqa: ANN401
+        given = {"session": requests.Session() if theirs else None, **settings}
+        with pytest.raises(IdentityUnavailable) as caught:
+            stranger.client(listener, **given).login("u", "p")
+        return caught.value
+
+    with Listener(tunnel) as proxy, stranger.serving(hang_up) as listener:
+        error = failure(listener, proxies={"https": f"http://127.0.0.1:{proxy.port}"})
+        assert b"all of it" in listener.heard
+        assert error.sent
+        assert "proxy" not in str(error)
+    assert failure(listener).sent == theirs  # nobody listens any more
+
+
+@pytest.mark.parametrize("fault", ["reset", "status:503"])
+def test_the_pauses_between_attempts_grow(
+    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """As with a limit on processes, or while Python shuts down."""
-    with no_threads(), pytest.raises(IdentityUnavailable) as caught:
-        client.certlogin(sandbox.username, sandbox.password)
-    assert not caught.value.sent
-    assert sandbox.counts() == {}
+    """None is begun that would outlast the call."""
+    token = sandbox.issue()
+    pauses: list[float] = []
+    monkeypatch.setattr(clocks, "pause", pauses.append)
+    for _ in range(10):
+        sandbox.fault("keepAlive", fault, times=2)
+        assert client.keep_alive(token)
+    assert all(0.2 <= first <= 0.4 for first in pauses[::2])
+    assert all(0.4 <= second <= 0.8 for second in pauses[1::2])
+    assert len({*pauses}) > 10
+    sandbox.clear_journal()
+    sandbox.fault("keepAlive", fault)
+    with pytest.raises(IdentityUnavailable):
+        client.keep_alive(token, timeout=0.2)
+    assert (len(pauses), sandbox.counts()) == (20, {"keepAlive": 1})
+
+
+def because(error: Exception, *causes: Exception) -> Exception:
+    """Return an error with its causes."""
+    for effect, cause in zip([error, *causes], causes, strict=False):
+        effect.__cause__ = cause
+    return error
+
+
+def unproven(code: int) -> ssl.SSLCertVerificationError:
+    """Return the error for a server's certificate, by OpenSSL's code."""
+    error = ssl.SSLCertVerificationError(1, "verify failed")
+    error.verify_code = code
+    return error
+
+
+def unmade(status: str) -> OSError:
+    """Return the error for a connection that a proxy refuses to make."""
+    return OSError(f"Tunnel connection failed: {status} No")
+
+
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+RESET = ConnectionResetError(104, "Connection reset")
+UNOPENED = because(NewConnectionError(HTTPSConnection("localhost"), "no"), REFUSED)
+ENDS: list[tuple[Exception, bool, str, str]] = [  # was it sent, why no answer, what is told
+    (because(requests.ConnectionError(), UNOPENED), False, "", "Connection refused"),
+    (because(requests.ConnectionError(), RESET), True, "", "Connection reset"),
+    (requests.exceptions.ChunkedEncodingError(), True, "", "ChunkedEncodingError"),
+    (requests.ReadTimeout(), True, "", "timed out"),
+    (because(requests.ConnectTimeout(), ConnectTimeoutError()), False, "", "timed out"),
+    (NoThreadError(), False, "", "NoThreadError"),
+    (because(requests.exceptions.SSLError(), unproven(10)), False, "", "verify failed"),  # expired
+    *(
+        (because(requests.exceptions.SSLError(), unproven(code)), False, "untrusted", "verify")
+        for code in (18, 19, 20, 21)
+    ),
+    (because(requests.exceptions.ProxyError(), UNOPENED), False, "", "proxy: Connection"),
+    (because(requests.exceptions.ProxyError(), RESET), True, "", "Connection reset"),
+    *(
+        (because(requests.exceptions.ProxyError(), unmade(status)), False, reason, status)
+        for status, reason in (("403", "proxy-403"), ("407", "proxy-407"), ("502", "proxy"))
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "sent", "reason", "told"), ENDS, ids=range(len(ENDS)))
+def test_what_is_told_of_a_request_that_failed(
+    error: Exception, reason: str, told: str, *, sent: bool
+) -> None:
+    """By the kinds of the errors; a proxy is named only where it is to blame."""
+    found = Failure.of(error)
+    assert (found.sent, found.reason) == (sent, reason)
+    assert told in found.detail
+    assert ("proxy" in found.detail) == ("proxy" in told or reason.startswith("proxy"))
 
 
 # --- proxies --------------------------------------------------------------------------------------
@@ -323,74 +321,37 @@ def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
     with pytest.raises(IdentityUnavailable) as caught:
         client.keep_alive("token")
     assert not caught.value.sent
-    assert "proxy: ConnectionRefusedError" in str(caught.value)
     assert sandbox.counts() == {}
 
 
 def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    """The argument's or the caller's own session's before the environment's; {} is none."""
+    """The argument's or the caller's own session's before the environment's; {} is none.
+
+    What passes is TLS alone, and the certificate is shown through it.
+    """
     theirs = requests.Session()
     theirs.trust_env = False
+    given: dict[str, Any] = {
+        "certificate": sandbox.certificate,
+        "identity_url": sandbox.identity_url,
+        "identity_cert_url": sandbox.identity_cert_url,
+        "verify": sandbox.ca_bundle,
+    }
     with Listener(tunnel) as proxy, theirs:
         url = {"https": f"http://127.0.0.1:{proxy.port}"}
         theirs.proxies.update(url)
-        ways: list[tuple[str, dict[str, Any]]] = [
-            (url["https"], {}),
-            ("http://localhost:1", {"proxies": url}),
-            ("http://localhost:1", {"session": theirs}),
-            ("http://localhost:1", {"session": requests.Session(), "proxies": url}),
-            (url["https"], {"proxies": {}}),
+        ways: list[tuple[str, dict[str, Any], bool]] = [
+            (url["https"], {}, True),
+            ("http://localhost:1", {"proxies": url}, True),
+            ("http://localhost:1", {"session": theirs}, True),
+            ("http://localhost:1", {"session": requests.Session(), "proxies": url}, True),
+            (url["https"], {"proxies": {}}, False),
         ]
-        for count, (usual, settings) in enumerate(ways, start=1):
+        for usual, settings, used in ways:
             no_proxy.setenv("HTTPS_PROXY", usual)
-            given: Any = {"identity_url": sandbox.identity_url, "verify": sandbox.ca_bundle}
-            with IdentityClient("app-key", **given, **settings) as client:
-                assert client.keep_alive("x") is None
-            assert proxy.connections == min(count, 4)
-
-
-@pytest.mark.parametrize("status", [403, 407, 502])
-def test_a_proxy_that_makes_no_connection_has_sent_nothing(
-    no_proxy: pytest.MonkeyPatch, client: IdentityClient, status: int
-) -> None:
-    """Its status is told, and is not Betfair's; the doctor advises by the reason."""
-    with Listener(saying(answer(b"", status=f"{status} No"))) as proxy:
-        url = f"http://127.0.0.1:{proxy.port}"
-        no_proxy.setenv("HTTPS_PROXY", url)
-        with pytest.raises(IdentityUnavailable) as caught:
-            client.login("u", "p")
-    assert (caught.value.sent, caught.value.status_code) == (False, None)
-    assert str(status) in str(caught.value)
-    assert caught.value.reason == ("proxy" if status == 502 else f"proxy-{status}")
-
-
-def test_why_no_answer_came_is_told_by_a_word(server: Server) -> None:
-    """That nobody vouches for a server, above all; a refused connection has none."""
-    with server.serving(one_by_one()) as listener:
-        for port, reason in ((listener.port, "untrusted"), (free_ports(1)[0], "")):
-            url = f"https://localhost:{port}/"
-            with IdentityClient("key", identity_url=url) as client:
-                with pytest.raises(IdentityUnavailable) as caught:
-                    client.keep_alive("token")
-                assert (caught.value.reason, caught.value.sent) == (reason, False)
-
-
-@pytest.mark.parametrize("fault", ["reset", "status:503"])
-def test_the_pauses_between_attempts_grow(
-    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    """None is begun that would outlast the call."""
-    token = sandbox.issue()
-    pauses: list[float] = []
-    monkeypatch.setattr(clocks, "pause", pauses.append)
-    for _ in range(20):
-        sandbox.fault("keepAlive", fault, times=2)
-        assert client.keep_alive(token)
-    assert all(0.2 <= first <= 0.4 for first in pauses[::2])
-    assert all(0.4 <= second <= 0.8 for second in pauses[1::2])
-    assert len({*pauses}) > 20
-    sandbox.clear_journal()
-    sandbox.fault("keepAlive", fault)
-    with pytest.raises(IdentityUnavailable):
-        client.keep_alive(token, timeout=0.2)
-    assert (len(pauses), sandbox.counts()) == (40, {"keepAlive": 1})
+            before = proxy.connections
+            with IdentityClient(sandbox.app_key, **given, **settings) as client:
+                token = client.certlogin(sandbox.username, sandbox.password)
+                assert ask(client, token.reveal())
+            assert proxy.connections - before == 2 * used
+    assert token.reveal().encode() not in proxy.heard

@@ -39,7 +39,7 @@ from betfair_session import (
     exceptions,
 )
 from betfair_session.secret import SecretBytes, SecretHeader
-from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, is_blank, is_token, parse_token
+from betfair_session.tokens import MAX_JUNK, MAX_TOKEN, blank, is_blank, is_token, parse_token
 
 TEXT = "hunter2-unlikely"
 TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG="
@@ -186,6 +186,13 @@ def test_what_holds_nothing_is_blank(content: bytes) -> None:
     """A new token takes its place without a warning."""
     assert is_blank(content)
     assert parse_token(content, where="x") is None
+
+
+def test_a_blank_is_no_token_and_like_no_other() -> None:
+    """A late write that expects one finds another version, where a version is made of content."""
+    blanks = {blank() for _ in range(20)}
+    assert len(blanks) == 20
+    assert all(map(is_blank, blanks))
 
 
 @pytest.mark.parametrize(

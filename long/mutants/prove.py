@@ -56,7 +56,7 @@ GROUPS = {
         ["betfair/*"],
         [
             *("tests/test_arguments.py", "tests/test_answers.py", "tests/test_identity.py"),
-            "tests/test_http.py",
+            *("tests/test_http.py", "tests/hidden/test_network.py"),
         ],
     ),
     "storage": (

@@ -8,10 +8,13 @@ import select
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import trustme
 from servers.process import HOST
+
+from betfair_session import IdentityClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +43,7 @@ class Listener:
         self._socket = socket.create_server((HOST, 0))
         self._socket.settimeout(_SECONDS)
         self._threads: list[threading.Thread] = []
+        self._open: list[socket.socket] = []
         self.port: int = self._socket.getsockname()[1]
         self.heard = b""
         self.connections = 0
@@ -74,6 +78,7 @@ class Listener:
             except OSError:
                 return
             connection.settimeout(_SECONDS)
+            self._open.append(connection)
             self.connections += 1
             self._spawn(lambda connection=connection: self._answer(connection))  # type: ignore[misc]
 
@@ -83,25 +88,47 @@ class Listener:
                 self._serve(self, connection)
             else:
                 with self._tls.wrap_socket(connection, server_side=True) as secure:
+                    self._open.append(secure)
                     self._serve(self, secure)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        for each in (self._socket, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         for thread in self._threads:
             thread.join(_SECONDS)
 
 
-def strange_tls() -> tuple[ssl.SSLContext, bytes]:
-    """Return TLS for another server on this machine, and the authority that vouches for it."""
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context, authority.cert_pem.bytes()
+class Stranger:
+    """Another server on this machine, for which an authority of its own vouches.
+
+    Attributes:
+        tls: what it proves itself by.
+        bundle: the path of its authority's certificate, and of those in other bundles.
+    """
+
+    def __init__(self, bundle: Path, *others: str) -> None:
+        """Write the bundle."""
+        authority = trustme.CA()
+        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.tls)
+        ours = authority.cert_pem.bytes()
+        bundle.write_bytes(ours + b"".join(Path(each).read_bytes() for each in others))
+        self.bundle = str(bundle)
+
+    def serving(self, answer: Callable[[Listener, socket.socket], None]) -> Listener:
+        """Serve each connection by a function."""
+        return Listener(answer, self.tls)
+
+    def client(self, listener: Listener, **settings: Any) -> IdentityClient:  # noqa: ANN401
+        """Return a client of one of its listeners."""
+        url = f"https://localhost:{listener.port}/api/"
+        given = {"identity_url": url, "identity_cert_url": url, "verify": self.bundle, **settings}
+        return IdentityClient("app-key", **given)
 
 
 def saying(answer: bytes) -> Callable[[Listener, socket.socket], None]:

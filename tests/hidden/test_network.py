@@ -12,51 +12,42 @@ import pytest
 import requests
 from secrets_shown import everything_in
 
-from betfair_session import (
-    BetfairSessionError,
-    IdentityClient,
-    IdentityUnavailable,
-)
-from hidden.listeners import Listener, saying, strange_tls, tunnel
-from hidden.planted import APP_KEY, PASSWORD, USERNAME
+from betfair_session import IdentityClient, IdentityUnavailable
+from hidden.listeners import Listener, saying, tunnel
+from hidden.planted import PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
     from hidden.conftest import Said
+    from hidden.listeners import Stranger
     from hidden.planted import Planted
 
+pytestmark = pytest.mark.usefixtures("short_waits")
+
 KEY = "session.token"
-CALLS = ("certlogin", "login", "keepAlive", "logout")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+CALLS: list[Callable[[IdentityClient, str], object]] = [
+    lambda client, _: client.certlogin(USERNAME, PASSWORD),
+    lambda client, _: client.login(USERNAME, PASSWORD),
+    IdentityClient.keep_alive,
+    IdentityClient.logout,
+]
+ENDPOINTS = ("certlogin", "login", "keepAlive", "logout")
 
 
-def call(client: IdentityClient, name: str, token: str) -> object:
-    """Make one of the four calls."""
-    if name == "certlogin":
-        return client.certlogin(USERNAME, PASSWORD)
-    if name == "login":
-        return client.login(USERNAME, PASSWORD)
-    if name == "keepAlive":
-        return client.keep_alive(token)
-    client.logout(token)
-    return None
-
-
-def failure(work: Callable[[], object]) -> BetfairSessionError:
+def failure(work: Callable[[], object]) -> IdentityUnavailable:
     """Return the error that a call ends with."""
-    with pytest.raises(BetfairSessionError) as caught:
+    with pytest.raises(IdentityUnavailable) as caught:
         work()
     return caught.value
 
 
-@pytest.fixture
-def stranger() -> tuple[ssl.SSLContext, bytes]:
-    """TLS for another server on this machine, and the authority that vouches for it."""
-    return strange_tls()
+def failures(client: IdentityClient, token: str) -> list[IdentityUnavailable]:
+    """Return the errors that all calls end with."""
+    return [failure(lambda call=call: call(client, token)) for call in CALLS]  # type: ignore[misc]
 
 
 def at_once(listener: Listener, connection: socket.socket) -> None:
@@ -65,62 +56,57 @@ def at_once(listener: Listener, connection: socket.socket) -> None:
     connection.sendall(OK)
 
 
-def test_no_redirect_takes_a_secret_along(
-    planted: Planted, said: Said, stranger: tuple[ssl.SSLContext, bytes], tmp_path: Path
-) -> None:
+@pytest.fixture(autouse=True)
+def _proxies_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_no_redirect_takes_a_secret_along(planted: Planted, said: Said, stranger: Stranger) -> None:
     """Neither to another server that is trusted, nor to one without TLS."""
-    tls, authority = stranger
-    trusted = tmp_path / "both.pem"
-    with open(planted.sandbox.ca_bundle, "rb") as bundle:
-        trusted.write_bytes(bundle.read() + authority)
-    token = planted.sandbox.issue(USERNAME)
-    client = planted.client(verify=trusted)
-    with client, Listener(saying(OK), tls) as secure, Listener(saying(OK)) as plain:
-        assert requests.get(f"https://localhost:{secure.port}/", verify=str(trusted), timeout=9).ok
-        secure.connections = 0
-        for name in CALLS:
-            for place in (f"https://localhost:{secure.port}/", f"http://127.0.0.1:{plain.port}/"):
-                for status in (301, 302, 303, 307, 308):
+    token, bundle = planted.sandbox.issue(USERNAME), stranger.bundle
+    client = planted.client(verify=bundle)
+    with client, stranger.serving(saying(OK)) as secure, Listener(saying(OK)) as plain:
+        places = (f"https://localhost:{secure.port}/", f"http://127.0.0.1:{plain.port}/")
+        assert requests.get(places[0], verify=bundle, timeout=9).ok
+        for place in places:
+            for status in (301, 302, 303, 307, 308):
+                for name in ENDPOINTS:
                     planted.sandbox.fault(name, "redirect", location=place, status=status)
-                    error = failure(lambda name=name: call(client, name, token))  # type: ignore[misc]
-                    assert isinstance(error, IdentityUnavailable)
+                for error in failures(client, token):
+                    assert error.status_code == status
                     assert planted.found_in(everything_in(error)) == []
-        assert (secure.connections, plain.connections) == (0, 0)
+        assert (secure.connections, plain.connections) == (1, 0)
     assert planted.found_in(said.text()) == []
 
 
 @pytest.mark.parametrize("kind", ["plain", "untrusted"])
 def test_a_server_that_is_not_betfair_hears_nothing(
-    planted: Planted, said: Said, stranger: tuple[ssl.SSLContext, bytes], kind: str
+    planted: Planted, said: Said, stranger: Stranger, kind: str
 ) -> None:
     """It speaks no TLS, or nobody vouches for it; both come before the first byte of ours."""
-    tls = stranger[0] if kind == "untrusted" else None
     token = planted.sandbox.issue(USERNAME)
-    with Listener(at_once, tls) as server:
+    with Listener(at_once, stranger.tls if kind == "untrusted" else None) as server:
         base = f"https://localhost:{server.port}/api/"
         client = planted.client(identity_url=base, identity_cert_url=base, timeout=5)
-        errors = [failure(lambda name=name: call(client, name, token)) for name in CALLS]  # type: ignore[misc]
+        errors = failures(client, token)
     assert server.connections >= len(CALLS)
     assert planted.found_in(server.heard) == []
-    assert planted.found_in("\n".join(map(everything_in, errors))) == []
-    assert planted.found_in(said.text()) == []
+    if kind == "untrusted":
+        assert {(error.reason, error.sent) for error in errors} == {("untrusted", False)}
+    assert planted.found_in("\n".join(map(everything_in, errors)) + said.text()) == []
 
 
 @pytest.mark.parametrize("form", [str, html.escape, json.dumps, quote, str.upper, str.title])
 def test_a_page_that_repeats_the_password_is_not_quoted(
-    stranger: tuple[ssl.SSLContext, bytes], tmp_path: Path, form: Callable[[str], str]
+    stranger: Stranger, form: Callable[[str], str]
 ) -> None:
     """An error quotes a block page, but no word of what was sent, however the page writes it."""
-    tls, authority = stranger
-    bundle = tmp_path / "authority.pem"
-    bundle.write_bytes(authority)
     password = 'plantedcorrect "plantedhorse" & plantedbattery\'s'
     page = f"<p>The request {form(password)} was blocked.".encode()
     answer = b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n%b" % (len(page), page)
-    with Listener(saying(answer), tls) as server:
-        base = f"https://localhost:{server.port}/api/"
-        with IdentityClient(APP_KEY, identity_url=base, verify=bundle) as client:
-            error = failure(lambda: client.login(USERNAME, password))
+    with stranger.serving(saying(answer)) as server, stranger.client(server) as client:
+        error = failure(lambda: client.login(USERNAME, password))
     assert "was blocked." in str(error)
     assert "planted" not in str(error).lower()
 
@@ -131,23 +117,24 @@ def test_a_proxy_sees_no_secret(
     """Neither in the request for the tunnel nor in what passes through it."""
     with Listener(tunnel) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
         with planted.client() as client, planted.manager(client) as manager:
-            token = manager.get_session(tmp_path, KEY)
-            assert manager.get_session(tmp_path, KEY) == token
+            assert len({manager.get_session(tmp_path, KEY) for _ in range(2)}) == 1
             manager.logout(tmp_path, KEY)
     assert proxy.heard.count(b"CONNECT localhost:") >= 2
     assert planted.found_in(proxy.heard) == []
     assert planted.found_in(said.text()) == []
 
 
-PROXIES = {
-    "refuses": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-    "fails": b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nno!",
-    "answers itself": b'HTTP/1.1 200 OK\r\n\r\n{"loginStatus":"SUCCESS","sessionToken":"x"}',
-    "is none": b"SSH-2.0-OpenSSH\r\n",
-    "hangs up": b"",
+PROXIES = {  # what each says, and the reason that is told
+    "refuses": (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "-407"),
+    "forbids": (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "-403"),
+    "fails": (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nno!", ""),
+    "answers itself": (
+        b'HTTP/1.1 200 OK\r\n\r\n{"loginStatus":"SUCCESS","sessionToken":"x"}',
+        None,
+    ),
+    "is none": (b"SSH-2.0-OpenSSH\r\n", None),
+    "hangs up": (b"", None),
 }
 
 
@@ -155,45 +142,37 @@ PROXIES = {
 def test_a_proxy_of_no_use_learns_and_shows_nothing(
     planted: Planted, said: Said, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Nor is the proxy's own password shown."""
-    token = planted.sandbox.issue(USERNAME)
-    with Listener(saying(PROXIES[kind])) as proxy:
+    """Nor is the proxy's own password shown. Its status is told, and is not Betfair's."""
+    token, (answer, reason) = planted.sandbox.issue(USERNAME), PROXIES[kind]
+    with Listener(saying(answer)) as proxy:
         url = f"http://proxyuser:proxypass-Hy8@127.0.0.1:{proxy.port}"
         monkeypatch.setenv("HTTPS_PROXY", url)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
         with planted.client(timeout=5) as client:
-            errors = [failure(lambda name=name: call(client, name, token)) for name in CALLS]  # type: ignore[misc]
-    shown = "\n".join(map(everything_in, errors)) + said.text()
-    secret = base64.b64encode(b"proxyuser:proxypass-Hy8").decode()
+            errors = failures(client, token)
     assert proxy.heard.count(b"CONNECT localhost:") >= len(CALLS)
     assert planted.found_in(proxy.heard) == []
+    for error in errors:
+        assert error.status_code is None
+        if reason is not None:
+            assert (error.reason, error.sent) == (f"proxy{reason}", False)
+    shown = "\n".join(map(everything_in, errors)) + said.text()
     assert planted.found_in(shown) == []
-    status = {"refuses": " 407 ", "fails": " 502 "}.get(kind, "")
-    assert all(status in str(error) for error in errors)
     assert "proxypass-Hy8" not in "\n".join(map(str, errors)) + said.text()
-    assert secret not in shown
+    assert base64.b64encode(b"proxyuser:proxypass-Hy8").decode() not in shown
 
 
 @pytest.mark.parametrize("theirs", [False, True], ids=["our session", "the caller's session"])
 def test_netrc_and_the_environment_cannot_change_what_is_sent(
-    planted: Planted,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    theirs: bool,  # noqa: FBT001 - a parameter
+    planted: Planted, netrc: bytes, monkeypatch: pytest.MonkeyPatch, *, theirs: bool
 ) -> None:
     """Requests would send what .netrc says, instead of our headers and to whatever host."""
-    netrc = tmp_path / "netrc"
-    entry = "login thief password thiefpass-Gd2\n"
-    netrc.write_text(f"machine localhost {entry}machine 127.0.0.1 {entry}default {entry}", "ascii")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("CURL_CA_BUNDLE", str(netrc))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(netrc))
-    crt, key = planted.sandbox.make_certificate("planted")
+    assert netrc
+    for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "/not/there.pem")
     session = requests.Session()
     session.headers.update({"X-Authentication": "thief", "X-Application": "thief"})
-    client = planted.client(certificate=(crt, key), session=session if theirs else None)
+    files = planted.sandbox.make_certificate("planted")
+    client = planted.client(certificate=files, session=session if theirs else None)
     assert session.trust_env
     token = client.certlogin(USERNAME, PASSWORD)
     assert client.keep_alive(token) == token

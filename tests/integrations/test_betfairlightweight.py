@@ -14,7 +14,7 @@ import pytest
 import requests
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
-from hidden.listeners import Listener, saying, strange_tls
+from hidden.listeners import Listener, saying
 
 from betfair_session import ConfigurationError, IdentityClient, SessionManager
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hand_clocks import HandClocks
+    from hidden.listeners import Stranger
 
     from betfair_session import JurisdictionName
     from betfair_session.sandbox import Sandbox
@@ -275,21 +276,17 @@ def test_a_sandboxs_token_is_not_for_betfairs_hosts(
 
 
 def test_a_bots_token_goes_nowhere_else(
-    bot: Bot, sandbox: Sandbox, tmp_path: Path, netrc: bytes, monkeypatch: pytest.MonkeyPatch
+    bot: Bot, stranger: Stranger, tmp_path: Path, netrc: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Along no redirect, with nothing of .netrc, by its own session or flumine's, and by https."""
     trading = bot(lightweight=True)
     trading.login()
-    tls, authority = strange_tls()
-    both = tmp_path / "both.pem"
-    with open(sandbox.ca_bundle, "rb") as ours:
-        both.write_bytes(authority + ours.read())
-    trading.session.verify = str(both)
+    trading.session.verify = stranger.bundle
     with Listener(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as elsewhere:
         head = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere.port}/\r\n"
         redirect = head.encode() + b"Content-Length: 0\r\n\r\n"
-        with Listener(saying(redirect), tls) as listener, requests.Session() as theirs:
-            theirs.verify = str(both)
+        with stranger.serving(saying(redirect)) as listener, requests.Session() as theirs:
+            theirs.verify = stranger.bundle
             place = f"https://localhost:{listener.port}/"
             trading.api_uri = trading.navigation_uri = place
             monkeypatch.setattr(type(trading.historic), "url", place)
