@@ -8,14 +8,13 @@ What is dead cannot be told from what lives, so it serves only where there is no
 from __future__ import annotations
 
 import fcntl
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dogpile.cache import make_region
 from fleet.job import Outcome
-from fleet.worker import crowd, end_with_parent
+from fleet.worker import main
 
 from betfair_session import BetfairSessionError, IdentityClient
 
@@ -60,5 +59,4 @@ class FileLock:
 
 
 if __name__ == "__main__":
-    end_with_parent()
-    crowd(sys.stdin.readline(), FileLock)
+    main(FileLock)

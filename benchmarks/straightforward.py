@@ -8,14 +8,13 @@ same moment. It uses the library's client, and fsspec as its documentation shows
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import fsspec
 from fleet.job import Outcome
-from fleet.worker import crowd, end_with_parent
+from fleet.worker import main
 
 from betfair_session import BetfairSessionError, IdentityClient
 
@@ -67,5 +66,4 @@ class Straightforward:
 
 
 if __name__ == "__main__":
-    end_with_parent()
-    crowd(sys.stdin.readline(), Straightforward)
+    main(Straightforward)

@@ -64,6 +64,14 @@ class Troop(Program):
         self.blows: dict[Blow, int] = {"kill": 0, "freeze": 0}
         self.hangs = 0
         super().__init__(scheme, program=_PROGRAM)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def close(self) -> None:
+        """End all, once everything that they said is read."""
+        self.kill()
+        self._reader.join()
+        super().close()
 
     def enlist(self, team: int, task: dict[str, Any]) -> None:
         """Start a process for a token."""

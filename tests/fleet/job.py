@@ -34,13 +34,12 @@ class Job(NamedTuple):
         password: its password. It travels on standard input, never as an argument.
         lease: the arguments of LeaseSettings.
         timeout: seconds that the call may take.
-        forks: how many children the process forks once it has made its call and been told to go
-            on; each makes one call.
+        calls: how many it makes, one each time that it is let go.
+        forks: how many children, which make one call each, it forks when it is let go after that.
         warm: whether the store's connection is opened beforehand, so that a crowd meets.
         stop: where to end or freeze.
         inside: whether what the process does to files counts as points, too.
         clock_offset: seconds that the machine's clock is wrong.
-        clock_stands: which clock stands still while the process is frozen: "mono", "wall" or "".
         waits: which part of each wait is waited; see `shorten_waits`.
     """
 
@@ -52,12 +51,12 @@ class Job(NamedTuple):
     password: str
     lease: dict[str, float] = {}  # noqa: RUF012 - never changed
     timeout: float = 60.0
+    calls: int = 1
     forks: int = 0
     warm: bool = False
     stop: Stop | None = None
     inside: bool = False
     clock_offset: float = 0.0
-    clock_stands: str = ""
     waits: float = 1.0
 
     @staticmethod

@@ -120,15 +120,15 @@ class ObservedClient(IdentityClient):
 
 
 class FleetClock(Clock):
-    """One call's clock that is off, or stands still while the process is frozen."""
+    """One call's clock that is off, and goes on while the process is frozen."""
 
-    def __init__(self, points: Points, offset: float, stands: str) -> None:
-        """Be `offset` seconds off; `stands` is "mono", "wall" or ""."""
-        self._points, self._wrong, self._stands = points, offset, stands
+    def __init__(self, points: Points, offset: float) -> None:
+        """Be `offset` seconds off."""
+        self._points, self._wrong = points, offset
 
     def mono(self) -> float:
         """Return the monotonic time."""
-        return super().mono() + (0 if self._stands == "mono" else self._points.frozen)
+        return super().mono() + self._points.frozen
 
     def boot(self) -> str:
         """Return no name: locks in files are as old as their files."""
@@ -136,5 +136,4 @@ class FleetClock(Clock):
 
     def now(self) -> tuple[float, float]:
         """Return this moment."""
-        frozen = 0 if self._stands == "wall" else self._points.frozen
-        return self.mono(), super().now()[1] + self._wrong + frozen
+        return self.mono(), super().now()[1] + self._wrong + self._points.frozen

@@ -5,30 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from servers.process import poll
 
 from fleet.job import Job, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
 _TESTS = Path(__file__).parents[1]
 _PROGRAM = Path(__file__).with_name("worker.py")
-PATIENCE = 120.0
-"""Seconds after which a process that should have said something is given up."""
 
 
 class Program:
-    """The worker program, its lines read as they come."""
+    """A program that takes and gives lines of JSON."""
 
     def __init__(self, *arguments: str, program: Path = _PROGRAM) -> None:
         """Start it in a process group of its own."""
@@ -41,16 +36,6 @@ class Program:
             text=True,
             start_new_session=True,
         )
-        self.pid = self.process.pid
-        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(json.loads(line))
-        self._lines.put(None)
 
     def tell(self, content: object) -> None:
         """Write a line to its standard input."""
@@ -58,16 +43,15 @@ class Program:
         self.process.stdin.write(json.dumps(content) + "\n")
         self.process.stdin.flush()
 
-    def heard(self) -> dict[str, Any] | None:
-        """Return its next line, None at the end."""
-        return self._lines.get(timeout=PATIENCE)
-
-    def close(self) -> None:
+    def kill(self) -> None:
         """End it and its children, whatever they are doing."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._reader.join()
+
+    def close(self) -> None:
+        """End it, and close its pipes."""
+        self.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with contextlib.suppress(BrokenPipeError):
@@ -80,90 +64,109 @@ class Program:
         self.close()
 
 
-class Worker(Program):
-    """One process, started from nothing.
+@dataclass
+class Member:
+    """What one process of a crowd has said, and what was seen of it.
 
     Attributes:
-        points: what it has said that it did.
+        pid: its number; 0 until it is ready.
+        points: what it did, if it is to end or freeze somewhere.
         outcomes: of its call, and of those of its children.
+        seen: "", "frozen", "killed" or "ended".
+    """
+
+    pid: int = 0
+    points: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    seen: str = ""
+
+
+class Crowd(Program):
+    """Processes forked from one that has only imported; each begins when it is let go."""
+
+    def __init__(self, jobs: Sequence[Job], program: Path = _PROGRAM) -> None:
+        """Start them and wait until all are ready."""
+        super().__init__(program=program)
+        self.members = [Member() for _ in jobs]
+        self.tell([job._asdict() for job in jobs])
+        self.wait(lambda: all(member.pid for member in self.members))
+
+    def wait(self, over: Callable[[], object]) -> None:
+        """Listen until something is so."""
+        assert self.process.stdout is not None
+        while not over():
+            line: dict[str, Any] = json.loads(self.process.stdout.readline())
+            assert "crash" not in line, line
+            member = self.members[line.pop("number")]
+            if "point" in line:
+                member.points.append(line["point"])
+            elif "outcome" in line:
+                member.outcomes.append(Outcome.decode(line["outcome"]))
+            else:
+                vars(member).update(line)
+
+    def go(self, *numbers: int) -> None:
+        """Let some go, or all."""
+        self.tell(numbers or [*range(len(self.members))])
+
+    def _some(self, numbers: tuple[int, ...]) -> list[Member]:
+        return [self.members[number] for number in numbers] or self.members
+
+    def wait_until(self, seen: str, *numbers: int) -> None:
+        """Wait until some, or all, are "frozen" or "killed"; none of them may end."""
+        some = self._some(numbers)
+        self.wait(lambda: all(member.seen for member in some))
+        assert [member.seen for member in some] == [seen] * len(some), some
+
+    def thaw(self, *numbers: int) -> None:
+        """Let some that are frozen go on, or all."""
+        for member in self._some(numbers):
+            member.seen = ""
+            os.kill(member.pid, signal.SIGCONT)
+
+    def outcomes(self, *numbers: int) -> list[Outcome]:
+        """Return what became of the last calls of some, or of all."""
+        some = self._some(numbers)
+        self.wait(lambda: all(each.outcomes or each.seen == "ended" for each in some))
+        return [member.outcomes.pop() for member in some]
+
+
+class Worker(Crowd):
+    """One process alone, let go at once.
+
+    Attributes:
+        points: what it said that it did.
     """
 
     def __init__(self, job: Job) -> None:
         """Start it with its job."""
-        super().__init__()
-        self.points: list[str] = []
-        self.outcomes: list[Outcome] = []
-        self.tell(job._asdict())
+        super().__init__([job])
+        self._it = self.members[0]
+        self.points = self._it.points
+        self.go()
 
     def listen(self, outcomes: int = 1000) -> list[Outcome]:
-        """Read what it says, until its end or until there are so many outcomes."""
-        while len(self.outcomes) < outcomes and (line := self.heard()) is not None:
-            assert "crash" not in line, line
-            if "point" in line:
-                self.points.append(line["point"])
-            else:
-                self.outcomes.append(Outcome.decode(line["outcome"]))
-        return self.outcomes
+        """Wait for its end, or for so many outcomes of its call and its children's."""
+        it = self._it
+        self.wait(lambda: it.seen in {"killed", "ended"} or len(it.outcomes) >= outcomes)
+        return it.outcomes
 
     def outcome(self) -> Outcome:
         """Return the outcome of its only call."""
-        self.listen()
-        assert len(self.outcomes) == 1, self.process.wait()
-        return self.outcomes[0]
+        return self.outcomes()[0]
 
     def wait_until_killed(self) -> None:
         """Wait until it has killed itself."""
-        self.listen()
-        assert self.process.wait(PATIENCE) == -signal.SIGKILL
+        self.wait_until("killed")
 
     def wait_until_frozen(self) -> None:
         """Wait until it has frozen itself."""
-        for _ in poll(PATIENCE):
-            options = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-            change = os.waitid(os.P_PID, self.pid, options)
-            if change is not None and change.si_pid:
-                assert change.si_code == os.CLD_STOPPED, self.listen()
-                return
-        message = "it did not freeze"
-        raise AssertionError(message)
+        self.wait_until("frozen")
 
     def freeze(self) -> None:
         """Freeze it."""
-        os.kill(self.pid, signal.SIGSTOP)
+        os.kill(self._it.pid, signal.SIGSTOP)
         self.wait_until_frozen()
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
-
-
-class Crowd(Program):
-    """Processes forked from one that has only imported, and let go together."""
-
-    def __init__(self, jobs: Sequence[Job], program: Path = _PROGRAM) -> None:
-        """Start them and wait until all are ready."""
-        super().__init__("crowd", program=program)
-        self._outcomes: dict[int, Outcome | None] = dict.fromkeys(range(len(jobs)))
-        self.tell([job._asdict() for job in jobs])
-        waiting = set(self._outcomes)
-        while waiting:
-            line = self.heard()
-            assert line is not None
-            assert "ready" in line, line
-            waiting.discard(line["ready"])
-
-    def go(self) -> None:
-        """Let them go."""
-        self.tell("go")
-
-    def outcomes(self) -> list[Outcome]:
-        """Return what became of each one's call, when all have ended."""
-        while (line := self.heard()) is not None:
-            assert "outcome" in line, line
-            self._outcomes[line["number"]] = Outcome.decode(line["outcome"])
-        found = [outcome for outcome in self._outcomes.values() if outcome]
-        assert len(found) == len(self._outcomes)
-        return found
 
 
 def run_crowd(jobs: Sequence[Job]) -> list[Outcome]:

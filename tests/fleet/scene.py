@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.places import BucketPlace, LocalPlace
+from storage.places import BucketPlace
 
 from betfair_session import IdentityClient, LeaseSettings, SessionManager
 from fleet.job import Job
@@ -124,12 +122,6 @@ class Scene:
         """Return the lock object."""
         found: dict[str, Any] = json.loads(self.place.get(self.key + ".login") or b"{}")
         return found
-
-    def age_lock(self, seconds: float) -> None:
-        """Make the lock's file so many seconds old."""
-        assert isinstance(self.place, LocalPlace)
-        then = time.time() - seconds
-        os.utime(self.place.directory / (self.key + ".login"), (then, then))
 
     def live(self) -> list[str]:
         """Return the account's live sessions, oldest first."""

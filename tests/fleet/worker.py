@@ -1,10 +1,8 @@
-"""A process of the fleet. Its work comes on standard input, its story goes to standard output.
+"""The processes of the fleet: one that has only imported, and forks one child for each job.
 
-    worker.py          one process: a job in one line; tells what it does, then each outcome
-    worker.py crowd    a process that has imported everything and forks one child for each of the
-                       jobs in the line, says when all are ready, and lets them go together
-
-Neither opens a store before the fork.
+The jobs come as the first line of standard input; it opens no store before the fork. Its own words
+and its children's go to standard output: who is ready, what they did, what became of each call, and
+who was frozen or killed. Each further line names the children that are to go on.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
@@ -59,7 +58,7 @@ def say(**fields: object) -> None:
 class Worker:
     """One process's manager and session, with everything observed."""
 
-    def __init__(self, job: Job, tell: Callable[[str], object] = lambda _name: None) -> None:
+    def __init__(self, job: Job, tell: Callable[[str], object]) -> None:
         """Open what the job names; nothing is sent yet, unless its connection is to be warm."""
         self._job, self.points = job, Points(job.stop, tell)
         client = ObservedClient(**job.identity)
@@ -73,16 +72,15 @@ class Worker:
         shorten_waits(job.waits)
         if job.clock_offset or (job.stop and job.stop.signal == "STOP"):
             run = runner_module.Runner
-            clock = functools.partial(FleetClock, self.points, job.clock_offset, job.clock_stands)
             vars(runner_module)["Runner"] = lambda *given, **named: run(
-                *given, **named, clock=clock()
+                *given, **named, clock=FleetClock(self.points, job.clock_offset)
             )
         if job.inside:
             self.points.watch_files(job.url.removeprefix("file://"))
 
     def work(self) -> Outcome:
         """Make one call."""
-        token, failed = "", None
+        token, failed, before = "", None, len(self.points.passed)
         try:
             token = self._session.token(timeout=self._job.timeout)
         except BetfairSessionError as error:
@@ -94,7 +92,7 @@ class Worker:
             status=getattr(failed, "status", ""),
             not_before=str(getattr(failed, "not_before", None) or ""),
             ended=time.monotonic(),
-            points=tuple(self.points.passed),
+            points=tuple(self.points.passed[before:]),
             nonce=Clock().nonce(),
         )
 
@@ -103,16 +101,6 @@ def end_with_parent() -> None:
     """Have the system end this process, frozen or not, when the one that started it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def alone(line: str) -> None:
-    """Do one job, telling every step."""
-    job = Job.decode(json.loads(line))
-    worker = Worker(job, lambda name: say(point=name))
-    say(outcome=worker.work()._asdict())
-    if job.forks:
-        sys.stdin.readline()
-        fork(job.forks, lambda _: worker)
 
 
 def preload(scheme: str) -> None:
@@ -125,53 +113,65 @@ def preload(scheme: str) -> None:
     gc.freeze()
 
 
-def crowd(line: str, make: Callable[[Job], Works] = Worker) -> None:
-    """Fork a child for each job; all begin when standard input says so.
+def child(number: int, job: Job, make: Callable[[Job], Works] | None, gate: int) -> None:
+    """Do a job when the gate lets it, and tell; then fork, and let the children do it again."""
 
-    Args:
-        line: the jobs.
-        make: makes of a job what does it, in the child.
-    """
-    jobs = [Job.decode(fields) for fields in json.loads(line)]
-    preload(jobs[0].url.split("://")[0])
-    waiting, gate = os.pipe()
+    def tell(point: str) -> None:
+        if job.stop:
+            say(number=number, point=point)
 
-    def child(number: int) -> Works:
-        os.close(gate)
-        worker = make(jobs[number])
-        say(ready=number)
-        os.read(waiting, 1)  # returns when nobody holds the other end any more
-        return worker
-
-    def open_gate() -> None:
-        sys.stdin.readline()
-        os.close(gate)
-
-    fork(len(jobs), child, open_gate)
+    worker = make(job) if make else Worker(job, tell)
+    say(number=number, pid=os.getpid())
+    for _ in range(job.calls):
+        os.read(gate, 1)
+        say(number=number, outcome=worker.work()._asdict())
+    if job.forks:
+        os.read(gate, 1)
+        for _ in range(job.forks):
+            fork(number, lambda: say(number=number, outcome=worker.work()._asdict()))
+        for _ in range(job.forks):
+            os.wait()
 
 
-def fork(
-    count: int, make: Callable[[int], Works], meanwhile: Callable[[], object] = lambda: None
-) -> None:
-    """Make a worker in each of `count` children at once, and tell what came of its work."""
-    children = []
-    for number in range(count):
-        child = os.fork()
-        if child:
-            children.append(child)
-            continue
+def fork(number: int, doing: Callable[[], object]) -> int:
+    """Do something in a child, and tell if it fails; return the child's process number."""
+    pid = os.fork()
+    if not pid:
         try:
             end_with_parent()
-            say(number=number, outcome=make(number).work()._asdict())
+            doing()
         except BaseException as error:  # noqa: BLE001 - the test shows it
             say(number=number, crash=repr(error))
         finally:
             os._exit(0)
-    meanwhile()
-    for each in children:
-        os.waitpid(each, 0)
+    return pid
+
+
+def main(make: Callable[[Job], Works] | None = None) -> None:
+    """Do the jobs on standard input; `make` makes of a job what does it, in the child."""
+    end_with_parent()
+    jobs = [Job.decode(fields) for fields in json.loads(sys.stdin.readline())]
+    preload(jobs[0].url.split("://")[0])
+    pipes = [os.pipe() for _ in jobs]
+    numbers = {
+        fork(number, functools.partial(child, number, job, make, pipes[number][0])): number
+        for number, job in enumerate(jobs)
+    }
+
+    def open_gates() -> None:
+        for line in sys.stdin:
+            for number in json.loads(line):
+                os.write(pipes[number][1], b"g")
+
+    threading.Thread(target=open_gates, daemon=True).start()
+    while numbers:
+        pid, status = os.waitpid(-1, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            say(number=numbers[pid], seen="frozen")
+        else:
+            say(number=numbers.pop(pid), seen="killed" if os.WIFSIGNALED(status) else "ended")
+    os._exit(0)  # the thread still listens
 
 
 if __name__ == "__main__":
-    end_with_parent()
-    (crowd if sys.argv[1:] == ["crowd"] else alone)(sys.stdin.readline())
+    main()

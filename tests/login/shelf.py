@@ -1,8 +1,17 @@
-"""A store and a clock that a test sets by hand, and that note what is asked of them."""
+"""A store, an account and clocks that a test sets by hand, and that note what is asked of them."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
+from betfair_session.events import Reporter
+from betfair_session.login import lock as locks
+from betfair_session.login.account import LeaseSettings
+from betfair_session.login.call import Memory
+from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
+from betfair_session.process.trust import Trust
+from betfair_session.secret import Secret
 from betfair_session.storage.contract import (
     ABSENT,
     ANY,
@@ -12,6 +21,13 @@ from betfair_session.storage.contract import (
     VersionConflict,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from betfair_session.events import Event
+
+KEY, LOCK = "token", "token.login"
+OLD, NEW = "o" * 44, "n" * 44
 _VERBS: dict[object, str] = {ABSENT: "create", ANY: "replace"}
 
 
@@ -25,6 +41,7 @@ class Shelf(TokenStore):
         modified: when every object was written, by the store's clock.
         now: the store's clock in its answers; None if the driver hides it.
         clock: the store's clock when it is asked for it.
+        done: is told of each write that was made.
     """
 
     label = "the shelf"
@@ -38,20 +55,14 @@ class Shelf(TokenStore):
         self.modified: float | None = 5000.0
         self.now: float | None = 5010.0
         self.clock: float | None = None
+        self.done: Callable[[str], object] = lambda _: None
         self._versions = 0
 
     def _note(self, call: str, key: str, deadline: float) -> None:
         self.calls.append((call, key, deadline))
-        planned = self.errors.get(call) or [None]
-        error = planned.pop(0)
+        error = (self.errors.get(call) or [None]).pop(0)
         if error is not None:
             raise error
-
-    def _put(self, key: str, content: bytes) -> str:
-        self._versions += 1
-        assert isinstance(content, bytes)
-        self.objects[key] = (content, f"V{self._versions}")
-        return f"V{self._versions}"
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """See TokenStore."""
@@ -62,24 +73,23 @@ class Shelf(TokenStore):
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """See TokenStore."""
-        self._note(_VERBS.get(expect, "replace_if_version"), key, deadline)
-        if expect is not ANY and self._version(key) != expect:
-            raise VersionConflict(key)
-        return self._put(key, content)
+        self._note(_VERBS.get(expect, "swap"), key, deadline)
+        there = self.objects[key][1] if key in self.objects else ABSENT
+        if expect not in {ANY, there}:
+            raise VersionConflict(key, reason="conflict")
+        self._versions += 1
+        assert isinstance(content, bytes)
+        self.objects[key] = (content, f"V{self._versions}")
+        self.done(key)
+        return f"V{self._versions}"
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """See TokenStore."""
-        self._note("delete", key, deadline)
-        if expect is not ANY and self._version(key) != expect:
-            raise VersionConflict(key)
-        self.objects.pop(key, None)
-
-    def _version(self, key: str) -> Expect:
-        return self.objects[key][1] if key in self.objects else ABSENT
+        raise NotImplementedError
 
     def server_now(self, *, deadline: float) -> float | None:
         """See TokenStore."""
-        self._note("server_now", "", deadline)
+        self._note("ask", "", deadline)
         return self.clock
 
     def close(self) -> None:
@@ -121,3 +131,97 @@ class HandClock(Clock):
         """See Clock."""
         self._nonces += 1
         return f"nonce {self._nonces}"
+
+
+class Betfair:
+    """An account whose logins make NEW, then others.
+
+    Attributes:
+        live: the sessions that live.
+        asked: the calls so far.
+        timeouts: of the keepAlives.
+    """
+
+    lease, timeout, interactive = LeaseSettings(), 10.0, False
+
+    def __init__(self, *live: str) -> None:
+        """Begin with some sessions."""
+        self.client, self.live = self, [Secret(token) for token in live]
+        self.asked: list[str] = []
+        self.timeouts: list[float] = []
+
+    def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
+        """See IdentityClient."""
+        self.asked.append("keepAlive")
+        self.timeouts.append(timeout)
+        return token if token in self.live else None
+
+    def log_in(self, seconds: float) -> Secret:
+        """See Account."""
+        assert seconds > 0
+        self.live.append(Secret(f"{len(self.asked)}" * 44 if "certlogin" in self.asked else NEW))
+        self.asked.append("certlogin")
+        return self.live[-1]
+
+    def logout(self, token: Secret, *, timeout: float) -> None:
+        """See IdentityClient."""
+        assert timeout > 0
+        self.asked.append("logout")
+        self.live.remove(token)
+
+
+class Stage:
+    """A runner on a shelf, perhaps with a token and a lock on it, and with 50 s of time."""
+
+    def __init__(
+        self,
+        token: str = "",
+        lock: locks.Lock | bytes | None = None,
+        *live: str,
+        seconds: float = 50.0,
+        share: bool = False,
+        atomic: bool = True,
+        seen: tuple[StoredObject | None] | None = None,
+    ) -> None:
+        """Prepare it; `live` are sessions that live."""
+        self.shelf, self.clock, self.betfair = Shelf(), HandClock(), Betfair(*live)
+        self.shelf.atomic = atomic
+        if token:
+            self.shelf.objects[KEY] = (token.encode(), "T0")
+        if lock is not None:
+            content = lock if isinstance(lock, bytes) else locks.encode(lock)
+            self.shelf.objects[LOCK] = (content, "L0")
+        self.events: list[Event] = []
+        self._reporter = Reporter("", "", self.events.append)
+        self.runner = Runner(
+            cast("Any", self.betfair),
+            self.shelf,
+            KEY,
+            trust=Trust(900.0 if share else 0.0, None, shared=share),
+            reporter=self._reporter,
+            memory=Memory(),
+            deadline=self.clock.at + seconds,
+            seen=seen,
+            clock=self.clock,
+        )
+
+    def find(self) -> str:
+        """Return the token that it finds."""
+        try:
+            return self.runner.find().reveal()
+        finally:
+            self._reporter.hand_over()
+
+    @property
+    def calls(self) -> str:
+        """What was asked of the store, such as "read token, create lock"."""
+        names = {KEY: "token", LOCK: "lock"}
+        return ", ".join(f"{call} {names.get(key, 'time')}" for call, key, _ in self.shelf.calls)
+
+    def lock(self) -> locks.Lock:
+        """Return the lock as it is stored."""
+        return locks.decode(self.shelf.objects[LOCK][0])
+
+    def told(self) -> list[tuple[str, Any, str]]:
+        """Return the events: kinds, seconds and details."""
+        return [(event.kind, event.seconds, event.detail) for event in self.events]
