@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -77,26 +77,15 @@ class Command(click.Command):
     """A command with its help as it is written, and no secret among its arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments."""
+        """Read the arguments; click's own complaint would repeat those that are too many."""
         ctx.allow_extra_args = True
         if super().parse_args(ctx, args):
             ctx.fail("too many arguments")
-        store, key = (ctx.params.get(name) for name in ("store", "key"))
-        if store is not None and key is None:
-            ctx.fail("give both STORE and KEY, or neither")
-        if store is not None and redact(store) != store.split("?", 1)[0]:
-            ctx.fail(
-                "a password in an argument can be seen by every user of this machine; "
-                "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
-            )
         return []
 
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Print the help in a way that notices a full disk."""
-        option = super().get_help_option(ctx)
-        if option:
-            option.callback = _printing(lambda context: context.get_help())
-        return option
+    def get_help(self, ctx: click.Context) -> str:
+        """Print the help here, where a full disk is noticed."""
+        return _show(ctx, super().get_help(ctx))
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the text as it is written, with the options before the examples."""
@@ -121,9 +110,13 @@ class Group(Command, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names."""
         if args[0] not in self.commands:
-            problem = "no such command"
-            raise _wrong(problem, ctx, args[0], self.commands)
+            _refuse("no such command", ctx, args[0], self.commands)
         return super().resolve_command(ctx, args)
+
+
+def _show(ctx: click.Context, text: str) -> NoReturn:
+    write(text)
+    ctx.exit()
 
 
 def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
@@ -145,18 +138,19 @@ def completed(kind: str) -> Callable[..., list[CompletionItem]]:
 def place() -> list[click.Argument]:
     """Make the arguments STORE and KEY."""
     store = click.Argument(["store"], required=False, shell_complete=completed("dir"))
-    return [store, click.Argument(["key"], required=False)]
+    return [store, click.Argument(["key"], required=False, callback=_check_place)]
 
 
-def _printing(text: Callable[[click.Context], str]) -> Callable[..., None]:
-    """Make the callback of an option that prints a text and ends the program."""
-
-    def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's
-        if asked and not ctx.resilient_parsing:
-            write(text(ctx))
-            ctx.exit()
-
-    return show
+def _check_place(ctx: click.Context, _: click.Parameter, key: str | None) -> str | None:
+    store = ctx.params["store"]
+    if store is not None and key is None:
+        ctx.fail("give both STORE and KEY, or neither")
+    if store is not None and redact(store) != store.split("?", 1)[0]:
+        ctx.fail(
+            "a password in an argument can be seen by every user of this machine; "
+            "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
+        )
+    return key
 
 
 MAIN = Group(
@@ -168,7 +162,9 @@ MAIN = Group(
             is_flag=True,
             is_eager=True,
             expose_value=False,
-            callback=_printing(lambda _: f"{NAME} {version(NAME)}"),
+            callback=lambda ctx, _, asked: (
+                asked and not ctx.resilient_parsing and _show(ctx, f"{NAME} {version(NAME)}")
+            ),
         )
     ],
     help=_ABOUT,
@@ -219,27 +215,23 @@ def run(arguments: Sequence[str], out: Output) -> int:
             return code
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.NoSuchOption as error:
+        name, at = error.option_name, error.ctx or click.Context(MAIN, info_name=NAME)
+        known = [each for param in at.command.params for each in param.opts]
+        _refuse(f"unknown option {name}", at, name, known)
     except click.UsageError as error:
-        usage = _usage(error)
-    raise usage
+        at = error.ctx or click.Context(MAIN, info_name=NAME)
+        _refuse(error.format_message().rstrip("."), at)
 
 
-def _usage(error: click.UsageError) -> UsageError:
-    """Say what is wrong with the usage, and where the help is."""
-    context = error.ctx or click.Context(MAIN, info_name=NAME)
-    if isinstance(error, click.NoSuchOption):
-        name = error.option_name
-        known = [each for param in context.command.params for each in param.opts]
-        return _wrong(f"unknown option {name}", context, name, known)
-    return _wrong(error.format_message().rstrip("."), context)
-
-
-def _wrong(
+def _refuse(
     problem: str, ctx: click.Context, given: str = "", known: Iterable[str] = ()
-) -> UsageError:
+) -> NoReturn:
+    """Say what is wrong with the usage, and where the help is."""
     near = difflib.get_close_matches(given, known, n=1)
     advice = f"did you mean `{near[0]}`? See" if near else "see"
-    return UsageError(f"{problem} ({advice} `{ctx.command_path} --help`)")
+    message = f"{problem} ({advice} `{ctx.command_path} --help`)"
+    raise UsageError(message) from None
 
 
 @contextlib.contextmanager

@@ -21,16 +21,9 @@ from betfair_session.storage.location import check_key
 
 from .commands import command, option, place, timeout
 from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
-from .output import (
-    Finding,
-    Output,
-    problem,
-    rows,
-    with_variable,
-    write,
-)
+from .output import Finding, Output, problem, rows, write
 from .probe import examine_store
-from .session import ask_about, key_hint
+from .session import ask_about
 from .status import place_of
 
 if TYPE_CHECKING:
@@ -97,12 +90,9 @@ def doctor(
     problems = [finding for finding in findings if finding.state == "problem"]
     warnings = [finding for finding in findings if finding.state == "warning"]
     code = problems[0].code if problems else 0
-    document = {
-        "ok": not problems,
-        "exit_code": code,
-        "checks": [finding._asdict() for finding in findings],
-    }
-    out.tell(document, f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
+    checks = [finding._asdict() for finding in findings]
+    text = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
+    out.tell({"ok": not problems, "exit_code": code, "checks": checks}, text)
     return code
 
 
@@ -149,15 +139,15 @@ class Doctor(ExitStack):
         yield from self._certificate()
         self.at = "the store"
         clocks: list[Clock] = []
-        found = []
+        works = False
         for finding in self._examine_store(clocks):
-            found.append(finding)
+            works |= (finding.name, finding.state) == ("store", "ok")
             yield finding
         self.at = "Betfair's identity hosts"
         yield from examine_hosts(self._environment, self._seconds, self._store, clocks)
         yield compare_clocks(clocks)
         self.at = "the stored token"
-        if self._client and self._store and found[0].state == "ok":
+        if self._client and self._store and works:
             yield from self._session(self._client, self._store)
         else:
             yield Finding(_TOKEN, "not checked", "that needs a configuration and a store that work")
@@ -170,7 +160,7 @@ class Doctor(ExitStack):
             self._client = self.enter_context(self._environment.client())
         except ConfigurationError as error:
             told = error.argument
-            yield problem(_NAME, error, text=with_variable(error))
+            yield problem(_NAME, error)
         else:
             yield Finding(_NAME, "ok", self._origins())
         yield from self._spoilt(told)
@@ -221,7 +211,7 @@ class Doctor(ExitStack):
         try:
             warnings = self._environment.certificate().check()
         except CertificateError as error:
-            yield problem(name, error, key_hint(error, self._environment))
+            yield problem(name, error)
             return
         except ConfigurationError as error:
             yield Finding(name, "not checked", str(error))
@@ -229,9 +219,8 @@ class Doctor(ExitStack):
         paths = [path for each in _CERTIFICATE_FILES if (path := self._environment.get(each))]
         files = explain(*paths, passphrase=self._environment.passphrase()).files
         valid = [each for file in files for each in file.validity]
-        yield Finding(
-            name, "ok", "; ".join(["fit for Betfair's login, once it is uploaded", *valid])
-        )
+        fit = "fit for Betfair's login, once it is uploaded"
+        yield Finding(name, "ok", "; ".join([fit, *valid]))
         warnings += [each for file in files for each in file.warnings]
         yield from (Finding(name, "warning", each) for each in dict.fromkeys(warnings))
 
@@ -252,23 +241,20 @@ class Doctor(ExitStack):
 
     def _session(self, client: IdentityClient, store: TokenStore) -> Iterator[Finding]:
         """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
-        why = "only a live token can tell whose it is"
-        token = None
+        logs_in = "the next `betfair-session token` logs in"
+        why, token = "only a live token can tell whose it is", None
         try:
             state, token = ask_about(client, store, self._key, self._seconds)
         except BetfairSessionError as error:
             yield problem(_TOKEN, error)
             why = "whether the token lives is not known"
         else:
-            logs_in = "the next `betfair-session token` logs in"
-            if token:
-                yield Finding(
-                    _TOKEN, "ok", "alive, says Betfair, which has just extended its session"
-                )
-            elif state == "dead":
-                yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
-            else:
-                yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
+            alive = "alive, says Betfair, which has just extended its session"
+            yield {
+                "alive": Finding(_TOKEN, "ok", alive),
+                "dead": Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}"),
+                "missing": Finding(_TOKEN, "not checked", f"none is stored; {logs_in}"),
+            }[state]
         if token and self._api_url is None and client.api_url is None:
             token = None
             why = (

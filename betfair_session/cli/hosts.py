@@ -10,6 +10,7 @@ import re
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from betfair_session.arguments import checked_verify, https_base
@@ -18,7 +19,6 @@ from betfair_session.betfair.jurisdictions import jurisdiction
 from betfair_session.exceptions import (
     BetfairSessionError,
     Blocked,
-    ConfigurationError,
     ExchangeError,
     IdentityUnavailable,
     SessionRejected,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _FAR_SECONDS = 5.0
 """A difference between two clocks that is worth a warning; HTTP dates are whole."""
 
-# By IdentityUnavailable's reason.
+# By IdentityUnavailable's reason, where no answer came.
 _ADVICE = {
     "": "look at the network, at HTTPS_PROXY, and at any firewall in between",
     "untrusted": (
@@ -79,9 +79,9 @@ def examine_hosts(
     """
     try:
         usual = jurisdiction(environment.get("BETFAIR_JURISDICTION") or "international")
-        bases = {
-            name: https_base(environment.get(variable) or other, name=variable)
-            for name, variable, other in (
+        endpoints = {
+            name: Endpoint("keepAlive", https_base(environment.get(other) or base, name=other))
+            for name, other, base in (
                 ("identity", "BETFAIR_IDENTITY_URL", usual.identity_url),
                 ("certlogin", "BETFAIR_IDENTITY_CERT_URL", usual.identity_cert_url),
             )
@@ -90,7 +90,6 @@ def examine_hosts(
     except BetfairSessionError as error:
         yield Finding("identity", "not checked", str(error))
         return
-    endpoints = {name: Endpoint("keepAlive", base) for name, base in bases.items()}
     if _proxy_for("https://any.invalid/"):
         yield _ways(endpoints.values(), store)
     failed = False
@@ -132,27 +131,22 @@ def _ask(
     from betfair_session.betfair.connections import OwnSession
     from betfair_session.betfair.http import Transport
 
-    dates: list[str] = []
-    with OwnSession() as session:
-        session.hooks["response"].append(
-            lambda response, **_: dates.append(response.headers.get("Date", ""))
-        )
-        began = time.monotonic()
-        try:
-            answer = Transport(verify=verify, session=session).post(endpoint, {}, None, seconds)
-        except ConfigurationError as error:
-            return problem(name, error)
-        except IdentityUnavailable as error:
-            return problem(name, error, _ADVICE[error.reason])
-        took = time.monotonic() - began
-    for date in dates:
+    def look_at_clock(response: Any, **_: object) -> None:  # noqa: ANN401 - requests'
         with suppress(ValueError):
-            told = parsedate_to_datetime(date).timestamp() + 0.5  # it was cut to whole seconds
-            clocks.append(Clock(endpoint.host, told - time.time()))
+            told = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+            clocks.append(Clock(endpoint.host, told + 0.5 - time.time()))  # it is in whole seconds
+
+    began = time.monotonic()
     try:
+        with OwnSession() as session:
+            session.hooks["response"].append(look_at_clock)
+            answer = Transport(verify=verify, session=session).post(endpoint, {}, None, seconds)
+        took = time.monotonic() - began
         # What the login's host says to a keepAlive is not documented: any answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
+        return problem(name, error, "" if error.status_code else _ADVICE[error.reason])
+    except BetfairSessionError as error:
         return problem(name, error)
     return Finding(name, "ok", f"{endpoint.host} answers over TLS in {took:.2f} s")
 
@@ -161,10 +155,8 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
     """Raise unless the answer is one of Betfair's."""
     try:
         alive = read_session(endpoint, answer, Secret(""))
-    except Blocked:
-        raise
-    except IdentityUnavailable:
-        if strict or is_passing(answer.status_code):
+    except IdentityUnavailable as error:
+        if strict or isinstance(error, Blocked) or is_passing(answer.status_code):
             raise
         return
     if alive is not None:
@@ -196,41 +188,27 @@ def examine_account(
     """Ask the account API whose the stored token is."""
     from betfair_session.exchange.client import Exchange
 
-    session = cast("Session", _AsStored(client, token))
+    # All that an Exchange needs of a Session: the stored token as it is, and never a login.
+    session = SimpleNamespace(
+        client=client, token=lambda **_: token.reveal(), renew=lambda rejected, **_: rejected
+    )
     try:
-        with Exchange(session, api_url=api_url, timeout=seconds) as exchange:
+        with Exchange(cast("Session", session), api_url=api_url, timeout=seconds) as exchange:
             details = exchange.call("getAccountDetails")
-    except ExchangeError as error:
-        if error.code not in _APP_KEY_CODES:
-            return problem(ACCOUNT, error)
-        advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
-        return Finding(ACCOUNT, "problem", str(error), advice, USAGE)
     except SessionRejected:
         text = "the account API rejects the token that the identity host called alive"
         advice = "is the jurisdiction right? does the egress address change between calls?"
         return Finding(ACCOUNT, "problem", text, advice, ERROR)
     except BetfairSessionError as error:
-        return problem(ACCOUNT, error)
+        found = problem(ACCOUNT, error)
+        if isinstance(error, ExchangeError) and error.code in _APP_KEY_CODES:
+            advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
+            return found._replace(advice=advice, code=USAGE)
+        return found
     text = f"the stored token is that of {_person(details)}, says the account API"
     return Finding(
         ACCOUNT, "ok", f"{text}; a token names no account, so see that this is the right one"
     )
-
-
-class _AsStored:
-    """What an Exchange needs of a Session, with the stored token as it is: it never logs in."""
-
-    def __init__(self, client: IdentityClient, token: Secret) -> None:
-        self.client = client
-        self._token = token
-
-    def token(self, *, timeout: float | None = None) -> str:
-        del timeout
-        return self._token.reveal()
-
-    def renew(self, rejected: str, *, timeout: float | None = None) -> str:
-        del timeout
-        return rejected
 
 
 def _person(details: Any) -> str:  # noqa: ANN401 - JSON

@@ -13,10 +13,13 @@ import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
+from betfair_session.environment import NAMES, Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
+    CertificateError,
     ConfigurationError,
     ExchangeError,
     IdentityUnavailable,
@@ -96,11 +99,9 @@ class Output:
         if self.json or self.quiet or not sys.stderr.isatty():
             yield
             return
-        from rich.live import Live
         from rich.markup import escape
-        from rich.spinner import Spinner
 
-        live = Live(console=_console(sys.stderr), transient=True, redirect_stdout=False)
+        status = _console(sys.stderr).status("", spinner="line")
         over, changing = threading.Event(), threading.Lock()
 
         def show() -> None:
@@ -108,8 +109,8 @@ class Output:
                 text = look()
                 with changing:
                     if text and not over.is_set():
-                        live.update(Spinner("line", f"[dim]{escape(text)}"))
-                        live.start()
+                        status.update(f"[dim]{escape(text)}")
+                        status.start()
 
         threading.Thread(target=show, daemon=True, name="progress").start()
         try:
@@ -117,7 +118,7 @@ class Output:
         finally:
             with changing:
                 over.set()
-                live.stop()
+                status.stop()
 
 
 def prepare() -> None:
@@ -169,7 +170,9 @@ def complain(text: str, colour: str = "") -> None:
 def fail(error: BaseException, out: Output) -> int:
     """Say why a command failed, without a secret, and return the exit code."""
     code = code_of(error)
-    line = " ".join(_line(error).split())
+    line = _line(error)
+    if hint := key_hint(error):
+        line += f"; {hint}"
     if out.json and not out.told:
         facts = {name: _plain(getattr(error, name, None)) for name in _ATTRIBUTES}
         known = {name: value for name, value in facts.items() if value not in (None, "")}
@@ -185,14 +188,15 @@ def code_of(error: BaseException) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
 
 
-def with_variable(error: ConfigurationError) -> str:
-    """Put the variable that an argument came from before the complaint about it."""
-    from betfair_session.environment import NAMES
-
-    name = (
-        "BETFAIR_CA_BUNDLE" if error.argument == "verify" else f"BETFAIR_{error.argument.upper()}"
-    )
-    return f"{name}: {error}" if name in NAMES else str(error)
+def key_hint(error: BaseException) -> str:
+    """Return which variable would name the key that a certificate lacks, or ""."""
+    if isinstance(error, CertificateError) and error.reason == "no-key":
+        environment = Environment()
+        for kind in ("FILE", "PEM"):
+            cert, key = f"BETFAIR_CERT_{kind}", f"BETFAIR_KEY_{kind}"
+            if environment.get(cert) and not environment.get(key):
+                return f"set {key} to the private key of {cert}"
+    return ""
 
 
 def with_unlock(hint: str, login_class: str) -> str:
@@ -201,20 +205,20 @@ def with_unlock(hint: str, login_class: str) -> str:
 
 
 def _line(error: BaseException) -> str:
+    """Say in one line what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if not isinstance(error, BetfairSessionError):
+        # A foreign text may hold a secret: name its kind and place only.
+        *_, (frame, number) = walk_tb(error.__traceback__)
+        place = f"{frame.f_code.co_filename}:{number}"
+        return f"a defect of betfair-session, please report it: {type(error).__name__} at {place}"
+    text = " ".join(str(error).split())
     if isinstance(error, LoginRefused):
-        return with_unlock(str(error), error.login_class)
-    if isinstance(error, ConfigurationError):
-        return with_variable(error)
-    if isinstance(error, BetfairSessionError):
-        return str(error)
-    # A foreign text may hold a secret: name its kind and place only.
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-    return f"a defect of betfair-session, please report it: {type(error).__name__}{place}"
+        return with_unlock(text, error.login_class)
+    argument = getattr(error, "argument", "")
+    name = "BETFAIR_CA_BUNDLE" if argument == "verify" else f"BETFAIR_{argument.upper()}"
+    return f"{name}: {text}" if name in NAMES else text
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - an attribute of an error
@@ -234,9 +238,9 @@ class Finding(NamedTuple):
     code: int = 0
 
 
-def problem(name: str, error: BetfairSessionError, advice: str = "", *, text: str = "") -> Finding:
-    """Make a finding of what an error tells, perhaps in a better `text` than its own."""
-    return Finding(name, "problem", " ".join((text or str(error)).split()), advice, code_of(error))
+def problem(name: str, error: BetfairSessionError, advice: str = "") -> Finding:
+    """Make a finding of what an error tells."""
+    return Finding(name, "problem", _line(error), advice or key_hint(error), code_of(error))
 
 
 def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:

@@ -10,11 +10,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.environment import Environment
-from betfair_session.exceptions import (
-    BetfairSessionError,
-    CertificateError,
-    LoginBrake,
-)
+from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login
 from betfair_session.login.runner import owner_name
@@ -66,7 +62,7 @@ def token(
         # Progress would stand in the way of what is typed.
         with nullcontext() if interactive else out.progress(login_of(session)):
             found = session.token(timeout=timeout)
-        out.tell({**_place(session), "token": found}, found)
+        _tell(out, session, found, token=found)
     return 0
 
 
@@ -105,12 +101,8 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
             "logs in anew",
             "missing": f"missing: there is no token {what}; `betfair-session token` logs in",
         }[state]
-        document = {
-            **_place(session),
-            "state": state,
-            "expires_about": ends.isoformat(timespec="seconds") if ends else None,
-        }
-        out.tell(document, text)
+        expires_about = ends.isoformat(timespec="seconds") if ends else None
+        _tell(out, session, text, state=state, expires_about=expires_about)
     return 0 if state == "alive" else 1
 
 
@@ -153,7 +145,7 @@ def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -
         with out.progress(lambda: "waiting for the store and Betfair …"):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
-        out.tell({**_place(session), "logged_out": True}, "" if out.quiet else text)
+        _tell(out, session, "" if out.quiet else text, logged_out=True)
     return 0
 
 
@@ -185,7 +177,7 @@ def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -
             raise LoginBrake(message, not_before=utc(until))
         # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
-        out.tell({**_place(session), "unlocked": True}, "" if out.quiet else text)
+        _tell(out, session, "" if out.quiet else text, unlocked=True)
     return 0
 
 
@@ -211,16 +203,8 @@ def login_of(session: Session) -> Callable[[], str]:
     return look
 
 
-def key_hint(error: CertificateError, environment: Environment) -> str:
-    """Return which variable would name the key that a certificate lacks, or ""."""
-    for kind in ("FILE", "PEM") if error.reason == "no-key" else ():
-        if environment.get(f"BETFAIR_CERT_{kind}") and not environment.get(f"BETFAIR_KEY_{kind}"):
-            return f"set BETFAIR_KEY_{kind} to the private key of BETFAIR_CERT_{kind}"
-    return ""
-
-
-def _place(session: Session) -> dict[str, object]:
-    return {"store": session.store.label, "key": session.key}
+def _tell(out: Output, session: Session, text: str, **facts: object) -> None:
+    out.tell({"store": session.store.label, "key": session.key, **facts}, text)
 
 
 def _tell_of_a_takeover(event: Event) -> None:
@@ -250,11 +234,4 @@ def _session(
             usual = LeaseSettings()
             settings["lease"] = usual._replace(store_deadline=min(usual.store_deadline, seconds))
         with environment.manager(client, on_event=_tell_of_a_takeover, **settings) as manager:
-            try:
-                yield manager.session(place.store, place.key, place.storage_options)
-            except CertificateError as error:
-                hint = key_hint(error, environment)
-                if not hint:
-                    raise
-                message = f"{error}; {hint}"
-                raise CertificateError(message, reason=error.reason) from None
+            yield manager.session(place.store, place.key, place.storage_options)
