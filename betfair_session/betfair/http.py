@@ -46,7 +46,7 @@ CONNECT_SECONDS = 3.05  # for one attempt; TCP repeats a lost first packet after
 _PIECE_BYTES = 64  # between two looks at the clock
 _PAUSE_SECONDS = 0.4  # after the first attempt; twice as many after the second
 # http.client tells a proxy's status in this text and nowhere else.
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_TUNNEL = r"Tunnel connection failed: (\d{3})"
 _UNSENT = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
 # Codes of OpenSSL for a certificate that no known authority vouches for; others have other causes.
 _NO_AUTHORITY = {18, 19, 20, 21}
@@ -69,7 +69,7 @@ class Failure(NamedTuple):
         """Tell what went wrong from the kinds of errors in the chain, never from their texts."""
         causes = list(chain(error))
         for cause in causes:
-            if isinstance(cause, OSError) and (refused := _TUNNEL.match(str(cause))):
+            if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
                 status = refused[1]
                 reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
                 detail = f"a proxy answered {status} and made no connection"

@@ -28,12 +28,12 @@ MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
 
 _MAX_PATH = 1024  # characters
-_BLOCK = (  # compiled by whoever reads a certificate, not at each start
+_BLOCK = (  # patterns, compiled when a certificate is looked at, not at each start
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[^-]*(?:-(?!----)[^-]*)*)"
     rb"(?P<end>-----END (?P=label)-----)?"
 )
 # How a PKCS#12 file starts, and nothing else in DER: a sequence, whose first part is version 3.
-_PKCS12 = re.compile(rb"\x30.{1,5}\x02\x01\x03", re.DOTALL)
+_PKCS12 = rb"(?s)\x30.{1,5}\x02\x01\x03"
 
 
 class Problem(NamedTuple):
@@ -164,7 +164,7 @@ def look(source: Source, passphrase: Secret | None) -> Contents:
         password = attempt(lambda: text().encode("utf-8", "surrogateescape")) or b"\xff"
     if re.search(_BLOCK, content):
         return _look_at_pem(content, name, password)
-    if _PKCS12.match(content):
+    if re.match(_PKCS12, content):
         return _look_at_pkcs12(content, name, password)
     problem = Problem("format", f"{name} holds neither PEM text nor a PKCS#12 file")
     return Contents(name, "unknown" if content.strip() else "empty", problem=problem)

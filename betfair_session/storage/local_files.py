@@ -20,7 +20,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 # Go's fileblob takes names that end in .attrs for its own side files, and leaves them out of its
 # listings: its call would fail on a temporary file that is gone when it looks at it. "tmp" is what
 # earlier versions left behind.
-_TEMPORARY = re.compile(r"[0-9a-f]{16}\.(attrs|tmp)")
+_TEMPORARY = r"[0-9a-f]{16}\.(attrs|tmp)"
 
 _OBSTACLES = {
     errno.EROFS: ("read-only", "is on a read-only mount: name a place that can be written"),
@@ -39,7 +39,7 @@ _DISKS = frozenset(
         *("tmpfs", "ramfs", "rootfs", "vfat", "exfat", "ntfs3"),
     )
 )
-_OCTAL = re.compile(rb"\\([0-7]{3})")  # how the kernel writes blanks and backslashes in a path
+_OCTAL = rb"\\([0-7]{3})"  # how the kernel writes blanks and backslashes in a path
 
 
 class FencedError(Exception):
@@ -181,7 +181,7 @@ def _mounts() -> list[tuple[str, str]]:
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
             fields, _, kind = line.partition(b" - ")
-            point = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), fields.split()[4])
+            point = re.sub(_OCTAL, lambda octal: bytes([int(octal[1], 8)]), fields.split()[4])
             found.append((os.fsdecode(point), os.fsdecode(kind.split()[0])))
     return found
 
@@ -193,7 +193,7 @@ def fence(path: str, but: str = "") -> None:
     with os.scandir(directory) as entries:
         for entry in entries:
             theirs = entry.name.startswith(prefix) and entry.path != but
-            if theirs and _TEMPORARY.fullmatch(entry.name[len(prefix) :]):
+            if theirs and re.fullmatch(_TEMPORARY, entry.name[len(prefix) :]):
                 remove(entry.path)
 
 

@@ -29,14 +29,14 @@ _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_URL = re.compile(_SCHEME.pattern + ".*", re.DOTALL)
+_URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://.*"
 # What a path begins with that was to be a URL: "s3:bucket", "s3:/bucket", "s3:\\bucket",
 # "s3//bucket"; a single letter is a drive of Windows.
 _MISTYPED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 _VARIABLE = re.compile(r"\$[{(A-Za-z_]|%\w+%")
 # From a colon in the first segment, unless a port follows it, to the last @.
-_USERINFO = re.compile(r"(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@", re.DOTALL)
+_USERINFO = r"(?s)(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@"
 
 
 def scheme_of(url: str) -> str | None:
@@ -60,7 +60,7 @@ def known_schemes() -> list[str]:
 
 def redact(url: str) -> str:
     """Return `url` without the password and the query that it may carry, for people to read."""
-    return _USERINFO.sub("", url).split("?", 1)[0]
+    return re.sub(_USERINFO, "", url).split("?", 1)[0]
 
 
 def check_store(text: str) -> None:
@@ -122,7 +122,7 @@ def _check_path(path: str) -> None:
 
 def _check_no_url(path: str) -> None:
     """Refuse a path that holds a URL, as after a variable's name or another directory."""
-    found = _URL.search(path)
+    found = re.search(_URL, path)
     if found or "://" in path:
         raise _looks_like_a_url(found[0] if found and _is_known(found[1].lower()) else "")
 

@@ -35,21 +35,21 @@ T = TypeVar("T")
 
 _SCHEMES = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(GCS, "gs"), **dict.fromkeys(AZURE, "az")}
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
-_AZURE_HOST = re.compile(r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?")
+_AZURE_HOST = r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?"
 
 _USUAL = timedelta(seconds=5)  # for a call of the store, unless LeaseSettings say otherwise
 
 # What obstore's errors say, which their types do not tell.
-_REQUEST = re.compile(r"Error performing [A-Z]+ (\S+) ")
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]*)")
-_BULK = re.compile(r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)")
-_LOCAL_FILE = re.compile(r"token file|\(os error \d+\)")
+_REQUEST = r"Error performing [A-Z]+ (\S+) "
+_STATUS = r"status code: (\d{3})"
+_CODE = r"<Code>(\w+)</Code>"
+_MESSAGE = r"<Message>([^<]*)"
+_BULK = r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)"
+_LOCAL_FILE = r"token file|\(os error \d+\)"
 _LONGEST = 10_000  # the body of an answer may follow
-_KIND = re.compile(r"kind: (\w+)")
+_KIND = r"kind: (\w+)"
 _KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", Sent.MAYBE)}
-_TUNNEL = re.compile(r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b")
+_TUNNEL = r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b"
 
 
 class _Use:
@@ -99,7 +99,7 @@ class ObstoreStore(CloudStore):
         bucket, _, prefix = rest.partition("/")
         if self._cloud == "az":
             container, _, host = bucket.rpartition("@")
-            known = _AZURE_HOST.fullmatch(host)
+            known = re.fullmatch(_AZURE_HOST, host)
             if known:
                 self._account = {"account_name": known[1]}
             if container:  # container@account.dfs.core.windows.net, or another cloud's host
@@ -232,36 +232,36 @@ def _understood(error: Exception, bucket: str) -> Exception:
     bucket is missing, and everything that is not one of a few statuses is a GenericError.
     """
     text = str(error)[:_LONGEST]
-    request = _REQUEST.search(text)
+    request = re.search(_REQUEST, text)
     # Credentials are asked for elsewhere; a URL with a signature in it is not shown.
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
-        status = _STATUS.search(text)
+        status = re.search(_STATUS, text)
         return no_credentials(text, rejected=bool(status and status[1].startswith("4")))
-    if request is None and _LOCAL_FILE.search(text):
+    if request is None and re.search(_LOCAL_FILE, text):
         return Known(text, *NO_FILE)  # it reads none but those with credentials
     refusal = _refusal_in(text)
     if refusal:
         return refusal
     if "Header missing from response" in text:
         return Known(text, "server", Sent.MAYBE)
-    kind = _KIND.search(text)
+    kind = re.search(_KIND, text)
     if kind:
-        tunnel = _TUNNEL.search(text) and "a proxy refused to make a connection"
+        tunnel = re.search(_TUNNEL, text) and "a proxy refused to make a connection"
         return Known(tunnel or text, *_KINDS.get(kind[1], ("unreachable", Sent.MAYBE)))
     return error
 
 
 def _refusal_in(text: str) -> Refusal | None:
-    status = _STATUS.search(text)
+    status = re.search(_STATUS, text)
     if status:
-        code, message = _CODE.search(text), _MESSAGE.search(text)
+        code, message = re.search(_CODE, text), re.search(_MESSAGE, text)
         said = message[1] if message else text[status.end() :]
         return Refusal(int(status[1]), code[1] if code else "", said)
     if "Received redirect without LOCATION" in text:
         return Refusal(301, "WrongRegion", "the bucket is in another region")
-    bulk = _BULK.search(text)
+    bulk = re.search(_BULK, text)
     if bulk:
         numeric = bulk[2].isdigit()
         code_text = "" if numeric else bulk[2]
