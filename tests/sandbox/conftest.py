@@ -1,75 +1,65 @@
-"""Clients that share no code with ours, to see what the sandbox really answers."""
+"""A client that shares no code with ours, to see what the sandbox really answers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from betfair_session.sandbox import Sandbox
 
-    Post = Callable[..., requests.Response]
+
+class Caller:
+    """Requests alone, which trusts the sandbox, whatever the environment says."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        """Prepare."""
+        self.sandbox = sandbox
+        self.http = requests.Session()
+        self.http.trust_env = False  # otherwise REQUESTS_CA_BUNDLE would win over `verify`
+        self.http.verify = sandbox.ca_bundle
+
+    def post(self, url: str, **more: Any) -> requests.Response:  # noqa: ANN401 - passed on
+        """Send one request, and follow no redirect."""
+        return self.http.post(url, **{"timeout": 20, "allow_redirects": False, **more})
+
+    def certlogin(self, username: str = "", password: str = "", **more: Any) -> str:  # noqa: ANN401
+        """Log in with a certificate, right unless told otherwise; return the status."""
+        form = {
+            "username": username or self.sandbox.username,
+            "password": password or self.sandbox.password,
+        }
+        given = {"cert": self.sandbox.certificate, "data": form, **more}
+        given.setdefault("headers", {"X-Application": self.sandbox.app_key})
+        answer = self.post(self.sandbox.identity_cert_url + "certlogin", **given)
+        return str(answer.json()["loginStatus"])
+
+    def login(self, code: str = "", **headers: str | None) -> requests.Response:
+        """Log in as the website does."""
+        given = {"X-Application": self.sandbox.app_key, "Accept": "application/json", **headers}
+        form = {"username": self.sandbox.username, "password": self.sandbox.password + code}
+        return self.post(self.sandbox.identity_url + "login", data=form, headers=given)
+
+    def ask(self, operation: str, token: str | None, **more: Any) -> requests.Response:  # noqa: ANN401
+        """Send keepAlive or logout for a token."""
+        headers = {"Accept": more.pop("accept", "application/json"), "X-Authentication": token}
+        return self.post(self.sandbox.identity_url + operation, headers=headers, **more)
+
+    def error(self, operation: str, token: str | None) -> str:
+        """Return what keepAlive or logout for a token is answered; "" for success."""
+        answer = self.ask(operation, token)
+        told = answer.json()
+        assert (answer.status_code, told["status"] == "FAIL") == (200, bool(told["error"]))
+        return str(told["error"])
 
 
 @pytest.fixture
-def http(sandbox: Sandbox) -> Iterator[requests.Session]:
-    """Return an HTTP client that trusts the sandbox, whatever the environment says."""
-    with requests.Session() as session:
-        # Otherwise REQUESTS_CA_BUNDLE would win over `verify`.
-        session.trust_env = False
-        session.verify = sandbox.ca_bundle
-        yield session
-
-
-@pytest.fixture
-def certlogin(sandbox: Sandbox, http: requests.Session) -> Post:
-    """Return a function that logs in with a certificate, right unless told otherwise."""
-
-    def post(
-        username: str = sandbox.username,
-        password: str = sandbox.password,
-        certificate: tuple[str, str] | None = sandbox.certificate,
-        base: str = sandbox.identity_cert_url,
-    ) -> requests.Response:
-        form = {"username": username, "password": password}
-        headers = {"X-Application": sandbox.app_key}
-        url = base + "certlogin"
-        return http.post(url, data=form, headers=headers, cert=certificate, timeout=20)
-
-    return post
-
-
-@pytest.fixture
-def login(sandbox: Sandbox, http: requests.Session) -> Post:
-    """Return a function that logs in interactively, right unless told otherwise."""
-
-    def post(
-        password: str = sandbox.password,
-        accept: str = "application/json",
-        app_key: str | None = sandbox.app_key,
-    ) -> requests.Response:
-        form = {"username": sandbox.username, "password": password}
-        headers = {"X-Application": app_key, "Accept": accept}
-        return http.post(sandbox.identity_url + "login", data=form, headers=headers, timeout=20)
-
-    return post
-
-
-@pytest.fixture
-def on_session(sandbox: Sandbox, http: requests.Session) -> Post:
-    """Return a function that posts keepAlive or logout for a token."""
-
-    def post(
-        operation: str, token: str | None, accept: str = "application/json", timeout: float = 20
-    ) -> requests.Response:
-        headers = {
-            "Accept": accept, "X-Application": sandbox.app_key, "X-Authentication": token
-        }  # fmt: skip
-        url = sandbox.identity_url + operation
-        return http.post(url, headers=headers, timeout=timeout, allow_redirects=False)
-
-    return post
+def caller(sandbox: Sandbox) -> Iterator[Caller]:
+    """Return such a client."""
+    caller = Caller(sandbox)
+    yield caller
+    caller.http.close()

@@ -1,0 +1,249 @@
+"""The betting and account APIs and the stream: what a session is good for, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from betfair_session.sandbox import Sandbox
+    from sandbox.conftest import Caller
+
+    Call = Callable[..., Any]
+
+LIST, FUNDS = "SportsAPING/v1.0/listEventTypes", "AccountAPING/v1.0/getAccountFunds"
+DEAD = "A" * 43 + "="
+RPC, REST = "betting/json-rpc/v1", "betting/rest/v1.0/"
+
+
+@pytest.fixture
+def call(sandbox: Sandbox, caller: Caller) -> Call:
+    """Return a function that posts JSON, or other content, to an API; it returns the JSON."""
+
+    def post(path: str, content: object, token: str | None = None, key: str | None = None) -> Any:  # noqa: ANN401 - JSON
+        given = sandbox.app_key if key is None else key
+        headers = {"X-Application": given, "X-Authentication": token}
+        body = {"data": content} if isinstance(content, bytes) else {"json": content}
+        return caller.post(sandbox.api_url + path, headers=headers, **body).json()
+
+    return post
+
+
+def rpc(method: str, number: int = 1, params: object = None) -> dict[str, object]:
+    """Return a JSON-RPC request."""
+    return {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "exception", "number"),
+    [
+        ("betting", LIST, "APINGException", "ANGX-0003"),
+        ("account", FUNDS, "AccountAPINGException", "AANGX-0003"),
+    ],
+)
+def test_a_dead_session_is_told_in_json_rpc_and_in_rest(
+    call: Call, service: str, method: str, exception: str, number: str
+) -> None:
+    """-32099, or a client fault; the code is below the exception's name."""
+    answer = call(f"{service}/json-rpc/v1", rpc(method, 7), DEAD)
+    error = answer["error"]
+    assert (answer["id"], error["code"], error["message"]) == (7, -32099, number)
+    fault = call(f"{service}/rest/v1.0/{method.rpartition('/')[2]}/", {}, DEAD)
+    assert (fault["faultcode"], fault["faultstring"]) == ("Client", number)
+    for told in (error["data"], fault["detail"]):
+        assert told["exceptionname"] == exception
+        assert told[exception]["errorCode"] == "INVALID_SESSION_INFORMATION"
+
+
+def test_a_live_session_gets_results_singly_in_a_batch_and_by_rest(
+    sandbox: Sandbox, call: Call
+) -> None:
+    """The journal names the operations. None of them extends the session: only keepAlive does."""
+    token = sandbox.issue()
+    sandbox.advance(11 * 3600)
+    assert call(RPC, rpc(LIST), token)["result"][0]["eventType"]["id"] == "7"
+    batch = call(RPC, [rpc(LIST, 1), rpc("SportsAPING/v1.0/listMarketCatalogue", 2)], token)
+    assert [(one["id"], "result" in one) for one in batch] == [(1, True), (2, True)]
+    assert call("account/rest/v1.0/getAccountDetails/", {}, token)["currencyCode"] == "GBP"
+    assert [(entry.outcome, entry.operations) for entry in sandbox.journal()] == [
+        ("SUCCESS", ["listEventTypes"]),
+        ("SUCCESS", ["listEventTypes", "listMarketCatalogue"]),
+        ("SUCCESS", ["getAccountDetails"]),
+    ]
+    sandbox.advance(2 * 3600)
+    assert "error" in call(RPC, rpc(LIST), token)
+    assert sandbox.journal()[-1].outcome == "INVALID_SESSION_INFORMATION"
+
+
+def test_what_else_is_refused(sandbox: Sandbox, call: Call) -> None:
+    """Protocol errors have numbers of their own; -32099 alone says nothing about the session."""
+    token = sandbox.issue()
+    for content, code in (
+        (rpc("SportsAPING/v1.0/nothing"), -32601),
+        ({"method": LIST, "params": 1}, -32602),
+        ("nonsense", -32700),
+        (b"{", -32700),
+    ):
+        assert call(RPC, content, token)["error"]["code"] == code
+    for key, name in (("", "NO_APP_KEY"), ("wrong", "INVALID_APP_KEY"), (None, "NO_SESSION")):
+        error = call(RPC, rpc(LIST), None, key)["error"]
+        assert (error["code"], error["data"]["APINGException"]["errorCode"]) == (-32099, name)
+    assert call(REST + "nothing/", {}, token)["faultstring"] == "DSC-0021"
+    assert call(REST + "listEventTypes/", [1], token)["faultstring"] == "DSC-0009"
+
+
+def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
+    sandbox: Sandbox, call: Call
+) -> None:
+    """A customerRef of one's own drops duplicates for 60 s; a malformed order is refused."""
+
+    def place(token: str, **params: object) -> str:
+        order = {"marketId": "1.1", "instructions": [{"selectionId": 1}], **params}
+        told = call(RPC, rpc("SportsAPING/v1.0/placeOrders", params=order), token)
+        if "error" in told:
+            return str(told["error"]["data"]["APINGException"]["errorCode"])
+        return str(told["result"].get("errorCode") or told["result"]["status"])
+
+    sandbox.add_account("other", "other password")
+    token, others = sandbox.issue(), sandbox.issue("other")
+    said = [place(each, customerRef="ref-1") for each in (others, token, token)]
+    assert said == ["SUCCESS", "SUCCESS", "DUPLICATE_TRANSACTION"]
+    assert [place(token), place(token)] == ["SUCCESS"] * 2
+    sandbox.advance(61)
+    assert place(token, customerRef="ref-1") == "SUCCESS"
+    bad: list[dict[str, object]] = [{"customerRef": "x" * 33}, {"customerRef": "a b"}]
+    bad.append({"instructions": []})
+    for params in bad:
+        assert place(token, **params) == "INVALID_INPUT_DATA"
+    references = [order.customer_ref for order in sandbox.orders()]
+    assert references == ["ref-1", "ref-1", None, None, "ref-1"]
+
+
+class Line:
+    """A connection to the stream that knows nothing but JSON and CRLF, past its greeting."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        """Connect."""
+        context = ssl.create_default_context(cafile=sandbox.ca_bundle)
+        plain = socket.create_connection(sandbox.stream_address, timeout=20)
+        self._socket = context.wrap_socket(plain, server_hostname="localhost")
+        self._lines = self._socket.makefile("rb")
+        assert self.receive().keys() == {"op", "connectionId"}
+
+    def receive(self) -> dict[str, Any]:
+        """Return the next message; {} at the end."""
+        found: dict[str, Any] = json.loads(self._lines.readline() or b"{}")
+        return found
+
+    def ask(self, **message: object) -> dict[str, Any]:
+        """Send one message and return what comes next."""
+        self._socket.sendall(json.dumps(message).encode() + b"\r\n")
+        return self.receive()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+        self._socket.close()
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox) -> Iterator[Callable[[], Line]]:
+    """Return what makes connections to the stream, still without their first message."""
+    with contextlib.ExitStack() as made:
+        yield lambda: made.enter_context(contextlib.closing(Line(sandbox)))
+
+
+def test_a_stream_lets_a_live_session_in_and_sends_empty_images(
+    sandbox: Sandbox, connect: Callable[[], Line]
+) -> None:
+    """A session that ends leaves its stream open. Streams can be closed, and a reset does."""
+    line, token = connect(), sandbox.issue()
+    fine = {"op": "status", "id": 7, "statusCode": "SUCCESS", "connectionClosed": False}
+    told = line.ask(op="authentication", id=7, appKey=sandbox.app_key, session=token)
+    assert told == {**fine, "connectionsAvailable": 9}
+    assert sandbox.expire_all() == 1
+    assert line.ask(op="heartbeat", id=2)["statusCode"] == "SUCCESS"
+    assert line.ask(op="orderSubscription", id=3, heartbeatMs=1)["statusCode"] == "SUCCESS"
+    image, beat = line.receive(), line.receive()
+    assert (image["op"], image["id"], image["ct"]) == ("ocm", 3, "SUB_IMAGE")
+    assert (beat["op"], beat["id"], beat["ct"]) == ("ocm", 3, "HEARTBEAT")
+    known = {"initialClk": image["initialClk"], "clk": beat["clk"]}
+    line.ask(op="orderSubscription", id=4, **known)
+    assert "RESUB_DELTA" in (message.get("ct") for message in iter(line.receive, {}))
+    (entry,) = sandbox.journal("stream")
+    assert (entry.token, entry.outcome) == (token, "SUCCESS")
+    assert entry.operations[:2] == ["authentication", "heartbeat"]
+    assert sandbox.close_streams() == 1
+    other = connect()
+    sandbox.reset()
+    assert other.receive() == {}
+
+
+def test_a_stream_tells_why_somebody_is_not_let_in_and_hangs_up(
+    sandbox: Sandbox, connect: Callable[[], Line]
+) -> None:
+    """The application key is looked at before the session; only a heartbeat needs neither."""
+    given = {"op": "authentication", "appKey": sandbox.app_key}
+    for message, code in (
+        ({**given, "session": DEAD}, "INVALID_SESSION_INFORMATION"),
+        (given, "NO_SESSION"),
+        ({**given, "appKey": "wrong"}, "INVALID_APP_KEY"),
+        ({**given, "appKey": None}, "NO_APP_KEY"),
+        ({"op": "marketSubscription"}, "NOT_AUTHORIZED"),
+        ({}, "INVALID_INPUT"),
+    ):
+        line = connect()
+        assert line.ask(op="heartbeat", id=3)["statusCode"] == "SUCCESS"
+        answer = line.ask(**message)
+        told = (answer["statusCode"], answer["errorCode"], answer["connectionClosed"])
+        assert told == ("FAILURE", code, True)
+        assert line.receive() == {}
+        assert sandbox.journal("stream")[-1].outcome == code
+
+
+# Its own way to make a TLS context is an old one.
+@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
+def test_the_established_client_understands_it_unchanged(
+    sandbox: Sandbox, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer is parsed by its own resource classes; it streams until it is cut off."""
+    betfairlightweight = pytest.importorskip("betfairlightweight")
+    account = (sandbox.username, sandbox.password, sandbox.app_key)
+    client = betfairlightweight.APIClient(
+        *account, cert_files=sandbox.certificate, session=caller.http
+    )
+    client.identity_uri, client.api_uri = sandbox.identity_url, sandbox.api_url
+    client.identity_cert_uri = sandbox.identity_cert_url
+    assert client.login().session_token == client.session_token
+    assert client.keep_alive().status == "SUCCESS"
+    assert client.betting.list_event_types()[0].event_type.name == "Horse Racing"
+    assert client.account.get_account_funds().available_to_bet_balance == 1000.0
+    assert client.account.get_account_details().currency_code == "GBP"
+    assert client.account.get_account_statement().account_statement == []
+    assert client.account.list_currency_rates()[0].currency_code == "EUR"
+    limit = betfairlightweight.filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
+    order = betfairlightweight.filters.place_instruction("LIMIT", 1, "BACK", limit_order=limit)
+    report = client.betting.place_orders("1.1", [order])
+    assert (report.status, report.place_instruction_reports[0].status) == ("SUCCESS", "SUCCESS")
+    streams = betfairlightweight.streaming.BetfairStream
+    host, port = sandbox.stream_address
+    monkeypatch.setitem(streams.HOSTS, "sandbox", host)
+    monkeypatch.setattr(streams, "_BetfairStream__port", port)
+    stream = client.streaming.create_stream(host="sandbox")
+    stream.subscribe_to_markets(market_filter={}, market_data_filter={})
+    while len(sandbox.journal("stream")[0].operations) < 2:
+        pass
+    sandbox.close_streams()
+    with pytest.raises(betfairlightweight.exceptions.SocketError):
+        stream.start()
+    stream.stop()
+    assert client.logout().status == "SUCCESS"
+    assert sandbox.sessions() == []
+    assert {tuple(entry.defects) for entry in sandbox.journal()} == {()}
