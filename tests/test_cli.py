@@ -610,7 +610,7 @@ def test_a_sandbox_that_cannot_start_is_one_line(
     assert all(word in done.err for word in ("no_such_part", "pip install", "[sandbox]"))
 
 
-def test_a_value_with_both_quotes_is_quoted_for_shells_and_files(tmp_path: Path) -> None:
+def test_what_is_to_be_pasted_is_quoted(tmp_path: Path) -> None:
     """A shell reads what was meant, whatever is in it."""
     values: dict[str, Any] = {"A": "it's $\"`\\", "B": "two words", "C": "plain"}
     script = local._exports(values) + '\nprintf "%s\\n" "$A" "$B" "$C"'

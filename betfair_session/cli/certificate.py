@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 
 from betfair_session.environment import Environment
 
 from .commands import MAIN, Group, command, completed, number, option
-from .output import USAGE
-
-if TYPE_CHECKING:
-    from .output import Output
+from .output import USAGE, Output
 
 _MOST_DAYS = 3650
 _DAYS = number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")

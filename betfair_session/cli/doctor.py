@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
+from betfair_session.betfair.identity import IdentityClient
 from betfair_session.certificates.report import explain
 from betfair_session.environment import NAMES, Environment, read_dotenv
 from betfair_session.exceptions import (
@@ -17,22 +18,15 @@ from betfair_session.exceptions import (
 )
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.location import check_key
 
 from .commands import command, option, place, timeout
-from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
+from .hosts import ACCOUNT, Clock, compare_clocks, examine_account, examine_hosts
 from .output import Finding, Output, problem, rows, write
 from .probe import examine_store
 from .session import ask_about
 from .status import place_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from betfair_session.betfair.identity import IdentityClient
-    from betfair_session.storage.contract import TokenStore
-
-    from .hosts import Clock
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
 _INDENT = 13

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from betfair_session.arguments import checked_verify, https_base
-from betfair_session.betfair.answers import Endpoint, cannot_tell, is_passing, read_session
+from betfair_session.betfair.answers import Answer, Endpoint, cannot_tell, is_passing, read_session
+from betfair_session.betfair.identity import IdentityClient
 from betfair_session.betfair.jurisdictions import jurisdiction
+from betfair_session.environment import Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
     Blocked,
@@ -24,17 +27,10 @@ from betfair_session.exceptions import (
     SessionRejected,
 )
 from betfair_session.secret import Secret
+from betfair_session.session import Session
+from betfair_session.storage.contract import TokenStore
 
 from .output import ERROR, USAGE, Finding, problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from betfair_session.betfair.answers import Answer
-    from betfair_session.betfair.identity import IdentityClient
-    from betfair_session.environment import Environment
-    from betfair_session.session import Session
-    from betfair_session.storage.contract import TokenStore
 
 _FAR_SECONDS = 5.0
 """A difference between two clocks that is worth a warning; HTTP dates are whole."""

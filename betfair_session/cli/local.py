@@ -8,28 +8,22 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import re
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NoReturn
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.sandbox import Sandbox, SandboxError
 
 from .commands import SECONDS, command, number, option
-from .output import STORE, complain, write
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import NoReturn
-
-    from betfair_session.sandbox import Sandbox
-
-    from .output import Output
+from .output import STORE, Output, complain, write
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -41,13 +35,6 @@ _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (a
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
 _KEY = "session.token"
-_QUOTE = textwrap.TextWrapper(
-    92,
-    initial_indent=" " * 7,
-    subsequent_indent=" " * 7,
-    break_on_hyphens=False,
-    break_long_words=False,
-)
 
 
 def start(out: Output, port: int = 0) -> Sandbox:
@@ -56,14 +43,17 @@ def start(out: Output, port: int = 0) -> Sandbox:
     if missing:
         message = f'the sandbox needs {", ".join(missing)}: pip install "betfair-session[sandbox]"'
         raise ConfigurationError(message)
-    from betfair_session.sandbox import Sandbox, SandboxError
+    with out.progress(lambda: "starting a local Betfair …"), _failing("{}"):
+        return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
 
+
+@contextlib.contextmanager
+def _failing(message: str) -> Iterator[None]:
+    """Tell what went wrong with the sandbox, or with what runs against it."""
     try:
-        with out.progress(lambda: "starting a local Betfair …"):
-            return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
-    except SandboxError as error:
-        message = str(error)
-    raise BetfairSessionError(message)
+        yield
+    except (SandboxError, OSError, subprocess.TimeoutExpired) as error:
+        raise BetfairSessionError(message.format(error)) from None
 
 
 @command(
@@ -85,8 +75,6 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
 
     exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not start
     """
-    from betfair_session.sandbox import SandboxError
-
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, _interrupt)
     with start(out, port or 0) as local:
@@ -106,13 +94,10 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
                 f"and the stream at {stream}; these lines let it trust both, in its terminal:\n"
                 f"{_exports(trust)}"
             )
-        try:
+        with _failing("the sandbox has ended"):
             while True:
                 time.sleep(_LOOK_SECONDS)
                 local.counts()
-        except SandboxError:
-            message = "the sandbox has ended"
-    raise BetfairSessionError(message)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -122,16 +107,8 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _exports(values: dict[str, str]) -> str:
-    return "\n".join(f"export {name}={_quoted(value)}" for name, value in values.items())
-
-
-def _quoted(value: str) -> str:
-    """Quote a value so that a shell and a `.env` file read the same."""
-    if re.fullmatch(r"[\w@%+=:,./-]*", value, re.ASCII):
-        return value
-    if "'" not in value:
-        return f"'{value}'"
-    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+    """Write assignments that a shell and a `.env` file read alike."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
 @command()
@@ -163,14 +140,6 @@ def _since(started: float) -> str:
     return f"{time.monotonic() - started:.2f} s"
 
 
-class Outcome(NamedTuple):
-    """How one `betfair-session token` ended, and which requests the sandbox saw meanwhile."""
-
-    code: int
-    token: str
-    counts: dict[str, int]
-
-
 class Demo:
     """The steps, on one sandbox and one directory.
 
@@ -189,47 +158,49 @@ class Demo:
 
     def run(self) -> None:
         """Go through all steps; the first thing that is not so is a BetfairSessionError."""
-        from betfair_session.sandbox import SandboxError
+        for step in (self._log_in, self._resume, self._heal, self._clean_up):
+            with _failing(f"the demo failed in step {len(self.steps) + 1}: {{}}"):
+                step()
 
-        try:
-            self._go_through()
-        except (SandboxError, OSError, subprocess.TimeoutExpired) as error:
-            message = f"the demo failed in step {len(self.steps)}: {error}"
-        else:
-            return
-        raise BetfairSessionError(message)
+    def _log_in(self) -> None:
+        code, token = self._process("The first process finds no token and logs in")
+        self._check(code == 0, "it printed a token")
+        self._saw({"certlogin": 1}, "one login, nothing else")
+        self._check(self._stored() == token, "the token is in the store")
 
-    def _go_through(self) -> None:
-        first = self._process("The first process finds no token and logs in")
-        self._check(first.code == 0, "it printed a token")
-        self._check(first.counts == {"certlogin": 1}, "Betfair saw one login, nothing else")
-        self._check(self._stored() == first.token, "the token is in the store")
+    def _resume(self) -> None:
+        before = self._stored()
+        _, token = self._process("A second process resumes that session")
+        self._check(token == before, "it printed the same token")
+        self._saw({"keepAlive": 1}, "one keepAlive and no login")
 
-        second = self._process("A second process resumes that session")
-        self._check(second.token == first.token, "it printed the same token")
-        self._check(second.counts == {"keepAlive": 1}, "Betfair saw one keepAlive and no login")
-
-        dead = self._sandbox.expire(first.token)
-        third = self._process("Betfair ends the session; a third process heals it")
+    def _heal(self) -> None:
+        before = self._stored()
+        dead = self._sandbox.expire(before)
+        code, token = self._process("Betfair ends the session; a third process heals it")
         self._check(dead, "the session was dead, its token still stored")
-        self._check(third.code == 0, "it printed a token")
-        once = {"keepAlive": 1, "certlogin": 1}
-        self._check(third.counts == once, "Betfair saw one keepAlive and one login")
-        self._check(third.token != first.token, "the token is a new one")
-        self._check(self._stored() == third.token, "and it is in the store")
-        self._check(self._alive() == [third.token], "it is the only session alive")
+        self._check(code == 0, "it printed a token")
+        self._saw({"keepAlive": 1, "certlogin": 1}, "one keepAlive and one login")
+        self._check(token != before, "the token is a new one")
+        self._check(self._stored() == token, "and it is in the store")
+        alive = [session.token for session in self._sandbox.sessions()]
+        self._check(alive == [token], "it is the only session alive")
 
+    def _clean_up(self) -> None:
         self._sandbox.expire_all()
         self._sandbox.break_store(str(self._store))
-        fourth = self._process("The store breaks during a login; nothing is left behind")
-        self._check(fourth.code == STORE, "it ended with exit code 5, the store's, and said:")
-        self._say(_QUOTE.fill(self._said))
-        self._check(not fourth.token, "it printed no token")
+        code, token = self._process("The store breaks during a login; nothing is left behind")
+        self._check(code == STORE, "it ended with exit code 5, the store's, and said:")
+        self._say(textwrap.indent(textwrap.fill(self._said, 85, break_on_hyphens=False), " " * 7))
+        self._check(not token, "it printed no token")
         entries = [entry for entry in self._sandbox.journal() if entry.endpoint != "keepAlive"]
         both = [("certlogin", "SUCCESS"), ("logout", "SUCCESS")]
         ended = [(entry.endpoint, entry.outcome) for entry in entries]
         self._check(ended == both, "Betfair saw the login, and then the logout of its session")
-        self._check(self._alive() == [], "no session is alive")
+        self._check(self._sandbox.sessions() == [], "no session is alive")
+
+    def _saw(self, counts: dict[str, int], what: str) -> None:
+        self._check(self._sandbox.counts() == counts, f"Betfair saw {what}")
 
     def _check(self, so: bool, what: str) -> None:  # noqa: FBT001 - it reads like an assertion
         if not so:
@@ -242,11 +213,8 @@ class Demo:
     def _stored(self) -> str:
         return (self._store / _KEY).read_text(encoding="ascii")
 
-    def _alive(self) -> list[str]:
-        return [session.token for session in self._sandbox.sessions()]
-
-    def _process(self, title: str) -> Outcome:
-        """Run `betfair-session token` as a process of its own, away from the user's settings."""
+    def _process(self, title: str) -> tuple[int, str]:
+        """Run `betfair-session token` away from the user's settings: its exit code and token."""
         self.steps.append({"title": title, "seconds": 0.0, "shown": []})
         self._say(f"\n{len(self.steps)}. {title}")
         variables = {
@@ -275,4 +243,4 @@ class Demo:
         self._say(f"   $ betfair-session token{seconds:>60.2f} s")
         # A session that dies so young makes a process warn, rightly; that is not the point here.
         self._said = " ".join(line for line in done.stderr.splitlines() if "warning:" not in line)
-        return Outcome(done.returncode, done.stdout.strip(), self._sandbox.counts())
+        return done.returncode, done.stdout.strip()

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from traceback import walk_tb
@@ -28,8 +29,6 @@ from betfair_session.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
     from rich.console import Console
 
 NAME = "betfair-session"
@@ -59,14 +58,6 @@ _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""
 
 _WIDTH = 100  # characters, where there is no terminal
-
-# Replace streams that were closed before the program started, in this order, so that no file and
-# no connection gets their numbers. Standard output stays unwritable: a lost result is an error.
-_STAND_INS = (
-    ("stdin", os.O_RDONLY, "r"),
-    ("stdout", os.O_RDONLY, "w"),
-    ("stderr", os.O_WRONLY, "w"),
-)
 
 
 class OutputError(Exception):
@@ -122,14 +113,15 @@ class Output:
 
 
 def prepare() -> None:
-    """Replace missing streams, and let no character fail that standard output cannot show."""
-    for name, flags, mode in _STAND_INS:
+    """Replace missing streams, and let no character fail that standard output cannot show.
+
+    In this order no file and no connection gets their numbers. Standard output stays unwritable: a
+    lost result is an error.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            file = os.open(os.devnull, flags)
-            # It stays open, so that nothing complains when the program ends.
-            stream = open(  # noqa: SIM115
-                file, mode, encoding="utf-8", errors="backslashreplace", closefd=False
-            )
+            file = os.open(os.devnull, os.O_RDWR)  # it stays, so that nothing complains at the end
+            stream = open(file, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -150,10 +142,7 @@ def write(text: str) -> None:
         sys.stdout.write(f"{text}\n")  # in one piece, unlike `print`: `head` may be gone after it
         sys.stdout.flush()
     except OSError as error:
-        reason = error.strerror
-    else:
-        return
-    raise OutputError(reason)
+        raise OutputError(error.strerror or str(error)) from None
 
 
 def complain(text: str, colour: str = "") -> None:

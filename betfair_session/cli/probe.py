@@ -6,26 +6,27 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
-from betfair_session.login.by_hand import inspect
+from betfair_session.login.by_hand import Inspection, inspect
 from betfair_session.process import clocks as process_clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
-from betfair_session.storage.contract import ABSENT, VersionConflict
+from betfair_session.storage.contract import (
+    ABSENT,
+    Expect,
+    StoredObject,
+    TokenStore,
+    VersionConflict,
+)
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
 from .hosts import Clock, cloud_of
 from .output import ERROR, REFUSED, STORE, Finding, problem
 from .status import login_words, refusal_hint, see_directory, token_words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from betfair_session.login.by_hand import Inspection
-    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
 T = TypeVar("T")
 

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from getpass import getpass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from betfair_session.betfair.identity import IdentityClient
 from betfair_session.environment import Environment
+from betfair_session.events import Event
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login
 from betfair_session.login.runner import owner_name
-from betfair_session.secret import SecretBytes
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.secret import Secret, SecretBytes
+from betfair_session.session import Session
+from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.tokens import parse_token
 
 from .commands import command, option, place, timeout
-from .output import complain
+from .output import Output, complain
 from .status import moment, place_of, see_directory, span, utc
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from betfair_session.betfair.identity import IdentityClient
-    from betfair_session.events import Event
-    from betfair_session.secret import Secret
-    from betfair_session.session import Session
-    from betfair_session.storage.contract import TokenStore
-
-    from .output import Output
 
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from betfair_session.environment import Environment, Place
 from betfair_session.exceptions import StoreUnavailable
 from betfair_session.login import lock as locks
-from betfair_session.login.by_hand import inspect
+from betfair_session.login.by_hand import Inspection, Login, inspect
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
 from .commands import command, place, timeout
-from .output import rows, with_unlock
-
-if TYPE_CHECKING:
-    from betfair_session.login.by_hand import Inspection, Login
-    from betfair_session.storage.contract import TokenStore
-
-    from .output import Output
+from .output import Output, rows, with_unlock
 
 _INDENT = 10
 

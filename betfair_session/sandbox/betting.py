@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 from .records import Answer, Ask, Order, Session, html_answer, json_answer
-
-if TYPE_CHECKING:
-    from .world import World
+from .world import World
 
 _PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
 _FAMILIES = {

@@ -8,13 +8,10 @@ import os
 import ssl
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from .records import JournalEntry, Order, Session
-
-if TYPE_CHECKING:
-    from typing import Self
 
 CONTROL = "control.json"
 """The file in a sandbox's directory by which another process controls it."""

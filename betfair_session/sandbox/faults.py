@@ -25,13 +25,11 @@ same; its default is what usually happens with such a fault.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # Each kind: whether the request is carried out, and the parameters as they are unless given.
 _KINDS: dict[str, tuple[bool, dict[str, Any]]] = {

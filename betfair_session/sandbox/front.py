@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from http.client import responses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from OpenSSL import crypto
@@ -12,14 +13,9 @@ from twisted.internet import defer, reactor, task
 from twisted.web.server import NOT_DONE_YET
 
 from . import betting, identity
+from .faults import Fault
 from .records import Answer, Ask, JournalEntry, html_answer
-from .world import IDENTITY, LOGINS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .faults import Fault
-    from .world import World
+from .world import IDENTITY, LOGINS, World
 
 _PATHS = {f"/api/{name}": name for name in IDENTITY}
 _TOO_SHORT = 5

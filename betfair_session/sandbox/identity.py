@@ -9,13 +9,9 @@ or X-Application header with INPUT_VALIDATION_ERROR by both; a FAIL answer carri
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
-from .world import Login
-
-if TYPE_CHECKING:
-    from .world import Account, World
+from .world import Account, Login, World
 
 _TOKEN = re.compile(r"[A-Za-z0-9+/]{43}=")
 _MINUTE_SECONDS = 60.0

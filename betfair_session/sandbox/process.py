@@ -8,12 +8,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 from .controls import CONTROL, Controls, SandboxError
-
-if TYPE_CHECKING:
-    from typing import Self
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10

@@ -12,9 +12,10 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import trustme
 from OpenSSL import SSL
@@ -26,10 +27,6 @@ from twisted.web.server import Site
 from .front import Front
 from .stream import Connection
 from .world import World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import NoReturn
 
 _BACKLOG = 1024
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from twisted.internet import task
@@ -17,9 +17,7 @@ from twisted.protocols.basic import LineReceiver
 
 from .betting import RefusedError, entitled
 from .records import JournalEntry
-
-if TYPE_CHECKING:
-    from .world import World
+from .world import World
 
 _CHANGES = {"marketSubscription": "mcm", "orderSubscription": "ocm"}
 _CONNECTIONS = 10  # Betfair's usual limit for one account

@@ -11,17 +11,14 @@ from base64 import b64encode
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
 from .faults import NO_FAULT, Fault, scripted
-from .records import Session
-
-if TYPE_CHECKING:
-    from .records import JournalEntry, Order
+from .records import JournalEntry, Order, Session
 
 LOGINS = ("certlogin", "login")
 IDENTITY = (*LOGINS, "keepAlive", "logout")
