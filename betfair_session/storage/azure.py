@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
+from .cloud import CONNECT_SECONDS, Driver, drivers_own, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .loop import LoopStore, proxy_for, run_on_ours
 from .meanings import version_in
@@ -40,7 +40,8 @@ class AzureStore(LoopStore):
         return AzureBlobFileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
-        container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
+        path = drivers_own(self._kind, "_strip_protocol")(path)
+        container, _, prefix = path.strip("/").partition("/")
         return container, prefix.strip("/")
 
     def _connect(self, options: dict[str, Any]) -> Driver:

@@ -24,7 +24,7 @@ from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import Once, OutOfTime, begin, finished, start
 
-from .cloud import CloudStore, Driver
+from .cloud import CloudStore, Driver, drivers_own
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -227,7 +227,8 @@ class LoopStore(CloudStore):
     def _open(self) -> Driver:
         from fsspec.config import apply_config
 
-        given = {**self._kind._get_kwargs_from_urls(self._url), **self._options}  # noqa: SLF001
+        of_the_url = drivers_own(self._kind, "_get_kwargs_from_urls")(self._url)
+        given = {**of_the_url, **self._options}
         options = apply_config(self._kind, given)
         return own(
             self._connect({**options, "skip_instance_cache": True, "loop": background_loop()})
