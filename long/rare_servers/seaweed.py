@@ -13,15 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import requests
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from servers.process import HOST, ServerFailed, ServerMissing, ServerProcess
-from servers.s3 import REGION, MotoServer, read_models_once
+from servers.s3 import S3Server, read_models_once
 
 
-class SeaweedServer(MotoServer):
+class SeaweedServer(S3Server):
     """SeaweedFS. It cannot choose its ports, and takes those 10,000 above them as well."""
 
     _taken: tuple[int, ...] = ()
@@ -30,8 +26,6 @@ class SeaweedServer(MotoServer):
         read_models_once()
         for attempt in range(3):  # somebody may be faster
             self._taken = tuple(_free_ports(4))
-            self.client = requests.Session()
-            self.client.auth = _sign
             self.port = self._taken[3]
             self.process = self._start()
             try:
@@ -67,24 +61,20 @@ class SeaweedServer(MotoServer):
 
     def _ready(self) -> bool:
         # The gateway answers before the filer behind it can write.
-        with contextlib.suppress(requests.RequestException):  # it may have been made before
+        self.connect()
+        with contextlib.suppress(Exception):  # it may have been made before
             self.make_bucket("ready")
         try:
             self.put("ready", "ready", b"ready")
             return self.get("ready", "ready") == b"ready"
-        except requests.RequestException:
+        except Exception:  # noqa: BLE001 - whatever it is, it is not ready
             return False
 
-    @staticmethod
-    def _options(endpoint: str, key_id: str, secret: str) -> dict[str, Any]:
-        region = {"region_name": REGION}
-        return {"key": key_id, "secret": secret, "endpoint_url": endpoint, "client_kwargs": region}
-
     def wrong_options(self, endpoint: str) -> dict[str, Any]:
-        return self._options(endpoint, self.key_id, "wrongSecretKey/0123456789abcdefghijklmno")
+        return {**self.options(endpoint), "secret": "wrongSecretKey/0123456789abcdefghijklmno"}
 
     def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any]:  # noqa: ARG002 - some need it
-        return self._options(endpoint, *_READER)
+        return {**self.options(endpoint), "key": _READER[0], "secret": _READER[1]}
 
     def stop(self) -> None:
         super().stop()
@@ -110,15 +100,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Sign as the admin."""
-    plain = AWSRequest(request.method, request.url, {}, request.body or b"")
-    admin = Credentials(SeaweedServer.key_id, SeaweedServer.secret_key)
-    S3SigV4Auth(admin, "s3", REGION).add_auth(plain)
-    request.headers.update(plain.headers.items())
-    return request
 
 
 def _identity(name: str, key_id: str, secret: str, rights: list[str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,6 @@ class SFTPServer(ProgramServer):
 
     def make_bucket(self, name: str) -> None:
         (self.root / name).mkdir()
-
-    def drop_bucket(self, name: str) -> None:
-        shutil.rmtree(self.root / name)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         path = self.root / bucket / key

@@ -141,14 +141,14 @@ def saying(answer: bytes) -> Callable[[Listener, socket.socket], None]:
     return serve
 
 
-def tunnel(listener: Listener, connection: socket.socket) -> None:
-    """Serve CONNECT as a proxy does, to this machine, and listen to what passes."""
+def tunnel(listener: Listener, connection: socket.socket, port: int = 0) -> None:
+    """Serve CONNECT as a proxy does, to a port of this machine, and listen to what passes."""
     head = listener.read_head(connection)
     method, target, _ = head.split(b" ", 2)
     if method != b"CONNECT":
         connection.sendall(b"HTTP/1.1 405 Only CONNECT\r\nContent-Length: 0\r\n\r\n")
         return
-    port = int(target.rpartition(b":")[2])
+    port = port or int(target.rpartition(b":")[2])
     with socket.create_connection((HOST, port), timeout=_SECONDS) as upstream:
         connection.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
         ends = {connection: upstream, upstream: connection}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -67,36 +68,23 @@ class AzureServer(ProgramServer):
     def make_bucket(self, name: str) -> None:
         self.client.create_container(name)
 
-    def drop_bucket(self, name: str) -> None:
+    def _drop(self, name: str) -> None:
         self.client.delete_container(name)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.client.get_blob_client(bucket, key).upload_blob(content, overwrite=True)
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        from azure.core.exceptions import ResourceNotFoundError
-
-        try:
-            content: bytes = self.client.get_blob_client(bucket, key).download_blob().readall()
-        except ResourceNotFoundError:
-            return None
-        return content
+        blob = self.client.get_blob_client(bucket, key)
+        return blob.download_blob().readall() if blob.exists() else None
 
     def delete(self, bucket: str, key: str) -> None:
-        from azure.core.exceptions import ResourceNotFoundError
-
-        try:
-            self.client.get_blob_client(bucket, key).delete_blob()
-        except ResourceNotFoundError:
-            return
+        blob = self.client.get_blob_client(bucket, key)
+        if blob.exists():
+            blob.delete_blob()
 
     def keys(self, bucket: str) -> list[str]:
         return sorted(self.client.get_container_client(bucket).list_blob_names())
-
-    def stop(self) -> None:
-        if hasattr(self, "client"):
-            self.client.close()
-        super().stop()
 
 
 def _node() -> tuple[str, list[str]]:
@@ -117,14 +105,11 @@ def _azurite() -> Path:
     """Return Azurite's program, installed once per virtual environment."""
     folder = Path(sys.prefix) / "share" / "betfair-session-tests" / f"azurite-{VERSION}"
     program = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    if not program.exists():
-        import fcntl
-
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not program.exists():
-                _install(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            _install(folder)
     return program
 
 
@@ -132,22 +117,19 @@ def _install(folder: Path) -> None:
     node, npm = _node()
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix="installing-"))
     # A later release of one of its dependencies cannot be installed everywhere.
-    before = "--before=2026-09-01"
-    quiet = [before, "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
-    command = [*npm, "install", *quiet, "--prefix", str(work), f"azurite@{VERSION}"]
+    quiet = ["--before=2026-09-01", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
     path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
-        command,
+        [*npm, "install", *quiet, "--prefix", str(work), f"azurite@{VERSION}"],
         env={**os.environ, "PATH": path},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
     if done.returncode:
         shutil.rmtree(work, ignore_errors=True)
-        message = f"npm could not install azurite@{VERSION}: {done.stdout[-2000:]}"
+        message = f"npm could not install azurite@{VERSION}: {(done.stdout + done.stderr)[-2000:]}"
         raise ServerMissing(message)
     work.rename(folder)

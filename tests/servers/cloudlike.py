@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from servers.cloudlike_wire import ABSENT, Order, Outcome, Says, Stored, order_of, said
 from servers.objects import ObjectServer
 from servers.process import HOST
+from servers.s3 import read_models_once
 from servers.script import Answer, Exchange
 from servers.web import Listener, reset
 
@@ -65,6 +66,7 @@ _UNMET = {
     "azure": Says(412, "ConditionNotMet", "The condition was not met."),
 }
 _EXISTS = {**_UNMET, "azure": Says(409, "BlobAlreadyExists", "The blob already exists.")}
+_CARRIED_OUT = ("usual", "hold", "stall")
 _generations = itertools.count(1_790_000_000_000_000)
 
 
@@ -76,9 +78,10 @@ class Fault:
         match: the orders that it is for.
         lands: whether they are carried out: "now", "never", or "later", by `land`. A fault that
             gives the usual answer carries them out.
-        answer: what is said: the "usual", words of the cloud's, an Answer as it is, "drop" or
-            "reset" for a broken connection, "silence" or "stall" (a byte before the end of the
-            answer) until `release` is set, when the connection breaks.
+        answer: what is said: the "usual", at once or ("hold") when `release` is set, words of the
+            cloud's, an Answer as it is, "drop" or "reset" for a broken connection, "silence" or
+            "stall" (a byte before the end of the answer) until `release` is set, when the
+            connection breaks.
         times: how many requests it is for; None for all.
         seconds: how long it lasts from the first one on; None for ever.
         met: what it was done to.
@@ -87,7 +90,7 @@ class Fault:
 
     match: Callable[[Order], bool]
     lands: Literal["now", "never", "later"] = "never"
-    answer: Answer | Says | Literal["usual", "drop", "reset", "silence", "stall"] = "usual"
+    answer: Answer | Says | Literal["usual", "hold", "drop", "reset", "silence", "stall"] = "usual"
     times: int | None = None
     seconds: float | None = None
     met: list[Order] = field(default_factory=list)
@@ -114,6 +117,14 @@ class Fault:
         return [not isinstance(each(), Says) for each in late]
 
 
+def _break(exchange: Exchange, fault: Fault) -> None:
+    """Break a connection, now or when its fault is released."""
+    if fault.answer == "reset":
+        reset(exchange.connection)
+    elif fault.answer != "drop":
+        fault.release.wait()
+
+
 class Cloud(ObjectServer):
     """One cloud, with its own ways until a test says otherwise.
 
@@ -130,6 +141,8 @@ class Cloud(ObjectServer):
 
     def __init__(self, kind: Kind, *, pace: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         """Serve, until it is stopped; with `tls`, speak it."""
+        if kind == "s3":
+            read_models_once()
         self.kind: Kind = kind
         self.scheme = {"gcs": "gs", "azure": "abfs"}.get(kind, "s3")
         self.pace = pace
@@ -198,27 +211,25 @@ class Cloud(ObjectServer):
         with self._lock:
             self.orders.append(order)
             fault = next((each for each in self._faults if each.takes(order)), None)
-            if fault is None or fault.lands == "now" or fault.answer in ("usual", "stall"):
+            if fault is None or fault.lands == "now" or fault.answer in _CARRIED_OUT:
                 outcome = self._carry_out(order)
             elif fault.lands == "later":
                 fault.late.append(lambda: self._carry_out(order))
         if fault is None:
             return self._usual(exchange, order, outcome)
         fault.reached.set()
+        if fault.answer == "hold":
+            fault.release.wait()
         if isinstance(fault.answer, Answer):
             return fault.answer
-        if isinstance(fault.answer, Says):
-            outcome = fault.answer
-        if isinstance(fault.answer, Says) or fault.answer in ("usual", "stall"):
+        if isinstance(fault.answer, Says) or fault.answer in _CARRIED_OUT:
+            outcome = fault.answer if isinstance(fault.answer, Says) else outcome
             usual = self._usual(exchange, order, outcome)
             if fault.answer != "stall":
                 return usual
             longer = Answer(usual.status, usual.body + b" ", usual.headers)
             exchange.connection.sendall(longer.encode(exchange.method)[:-1])
-        if fault.answer == "reset":
-            reset(exchange.connection)
-        elif fault.answer != "drop":
-            fault.release.wait()
+        _break(exchange, fault)
         return None
 
     def _usual(self, exchange: Exchange, order: Order, outcome: Outcome) -> Answer:
@@ -288,8 +299,8 @@ class Cloud(ObjectServer):
     def make_bucket(self, name: str) -> None:
         self._buckets[name] = {}
 
-    def drop_bucket(self, name: str) -> None:
-        self._buckets.pop(name, None)
+    def _drop(self, name: str) -> None:
+        del self._buckets[name]
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         number = next(_generations)

@@ -24,7 +24,7 @@ _GOOGLES_XML = {
     "forbidden": "AccessDenied",
     "authError": "AuthenticationRequired",
 }
-_OF_ONE_OBJECT = {
+OF_ONE_OBJECT = {
     "s3": {"AccessDenied", "OperationAborted", "PreconditionFailed"},
     "azure": {
         *("AuthorizationPermissionMismatch", "BlobNotFound", "ConditionNotMet", "LeaseIdMissing"),
@@ -157,7 +157,7 @@ def _refusal(kind: str, exchange: Exchange, says: Says) -> Answer:
 
 
 def _batch(kind: str, exchange: Exchange, order: Order, says: Says | None) -> Answer:
-    if says and says.code not in _OF_ONE_OBJECT[kind]:
+    if says and says.code not in OF_ONE_OBJECT[kind]:
         return _refusal(kind, exchange, says)  # of the call as a whole
     if kind == "s3":
         text = f"<Key>{html.escape(order.name)}</Key>"

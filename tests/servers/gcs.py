@@ -39,7 +39,9 @@ class GCSServer(ProgramServer):
         return self.endpoint
 
     def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests'
-        answer = self.client.request(method, f"{self._base()}/{path}", timeout=30, **more)
+        answer: requests.Response = self.client.request(
+            method, f"{self._base()}/{path}", timeout=30, **more
+        )
         if answer.status_code != requests.codes.not_found:
             answer.raise_for_status()
         return answer
@@ -51,9 +53,7 @@ class GCSServer(ProgramServer):
     def make_bucket(self, name: str) -> None:
         self._ask("POST", "storage/v1/b?project=test", json={"name": name})
 
-    def drop_bucket(self, name: str) -> None:
-        for key in self.keys(name):
-            self.delete(name, key)
+    def _drop(self, name: str) -> None:
         self._ask("DELETE", f"storage/v1/b/{name}")
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
@@ -72,11 +72,6 @@ class GCSServer(ProgramServer):
     def keys(self, bucket: str) -> list[str]:
         answer = self._ask("GET", f"storage/v1/b/{bucket}/o")
         return sorted(entry["name"] for entry in answer.json().get("items", []))
-
-    def stop(self) -> None:
-        if hasattr(self, "client"):
-            self.client.close()
-        super().stop()
 
 
 def _binary() -> str:

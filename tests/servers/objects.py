@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class ObjectServer(ABC):
     """What serves objects.
 
-    Its buckets are looked at and changed by something other than the library's drivers.
+    Its buckets are looked at and changed by something other than the library's drivers. A server
+    that looks at credentials has `wrong_options(endpoint)` and `reader_options(endpoint, bucket)`.
 
     Attributes:
         scheme: of the URLs that name its buckets.
@@ -49,21 +50,19 @@ class ObjectServer(ABC):
     def options(self, endpoint: str) -> dict[str, Any]:
         """Return storage options that reach it at `endpoint`, with every right."""
 
-    def wrong_options(self, endpoint: str) -> dict[str, Any]:
-        """Return options with a wrong key, where the server looks at credentials."""
-        raise NotImplementedError
-
-    def reader_options(self, endpoint: str, bucket: str) -> dict[str, Any]:
-        """Return options that may only read, where the server knows such a thing."""
-        raise NotImplementedError
-
     @abstractmethod
     def make_bucket(self, name: str) -> None:
         """Create a bucket."""
 
-    @abstractmethod
     def drop_bucket(self, name: str) -> None:
         """Remove a bucket with all that is in it."""
+        for key in self.keys(name):
+            self.delete(name, key)
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        """Remove an empty bucket."""
+        raise NotImplementedError
 
     @abstractmethod
     def put(self, bucket: str, key: str, content: bytes) -> None:
@@ -75,7 +74,7 @@ class ObjectServer(ABC):
 
     @abstractmethod
     def delete(self, bucket: str, key: str) -> None:
-        """Remove an object."""
+        """Remove an object, if it is there."""
 
     @abstractmethod
     def keys(self, bucket: str) -> list[str]:
@@ -107,6 +106,8 @@ class ProgramServer(ObjectServer):
     """
 
     process: ServerProcess
+    client: Any = None
+    """What the tests speak to it with."""
 
     def __init__(self) -> None:
         """Start it."""
@@ -132,6 +133,8 @@ class ProgramServer(ObjectServer):
 
     def stop(self) -> None:
         """End the server and remove its directory."""
+        if self.client is not None:
+            self.client.close()
         if hasattr(self, "process"):
             self.process.stop()
         shutil.rmtree(self.directory, ignore_errors=True)

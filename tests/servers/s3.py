@@ -1,18 +1,13 @@
-"""S3: moto's server, spoken to in plain HTTP. It looks at no credentials."""
+"""S3: moto's server, which looks at no credentials."""
 # ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 
 import functools
-import html
 import importlib.util
-import re
 import sys
-import urllib.parse
 from pathlib import Path
 from typing import Any, ClassVar
-
-import requests
 
 from servers.objects import ProgramServer
 from servers.process import ServerMissing, ServerProcess
@@ -21,12 +16,6 @@ from servers.script import Answer
 REGION = "us-east-1"
 
 _MOTO = Path(__file__).with_name("moto_program.py")
-# moto lets everybody in who brings a signature, whatever it is.
-_SIGNED = f"AWS4-HMAC-SHA256 Credential=K/20260101/{REGION}/s3/aws4_request, Signature=0"
-_VERSIONED = (
-    '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-    "<Status>Enabled</Status></VersioningConfiguration>"
-)
 
 
 def refusal(status: int, code: str) -> Answer:
@@ -35,24 +24,12 @@ def refusal(status: int, code: str) -> Answer:
     return Answer(status, text.encode(), {"Content-Type": "application/xml"})
 
 
-class MotoServer(ProgramServer):
-    """moto's server, everything in memory."""
+class S3Server(ProgramServer):
+    """A server of S3's protocol, looked at by boto3."""
 
     scheme = "s3"
     key_id: ClassVar[str] = "KEYIDOFTHEADMIN00001"
     secret_key: ClassVar[str] = "secretKeyOfTheAdmin/0123456789abcdefghij"
-
-    def _start(self) -> ServerProcess:
-        if importlib.util.find_spec("moto") is None:
-            message = "moto's server is not installed (dependency group test)"
-            raise ServerMissing(message)
-        self.client = requests.Session()
-        self.client.headers["Authorization"] = _SIGNED
-        return ServerProcess([sys.executable, str(_MOTO)], self.directory)
-
-    def _ready(self) -> bool:
-        read_models_once()
-        return True  # it listens before it says where
 
     def options(self, endpoint: str) -> dict[str, Any]:
         return {
@@ -62,45 +39,58 @@ class MotoServer(ProgramServer):
             "client_kwargs": {"region_name": REGION},
         }
 
-    def _ask(
-        self, method: str, bucket: str, key: str = "", content: bytes = b"", query: str = ""
-    ) -> requests.Response:
-        url = f"{self.endpoint}/{bucket}/{urllib.parse.quote(key)}?{query}".rstrip("/?")
-        answer = self.client.request(method, url, data=content, timeout=30)
-        if answer.status_code != requests.codes.not_found:
-            answer.raise_for_status()
-        return answer
+    def connect(self) -> None:
+        """Have boto3 speak to it from now on, each request once."""
+        import boto3
+        from botocore.config import Config
+
+        read_models_once()
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.key_id,
+            aws_secret_access_key=self.secret_key,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
 
     def make_bucket(self, name: str) -> None:
-        self._ask("PUT", name)
+        self.client.create_bucket(Bucket=name)
 
-    def drop_bucket(self, name: str) -> None:
-        for key in self.keys(name):
-            self.delete(name, key)
-        self._ask("DELETE", name)
-
-    def version_bucket(self, name: str) -> None:
-        """Keep every version of the bucket's objects from now on."""
-        self._ask("PUT", name, content=_VERSIONED.encode(), query="versioning")
+    def _drop(self, name: str) -> None:
+        self.client.delete_bucket(Bucket=name)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
-        self._ask("PUT", bucket, key, content)
+        self.client.put_object(Bucket=bucket, Key=key, Body=content)
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        answer = self._ask("GET", bucket, key)
-        return answer.content if answer.ok else None
+        try:
+            answer = self.client.get_object(Bucket=bucket, Key=key)
+        except self.client.exceptions.NoSuchKey:
+            return None
+        content: bytes = answer["Body"].read()
+        return content
 
     def delete(self, bucket: str, key: str) -> None:
-        self._ask("DELETE", bucket, key)
+        self.client.delete_object(Bucket=bucket, Key=key)
 
     def keys(self, bucket: str) -> list[str]:
-        listed = self._ask("GET", bucket, query="list-type=2").text
-        return sorted(map(html.unescape, re.findall(r"<Key>(.*?)</Key>", listed)))
+        found = self.client.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return sorted(entry["Key"] for entry in found)
 
-    def stop(self) -> None:
-        if hasattr(self, "client"):
-            self.client.close()
-        super().stop()
+
+class MotoServer(S3Server):
+    """moto's server, everything in memory."""
+
+    def _start(self) -> ServerProcess:
+        if importlib.util.find_spec("moto") is None:
+            message = "moto's server is not installed (dependency group test)"
+            raise ServerMissing(message)
+        return ServerProcess([sys.executable, str(_MOTO)], self.directory)
+
+    def _ready(self) -> bool:
+        self.connect()
+        return True  # it listens before it says where
 
 
 @functools.cache

@@ -82,7 +82,7 @@ class LocalPlace:
 
     @property
     def options(self) -> dict[str, Any]:
-        return {"auto_mkdir": True}
+        return {}
 
     def put(self, key: str, content: bytes) -> None:
         path = self.directory / key

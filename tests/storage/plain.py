@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import fsspec
@@ -11,6 +12,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
     """A kind of store that the library has never heard of, and that fsspec opens by URL.
+
+    As some drivers do, it looks for a file in a listing that it keeps, knows no ranges, and makes
+    no directory unasked.
 
     Attributes:
         opened: how often it was.
@@ -24,6 +28,7 @@ class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
         """Count."""
         super().__init__(*arguments, **options)
+        self.listings: dict[str, set[str]] = {}
         type(self).opened += 1
 
     @classmethod
@@ -36,11 +41,19 @@ class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
         if type(self).before:
             type(self).before(name)
 
-    def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
+    def cat_file(self, path: str, **_: Any) -> bytes:  # noqa: ANN401 - fsspec's
         """Read."""
         self._first("read")
-        content: bytes = super().cat_file(path, **options)
+        directory, name = os.path.split(path)
+        if name not in self.listings.setdefault(directory, set(os.listdir(directory))):
+            raise FileNotFoundError(path)
+        content: bytes = super().cat_file(path)
         return content
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget the listings."""
+        del path
+        self.listings.clear()
 
     def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
         """Write."""

@@ -9,27 +9,22 @@ import fcntl
 import io
 import logging
 import os
-import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from signal import SIGCONT
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from within import within
 
-from betfair_session.exceptions import (
-    ConfigurationError,
-    StoreError,
-    StoreUnavailable,
-    StoreWriteError,
-)
+from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
-from storage.contract import assert_conflict, create, read
+from storage.contract import assert_conflict, create, delete, failure, get, put, read
 from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
@@ -37,10 +32,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from betfair_session.storage.contract import TokenStore
+    from betfair_session.storage.contract import Expect, TokenStore
 
 _NOBODY = 65534
-LOCK = "k.login"
+LOCK = "token.login"
 
 
 @pytest.fixture
@@ -49,34 +44,18 @@ def store(tmp_path: Path) -> TokenStore:
     return open_store(tmp_path)
 
 
-def put(store: TokenStore, content: bytes, expect: Any = ANY, key: str = "k") -> str:  # noqa: ANN401 - an Expect
-    """Write."""
-    return store.put(key, content, expect, deadline=within(10))
-
-
-def content(store: TokenStore, key: str = "k") -> bytes | None:
-    """Return what is stored."""
-    stored = store.get(key, deadline=within(10))
-    return None if stored is None else bytes(stored.content)
-
-
 def mode(path: Path) -> int:
     """Return a file's mode."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def run(program: str, *arguments: str, unshared: bool = False) -> list[str]:
-    """Run a program, with mounts of its own if it needs some; return the lines that it prints."""
-    command = ["unshare", "-Urm"] if unshared else []
-    done = subprocess.run(
-        [*command, sys.executable, "-c", _BEGIN + program, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+def raising(error: Exception) -> Callable[..., NoReturn]:
+    """Return a function that raises an error, whatever it is given."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return fail
 
 
 _BEGIN = """
@@ -94,8 +73,21 @@ def put(key, content, expect=ANY):
         print(type(error).__name__, error.reason, error.landed, error.key)
 
 def content(key):
-    return bytes(store.get(key, deadline=soon).content)
+    return bytes(store.get(key, deadline=soon).content).decode()
 """
+
+
+def run(program: str, *arguments: str) -> list[str]:
+    """Run a program with mounts of its own; return the lines that it prints."""
+    done = subprocess.run(
+        ["unshare", "-Urm", sys.executable, "-c", _BEGIN + program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
 
 
 # --- writers that stop half-way -------------------------------------------------------------------
@@ -109,18 +101,15 @@ def stop_first(*arguments, **more):
     signal.pthread_kill(threading.get_ident(), getattr(signal, sys.argv[2]))
     rename(*arguments, **more)
 os.replace = stop_first
-if put("k", b"late", store.get("k", deadline=soon).version):
+if put("token", b"late", store.get("token", deadline=soon).version):
     print("written", flush=True)
 """
 
 
 def start_writer(root: Path, signal_name: str) -> subprocess.Popen[str]:
     """Start a process that stops between comparing and renaming, and wait until it has."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _BEGIN + WRITER, str(root), signal_name],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-c", _BEGIN + WRITER, str(root), signal_name]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "compared\n"
     if signal_name == "SIGSTOP":
@@ -128,34 +117,35 @@ def start_writer(root: Path, signal_name: str) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("seconds", [10, 0.8, None])
+@pytest.mark.parametrize("changed", [True, False])
 def test_a_frozen_writer_neither_blocks_nor_overwrites(
-    tmp_path: Path, store: TokenStore, seconds: float | None
+    tmp_path: Path, store: TokenStore, *, changed: bool
 ) -> None:
     """It has compared and holds the directory's lock; if nothing changed meanwhile, it writes."""
-    version = create(store, b"old", "k")
+    version = create(store, b"old")
     process = start_writer(tmp_path, "SIGSTOP")
     try:
-        if seconds:
-            store.put("k", b"new", version, deadline=within(seconds))
+        if changed:
+            store.put("token", b"new", version, deadline=within(4))
     finally:
-        os.kill(process.pid, signal.SIGCONT)
+        os.kill(process.pid, SIGCONT)
         said, _ = process.communicate(timeout=60)
-    assert said == ("VersionConflict conflict False k\n" if seconds else "written\n")
-    assert content(store) == (b"new" if seconds else b"late")
-    assert os.listdir(tmp_path) == ["k"]
+    assert said == ("VersionConflict conflict False token\n" if changed else "written\n")
+    assert read(store).content == (b"new" if changed else b"late")
+    assert os.listdir(tmp_path) == ["token"]
 
 
 def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path, store: TokenStore) -> None:
     """The next write of the same key does it, and touches nobody else's files."""
-    create(store, b"old", "k")
+    create(store)
     start_writer(tmp_path, "SIGKILL").communicate(timeout=60)
     assert len(os.listdir(tmp_path)) == 2
-    others = (".k.tmp", ".k.0123456789abcdef.txt", ".kk.0123456789abcdef.tmp", ".k.x.attrs")
-    for name in (*others, ".k.0123456789abcdef.tmp"):  # the last as earlier versions leave it
+    tail = ".0123456789abcdef"
+    others = [".token.tmp", f".token{tail}.txt", f".tokens{tail}.tmp", ".token.x.attrs"]
+    for name in (*others, f".token{tail}.tmp"):  # the last as earlier versions leave it
         (tmp_path / name).touch(0o600)
     put(store, b"new")
-    assert sorted(os.listdir(tmp_path)) == sorted(["k", *others])
+    assert sorted(os.listdir(tmp_path)) == sorted(["token", *others])
 
 
 def test_a_child_forked_during_a_write_keeps_nobody_waiting(
@@ -185,23 +175,14 @@ def test_a_child_forked_during_a_write_keeps_nobody_waiting(
         os.waitpid(children[0], 0)
 
 
-@pytest.mark.parametrize(("stolen", "expect"), [("link", ABSENT), ("replace", ANY)])
+@pytest.mark.parametrize(("stolen", "call"), [("link", "create"), ("replace", "replace")])
 def test_a_write_whose_file_is_always_taken_away_ends(
-    tmp_path: Path,
-    store: TokenStore,
-    monkeypatch: pytest.MonkeyPatch,
-    stolen: str,
-    expect: Any,  # noqa: ANN401 - an Expect
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, stolen: str, call: str
 ) -> None:
     """Each time by somebody who came first; in time, with an error that says so."""
-
-    def lose(*_: object, **__: object) -> NoReturn:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(os, stolen, lose)
-    with pytest.raises(StoreUnavailable) as caught:
-        store.put("k", b"x", expect, deadline=within(1))
-    assert (caught.value.reason, caught.value.landed) == ("busy", False)
+    monkeypatch.setattr(os, stolen, raising(FileNotFoundError()))
+    error = failure(call, store, timeout=1)
+    assert (error.reason, error.landed) == ("busy", False)
     assert os.listdir(tmp_path) == []
 
 
@@ -217,41 +198,38 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
 ) -> None:
     """FAT and some network mounts have no hard links, others no locks."""
 
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(number, "not here")
-
     def write(writer: int) -> bytes | None:
         line.wait()
         with contextlib.suppress(VersionConflict):
-            store.put("k", b"%d" % writer, seen, deadline=within(30))
+            put(store, b"%d" % writer, seen)
             return b"%d" % writer
         return None
 
-    monkeypatch.setattr(*lacking, refuse)
-    create(store, b"first", "k")
-    assert_conflict(lambda: create(store, b"x", "k"))
+    monkeypatch.setattr(*lacking, raising(OSError(number, "not here")))
+    create(store)
+    assert_conflict(lambda: create(store, b"x"))
     line = threading.Barrier(8)
     with ThreadPoolExecutor(8) as pool:
-        for turn in range(20):
-            seen = read(store, "k").version
+        for turn in range(10):
+            seen = read(store).version
             written = set(pool.map(write, range(10 * turn, 10 * turn + 8))) - {None}
-            assert written == {content(store)}
-    assert os.listdir(tmp_path) == ["k"]
+            assert written == {read(store).content}
+    assert os.listdir(tmp_path) == ["token"]
 
 
 def test_the_same_content_is_renewed_only_in_the_version_that_was_read(
     tmp_path: Path, store: TokenStore
 ) -> None:
     """It gets a new time; replaced or gone meanwhile, it is a conflict, and stays as it is."""
-    version = create(store, b"content", "k")
-    before = (tmp_path / "k").stat().st_mtime_ns
-    os.utime(tmp_path / "k", ns=(0, 0))
+    version, file = create(store, b"content"), tmp_path / "token"
+    before = file.stat().st_mtime_ns
+    os.utime(file, ns=(0, 0))
     assert put(store, b"content", version) == version
-    assert (tmp_path / "k").stat().st_mtime_ns >= before
-    (tmp_path / "k").write_bytes(b"another")
+    assert file.stat().st_mtime_ns >= before
+    file.write_bytes(b"another")
     assert_conflict(lambda: put(store, b"content", version))
-    assert (tmp_path / "k").read_bytes() == b"another"
-    (tmp_path / "k").unlink()
+    assert file.read_bytes() == b"another"
+    file.unlink()
     assert_conflict(lambda: put(store, b"content", version))
     assert os.listdir(tmp_path) == []
 
@@ -271,19 +249,17 @@ def test_nothing_of_it_confuses_the_go_library(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", look)
-    create(store, b"old", "k")
+    create(store)
     put(store, b"new")
     vanished = seen - set(os.listdir(tmp_path))
     assert len(vanished) == 2
     assert all(name.endswith(".attrs") for name in vanished)
-    for call in (
-        lambda: store.get("k.attrs", deadline=within(5)),
-        lambda: create(store, b"x", "k.attrs"),
-        lambda: store.get("k.attrs.login", deadline=within(5)),
-    ):
+    for call, key in ((get, "k.attrs"), (get, "k.attrs.login")):
         with pytest.raises(ConfigurationError):
-            call()
-    assert os.listdir(tmp_path) == ["k"]
+            call(store, key)
+    with pytest.raises(ConfigurationError):
+        create(store, key="k.attrs")
+    assert os.listdir(tmp_path) == ["token"]
 
 
 @pytest.mark.parametrize("umask", [0, 0o177], ids=oct)
@@ -293,8 +269,7 @@ def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umas
     before = os.umask(umask)
     try:
         store = open_store(tmp_path / "a" / "b")
-        version = create(store, b"x", "c/k")
-        put(store, b"y", version, "c/k")
+        put(store, b"y", create(store, b"x", "c/k"), "c/k")
         put(store, b"z", ANY, "c/other")
     finally:
         os.umask(before)
@@ -313,16 +288,14 @@ def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
         owner = (os.geteuid(), (os.getgroups() or [os.getegid()])[-1])
         os.chown(home, *owner)
     store = open_store(home)
-    for key in ("k", "new/k", LOCK):
+    for key in ("token", "new/token", LOCK):
         version = create(store, b"one", key)
         os.chown(home / key, *owner)  # for a user who is not root
         os.chmod(home / key, 0o664)
         put(store, b"two", version, key)
         found = (home / key).stat()
         assert (found.st_uid, found.st_gid, mode(home / key)) == (*owner, 0o660)
-        put(store, b"three", ANY, key)
-        assert mode(home / key) == 0o660
-    create(store, b"one", "other/k")
+    create(store, b"one", "other/token")
     if os.geteuid() == 0:
         assert {(path.stat().st_uid, path.stat().st_gid) for path in home.rglob("*")} == {owner}
 
@@ -331,28 +304,24 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were another group's; and where everybody may write, the old file says nothing."""
-
-    def refuse(*_: object) -> None:
-        raise PermissionError
-
-    create(store, b"one", "k")
-    (tmp_path / "k").chmod(0o660)
-    status = os.stat
+    file, status = tmp_path / "token", os.stat
+    create(store)
+    file.chmod(0o660)
 
     def of_another(path: Any, **more: Any) -> Any:  # noqa: ANN401 - os.stat's
         found = status(path, **more)
         other = os.stat_result((*found[:4], _NOBODY, _NOBODY, *found[6:]))
-        return other if path == str(tmp_path / "k") else found
+        return other if path == str(file) else found
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "stat", of_another)
-        patch.setattr(os, "fchown", refuse)
+        patch.setattr(os, "fchown", raising(PermissionError()))
         put(store, b"two")
-    assert mode(tmp_path / "k") == 0o600
-    (tmp_path / "k").chmod(0o660)
+    assert mode(file) == 0o600
+    file.chmod(0o660)
     tmp_path.chmod(0o1777)
     put(store, b"three")
-    assert mode(tmp_path / "k") == 0o600
+    assert mode(file) == 0o600
 
 
 def test_a_mount_without_modes_is_found_before_anything_is_stored(
@@ -372,68 +341,61 @@ def test_a_mount_without_modes_is_found_before_anything_is_stored(
     assert os.listdir(tmp_path) == []
     allowed = open_store(tmp_path, {"allow_world_writable": True})
     create(allowed, b"held", LOCK)
-    assert content(allowed, LOCK) == b"held"
+    assert read(allowed, LOCK).content == b"held"
 
 
 def test_a_file_that_everybody_may_change_or_read_is_noticed(
     tmp_path: Path, store: TokenStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Anyone could have put the token there, or it is no secret; some mounts cannot do better."""
-    file = tmp_path / "k"
+    file = tmp_path / "token"
     file.write_bytes(b"token")
     file.chmod(0o666)
-    with pytest.raises(StoreUnavailable) as caught:
-        content(store)
-    told = (caught.value.store, caught.value.reason, caught.value.landed)
-    assert told == (str(tmp_path), "forbidden", False)
-    assert content(open_store(tmp_path, {"allow_world_writable": True})) == b"token"
+    error = failure("read", store)
+    assert (error.store, error.reason, error.landed) == (str(tmp_path), "forbidden", False)
+    assert read(open_store(tmp_path, {"allow_world_writable": True})).content == b"token"
     file.chmod(0o640)
-    assert content(store) == b"token"
+    assert read(store).content == b"token"
     assert caplog.records == []
     file.chmod(0o644)
-    assert [content(store), content(store)] == [b"token", b"token"]
+    assert [read(store).content for _ in range(2)] == [b"token"] * 2
     (record,) = caplog.records
     assert (record.levelno, str(file) in record.getMessage()) == (logging.WARNING, True)
 
 
 def test_a_link_is_followed(tmp_path: Path, store: TokenStore) -> None:
     """The file that it points to is replaced, not the link."""
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "k").symlink_to(tmp_path / "elsewhere" / "real")
-    assert content(store) is None
-    version = create(store, b"one", "k")
-    put(store, b"two", version)
-    assert (tmp_path / "k").is_symlink()
-    assert (tmp_path / "elsewhere" / "real").read_bytes() == b"two"
-    assert os.listdir(tmp_path / "elsewhere") == ["real"]
+    real = tmp_path / "elsewhere" / "real"
+    real.parent.mkdir()
+    (tmp_path / "token").symlink_to(real)
+    assert get(store) is None
+    put(store, b"two", create(store))
+    assert (tmp_path / "token").is_symlink()
+    assert real.read_bytes() == b"two"
+    assert os.listdir(real.parent) == ["real"]
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe"])
 def test_what_is_no_file_is_refused(tmp_path: Path, store: TokenStore, what: str) -> None:
     """A directory in the token's place, or a pipe that would block its reader; none stays open."""
-    (tmp_path / "k").mkdir() if what == "directory" else os.mkfifo(tmp_path / "k", 0o600)
-    open_files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc") else 0
-    for call, landed in (
-        (lambda: store.get("k", deadline=within(5)), False),
-        (lambda: put(store, b"x", "version"), True),
-    ):
-        with pytest.raises(StoreError) as caught:
-            call()
-        assert (caught.value.reason, caught.value.landed) == ("other", landed)
-        assert (caught.value.store, caught.value.key) == (str(tmp_path), "k")
-    if open_files:
-        assert len(os.listdir("/proc/self/fd")) == open_files
+    path = tmp_path / "token"
+    path.mkdir() if what == "directory" else os.mkfifo(path, 0o600)
+    open_files = os.listdir("/proc/self/fd")
+    for call, landed in (("read", False), ("replace_if_version", True)):
+        error = failure(call, store, "version")
+        assert (error.reason, error.landed) == ("other", landed)
+        assert (error.store, error.key) == (str(tmp_path), "token")
+    assert len(os.listdir("/proc/self/fd")) == len(open_files)
 
 
 def test_a_store_below_a_file_reads_as_empty_and_cannot_be_written(tmp_path: Path) -> None:
     """There is no such object; the write says why there cannot be one."""
     (tmp_path / "file").touch()
     store = open_store(tmp_path / "file")
-    assert content(store) is None
-    store.delete("k", deadline=within(5))
-    with pytest.raises(StoreWriteError) as caught:
-        create(store)
-    assert not caught.value.landed
+    assert get(store) is None
+    delete(store)
+    error = failure("create", store)
+    assert (type(error), error.landed) == (StoreWriteError, False)
 
 
 def test_a_directory_that_another_makes_just_then_is_used(
@@ -449,68 +411,61 @@ def test_a_directory_that_another_makes_just_then_is_used(
     monkeypatch.setattr(os, "mkdir", be_late)
     store = open_store(tmp_path / "a")
     put(store, b"first")
-    assert content(store) == b"first"
+    assert read(store).content == b"first"
 
 
 # --- what cannot be written -----------------------------------------------------------------------
 
-FILL = """
-place, kind = sys.argv[1:]
-size = "size=16k" if kind == "full" else "size=1m"
-subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", place], check=True)
-version = put("token", b"old", ABSENT)
-if kind == "full":
-    try:
-        open(os.path.join(place, "ballast"), "wb", 0).write(b"x" * 1_000_000)
-    except OSError:
-        pass
-else:
-    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+UNWRITABLE = """
+place, *commands = sys.argv[1:]
+
+def shell(command):
+    subprocess.run(["sh", "-c", command], cwd=place, check=True)
+
+shell(commands[0])
+version = put("a k", b"x", ABSENT)
+put("a k.login", b"x", ABSENT)
+shell(commands[1])
 put("other", b"x" * 4000, ABSENT)
-put("token", b"x" * 4000)
-put("token", b"x" * 4000, version)
-print(content("token").decode(), len(os.listdir(place)))
+put("a k.login", b"held" * 1000)
+put("a k", b"y" * 4000)
+put("a k", b"y" * 4000, version)
+print(content("a k"), content("a k.login"), [each for each in os.listdir(place) if each[0] == "."])
 """
-
-UNREPLACEABLE = """
-for key in ("a k", "a k.login"):
-    put(key, b"x", ABSENT)
-subprocess.run(["sh", "-c", sys.argv[2]], cwd=sys.argv[1], check=True)
-put("a k.login", b"held", store.get("a k.login", deadline=soon).version)
-put("a k", b"y")
-print(*(content(key).decode() for key in ("a k", "a k.login")))
-put("other.login", b"held", ABSENT)
-"""
-
-
-@pytest.mark.parametrize("kind", ["full", "read-only"])
-def test_a_disk_that_takes_no_write_is_told(tmp_path: Path, kind: str) -> None:
-    """A real file system of its own; the old content stays, and nothing half-written."""
-    said = [f"StoreWriteError {kind} False {key}" for key in ("other", "token", "token")]
-    lines = run(FILL, str(tmp_path), kind, unshared=True)
-    assert lines == [*said, f"old {2 if kind == 'full' else 1}"]
+_DISK = "mount -t tmpfs -o size=16k none ."
+_FILL = "cat /dev/zero > ballast 2> /dev/null || true"
+_ITSELF = "mount --bind 'a k' 'a k'"
+_LINK = "mkdir ro; mv 'a k' ro; ln -s ro/* .; mount --bind ro ro; mount -o remount,bind,ro ro"
+_THE_TOKEN = ["read-only a k"] * 3
 
 
 @pytest.mark.parametrize(
-    "then",
+    ("before", "then", "told"),
     [
-        "mount --bind 'a k' 'a k'",
-        "mkdir ro; mv 'a k' ro; ln -s ro/* .; mount --bind ro ro; mount -o remount,bind,ro ro",
+        (_DISK, _FILL, ["full other", "full a k.login", "full a k", "full a k"]),
+        (_DISK, "mount -o remount,ro .", ["read-only other", *_THE_TOKEN]),
+        ("true", _ITSELF, _THE_TOKEN),
+        ("true", _LINK, _THE_TOKEN),
     ],
-    ids=["a file that is mounted by itself", "a link to a read-only mount"],
+    ids=["full", "read-only", "a file that is mounted by itself", "a link to a read-only mount"],
 )
-def test_a_token_that_cannot_be_replaced_keeps_the_lock_from_being_taken(
-    tmp_path: Path, then: str
+def test_what_cannot_be_written_is_told(
+    tmp_path: Path, before: str, then: str, told: list[str]
 ) -> None:
-    """It would be logged in for nothing, again and again; the other keys go on."""
-    said = ["StoreWriteError read-only False a k"] * 2
-    assert run(UNREPLACEABLE, str(tmp_path), then, unshared=True) == [*said, "x x"]
+    """On real file systems: the old content stays, and nothing half-written.
+
+    A token that cannot be replaced keeps the lock from being taken, or it would be logged in for
+    nothing, again and again; the other keys go on.
+    """
+    *lines, last = run(UNWRITABLE, str(tmp_path), before, then)
+    assert [line.replace("StoreWriteError ", "").replace(" False", "") for line in lines] == told
+    assert last == "x x []"
 
 
 @pytest.mark.parametrize(
     ("number", "flag", "mode", "reason"),
     [
-        *((errno.EPERM, flag, 0o700, "read-only") for flag in ("i k", "a k", "i .", "a .")),
+        *((errno.EPERM, flag, 0o700, "read-only") for flag in ("i token", "a .")),
         (errno.EPERM, "", 0o1777, "forbidden"),
         (errno.EACCES, "", 0o755, "forbidden"),
     ],
@@ -527,25 +482,22 @@ def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
             create(open_store(root), b"held", LOCK)
         return caught.value.reason, caught.value.landed, caught.value.key
 
-    def refuse(_: str) -> NoReturn:
-        raise OSError(number, "no")
-
     def change(sign: str) -> bool:
         command = ["chattr", sign + flag[0], flag[2:]]
         return subprocess.run(command, cwd=root, capture_output=True, check=False).returncode == 0
 
     with tempfile.TemporaryDirectory() as root, monkeypatch.context() as patch:
-        create(open_store(root), b"x", "k")
+        create(open_store(root))
         os.chmod(root, mode)
         tried = change("+") if flag else os.geteuid() == 0
         if not tried:
-            patch.setattr(os, "rmdir", refuse)
+            patch.setattr(os, "rmdir", raising(OSError(number, "no")))
         told = in_a_child(take)
         patch.undo()
         if tried and flag:
             change("-")
-        assert told == (reason, False, "k")
-        assert os.listdir(root) == ["k"]
+        assert told == (reason, False, "token")
+        assert os.listdir(root) == ["token"]
 
 
 # --- mounts that hang, threads, descriptors, clocks -----------------------------------------------
@@ -585,11 +537,15 @@ class Mount:
         return self._open(path, *arguments, **more)
 
     @contextlib.contextmanager
-    def hanging(self) -> Iterator[None]:
-        """Hang for the time of a block."""
+    def hanging(self, store: TokenStore, key: str, expect: Expect) -> Iterator[None]:
+        """Hang for the time of a block, with a write that was given up."""
         self.back.clear()
         self.reached.clear()
         try:
+            with pytest.raises(StoreUnavailable) as caught:
+                store.put(key, b"late", expect, deadline=within(0.3))
+            assert (caught.value.reason, caught.value.landed) == ("timeout", True)
+            assert self.reached.wait(60)
             yield
         finally:
             self.back.set()
@@ -598,39 +554,27 @@ class Mount:
 def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it is tried; when it is back, all goes on, and nothing is written late."""
-    mount = Mount(tmp_path, monkeypatch)
-    seen = create(store, b"old", "k")
-    for key, expect in (("k", ANY), ("k", seen), ("new", ABSENT)):
-        with mount.hanging():
-            with pytest.raises(StoreUnavailable) as caught:
-                store.put(key, b"late", expect, deadline=within(0.1))
-            assert (caught.value.reason, caught.value.landed) == ("timeout", True)
-            assert mount.reached.wait(60)
-            for _ in range(3):
-                with pytest.raises(StoreUnavailable) as caught:
-                    store.get("k", deadline=within(0.01))
-                assert (caught.value.reason, caught.value.landed) == ("timeout", False)
-            assert mount.waiting == 1
-        assert (content(store), content(store, "new")) == (b"old", None)
-        assert os.listdir(tmp_path) == ["k"]
+    """However often it is tried; when it is back, all goes on, and nothing is written late.
 
-
-def test_a_forked_child_does_not_wait_for_its_parents_call(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That hangs in a thread which the child does not have."""
+    Nor does a forked child wait for its parent's call: it has no such thread.
+    """
     mount = Mount(tmp_path, monkeypatch)
-    create(store, b"old", "k")
+    seen = create(store, b"old")
 
     def work() -> object:
         mount.back.set()
-        return content(store)
+        return bytes(read(store).content)
 
-    with mount.hanging():
-        with pytest.raises(StoreUnavailable):
-            store.put("k", b"late", ANY, deadline=within(0.1))
-        assert in_a_child(work) == b"old"
+    for key, expect in (("token", ANY), ("token", seen), ("new", ABSENT)):
+        with mount.hanging(store, key, expect):
+            for _ in range(3):
+                error = failure("read", store, timeout=0)
+                assert (error.reason, error.landed) == ("timeout", False)
+            assert mount.waiting == 1
+            if expect is ANY:
+                assert in_a_child(work) == b"old"
+        assert (read(store).content, get(store, "new")) == (b"old", None)
+        assert os.listdir(tmp_path) == ["token"]
 
 
 def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
@@ -638,8 +582,8 @@ def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
 ) -> None:
     """As at the exit of the interpreter; most mounts never hang."""
     with no_threads():
-        create(store, b"content", "k")
-        assert content(store) == b"content"
+        create(store)
+        assert read(store).content == b"first"
 
 
 @pytest.mark.parametrize(("kind", "threads"), [("ext4", 1), ("nfs4", 3)])
@@ -657,76 +601,28 @@ def test_a_disk_is_known_and_costs_no_thread(
     mounted_as(monkeypatch, kind)
     monkeypatch.setattr(threading.Thread, "start", note)
     for _ in range(3):
-        assert content(store) is None
+        assert get(store) is None
     assert len(started) == threads
 
 
-CROWDED = """
-import resource
-put("k", b"x", ABSENT)
-usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-free = os.dup(0)
-os.close(free)
+def test_the_time_is_the_file_systems_own(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It agrees with that of a file just written, and leaves nothing behind; it may be unknown.
 
-def read_in_a_crowd():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, usual[1]))
-    try:
-        store.get("k", deadline=soon)
-    except StoreError as error:
-        found = error
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
-    print(type(found).__name__, found.reason, found.landed)
-
-read_in_a_crowd()
-os.mkdir(os.path.join(sys.argv[1], "d"))
-try:
-    store.get("d", deadline=soon)
-except StoreError:
-    read_in_a_crowd()
-print(content("k").decode())
-"""
-
-
-def test_with_no_descriptor_left_the_error_is_still_ours(tmp_path: Path) -> None:
-    """Not even a module can be loaded then, as those that know the words for other errors are."""
-    assert run(CROWDED, str(tmp_path)) == ["StoreUnavailable busy False"] * 2 + ["x"]
-
-
-def test_the_time_is_the_file_systems_own(tmp_path: Path, store: TokenStore) -> None:
-    """It agrees with that of a file just written, and leaves nothing behind; it may be unknown."""
-    create(store, b"x", "k")
-    modified = read(store, "k").modified
-    now = store.server_now(deadline=within(5))
-    assert modified is not None
-    assert now is not None
-    assert 0 <= now - modified < 60
-    assert os.listdir(tmp_path) == ["k"]
+    It is that of the token's own directory: the root above it may be nobody's to write to.
+    """
+    create(store)
+    modified = read(store).modified
+    monkeypatch.chdir(tmp_path)
+    deep = open_store("/proc")
+    assert deep.server_now(deadline=within(30)) is None
+    assert read(deep, "self/cwd/token").modified == modified
+    for each in (store, deep):
+        now = each.server_now(deadline=within(30))
+        assert modified is not None
+        assert now is not None
+        assert 0 <= now - modified < 60
+    assert os.listdir(tmp_path) == ["token"]
     assert store.on_this_machine
-    assert open_store(tmp_path / "none").server_now(deadline=within(5)) is None
-
-
-def test_the_clock_is_that_of_the_tokens_own_directory() -> None:
-    """The root above it may be nobody's to write to."""
-
-    def look() -> object:
-        if os.geteuid() == 0:  # whom no mode keeps out
-            os.setuid(_NOBODY)
-        store = open_store(root)
-        before = store.server_now(deadline=within(30))
-        store.get("bot/token", deadline=within(30))
-        return before, store.server_now(deadline=within(30))
-
-    with tempfile.TemporaryDirectory() as root:
-        home = os.path.join(root, "bot")
-        os.mkdir(home)
-        create(open_store(root), b"x", "bot/token")
-        if os.geteuid() == 0:
-            for path in (home, os.path.join(home, "token")):
-                os.chown(path, _NOBODY, -1)
-        os.chmod(root, 0o555)
-        written = os.stat(os.path.join(home, "token")).st_mtime
-        before, now = cast("tuple[float | None, float]", in_a_child(look))
-        os.chmod(root, 0o700)
-    assert before is None
-    assert abs(now - written) < 60
+    assert open_store(tmp_path / "none").server_now(deadline=within(30)) is None

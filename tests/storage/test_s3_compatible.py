@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import logging
-import select
-import socket
-import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-import trustme
-from hidden.listeners import Listener
+from hidden.listeners import Listener, tunnel
+from s3fs import S3FileSystem
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
 from servers.process import HOST
 
 from betfair_session import ConfigurationError, StoreError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, VersionConflict
+from betfair_session.storage.contract import VersionConflict
 from betfair_session.tokens import is_blank
 from storage.contract import assert_conflict, create, delete, get, put, read
+from storage.surroundings import tls_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from servers.cloudlike_wire import Order
 
     from betfair_session.storage.contract import TokenStore
 
+    Match: TypeAlias = str | Callable[[Order], bool]
+
 LOCK = "token.login"
-DRIVERS = ["", "obstore+"]
+UNMET = Says(412, "PreconditionFailed")
+
+drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
 
 
 @pytest.fixture
@@ -45,40 +48,20 @@ def conditional(order: Order) -> bool:
     return order.verb == "PUT" and order.expect is not None
 
 
-def bytes_sent(cloud: Cloud) -> set[str]:
-    """Return the names of all headers of all requests."""
-    return {name for each in cloud.requests for name in each.headers}
+def checksums(cloud: Cloud) -> list[str]:
+    """Return the names of the headers of all requests that tell of a checksum."""
+    sent = [name for each in cloud.requests for name in each.headers]
+    return [name for name in sent if "checksum" in name or "trailer" in name]
 
 
-# --- Amazon ---------------------------------------------------------------------------------------
-
-
-def tls_for(*names: str, file: Path) -> ssl.SSLContext:
-    """Make TLS for a server of these names, and the file of the authority that vouches for it."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(file))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*names).configure_cert(context)
-    return context
-
-
-@pytest.fixture(params=DRIVERS)
-def amazon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
+@pytest.fixture
+def amazon(driver: str, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
     """A stub to which a proxy takes those who ask for Amazon, and a store that reaches it so."""
     authority = tmp_path / "ca.pem"
     name = "s3.eu-west-1.amazonaws.com"
 
     def lead(listener: Listener, client: socket.socket) -> None:
-        assert listener.read_head(client).startswith(f"CONNECT {name}:443 ".encode())
-        with socket.create_connection((HOST, stub.port)) as server:
-            client.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
-            ends = {client: server, server: client}
-            while True:
-                for end in select.select(list(ends), [], [])[0]:
-                    piece = end.recv(65536)
-                    if not piece:
-                        return
-                    ends[end].sendall(piece)
+        tunnel(listener, client, stub.port)
 
     # The cloud ends first, and with it what goes through the proxy.
     with Listener(lead) as proxy, Cloud("s3", tls=tls_for(name, file=authority)) as stub:
@@ -87,47 +70,41 @@ def amazon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Clo
         more: dict[str, Any] = {
             "client_options": {"proxy_url": address, "allow_invalid_certificates": True}
         }
-        if not request.param:
+        if not driver:
             client["verify"] = str(authority)
             path = {"addressing_style": "path"}
             more = {"config_kwargs": {"proxies": {"https": address}, "s3": path}}
-        bucket = stub.new_bucket()
         options = {"key": "k", "secret": "s", "client_kwargs": client, **more}
-        with open_store(request.param + bucket.url(), options) as store:
+        with open_store(driver + stub.new_bucket().url(), options) as store:
             yield stub, store
+        assert proxy.heard.startswith(f"CONNECT {name}:443 ".encode())
 
 
-def test_amazon_keeps_conditions_and_is_sent_a_checksum(amazon: tuple[Cloud, TokenStore]) -> None:
-    """It is not tried out; a bucket with Object Lock and a default retention demands a checksum."""
+@drivers
+def test_amazon_keeps_conditions_and_is_sent_a_checksum(
+    amazon: tuple[Cloud, TokenStore], driver: str
+) -> None:
+    """It is not tried out; a bucket with Object Lock and a default retention demands a checksum.
+
+    It deletes on a condition, which obstore cannot: there a blank takes the object's place.
+    """
     cloud, store = amazon
     create(store, key=LOCK)
-    (sent,) = cloud.requests
-    assert any(name.startswith("x-amz-checksum-") for name in sent.headers) or (
-        "x-amz-trailer" in sent.headers
-    )
+    assert (len(cloud.requests), bool(checksums(cloud))) == (1, True)
     assert (store.atomic, store.probe) == (True, False)
-
-
-def test_amazon_deletes_on_a_condition(amazon: tuple[Cloud, TokenStore]) -> None:
-    """Others may ignore that, and obstore cannot: there a blank takes the object's place."""
-    cloud, store = amazon
     version = create(store)
     newer = put(store, b"second", version)
     assert_conflict(lambda: delete(store, version))
     delete(store, newer)
-    if store.label.startswith("obstore"):
+    if driver:
         assert is_blank(read(store).content)
     else:
         assert get(store) is None
-        assert [each.expect for each in cloud.orders if each.verb == "DELETE"] == [
-            each.strip('"') for each in (version, newer)
-        ]
+        asked = [each.expect for each in cloud.orders if each.verb == "DELETE"]
+        assert asked == [each.strip('"') for each in (version, newer)]
 
 
-# --- the others -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("driver", DRIVERS)
+@drivers
 def test_a_server_that_keeps_conditions_is_tried_out_once(cloud: Cloud, driver: str) -> None:
     """By a second create of the first lock; it is sent no checksum, which many refuse."""
     bucket = cloud.new_bucket()
@@ -137,7 +114,7 @@ def test_a_server_that_keeps_conditions_is_tried_out_once(cloud: Cloud, driver: 
         create(store, key=f"other-{LOCK}")
         assert [each.verb for each in cloud.orders][3:] == ["PUT"]
         assert (store.atomic, store.probe) == (True, False)
-    assert not any("checksum" in each or "trailer" in each for each in bytes_sent(cloud))
+    assert checksums(cloud) == []
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -162,10 +139,10 @@ def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> 
                 version = create(store, key=key)
                 put(store, b"second", version, key)
                 assert bucket.get(key) == b"second"
-        assert not any("checksum" in each or "trailer" in each for each in bytes_sent(cloud))
+        assert checksums(cloud) == []
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@drivers
 def test_object_lock_elsewhere_has_what_it_demands(cloud: Cloud, driver: str) -> None:
     """Content-MD5, which every server knows; through obstore only what its own setting adds."""
     bucket = cloud.new_bucket()
@@ -176,7 +153,7 @@ def test_object_lock_elsewhere_has_what_it_demands(cloud: Cloud, driver: str) ->
     assert {"content-md5", "x-amz-checksum-sha256"} & set(sent.headers)
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@drivers
 @pytest.mark.parametrize(
     "answer",
     [
@@ -184,7 +161,7 @@ def test_object_lock_elsewhere_has_what_it_demands(cloud: Cloud, driver: str) ->
         Says(501, "NotImplemented"),
         Says(400, "InvalidArgument"),
         Says(400, "NotImplemented"),
-        Says(412, "PreconditionFailed"),
+        UNMET,
     ],
     ids=str,
 )
@@ -210,24 +187,34 @@ def test_a_server_without_conditions_is_used_by_looking_first(
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("which", ["another's lock", "every write is refused", "token only"])
-def test_what_is_no_fault_of_the_servers_conditions(cloud: Cloud, which: str, driver: str) -> None:
-    """A 412 while the condition does not hold, a refusal of all writes, a 412 for a token."""
+@drivers
+@pytest.mark.parametrize(
+    ("match", "answer", "key", "there"),
+    [
+        (conditional, UNMET, LOCK, True),
+        (conditional, UNMET, "token", False),
+        ("PUT", Says(400, "InvalidArgument"), LOCK, False),
+    ],
+    ids=["another's lock", "token only", "every write is refused"],
+)
+def test_what_is_no_fault_of_the_servers_conditions(
+    cloud: Cloud,
+    match: str | Callable[[Order], bool],
+    answer: Says,
+    key: str,
+    driver: str,
+    *,
+    there: bool,
+) -> None:
+    """A 412 while the condition does not hold, a 412 for a token, a refusal of all writes."""
     bucket = cloud.new_bucket()
-    kind: type[StoreError] = VersionConflict
-    if which == "another's lock":
-        bucket.put(LOCK, b"another's")
-        cloud.fail(conditional, answer=Says(412, "PreconditionFailed"))
-    elif which == "token only":
-        cloud.fail(conditional, answer=Says(412, "PreconditionFailed"))
-    else:
-        cloud.fail("PUT", answer=Says(400, "InvalidArgument"))
-        kind = StoreError
+    if there:
+        bucket.put(key, b"another's")
+    cloud.fail(match, answer=answer)
     with open_store(driver + bucket.url(), bucket.options) as store:
-        with pytest.raises(kind) as caught:
-            create(store, key="token" if which == "token only" else LOCK)
-        assert caught.value.reason == ("conflict" if kind is VersionConflict else "other")
+        with pytest.raises(StoreError) as caught:
+            create(store, key=key)
+        assert isinstance(caught.value, VersionConflict) is (answer is UNMET)
         assert (caught.value.landed, store.atomic, store.probe) == (False, True, True)
 
 
@@ -243,13 +230,11 @@ def test_a_server_that_cannot_be_tried_out_keeps_the_lock(cloud: Cloud) -> None:
         assert (store.atomic, store.probe) == (True, False)
 
 
-@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+@pytest.mark.parametrize("ours", [True, False])
 def test_an_endpoint_out_of_a_profile_is_tried_out(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool
 ) -> None:
     """Only the client knows it, once there is one."""
-    from s3fs import S3FileSystem
-
     bucket = cloud.new_bucket()
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text(
@@ -257,10 +242,8 @@ def test_an_endpoint_out_of_a_profile_is_tried_out(
         "aws_access_key_id = k\naws_secret_access_key = s\n"
     )
     filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
-    given: Any = (
-        (bucket.url(), {"profile": "mine"}) if whose == "ours" else ((filesystem, bucket.name),)
-    )
-    with open_store(*given) as store:
-        put(store, b"x", ABSENT, LOCK)
-        put(store, b"x", ABSENT, f"2{LOCK}")
+    given: Any = ((filesystem, bucket.name),)
+    with open_store(*(bucket.url(), {"profile": "mine"}) if ours else given) as store:
+        create(store, key=LOCK)
+        create(store, key=f"2{LOCK}")
     assert [each.verb for each in cloud.orders] == ["PUT", "PUT", "GET", "PUT"]
