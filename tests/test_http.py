@@ -23,8 +23,8 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
 )
-from betfair_session.betfair.connections import IDLE_SECONDS, OwnSession
-from betfair_session.betfair.http import Failure
+from betfair_session.betfair.connections import OwnSession, failure_of
+from betfair_session.betfair.http import IDLE_SECONDS
 from betfair_session.process import clocks
 from betfair_session.process.threads import NoThreadError
 
@@ -187,7 +187,7 @@ def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in production, where `verify` names no bundle: some versions of requests did not."""
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", sandbox.ca_bundle)
+    monkeypatch.setattr("certifi.where", lambda: sandbox.ca_bundle)
     urls = {name: getattr(sandbox, name) for name in ("identity_url", "identity_cert_url")}
     with IdentityClient(sandbox.app_key, certificate=sandbox.certificate, **urls) as client:
         token = client.certlogin(sandbox.username, sandbox.password)
@@ -265,12 +265,13 @@ def unmade(status: str) -> OSError:
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 RESET = ConnectionResetError(104, "Connection reset")
 UNOPENED = because(NewConnectionError(HTTPSConnection("localhost"), "no"), REFUSED)
+UNANSWERED = because(ConnectTimeoutError(), TimeoutError())
 ENDS: list[tuple[Exception, bool, str, str]] = [  # was it sent, why no answer, what is told
     (because(requests.ConnectionError(), UNOPENED), False, "", "Connection refused"),
     (because(requests.ConnectionError(), RESET), True, "", "Connection reset"),
     (requests.exceptions.ChunkedEncodingError(), True, "", "ChunkedEncodingError"),
-    (requests.ReadTimeout(), True, "", "timed out"),
-    (because(requests.ConnectTimeout(), ConnectTimeoutError()), False, "", "timed out"),
+    (because(requests.ReadTimeout(), TimeoutError()), True, "", "timed out"),
+    (because(requests.ConnectTimeout(), UNANSWERED), False, "", "timed out"),
     (NoThreadError(), False, "", "NoThreadError"),
     (because(requests.exceptions.SSLError(), unproven(10)), False, "", "verify failed"),  # expired
     *(
@@ -291,7 +292,7 @@ def test_what_is_told_of_a_request_that_failed(
     error: Exception, reason: str, told: str, *, sent: bool
 ) -> None:
     """By the kinds of the errors; a proxy is named only where it is to blame."""
-    found = Failure.of(error)
+    found = failure_of(error)
     assert (found.sent, found.reason) == (sent, reason)
     assert told in found.detail
     assert ("proxy" in found.detail) == ("proxy" in told or reason.startswith("proxy"))

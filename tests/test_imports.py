@@ -83,11 +83,11 @@ def test_a_trusted_token_in_a_file_imports_nothing_of_the_network(load: Load) ->
     assert ours & NEVER == set()
 
 
-def test_a_verified_token_in_a_file_imports_requests_and_no_driver(load: Load) -> None:
-    """Beyond `import requests`: only this library, and a little of the standard library."""
+def test_a_verified_token_in_a_file_imports_neither_requests_nor_a_driver(load: Load) -> None:
+    """Only the authorities, nothing else from outside of the standard library."""
     ours = load("file/verified")
-    assert "requests" in ours
-    assert top(ours) - top(load("requests")) <= OWN | THREADS
+    added = top(ours) - top(load("python"))
+    assert added - set(sys.stdlib_module_names) == OWN | {"certifi"}
     assert ours & NEVER == set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar, copy_context
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -72,13 +73,13 @@ def test_our_threads_have_the_callers_context(way: str) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Collect each request's endpoint with what it belongs to."""
     seen: list[tuple[str, str]] = []
-    post = OwnSession.post
+    put = HTTPConnection.putrequest
 
-    def traced(self: OwnSession, url: str, **settings: Any) -> object:  # noqa: ANN401 - requests'
+    def traced(self: HTTPConnection, method: str, url: str, **settings: Any) -> None:  # noqa: ANN401 - http.client's
         seen.append((url.rpartition("/")[2], SEGMENT.get()))
-        return post(self, url, **settings)
+        put(self, method, url, **settings)
 
-    monkeypatch.setattr(OwnSession, "post", traced)
+    monkeypatch.setattr(HTTPConnection, "putrequest", traced)
     return seen
 
 
@@ -113,9 +114,10 @@ def test_a_tracers_error_becomes_ours(
     token = session.token()
     exchange = Exchange(session, api_url=sandbox.api_url, verify=sandbox.ca_bundle)
 
-    def fail(_: OwnSession, *given: object, **named: object) -> NoReturn:
+    def fail(_: object, *given: object, **named: object) -> NoReturn:
         raise SegmentNotFound(given, named)
 
+    monkeypatch.setattr(HTTPConnection, "putrequest", fail)
     monkeypatch.setattr(OwnSession, "post", fail)
     for call in (
         session.verify,

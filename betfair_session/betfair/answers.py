@@ -62,11 +62,6 @@ class Endpoint(NamedTuple):
     base: str
 
     @property
-    def url(self) -> str:
-        """Where to send."""
-        return self.base + self.name
-
-    @property
     def host(self) -> str:
         """The host and port, for errors."""
         return self.base.partition("://")[2].partition("/")[0]
@@ -84,11 +79,13 @@ class Answer(NamedTuple):
         status_code: its status.
         body: at most MAX_ANSWER_BYTES.
         sent: the secrets of the request, which a page may echo.
+        date: the server's time, as its header has it, or "".
     """
 
     status_code: int
     body: bytes
     sent: tuple[Secret, ...] = ()
+    date: str = ""
 
     def __repr__(self) -> str:
         return f"Answer({self.status_code})"

@@ -1,18 +1,35 @@
 """Sessions of requests' kind: no cookie, no .netrc, no redirect, no connection of a parent's.
 
-It imports requests, which takes 100 ms, so it is imported when the first call is made.
+It imports requests, which takes 100 ms: only for a proxy, a session of the caller's, or the
+betting API.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks
 from betfair_session.process.forks import reset_in_child
+from betfair_session.process.threads import chain
+
+from .answers import MAX_ANSWER_BYTES, Answer
+from .http import (
+    ACCEPT,
+    CONNECT_SECONDS,
+    IDLE_SECONDS,
+    PIECE_BYTES,
+    Failure,
+    is_out_of_step,
+    revealed,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -20,8 +37,12 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest, Response
 
-IDLE_SECONDS = 60.0  # networks forget connections that are idle for longer, without a word
-_OK, _NO_CONTENT, _NOT_MODIFIED = 200, 204, 304
+    from betfair_session.certificates import Certificate
+    from betfair_session.secret import Secret
+
+# http.client tells a proxy's status in this text and nowhere else.
+_TUNNEL = r"Tunnel connection failed: (\d{3})"
+_UNCONNECTED = (ConnectTimeoutError, NewConnectionError)
 
 
 class OwnSession(requests.Session):
@@ -128,8 +149,8 @@ def _forget_the_idle(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for pro
 
 
 def drop_if_out_of_step(response: Response) -> None:
-    """Close a connection on which another answer may come: http.client takes 103 for the last."""
-    if response.status_code < _OK or response.status_code in {_NO_CONTENT, _NOT_MODIFIED}:
+    """Close a connection on which another answer may come."""
+    if is_out_of_step(response.status_code):
         response.raw.close()
 
 
@@ -144,3 +165,96 @@ def on_its_own(request: PreparedRequest) -> PreparedRequest:
 
 def _without_location(response: Response, **_: object) -> None:
     response.headers.pop("Location", None)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Tell what an error of requests' says."""
+    causes = list(chain(error))
+    for cause in causes:
+        if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
+            status = refused[1]
+            reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
+            detail = f"a proxy answered {status} and made no connection"
+            return Failure(detail, sent=False, reason=reason)
+    connected = not any(isinstance(cause, _UNCONNECTED) for cause in causes)
+    failure = Failure.of(error, sent=connected)
+    # urllib3 blames the proxy also for what the server behind it does with a request.
+    if isinstance(error, requests.exceptions.ProxyError) and not failure.sent:
+        return failure._replace(detail=f"the proxy: {failure.detail}")
+    return failure
+
+
+class ByRequests:
+    """Sends by requests, through proxies, or by a session of the caller's."""
+
+    def __init__(
+        self,
+        verify: bool | str,  # noqa: FBT001 - requests' own name and kind
+        certificate: Certificate | None,
+        proxies: Mapping[str, str] | None,
+        session: requests.Session | None,
+    ) -> None:
+        """Prepare; nothing is opened yet. The arguments are those of Transport."""
+        self._certificate = certificate
+        self._theirs = session is not None
+        self._session = session or OwnSession(verify=verify, proxies=proxies)
+        self._settings: dict[str, Any] = {}
+        if self._theirs:
+            self._settings = {"verify": verify, "proxies": proxies and dict(proxies)}
+
+    def prepare(self) -> list[str]:
+        """Load the certificate; return warnings about it."""
+        if self._certificate is None:
+            return []
+        if self._theirs:
+            warnings = self._certificate.check()
+            self._settings["cert"] = self._certificate.requests_cert()
+            return warnings
+        context = create_urllib3_context()
+        warnings = self._certificate.load_into(context)
+        self._session.mount("https://", OwnAdapter(context=context))
+        self._certificate = None
+        return warnings
+
+    def send(
+        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
+    ) -> Answer:
+        """Send a POST and read its answer, until `end` by `time.monotonic`."""
+        seconds = max(end - time.monotonic(), 0.001)
+        with self._session.post(
+            url,
+            headers={**ACCEPT, **revealed(headers)},
+            data=None if form is None else revealed(form),
+            auth=on_its_own,
+            allow_redirects=False,
+            stream=True,
+            timeout=(min(CONNECT_SECONDS, seconds), seconds),
+            **self._settings,
+        ) as response:
+            drop_if_out_of_step(response)
+            body = b""
+            for piece in response.iter_content(PIECE_BYTES):
+                body += piece
+                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > end:
+                    break
+            date = response.headers.get("Date", "")
+            return Answer(response.status_code, body[:MAX_ANSWER_BYTES], date=date)
+
+    def judge(self, error: Exception) -> Failure:
+        """Tell what an error that `send` raised says."""
+        if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+            # Our URL was checked when it was given, so this is the proxy's.
+            kind = type(error).__name__
+            detail = (
+                f"the proxy in `proxies` or the environment cannot be used ({kind}); it needs a "
+                "URL such as http://proxy:3128, and socks5:// the package PySocks"
+            )
+            return Failure(detail, sent=False, reason="proxies")
+        failure = failure_of(error)
+        # A caller's adapters may have sent it before the attempt that ended like this.
+        return failure._replace(sent=failure.sent or self._theirs)
+
+    def close(self) -> None:
+        """Close the connections, but for those of the caller's session."""
+        if not self._theirs:
+            self._session.close()

@@ -1,60 +1,50 @@
-"""The one way in which the library sends HTTP requests, and what it tells of their failures.
+"""Single requests by Python's own http.client, which follows no redirect and knows no cookies.
 
-It imports requests, which takes 100 ms, so it is imported when the first call is made.
-requests' exceptions keep the request with its secrets, so none of them leaves this module.
+`import requests` takes longer than all else that resuming a session needs. So it serves only where
+there is a proxy, or a session of the caller's; see connections.py.
 """
 
 from __future__ import annotations
 
-import itertools
-import logging
+import os
 import random
-import re
+import selectors
 import ssl
+import sys
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+import weakref
+from contextlib import closing, suppress
+from http.client import HTTPSConnection, IncompleteRead
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode, urlsplit
 
-import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-from urllib3.util.ssl_ import create_urllib3_context
+import certifi
 
-from betfair_session.exceptions import BetfairSessionError, ConfigurationError
-from betfair_session.process import clocks
-from betfair_session.process.threads import (
-    NoThreadError,
-    OverrunError,
-    chain,
-    interruption,
-    run_until,
-)
+from betfair_session.process import Closable, clocks
+from betfair_session.process.forks import reset_in_child
+from betfair_session.process.threads import NoThreadError, chain
 
-from .answers import MAX_ANSWER_BYTES, Answer, cannot_tell, is_passing
-from .connections import OwnAdapter, OwnSession, drop_if_out_of_step, on_its_own
+from .answers import MAX_ANSWER_BYTES, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from betfair_session.certificates import Certificate
+    from betfair_session.process.clocks import Times
     from betfair_session.secret import Secret
 
-    from .answers import Endpoint
-
-_ACCEPT = {"Accept": "application/json", "Accept-Encoding": "identity"}
+ACCEPT = {"Accept": "application/json", "Accept-Encoding": "identity"}
 ATTEMPTS = 3  # for a request that may be repeated
 CONNECT_SECONDS = 3.05  # for one attempt; TCP repeats a lost first packet after 3
-_PIECE_BYTES = 64  # between two looks at the clock
+IDLE_SECONDS = 60.0  # networks forget connections that are idle for longer, without a word
+PIECE_BYTES = 64  # between two looks at the clock
+_MOST_IDLE = 10  # connections; more are closed after their request
 _PAUSE_SECONDS = 0.4  # after the first attempt; twice as many after the second
-# http.client tells a proxy's status in this text and nowhere else.
-_TUNNEL = r"Tunnel connection failed: (\d{3})"
-_UNSENT = (ConnectTimeoutError, NewConnectionError, NoThreadError, ssl.SSLCertVerificationError)
+_HEADERS = {**ACCEPT, "User-Agent": "betfair-session"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Codes of OpenSSL for a certificate that no known authority vouches for; others have other causes.
 _NO_AUTHORITY = {18, 19, 20, 21}
-_OWN_AUTHORITY = (
-    "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
-    "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
-)
-_log = logging.getLogger("betfair_session.betfair.identity")
+_UNSENT = (NoThreadError, ssl.SSLCertVerificationError)
 
 
 class Failure(NamedTuple):
@@ -65,26 +55,28 @@ class Failure(NamedTuple):
     reason: str = ""  # as in IdentityUnavailable
 
     @classmethod
-    def of(cls, error: BaseException) -> Failure:
+    def of(cls, error: BaseException, *, sent: bool) -> Failure:
         """Tell what went wrong from the kinds of errors in the chain, never from their texts."""
         causes = list(chain(error))
-        for cause in causes:
-            if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
-                status = refused[1]
-                reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
-                detail = f"a proxy answered {status} and made no connection"
-                return cls(detail, sent=False, reason=reason)
         untrusted = {getattr(cause, "verify_code", 0) for cause in causes} & _NO_AUTHORITY
-        sent = not any(isinstance(cause, _UNSENT) for cause in causes)
-        # urllib3 blames the proxy also for what the server behind it does with a request.
-        proxied = isinstance(error, requests.exceptions.ProxyError) and not sent
-        detail = "timed out" if isinstance(error, requests.Timeout) else type(error).__name__
+        late = any(isinstance(cause, TimeoutError) for cause in causes)
+        detail = "timed out" if late else type(error).__name__
         for cause in causes:
             if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
                 detail = f"{type(cause).__name__}: {cause.strerror}"
                 break
-        detail = f"the proxy: {detail}" if proxied else detail
+        sent = sent and not any(isinstance(cause, _UNSENT) for cause in causes)
         return cls(detail, sent, "untrusted" if untrusted else "")
+
+
+def is_out_of_step(status: int) -> bool:
+    """Tell whether another answer may come on that connection: http.client takes 103 for one."""
+    return status < 200 or status in {204, 304}  # noqa: PLR2004 - HTTP
+
+
+def revealed(fields: Mapping[str, Secret]) -> dict[str, str]:
+    """Unwrap secrets at the last moment, so that no frame of ours holds them when it fails."""
+    return {name: value.reveal() for name, value in fields.items()}
 
 
 def pause_before_next(attempt: int, left: float) -> bool:
@@ -101,166 +93,116 @@ def pause_before_next(attempt: int, left: float) -> bool:
     return True
 
 
-class Transport:
-    """Sends POSTs bounded in time and size, to verified servers, without following redirects."""
+def proxy_in_environment(scheme: str = "https") -> bool:
+    """Tell whether a request may need a proxy; which one, if any, requests finds out."""
+    if sys.platform in {"win32", "darwin"}:  # these have settings besides
+        from urllib.request import getproxies
 
-    def __init__(
-        self,
-        *,
-        verify: bool | str,
-        proxies: Mapping[str, str] | None = None,
-        session: requests.Session | None = None,
-        certificate: Certificate | None = None,
-    ) -> None:
-        """Prepare; nothing is opened before the first call.
+        return bool(getproxies())
+    names = (f"{scheme}_proxy", "all_proxy")
+    return any(os.environ.get(name) or os.environ.get(name.upper()) for name in names)
 
-        Args:
-            verify: True, or the path of a CA bundle to trust instead of the usual ones.
-            proxies: as in requests; None takes them from the environment.
-            session: the caller's own, used with its adapters and never closed.
-            certificate: shown to servers that ask for one.
-        """
+
+class _NotConnectedError(Exception):
+    """There was no connection, so nothing was sent; the cause says why."""
+
+
+class Direct(Closable):
+    """Connections to one server, each for one request at a time; safe to share between threads."""
+
+    def __init__(self, verify: bool | str, certificate: Certificate | None) -> None:  # noqa: FBT001 - as requests has it
+        """Prepare; nothing is read or opened yet. The arguments are those of Transport."""
         self._verify = verify
-        self._proxies = proxies
-        self._theirs = session
         self._certificate = certificate
+        self._tls: ssl.SSLContext | None = None
+        self._idle: list[tuple[HTTPSConnection, Times]] = []
+        weakref.finalize(self, _close_all, self._idle)
+        reset_in_child(self)
 
-    def post(
-        self,
-        endpoint: Endpoint,
-        headers: Mapping[str, Secret],
-        form: Mapping[str, Secret] | None,
-        seconds: float,
-        *,
-        repeat: bool = False,
+    def after_fork(self) -> None:
+        """Use none of the parent's connections; closed here, they live on there."""
+        self.close()
+
+    def prepare(self) -> list[str]:
+        """Load the authorities and the certificate; return warnings about the latter."""
+        if self._tls is not None:
+            return []
+        bundle = certifi.where() if isinstance(self._verify, bool) else self._verify
+        file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
+        tls = ssl.create_default_context(cafile=file, capath=directory)
+        tls.set_alpn_protocols(["http/1.1"])
+        warnings = []
+        if self._certificate:
+            tls.post_handshake_auth = True  # some servers ask for a certificate only then
+            warnings = self._certificate.load_into(tls)
+        self._tls = tls
+        return warnings
+
+    def send(
+        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
     ) -> Answer:
-        """Send a POST and return the last answer, whatever its status.
-
-        Args:
-            endpoint: where to; https.
-            headers: what the request carries besides the usual ones.
-            form: form fields for the body, or None for an empty one.
-            seconds: how long all of it may take.
-            repeat: send it again, three times in all, when no answer came, or one with status 429
-                or 5xx; only where that is harmless.
-
-        Raises:
-            IdentityUnavailable: the last attempt brought none, or not in time.
-            CertificateError: the client certificate cannot be used.
-            ConfigurationError: the proxy cannot be used.
-        """
-        began = clocks.now()
-
-        def left() -> float:
-            return seconds - clocks.passed(began)
-
-        for attempt in itertools.count(1):
-            outcome = self._once(endpoint.url, headers, form, left)
-            failed = isinstance(outcome, Failure) or is_passing(outcome.status_code)
-            if not (repeat and failed and pause_before_next(attempt, left())):
-                break
-        if isinstance(outcome, Answer):
-            return outcome
-        advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
-        error = cannot_tell(endpoint, outcome.detail + advice)
-        error.sent, error.reason = outcome.sent, outcome.reason
-        raise error
-
-    def _once(
-        self,
-        url: str,
-        headers: Mapping[str, Secret],
-        form: Mapping[str, Secret] | None,
-        left: Callable[[], float],
-    ) -> Answer | Failure:
+        """Send a POST and read its answer, until `end` by `time.monotonic`."""
+        parts = urlsplit(url)
+        connection, reusable = self._connection(parts.netloc, end), False
         try:
-            session, settings = self._open()
-            # Loading a certificate takes time too, and others may have taken the login over.
-            seconds = left()
-            if seconds <= 0:
-                return Failure("no time was left to send the request", sent=False)
-            end = time.monotonic() + seconds
-            settings["timeout"] = (min(CONNECT_SECONDS, seconds), seconds)
-            work = partial(_send, session, url, headers, form, end=end, **settings)
-            return run_until(end, work)
-        except OverrunError:
-            return Failure(f"no answer within {seconds:.1f} s", sent=True)
-        except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
-            # Our URL was checked when it was given, so this is the proxy's.
-            message = (
-                f"the proxy in `proxies` or the environment cannot be used ({type(error).__name__})"
-                "; it needs a URL such as http://proxy:3128, and socks5:// the package PySocks"
+            connection.sock.settimeout(max(end - time.monotonic(), 0.001))
+            connection.request(
+                "POST",
+                parts.path,
+                None if form is None else urlencode(revealed(form)),
+                {**_HEADERS, **({} if form is None else _FORM), **revealed(headers)},
             )
-        except BetfairSessionError:
-            raise
-        except Exception as error:  # a tracing tool may raise any kind
-            if interruption(error):
-                raise
-            failure = Failure.of(error)
-            # A caller's adapters may have sent it before the attempt that ended like this.
-            return failure if self._theirs is None else failure._replace(sent=True)
-        # Outside of `except`, so that it does not keep requests' error.
-        raise ConfigurationError(message, argument="proxies")
+            with closing(connection.getresponse()) as response:
+                body, piece = b"", b"more"
+                while piece and len(body) <= MAX_ANSWER_BYTES and time.monotonic() <= end:
+                    piece = response.read1(PIECE_BYTES)
+                    body += piece
+                if not piece and response.length:
+                    raise IncompleteRead(piece, response.length)
+                status, date = response.status, response.headers.get("Date", "")
+                reusable = not (piece or response.will_close or is_out_of_step(status))
+            return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
+        finally:
+            if reusable and len(self._idle) < _MOST_IDLE:
+                self._idle.append((connection, clocks.now()))
+            else:
+                connection.close()
 
-    def _open(self) -> tuple[requests.Session, dict[str, Any]]:
-        """Return the session to send by, and what its requests need besides."""
-        certificate = self._certificate
-        if self._theirs is not None:
-            files = None
-            if certificate:
-                _warn(certificate.check())
-                files = certificate.requests_cert()
-            proxies = None if self._proxies is None else dict(self._proxies)
-            return self._theirs, {"verify": self._verify, "cert": files, "proxies": proxies}
-        kept: requests.Session | None = vars(self).get("_session")
-        if kept is None:
-            context = create_urllib3_context() if certificate else None
-            if certificate and context:
-                _warn(certificate.load_into(context))
-            adapter = OwnAdapter(context=context)
-            made = OwnSession(adapter, verify=self._verify, proxies=self._proxies)
-            kept = vars(self).setdefault("_session", made)  # one step, so that threads share one
-        return kept, {}
+    def _connection(self, host: str, end: float) -> HTTPSConnection:
+        with suppress(IndexError):  # until there is none left
+            while True:
+                kept, since = self._idle.pop()
+                if clocks.passed(since) <= IDLE_SECONDS and _is_open(kept):
+                    return kept
+                kept.close()
+        seconds = min(CONNECT_SECONDS, max(end - time.monotonic(), 0.001))
+        made = HTTPSConnection(host, timeout=seconds, context=self._tls)
+        try:
+            made.connect()
+        except Exception as error:
+            made.close()
+            raise _NotConnectedError from error
+        return made
+
+    @staticmethod
+    def judge(error: Exception) -> Failure:
+        """Tell what an error that `send` raised says."""
+        unsent = isinstance(error, _NotConnectedError) and error.__cause__
+        return Failure.of(unsent or error, sent=not unsent)
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
-        if session := vars(self).pop("_session", None):
-            session.close()
+        _close_all(self._idle)
 
 
-def _send(
-    session: requests.Session,
-    url: str,
-    headers: Mapping[str, Secret],
-    form: Mapping[str, Secret] | None,
-    *,
-    end: float,
-    **settings: Any,  # noqa: ANN401 - requests' own
-) -> Answer:
-    with session.post(
-        url,
-        headers={**_ACCEPT, **_revealed(headers)},
-        data=None if form is None else _revealed(form),
-        auth=on_its_own,
-        allow_redirects=False,
-        stream=True,
-        **settings,
-    ) as response:
-        drop_if_out_of_step(response)
-        body = b""
-        for piece in response.iter_content(_PIECE_BYTES):
-            body += piece
-            if len(body) > MAX_ANSWER_BYTES or time.monotonic() > end:
-                break
-        sent = (*headers.values(), *(form or {}).values())
-        return Answer(response.status_code, body[:MAX_ANSWER_BYTES], sent)
+def _close_all(connections: list[tuple[HTTPSConnection, Times]]) -> None:
+    with suppress(IndexError):  # until there is none left
+        while True:
+            connections.pop()[0].close()
 
 
-def _revealed(fields: Mapping[str, Secret]) -> dict[str, str]:
-    """Unwrap secrets at the last moment, so that no frame of ours holds them when it fails."""
-    return {name: value.reveal() for name, value in fields.items()}
-
-
-def _warn(warnings: list[str]) -> None:
-    for warning in warnings:
-        _log.warning("%s", warning)
+def _is_open(connection: HTTPSConnection) -> bool:
+    """Tell whether a connection still waits for a request: closed by the server, it can be read."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.sock, selectors.EVENT_READ)
+        return not selector.select(0)

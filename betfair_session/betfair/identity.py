@@ -7,15 +7,21 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.arguments import checked_proxies, checked_seconds, checked_verify, https_base
+from betfair_session.arguments import (
+    checked_proxies,
+    checked_seconds,
+    checked_verify,
+    https_base,
+    refuse,
+)
 from betfair_session.certificates import Certificate
-from betfair_session.exceptions import ConfigurationError, IdentityUnavailable
+from betfair_session.exceptions import IdentityUnavailable
 from betfair_session.process import Closable, clocks
-from betfair_session.process.threads import interruption
-from betfair_session.secret import Secret, check_credential
+from betfair_session.secret import Secret
 from betfair_session.tokens import check_sendable
 
 from .answers import Check, Endpoint, read_login, read_session
+from .credentials import asked_code, checked_form
 from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
 if TYPE_CHECKING:
@@ -27,8 +33,8 @@ if TYPE_CHECKING:
     from betfair_session.certificates.reading import StrPath
 
     from .answers import Answer
-    from .http import Transport
     from .jurisdictions import JurisdictionName
+    from .transport import Transport
 
 _log = logging.getLogger("betfair_session.betfair.identity")
 
@@ -99,9 +105,9 @@ class IdentityClient(Closable):
         self.timeout = checked_seconds(timeout)
         self._certificate = None if certificate is None else Certificate.of(certificate)
         if not (session is None or callable(getattr(session, "post", None))):
-            message = "session must be a requests.Session"
-            raise ConfigurationError(message, argument="session")
+            refuse("session", "session must be a requests.Session")
         proxies = checked_proxies(proxies)
+        self._shared: Transport | None = None  # for questions about tokens; made when needed
         self._settings: Any = {"verify": self.verify, "proxies": proxies, "session": session}
 
     def check_certificate(self) -> list[str]:
@@ -140,9 +146,9 @@ class IdentityClient(Closable):
                 username or password is empty or holds a control character; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
-        certificate, form = self._needed_certificate(), _form(username, password)
+        certificate, form = self._needed_certificate(), checked_form(username, password)
         endpoint = Endpoint("certlogin", self._cert_base)
-        answer = self._send(endpoint, form, self._seconds(timeout), certificate)
+        answer = self._log_in(endpoint, form, self._seconds(timeout), certificate)
         return read_login(endpoint, answer, {**form, "app_key": self.app_key})[0]
 
     def login(
@@ -172,10 +178,10 @@ class IdentityClient(Closable):
         """
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)
-        form = _form(username, password)
+        form = checked_form(username, password)
         given = {**form, "app_key": self.app_key}
         began, seconds = clocks.now(), self._seconds(timeout)
-        if code := _two_step(code):
+        if code := asked_code(code):
             # Betfair's rule: the code follows the password, without anything between.
             form["password"] = Secret(password.reveal() + code.reveal())
         seconds -= clocks.passed(began)  # a code typed after a laptop's sleep comes too late
@@ -185,9 +191,9 @@ class IdentityClient(Closable):
                 "the two-step code came too late, and nothing was sent; it counts for the login's "
                 "time: `timeout` here, `login_deadline` in a manager's LeaseSettings"
             )
-            raise ConfigurationError(message, argument="code")
+            refuse("code", message)
         endpoint = Endpoint("login", self.identity_url)
-        token, limited = read_login(endpoint, self._send(endpoint, form, seconds), given)
+        token, limited = read_login(endpoint, self._log_in(endpoint, form, seconds), given)
         if limited:
             _log.warning("Betfair calls this session's access limited")
         return token
@@ -256,8 +262,8 @@ class IdentityClient(Closable):
 
     def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
-        if transport := vars(self).pop("_shared", None):
-            transport.close()
+        if self._shared is not None:
+            self._shared.close()
 
     def __repr__(self) -> str:
         place = vars(self).get("jurisdiction")  # missing if it was never wholly made
@@ -266,55 +272,35 @@ class IdentityClient(Closable):
     def _needed_certificate(self) -> Certificate:
         if self._certificate is None:
             message = "the certificate login needs a client certificate; give IdentityClient one"
-            raise ConfigurationError(message, argument="certificate")
+            refuse("certificate", message)
         return self._certificate
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
+        """Send a question about a token, which may be repeated."""
+        from .transport import Transport
+
         check_sendable(token, "token")
         endpoint = Endpoint(name, self.identity_url)
-        return read_session(endpoint, self._send(endpoint, token, self._seconds(timeout)), token)
+        headers = {"X-Application": self.app_key, "X-Authentication": token}
+        if self._shared is None:
+            self._shared = Transport(**self._settings)
+        answer = self._shared.post(endpoint, headers, None, self._seconds(timeout), repeat=True)
+        return read_session(endpoint, answer, token)
 
-    def _send(
+    def _log_in(
         self,
         endpoint: Endpoint,
-        content: dict[str, Secret] | Secret,
+        form: dict[str, Secret],
         seconds: float,
         certificate: Certificate | None = None,
     ) -> Answer:
-        """Send a login's form, exactly once, or a question about a token, which may be repeated."""
-        from .http import Transport
+        """Send a login's form, exactly once."""
+        from .transport import Transport
 
         headers = {"X-Application": self.app_key}
-        if isinstance(content, Secret):
-            made = Transport(**self._settings)
-            shared: Transport = vars(self).setdefault("_shared", made)  # threads share one
-            headers["X-Authentication"] = content
-            return shared.post(endpoint, headers, None, seconds, repeat=True)
         # Once in hours: a connection of its own cannot be one that the server closed long ago.
         with contextlib.closing(Transport(**self._settings, certificate=certificate)) as own:
-            return own.post(endpoint, headers, content, seconds)
+            return own.post(endpoint, headers, form, seconds)
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)
-
-
-def _two_step(code: Secret | Callable[[], str] | None) -> Secret:
-    """Return the two-step code, asking for it if need be."""
-    try:
-        found = Secret("" if code is None else code() if callable(code) else code)
-    except Exception as error:
-        if interruption(error):
-            raise
-        message = f"the two-step code could not be had: {type(error).__name__}"
-    else:
-        if found.reveal() != "":
-            check_credential(found, "code")
-        return found
-    raise ConfigurationError(message, argument="code")
-
-
-def _form(username: Secret, password: Secret) -> dict[str, Secret]:
-    """Return a login's form, after a look at it: a wrong one may lock the account."""
-    check_credential(username, "username")
-    check_credential(password, "password")
-    return {"username": username, "password": password}

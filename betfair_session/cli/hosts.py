@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -101,7 +101,7 @@ def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
     """Tell what goes by the proxy that the environment names."""
     ways = []
     for each in endpoints:
-        proxy = _proxy_for(each.url)
+        proxy = _proxy_for(each.base)
         ways.append(f"{each.host} {f'by {proxy}' if proxy else 'directly, by NO_PROXY'}")
     if store and cloud_of(store):
         ways.append(f"{store.label} by the same variables")
@@ -124,20 +124,16 @@ def _proxy_for(url: str) -> str:
 def _ask(
     name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, clocks: list[Clock]
 ) -> Finding:
-    from betfair_session.betfair.connections import OwnSession
-    from betfair_session.betfair.http import Transport
-
-    def look_at_clock(response: Any, **_: object) -> None:  # noqa: ANN401 - requests'
-        with suppress(ValueError):
-            told = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-            clocks.append(Clock(endpoint.host, told + 0.5 - time.time()))  # it is in whole seconds
+    from betfair_session.betfair.transport import Transport
 
     began = time.monotonic()
     try:
-        with OwnSession() as session:
-            session.hooks["response"].append(look_at_clock)
-            answer = Transport(verify=verify, session=session).post(endpoint, {}, None, seconds)
+        with closing(Transport(verify=verify)) as transport:
+            answer = transport.post(endpoint, {}, None, seconds)
         took = time.monotonic() - began
+        with suppress(ValueError):
+            told = parsedate_to_datetime(answer.date).timestamp()
+            clocks.append(Clock(endpoint.host, told + 0.5 - time.time()))  # it is in whole seconds
         # What the login's host says to a keepAlive is not documented: any answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:

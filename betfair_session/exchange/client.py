@@ -22,8 +22,8 @@ from betfair_session.arguments import (
     https_base,
 )
 from betfair_session.betfair.answers import is_passing
-from betfair_session.betfair.connections import OwnAdapter, OwnSession
-from betfair_session.betfair.http import CONNECT_SECONDS, Failure, pause_before_next
+from betfair_session.betfair.connections import OwnAdapter, OwnSession, failure_of
+from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
@@ -164,7 +164,7 @@ class Exchange(Closable):
         except Exception as error:  # requests' own, or any kind of a tracing tool
             if interruption(error):
                 raise
-            detail = Failure.of(error).detail
+            detail = failure_of(error).detail
         else:
             status, content, unknown = response.status_code, response.content, budget.unknown > 0
             return read_result(name, status, content, number=number, unknown=unknown)
@@ -256,7 +256,7 @@ class _ResendingAdapter(OwnAdapter):
             if not settings.get("stream"):
                 _read(response, budget)  # a broken body is a failed attempt, too
         except requests.RequestException as error:
-            budget.unknown -= not Failure.of(error).sent
+            budget.unknown -= not failure_of(error).sent
             raise
         budget.unknown -= response.status_code < _SERVER_ERROR
         return response

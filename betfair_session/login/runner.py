@@ -69,7 +69,7 @@ def keep_alive(
             message = "no time was left to verify the token"
             raise LoginTimeout(message)
         seconds = min(left, client.timeout)
-        alive = client.keep_alive(token, timeout=seconds)
+        alive = client.keep_alive(token, timeout=None if seconds < left else seconds)
         if alive is None or passed(asked, clock.now()) <= seconds + _LATE_SECONDS:
             return alive, asked
 

@@ -20,6 +20,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
+from betfair_session.betfair.http import proxy_in_environment
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import Once, OutOfTime, begin, finished, start
@@ -196,10 +197,13 @@ async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driv
 
 def proxy_for(url: str) -> str | None:
     """Return the environment's proxy for a URL; aiohttp would find .netrc's credentials with it."""
+    scheme = url.partition("://")[0]
+    if not proxy_in_environment(scheme):
+        return None
     from requests.utils import get_environ_proxies
 
     proxies: dict[str, str] = get_environ_proxies(url)
-    return proxies.get(url.partition("://")[0])
+    return proxies.get(scheme)
 
 
 class LoopStore(CloudStore):

@@ -1,0 +1,161 @@
+"""What a request to the identity service may take, how often it is sent, and what its end means.
+
+Errors of foreign kinds keep the request with its secrets, so none of them leaves this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.process import clocks
+from betfair_session.process.threads import OverrunError, interruption, run_until
+
+from .answers import Answer, cannot_tell, is_passing
+from .http import Direct, Failure, pause_before_next, proxy_in_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import requests
+
+    from betfair_session.certificates import Certificate
+    from betfair_session.secret import Secret
+
+    from .answers import Endpoint
+
+_OWN_AUTHORITY = (
+    "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
+    "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
+)
+_log = logging.getLogger("betfair_session.betfair.identity")
+
+
+class _Sender(Protocol):
+    """What sends single requests; http.py and connections.py have one each."""
+
+    def prepare(self) -> list[str]: ...
+    def send(
+        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
+    ) -> Answer: ...
+    def judge(self, error: Exception) -> Failure: ...
+    def close(self) -> None: ...
+
+
+class Transport:
+    """Sends POSTs bounded in time and size, to verified servers, without following redirects."""
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str,
+        proxies: Mapping[str, str] | None = None,
+        session: requests.Session | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before the first call.
+
+        Args:
+            verify: True, or the path of a CA bundle to trust instead of the usual ones.
+            proxies: as in requests; None takes them from the environment.
+            session: the caller's own, used with its adapters and never closed.
+            certificate: shown to servers that ask for one.
+        """
+        self._verify, self._certificate, self._proxies = verify, certificate, proxies
+        self._session = session
+        self._senders: dict[bool, _Sender] = {}  # the direct one, and the one by requests
+
+    def post(
+        self,
+        endpoint: Endpoint,
+        headers: Mapping[str, Secret],
+        form: Mapping[str, Secret] | None,
+        seconds: float,
+        *,
+        repeat: bool = False,
+    ) -> Answer:
+        """Send a POST and return the last answer, whatever its status.
+
+        Args:
+            endpoint: where to; https.
+            headers: what the request carries besides the usual ones.
+            form: form fields for the body, or None for an empty one.
+            seconds: how long all of it may take.
+            repeat: send it again, three times in all, when no answer came, or one with status 429
+                or 5xx; only where that is harmless.
+
+        Raises:
+            IdentityUnavailable: the last attempt brought none, or not in time.
+            CertificateError: the client certificate cannot be used.
+            ConfigurationError: the proxy cannot be used.
+        """
+        began = clocks.now()
+        for attempt in itertools.count(1):
+            outcome = self._once(endpoint, headers, form, seconds, began)
+            failed = isinstance(outcome, Failure) or is_passing(outcome.status_code)
+            if not (repeat and failed):
+                break
+            if not pause_before_next(attempt, seconds - clocks.passed(began)):
+                break
+        if isinstance(outcome, Answer):
+            return outcome._replace(sent=(*headers.values(), *(form or {}).values()))
+        advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
+        error = cannot_tell(endpoint, outcome.detail + advice)
+        error.sent, error.reason = outcome.sent, outcome.reason
+        raise error
+
+    def _once(
+        self,
+        endpoint: Endpoint,
+        headers: Mapping[str, Secret],
+        form: Mapping[str, Secret] | None,
+        seconds: float,
+        began: clocks.Times,
+    ) -> Answer | Failure:
+        sender, prepared = self._sender(), False
+        try:
+            for warning in sender.prepare():
+                _log.warning("%s", warning)
+            # Loading a certificate takes time too, and others may have taken the login over.
+            left = seconds - clocks.passed(began)
+            if left <= 0:
+                return Failure("no time was left to send the request", sent=False)
+            end, prepared = time.monotonic() + left, True
+            url = endpoint.base + endpoint.name
+            return run_until(end, partial(sender.send, url, headers, form, end))
+        except OverrunError:
+            return Failure(f"no answer within {left:.1f} s", sent=True)
+        except BetfairSessionError:
+            raise
+        except Exception as error:  # a tracing tool may raise any kind
+            if interruption(error):
+                raise
+            failure = sender.judge(error)
+            failure = failure._replace(sent=failure.sent and prepared)
+        if failure.reason == "proxies":  # outside of `except`: ours must not keep that error
+            raise ConfigurationError(failure.detail, argument="proxies")
+        return failure
+
+    def _sender(self) -> _Sender:
+        """Return what sends the next request; threads share it."""
+        proxied = proxy_in_environment() if self._proxies is None else bool(self._proxies)
+        by_requests = proxied or self._session is not None
+        if by_requests not in self._senders:
+            made: _Sender
+            if by_requests:
+                from .connections import ByRequests
+
+                made = ByRequests(self._verify, self._certificate, self._proxies, self._session)
+            else:
+                made = Direct(self._verify, self._certificate)
+            return self._senders.setdefault(by_requests, made)
+        return self._senders[by_requests]
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        for sender in list(self._senders.values()):
+            sender.close()
