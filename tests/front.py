@@ -39,9 +39,15 @@ class Front:
     sandbox: Sandbox
     path: Path
 
-    def __post_init__(self) -> None:
-        """Name the two objects."""
-        self.token, self.lock = self.path / KEY, self.path / LOCK
+    @property
+    def token(self) -> Path:
+        """The token's file."""
+        return self.path / KEY
+
+    @property
+    def lock(self) -> Path:
+        """The lock's file."""
+        return self.path / LOCK
 
     def manager(self, **settings: Any) -> SessionManager:  # noqa: ANN401 - the manager's
         """Return a manager as another process has it, which may log in as often as it likes."""

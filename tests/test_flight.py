@@ -1,29 +1,38 @@
-"""One call at a time, its outcome shared, unless it says nothing to the others."""
+"""One call at a time for threads, tasks and forks, its outcome shared unless it says nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import pytest
+from front import KEY
+from fsspec.implementations.memory import MemoryFileSystem
+from storage.surroundings import in_a_child
 
 from betfair_session import (
     BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
+    LeaseSettings,
     LoginRefused,
     LoginTimeout,
     StoreUnavailable,
 )
+from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+    from front import Front
 
 FAR = time.monotonic() + 86_400
 Found = tuple[str, bool] | BaseException | None
@@ -139,37 +148,31 @@ now = time.monotonic
 
 
 @pytest.mark.parametrize(
-    ("error", "its_time", "shared"),
+    ("error", "its_time", "theirs", "shared"),
     [
-        (LoginTimeout("my own time"), 3600, False),
-        (KeyboardInterrupt(), 3600, False),
-        (IdentityUnavailable("no answer"), 0, False),  # it had too little time
-        (StoreUnavailable("no answer"), 0, False),
-        (IdentityUnavailable("down"), 3600, True),  # or a hundred threads would ask
-        (StoreUnavailable("down"), 3600, True),
-        (LoginRefused("no", status="ACTIONS_REQUIRED"), 0, True),  # time is not why
+        (LoginTimeout("my own time"), 3600, 86_400, False),
+        (KeyboardInterrupt(), 3600, 86_400, False),
+        (IdentityUnavailable("no answer"), 0, 86_400, False),  # it had too little time
+        (StoreUnavailable("no answer"), 0, 86_400, False),
+        (IdentityUnavailable("no answer"), 0.5, 1.5, True),  # hardly more is no reason
+        (IdentityUnavailable("down"), 3600, 86_400, True),  # or a hundred threads would ask
+        (StoreUnavailable("down"), 3600, 86_400, True),
+        (LoginRefused("no", status="ACTIONS_REQUIRED"), 0, 86_400, True),  # time is not why
     ],
 )
 def test_what_concerns_the_leader_alone_is_not_shared(
-    error: BaseException, its_time: float, *, shared: bool
+    error: BaseException, its_time: float, theirs: float, *, shared: bool
 ) -> None:
     """The others go on, one of them leading."""
     flight: SingleFlight[str] = SingleFlight()
-    its, found = led(flight, ways(flight), error, deadline=now() + its_time)
+    callers = ways(flight, now() + theirs)
+    its, found = led(flight, callers, error, deadline=now() + its_time)
     assert its is error
     if shared:
-        assert [type(each) for each in found] == [type(error)] * 2
+        assert all(isinstance(each, type(error) | LoginTimeout) for each in found)
     else:
         assert {each[0] for each in found if isinstance(each, tuple)} == {"alone"}
         assert len(found) == 2
-
-
-def test_hardly_more_time_is_no_reason_to_ask_again() -> None:
-    """A follower whose time ends just after the leader's takes its failure."""
-    flight: SingleFlight[str] = SingleFlight()
-    soon = now() + 1.5
-    _, found = led(flight, ways(flight, soon), IdentityUnavailable("no"), deadline=now() + 0.5)
-    assert all(isinstance(each, BetfairSessionError) for each in found)
 
 
 @pytest.mark.parametrize("task", [False, True])
@@ -248,36 +251,209 @@ def test_an_interruption_at_any_step_leaves_nothing_behind(
     assert [call() for call in ways(flight)] == [("alone", True)] * 2
 
 
-def test_a_thread_that_cannot_be_started_is_told_and_leaves_nothing_behind(
-    no_threads: Callable[[], AbstractContextManager[None]],
+# --- forks ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy() -> Iterator[tuple[ForkSafeLock, SingleFlight[str]]]:
+    """A lock and a call that another thread has, and keeps until the end."""
+    lock, flight = ForkSafeLock(), SingleFlight[str]()
+    begun, over = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        over.wait(60)
+        return "the parent's"
+
+    def hold() -> None:
+        with lock.mine():
+            flight.join(work, deadline=FAR)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert begun.wait(60)
+    yield lock, flight
+    over.set()
+    holder.join()
+
+
+def test_a_child_waits_for_no_thread_of_its_parent(
+    busy: tuple[ForkSafeLock, SingleFlight[str]],
 ) -> None:
-    """As with a limit on processes."""
-    flight: SingleFlight[str] = SingleFlight()
-    with no_threads(), pytest.raises(IdentityUnavailable) as caught:
-        asyncio.run(flight.ajoin(alone, deadline=FAR))
-    assert not caught.value.sent
-    assert asyncio.run(flight.ajoin(alone, deadline=FAR)) == ("alone", True)
+    """Which it does not have; and one forked in a hook may ask, whose thread it has."""
+    lock, flight = busy
+
+    def work() -> object:
+        with lock.mine():
+            return flight.join(alone, deadline=FAR)
+
+    assert in_a_child(work) == ("alone", True)
+    found: list[object] = []
+
+    def hook() -> None:
+        hooked._afterwards = lambda: None  # the child's own hook
+        found.append(in_a_child(lambda: hooked.join(alone, deadline=FAR)))
+
+    hooked: SingleFlight[str] = SingleFlight(hook)
+    assert hooked.join(alone, deadline=FAR) == ("alone", True)
+    assert found == [("alone", True)]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
-def test_a_forked_process_may_ask() -> None:
-    """In a hook, whose thread it has, or while its parent's call is under way."""
-    codes: list[int] = []
-    parent = os.getpid()
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_that_cannot_begin_anew_keeps_no_other_from_it(
+    busy: tuple[ForkSafeLock, SingleFlight[str]],
+) -> None:
+    """The interpreter tells of it."""
 
-    def fork() -> str:
-        if os.getpid() != parent:  # the child's own hook
-            return "child"
-        child = os.fork()
-        if child == 0:
-            found = None
+    class Failing:
+        def after_fork(self) -> None:
+            raise OSError
+
+    some = [Failing() for _ in range(2)]
+    reset_in_child(some[0])
+    mine = ForkSafeLock()
+    reset_in_child(some[1])
+
+    def work() -> bool:
+        with busy[0].mine(), mine.mine():
+            return True
+
+    assert in_a_child(work) is True
+
+
+# --- tasks ----------------------------------------------------------------------------------------
+
+
+def test_many_tasks_share_one_answer_and_one_thread(front: Front) -> None:
+    """With tasks of another loop and with threads, too; the loop goes on meanwhile.
+
+    A cancelled one does not take the token from the others.
+    """
+    found: list[str] = []
+    idle = threading.active_count()  # of other tests' servers
+    manager, sandbox = front.manager(), front.sandbox
+
+    async def main() -> list[str]:
+        await asyncio.to_thread(sandbox.hold, "certlogin")
+        first = asyncio.create_task(manager.aget_session(front.path, KEY))
+        await asyncio.to_thread(sandbox.wait_for, "certlogin")
+        asking = [asyncio.create_task(manager.aget_session(front.path, KEY)) for _ in range(200)]
+        await asyncio.sleep(0)
+        before = threading.active_count()
+        calls = [
+            lambda: found.append(manager.get_session(front.path, KEY)),
+            lambda: found.append(asyncio.run(manager.aget_session(front.path, KEY))),
+        ]
+        others = [threading.Thread(target=call) for call in calls]
+        for other in others:
+            other.start()
+        assert before - idle < 20
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert not any(task.done() for task in asking)
+        await asyncio.to_thread(sandbox.release, "certlogin")
+        tokens = await asyncio.gather(*asking)
+        for other in others:
+            await asyncio.to_thread(other.join)
+        return tokens
+
+    assert {*asyncio.run(main()), *found} == {front.token.read_text()}
+    assert sandbox.counts()["certlogin"] == 1
+
+
+def test_without_threads_each_caller_is_told_and_nothing_is_sent(
+    front: Front, no_threads: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """As with a limit on processes, or while Python shuts down; and nothing is left behind."""
+    sandbox, manager, flight = front.sandbox, front.manager(), SingleFlight[str]()
+    calls: list[Callable[[], object]] = [
+        lambda: front.client.certlogin(sandbox.username, sandbox.password),
+        lambda: asyncio.run(flight.ajoin(alone, deadline=FAR)),
+        lambda: asyncio.run(manager.aget_session(front.path, KEY)),
+    ]
+    for call in calls:
+        with no_threads(), pytest.raises(IdentityUnavailable) as caught:
+            call()
+        assert caught.value.sent is False
+    assert sandbox.counts() == {}
+    for call in calls:
+        assert call()
+
+
+# --- stores whose driver connects when it is made -------------------------------------------------
+
+URL = "silent://host/tokens"
+
+
+@pytest.fixture
+def met() -> Iterator[threading.Event]:
+    """Return what is set when somebody waits for a driver that hangs when it is made."""
+    met, enough = threading.Event(), threading.Event()
+
+    class Driver(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
+        protocol = "silent"
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+            super().__init__(*arguments, **options)
+            met.set()
+            enough.wait(60)
+            raise ConnectionResetError
+
+    fsspec.register_implementation("silent", Driver, clobber=True)
+    yield met
+    enough.set()
+
+
+def test_an_opening_ends_in_time_and_the_loop_goes_on(front: Front, met: threading.Event) -> None:
+    """That of the call; a handle's opening has the lease's store_deadline."""
+    quick = front.manager(lease=LeaseSettings(ttl=20, store_deadline=0.3))
+    patient = front.manager(lease=LeaseSettings(ttl=120, store_deadline=50), login_timeout=1000)
+    calls: list[Callable[[], object]] = [
+        lambda: patient.get_session(URL, KEY, timeout=0.3),
+        lambda: asyncio.run(patient.aget_session(URL, KEY, timeout=0.3)),
+        lambda: quick.session(URL, KEY),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable) as caught:
+            call()
+        assert (caught.value.reason, caught.value.landed) == ("timeout", False)
+    met.clear()
+
+    async def main() -> None:
+        asking = asyncio.create_task(patient.aget_session(URL + "/more", KEY))
+        assert await asyncio.to_thread(met.wait, 60)
+        assert not asking.done()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(main())
+
+
+LATE = """
+import atexit, sys
+from betfair_session import IdentityClient, SessionManager, StoreUnavailable
+
+manager = SessionManager(IdentityClient("key"), "user", "password")
+
+def ask():
+    for url in sys.argv[1:]:
+        for call in (manager.get_session, manager.logout):
             try:
-                found = flight.join(alone, deadline=FAR)
-            finally:
-                os._exit(0 if found == ("alone", True) else 1)
-        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        return "parent"
+                call(url, "session.token")
+            except StoreUnavailable as error:
+                print(error.reason, error.landed)
 
-    flight: SingleFlight[str] = SingleFlight(fork)
-    assert flight.join(fork, deadline=FAR) == ("parent", True)
-    assert codes == [0, 0]
+atexit.register(ask)
+"""
+
+
+def test_a_first_call_while_python_shuts_down_is_an_error_of_ours() -> None:
+    """The drivers' event loops want threads and executors, which Python refuses by then."""
+    urls = ["memory://late", "s3://b/p", "gs://b/p", "abfs://c/p"]
+    command = [sys.executable, "-c", LATE, *urls]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.stdout, ended.stderr) == ("busy False\n" * 8, "")
