@@ -106,6 +106,7 @@ def test_obstore_is_imported_and_no_event_loop(load: Load, place: str) -> None:
     assert ours & (NEVER | {"aiohttp", "asyncio", "cryptography", "fsspec"}) == set()
     added = load(f"{place}/obstore", after="import requests, obstore")
     assert top(added) <= OWN | THREADS
+    assert "requests" not in load(f"{place}/obstore-trusted"), "one request, by obstore"
 
 
 def locks_below(*roots: object) -> Iterator[Any]:

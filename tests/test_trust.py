@@ -7,7 +7,8 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from front import KEY, UNKNOWN, Watched, live, under_way
@@ -388,6 +389,45 @@ def test_the_servers_time_tells_of_the_verification(
     assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
     assert place.get(KEY) == token.encode()
     assert place.keys() == [KEY, KEY + ".login"]
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong", "known", "asked", "kept"),
+    [  # how long ago at the store; how wrong the machine's clock is; whether the store can tell
+        (60, 0, True, (0, 0), 390),
+        (60, 380, True, (0, 0), 10),
+        (60, -420, True, (1, 0), 840),  # one from the future tells no age
+        (500, 0, True, (1, 0), 400),
+        (500, -400, True, (0, 0), 350),
+        (500, 0, False, (1, 1), 900),
+        (860, -430, True, (0, 0), 20),
+        (901, 0, True, (1, 1), 900),
+    ],
+)
+def test_a_store_that_hides_its_time_is_asked_for_it_only_in_doubt(
+    front: Front,
+    hands: HandClocks,
+    *,
+    written: int,
+    wrong: int,
+    known: bool,
+    asked: tuple[int, int],
+    kept: int,
+) -> None:
+    """As obstore's: no token is used past the window by a clock that is wrong by half of it."""
+    front.session().token()
+    front.sandbox.clear_journal()
+    now = hands.wall
+    tell = Mock(return_value=now if known else None)
+    os.utime(front.token, (now - written, now - written))
+    hands.wall += wrong
+    session = front.session(verify_every=timedelta(seconds=WINDOW), share_verification=True)
+    store: Any = session.store
+    store.on_this_machine = False
+    store.server_now = tell
+    session.token()
+    assert (tell.call_count, front.sandbox.counts().get("keepAlive", 0)) == asked
+    assert session._trust.held.until_steady - hands.steady == pytest.approx(kept, abs=2)
 
 
 # --- a machine that sleeps, a function that is frozen ---------------------------------------------

@@ -79,6 +79,9 @@ def _clouds() -> dict[str, Contender]:
     for place, _, driver, client, client_program in CLOUDS:
         # s3fs asks for the object's size, too; gcsfs asks for an object and a folder at once.
         port_reads = 2 if driver == "adlfs" else 3
+        found[f"{place}/obstore-trusted"] = Contender(
+            "betfair_session, obstore, trusted", "library", place, 1, trusts=True, driver="obstore+"
+        )
         for name, label, program, reads, prefix in (
             ("obstore", "betfair_session, obstore", "library", 1, "obstore+"),
             ("driver", f"betfair_session, {driver}", "library", 1, ""),
