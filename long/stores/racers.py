@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
     from typing import Self
 
+    from betfair_session.storage.contract import Expect
+
 WON = "won"
 LOST = "lost"
 
@@ -52,18 +54,18 @@ class Racers:
             self._ends.append(mine)
 
     def race(
-        self, url: str, options: Mapping[str, Any], versions: Mapping[str, str | None]
+        self, url: str, options: Mapping[str, Any], keys: list[str], *, replacing: bool
     ) -> dict[str, list[str]]:
-        """Let all write every key at once: create (its version is None) or replace that version.
+        """Let all write every key at once: create it, or replace the version that each has read.
 
         Returns:
             For each key and each racer WON, LOST (a VersionConflict) or what else it met.
         """
         for end in self._ends:
-            end.send((url, dict(options), list(versions.items())))
-        silent = ["no answer"] * len(versions)
+            end.send((url, dict(options), keys, replacing))
+        silent = ["no answer"] * len(keys)
         results = [end.recv() if end.poll(2 * _TIMEOUT) else silent for end in self._ends]
-        return {key: [each[turn] for each in results] for turn, key in enumerate(versions)}
+        return {key: [each[turn] for each in results] for turn, key in enumerate(keys)}
 
     def __enter__(self) -> Self:
         return self
@@ -85,47 +87,33 @@ def content_of(number: int) -> bytes:
 
 
 def _take_part(end: Connection[Any, Any], lines: list[Barrier], number: int) -> None:
-    content = content_of(number)
-    with ThreadPoolExecutor(len(lines)) as pool:
+    content, lanes = content_of(number), len(lines)
+    with ThreadPoolExecutor(lanes) as pool, contextlib.suppress(EOFError):
         while True:
-            try:
-                url, options, races = end.recv()
-            except EOFError:
-                return
+            url, options, keys, replacing = end.recv()
             with open_store(url, options) as store:
-                _warm_up(store, races[0][0])
+                versions = [_version(store, key) if replacing else ABSENT for key in keys]
+                _version(store, keys[0])  # it is connected, so that the writes meet
+                races = list(zip(keys, versions, strict=True))
 
                 def run(lane: int, store: TokenStore = store, races: Any = races) -> list[str]:  # noqa: ANN401 - as sent
-                    return [
-                        _from_the_line(lines[lane], store, key, content, version)
-                        for key, version in races[lane :: len(lines)]
-                    ]
+                    mine = races[lane::lanes]
+                    return [_write(lines[lane], store, content, *race) for race in mine]
 
-                by_lane = list(pool.map(run, range(len(lines))))
-            count = range(len(races))
-            end.send([by_lane[turn % len(lines)][turn // len(lines)] for turn in count])
+                by_lane = list(pool.map(run, range(lanes)))
+            end.send([by_lane[turn % lanes][turn // lanes] for turn in range(len(keys))])
 
 
-def _from_the_line(
-    line: Barrier, store: TokenStore, key: str, content: bytes, version: str | None
-) -> str:
+def _version(store: TokenStore, key: str) -> str:
+    found = store.get(key, deadline=within(_TIMEOUT))
+    return found.version if found else ""
+
+
+def _write(line: Barrier, store: TokenStore, content: bytes, key: str, expect: Expect) -> str:
+    """Write when all are there, and say how it went."""
     line.wait(_TIMEOUT)
-    return attempt(store, key, content, version)
-
-
-def _warm_up(store: TokenStore, key: str) -> None:
-    """Connect before the start, so that the writes meet."""
-    with contextlib.suppress(Exception):  # the race itself will tell
-        store.get(key, deadline=within(_TIMEOUT))
-
-
-def attempt(store: TokenStore, key: str, content: bytes, version: str | None) -> str:
-    """Create (`version` is None) or replace, and say how it went."""
     try:
-        if version is None:
-            store.put(key, content, ABSENT, deadline=within(_TIMEOUT))
-        else:
-            store.put(key, content, version, deadline=within(_TIMEOUT))
+        store.put(key, content, expect, deadline=within(_TIMEOUT))
     except VersionConflict:
         return LOST
     except Exception as error:  # noqa: BLE001 - the test shows it

@@ -126,11 +126,10 @@ def test_of_sixteen_processes_one_wins(
 ) -> None:
     """In each of twenty races that create an object, or replace one version."""
     del lane
-    versions: dict[str, str | None] = {f"t{turn}": None for turn in range(20)}
-    if replacing:
-        with open_at(place, "prefix") as store:
-            versions = {key: create(store, b"first", key) for key in versions}
-    outcomes = racers.race(place.url("prefix"), place.options, versions)
+    keys = [f"t{turn}" for turn in range(20)]
+    for key in keys if replacing else []:
+        place.put(f"prefix/{key}", b"first")
+    outcomes = racers.race(place.url("prefix"), place.options, keys, replacing=replacing)
     for key, results in outcomes.items():
         assert sorted(results) == [LOST] * 15 + [WON]
         assert place.get(f"prefix/{key}") == content_of(results.index(WON))
