@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from pathlib import Path
 
 from rare_servers.seaweed import SeaweedServer
 from servers.azure import AzureServer
 from servers.gcs import GCSServer
+from servers.objects import ObjectServer
 from servers.s3 import MotoServer
-from storage.places import BucketPlace, LocalPlace
-
-if TYPE_CHECKING:
-    from contextlib import ExitStack
-    from pathlib import Path
-
-    from servers.objects import ObjectServer
-    from storage.places import Place
+from storage.places import BucketPlace, LocalPlace, Place
 
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from bench import hot
 from bench.contenders import CLOUDS, CONTENDERS, Stage
 from bench.crowds import PROGRAMS, Crowds
 from bench.measure import Program, ProgramFailed
+from servers.objects import Bucket, ObjectServer
+from servers.proxy import Proxy
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from servers.objects import Bucket, ObjectServer
-    from servers.proxy import Proxy
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 SERVERS = {cloud.place: cloud.server for cloud in CLOUDS}
 

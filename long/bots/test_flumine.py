@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import betfairlightweight
 import pytest
 
-from betfair_session import IdentityClient, SessionManager
+from betfair_session import IdentityClient, JurisdictionName, SessionManager
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.sandbox import Sandbox
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from betfair_session import JurisdictionName
-    from betfair_session.sandbox import Sandbox
-
-    Bot = Callable[..., APIClient]
+Bot = Callable[..., APIClient]
 
 flumine = pytest.importorskip("flumine", reason="its environment is another one")
 BetfairClient = flumine.clients.BetfairClient

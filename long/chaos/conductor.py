@@ -7,17 +7,12 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
 
+from fleet.scene import Scene
 from servers.process import poll
 
-from chaos.troop import Ambush
-
-if TYPE_CHECKING:
-    from fleet.scene import Scene
-
-    from chaos.ledger import Ledger
-    from chaos.troop import Blow, Troop
+from chaos.ledger import Ledger
+from chaos.troop import Ambush, Blow, Troop
 
 _STUCK = 120.0  # seconds without a live token after which a round is given up
 

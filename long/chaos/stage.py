@@ -7,28 +7,21 @@ import re
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fleet.scene import Scene
 from real_places import place_for
+from storage.places import Place
 
 from betfair_session import BetfairSessionError
 from betfair_session.sandbox import Sandbox
 from chaos.conductor import Conductor
-from chaos.ledger import Ledger
+from chaos.ledger import Ledger, Outcome
+from chaos.plan import Plan
 from chaos.troop import Troop
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from storage.places import Place
-
-    from chaos.ledger import Outcome
-    from chaos.plan import Plan
-
 
 _PATIENCE = 60.0  # seconds for a call that nothing disturbs
 _FINAL_LOGINS = 1

@@ -9,20 +9,16 @@ written ("publish"), was ("published") or was not, since another was there ("unp
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from fleet.observed import ObservedStore, Points
 from fleet.worker import say
 
 from betfair_session import BetfairSessionError, IdentityClient
 from betfair_session.login import lock as locks
-from betfair_session.storage.contract import ANY, VersionConflict
+from betfair_session.secret import Secret
+from betfair_session.storage.contract import ANY, Expect, TokenStore, VersionConflict
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_blank
-
-if TYPE_CHECKING:
-    from betfair_session.secret import Secret
-    from betfair_session.storage.contract import Expect, TokenStore
 
 
 class Voice:

@@ -6,17 +6,15 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from fleet.processes import Program
 from servers.process import poll
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chaos.ledger import Ledger
+from chaos.ledger import Ledger
 
 Blow: TypeAlias = Literal["kill", "freeze"]
 

@@ -16,19 +16,15 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fleet.job import Job
 from fleet.worker import end_with_parent, preload
 
-from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
+from betfair_session import BetfairSessionError, LeaseSettings, Session, SessionManager
 from chaos.telling import TellingClient, TellingStore, Voice
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from betfair_session import Session
 
 _LONGEST = 300  # characters of an error's text, so that a line is written in one piece
 _A_MOMENT = timedelta(milliseconds=1)

@@ -15,15 +15,11 @@ import argparse
 import multiprocessing
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from explore.histories import run
-from explore.plans import PAIRS, PLANS
+from explore.plans import PAIRS, PLANS, Rules
 from explore.processes import Violation
 from explore.search import Count, explore
-
-if TYPE_CHECKING:
-    from explore.plans import Rules
 
 CHUNK = 5_000  # histories that a worker runs at a time
 COLLISION = 2.0**65  # n different worlds are mistaken with a chance of n² / 2⁶⁵

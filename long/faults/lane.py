@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path as Directory
+from typing import Any, NamedTuple
 
 from secrets_shown import everything_in
 from servers.process import poll
 from servers.proxy import Proxy
-from storage.places import BucketPlace, LocalPlace
+from servers.script import Answer, Exchange, Fault, Rule
+from storage.places import BucketPlace, LocalPlace, Place
 
 from betfair_session import (
     BetfairSessionError,
@@ -24,16 +27,8 @@ from betfair_session import (
 )
 from betfair_session.login import lock as locks
 from betfair_session.sandbox import Sandbox
+from betfair_session.secret import Secret
 from faults.paths import Path, Site
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path as Directory
-
-    from servers.script import Answer, Exchange, Fault, Rule
-    from storage.places import Place
-
-    from betfair_session.secret import Secret
 
 TIMEOUT = 12.0  # seconds for a call
 HANG = TIMEOUT + 45.0  # seconds after which it counts as hanging

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
-from storage.places import LocalPlace
+from storage.places import LocalPlace, Place
 
 from betfair_session.login import lock as locks
+from betfair_session.sandbox import Sandbox
 from betfair_session.secret import Secret
 from betfair_session.tokens import fingerprint
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from storage.places import Place
-
-    from betfair_session.sandbox import Sandbox
 
 
 @dataclass

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from servers.s3 import refusal
 from servers.script import Answer
 
 from faults.lane import FROM_THEN_ON, PATIENCE, Way
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _STATUSES = [400, 401, 403, 404, 408, 409, 412, 429, 500, 502, 503, 504]
 _BETFAIRS: list[tuple[str, dict[str, Any]]] = [

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import pytest
 from fleet import test_processes as shared
 from fleet.observed import ObservedStore, Points
 from fleet.processes import Crowd, Worker, run_crowd
-from fleet.scene import GENEROUS
+from fleet.scene import GENEROUS, Scene
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from fleet.scene import Scene
-
-    from betfair_session.storage.contract import StoredObject, TokenStore
+from betfair_session.storage.contract import StoredObject, TokenStore
 
 pytestmark = pytest.mark.timeout(1800)
 

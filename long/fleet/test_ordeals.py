@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Self
 
 import pytest
-from fleet.job import Stop
+from fleet.job import Outcome, Signal, Stage, Stop
 from fleet.processes import Worker, run_crowd
-from fleet.scene import GENEROUS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Self
-
-    from fleet.job import Outcome, Signal, Stage
-    from fleet.scene import Scene
+from fleet.scene import GENEROUS, Scene
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -12,12 +12,10 @@ import subprocess
 import sys
 from importlib.metadata import requires
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 HERE = Path(__file__).parent
 NAMES = ("python3.15t", "python3.14t", "python3.13t")

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
 
 from betfair_session.betfair.answers import (
     EXCERPT_CHARACTERS,
@@ -22,9 +26,6 @@ from betfair_session.storage.obstore import understanding
 from betfair_session.tokens import is_token
 
 from .feed import Feed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TOKEN = "PlantedToken+0/1=2"
 PASSWORD = "planted-pass word9"
@@ -77,21 +78,48 @@ _NAMES = (
     "ClientError", "HttpError", "HttpProcessingError", "GenericError", "BaseError", "Error",
     "TimeoutError", "Known", "Refusal", "InvalidURL", "ResourceExistsError", "Mine",
 )  # fmt: skip
+_BASES = (Exception, OSError, ValueError, ConnectionError, KeyError)
 _VERBS = ("open", "read", "write", "create", "replace", "replace if unchanged", "delete")
 _CODES = ("NoSuchBucket", "SlowDown", "PreconditionFailed", "ContainerNotFound", "", "Odd", None)
+_ODD: tuple[Any, ...] = (
+    *(None, 404, 503, 0, -1, "409", "²", "nonsense", b"409", [], {}, 10**30, 3.5, True),
+)
+_TEXT = (
+    "https://u:p@h/?sig=1 Bearer plantedsecret9",
+    "PUT https://s3.x/b/k - status code: 404, <Code>NoSuchBucket</Code> kind: Connect (code: 404)",
+)
+
+_odd = st.sampled_from([*_ODD, *_CODES])
+_answers: st.SearchStrategy[Any] = st.sampled_from([{}, None, "text"]) | st.fixed_dictionaries(
+    {
+        "ResponseMetadata": _odd | st.fixed_dictionaries({"HTTPStatusCode": _odd}),
+        "Error": _odd | st.fixed_dictionaries({"Code": _odd}),
+    }
+)
+_fields = ("status", "status_code", "code", "errno", "error_code")
+_one = st.tuples(
+    st.tuples(*map(st.sampled_from, (_NAMES, _BASES, _MODULES))),
+    st.fixed_dictionaries({}, optional={**dict.fromkeys(_fields, _odd), "response": _answers}),
+    st.sampled_from(_TEXT) | st.text() | _odd,
+)
 
 
-def errors(data: bytes) -> None:
+@hypothesis.settings(database=None)
+@hypothesis.given(st.lists(_one, min_size=1, max_size=5), st.sampled_from(_VERBS), st.booleans())
+def errors(chain: list[Any], verb: str, through_obstore: bool) -> None:  # noqa: FBT001 - drawn
     """Whatever a driver raises becomes one of ours, in one line without credentials."""
-    feed = Feed(data)
-    operation = Operation(feed.pick(_VERBS), "s3://b", feed.pick(("k", None)), {})
-    error = _error(feed, 0)
+    operation, error = Operation(verb, "s3://b", "k" if len(chain) % 2 else None, {}), Exception()
+    for number, ((name, base, module), fields, said) in enumerate(chain):
+        inner, error = error, type(name, (base,), {"__module__": module})(said)
+        error.__cause__, error.__context__ = (inner, None) if number % 2 else (None, inner)
+        for field, value in fields.items():
+            # Some are read-only, such as a KeyError's.
+            with contextlib.suppress(AttributeError, TypeError):
+                setattr(error, field, value)
 
     def fail() -> None:
-        if feed.byte() % 2:
-            with understanding("bucket"):
-                raise error
-        raise error
+        with understanding("bucket") if through_obstore else contextlib.nullcontext():
+            raise error
 
     ours = explain(error, operation)
     assert isinstance(ours, BetfairSessionError)
@@ -100,56 +128,3 @@ def errors(data: bytes) -> None:
     assert "Bearer plantedsecret9" not in str(ours)
     with contextlib.suppress(BetfairSessionError):
         attempt(fail, operation)
-
-
-def _error(feed: Feed, depth: int) -> Exception:
-    """Make an exception as a driver might raise it, or one that nobody expects."""
-    names: dict[str, Any] = {"__module__": feed.pick(_MODULES)}
-    base: type[Exception] = feed.pick((Exception, OSError, ValueError, ConnectionError, KeyError))
-    made = type(feed.pick(_NAMES), (base,), names)
-    shape = feed.byte()
-    values: tuple[Any, ...] = (
-        None,
-        404,
-        503,
-        0,
-        -1,
-        "409",
-        "²",
-        "nonsense",
-        b"409",
-        [],
-        {},
-        10**30,
-        3.5,
-        True,
-    )
-    inner = _error(feed, depth + 1) if shape & 1 and depth < 4 else None
-    attributes: dict[str, Any] = {}
-    for bit, name in enumerate(("status", "status_code", "code", "errno"), start=1):
-        if shape & 1 << bit:
-            attributes[name] = feed.pick(values)
-    if shape & 32:
-        attributes["response"] = feed.pick(
-            (
-                {},
-                None,
-                "text",
-                {"ResponseMetadata": {"HTTPStatusCode": feed.pick(values)}},
-                {"Error": {"Code": feed.pick(_CODES)}, "ResponseMetadata": {}},
-                {"Error": feed.pick(values), "ResponseMetadata": feed.pick(values)},
-            )
-        )
-    if shape & 64:
-        attributes["error_code"] = feed.pick((*_CODES, *values))
-    error: Exception = made(*([feed.text()] if depth == 0 or shape & 128 else [feed.pick(values)]))
-    for name, value in attributes.items():
-        # Some are read-only, such as a KeyError's.
-        with contextlib.suppress(AttributeError, TypeError):
-            setattr(error, name, value)
-    if inner is not None:
-        if depth % 2:
-            error.__context__ = inner
-        else:
-            error.__cause__ = inner
-    return error

@@ -98,16 +98,7 @@ _SEEDS: dict[str, list[bytes]] = {
     "answers": [b"\0" + json.dumps(answer).encode() for answer in _ANSWERS]
     + [b"\x09<html><title>Blocked</title><p>Your planted-pass word9 country</p>"],
     "betting": [json.dumps(answer).encode() for answer in _BETTING],
-    "errors": [
-        bytes([1, 0, value, 1, 2, value, 3, 4, 5]) + b"https://u:p@h/?sig=1 Bearer plantedsecret9"
-        for value in (0, 1, 7, 32, 63, 127, 255)
-    ]
-    + [
-        (
-            b"\x01\0\0\0\x01\0Error performing PUT https://s3.x/bucket/k in 1s - status code: 404, "
-            b"<Code>NoSuchBucket</Code> kind: Connect request failed for key k: x (code: 404)"
-        )
-    ],
+    "errors": [bytes(range(start, start + 64)) for start in (0, 64, 128)],
     "key": [b"session.token", b"a/b.token", b"../x", b"C:\\x"],
     "address": [bytes([n, 3]) + b"https://localhost:8443/api/" for n in range(4)]
     + [b"\0\1p@ss/w?x#y:z"],
@@ -170,9 +161,6 @@ _BUGS: tuple[tuple[str, str, bytes], ...] = (
     ("a port that is none", "store", b"abfs://u:PLANTED9/x@host"),
     ("an address that is none", "store", b"az://[x"),
     ("a path with a NUL", "store", b"~\0"),
-    ("an errno that is none", "errors", b"\0\0\0\x01\0\x10\xb1"),
-    ("an answer that is no mapping", "errors", b"\1\0\0\0\x01\x20\x04\0\0\0x"),
-    ("a status in superscript", "errors", b"\1\0\0\0\x01\x02\x06\0\0\0x"),
     (
         "a lock that grows",
         "lock",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from . import certificate, given, network, stored
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "token": stored.token,
     "lock": stored.lock,
     "answers": network.answers,
     "betting": network.betting,
-    "errors": network.errors,
+    "errors": network.errors.hypothesis.fuzz_one_input,  # type: ignore[attr-defined] # its own
     "key": given.key,
     "address": given.address,
     "store": given.store,

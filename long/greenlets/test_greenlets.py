@@ -6,17 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from servers.objects import Bucket
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from servers.objects import Bucket
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 PROGRAM = str(Path(__file__).with_name("program.py"))
 

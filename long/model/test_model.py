@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from explore.plans import PLANS
+from explore.plans import PLANS, Rules
 from explore.processes import ModelClock, Pool, Replica, View, Way
 from explore.search import explore
 from login import messages as m
 
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
-
-if TYPE_CHECKING:
-    from explore.plans import Rules
-    from explore.processes import Key
-
-    from betfair_session.login.lock import Lock
+from betfair_session.login.lock import Lock
 
 
 class Doubles(Pool):
@@ -40,7 +35,7 @@ class Doubles(Pool):
             self.others[known] = Way(way.start, way.before, way.step)
         return super().local_id(way)
 
-    def gone_on(self) -> list[tuple[Key, int]]:
+    def gone_on(self) -> list[tuple[Any, int]]:
         """Return the steps of processes that were taken, and what they led to."""
         return [(key, after) for key, after in self._steps.items() if isinstance(key[0], int)]
 

@@ -11,15 +11,11 @@ import json
 import urllib.parse
 from contextlib import closing
 from email.utils import formatdate
-from typing import TYPE_CHECKING
 
 from servers.gcs import GCSServer
 from servers.process import HOST
-from servers.script import Answer
+from servers.script import Answer, Exchange
 from servers.web import Listener
-
-if TYPE_CHECKING:
-    from servers.script import Exchange
 
 _CODES = {403: "AccessDenied", 412: "PreconditionFailed"}
 _END = "end-of-part"

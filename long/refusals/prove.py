@@ -21,15 +21,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from servers.cloudlike import SLOW_DOWN, Cloud
+from servers.cloudlike_wire import Order
 
 from betfair_session import BetfairSessionError, from_env
 from betfair_session.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from servers.cloudlike_wire import Order
 
 STATUSES = ("INVALID_USERNAME_OR_PASSWORD", "TEMPORARY_BAN_TOO_MANY_REQUESTS")
 WAYS = {

@@ -15,11 +15,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 SUITE = [sys.executable, "-m", "pytest", "tests", "-q", "-n", "4", "--dist", "load"]

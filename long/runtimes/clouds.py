@@ -9,7 +9,7 @@ import platform
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import boto3
 from cryptography.hazmat.primitives.serialization import (
@@ -18,18 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509 import load_pem_x509_certificate
+from servers.objects import Bucket
+from servers.proxy import Proxy
 from servers.s3 import REGION, MotoServer
 
+from betfair_session.sandbox import Sandbox
 from runtimes.instances import AzureInstance, CloudRunInstance, Instance, LambdaInstance
 from runtimes.outside import AZURE_SECRET, GOOGLE_SECRET, KEY_VAULT, Outside
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from servers.objects import Bucket
-    from servers.proxy import Proxy
-
-    from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
 PASSPHRASE = "passphrase-of-the-tests"

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from servers.objects import Bucket, ObjectServer
+from servers.proxy import Proxy
 
+from betfair_session.sandbox import Sandbox
 from runtimes.clouds import Amazon, Azure, Cloud, Google
 from runtimes.outside import Outside
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from servers.objects import Bucket, ObjectServer
-    from servers.proxy import Proxy
-
-    from betfair_session.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")

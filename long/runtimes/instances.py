@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import requests
 from programs import scrubbed
@@ -18,9 +19,6 @@ from servers import process
 from servers.process import HOST, free_ports, poll
 
 from runtimes.runtime_api import Reply, RuntimeAPI
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 120.0

@@ -14,17 +14,12 @@ import socket
 import ssl
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import trustme
 from servers.process import HOST
-from servers.script import Answer
+from servers.script import Answer, Exchange
 from servers.web import Listener
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from servers.script import Exchange
 
 SECRET_MANAGER = "secretmanager.googleapis.com"
 GOOGLE_SECRET = "projects/my-project/secrets/betfair/versions/latest"

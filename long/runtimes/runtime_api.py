@@ -8,15 +8,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 from servers.process import HOST
-from servers.script import Answer
+from servers.script import Answer, Exchange
 from servers.web import Listener
-
-if TYPE_CHECKING:
-    from servers.script import Exchange
 
 _ARN = "arn:aws:lambda:us-east-1:000000000000:function:betfair"
 

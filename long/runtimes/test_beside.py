@@ -6,20 +6,16 @@ import importlib.util
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from programs import run
 
-from betfair_session import SessionManager
+from betfair_session import IdentityClient, SessionManager
+from betfair_session.sandbox import Sandbox
 from runtimes.instances import EXAMPLES
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from betfair_session import IdentityClient
-    from betfair_session.sandbox import Sandbox
 
 
 def test_the_account_of_the_secret_can_be_had_for_the_command_line(tmp_path: Path) -> None:

@@ -8,20 +8,14 @@ process of their own, by azure_program.py.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
-from runtimes.instances import LambdaInstance
-from runtimes.outside import BLOB
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runtimes.clouds import Cloud
-    from runtimes.instances import Instance
-    from runtimes.outside import Outside
+from runtimes.clouds import Cloud
+from runtimes.instances import Instance, LambdaInstance
+from runtimes.outside import BLOB, Outside
 
 CLOUDS = ["amazon", "google", "azure"]
 ANSWER = {"eventTypes": ["Horse Racing"]}

@@ -15,13 +15,17 @@ unused of a second is kept, but for one second only. What is turned away does no
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from betfair_session.exceptions import StoreUnavailable
-from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
-
-if TYPE_CHECKING:
-    from betfair_session.storage.contract import Expect
+from betfair_session.storage.contract import (
+    ABSENT,
+    ANY,
+    Expect,
+    StoredObject,
+    TokenStore,
+    VersionConflict,
+)
 
 
 class Cloud(NamedTuple):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from explore.actors import KEY, Caller, VirtualClock
 
@@ -20,12 +21,7 @@ from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import fingerprint
 
-from .clouds import CloudStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .clouds import Cloud
+from .clouds import Cloud, CloudStore
 
 LOGIN_SECONDS = 1.0
 LATENCY = (0.02, 0.06)  # seconds from a request to the store to its answer

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
-from storage.places import open_at
+from storage.places import Place, open_at
 
+from betfair_session.storage.contract import TokenStore
 from stores.racers import Racers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from storage.places import Place
-
-    from betfair_session.storage.contract import TokenStore
 
 
 @pytest.fixture

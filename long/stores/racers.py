@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from typing import Any, Self
 
 from within import within
 
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, TokenStore, VersionConflict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from multiprocessing.connection import Connection
-    from multiprocessing.synchronize import Barrier
-    from typing import Self
-
-    from betfair_session.storage.contract import Expect
+from betfair_session.storage.contract import ABSENT, Expect, TokenStore, VersionConflict
 
 WON = "won"
 LOST = "lost"

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 from hidden import test_drivers as shared
-from hidden.conftest import planted, said  # noqa: F401 - fixtures
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hidden.conftest import Said
-    from hidden.planted import Planted
-    from servers.cloudlike import Cloud
-    from servers.objects import Bucket
-    from storage.places import BucketPlace
+from hidden.conftest import Said, planted, said  # noqa: F401 - fixtures
+from hidden.planted import Planted
+from servers.cloudlike import Cloud
+from servers.objects import Bucket
+from storage.places import BucketPlace
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from rare_servers.sftp import SFTPServer
-from servers.objects import ProgramServer
+from servers.objects import Bucket, ObjectServer, ProgramServer
 from servers.process import poll
+from servers.proxy import Proxy
 from storage.contract import (
     CALLS,
     WRITES,
@@ -22,24 +25,13 @@ from storage.contract import (
     failure,
     read,
 )
-from storage.places import TIMEOUT, BucketPlace, LocalPlace, open_at
+from storage.places import TIMEOUT, BucketPlace, LocalPlace, Place, open_at
 from within import within
 
 from betfair_session import StoreUnavailable
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ANY
-from stores.racers import LOST, WON, content_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from servers.objects import Bucket, ObjectServer
-    from servers.proxy import Proxy
-    from storage.places import Place
-
-    from betfair_session.storage.contract import TokenStore
-    from stores.racers import Racers
+from betfair_session.storage.contract import ANY, TokenStore
+from stores.racers import LOST, WON, Racers, content_of
 
 LANES = [
     *("moto", "seaweed", "gcs", "azure"),
