@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
 
 import pytest
-from fleet.job import Outcome, Signal, Stage, Stop
-from fleet.processes import Worker, run_crowd
+from fleet.job import Job, Outcome, Signal, Stage, Stop
+from fleet.processes import Crowd, Member, Worker, run_crowd
 from fleet.scene import GENEROUS, Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -37,7 +36,7 @@ class Ordeal:
     at: int
     stop: Stop
     path: Sequence[str]
-    victim: Worker
+    victim: Member = field(default_factory=Member)
     successors: list[Outcome] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -75,21 +74,19 @@ class Ordeal:
         return sent + sum(outcome.points.count("login") for outcome in self.successors)
 
 
-def rehearse(scene: Scene, *, dead: bool, inside: bool = False) -> list[str]:
-    """Let a process do all undisturbed; return its points."""
-    if dead:
-        scene.store_dead_token()
-    with Worker(scene.job(warm=True, inside=inside)) as worker:
-        return list(worker.outcome().points)
+class Ordeals(list[Ordeal]):
+    """One for each point, with a dead token and with none, all at the same time.
 
+    Attributes:
+        crowd: the victims.
+    """
 
-class Ordeals:
-    """One for each point, with a dead token and with none, all at the same time."""
+    crowd: Crowd
 
     def __init__(
-        self, scene: Scene, signal: Signal, *, stages: Sequence[Stage], inside: bool = False
+        self, scene: Scene, signal: Signal, stages: Sequence[Stage], *, inside: bool = False
     ) -> None:
-        """Start every victim.
+        """Rehearse undisturbed, and set a scene for each point and stage of it.
 
         Args:
             scene: whose place all share.
@@ -97,51 +94,48 @@ class Ordeals:
             stages: of each point: "before", "after" or both.
             inside: whether file operations are points.
         """
-        self._victims = ExitStack()
-        self._scene = scene
-        self.all: list[Ordeal] = []
-        paths = {
-            dead: rehearse(scene.aside(number), dead=dead, inside=inside)
-            for number, dead in enumerate((True, False))
-        }
+        super().__init__()
+        self.jobs: list[Job] = []
+        self._scene, rehearsals = scene, (scene.aside(0), scene.aside(1))
+        rehearsals[0].store_dead_token()
+        self._paths = run_crowd([each.job(warm=True, inside=inside) for each in rehearsals])
         self._rehearsed = scene.logins()
-        with self._victims:
-            for dead, path in paths.items():
-                for at in range(len(path)):
-                    for stage in stages:
-                        stop = Stop(at, stage, signal)
-                        self.all.append(self._start(at, stop, path, dead=dead, inside=inside))
-            self._victims = self._victims.pop_all()
-
-    def _start(self, at: int, stop: Stop, path: list[str], *, dead: bool, inside: bool) -> Ordeal:
-        scene = self._scene.aside(len(self.all) + 2)
-        if dead:
-            scene.store_dead_token()
-        # By its clocks it is frozen for a minute, which its own call outlives.
-        job = scene.job(stop=stop, warm=True, inside=inside, timeout=600)
-        victim = self._victims.enter_context(Worker(job))
-        return Ordeal(scene, at, stop, path, victim)
+        for dead, rehearsed in zip((True, False), self._paths, strict=True):
+            path = rehearsed.points
+            for stop in (Stop(at, stage, signal) for at in range(len(path)) for stage in stages):
+                aside = scene.aside(len(self) + 2)
+                if dead:
+                    aside.store_dead_token()
+                # By its clocks it is frozen for a minute, which its own call outlives.
+                self.jobs.append(aside.job(stop=stop, warm=True, inside=inside, timeout=600))
+                self.append(Ordeal(aside, int(stop.at), stop, path))
 
     def succeed(self, successors: int) -> None:
         """Let one come to each scene and take over, and then the others."""
         # One alone: to a process whose waits are short, a living holder at work looks late.
         for job in ("heir", "job")[:successors]:
-            jobs = [getattr(ordeal.scene, job)(warm=True, lease=GENEROUS) for ordeal in self.all]
-            for ordeal, outcome in zip(self.all, run_crowd(jobs), strict=True):
+            jobs = [getattr(ordeal.scene, job)(warm=True, lease=GENEROUS) for ordeal in self]
+            for ordeal, outcome in zip(self, run_crowd(jobs), strict=True):
                 ordeal.successors.append(outcome)
 
     def logins(self) -> int:
         """Return how many logins all of them sent, by Betfair's count."""
         return self._scene.logins() - self._rehearsed
 
-    def __iter__(self) -> Iterator[Ordeal]:
-        return iter(self.all)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._victims.close()
+@contextmanager
+def ordeals_of(
+    scene: Scene, signal: Signal, stages: Sequence[Stage], *, inside: bool = False
+) -> Iterator[Ordeals]:
+    """Let every victim begin, and wait until it has ended or frozen itself."""
+    ordeals = Ordeals(scene, signal, stages, inside=inside)
+    with Crowd(ordeals.jobs) as crowd:
+        for ordeal, member in zip(ordeals, crowd.members, strict=True):
+            ordeal.victim = member
+        crowd.go()
+        crowd.wait_until({"KILL": "killed", "STOP": "frozen"}[signal])
+        ordeals.crowd = crowd
+        yield ordeals
 
 
 def after_a_kill(ordeal: Ordeal) -> list[str]:
@@ -166,13 +160,11 @@ def test_a_holder_killed_at_any_point_costs_at_most_one_login(
     scene_on: Callable[[str], Scene], kind: str, stages: list[Stage]
 ) -> None:
     """At every store call and the login; all are served within ttl and one login."""
-    with Ordeals(scene_on(kind), "KILL", stages=stages) as ordeals:
-        for ordeal in ordeals:
-            ordeal.victim.wait_until_killed()
+    with ordeals_of(scene_on(kind), "KILL", stages) as ordeals:
         ordeals.succeed(2)
         assert [problem for ordeal in ordeals for problem in after_a_kill(ordeal)] == []
         assert ordeals.logins() == sum(ordeal.logins for ordeal in ordeals)
-        assert len(ordeals.all) >= 12 * len(stages)
+        assert len(ordeals) >= 12 * len(stages)
 
 
 @pytest.mark.usefixtures("one_crowd")
@@ -180,17 +172,15 @@ def test_a_holder_killed_inside_a_local_write_leaves_nothing_torn_or_lost(
     scene_on: Callable[[str], Scene],
 ) -> None:
     """Before every single file operation, at most one extra login."""
-    scene = scene_on("local")
-    with Ordeals(scene, "KILL", stages=["before"], inside=True) as ordeals:
+    with ordeals_of(scene_on("local"), "KILL", ["before"], inside=True) as ordeals:
         for ordeal in ordeals:
-            ordeal.victim.wait_until_killed()
             lock = ordeal.scene.place.get(ordeal.scene.key + ".login")
             assert lock is None or ordeal.scene.lock()["v"] == 1
             assert len(ordeal.scene.stored()) in {0, 44}
         ordeals.succeed(1)
         problems = [problem for ordeal in ordeals for problem in after_a_kill_inside(ordeal)]
         assert problems == []
-        assert len(ordeals.all) >= 30
+        assert len(ordeals) >= 30
 
 
 def after_a_kill_inside(ordeal: Ordeal) -> list[str]:
@@ -254,18 +244,15 @@ def test_a_process_frozen_at_any_point_replaces_nothing(
     scene_on: Callable[[str], Scene], kind: str, stages: list[Stage]
 ) -> None:
     """No login after a thaw, unless it was decided; its session is ended."""
-    with Ordeals(scene_on(kind), "STOP", stages=stages) as ordeals:
-        for ordeal in ordeals:
-            ordeal.victim.wait_until_frozen()
+    with ordeals_of(scene_on(kind), "STOP", stages) as ordeals:
         ordeals.succeed(1)
         stored = [ordeal.scene.stored() for ordeal in ordeals]
-        for ordeal in ordeals:
-            ordeal.victim.thaw()
-        thawed = [ordeal.victim.outcome() for ordeal in ordeals]
+        ordeals.crowd.thaw()
+        thawed = ordeals.crowd.outcomes()
         story = zip(ordeals, stored, thawed, strict=True)
         assert [problem for each in story for problem in after_a_thaw(*each)] == []
         assert ordeals.logins() == sum(ordeal.logins for ordeal in ordeals)
-        assert len(ordeals.all) >= 12 * len(stages)
+        assert len(ordeals) >= 12 * len(stages)
 
 
 @pytest.mark.usefixtures("one_crowd")
@@ -273,23 +260,17 @@ def test_a_process_frozen_inside_a_local_write_replaces_nothing(
     scene_on: Callable[[str], Scene],
 ) -> None:
     """Before any file operation; nobody waits for it for ever."""
-    with Ordeals(scene_on("local"), "STOP", stages=["before"], inside=True) as ordeals:
-        for ordeal in ordeals:
-            ordeal.victim.wait_until_frozen()
+    with ordeals_of(scene_on("local"), "STOP", ["before"], inside=True) as ordeals:
         ordeals.succeed(1)
         stored = [ordeal.scene.stored() for ordeal in ordeals]
         errors = {str(each): each.successors[0].text for each in ordeals}
         assert errors == dict.fromkeys(errors, "")
-        for ordeal in ordeals:
-            ordeal.victim.thaw()
-        for ordeal, token in zip(ordeals, stored, strict=True):
-            outcome = ordeal.victim.outcome()
-            assert (str(ordeal), outcome.text, outcome.token) == (str(ordeal), "", token)
-            assert (str(ordeal), ordeal.scene.stored()) == (str(ordeal), token)
-            assert (str(ordeal), ordeal.scene.live()) == (str(ordeal), [token])
-            assert ordeal.logins <= 2, str(ordeal)
+        ordeals.crowd.thaw()
+        for ordeal, token, outcome in zip(ordeals, stored, ordeals.crowd.outcomes(), strict=True):
             left = [name for name in ordeal.scene.objects() if name.endswith(".attrs")]
-            assert (str(ordeal), left) == (str(ordeal), [])
+            found = ordeal.scene.stored(), ordeal.scene.live(), left
+            assert (outcome.text, outcome.token, *found) == ("", token, token, [token], []), ordeal
+            assert ordeal.logins <= 2, ordeal
 
 
 def test_a_process_frozen_while_betfair_answers_replaces_nothing(
