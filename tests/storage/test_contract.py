@@ -19,6 +19,7 @@ from storage.contract import (
     Forks,
     ObjectStore,
     OwnFilesystem,
+    assert_conflict,
     create,
     delete,
     get,
@@ -143,6 +144,22 @@ class TestS3(OnOurServers, Forks, OwnFilesystem):
     """S3 through s3fs, on moto."""
 
     server, driver = "moto", "s3fs"
+
+    def test_a_deleted_object_in_a_versioned_bucket_is_missing(
+        self, place: BucketPlace, store: TokenStore
+    ) -> None:
+        """A delete marker reads as nothing, conflicts with the old version, and can be filled."""
+        client: Any = place.bucket.server.client  # type: ignore[attr-defined] # moto's has one
+        kept = {"Status": "Enabled"}
+        client.put_bucket_versioning(Bucket=place.bucket.name, VersioningConfiguration=kept)
+        stale = create(store)
+        delete(store)
+        assert get(store) is None
+        assert_conflict(lambda: put(store, b"2", stale))
+        version = create(store, b"third")
+        assert_conflict(lambda: create(store, b"fourth"))
+        put(store, b"fifth", version)
+        assert place.get("prefix/token") == b"fifth"
 
 
 class TestGCS(OnOurServers, Forks, OwnFilesystem):
