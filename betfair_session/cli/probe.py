@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
@@ -17,7 +17,6 @@ from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import (
     ABSENT,
     Expect,
-    StoredObject,
     TokenStore,
     VersionConflict,
 )
@@ -45,7 +44,6 @@ _KEY_FILES = (
 )
 _LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
 _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
-_CONTENTS = (b"doctor, first", b"doctor, second", b"doctor, third", b"doctor, fourth")
 
 
 def examine_store(
@@ -69,7 +67,7 @@ def examine_store(
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
     with _heard():  # what it says there is among the findings
-        tried = Probe(store, key, seconds).run()
+        tried = list(Probe(store, key, seconds).run())
     yield from tried
     yield _next_login(found)
 
@@ -126,19 +124,19 @@ def _described(store: TokenStore, key: str, found: Inspection) -> Iterator[Findi
 
 
 def _next_login(found: Inspection) -> Finding:
-    login = found.login
-    words = login_words(login)
-    if login.state == "free":
-        return Finding(_NEXT, "ok", words)
-    if login.state == "refused":
-        return Finding(_NEXT, "problem", words, refusal_hint(found), REFUSED)
-    if login.state == "braked":
-        advice = (
-            "find what ends each new session: an egress address that changes between calls, a "
-            "wrong jurisdiction, or another program that logs out"
-        )
-        return Finding(_NEXT, "problem", words, advice, ERROR)
-    return Finding(_NEXT, "warning", words, "wait, and look again with `betfair-session status`")
+    words = login_words(found.login)
+    kept_back = (
+        "find what ends each new session: an egress address that changes between calls, a wrong "
+        "jurisdiction, or another program that logs out"
+    )
+    return {
+        "free": Finding(_NEXT, "ok", words),
+        "refused": Finding(_NEXT, "problem", words, refusal_hint(found), REFUSED),
+        "braked": Finding(_NEXT, "problem", words, kept_back, ERROR),
+    }.get(
+        found.login.state,
+        Finding(_NEXT, "warning", words, "wait, and look again with `betfair-session status`"),
+    )
 
 
 class Probe:
@@ -154,48 +152,64 @@ class Probe:
         self._doubtful = store.probe
         self._seconds = seconds
 
-    def run(self) -> list[Finding]:
+    def run(self) -> Iterator[Finding]:
         """Write, compare and remove."""
-        began = time.monotonic()
+        label, began = self._store.label, time.monotonic()
         try:
             try:
                 kept, version = self._write()
             finally:
                 left = self._remove()
         except VersionConflict:
-            text = f"{self._store.label} refuses conditional writes whose condition holds"
-            return [Finding(_WRITING, "problem", text, _STORES, STORE)]
+            text = f"{label} refuses conditional writes whose condition holds"
+            yield Finding(_WRITING, "problem", text, _STORES, STORE)
+            return
         except StoreError as error:
-            return [self._refused(error)]
+            yield self._refused(error)
+            return
         took = f"{time.monotonic() - began:.2f} s"
         if kept is None:
-            text = f"{self._store.label} shows old contents after a write"
-            return [Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)]
-        writing = Finding(
-            _WRITING, "ok", f"{self._name!r} was written, read, replaced and removed in {took}"
-        )
+            text = f"{label} shows old contents after a write"
+            yield Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)
+            return
+        done = f"{self._name!r} was written, read, replaced and removed in {took}"
+        writing = Finding(_WRITING, "ok", done)
         if left:
             advice = "remove it yourself; `logout` could not remove the token either"
             writing = Finding(_WRITING, "warning", str(left), advice)
         if kept and self._store.atomic:
             # No object but the doctor's ever had this version.
             writing = self._unwritable({self._key: version, self._lock: version}) or writing
-        return [writing, self._shared(kept=kept)]
+        yield writing
+        alone = ""
+        if not kept or (self._doubtful and not self._store.atomic):
+            alone = f"{label} does not keep the conditions of writes, so each process logs in alone"
+        elif not self._store.atomic:
+            alone = f"this library does not vouch for {label}, so each process logs in by itself"
+        shared = "the store keeps conditions, so one login serves all who share it"
+        yield (
+            Finding(_SHARED, "warning", alone, _STORES) if alone else Finding(_SHARED, "ok", shared)
+        )
 
     def _write(self) -> tuple[bool | None, str]:
         """Return whether conditions are kept, and a version that no other object ever had.
 
         None instead, when reads do not show what was written.
         """
-        first, second, third, fourth = _CONTENTS
-        version = self._put(self._name, first, ABSENT)
-        shown = self._content(self._name) == first
-        kept = self._conflicts(second, ABSENT)
-        if kept:
-            self._put(self._name, third, version)
-            shown = shown and self._content(self._name) == third
-            kept = self._conflicts(fourth, version)
-        return kept if shown else None, version
+        expect: Expect = ABSENT
+        version = ""
+        for right, wrong in ((b"doctor, 1", b"doctor, 2"), (b"doctor, 3", b"doctor, 4")):
+            written = self._put(self._name, right, expect)
+            version = version or written
+            if self._content(self._name) != right:
+                return None, version
+            try:
+                self._put(self._name, wrong, expect)
+            except VersionConflict:
+                expect = version
+            else:
+                return False, version
+        return True, version
 
     def _unwritable(self, expected: dict[str, Expect]) -> Finding | None:
         """Find out whether the token or its lock cannot be written, although another object can.
@@ -225,10 +239,9 @@ class Probe:
         if error.reason != "forbidden" or isinstance(self._store, LocalStore):
             return problem(_WRITING, error)
         allow = f"allow {self._key}.doctor-* as well"
-        try:
-            lock = self._get(self._lock)
-        except StoreError:
-            lock = None
+        lock = None
+        with suppress(StoreError):
+            lock = self._store.get(self._lock, deadline=self._soon())
         if lock is None or self._doubtful or not self._store.atomic:
             advice = f"or, if the permissions name single objects, {allow}, for this check"
             return problem(_WRITING, error, advice)
@@ -247,36 +260,14 @@ class Probe:
         return None
 
     def _content(self, name: str) -> bytes | None:
-        stored = self._get(name)
+        stored = self._store.get(name, deadline=self._soon())
         return stored.content if stored else None
-
-    def _get(self, name: str) -> StoredObject | None:
-        return self._store.get(name, deadline=self._soon())
 
     def _put(self, name: str, content: bytes, expect: Expect) -> str:
         return _changed(lambda: self._store.put(name, content, expect, deadline=self._soon()))
 
     def _soon(self) -> float:
         return time.monotonic() + self._seconds
-
-    def _conflicts(self, content: bytes, expect: Expect) -> bool:
-        try:
-            self._put(self._name, content, expect)
-        except VersionConflict:
-            return True
-        return False
-
-    def _shared(self, *, kept: bool) -> Finding:
-        label = self._store.label
-        if not kept or (self._doubtful and not self._store.atomic):
-            text = f"{label} does not keep the conditions of writes, so each process logs in alone"
-            return Finding(_SHARED, "warning", text, _STORES)
-        if not self._store.atomic:
-            text = f"this library does not vouch for {label}, so each process logs in by itself"
-            return Finding(_SHARED, "warning", text, _STORES)
-        return Finding(
-            _SHARED, "ok", "the store keeps conditions, so one login serves all who share it"
-        )
 
 
 def _changed(change: Callable[[], T]) -> T:
