@@ -40,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], out: Output) -> int:
-    from .output import OutputError, fail
+    from .output import OutputError, fail, need
 
     try:
-        _see_extra()
+        need("the command line", "cli", "click", "rich")
         from . import certificate, doctor, local, session, status  # noqa: F401 - each adds commands
         from .commands import run
 
@@ -52,17 +52,3 @@ def _run(arguments: list[str], out: Output) -> int:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where they end
         return fail(error, out)
-
-
-def _see_extra() -> None:
-    """Tell what to install where the extra `cli` is missing."""
-    from importlib.util import find_spec
-
-    from betfair_session.exceptions import ConfigurationError
-
-    missing = [name for name in ("click", "rich") if find_spec(name) is None]
-    if missing:
-        message = (
-            f'the command line needs {" and ".join(missing)}: pip install "betfair-session[cli]"'
-        )
-        raise ConfigurationError(message)

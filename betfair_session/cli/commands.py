@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from betfair_session.storage.location import redact
 
-from .output import NAME, TERMINATED, Output, UsageError, complain, write
+from .output import NAME, TERMINATED, Output, UsageError, complain, hear, write
 
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
@@ -235,8 +235,7 @@ def _refuse(
 @contextlib.contextmanager
 def _on_this_process() -> Iterator[None]:
     """Show the library's warnings in lines of their own, and end by SIGTERM as by an error."""
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: complain(f"warning: {record.getMessage()}")  # type: ignore[method-assign]
+    handler = hear(lambda text: complain(f"warning: {text}"))
     handler.addFilter(lambda record: record.module != "events")  # an error has a line of its own
     nothing = logging.NullHandler()  # for other packages' logs
     logging.getLogger().addHandler(nothing)

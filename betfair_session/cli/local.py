@@ -6,7 +6,6 @@ What the demo shows it also checks, by the sandbox's own journal.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shlex
 import signal
@@ -19,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.exceptions import BetfairSessionError
 from betfair_session.sandbox import Sandbox, SandboxError
 
 from .commands import SECONDS, command, number, option
-from .output import STORE, Output, complain, write
+from .output import STORE, Output, complain, need, write
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -39,10 +38,7 @@ _KEY = "session.token"
 
 def start(out: Output, port: int = 0) -> Sandbox:
     """Start a sandbox on three ports from `port` on, or on any free ones."""
-    missing = [name for name in _PARTS if importlib.util.find_spec(name) is None]
-    if missing:
-        message = f'the sandbox needs {", ".join(missing)}: pip install "betfair-session[sandbox]"'
-        raise ConfigurationError(message)
+    need("the sandbox", "sandbox", *_PARTS)
     with out.progress(lambda: "starting a local Betfair …"), _failing("{}"):
         return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
 

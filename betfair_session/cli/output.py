@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
@@ -112,6 +114,15 @@ class Output:
                 status.stop()
 
 
+def need(what: str, extra: str, *modules: str) -> None:
+    """Tell what to install where a part of an extra is missing."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        install = f'pip install "betfair-session[{extra}]"'
+        message = f"{what} needs {' and '.join(missing)}: {install}"
+        raise ConfigurationError(message)
+
+
 def prepare() -> None:
     """Replace missing streams, and let no character fail that standard output cannot show.
 
@@ -186,6 +197,13 @@ def key_hint(error: BaseException) -> str:
             if environment.get(cert) and not environment.get(key):
                 return f"set {key} to the private key of {cert}"
     return ""
+
+
+def hear(tell: Callable[[str], None]) -> logging.Handler:
+    """Make what takes the library's warnings, one text each."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
+    return handler
 
 
 def with_unlock(hint: str, login_class: str) -> str:

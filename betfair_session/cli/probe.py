@@ -24,7 +24,7 @@ from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
 from .hosts import Clock, cloud_of
-from .output import ERROR, REFUSED, STORE, Finding, problem
+from .output import ERROR, REFUSED, STORE, Finding, hear, problem
 from .status import login_words, refusal_hint, see_directory, token_words
 
 T = TypeVar("T")
@@ -104,10 +104,8 @@ def _unreadable(path: str) -> str:
 def _heard() -> Iterator[list[str]]:
     """Collect what the library warns of, such as files that others can read, instead of showing."""
     said: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("betfair_session")
-    logger.handlers, shown = [handler], logger.handlers
+    logger.handlers, shown = [hear(said.append)], logger.handlers
     try:
         yield said
     finally:

@@ -80,25 +80,20 @@ def login_words(login: Login) -> str:
     lock = login.lock
     if lock is None:
         return "free; there was no login through this library yet"
-    if login.state == "free":
-        return f"free; {_before(lock, login.now)}"
-    if login.state == "unstored":
-        return (
-            "free; the new token of the last one could not be stored, so the next call first "
-            "makes sure that it can write it"
-        )
     end = f"{moment(login.until)} (in {span((login.until or 0) - login.now)})"
-    if login.state == "held":
-        if not lock.owner:
-            return f"taken by an unknown process; others may take it over at {end}"
-        since = _ago(lock.since, login.now)
-        return f"taken: {lock.owner} is logging in since {since}; others may take over at {end}"
-    why = {
-        "refused": f"refused by Betfair: {_refusal(lock)}",
-        "unanswered": "the last one ended without an answer",
-        "braked": f"too many in the last minute ({len(login.recent)})",
+    since = _ago(lock.since, login.now)
+    return {
+        "free": f"free; {_before(lock, login.now)}",
+        "held": f"taken: {lock.owner} is logging in since {since}; others may take over at {end}"
+        if lock.owner
+        else f"taken by an unknown process; others may take it over at {end}",
+        "refused": f"refused by Betfair: {_refusal(lock)}; no other is tried before {end}",
+        "unanswered": f"the last one ended without an answer; no other is tried before {end}",
+        "unstored": "free; the new token of the last one could not be stored, so the next call "
+        "first makes sure that it can write it",
+        "braked": f"too many in the last minute ({len(login.recent)}); no other is tried before "
+        f"{end}",
     }[login.state]
-    return f"{why}; no other is tried before {end}"
 
 
 def _before(lock: locks.Lock, now: float) -> str:

@@ -111,8 +111,8 @@ def _ask(request: Any) -> Ask:  # noqa: ANN401
     certificate = request.channel.transport.getPeerCertificate()
     path, _, query = request.uri.decode("latin-1").partition("?")
     headers = {
-        name.decode("latin-1").lower(): values[-1].decode("latin-1")
-        for name, values in request.requestHeaders.getAllRawHeaders()
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in request.getAllHeaders().items()
     }
     return Ask(
         method=request.method.decode("latin-1"),

@@ -58,11 +58,9 @@ class Sandbox(Controls):
         Raises:
             SandboxError: it did not start: a port is taken, or the extra `sandbox` is missing.
         """
-        command = [sys.executable, "-m", "betfair_session.sandbox", "--until-eof"]
-        command += [f"--port={port}", f"--cert-port={cert_port}", f"--stream-port={stream_port}"]
-        command += [] if api_port is None else [f"--api-port={api_port}"]
+        ports = [port, cert_port, stream_port, *([] if api_port is None else [api_port])]
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
-            command,
+            [sys.executable, "-m", "betfair_session.sandbox", *map(str, ports)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C is for the program that uses it, which may still need it to clean up.

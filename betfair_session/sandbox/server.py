@@ -32,17 +32,16 @@ _BACKLOG = 1024
 
 
 def run(
-    *, port: int, cert_port: int, api_port: int | None, stream_port: int, until_eof: bool
+    port: int = 0, cert_port: int = 0, stream_port: int = 0, api_port: int | None = None
 ) -> str:
     """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not begin."""
     _on_signals(_leave)  # until the reactor is up
     os.umask(0o077)
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
-        details = _start(directory, port, cert_port, api_port, stream_port)
+        details = _start(directory, port, cert_port, stream_port, api_port)
         reactor.callWhenRunning(lambda: print(json.dumps(details), flush=True))  # noqa: T201 - its one output
-        if until_eof:
-            threading.Thread(target=_stop_at_eof, daemon=True).start()
+        threading.Thread(target=_stop_at_eof, daemon=True).start()
         # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a
         # whole process group, and then the parent may stop this process as well.
         _on_signals(lambda *_: reactor.callFromThread(_stop))
@@ -79,7 +78,7 @@ def _stop() -> None:
 
 
 def _start(
-    directory: Path, port: int, cert_port: int, api_port: int | None, stream_port: int
+    directory: Path, port: int, cert_port: int, stream_port: int, api_port: int | None
 ) -> dict[str, object]:
     """Listen, and return all that a client needs."""
     authority = trustme.CA(organization_name="betfair_session sandbox")
