@@ -240,6 +240,21 @@ def test_the_certificate_is_looked_at(line: DoctorLine, sandbox: Sandbox) -> Non
         assert ("BETFAIR_KEY_PEM" in found.of("certificate")["advice"]) == (not other)
 
 
+def test_one_certificate_that_ends_soon_is_one_warning(line: DoctorLine) -> None:
+    """In one file, in two, and as text."""
+    line("certificate", "create", "soon", "--days", "9", "--directory", str(line.directory))
+    for ways in (
+        {"BETFAIR_CERT_FILE": "soon.pem", "BETFAIR_KEY_FILE": ""},
+        {"BETFAIR_CERT_FILE": "soon.crt", "BETFAIR_KEY_FILE": "soon.key"},
+        {
+            "BETFAIR_CERT_FILE": "",
+            "BETFAIR_KEY_FILE": "",
+            "BETFAIR_CERT_PEM": (line.directory / "soon.pem").read_text("utf-8"),
+        },
+    ):
+        assert line.doctor(**ways).states("warning") == ["certificate"]
+
+
 # --- the store -----------------------------------------------------------------------------------
 
 

@@ -215,7 +215,8 @@ class Doctor(ExitStack):
         valid = [each for file in files for each in file.validity]
         fit = "fit for Betfair's login, once it is uploaded"
         yield Finding(name, "ok", "; ".join([fit, *valid]))
-        warnings += [each for file in files for each in file.warnings]
+        if paths:  # of the files, these say what the check says, and more
+            warnings = [each for file in files for each in file.warnings]
         yield from (Finding(name, "warning", each) for each in dict.fromkeys(warnings))
 
     def _examine_store(self, clocks: list[Clock]) -> Iterator[Finding]:
