@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .betfair.jurisdictions import JurisdictionName
     from .events import Event
+    from .login.account import LeaseSettings
 
 _ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
 _PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
@@ -251,6 +252,8 @@ def from_env(
     env: Mapping[str, str] | None = None,
     dotenv: str | os.PathLike[str] | None = ".env",
     *,
+    login_timeout: float = 60.0,
+    lease: LeaseSettings | None = None,
     interactive: bool = False,
     two_step: str | Secret | Callable[[], str] | None = None,
     verify_every: timedelta | None = None,
@@ -268,8 +271,10 @@ def from_env(
     Args:
         env: the variables that win; None for those of the process.
         dotenv: a file that the others come from, if it exists; None for no file.
+        login_timeout: as in `SessionManager`, and so are all that follow.
+        lease: the shared login's times.
         interactive: log in as the website does; no certificate is needed then.
-        two_step: as in `SessionManager`, and so are the others; the login is interactive then.
+        two_step: the two-step code, or what returns it; the login is interactive then.
         verify_every: for how long a token is used without asking Betfair.
         share_verification: share each verification through the store.
         on_event: called with each `Event`.
@@ -285,6 +290,8 @@ def from_env(
     interactive = interactive or two_step is not None
     return environment.manager(
         environment.client(certificate=not interactive),
+        login_timeout=login_timeout,
+        lease=lease,
         interactive=interactive,
         two_step=two_step,
         verify_every=verify_every,

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from cryptography import x509
@@ -91,6 +91,24 @@ def test_an_account_without_a_certificate_logs_in_by_its_variables(
                 manager.get_session(tmp_path, "another")
             assert not re.search("certificate|upload", str(caught.value))
     assert sandbox.counts() == {"login": 2}
+
+
+def test_the_environment_stands_for_the_account_alone(sandbox: Sandbox) -> None:
+    """Every other setting of a manager is an argument of `from_env`, and reaches the manager."""
+    given, taken = (
+        {each.name: each.default for each in inspect.signature(make).parameters.values()}
+        for make in (SessionManager, from_env)
+    )
+    for account in ("client", "username", "password"):
+        del given[account]
+    for where in ("env", "dotenv"):
+        del taken[where]
+    assert taken == given
+    wrong: dict[str, Any] = {"verify_every": 900, "on_event": 5, "share_verification": True}
+    wrong |= {"login_timeout": 0, "lease": 30, "two_step": "1\n2"}
+    for name, value in wrong.items():
+        with pytest.raises(ConfigurationError):
+            from_env(sandbox.environment(), None, **{name: value})
 
 
 def test_storage_options_reach_the_store(manager: SessionManager) -> None:
