@@ -69,8 +69,9 @@ class KeepAlive(Closable):
     tries again in 15, 30, and then every 60 seconds; after a refused login, when another login is
     allowed. While the store cannot be read, it keeps the handle's last token alive without a login.
 
-        with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
-            trade()
+    Example:
+        >>> with KeepAlive(manager.session("s3://bucket/betfair", "session.token")):
+        ...     trade()
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class KeepAlive(Closable):
 
         Args:
             session: whose token.
-            every: how often; None for what the jurisdiction needs, see `keep_alive_interval`.
+            every: how often; None for what the jurisdiction needs, an hour or 15 minutes.
             on_report: called after each attempt, in the thread that made it.
 
         Raises:
@@ -119,8 +120,8 @@ class KeepAlive(Closable):
         """Verify the session now, for a scheduler of the caller's.
 
         Returns:
-            What came of it, and when to call again. It holds the error, if any: only what a signal
-            handler of the caller's raises leaves this call.
+            What came of it, the error included, and when to call again. Only what a signal handler
+            of the caller's raises leaves this call as an exception.
         """
         error: Exception | None = None
         try:

@@ -26,6 +26,9 @@ extlinks = {"repo": (f"{_repository}/blob/main/%s", "%s")}
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "betfair_session"
+html_show_copyright = False  # the licence says it
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 myst_heading_anchors = 4
 copybutton_prompt_text = "$ "
 autodoc_member_order = "bysource"
@@ -33,12 +36,15 @@ autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
+# What nobody makes by calling the class.
+_NOT_CALLED = ("Certificate", "FileSystem", "Session", "TokenStore")
+
 # Pages that stand at the root as well, where their links are by file.
 _PAGES = {"backends.md": "stores.md", "SECURITY.md": "security.md"}
 
 
 def setup(app: Sphinx) -> None:
-    """Lead the links of included files to pages or the repository, and tell of fields once."""
+    """Lead the links of included files to pages or the repository; leave out what is not public."""
 
     def lead(_app: Sphinx, _path: Path, _parent: str, content: list[str]) -> None:
         for file, page in _PAGES.items():
@@ -56,5 +62,18 @@ def setup(app: Sphinx) -> None:
         # A field of a NamedTuple, which the class's own text describes.
         return True if type(member).__name__ == "_tuplegetter" else None
 
+    def sign(
+        _app: Sphinx,
+        _what: str,
+        name: str,
+        _object: object,
+        _options: object,
+        signature: str | None,
+        returned: str | None,
+    ) -> tuple[str | None, str | None]:
+        hidden = name.removeprefix("betfair_session.") in _NOT_CALLED
+        return ("", None) if hidden else (signature, returned)
+
+    app.connect("autodoc-process-signature", sign)
     app.connect("include-read", lead)
     app.connect("autodoc-skip-member", skip)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from servers.azure import ACCOUNT, ACCOUNT_KEY
 
-from betfair_session import IdentityClient, cli, exceptions, storage
+import betfair_session
+from betfair_session import IdentityClient, cli, exceptions, sandbox as sandbox_package, storage
 from betfair_session.environment import NAMES
 
 if TYPE_CHECKING:
@@ -168,6 +169,16 @@ def test_the_tables_of_errors_and_variables_are_complete() -> None:
     assert _first_cells(errors, "error") == set(exceptions.__all__) - above
     assert all(f"`{name}`" in errors for name in above)
     assert _first_cells(_PAGES["docs/configuration.md"], "variable") == set(NAMES)
+
+
+def test_the_reference_names_everything_that_is_public() -> None:
+    """It is what says what is public; a name that it lacks could vanish without a word."""
+    named = set(
+        re.findall(r"^\.\. auto\w+:: (?:\w+\.)*(\w+)$", _PAGES["docs/api.md"], re.MULTILINE)
+    )
+    assert "exceptions" in named  # whose members are shown
+    public = {*vars(betfair_session)["__all__"], *vars(sandbox_package)["__all__"]}
+    assert public - {*exceptions.__all__} <= named
 
 
 @pytest.mark.parametrize("page", _PAGES)

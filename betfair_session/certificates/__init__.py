@@ -167,7 +167,7 @@ class Certificate(NamedTuple):
             now: the time to judge the dates by, timezone-aware; None for the clock's.
 
         Returns:
-            Warnings: a sentence when it expires within 30 days.
+            A list of warnings, with a sentence in it if the certificate expires within 30 days.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.

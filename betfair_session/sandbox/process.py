@@ -19,12 +19,12 @@ _STOP_SECONDS = 10
 class Sandbox(Controls):
     """A running sandbox.
 
-        with Sandbox() as sandbox:
-            sandbox.fault("keepAlive", "status:503", times=2)
-            ...
-            assert sandbox.counts() == {"certlogin": 1, "keepAlive": 3}
-
     It runs as a process of its own, on 127.0.0.1, and ends with this one however this one ends.
+
+    Example:
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.fault("keepAlive", "status:503", times=2)
+        ...     manager = from_env(sandbox.environment(), dotenv=None)
 
     Attributes:
         identity_url: the base of login, keepAlive and logout, such as https://localhost:1234/api/.
