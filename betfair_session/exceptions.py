@@ -6,7 +6,7 @@
     │   └── NotATokenError          the object holds somebody's data, not a token
     ├── IdentityError               what Betfair said, or could not say
     │   ├── LoginRefused            a login was answered with a status other than success
-    │   └── IdentityUnavailable     "cannot tell": no verdict on the token or the login
+    │   └── IdentityUnavailable     "cannot tell": no clear answer about the token or the login
     │       └── Blocked             an HTTP 403 page: this address is not let through
     ├── StoreError                  the place where the token is kept
     │   ├── StoreUnavailable        it could not be asked
@@ -149,7 +149,7 @@ class LoginRefused(IdentityError):
 
 
 class IdentityUnavailable(IdentityError):
-    """Betfair gave no verdict: the stored token stays and no login is made.
+    """Betfair gave no clear answer: the stored token stays and no login is made.
 
     Attributes:
         not_before: when another login may be tried (timezone-aware, UTC), or None. Set when an

@@ -176,8 +176,8 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
 
 
 def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
-    """Make the error for anything that is not a verdict."""
-    message = f"Betfair gave no verdict on {endpoint.name} at {endpoint.host}: {what}"
+    """Make the error for anything that is no clear answer."""
+    message = f"Betfair gave no clear answer to {endpoint.name} at {endpoint.host}: {what}"
     status = answer.status_code if answer else None
     return IdentityUnavailable(
         message, endpoint=endpoint.name, host=endpoint.host, status_code=status

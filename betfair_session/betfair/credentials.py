@@ -29,7 +29,7 @@ def asked_code(code: Secret | Callable[[], str] | None) -> Secret:
             raise
         problem = type(error).__name__
     if problem:  # outside of `except`: ours must not keep that error
-        refuse("code", f"the two-step code could not be had: {problem}")
+        refuse("code", f"asking for the two-step code failed: {problem}")
     if found.reveal() != "":
         check_credential(found, "code")
     return found

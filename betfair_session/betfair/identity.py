@@ -117,7 +117,7 @@ class IdentityClient(Closable):
         whether the certificate was uploaded to the account, only a login can tell.
 
         Returns:
-            Warnings: a sentence when it expires within 30 days.
+            A list of warnings, with a sentence in it if the certificate expires within 30 days.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.

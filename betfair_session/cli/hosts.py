@@ -39,8 +39,8 @@ _FAR_SECONDS = 5.0
 _ADVICE = {
     "": "look at the network, at HTTPS_PROXY, and at any firewall in between",
     "untrusted": (
-        "another server answers in its place, such as a proxy; if that is yours, BETFAIR_CA_BUNDLE "
-        "names the authority that vouches for it"
+        "find out what answers in its place, such as a company's proxy or a virus scanner, and "
+        "whether you trust it"
     ),
     "proxy-407": "put user and password into the proxy's URL, as in http://user:password@proxy:3128",
     "proxy-403": "have the proxy let this host through, or name the host in NO_PROXY",

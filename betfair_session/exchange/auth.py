@@ -193,8 +193,8 @@ def api_base(client: IdentityClient) -> str:
     """Return the base of the betting API that a client's sessions are for, if it is known."""
     if client.api_url is None:
         message = (
-            "name api_url, since the client's identity_url is not Betfair's: a session from "
-            f"there is not for {client.jurisdiction.api_host}"
+            "give IdentityClient an api_url, or set BETFAIR_API_URL: its identity_url is not "
+            f"Betfair's, and a session from there is not for {client.jurisdiction.api_host}"
         )
         raise ConfigurationError(message, argument="api_url")
     return client.api_url

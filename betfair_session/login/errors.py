@@ -50,11 +50,13 @@ class Errors(NamedTuple):
     def timeout(self, lock: Lock | None) -> LoginTimeout:
         """Make the error of a caller whose time is up; `lock` names who logs in, if anybody."""
         if lock is None or lock.state != HELD or not lock.owner:
-            return LoginTimeout(f"too little time was left to log in for the token {self.place}")
+            return LoginTimeout(
+                f"too little time was left to log in for the token {self.place}; allow more"
+            )
         since = moment(lock.since)
         return LoginTimeout(
             f"{lock.owner} has been logging in for the token {self.place} since "
-            f"{_words(since)}, longer than this call may wait",
+            f"{_words(since)}, longer than this call may wait; call again",
             owner=lock.owner,
             since=since,
         )
@@ -71,7 +73,7 @@ class Errors(NamedTuple):
     def remembered(self, lock: Lock, not_before: float) -> LoginRefused | IdentityUnavailable:
         """Make the error of an earlier login that failed, which still counts."""
         then = moment(not_before)
-        until = f"no other is tried before {_words(then)}"
+        until = f"no other login is made before {_words(then)}"
         if not lock.status:
             error = IdentityUnavailable(
                 f"a login for the token {self.place} ended without an answer a moment ago; {until}"
@@ -114,8 +116,8 @@ class Errors(NamedTuple):
     def uncertain(self, error: StoreError) -> PublishUncertain:
         """Make the error of a token that may have been stored, or may be yet."""
         text = (
-            f"a new session token was sent to {self.place}, and nobody knows whether it arrived, "
-            f"so its session was left alone; try again. {error}"
+            f"a new session token was sent to {self.place}, and may or may not have arrived, so "
+            f"its session was left alone; call again. {error}"
         )
         uncertain = PublishUncertain(
             text, store=self.store, key=self.key, reason=error.reason, landed=True
@@ -134,8 +136,8 @@ class Errors(NamedTuple):
         if not lock.since:  # after `unlock` the lock does not say any more what came of them
             return ", and many more would get the account banned"
         return (
-            ": something kills each new session. Look for an egress address that changes between "
-            "calls, a wrong jurisdiction, or somebody who logs out"
+            ": something ends each new session. Look for an egress address that changes between "
+            "calls, a wrong jurisdiction, or a program that logs out"
         )
 
     def _hint(self, lock: Lock) -> str:

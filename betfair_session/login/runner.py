@@ -232,8 +232,8 @@ class Runner:
         if self.junk and not self._warned:
             self._warned = True
             self._warn(
-                "something that is no session token lies here, and is replaced; is it somebody's "
-                "data, and is the key mistyped?"
+                "this object is no session token, and the login replaces it; if it is your "
+                "data, the key is mistyped"
             )
         content = SecretBytes(effect.token.reveal().encode() if effect.token else blank())
         began = self._clock.mono()
@@ -279,7 +279,7 @@ class Runner:
         if self.login.young:
             self._warn(
                 "Betfair rejected a token that is less than a minute old; does the egress address "
-                "change between calls, or does somebody log out?"
+                "change between calls, or does another program log out?"
             )
         began = self._clock.mono()
         token = self._account.log_in(login.seconds)

@@ -48,9 +48,11 @@ class Controls:
         Raises:
             SandboxError: no sandbox runs there.
         """
-        if directory is None:
-            directory = os.path.dirname(os.environ.get("BETFAIR_CA_BUNDLE", ""))
-        path = Path(directory)
+        bundle = os.environ.get("BETFAIR_CA_BUNDLE", "")
+        if directory is None and not bundle:
+            message = "set the variables that the sandbox printed, or name its directory"
+            raise SandboxError(message)
+        path = Path(os.path.dirname(bundle) if directory is None else directory)
         try:
             control = json.loads((path / CONTROL).read_text("utf-8"))
         except (OSError, ValueError):

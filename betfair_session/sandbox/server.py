@@ -48,7 +48,7 @@ def run(
         reactor.run(installSignalHandlers=False)
     except error.CannotListenError as taken:
         why = getattr(taken.socketError, "strerror", None) or "it cannot be used"
-        return f"port {taken.port} on 127.0.0.1: {why}; choose another, or 0 for any free one"
+        return f"port {taken.port} on 127.0.0.1: {why}; choose another, or none for any free one"
     finally:
         _on_signals(signal.SIG_IGN)  # Python would put the default back, at its end: to be killed
         shutil.rmtree(directory, ignore_errors=True)

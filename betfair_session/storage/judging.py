@@ -119,7 +119,9 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
     if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
         # A proxy or gateway refuses in the same statuses; a live token would look absent, or
         # another's write be seen where there was none.
-        told = f"{status} without a store's own words; is the endpoint right, and its way there?"
+        told = (
+            f"{status}, not in the store's own words; is the endpoint right, or did a proxy answer?"
+        )
         return Judgement("server", Sent.MAYBE, told)
     more = meanings.ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP

@@ -130,8 +130,8 @@ def _check_no_url(path: str) -> None:
 def _looks_like_a_url(meant: str) -> ConfigurationError:
     hint = f": did you mean {redact(meant)!r}?" if meant else "."
     return ConfigurationError(
-        f"the store is no directory's path, but looks like a URL{hint} For a directory of that "
-        "name begin with ./ or /, and write one slash after a colon"
+        f"the store looks like a URL that is mistyped{hint} If it is a directory's name, begin it "
+        "with ./ or /, and write one slash after a colon"
     )
 
 
