@@ -19,7 +19,7 @@ from .process import AsyncClosable
 from .process.forks import ForkSafeLock
 from .process.single_flight import aside
 from .secret import Secret, check_credential
-from .session import Session
+from .session import Session, deadline_of
 from .storage import open_store
 from .storage.location import check_key
 
@@ -217,7 +217,7 @@ class SessionManager(AsyncClosable):
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
     ) -> tuple[Session, float]:
         """Make the handle for one place; return the seconds of the call that are left, too."""
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(self._account, timeout)
         options, name = checked_options(given), check_key(key)
         found = self._opened(store, options)
         if found is None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .arguments import checked_seconds
 from .events import Reporter
 from .exceptions import (
     BetfairSessionError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .betfair.identity import IdentityClient
     from .login.account import Account
     from .login.call import Memory
-    from .process.trust import Held
     from .storage.contract import StoredObject, TokenStore
 
 # Looked up once: a trading loop asks before every bet.
@@ -94,14 +94,18 @@ class Session(AsyncClosable):
         held = self._trust.held
         if held.since <= _wall() < held.until and _steady() < held.until_steady:
             return held.token
-        return self._token_past_window(held, timeout)
+        deadline = deadline_of(self._account, timeout)
+        found = self._flight.join(
+            partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
+        )
+        return found[0].reveal() if found else held.token
 
     async def atoken(self, timeout: float | None = None) -> str:
         """Return a live session token as `token` does."""
         held = self._trust.held
         if held.fresh:
             return held.token
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(self._account, timeout)
         found = await self._flight.ajoin(
             partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
         )
@@ -198,17 +202,9 @@ class Session(AsyncClosable):
         held = self._trust.held
         return held.token if held.fresh else None
 
-    def _token_past_window(self, held: Held, timeout: float | None) -> str:
-        """Ask about the token that is held, or leave that to the thread that is doing it."""
-        deadline = self._account.deadline(timeout)
-        found = self._flight.join(
-            partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
-        )
-        return found[0].reveal() if found else held.token
-
     def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
         """Return what Betfair, asked from now on, calls alive."""
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(self._account, timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = self._flight.join(ask, deadline=deadline)
@@ -216,7 +212,7 @@ class Session(AsyncClosable):
                 return found[0].reveal()
 
     async def _aasked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(self._account, timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = await self._flight.ajoin(ask, deadline=deadline)
@@ -325,3 +321,9 @@ def _is_new(
     What another thread found may be older than the rejection, or come from the store alone.
     """
     return found is not None and (found[1] or refused not in {None, found[0]})
+
+
+def deadline_of(account: Account, timeout: float | None) -> float:
+    """Return the `time.monotonic` at which a call ends that was given so many seconds."""
+    seconds = account.login_timeout if timeout is None else checked_seconds(timeout)
+    return time.monotonic() + seconds

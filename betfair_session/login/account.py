@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from betfair_session.arguments import checked_seconds
 from betfair_session.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -102,11 +100,6 @@ class Account(NamedTuple):
     verify_every: float = 0.0
     share_verification: bool = False
     on_event: Callable[[Event], object] | None = None
-
-    def deadline(self, timeout: float | None) -> float:
-        """Return the `time.monotonic` at which a call ends that was given so many seconds."""
-        seconds = self.login_timeout if timeout is None else checked_seconds(timeout)
-        return time.monotonic() + seconds
 
     def check(self) -> None:
         """See that the certificate that the next login needs is fit; CertificateError if not."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from betfair_session.secret import SecretBytes
+
 from .cloud import CONNECT_SECONDS, Driver, drivers_own, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .loop import LoopStore, proxy_for, run_on_ours
@@ -80,7 +82,7 @@ class AzureStore(LoopStore):
         finally:
             answer.http_response.internal_response.close()
         return StoredObject(
-            bytes(content[: MAX_READ + 1]),
+            SecretBytes(content[: MAX_READ + 1]),
             version_in(headers["ETag"]),
             seconds_of(headers["Last-Modified"]),
             seconds_of(headers["Date"]),

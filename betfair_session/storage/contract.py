@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from betfair_session.exceptions import StoreError
 from betfair_session.process import Closable
-from betfair_session.secret import SecretBytes
 
 if TYPE_CHECKING:
-    from typing import Self
+    from betfair_session.secret import SecretBytes
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""
@@ -36,14 +35,7 @@ Expect: TypeAlias = "str | Condition"
 """A version, ABSENT or ANY."""
 
 
-class _Stored(NamedTuple):
-    content: bytes
-    version: str
-    modified: float | None
-    now: float | None
-
-
-class StoredObject(_Stored):
+class StoredObject(NamedTuple):
     """One object as a single request saw it.
 
     Attributes:
@@ -54,13 +46,10 @@ class StoredObject(_Stored):
             driver hides it (then `TokenStore.server_now` finds out).
     """
 
-    __slots__ = ()
-
-    def __new__(
-        cls, content: bytes, version: str, modified: float | None = None, now: float | None = None
-    ) -> Self:
-        """Wrap the content, which no repr is to show."""
-        return super().__new__(cls, SecretBytes(content), version, modified, now)
+    content: SecretBytes
+    version: str
+    modified: float | None = None
+    now: float | None = None
 
 
 class VersionConflict(StoreError):

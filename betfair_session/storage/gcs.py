@@ -19,6 +19,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from betfair_session.secret import SecretBytes
+
 from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .loop import LoopStore, proxy_for, read_start, run_on_ours
@@ -118,7 +120,7 @@ class GCSStore(LoopStore):
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         headers, content = await self._send(driver, "GET", path, left, alt="media")
         return StoredObject(
-            content,
+            SecretBytes(content),
             version_in(headers.get("X-Goog-Generation")),
             seconds_of(headers.get("Last-Modified")),
             seconds_of(headers.get("Date")),

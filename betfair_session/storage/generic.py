@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.threads import run_until
+from betfair_session.secret import SecretBytes
 
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
@@ -96,7 +97,7 @@ class GenericStore(TokenStore):
                     f"{self._root}/{key}", start=0, end=MAX_READ + 1
                 )
                 content = content[: MAX_READ + 1]  # some drivers do not know ranges
-                return StoredObject(content, _version(content))
+                return StoredObject(SecretBytes(content), _version(content))
         return None
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.threads import Lane, OutOfTime
+from betfair_session.secret import SecretBytes
 
 from . import local_files as files
 from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
@@ -205,7 +206,7 @@ class LocalStore(TokenStore):
         with self._open(path) as file:
             modified = os.fstat(file.fileno()).st_mtime
             content = file.read(MAX_READ + 1)
-        return StoredObject(content, _version(content), modified=modified)
+        return StoredObject(SecretBytes(content), _version(content), modified=modified)
 
     def _open(self, path: str) -> BinaryIO:
         # O_NONBLOCK: opening a named pipe would wait for its writer.

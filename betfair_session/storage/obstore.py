@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import OutOfTime, interruption, run_until
+from betfair_session.secret import SecretBytes
 
 from .cloud import CONNECT_SECONDS, CloudStore, Driver
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
@@ -168,7 +169,7 @@ class ObstoreStore(CloudStore):
             content.clear()  # no traceback is to show it
             del part
             raise
-        return StoredObject(bytes(content[: MAX_READ + 1]), version, modified)
+        return StoredObject(SecretBytes(content[: MAX_READ + 1]), version, modified)
 
     def _write(self, driver: Driver, name: str, content: bytes, left: float, expect: Expect) -> str:
         modes = {ABSENT: "create", ANY: "overwrite"}

@@ -14,6 +14,8 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from betfair_session.secret import SecretBytes
+
 from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .location import is_amazon
@@ -124,7 +126,7 @@ class S3Store(LoopStore):
         finally:
             answer["Body"].close()
         return StoredObject(
-            content,
+            SecretBytes(content),
             version_in(answer.get("ETag")),
             seconds_of(answer.get("LastModified")),
             seconds_of(answer["ResponseMetadata"]["HTTPHeaders"].get("date")),

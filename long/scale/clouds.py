@@ -18,6 +18,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from betfair_session.exceptions import StoreUnavailable
+from betfair_session.secret import SecretBytes
 from betfair_session.storage.contract import (
     ABSENT,
     ANY,
@@ -133,7 +134,7 @@ class CloudStore(TokenStore):
         """Put something there, at no one's cost."""
         self._versions += 1
         version = str(self._versions)
-        self._objects[key] = StoredObject(content, version, float(int(self.now)))
+        self._objects[key] = StoredObject(SecretBytes(content), version, float(int(self.now)))
         return version
 
     def _serve(self, verb: str, key: str) -> None:

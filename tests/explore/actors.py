@@ -21,7 +21,7 @@ from betfair_session.login.account import Account
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import Trust
-from betfair_session.secret import Secret
+from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
 
 from .processes import phase, position
@@ -106,7 +106,8 @@ class MemoryStore(TokenStore):
         modified, now = kept.at + kept.wrong, self.now + self.wrong
         if self._whole_seconds:
             modified, now = float(int(modified)), float(int(now))
-        return StoredObject(kept.content, kept.version, modified, None if self._hides_date else now)
+        told = None if self._hides_date else now
+        return StoredObject(SecretBytes(kept.content), kept.version, modified, told)
 
     def server_now(self, *, deadline: float) -> float | None:  # noqa: ARG002 - likewise
         """See TokenStore."""

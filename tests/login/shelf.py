@@ -11,7 +11,7 @@ from betfair_session.login.call import Memory
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import Trust
-from betfair_session.secret import Secret
+from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import (
     ABSENT,
     ANY,
@@ -69,7 +69,8 @@ class Shelf(TokenStore):
         self._note("read", key, deadline)
         if key not in self.objects:
             return None
-        return StoredObject(*self.objects[key], modified=self.modified, now=self.now)
+        content, version = self.objects[key]
+        return StoredObject(SecretBytes(content), version, modified=self.modified, now=self.now)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """See TokenStore."""

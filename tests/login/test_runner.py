@@ -18,7 +18,7 @@ from betfair_session import (
 from betfair_session.login import lock as locks
 from betfair_session.login.call import PASSING
 from betfair_session.login.runner import owner_name
-from betfair_session.secret import Secret
+from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
 
@@ -33,7 +33,7 @@ FINISHED = locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))
 HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
 REFUSED = FINISHED._replace(state=locks.FAILED, since=70_000.0, status="NO", not_before=70_060.0)
 """A refusal that was to count for a minute, by a clock of its own."""
-SEEN = StoredObject(OLD.encode(), "T0")
+SEEN = StoredObject(SecretBytes(OLD.encode()), "T0")
 FIRST = "create lock, read token, create token, swap lock"
 PATHS: dict[str, tuple[Stage, str, str]] = {
     "a live token": (Stage(OLD, None, OLD), "read token", "keepAlive"),
