@@ -99,8 +99,8 @@ def proxy_in_environment(scheme: str = "https") -> bool:
         from urllib.request import getproxies
 
         return bool(getproxies())
-    names = (f"{scheme}_proxy", "all_proxy")
-    return any(os.environ.get(name) or os.environ.get(name.upper()) for name in names)
+    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    return any(map(os.environ.get, names))
 
 
 class _NotConnectedError(Exception):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .account import LeaseSettings
     from .errors import Errors
+    from .memory import Memory
 
 SHORT = 15.0
 """Seconds without a login after one that ended without an answer."""
@@ -44,18 +45,6 @@ SENDS, GIVES = 3, 2
 
 PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "conflict"})
 """The reasons of store errors that may pass by themselves."""
-
-
-class Memory:
-    """What a process remembers of one token's logins from one call to the next.
-
-    Attributes:
-        owed: the lock that it could not give back, as it should read; None for none.
-        since: the steady and the wall time from which the times in it count.
-    """
-
-    owed: Lock | None = None
-    since: Times = (0.0, 0.0)
 
 
 class Call:
@@ -256,19 +245,7 @@ class Call:
 
     def _owe(self, lock: Lock) -> None:
         """Have this process remember what a lock should say that it may leave behind."""
-        self.memory.owed, self.memory.since = lock, self.clock.now()
-
-    def _owed_lock(self) -> Lock:
-        """Return what this process owes, with its times told from now."""
-        owed, now = self.memory.owed or locks.JUNK, self.clock.server()
-        left = max(owed.not_before - owed.since - self._owed_for(), 0.0)
-        ends = now + left if owed.state == locks.FAILED else 0.0
-        return owed._replace(since=now, not_before=ends, published="")  # that was not just now
-
-    def _owed_for(self) -> float:
-        """Return how long ago that call ended, by the clock that went less far: a step is none."""
-        (steady_then, wall_then), (steady, wall) = self.memory.since, self.clock.now()
-        return max(min(steady - steady_then, wall - wall_then), 0.0)
+        self.memory.owe(lock, self.clock.now())
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
         """Return what the lock that was read allows, or raise what an earlier login forbids."""
@@ -307,7 +284,7 @@ class Call:
         owed, lock = self.memory.owed, self.lock
         if owed is None:
             return
-        left = owed.refused_for(self.clock.server(), self._owed_for())
+        left = owed.refused_for(self.clock.server(), self.memory.age(self.clock.now()))
         noted = lock is not None and (lock.nonce == owed.nonce or lock.since > owed.since)
         if left and not noted:
             raise self.errors.remembered(owed, self._wall_in(left))

@@ -121,7 +121,7 @@ class SharedLogin(Call):
 
         What forbids a login is written down first; else the lock can be taken as it is.
         """
-        self.lock = self.mine = self._owed_lock()
+        self.lock = self.mine = self.memory.lock(self.clock)
         self.lock_age, self.memory.owed = 0.0, None
         try:
             return self._allowed()

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
     from .account import Account
-    from .call import Memory
     from .lock import Lock
+    from .memory import Memory
     from .policy import Steps
 
 _log = logging.getLogger("betfair_session")
@@ -69,7 +69,7 @@ def keep_alive(
             message = "no time was left to verify the token"
             raise LoginTimeout(message)
         seconds = min(left, client.timeout)
-        alive = client.keep_alive(token, timeout=None if seconds < left else seconds)
+        alive = client.keep_alive(token, timeout=seconds)
         if alive is None or passed(asked, clock.now()) <= seconds + _LATE_SECONDS:
             return alive, asked
 

@@ -29,9 +29,10 @@ from betfair_session.exceptions import (
     LoginRefused,
 )
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.call import CONFLICTS, TAKES, Memory
+from betfair_session.login.call import CONFLICTS, TAKES
 from betfair_session.login.errors import Errors
 from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from betfair_session import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
-from betfair_session.login.call import Memory
 from betfair_session.login.errors import Errors
+from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock, passed
 
