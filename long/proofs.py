@@ -32,7 +32,6 @@ class Outcome(NamedTuple):
 
     @property
     def how(self) -> str:
-        """In a word."""
         return "held" if self.held else "fell short"
 
 

@@ -66,7 +66,6 @@ class Conductor(threading.Thread):
             self._ledger.problems.append(f"the conductor failed: {error!r}")
 
     def close(self) -> None:
-        """Leave the bell."""
         os.close(self._bell)
 
     def ring(self, times: int = 1, sound: bytes = b"w") -> None:

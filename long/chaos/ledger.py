@@ -90,7 +90,6 @@ class Ledger:
         self._lock = threading.Lock()
 
     def begin(self, act: str, at: float, needed: int) -> None:
-        """Begin a round."""
         with self._lock:
             self.rounds.append(Round(act, at, needed))
 

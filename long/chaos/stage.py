@@ -31,7 +31,6 @@ class Stage:
     """Everything that a run needs, and its end."""
 
     def __init__(self, plan: Plan, place: Place, directory: Path, stack: ExitStack) -> None:
-        """Set all up; nothing moves yet."""
         self._plan = plan
         self._scenes: list[Scene] = []
         for number in range(plan.keys):

@@ -29,7 +29,6 @@ class Voice:
         self._number = number
 
     def tell(self, event: str, **details: object) -> None:
-        """Say one thing."""
         say(n=self._number, e=event, t=time.monotonic(), **details)
 
 
@@ -37,7 +36,6 @@ class TellingStore(ObservedStore):
     """The real store; tells of the writes that take the lock, publish, and give it back."""
 
     def __init__(self, store: TokenStore, voice: Voice) -> None:
-        """Pass everything on to `store`."""
         super().__init__(store, Points(None, lambda _: None))
         self._voice = voice
 
@@ -70,7 +68,6 @@ class TellingClient(IdentityClient):
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
     ) -> Secret:
-        """Log in."""
         self.voice.tell("login")
         try:
             token = super().certlogin(username, password, timeout=timeout)

@@ -72,7 +72,6 @@ class Troop(Program):
         super().close()
 
     def enlist(self, team: int, task: dict[str, Any]) -> None:
-        """Start a process for a token."""
         with self._busy:
             number = len(self._teams)
             self._teams.append(team)
@@ -88,7 +87,6 @@ class Troop(Program):
         self._ambushes[team] = ambush
 
     def strike_any(self, blow: Blow, seconds: float) -> None:
-        """Strike a process at random."""
         with self._busy:
             up = [number for number, each in self._members.items() if each.frozen is None]
             if up:

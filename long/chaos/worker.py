@@ -47,7 +47,6 @@ class Worker:
         self._bell = os.open(task["bell"], os.O_RDWR | os.O_NONBLOCK)
 
     def work(self) -> None:
-        """Go on until told to end."""
         while True:
             with self._opened() as session:
                 while self._wait():
@@ -104,7 +103,6 @@ class Mother:
     """Forks the workers, and sends them signals."""
 
     def __init__(self) -> None:
-        """Begin without any."""
         self._children: dict[int, int] = {}
         self._orders: dict[str, Callable[..., None]] = {
             "start": self._start,

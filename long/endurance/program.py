@@ -60,7 +60,6 @@ class Calls:
     """One manager, and calls in turn in every manner."""
 
     def __init__(self, url: str, key: str, options: dict[str, Any]) -> None:
-        """Open nothing yet."""
         self._place = (url, key, options)
         self._manager = from_env(dotenv=None)
 
@@ -89,7 +88,6 @@ class Calls:
             self._ask(self._manager)
 
     def close(self) -> None:
-        """Close the manager."""
         self._manager.close()
 
     def _ask(self, manager: SessionManager) -> str:

@@ -40,17 +40,14 @@ class Sum:
     """What some plans have come to."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self.worlds = self.moves = self.finished = self.complete = self.failures = 0
         self.odds = 0.0
 
     def take(self, other: Sum) -> None:
-        """Add what other plans have come to."""
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
     def add(self, name: str, seconds: float, found: Count | str) -> None:
-        """Add one plan, and print it."""
         if isinstance(found, str):
             self.failures += 1
             print(f"{name}: {found}", flush=True)

@@ -63,7 +63,6 @@ class Client(IdentityClient):
     """The real client; it counts its logins and keeps their tokens."""
 
     def __init__(self, site: Site, path: Path) -> None:
-        """Make one for a call."""
         sandbox = site.sandbox
         super().__init__(
             sandbox.app_key,
@@ -147,7 +146,6 @@ class Call:
         return type(self.error).__name__ if self.error else "token"
 
     def check(self, fine: object, problem: str) -> None:
-        """Note a problem unless all is fine."""
         if not fine:
             self.problems.append(problem)
 
@@ -169,7 +167,6 @@ class Call:
         return True
 
     def land(self) -> None:
-        """Let what was held arrive."""
         if self.rule:
             self.rule.release.set()
         landed = any(all(each.status for each in self.held) for _ in poll(_LANDING))
@@ -197,7 +194,6 @@ class Lane:
         self._made: list[tuple[Call, Site]] = []
 
     def close(self) -> None:
-        """Stop it."""
         self._stack.close()
 
     def make(self, calls: list[Call]) -> list[Call]:

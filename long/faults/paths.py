@@ -38,7 +38,6 @@ class Site:
 
     @property
     def lock(self) -> str:
-        """The lock's name."""
         return self.key + ".login"
 
     def put_token(self, *, alive: bool) -> str:

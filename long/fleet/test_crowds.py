@@ -104,7 +104,6 @@ class LaggingStore(ObservedStore):
     """A store whose reads go on showing for 3 seconds what has been overwritten."""
 
     def __init__(self, store: TokenStore) -> None:
-        """Pass everything on to `store`."""
         super().__init__(store, Points(None, lambda _: None))
         self._shown: dict[str, StoredObject | None] = {}
 

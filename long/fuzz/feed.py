@@ -12,21 +12,17 @@ class Feed:
     """Choices and contents out of one input; past its end everything is 0 or empty."""
 
     def __init__(self, data: bytes) -> None:
-        """Begin at the first byte."""
         self._data = data
         self._at = 0
 
     def byte(self) -> int:
-        """Take a number from 0 to 255."""
         self._at += 1
         return self._data[self._at - 1] if self._at <= len(self._data) else 0
 
     def pick(self, choices: Sequence[_T]) -> _T:
-        """Take one of several."""
         return choices[self.byte() % len(choices)]
 
     def rest(self) -> bytes:
-        """Take all that is left."""
         rest, self._at = self._data[self._at :], len(self._data)
         return rest
 

@@ -24,7 +24,6 @@ class Doubles(Pool):
     """
 
     def __init__(self, view: View) -> None:
-        """Begin with none."""
         super().__init__(view)
         self.others: dict[int, Way] = {}
 
@@ -67,13 +66,11 @@ class RealClock(ModelClock):
     at = 0.0
 
     def mono(self) -> float:
-        """See Clock."""
         return self.at
 
     server = mono
 
     def now(self) -> tuple[float, float]:
-        """See Clock."""
         return self.at, self.at
 
 
@@ -81,7 +78,6 @@ class Answers:
     """Random answers to whatever a process asks; a lock's version never comes back."""
 
     def __init__(self, rng: random.Random) -> None:
-        """Begin without a lock."""
         self._rng = rng
         self._versions = 0
         self._lock: Lock | None = None

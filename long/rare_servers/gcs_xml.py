@@ -36,7 +36,6 @@ class GCSXMLServer(GCSServer):
         return getattr(self, "_json", self.endpoint)
 
     def stop(self) -> None:
-        """End the gateway, then the server."""
         if hasattr(self, "_gateway"):
             self._gateway.close()
         super().stop()
@@ -49,7 +48,6 @@ class _Gateway:
         self._upstream = upstream
 
     def serve(self, exchange: Exchange) -> bytes:
-        """Answer a request."""
         work = {"GET": self._get, "PUT": self._put, "DELETE": self._delete}.get(exchange.method)
         answer = work(exchange) if work else Answer(501)
         answer.headers["Date"] = formatdate(usegmt=True)

@@ -1,5 +1,4 @@
 """S3: SeaweedFS, which looks at credentials, with an identity that may only read."""
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """An sftp server: asyncssh's, on a directory, in a process of its own."""
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

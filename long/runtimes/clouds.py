@@ -97,7 +97,6 @@ class Cloud(ABC):
         return started
 
     def url(self) -> str:
-        """Return the store's URL."""
         return f"obstore+{self.bucket.url('betfair')}"
 
     def secrets(self) -> list[str]:
@@ -106,11 +105,9 @@ class Cloud(ABC):
         return [self.sandbox.password, self.sandbox.app_key, PASSPHRASE, *lines[1:-1]]
 
     def stored(self) -> str:
-        """Return the token that is stored."""
         return (self.bucket.get(f"betfair/{KEY}") or b"").decode()
 
     def close(self) -> None:
-        """End all instances."""
         for instance in self.instances:
             instance.stop()
 
@@ -124,11 +121,9 @@ class Amazon(Cloud):
     crowd = 50
 
     def certificate(self, crt: bytes, key: bytes) -> dict[str, str]:
-        """Return it as PEM text."""
         return {"BETFAIR_CERT_PEM": crt.decode(), "BETFAIR_KEY_PEM": key.decode()}
 
     def keep_secret(self, account: str) -> None:
-        """Store it."""
         self._secrets().create_secret(Name=self.bucket.name, SecretString=account)
 
     def secret_was_fetched(self) -> int:
@@ -165,12 +160,10 @@ class Elsewhere(Cloud):
     outside: Outside = field(kw_only=True)
 
     def keep_secret(self, account: str) -> None:
-        """Store it."""
         self.outside.account = account
         self.outside.fetched = 0
 
     def secret_was_fetched(self) -> int:
-        """Return how often."""
         return self.outside.fetched
 
 
@@ -197,7 +190,6 @@ class Azure(Elsewhere):
     kind = AzureInstance
 
     def variables(self) -> dict[str, str]:
-        """Return where they are."""
         return {
             **self.outside.environment(),
             "BETFAIR_SECRET": AZURE_SECRET,

@@ -58,7 +58,6 @@ class Instance(ABC):
         """Invoke the function once."""
 
     def wait_until_loaded(self) -> None:
-        """Wait until it could be invoked."""
         for _ in poll(PATIENCE, 0.05):
             if self._is_loaded():
                 return
@@ -77,7 +76,6 @@ class Instance(ABC):
         raise AssertionError(message)
 
     def thaw(self) -> None:
-        """Let them go on."""
         os.killpg(self.pid, signal.SIGCONT)
 
     def environment(self) -> str:
@@ -90,7 +88,6 @@ class Instance(ABC):
         return [stat.parent for stat in everybody if _fields(stat)[2] == str(self.pid)]
 
     def stop(self) -> None:
-        """End it at once, as the cloud does."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -102,7 +99,6 @@ class LambdaInstance(Instance):
     folder = "aws_lambda"
 
     def __init__(self, variables: Mapping[str, str], log: Path) -> None:
-        """Start it."""
         self._api = RuntimeAPI()
         command = [sys.executable, "-m", "awslambdaric", "handler.handler"]
         super().__init__(command, {**variables, "AWS_LAMBDA_RUNTIME_API": self._api.address}, log)
@@ -115,7 +111,6 @@ class LambdaInstance(Instance):
         return self._api.invoke(seconds, PATIENCE)
 
     def stop(self) -> None:
-        """End it, and its Runtime API."""
         super().stop()
         self._api.close()
 
@@ -127,7 +122,6 @@ class WebInstance(Instance):
     path = "/"
 
     def __init__(self, variables: Mapping[str, str], log: Path) -> None:
-        """Start it."""
         # Not one that another instance was given: many start before the first listens.
         while (port := free_ports(1)[0]) in _given:
             pass
@@ -141,7 +135,6 @@ class WebInstance(Instance):
             return probe.connect_ex((HOST, self._port)) == 0
 
     def invoke(self) -> Reply:
-        """Send it a request."""
         answer = requests.get(f"http://{HOST}:{self._port}{self.path}", timeout=PATIENCE)
         return Reply(not answer.ok, answer.text)
 

@@ -72,7 +72,6 @@ class Outside:
         }
 
     def close(self) -> None:
-        """Stop it."""
         self._proxy.close()
         self._services.close()
 

@@ -34,7 +34,6 @@ class RuntimeAPI:
     """
 
     def __init__(self) -> None:
-        """Start it."""
         self._invocations: queue.Queue[int | None] = queue.Queue()  # when each has to end, in ms
         self._replies: queue.Queue[Reply] = queue.Queue()
         self.idle = threading.Event()
@@ -48,7 +47,6 @@ class RuntimeAPI:
         return self._replies.get(timeout=patience)
 
     def close(self) -> None:
-        """Stop it."""
         self._invocations.put(None)
         self._listener.close()
 

@@ -60,7 +60,6 @@ class Rate:
     """So many a second; what a second left over may be used in the next."""
 
     def __init__(self, each_second: float) -> None:
-        """Begin with one second's worth."""
         self._each_second = self._left = each_second
         self._at = 0.0
 
@@ -71,7 +70,6 @@ class Rate:
         return not self._each_second or self._left >= 1
 
     def take(self) -> None:
-        """Count one."""
         self._left -= 1
 
 
@@ -88,7 +86,6 @@ class CloudStore(TokenStore):
     atomic = True
 
     def __init__(self, cloud: Cloud) -> None:
-        """Begin empty."""
         self._cloud = cloud
         self.now = 0.0
         self.calls: Counter[str] = Counter()
@@ -99,7 +96,6 @@ class CloudStore(TokenStore):
 
     @property
     def requests(self) -> int:
-        """How many were sent."""
         return self.calls["read"] + self.calls["write"]
 
     @property
@@ -127,7 +123,6 @@ class CloudStore(TokenStore):
         return self.place(key, content)
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """See TokenStore."""
         raise NotImplementedError
 
     def place(self, key: str, content: bytes) -> str:

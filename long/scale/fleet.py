@@ -52,7 +52,6 @@ class Fleet:
     """
 
     def __init__(self, cloud: Cloud, token: str, *, seed: int = 1) -> None:
-        """Set the scene, one of SCENES."""
         self._rng = random.Random(seed)
         self.store = CloudStore(cloud)
         self.store.now = START - SCENES[token]

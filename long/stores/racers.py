@@ -32,7 +32,6 @@ class Racers:
     """
 
     def __init__(self, count: int) -> None:
-        """Start them."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_DRIVERS)
         # Kept: a barrier ends with its last reference, and the racers are slow to start.
