@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench import hot
 from bench.contenders import CLOUDS, CONTENDERS, Stage
-from bench.crowds import PROGRAMS, Crowds
-from bench.measure import Program, ProgramFailed
+from bench.measure import Program
 from servers.objects import Bucket, ObjectServer
 from servers.proxy import Proxy
 
@@ -51,39 +48,3 @@ def test_a_program_returns_the_live_token_with_the_requests_it_is_said_to_make(
     reads = len(proxy.requests if proxy else [])
     # Some of the port's are made at the same time, and not all of them to their end.
     assert (reads >= contender.reads) if contender.program == "port" else reads == contender.reads
-
-
-def test_a_program_that_prints_another_token_is_not_measured(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Nor one that fails, whatever it took."""
-    program = program_of(Stage(sandbox, tmp_path), "file/verified")
-    with pytest.raises(ProgramFailed):
-        replace(program, token="another").run()
-    with pytest.raises(ProgramFailed, match="KeyError"):
-        replace(program, variables={}).run()
-
-
-def test_the_calls_inside_the_window_return_the_live_token() -> None:
-    """Each of those that are compared, as the program itself looks; none takes no time."""
-    found = hot.measure(1, lambda _text: None, loops=10)["ns"]
-    assert found.keys() == hot.LABELS.keys()
-    assert min(found.values()) > 0
-
-
-@pytest.fixture(scope="module")
-def crowds() -> Iterator[Crowds]:
-    """A sandbox for stampedes."""
-    with Crowds() as crowds:
-        yield crowds
-
-
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_every_process_of_a_stampede_is_served(crowds: Crowds, program: str) -> None:
-    """By one login if there is a lock, this library's or a file's; by several with the port."""
-    run = crowds.run("local", 5, program, dead=False)
-    assert run.unserved == 0
-    assert run.logins == run.tokens == run.sessions
-    assert (run.logins == 1) == (program != "straightforward")
-    assert len(run.calls) == 5
-    assert 0 < run.first <= run.seconds

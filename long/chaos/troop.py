@@ -76,7 +76,7 @@ class Troop(Program):
             number = len(self._teams)
             self._teams.append(team)
             self._members[number] = Member(team, task)
-            self.tell({"order": "start", "number": number, "task": task})
+            self.tell(["start", number, task])
 
     def listen_to(self, team: int, listener: Callable[[str], None]) -> None:
         """Have a function told of all that a team's processes say."""
@@ -99,7 +99,7 @@ class Troop(Program):
             if member is None or member.frozen is not None or self._over:
                 return
             self.blows[blow] += 1
-            self.tell({"order": blow, "number": number})
+            self.tell([blow, number, None])
             if blow == "kill":
                 del self._members[number]
                 self.enlist(member.team, member.task)
@@ -111,7 +111,7 @@ class Troop(Program):
         with self._busy:
             member = self._members.get(number)
             if member is not None and member.frozen is not None:
-                self.tell({"order": "thaw", "number": number})
+                self.tell(["thaw", number, None])
                 member.excused += time.monotonic() - member.frozen
                 member.frozen = None
 
@@ -147,7 +147,7 @@ class Troop(Program):
             member.called = None
         elif event in ("left", "crash"):
             del self._members[number]
-            self.tell({"order": "bury", "number": number})
+            self.tell(["bury", number, None])
             if not self._over:
                 self.enlist(member.team, member.task)
 
@@ -167,7 +167,7 @@ class Troop(Program):
                 if now - each.called - each.excused > self._timeout + _SLACK:
                     self.hangs += 1
                     each.called = None
-                    self.tell({"order": "dump", "number": number})
+                    self.tell(["show", number, None])
                     self._later(2, lambda number=number: self._strike(number, "kill", 0))  # type: ignore[misc] # it is called without
 
     def dismiss(self, ring: Callable[[], None]) -> None:

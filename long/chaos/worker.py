@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -99,75 +99,46 @@ class Worker:
         )
 
 
-class Mother:
-    """Forks the workers, and sends them signals."""
-
-    def __init__(self) -> None:
-        self._children: dict[int, int] = {}
-        self._orders: dict[str, Callable[..., None]] = {
-            "start": self._start,
-            "kill": self._kill,
-            "freeze": self._freeze,
-            "thaw": self._thaw,
-            "bury": self._bury,
-            "dump": self._dump,
-        }
-
-    def serve(self) -> None:
-        """Do what standard input says, until its end."""
-        for line in sys.stdin:
-            order = json.loads(line)
-            self._orders[order.pop("order")](**order)
-
-    def _start(self, number: int, task: dict[str, Any]) -> None:
-        child = os.fork()
-        if child:
-            self._children[number] = child
-            return
-        status = 1
-        try:
-            end_with_parent()
-            random.seed()
-            Worker(number, task).work()
-            Voice(number).tell("left")
-            status = 0
-        except BaseException as error:  # noqa: BLE001 - the run counts it
-            Voice(number).tell("crash", text=repr(error)[:_LONGEST])
-        finally:
-            os._exit(status)
-
-    def _kill(self, number: int) -> None:
-        os.kill(self._children[number], signal.SIGKILL)
-        self._bury(number, "killed")
-
-    def _freeze(self, number: int) -> None:
-        child = self._children[number]
-        os.kill(child, signal.SIGSTOP)
-        options = os.WSTOPPED | os.WEXITED | os.WNOWAIT
-        os.waitid(os.P_PID, child, options)
-        Voice(number).tell("frozen")
-
-    def _thaw(self, number: int) -> None:
-        Voice(number).tell("thawed")
-        os.kill(self._children[number], signal.SIGCONT)
-
-    def _dump(self, number: int) -> None:
-        """Have a process write to the error output where it is."""
-        os.kill(self._children[number], signal.SIGUSR2)
-
-    def _bury(self, number: int, word: str = "buried") -> None:
-        os.waitpid(self._children.pop(number), 0)
-        Voice(number).tell(word)
+def start(number: int, task: dict[str, Any]) -> int:
+    """Fork a process that does a task; return its system's number."""
+    child = os.fork()
+    if child:
+        return child
+    voice = Voice(number)
+    try:
+        end_with_parent()
+        random.seed()
+        Worker(number, task).work()
+        voice.tell("left")
+    except BaseException as error:  # noqa: BLE001 - the run counts it
+        voice.tell("crash", text=repr(error)[:_LONGEST])
+    finally:
+        os._exit(0)
 
 
-def main() -> None:
-    """Import everything once, then serve."""
-    end_with_parent()
-    faulthandler.register(signal.SIGUSR2)
-    logging.disable()  # what they have to say is told as events
-    preload(sys.argv[1])
-    Mother().serve()
+def serve() -> None:
+    """Start processes, send them signals and bury them, as standard input says until its end."""
+    signals = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
+    signals["show"] = signal.SIGUSR2  # it writes to the error output where it is
+    children: dict[int, int] = {}
+    for line in sys.stdin:
+        order, number, task = json.loads(line)
+        if order == "start":
+            children[number] = start(number, task)
+            continue
+        if order in signals:
+            os.kill(children[number], signals[order])
+        if order == "freeze":
+            os.waitid(os.P_PID, children[number], os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        elif order in {"kill", "bury"}:
+            os.waitpid(children.pop(number), 0)
+        if order == "kill":
+            Voice(number).tell("killed")
 
 
 if __name__ == "__main__":
-    main()
+    end_with_parent()
+    faulthandler.register(signal.SIGUSR2)
+    logging.disable()  # what they have to say is told as events
+    preload(sys.argv[1])  # all that they need is imported once
+    serve()

@@ -1,12 +1,13 @@
 """The long walk through the shipped login machine's worlds, and many random histories.
 
-    python3 dev.py long explore --states 10000000
-    python3 dev.py long explore --histories 1000000
+    python3 dev.py long explore                        10,000,000 worlds and 1,000,000 histories
+    python3 dev.py long explore --states 300000
+    python3 dev.py long explore --histories 20000 --seed 94000000
 
-What is explored, what is checked and what the
-model leaves out is told in tests/explore: plans.py, world.py and histories.py. The plans with
-three and four processes share so many worlds; those with two are walked to their end, or to a
-twentieth of that, besides. Ends with 1 when an invariant fails.
+What is explored, what is checked and what the model leaves out is told in tests/explore: plans.py,
+world.py and histories.py. The plans with three and four processes share so many worlds; those with
+two are walked to their end, or to a twentieth of that, besides. Ends with 1 when an invariant
+fails.
 """
 
 from __future__ import annotations
@@ -25,93 +26,64 @@ CHUNK = 5_000  # histories that a worker runs at a time
 COLLISION = 2.0**65  # n different worlds are mistaken with a chance of n² / 2⁶⁵
 
 
-def walk(task: tuple[Rules, int]) -> tuple[str, float, Count | str]:
-    """Walk through one plan's worlds; return its name, the seconds, and the count or failure."""
+def walk(task: tuple[Rules, int]) -> Count | None:
+    """Walk through one plan's worlds and print what was seen; None for a failure."""
     plan, most = task
     began = time.monotonic()
     try:
-        found: Count | str = explore(plan, most)
+        found = explore(plan, most)
     except Violation as violation:
-        found = "\n    ".join([str(violation), *violation.trace])
-    return plan.name, time.monotonic() - began, found
-
-
-class Sum:
-    """What some plans have come to."""
-
-    def __init__(self) -> None:
-        self.worlds = self.moves = self.finished = self.complete = self.failures = 0
-        self.odds = 0.0
-
-    def take(self, other: Sum) -> None:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-    def add(self, name: str, seconds: float, found: Count | str) -> None:
-        if isinstance(found, str):
-            self.failures += 1
-            print(f"{name}: {found}", flush=True)
-            return
-        self.worlds += found.worlds
-        self.moves += found.moves
-        self.finished += found.finished
-        self.complete += found.complete
-        self.odds += found.worlds**2 / COLLISION
-        end = "all" if found.complete else "so far"
-        print(
-            f"{name:26} {found.worlds:>10,} worlds {end:6} {found.moves:>12,} steps"
-            f" {found.locals:>8,} process states {seconds:7.0f} s",
-            flush=True,
-        )
-
-
-def states(most: int, workers: int) -> bool:
-    """Walk through all plans; return whether every invariant held."""
-    began, total, large = time.monotonic(), Sum(), Sum()
-    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(walk, [(plan, most // 20) for plan in PAIRS]):
-            total.add(*found)
-        waiting = list(PLANS)
-        while waiting and large.worlds < most:
-            share = -(-(most - large.worlds) // len(waiting))
-            tasks, waiting = [(plan, share) for plan in waiting[:workers]], waiting[workers:]
-            for found in pool.map(walk, tasks, 1):
-                large.add(*found)
-    total.take(large)
+        print(f"{plan.name}: {violation}", *violation.trace, sep="\n    ", flush=True)
+        return None
+    end = "all" if found.complete else "so far"
     print(
-        f"in all {total.worlds:,} different worlds, {large.worlds:,} of them with three and four "
-        f"processes, and {total.moves:,} steps; {total.complete} plans to their end, "
-        f"{total.finished:,} worlds left alone to end; {total.failures} violations; "
-        f"{time.monotonic() - began:.0f} s with {workers} workers; the odds that any two worlds of "
-        f"a plan were taken for one: {total.odds:.1e}"
+        f"{plan.name:26} {found.worlds:>10,} worlds {end:6} {found.moves:>12,} steps"
+        f" {found.locals:>8,} process states {time.monotonic() - began:7.0f} s",
+        flush=True,
     )
-    return not total.failures
+    return found
 
 
-def some(task: tuple[int, int]) -> tuple[int, str]:
-    """Run some histories; return how many calls were made, and what failed."""
+def states(most: int, workers: int) -> str:
+    """Walk through all plans; return what came of it, ending with the number of violations."""
+    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
+        small = pool.map(walk, [(plan, most // 20) for plan in PAIRS], 1)
+        large: list[Count | None] = []
+        waiting, left = list(PLANS), most
+        while waiting and left > 0:
+            share = -(-left // len(waiting))
+            tasks, waiting = [(plan, share) for plan in waiting[:workers]], waiting[workers:]
+            large += pool.map(walk, tasks, 1)
+            left = most - sum(each.worlds for each in large if each)
+    counts = [each for each in small + large if each]
+    odds = sum(each.worlds**2 for each in counts) / COLLISION
+    print(
+        f"{sum(each.moves for each in counts):,} steps; {sum(each.complete for each in counts)} "
+        f"plans to their end, {sum(each.finished for each in counts):,} worlds left alone to end; "
+        f"the odds that any two worlds of a plan were taken for one: {odds:.1e}"
+    )
+    worlds = sum(each.worlds for each in counts)
+    crowded = f"{most - left:,} of them with three and four processes"
+    return f"{worlds:,} worlds, {crowded}, {len(small + large) - len(counts)} violations"
+
+
+def some(task: tuple[int, int]) -> int:
+    """Run some histories; return how many calls were made, -1 for a failure, which is printed."""
     try:
-        return run(*task), ""
+        return run(*task)
     except Violation as violation:
-        return 0, str(violation)
+        print(violation, flush=True)
+        return -1
 
 
-def histories(first: int, number: int, workers: int) -> bool:
-    """Run histories; return whether every invariant held."""
-    began, calls, failures = time.monotonic(), 0, 0
+def histories(first: int, number: int, workers: int) -> str:
+    """Run histories; return what came of it, ending with the number of violations."""
     end = first + number
     tasks = [(seed, min(CHUNK, end - seed)) for seed in range(first, end, CHUNK)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for made, failure in pool.imap_unordered(some, tasks):
-            calls += made
-            failures += bool(failure)
-            if failure:
-                print(failure, flush=True)
-    print(
-        f"{number:,} histories from seed {first}, {calls:,} calls, {failures} violations; "
-        f"{time.monotonic() - began:.0f} s with {workers} workers"
-    )
-    return not failures
+        made = pool.map(some, tasks, 1)
+    calls = f"{sum(each for each in made if each > 0):,} calls"
+    return f"{number:,} histories from seed {first}, {calls}, {made.count(-1)} violations"
 
 
 def main() -> int:
@@ -122,10 +94,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first history's seed")
     parser.add_argument("--workers", type=int, default=2, help="processes to use")
     options = parser.parse_args()
-    well = not options.states or states(options.states, options.workers)
+    if not options.states and not options.histories:
+        options.states, options.histories = 10_000_000, 1_000_000
+    told = [states(options.states, options.workers)] if options.states else []
     if options.histories:
-        well = histories(options.seed, options.histories, options.workers) and well
-    return 0 if well else 1
+        told.append(histories(options.seed, options.histories, options.workers))
+    print("; ".join(told))
+    return int(any(not each.endswith(" 0 violations") for each in told))
 
 
 if __name__ == "__main__":
