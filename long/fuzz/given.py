@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from betfair_session.arguments import https_base
-from betfair_session.betfair.answers import Endpoint
+from betfair_session.betfair.answers import Answer, Endpoint
 from betfair_session.cli import certificate, commands, doctor, local, session, status
 from betfair_session.cli.output import Output
 from betfair_session.environment import Environment, read_dotenv
@@ -21,10 +21,10 @@ from betfair_session.exceptions import ConfigurationError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.location import check_key, redact, scheme_of
-
-from .feed import Feed
+from betfair_session.storage.meanings import clean
 
 PLANTED = "PLANTED9"
+UTF_8 = ("utf-8", "surrogateescape")  # as a variable or argument in another encoding comes
 
 # Opening any other may connect to a server.
 _LOCAL = frozenset(
@@ -40,7 +40,7 @@ _CLOUDS = frozenset(
 
 def key(data: bytes) -> None:
     """A key is refused, or it names one object below the store."""
-    text = Feed(data).text()
+    text = data.decode(*UTF_8)
     try:
         checked = check_key(text)
     except ConfigurationError as error:
@@ -54,9 +54,8 @@ def key(data: bytes) -> None:
 
 def address(data: bytes) -> None:
     """A store's URL is shown without the password that every parser sees in it."""
-    feed = Feed(data)
-    shape, cut = feed.byte(), feed.byte()
-    text = feed.text()
+    shape, cut = (data + b"\0\0")[:2]
+    text = data[2:].decode(*UTF_8)
     cut %= len(text) + 1
     password = text[:cut] + PLANTED + text[cut:]
     url = (
@@ -96,7 +95,7 @@ def _base(text: str) -> str | None:
 def store(data: bytes) -> None:
     """A store is opened, without a server, or refused: whatever its URL and options are."""
     first, _, rest = data.partition(b"\n")
-    url = first.decode("utf-8", "surrogateescape")
+    url = first.decode(*UTF_8)
     chain = url.lower().split("::")
     schemes = {part.partition("://")[0] for part in chain if "://" in part} | {*chain[:-1]}
     # fsspec opens a chain at once, and a cloud's driver looks for credentials then.
@@ -135,7 +134,7 @@ def dotenv(data: bytes) -> None:
 
 def variables(data: bytes) -> None:
     r"""Variables of any content work or are refused: one a line, a value may hold `\\n`."""
-    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    lines = data.decode(*UTF_8).split("\n")
     pairs = (line.partition("=")[::2] for line in lines)
     environment({name: value.replace("\\n", "\n") for name, value in pairs if name})
 
@@ -155,7 +154,7 @@ def environment(values: dict[str, str]) -> None:
 
 def command_line(data: bytes) -> None:
     """A command line is understood or refused; no command is carried out."""
-    arguments = data.decode("utf-8", "surrogateescape").split("\n")
+    arguments = data.decode(*UTF_8).split("\n")
     assert all((certificate, doctor, local, session, status))  # each has added its commands
     for each in (commands.MAIN, commands.MAIN.commands["certificate"]):
         for command in getattr(each, "commands", {}).values():
@@ -169,17 +168,13 @@ def command_line(data: bytes) -> None:
 
 def stretched(data: bytes) -> None:
     """Long input takes no longer than in proportion: a start, and one part many times over."""
-    feed = Feed(data)
-    kind, times = feed.byte(), (1, 200, 2000)[feed.byte() % 3]
-    start, _, part = feed.rest()[:64].partition(b"\xff")
-    content = (start + part * times)[:20_000]
+    kind, times = (data + b"\0\0")[:2]
+    start, _, part = data[2:66].partition(b"\xff")
+    content = (start + part * (1, 200, 2000)[times % 3])[:20_000]
     _STRETCHED[kind % len(_STRETCHED)](content)
 
 
 def _shown(content: bytes) -> None:
-    from betfair_session.betfair.answers import Answer
-    from betfair_session.storage.meanings import clean
-
     clean(content.decode("utf-8", "replace"))
     Answer(200, content).excerpt()
 

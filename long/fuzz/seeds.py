@@ -9,7 +9,7 @@ from betfair_session.certificates.making import create
 from betfair_session.environment import NAMES
 from betfair_session.login import lock as locks
 
-from .certificate import PASSPHRASE
+from .stored import PASSPHRASE
 
 
 def seeds(target: str) -> list[bytes]:

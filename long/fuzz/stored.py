@@ -1,21 +1,29 @@
-"""What lies in a store: the token object and the lock beside it."""
+"""What is kept somewhere: the token object and the lock beside it, and certificates."""
 
 # ruff: noqa: PT017 - an error is one of two good ends, and what it says is checked
 
 from __future__ import annotations
 
+import base64
+import tempfile
 import time
+from pathlib import Path
 
 from within import within
 
+from betfair_session.certificates import Certificate
+from betfair_session.certificates.report import explain
 from betfair_session.cli.status import login_document, login_words
-from betfair_session.exceptions import NotATokenError
+from betfair_session.exceptions import CertificateError, NotATokenError
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import inspect, inspect_login
+from betfair_session.secret import Secret
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ANY, MAX_READ
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_token, parse_token
+
+PASSPHRASE = "planted-passphrase9"
 
 
 def token(data: bytes) -> None:
@@ -63,3 +71,44 @@ def _inspected(content: bytes) -> None:
         assert len(content) > 1024
     else:
         assert seen.login.state == found.state
+
+
+def certificate(data: bytes) -> None:
+    """It is fit, or one of our errors says why not, without the passphrase."""
+    form, locked = (data + b"\0\0")[:2]
+    form, content = form % 6, data[2:]
+    passphrase = (None, PASSPHRASE, PASSPHRASE, "p\udcffhrase")[locked % 4]
+    secret = None if passphrase is None else Secret(passphrase)
+    try:
+        _made(form, content, secret).check()
+    except CertificateError as error:
+        assert PASSPHRASE not in str(error)
+    if form == 5:
+        report = str(explain(_file(content), passphrase=secret))
+        assert PASSPHRASE not in report
+        assert report.replace("\n", "").isprintable()
+
+
+def _made(form: int, content: bytes, passphrase: Secret | None) -> Certificate:
+    text = content.decode("utf-8", "surrogateescape")
+    if form == 0:
+        return Certificate.of(content)
+    if form == 1:
+        first, _, second = text.partition("\0")
+        return Certificate.from_pem(first, second or None, passphrase)
+    if form == 2:
+        return Certificate.from_pkcs12(content, passphrase)
+    if form == 3:
+        return Certificate.from_pkcs12_base64(text, passphrase)
+    if form == 4:
+        return Certificate.from_pkcs12_base64(base64.b64encode(content).decode(), passphrase)
+    return Certificate.from_files(_file(content), passphrase=passphrase)
+
+
+_directory = tempfile.TemporaryDirectory()
+
+
+def _file(content: bytes) -> Path:
+    path = Path(_directory.name, "certificate")
+    path.write_bytes(content)
+    return path

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import certificate, given, network, stored
+from . import given, network, stored
 
-TARGETS: dict[str, Callable[[bytes], None]] = {
-    "token": stored.token,
-    "lock": stored.lock,
-    "answers": network.answers,
-    "betting": network.betting,
+_PLAIN: tuple[Callable[[bytes], None], ...] = (
+    *(stored.token, stored.lock, stored.certificate, network.answers, network.betting),
+    *(given.key, given.address, given.store, given.dotenv, given.variables),
+    *(given.command_line, given.stretched),
+)
+TARGETS: dict[str, Callable[[bytes], object]] = {
+    **{target.__name__: target for target in _PLAIN},
     "errors": network.errors.hypothesis.fuzz_one_input,  # type: ignore[attr-defined] # its own
-    "key": given.key,
-    "address": given.address,
-    "store": given.store,
-    "dotenv": given.dotenv,
-    "variables": given.variables,
-    "command_line": given.command_line,
-    "certificate": certificate.certificate,
-    "stretched": given.stretched,
 }
