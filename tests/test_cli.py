@@ -327,7 +327,7 @@ def test_a_typing_error_is_met_with_what_was_meant(command: CommandLine) -> None
     """A command's, an option's, a store's."""
     for arguments, meant in (
         (["tokne"], "`token`"),
-        (["token", "--tiemout"], "`--timeout`"),
+        (["token", "--tiemout"], "--timeout"),
         (["status", "s4://bucket", KEY], "s3"),
     ):
         done = command(*arguments)

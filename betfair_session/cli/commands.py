@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
@@ -108,7 +108,8 @@ class Group(Command, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names."""
         if args[0] not in self.commands:
-            _refuse("no such command", ctx, args[0], self.commands)
+            near = difflib.get_close_matches(args[0], self.commands, n=1)
+            ctx.fail("no such command" + (f"; did you mean `{near[0]}`?" if near else ""))
         return super().resolve_command(ctx, args)
 
 
@@ -213,23 +214,10 @@ def run(arguments: Sequence[str], out: Output) -> int:
             return code
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.NoSuchOption as error:
-        name, at = error.option_name, error.ctx or click.Context(MAIN, info_name=NAME)
-        known = [each for param in at.command.params for each in param.opts]
-        _refuse(f"unknown option {name}", at, name, known)
     except click.UsageError as error:
-        at = error.ctx or click.Context(MAIN, info_name=NAME)
-        _refuse(error.format_message().rstrip("."), at)
-
-
-def _refuse(
-    problem: str, ctx: click.Context, given: str = "", known: Iterable[str] = ()
-) -> NoReturn:
-    """Say what is wrong with the usage, and where the help is."""
-    near = difflib.get_close_matches(given, known, n=1)
-    advice = f"did you mean `{near[0]}`? See" if near else "see"
-    message = f"{problem} ({advice} `{ctx.command_path} --help`)"
-    raise UsageError(message) from None
+        where = error.ctx.command_path if error.ctx else NAME
+        message = f"{error.format_message().rstrip('.')} (see `{where} --help`)"
+    raise UsageError(message)
 
 
 @contextlib.contextmanager

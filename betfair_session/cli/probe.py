@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -48,10 +48,10 @@ _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 def examine_store(
     store: TokenStore, key: str, seconds: float, clocks: list[Clock]
-) -> Iterator[Finding]:
+) -> Generator[Finding, None, bool]:
     """Read what is there, and try out writing; each call of the store may take that many seconds.
 
-    The first finding tells whether it can be read; if it tells the time, its clock is added.
+    If it tells the time, its clock is added. Returned is whether it can be read.
     """
     try:
         see_directory(store)
@@ -60,7 +60,7 @@ def examine_store(
     except BetfairSessionError as error:
         yield problem("store", error)
         yield from _surroundings(store)
-        return
+        return False
     if found.clock:
         clocks.append(Clock("the store", found.now - time.time()))
     yield from _described(store, key, found)
@@ -70,6 +70,7 @@ def examine_store(
         tried = list(Probe(store, key, seconds).run())
     yield from tried
     yield _next_login(found)
+    return True
 
 
 def _surroundings(store: TokenStore) -> Iterator[Finding]:
