@@ -217,17 +217,19 @@ def _session(
     logs_in = "the next `betfair-session token` logs in"
     why, token = "only a live token can tell whose it is", None
     try:
-        state, token = ask_about(client, store, key, seconds)
+        found = ask_about(client, store, key, seconds)
     except BetfairSessionError as error:
         yield problem(_TOKEN, error)
         why = "whether the token lives is not known"
     else:
+        token = found.token if found else None
         alive = "alive, says Betfair, which has just extended its session"
-        yield {
-            "alive": Finding(_TOKEN, "ok", alive),
-            "dead": Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}"),
-            "missing": Finding(_TOKEN, "not checked", f"none is stored; {logs_in}"),
-        }[state]
+        if found is None:
+            yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
+        elif token:
+            yield Finding(_TOKEN, "ok", alive)
+        else:
+            yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
     if token and api_url is None and client.api_url is None:
         token = None
         why = (

@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
 from getpass import getpass
 from typing import Any
 
+from betfair_session.betfair.answers import Check
 from betfair_session.betfair.identity import IdentityClient
 from betfair_session.environment import Environment
 from betfair_session.events import Event
@@ -17,7 +17,7 @@ from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login
 from betfair_session.login.runner import owner_name
-from betfair_session.secret import Secret, SecretBytes
+from betfair_session.secret import SecretBytes
 from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.tokens import parse_token
@@ -83,11 +83,11 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
     with _session(store, key) as session:
         see_directory(session.store)
         with out.progress(lambda: "waiting for the store and Betfair …"):
-            state, _ = ask_about(session.client, session.store, session.key, timeout)
+            found = ask_about(session.client, session.store, session.key, timeout)
         what = f"{session.key!r} in {session.store.label}"
+        state, ends = (found.state, found.expires_at) if found else ("missing", None)
         length = session.client.jurisdiction.session_length
         lasts = f" for another {span(length.total_seconds())} or so" if length else ""
-        ends = datetime.now(UTC) + length if length and state == "alive" else None
         text = {
             "alive": f"alive: the session of {what}, now extended{lasts}",
             "dead": f"dead: Betfair has ended the session of {what}; `betfair-session token` "
@@ -99,26 +99,24 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
     return 0 if state == "alive" else 1
 
 
-def ask_about(
-    client: IdentityClient, store: TokenStore, key: str, timeout: float
-) -> tuple[str, Secret | None]:
-    """Send one keepAlive; return "alive" and the token to use, or "dead" or "missing" and None."""
+def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: float) -> Check | None:
+    """Send one keepAlive for a stored token; return what it found out, None if none is stored."""
     end = time.monotonic() + timeout
     stored = store.get(key, deadline=min(end, time.monotonic() + _STORE_SECONDS))
     token = parse_token(stored.content, where=f"{key!r} in {store.label}") if stored else None
     if stored is None or token is None:
-        return "missing", None
+        return None
     # Never 0, which would stand for the client's own time.
-    alive = client.keep_alive(token, timeout=max(end - time.monotonic(), 0.1))
-    if alive is None:
-        return "dead", None
-    if alive != token:
+    found = client.check(token, timeout=max(end - time.monotonic(), 0.1))
+    if found.error:
+        raise found.error
+    if found.token and found.token != token:
         # Betfair has never been seen to rotate a token; if it does, the others need the new one.
-        content = SecretBytes(alive.reveal().encode())
+        content = SecretBytes(found.token.reveal().encode())
         with suppress(VersionConflict):
             soon = time.monotonic() + _STORE_SECONDS
             store.put(key, content, stored.version, deadline=soon)
-    return "alive", alive
+    return found
 
 
 @command(*place(), timeout(10, _EACH))
