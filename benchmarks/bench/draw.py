@@ -1,17 +1,16 @@
-"""The picture of the results, for the README: bars and a curve, drawn by hand."""
+"""The picture of the results: bars, drawn by hand."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from bench.cold import PLACES
 from bench.contenders import CONTENDERS
-from bench.curve import COUNTS, MOST_SECONDS, SERIES
+from bench.curve import SERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 WIDTH = 760
 NAMES = 300
@@ -23,14 +22,9 @@ STYLE = """
   .title { font-weight: 600; font-size: 14px }
   .small, .value { fill: #57606a; font-size: 11px }
   .ours { fill: #0969da } .peer { fill: #afb8c1 }
-  .line { fill: none; stroke: #0969da; stroke-width: 2 }
-  .second { stroke: #bc4c00 } .third { stroke: #8c959f }
-  .limit { fill: none; stroke: #8c959f; stroke-dasharray: 4 3 } .axis { stroke: #d0d7de }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .small, .value { fill: #9198a1 }
     .ours { fill: #4493f8 } .peer { fill: #656c76 }
-    .line { stroke: #4493f8 } .second { stroke: #db6d28 } .third { stroke: #9198a1 }
-    .limit { stroke: #9198a1 } .axis { stroke: #3d444d }
   }
 """
 
@@ -127,68 +121,13 @@ def _hot(page: Page, ns: Mapping[str, float]) -> None:
     page.bars(rows, max(ns.values()), "ns")
 
 
-@dataclass(frozen=True)
-class Plot:
-    """Where a crowd's size and seconds lie on the page.
-
-    Attributes:
-        top: of the plot, pixels.
-        most: the seconds at its upper end.
-    """
-
-    top: float
-    most: float
-    left: ClassVar[int] = 60
-    right: ClassVar[int] = WIDTH - 270
-    height: ClassVar[int] = 150
-
-    def across(self, number: int) -> float:
-        """Return the place of the crowd that is the n-th in size."""
-        return self.left + (self.right - self.left) * number / (len(COUNTS) - 1)
-
-    def up(self, seconds: float) -> float:
-        """Return the place of an amount of time."""
-        return self.top + self.height * (1 - seconds / self.most)
-
-    def axes(self, page: Page) -> None:
-        """Draw what the curves are read by."""
-        for second in range(int(self.most) + 1):
-            y = self.up(second)
-            _line(page, [(self.left, y), (self.right, y)], "axis")
-            page.text(self.left - 8, y + 4, f"{second} s", "small", "end")
-        for number, count in enumerate(COUNTS):
-            words = f"{count} processes"
-            page.text(self.across(number), self.up(0) + 16, words, "small", "middle")
-
-
 def _curve(page: Page, series: Mapping[str, Any]) -> None:
-    page.title("A stampede: seconds from the first process served to the last")
-    spreads = {
-        name: [series[name][str(count)]["spread"] for count in COUNTS]
-        for name in ("local", "s3", "dogpile")
-    }
-    plot = Plot(page.y + 12, 1.1 * max(MOST_SECONDS["s3"], *map(max, spreads.values())))
-    plot.axes(page)
-    lines = [
-        (
-            SERIES[name][0],
-            kind,
-            [(plot.across(n), plot.up(spread)) for n, spread in enumerate(each)],
-        )
-        for (name, each), kind in zip(
-            spreads.items(), ("line", "line second", "line third"), strict=True
-        )
+    page.title("A stampede: milliseconds from the first process served to the last")
+    page.y += 6
+    rows = [
+        (f"{label}, {count} processes", 1000 * cost["spread"], program == "library")
+        for name, (label, program, dead) in SERIES.items()
+        if not dead
+        for count, cost in series[name].items()
     ]
-    limit = plot.up(MOST_SECONDS["s3"])
-    lines.append(("one login and a pause", "limit", [(plot.left, limit), (plot.right, limit)]))
-    for number, (name, kind, points) in enumerate(lines):
-        y = plot.top + 20 + 20 * number
-        _line(page, points, kind)
-        _line(page, [(plot.right + 16, y - 4), (plot.right + 40, y - 4)], kind)
-        page.text(plot.right + 46, y, name, "small")
-    page.y = round(plot.up(0)) + 22
-
-
-def _line(page: Page, points: Sequence[tuple[float, float]], kind: str) -> None:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    page.draw(f'<polyline points="{path}" class="{kind}"/>')
+    page.bars(rows, max(row[1] for row in rows), "ms")

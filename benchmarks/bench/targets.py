@@ -10,16 +10,14 @@ class Target:
     """One thing that may cost so much at most.
 
     Attributes:
-        number: of the target.
         what: what is compared with what.
         value: what was measured.
         most: what it may be at most.
         unit: of both; "x" for a ratio.
-        processor: the same ratio of the processor's time, which other work on the machine disturbs
-            less; None where it was not measured.
+        processor: the same ratio of the processor's time, which decides where it was measured: the
+            seconds tell of what else the machine did as well.
     """
 
-    number: int
     what: str
     value: float
     most: float
@@ -29,7 +27,7 @@ class Target:
     @property
     def met(self) -> bool:
         """Whether it is no more than it may be."""
-        return self.value <= self.most
+        return (self.value if self.processor is None else self.processor) <= self.most
 
     @property
     def cells(self) -> list[str]:
@@ -37,4 +35,4 @@ class Target:
         verdict = "met" if self.met else "**missed**"
         amounts = [f"{amount:.3g} {self.unit}".strip() for amount in (self.value, self.most)]
         aside = "" if self.processor is None else f"{self.processor:.3g} {self.unit}"
-        return [str(self.number), self.what, *amounts, verdict, aside]
+        return [self.what, *amounts, aside, verdict]
