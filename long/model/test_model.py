@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from explore.plans import PLANS, Rules
-from explore.processes import ModelClock, Pool, Replica, View, Way
+from explore.processes import ModelClock, Pool, Replica, Way, plain_effect, seen
 from explore.search import explore
-from login import messages as m
+from login import script as m
 
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
@@ -23,13 +23,13 @@ class Doubles(Pool):
         others: second ways, by the state's number.
     """
 
-    def __init__(self, view: View) -> None:
-        super().__init__(view)
+    def __init__(self) -> None:
+        super().__init__()
         self.others: dict[int, Way] = {}
 
     def local_id(self, way: Way) -> int:
         """Return the number of a process state."""
-        known = self._local_ids.get(self.view.seen(way).key)
+        known = self._local_ids.get(seen(way).key)
         if known is not None and known not in self.others:
             self.others[known] = Way(way.start, way.before, way.step)
         return super().local_id(way)
@@ -44,8 +44,8 @@ def test_two_ways_to_one_state_go_on_alike(plan: Rules, monkeypatch: pytest.Monk
     """Whatever follows, the policy asks the same, whichever way it came."""
     pools: list[Doubles] = []
 
-    def pool(view: View) -> Doubles:
-        pools.append(Doubles(view))
+    def pool() -> Doubles:
+        pools.append(Doubles())
         return pools[-1]
 
     monkeypatch.setattr("explore.moves.Pool", pool)
@@ -55,7 +55,7 @@ def test_two_ways_to_one_state_go_on_alike(plan: Rules, monkeypatch: pytest.Monk
         number = int(str(key[0]))
         if number in pools[0].others:
             other = pools[0].others[number].go(pools[0].step_of(key))
-            assert pools[0].view.seen(other).key == pools[0].locals[after].key, key
+            assert seen(other).key == pools[0].locals[after].key, key
             compared += 1
     assert compared > 100
 
@@ -164,7 +164,7 @@ def test_a_call_moved_in_time_does_what_one_does_for_which_time_goes_on(batch: i
 
 def _walk_both(seed: int) -> None:
     rng = random.Random(seed)
-    view, answers = View(brake=True), Answers(rng)
+    answers = Answers(rng)
     deadline, share = rng.choice((float("inf"), 40.0)), rng.random() < 0.5
     moved = Replica(LeaseSettings(), deadline=deadline, share=share, skew=0.0)
     going = Replica(LeaseSettings(), deadline=deadline, share=share, skew=0.0)
@@ -174,7 +174,7 @@ def _walk_both(seed: int) -> None:
             break
         passed = rng.choice((0.0, 0.0, 1.0, 16.0, 32.0))
         clock.at += passed
-        moved.later(view, passed, still=False)
+        moved.later(passed, still=False)
         answer = answers.next(moved.effect, passed)
         moved.tell(_made(answer), 0.0, "n1")
         if isinstance(answer, do.LockRead) and answer.lock is not None:
@@ -183,5 +183,5 @@ def _walk_both(seed: int) -> None:
         effect = going.effect
         if isinstance(effect, do.WriteLock):
             effect = effect._replace(lock=_moved(effect.lock, -clock.at))
-        assert view.effect(effect) == view.effect(moved.effect), seed
+        assert plain_effect(effect) == plain_effect(moved.effect), seed
         assert going.where == moved.where, seed

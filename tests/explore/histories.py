@@ -14,7 +14,7 @@ import heapq
 import random
 from typing import TYPE_CHECKING
 
-from login import messages as m
+from login import script as m
 
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from betfair_session.login import effects as do, lock as locks
 
 from . import world as checks
-from .processes import UNKNOWN, Pool, View
+from .processes import UNKNOWN, Pool
 from .world import (
     JUNK,
     MISSING,
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .plans import Rules
-    from .processes import Key, Local
+    from .processes import Key
     from .world import World, Write
 
     Move: TypeAlias = tuple[str, World]
 
-WALL_STEPS = (-3600.0, 3600.0)
 LOST: Key = ("failed", True, True)
 CONFLICT: Key = ("conflict",)
 REFUSED: Key = ("failed", False, True)
@@ -53,7 +52,7 @@ class Moves:
     def __init__(self, rules: Rules) -> None:
         """Begin an exploration."""
         self.rules = rules
-        self.pool = Pool(View(rules.brake))
+        self.pool = Pool()
         self.doing = ""
         self.calls: dict[type, Callable[[World, int], Iterator[Move]]] = {
             do.ReadToken: self._read_token,
@@ -67,7 +66,6 @@ class Moves:
         doings: dict[str, Callable[[World], Iterator[Move]]] = {
             "death": self._deaths,
             "delete": self._delete,
-            "unlock": self._unlock,
             "foreign": self._foreign,
         }
         self._doings = [doing for kind, doing in doings.items() if kind in rules.kinds]
@@ -88,8 +86,6 @@ class Moves:
                 yield from self.calls[self.pool.locals[proc].kind](world, place)
                 if faulty and "crash" in self.rules.kinds:
                     yield self._crash(world, place)
-                if faulty and "wall" in self.rules.kinds:
-                    yield from self._wall(world, place)
             before = proc
         for write in world.floats:
             yield self.late_landing(world, write)
@@ -170,22 +166,11 @@ class Moves:
             yield from self._read(world, place, ("lock", None, None, None), UNKNOWN)
             return
         local, rules = self.pool.locals[world.procs[place]], self.rules
-        off = self._off(local)
+        off = 0.0 if rules.dates or not local.known else local.off
         age = world.lock_age + (1000.0 if rules.broken == "server age" else off)
-        version = f"k{world.lock_version}"
-        yield from self._read(world, place, ("lock", world.lock, version, age), off)
-        if self._blurred(world, local):
-            told: Key = ("lock", world.lock, version, age - 1.0)
-            yield self.answer(world, place, told, "by a blurred clock", 1, off=-1.0)
-
-    def _off(self, local: Local) -> float:
-        """Return how far a process's idea of the server's time is off after a dated answer."""
-        return 0.0 if self.rules.dates or not local.known else local.off
-
-    def _blurred(self, world: World, local: Local) -> bool:
-        """Tell whether the store's clock, asked for once now, may tell whole seconds."""
-        blur = world.faults > 0 and "blur" in self.rules.kinds
-        return blur and not self.rules.dates and not local.known
+        yield from self._read(
+            world, place, ("lock", world.lock, f"k{world.lock_version}", age), off
+        )
 
     def _read(self, world: World, place: int, told: Key, off: float | str) -> Iterator[Move]:
         yield self.answer(world, place, told, off=off)
@@ -347,16 +332,6 @@ class Moves:
         self.put(new, place, 0)
         return self.sealed(new)
 
-    def _wall(self, world: World, place: int) -> Iterator[Move]:
-        for seconds in WALL_STEPS:
-            self.name(world, place, f"its wall clock jumps {seconds}")
-            new = world.copy()
-            new.faults -= 1
-            procs = list(new.procs)
-            procs[place] = self.pool.step((procs[place], "wall", seconds))
-            new.procs = tuple(procs)
-            yield self.sealed(new)
-
     def _deaths(self, world: World) -> Iterator[Move]:
         live, token = world.live, 0
         while live >> token:
@@ -373,27 +348,17 @@ class Moves:
     def _delete(self, world: World) -> Iterator[Move]:
         if world.token != MISSING:
             new = self._paid(world, "the token is deleted")
-            if self._overwritten(new):
-                new.token, new.version, new.age = MISSING, -1, 0.0
+            ends = checks.valid(new)
+            new.token, new.version, new.age = MISSING, -1, 0.0
+            if ends:
                 checks.generation(self.pool, new)
             else:
                 new.credit += 1
-            new.token, new.version, new.age = MISSING, -1, 0.0
             yield self.sealed(new)
         if world.lock >= 0:
             new = self._paid(world, "the lock is deleted")
             new.credit += 1
-            checks.forget_logins(new)
             new.lock, new.lock_version = -1, -1
-            yield self.sealed(new)
-
-    def _unlock(self, world: World) -> Iterator[Move]:
-        if world.lock >= 0:
-            new = self._paid(world, "a person unlocks")
-            new.credit += 1
-            content = self.pool.cleared(new.lock)
-            checks.vouches(new, self.pool.locks[content], "")
-            self.store_lock(new, content, 0.0)
             yield self.sealed(new)
 
     def _foreign(self, world: World) -> Iterator[Move]:
@@ -401,7 +366,7 @@ class Moves:
         for what in ("live", "dead", "junk"):
             new = self._paid(world, f"a foreign writer stores a {what} token")
             content = JUNK if what == "junk" else fresh_token(self.rules, self.pool, new)
-            began = self._overwritten(new) and what != "live"
+            began = checks.valid(new) and what != "live"
             self.store_token(new, content)
             if began:
                 checks.generation(self.pool, new)
@@ -410,10 +375,6 @@ class Moves:
                 new.live |= 1 << content
                 new.landed |= 1 << content
             yield self.sealed(new)
-
-    def _overwritten(self, world: World) -> bool:
-        """Tell whether a valid token is stored now."""
-        return world.token > 0 and bool(world.live >> world.token & 1)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -448,5 +409,4 @@ class Moves:
             )
             for what, content, version, force in new.floats
         )
-        checks.later_window(new, seconds)
         return self.sealed(new)

@@ -3,23 +3,23 @@
 A process state is the way to it: what the policy was told, and when time passed. To step it, the
 way is gone again with a fresh generator; one live generator is kept with each state, so that most
 steps repeat nothing. Two ways lead to the same state when the generator stands at the same places
-and everything that matters of the call's attributes is equal. The same local steps recur in
-millions of worlds, so each is computed once, and every state and lock has a small number.
+and the call's attributes are equal, but for those that its phase can no longer read, which
+long/model checks. The same local steps recur in millions of worlds, so each is computed once, and
+every state and lock has a small number.
 
 The policy adds, subtracts and compares times, so a call can be moved in time: here "now" is always
-0, on every clock. What a phase can no longer read is left out of the comparison, and counters are
-cut off where the policy no longer tells their values apart, which long/model checks. Waits are
-over at once, since a process that has woken up and not yet made its call is one that still sleeps.
+0, on every clock. Waits are over at once, since a process that has woken up and not yet made its
+call is one that still sleeps.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
-from login import messages as m
+from login import script as m
 from login.script import go_on
 
 from betfair_session.exceptions import (
@@ -31,7 +31,7 @@ from betfair_session.exceptions import (
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.call import CONFLICTS, TAKES
 from betfair_session.login.errors import Errors
-from betfair_session.login.lock import BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.login.lock import FRESH, MARGIN
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
@@ -53,15 +53,12 @@ if TYPE_CHECKING:
 REFUSALS = ("temporary", "credentials", "ban")
 UNKNOWN = "?"  # said of the server's clock: this answer told nothing about it
 NOBODY = "n0"  # names an attempt that no lock was ever written for
-_REFUSALS_TOLD_APART = 4
-_SEEN = locks.Lock(locks.DONE)  # stands for a lock of which only the version still matters
 _ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
 
 LOOKING = frozenset({"look", "vouch", "validate", "lock", "pay", "take"})
 _AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "undo", "release"})
 _KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "pay", "confirm", "blank", "take"})
-_KEEPS_MINE = frozenset({"pay", "take", "confirm", "blank"} | _AFTER_CONFIRM)
-_HOLDING = _KEEPS_MINE - {"pay", "take", "release"}
+_NEVER_READ = "settings clock errors memory owner shared looked young crowd trouble failure ended"
 
 _WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
     ("_recall", {}, "pay"),  # inner functions before those that call them
@@ -231,35 +228,21 @@ class Replica:
             why = m.end(self.raised, self.told).why
             self.effect = m.Failed("error" if why == "timeout" else why)
 
-    def later(self, view: View, seconds: float, *, still: bool) -> None:
+    def later(self, seconds: float, *, still: bool) -> None:
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
         login, memory, felt = self.login, self.login.memory, 0.0 if still else seconds
         login.deadline -= felt
-        login.lock = view.later_lock(login.lock, seconds) if login.lock else None
-        login.mine = view.later_lock(login.mine, seconds)
+        login.lock = later_lock(login.lock, seconds) if login.lock else None
+        login.mine = later_lock(login.mine, seconds)
         login.lock_since -= felt
-        if memory.owed:
-            memory.owed = view.later_lock(memory.owed, seconds)
+        memory.owed = later_lock(memory.owed, seconds) if memory.owed else None
         if isinstance(self.effect, do.WriteLock):
-            lock = view.later_lock(self.effect.lock, seconds)
-            self.effect = self.effect._replace(lock=lock)
+            self.effect = self.effect._replace(lock=later_lock(self.effect.lock, seconds))
         if self.known:
             self.clock.off -= seconds - felt
-        self._move(felt, seconds)
-
-    def wall_step(self, seconds: float) -> None:
-        """Set the process's wall clock forward or back."""
-        if not self.known:
-            self.clock.off += seconds
-        self._move(0.0, seconds)
-
-    def _move(self, steady: float, wall: float) -> None:
-        """Tell the call's own times from a later now."""
-        login = self.login
-        if login.started:
-            login.started = (login.started[0] - steady, login.started[1] - wall)
-        for it, name in ((login, "asked"), (login.memory, "since")):
-            setattr(it, name, (getattr(it, name)[0] - steady, getattr(it, name)[1] - wall))
+        for it, name in ((login, "started"), (login, "asked"), (memory, "since")):
+            if times := getattr(it, name):
+                setattr(it, name, (times[0] - felt, times[1] - seconds))
         self._settle()
 
     def _settle(self) -> None:
@@ -329,13 +312,13 @@ class Local:
     effect: Any
     login: SharedLogin
     ended: str
-    off: float
-    known: bool
+    replica: InitVar[Replica]
     way: Way = field(repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, replica: Replica) -> None:
         """Sum it up for the world, once."""
         login, effect = self.login, self.effect
+        self.off, self.known = replica.clock.off, replica.known
         written = effect.lock if isinstance(effect, do.WriteLock) else None
         shown = [each for each in (login.lock, login.mine, login.memory.owed, written) if each]
         names = [login.token, login.dead, login.new, login.fingerprint, login.new_fingerprint]
@@ -358,107 +341,62 @@ def bits(*names: str | None) -> int:
     return found
 
 
-@dataclass(frozen=True)
-class View:
-    """How much of a process is told apart.
+def plain(lock: Lock) -> Lock:
+    """Blank what no process acts upon in the model, which makes too few logins for the brake."""
+    failed = lock.state == locks.FAILED
+    return lock._replace(
+        owner="",
+        since=lock.since if failed else 0.0,
+        logins=(),
+        refusals=min(lock.refusals, 4),  # after which each is waited for alike
+        status="",
+        login_class="store" if lock.login_class == "store" else "",
+        not_before=lock.not_before if failed else 0.0,
+    )
 
-    Attributes:
-        brake: whether the times of earlier logins matter; without them no brake is ever met.
-    """
 
-    brake: bool
+def later_lock(lock: Lock, seconds: float) -> Lock:
+    """Tell a lock's times from a later now."""
+    return plain(lock._replace(since=lock.since - seconds, not_before=lock.not_before - seconds))
 
-    def lock(self, lock: Lock) -> Lock:
-        """Blank what no process acts upon."""
-        failed = lock.state == locks.FAILED
-        last = -BRAKE_WINDOW - 2 * MARGIN if self.brake else float("inf")
-        return lock._replace(
-            owner="",
-            since=lock.since if failed else 0.0,
-            logins=tuple(time for time in lock.logins if time > last),
-            refusals=min(lock.refusals, _REFUSALS_TOLD_APART),
-            status="",
-            login_class="store" if lock.login_class == "store" else "",
-            not_before=lock.not_before if failed else 0.0,
-        )
 
-    def later_lock(self, lock: Lock, seconds: float) -> Lock:
-        """Tell a lock's times from a later now."""
-        since, ends = lock.since - seconds, lock.not_before - seconds
-        logins = tuple(time - seconds for time in lock.logins)
-        return self.lock(lock._replace(since=since, logins=logins, not_before=ends))
+def plain_effect(effect: object) -> Any:  # noqa: ANN401 - any of them
+    """Blank what only people read."""
+    if isinstance(effect, do.WriteLock):
+        return effect._replace(lock=plain(effect.lock))
+    if isinstance(effect, do.LogIn):
+        assert effect.seconds > 0
+        return do.LogIn(1.0)
+    return effect._replace(since=(0.0, 0.0)) if isinstance(effect, do.Done) else effect
 
-    def effect(self, effect: object) -> Any:  # noqa: ANN401 - any of them
-        """Blank what only people read."""
-        if isinstance(effect, do.WriteLock):
-            return effect._replace(lock=self.lock(effect.lock))
-        if isinstance(effect, do.LogIn):
-            assert effect.seconds > 0
-            return do.LogIn(1.0)
-        return effect._replace(since=(0.0, 0.0)) if isinstance(effect, do.Done) else effect
 
-    def seen(self, way: Way) -> Local:
-        """Return a process as the world sees it."""
-        replica = way.live
-        assert replica is not None
-        login, where, told = copy.copy(replica.login), replica.where, replica.told
-        now, effect = phase(where, replica.effect), self.effect(replica.effect)
-        error = login.ended
-        ended = m.end(error, told).why if isinstance(error, BetfairSessionError) else ""
-        login.memory, owed = copy.copy(login.memory), login.memory.owed
-        login.mine = self.lock(login.mine) if now in _KEEPS_MINE else locks.JUNK
-        login.new = None if ended else login.new
-        if now not in _KEEPS_TOKEN:
-            login.token, login.version, login.fingerprint = None, None, ""
-        login.lock, known_lock = self._known_lock(login, now)
-        names = {name for name, _ in where}
-        since_counts = owed and (owed.state == locks.FAILED or "_give_back" in names)
-        takes = (min(login.takes, max(TAKES, CONFLICTS) + 1), login.tried)
-        key: Key = (
-            where,
-            effect,
-            max(login.deadline, 0.0),
-            login.nonce,
-            login.share,
-            (login.token, login.version, login.fingerprint),
-            login.dead,
-            known_lock,
-            login.lock_version,
-            login.polls if login.polls < 2 else 2 + login.polls % 2,
-            login.tries if names & {"_read", "_give_back"} else 0,
-            takes if now in LOOKING and login.takes else None,
-            login.mine,
-            login.started if now not in _AFTER_CONFIRM else None,
-            login.asked if login.share and now == "validate" else None,
-            (login.base, login.new, login.new_fingerprint, login.sends, login.maybe, login.doubt),
-            ended,
-            self.lock(owed) if owed else None,
-            login.memory.since if since_counts else None,
-            replica.clock.off,
-            replica.known,
-        )
-        key = key if where else ("over", effect)
-        return Local(key, now, effect, login, ended, replica.clock.off, replica.known, way)
-
-    def _known_lock(self, login: SharedLogin, now: str) -> tuple[Lock | None, object]:
-        """Cut down the lock that was read earlier to what can still be compared with it."""
-        lock = login.lock
-        if now in _HOLDING and lock:
-            return self.lock(lock), self.lock(lock)
-        if now not in LOOKING or lock is None:
-            return None, None
-        just_read = login.reread == login.lock_version and now in {"look", "validate"}
-        same = login.reread if login.reread == login.lock_version else None
-        held, since = lock.state == locks.HELD, login.lock_since
-        since = max(since, -lock.ttl - MARGIN) if held else 0.0
-        age: float | None = login.lock_age
-        if just_read or now in {"take", "pay"}:
-            lock = self.lock(lock)
-        elif lock.state == locks.DONE and now in {"look", "vouch", "validate"}:
-            lock = locks.Lock(locks.DONE, published=lock.published)
-        else:
-            lock, age = locks.Lock(lock.state, ttl=lock.ttl) if held else _SEEN, None
-        return lock, (lock, age, since, same)
+def seen(way: Way) -> Local:
+    """Return a process as the world sees it."""
+    replica = way.live
+    assert replica is not None
+    login, where, told = copy.copy(replica.login), replica.where, replica.told
+    now, effect = phase(where, replica.effect), plain_effect(replica.effect)
+    ended = m.end(login.ended, told).why if isinstance(login.ended, BetfairSessionError) else ""
+    login.memory, owed = copy.copy(login.memory), login.memory.owed
+    login.mine = plain(login.mine)
+    login.new = None if ended else login.new
+    login.lock = plain(login.lock) if login.lock else None
+    if now not in _KEEPS_TOKEN:
+        login.token, login.version, login.fingerprint = None, None, ""
+    if now in _AFTER_CONFIRM:
+        login.started = None
+    if now not in LOOKING:
+        login.lock_since, login.lock_age, login.reread = 0.0, None, None
+        login.tried, login.takes = (), 0
+    if not (login.share and now == "validate"):
+        login.asked = (0.0, 0.0)
+    login.deadline = max(login.deadline, 0.0)
+    login.polls = login.polls if login.polls < 2 else 2 + login.polls % 2
+    login.takes = min(login.takes, max(TAKES, CONFLICTS) + 1)
+    attributes = {**vars(login), **dict.fromkeys(_NEVER_READ.split())}
+    about = (ended, plain(owed) if owed else None, login.memory.since if owed else None)
+    key: Key = (where, effect, *attributes.values(), *about, replica.clock.off, replica.known)
+    return Local(key if where else ("over", effect), now, effect, login, ended, replica, way)
 
 
 # --- all of them ---------------------------------------------------------------------------------
@@ -467,12 +405,11 @@ class View:
 class Pool:
     """Numbers for process states and locks; 0 is the process that is no more."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self) -> None:
         """Begin with none."""
-        self.view = view
         nobody = Replica(cast("Any", None), deadline=0.0, share=False, skew=0.0)
         nobody.effect = m.Failed("")
-        self.locals = [view.seen(Way(lambda: nobody, live=nobody))]
+        self.locals = [seen(Way(lambda: nobody, live=nobody))]
         self.locks: list[Lock] = []
         self._local_ids: dict[Key, int] = {}
         self._lock_ids: dict[Lock, int] = {}
@@ -480,7 +417,7 @@ class Pool:
 
     def local_id(self, way: Way) -> int:
         """Return the number of a process state, by a way to it."""
-        local = self.view.seen(way)
+        local = seen(way)
         known = self._local_ids.get(local.key)
         if known is None:
             known = self._local_ids[local.key] = len(self.locals)
@@ -514,7 +451,7 @@ class Pool:
         return self.step((number, "tell", told, known, nonce))
 
     def step(self, key: Key) -> int:
-        """Return a process after a step: its number, "tell", "later", "wall" or "forget", how."""
+        """Return a process after a step: its number, "tell", "later" or "forget", how."""
         known = self._steps.get(key)
         if known is None:
             way = self.locals[cast("int", key[0])].way.go(self.step_of(key))
@@ -529,13 +466,8 @@ class Pool:
         """Return the lock's content, told from a later now."""
         key = ("lock", number, seconds)
         if key not in self._steps:
-            self._steps[key] = self.lock_id(self.view.later_lock(self.locks[number], seconds))
+            self._steps[key] = self.lock_id(later_lock(self.locks[number], seconds))
         return self._steps[key]
-
-    def cleared(self, number: int) -> int:
-        """Return the lock's content after a person unlocked it."""
-        content = locks.cleared(locks.encode(self.locks[number]))
-        return self.lock_id(self.view.lock(locks.decode(content)))
 
 
 def _take(pool: Pool, key: Key, replica: Replica) -> None:
@@ -545,9 +477,7 @@ def _take(pool: Pool, key: Key, replica: Replica) -> None:
         (kind, *told), off, nonce = rest
         replica.tell(_EVENTS[kind](pool, *told), off, nonce)
     elif what == "later":
-        replica.later(pool.view, rest[0], still=rest[1])
-    elif what == "wall":
-        replica.wall_step(*rest)
+        replica.later(rest[0], still=rest[1])
     else:
         replica.forget()
 

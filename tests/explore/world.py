@@ -22,9 +22,6 @@ freeze between the check and the send. The other checks:
   another than itself, valid or not.
 - I3: a token is logged out that is stored, or was stored while it lived, or may still land.
 - I4: left alone, every process ends within the bound of `finish`; a newcomer then is served.
-- I5: more logins in a minute than the settings allow, besides those of processes whose lock had
-  outlived its time or was another's by then, and since the lock was last removed. They are
-  counted from when the lock was taken, up to 16 s before the login, so 44 s are looked at.
 - lease: a login is decided on by a process whose lock is another's, or has outlived its time to
   live, although one of its two clocks noticed (a freeze *after* this decision nothing can mend).
 - refusal: the lock is taken while a refusal in it truly still counts, by more than the margin.
@@ -42,7 +39,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.lock import BAN, BRAKE_WINDOW, FRESH, MARGIN
+from betfair_session.login.lock import BAN, FRESH, MARGIN
 
 from .processes import bits, fail
 
@@ -58,7 +55,6 @@ if TYPE_CHECKING:
     """A write that may still land: "token", "rewrite" (of a token that was verified) or "lock",
     content, version (-1 to create), force."""
 
-SURE_WINDOW = BRAKE_WINDOW - 16.0
 MISSING, JUNK = 0, -1
 MOST_CREDIT = 9
 
@@ -79,8 +75,6 @@ class World:
         landed: the tokens that have ever been stored, as bits.
         out: the tokens that were logged out, as bits.
         credit: the logins that may still be made in this generation (see above).
-        window: how long ago the logins of the last minute were.
-        zombies: logins in `window` that the brake could not see.
         faults, times, spare: what is left of the adversary's means.
     """
 
@@ -97,8 +91,6 @@ class World:
     landed: int
     out: int
     credit: int
-    window: tuple[float, ...]
-    zombies: int
     faults: int
     times: int
     spare: int
@@ -134,8 +126,6 @@ def first(rules: Rules, pool: Pool) -> World:
         landed=2 * live,
         out=0,
         credit=1 - live,
-        window=(),
-        zombies=0,
         faults=rules.faults,
         times=rules.times,
         spare=rules.spare,
@@ -275,27 +265,13 @@ def logged_in(rules: Rules, pool: Pool, world: World, local: Local) -> None:
     held = holds(pool, world, local.login.nonce)
     held = held and world.lock_age < rules.settings.ttl
     known = local.login.lock_version == f"k{world.lock_version}"
-    valid = world.token > 0 and world.live >> world.token & 1
-    if held and known and valid and world.age > world.lock_age:
+    if held and known and valid(world) and world.age > world.lock_age:
         fail("I1", "a login although a valid token was there before the lock was taken")
-    if not rules.brake:
-        return
-    world.zombies += not held
-    world.window = (*world.window, world.lock_age if held else 0.0)
-    most = rules.settings.logins_per_minute
-    if len(world.window) - world.zombies > most:
-        fail("I5", "too many logins in a minute")
 
 
-def forget_logins(world: World) -> None:
-    """Leave out the logins that the lock cannot tell of any more."""
-    world.window, world.zombies = (), 0
-
-
-def later_window(world: World, seconds: float) -> None:
-    """Let the window move on."""
-    world.window = tuple(ago + seconds for ago in world.window if ago + seconds < SURE_WINDOW)
-    world.zombies = min(world.zombies, len(world.window))
+def valid(world: World) -> bool:
+    """Tell whether a token that lives is stored."""
+    return world.token > 0 and bool(world.live >> world.token & 1)
 
 
 def token_lands(world: World, content: int, *, again: bool) -> None:
@@ -303,7 +279,7 @@ def token_lands(world: World, content: int, *, again: bool) -> None:
     if again:
         if world.token != content:
             fail("I2", "what was there was replaced by an older token")
-    elif world.token > 0 and world.live >> world.token & 1:
+    elif valid(world):
         fail("I2", "a valid token was replaced")
     if world.live >> content & 1:
         world.landed |= 1 << content
@@ -361,12 +337,10 @@ def told(rules: Rules, pool: Pool, world: World, before: Local, after: Local) ->
 
 def _decides(rules: Rules, pool: Pool, world: World, nonce: str) -> None:
     """Look at the decision to log in."""
-    fooled = "wall" in rules.kinds and rules.still
-    removed = {"delete", "unlock"} & set(rules.kinds)
     mine = holds(pool, world, nonce)
-    if not (fooled or mine or removed):
+    if not mine and "delete" not in rules.kinds:
         fail("lease", "a login is begun under a lock that is another's")
-    if not fooled and mine and world.lock_age >= rules.settings.ttl:
+    if mine and world.lock_age >= rules.settings.ttl:
         fail("lease", "a login is begun under a lock that others may have taken over")
 
 

@@ -1,42 +1,143 @@
-"""One call on the machine, told event by event, with every effect compared whole."""
+"""One call of the policy, told event by event in plain words, with every effect compared whole."""
+
+# ruff: noqa: N802 - some functions read like the types that they make
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from betfair_session import BetfairSessionError
+from betfair_session import (
+    BetfairSessionError,
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+    LoginTimeout,
+    PublishUncertain,
+    StoreUnavailable,
+    StoreWriteError,
+)
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.errors import Errors
+from betfair_session.login.lock import Lock
 from betfair_session.login.memory import Memory
 from betfair_session.login.policy import SharedLogin
-from betfair_session.process.clocks import Clock, passed
+from betfair_session.process.clocks import passed
+from betfair_session.storage.contract import VersionConflict
 
-from . import messages as m
+from .shelf import START, HandClock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any
 
-START = 1000.0
-"""The store's clock when a script begins, seconds."""
+DEAD = WOKE = None
 
 
-def held(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
+def Conflict(said: str = "conflict") -> VersionConflict:
+    """The condition of a write did not hold, or so it seems."""
+    return VersionConflict(said, reason="conflict")
+
+
+def StoreFailed(
+    said: str, *, landed: bool = False, passing: bool = False, reason: str = ""
+) -> StoreUnavailable:
+    """A call failed; it may have changed something, it may pass by itself."""
+    reason = reason or ("busy" if passing else "forbidden")
+    return StoreUnavailable(said, landed=landed, reason=reason)
+
+
+def Refused(said: str, status: str, login_class: str) -> LoginRefused:
+    """The login was answered with a status that is not a success."""
+    return LoginRefused(said, status=status, login_class=login_class)
+
+
+def Unclear(said: str, *, sent: bool = True) -> IdentityUnavailable:
+    """Nobody knows what came of the call."""
+    error = IdentityUnavailable(said)
+    error.sent = sent
+    return error
+
+
+class Got(NamedTuple):
+    """How a call ended with a token, of which Betfair was asked so many seconds ago."""
+
+    token: str
+    how: str
+    age: float = 0.0
+
+
+class Failed(NamedTuple):
+    """How a call ended without a token.
+
+    Attributes:
+        why: "error" (what was told is raised), "refused" (an earlier login's failure counts),
+            "brake", "timeout", "unwritten" or "uncertain".
+        said: what was told, if anything; for "timeout" who was waited for.
+        also: what went wrong with the logout after it, if anything.
+        not_before: the time from which another login is allowed.
+    """
+
+    why: str
+    said: str = ""
+    also: str = ""
+    not_before: float = 0.0
+
+
+def end(error: BetfairSessionError, told: object) -> Failed:
+    """Return how a call ended that raised an error, having been told something last."""
+    not_before = getattr(error, "not_before", None)
+    then = not_before.timestamp() if not_before else 0.0
+    if isinstance(error, LoginBrake):
+        return Failed("brake", not_before=then)
+    if isinstance(error, LoginTimeout):
+        return Failed("timeout", said=error.owner or "")
+    if isinstance(error, PublishUncertain):
+        return Failed("uncertain", str(error.__cause__))
+    if isinstance(error, StoreWriteError) and error.__cause__:
+        also = str(error.logout_error) if error.logout_error else ""
+        return Failed("unwritten", str(error.__cause__), also)
+    if error is told or isinstance(error, StoreUnavailable | StoreWriteError):
+        return Failed("error", str(error), not_before=then)
+    return Failed("refused", not_before=then)
+
+
+def held(**fields: Any) -> Lock:  # noqa: ANN401 - any field's
     """Return a lock that another holds since the start."""
-    other = locks.Lock(locks.HELD, "other", "another", 30.0, START, (START,))
-    return other._replace(**fields)
+    return Lock(locks.HELD, "other", "another", 30.0, START, (START,))._replace(**fields)
 
 
-def done(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
+def done(**fields: Any) -> Lock:  # noqa: ANN401 - any field's
     """Return the lock of a login that another made at the start."""
     return held(state=locks.DONE, published="fp-other")._replace(**fields)
 
 
-def failed(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
+def failed(**fields: Any) -> Lock:  # noqa: ANN401 - any field's
     """Return the lock of a login that was refused at the start, for a minute."""
     refused = {"status": "STATUS", "login_class": "credentials", "refusals": 1}
     return held(state=locks.FAILED, not_before=START + 60, **refused)._replace(**fields)
+
+
+def mine(**fields: Any) -> Lock:  # noqa: ANN401 - any field's
+    """Return the lock that a script's call takes at the start, where there was none."""
+    return held(nonce="nonce 1", owner="me", **fields)
+
+
+def taken(before: Lock, at: float = 0.0, **fields: Any) -> Lock:  # noqa: ANN401 - any field's
+    """Return an earlier lock as a script's call takes it at a time since the start."""
+    names = {"state": locks.HELD, "nonce": "nonce 1", "owner": "me", "published": ""}
+    logins = (*before.logins, START + at)
+    return before._replace(**{**names, "since": START + at, "logins": logins, **fields})
+
+
+def blamed(lock: Lock, login_class: str, wait: float, at: float = 0.0, **fields: Any) -> Lock:  # noqa: ANN401 - any field's
+    """Return a lock after a login that failed at a time since the start."""
+    times: Any = {"since": START + at, "not_before": START + at + wait}
+    return lock._replace(state=locks.FAILED, login_class=login_class, **times, **fields)
+
+
+def release(lock: Lock, version: str = "L1", *, shared: bool = True) -> do.WriteLock:
+    """Return the write that gives the lock back."""
+    return do.WriteLock(lock, version, gives_back=True, shared=shared)
 
 
 def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: ANN401 - any effect
@@ -49,39 +150,12 @@ def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: 
         return error
 
 
-class Play:
-    """The policy at work: tell it what happened, and see what it asks for.
+class Script(HandClock):
+    """A call with one hour of time.
 
     Attributes:
         login: the policy.
         asked: its last effect, or how it ended: a Done or an error.
-        told: the errors that it was told.
-    """
-
-    def __init__(self, login: SharedLogin) -> None:
-        """Begin the call."""
-        self.login = login
-        self.steps: Generator[Any, Any, do.Done] = login.run()
-        self.told: list[object] = []
-        self.asked: object = next(self.steps)
-
-    def tell(self, event: object) -> None:
-        """Tell what happened."""
-        if isinstance(self.asked, do.LogOut):
-            self.asked = self.steps.send(event)  # an error is its answer
-        else:
-            self.told += [event] if isinstance(event, BaseException) else []
-            self.asked = go_on(self.steps, event)
-
-
-class Script(Clock):
-    """A call with one hour of time, whose clocks agree and whose jitter is at its most.
-
-    Attributes:
-        play: the policy at work.
-        at: seconds since the start, by the monotonic clock.
-        at_most: the jitter.
-        slow_wall: how far the wall clock is behind.
         wrong: how far its idea of the store's clock is ahead.
     """
 
@@ -94,13 +168,10 @@ class Script(Clock):
         memory: Memory | None = None,
     ) -> None:
         """Begin the call; it reads the token first."""
-        self.at = 0.0
-        self.at_most = 1.0
-        self.slow_wall = 0.0
+        super().__init__()
         self.wrong = 0.0
         self.memory = memory or Memory()
-        self._nonces = iter(["mine", *(f"nonce {number}" for number in range(2, 1000))])
-        login = SharedLogin(
+        self.login = SharedLogin(
             LeaseSettings(),
             self,
             Errors("the store", "token"),
@@ -110,61 +181,50 @@ class Script(Clock):
             shared=shared,
             share=share,
         )
-        self.play = Play(login)
-        assert self.play.asked == do.ReadToken()
-
-    def mono(self) -> float:
-        """See Clock."""
-        return self.at
-
-    def now(self) -> tuple[float, float]:
-        """See Clock."""
-        return self.at, START + self.at - self.slow_wall
+        self._told: list[object] = [None]
+        self._steps: Generator[Any, Any, do.Done] = self.login.run()
+        self.asked: object = next(self._steps)
+        assert self.asked == do.ReadToken()
 
     def server(self) -> float:
         """See Clock."""
         return START + self.at + self.wrong
 
-    def jitter(self) -> float:
-        """See Clock."""
-        return self.at_most
-
-    def nonce(self) -> str:
-        """See Clock."""
-        return next(self._nonces)
-
-    @property
-    def login(self) -> SharedLogin:
-        """The policy."""
-        return self.play.login
-
     def tell(self, event: object, *effects: object) -> None:
         """Tell what happened. All effects but the last are waits, which are told to be over."""
-        for expected in effects:
-            self.play.tell(event)
-            asked = self.play.asked
-            if isinstance(asked, do.Wait):
-                asked = do.Wait(asked.seconds)
-            elif isinstance(asked, do.Done):
-                asked = m.Got(asked.token, asked.how, passed(asked.since, self.now()))
-            elif isinstance(asked, BetfairSessionError):
-                last = self.play.told[-1] if self.play.told else None
-                asked = m.end(asked, asked if asked in self.play.told else last)
-            assert asked == expected
-            event = m.WOKE
+        for expected in effects or [None]:
+            if isinstance(self.asked, do.LogOut):
+                self.asked = self._steps.send(event)  # an error is its answer
+            else:
+                self._told += [event] if isinstance(event, BaseException) else []
+                self.asked = go_on(self._steps, event)
+            assert expected is None or self._seen() == expected
+            event = WOKE
 
-    def tell_at(self, seconds: float, event: object, *effects: object) -> None:
-        """Tell something that happens some seconds after the start."""
-        self.at = seconds
-        self.tell(event, *effects)
+    def _seen(self) -> object:
+        asked = self.asked
+        if isinstance(asked, do.Wait):
+            return do.Wait(asked.seconds)
+        if isinstance(asked, do.Done):
+            return Got(asked.token, asked.how, passed(asked.since, self.now()))
+        if isinstance(asked, BetfairSessionError):
+            return end(asked, asked if asked in self._told else self._told[-1])
+        return asked
+
+    def walk(self, *rows: Any) -> Script:  # noqa: ANN401 - see test_policy.py
+        """Tell a story's rows: events and effects, after a time for it; or clocks to set."""
+        for row in rows:
+            if isinstance(row, dict):
+                vars(self).update(row)
+            elif isinstance(row[0], float):
+                self.at = row[0]
+                self.tell(*row[1:])
+            else:
+                self.tell(*row)
+        return self
 
 
-def mine(**fields: Any) -> locks.Lock:  # noqa: ANN401 - any field's
-    """Return the lock that a script's call takes at the start, where there was none."""
-    lock = locks.Lock(locks.HELD, "mine", "me", 30.0, START, (START,))
-    return lock._replace(**fields)
-
-
-def release(lock: locks.Lock, version: str = "L1", *, shared: bool = True) -> do.WriteLock:
-    """Return the write that gives the lock back."""
-    return do.WriteLock(lock, version, gives_back=True, shared=shared)
+def story(*rows: Any) -> Script:  # noqa: ANN401 - as in Script.walk
+    """Begin a call and walk through a story; a dict at its start says how the call begins."""
+    how = rows[0] if isinstance(rows[0], dict) else {}
+    return Script(**how).walk(*rows[bool(how) :])

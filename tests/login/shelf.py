@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KEY, LOCK = "token", "token.login"
 OLD, NEW = "o" * 44, "n" * 44
+START = 9000.0
+"""The time when a call begins, seconds."""
 _VERBS: dict[object, str] = {ABSENT: "create", ANY: "replace"}
 
 
@@ -98,11 +100,18 @@ class Shelf(TokenStore):
 
 
 class HandClock(Clock):
-    """Time that passes only by waiting, and randomness that is known."""
+    """Time that passes only by waiting, and randomness that is known.
+
+    Attributes:
+        at: seconds since the start, by the monotonic clock.
+        slow_wall: how far the wall clock is behind.
+        slept: the waits.
+        jitters: the jitter, which is at its most.
+    """
 
     def __init__(self) -> None:
-        """Begin at 100 s, at the time 9000."""
-        self.at = 100.0
+        """Begin at START by the wall clock."""
+        self.at = self.slow_wall = 0.0
         self.slept: list[float] = []
         self.jitters = 1.0
         self._nonces = 0
@@ -113,7 +122,7 @@ class HandClock(Clock):
 
     def now(self) -> tuple[float, float]:
         """See Clock."""
-        return self.at + 300, self.at + 8900
+        return self.at + 300, START + self.at - self.slow_wall
 
     def boot(self) -> str:
         """See Clock."""
