@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+import ssl
 import time
+from contextlib import closing
 from functools import partial
+from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+import certifi
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import clocks
@@ -159,3 +165,21 @@ class Transport:
         """Close the connections; the next call opens new ones."""
         for sender in list(self._senders.values()):
             sender.close()
+
+
+def date_at(url: str, deadline: float) -> str | None:
+    """Return the Date of a server's answer to a HEAD without credentials, as its header has it."""
+    parts, seconds = urlsplit(url), max(deadline - time.monotonic(), 0.001)
+    if proxy_in_environment(parts.scheme):
+        from .connections import OwnSession, on_its_own
+
+        with OwnSession() as session:
+            answer = session.head(url, auth=on_its_own, allow_redirects=False, timeout=seconds)
+            return answer.headers.get("Date")
+    connection = HTTPConnection(parts.netloc, timeout=seconds)
+    if parts.scheme == "https":  # anything else is an emulator
+        tls = ssl.create_default_context(cafile=certifi.where())
+        connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
+    with closing(connection):
+        connection.request("HEAD", parts.path or "/")
+        return connection.getresponse().headers["Date"]

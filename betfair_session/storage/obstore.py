@@ -15,12 +15,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import unquote
 
+from betfair_session.betfair.transport import date_at
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import OutOfTime, interruption, run_until
 from betfair_session.secret import SecretBytes
 
-from .cloud import CONNECT_SECONDS, CloudStore, Driver
+from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .location import AZURE, GCS, S3, is_amazon
 from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials, version_in
@@ -189,21 +190,10 @@ class ObstoreStore(CloudStore):
     def server_now(self, *, deadline: float) -> float | None:
         """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
 
-        def ask() -> float:
-            from email.utils import parsedate_to_datetime
-
-            import requests
-
-            from betfair_session.betfair.connections import on_its_own
-
+        def ask() -> float | None:
             config = self._driver(deadline)(_USUAL.total_seconds()).config
-            with requests.head(
-                self._endpoint or usual_endpoint(self._cloud, config),
-                timeout=deadline - time.monotonic(),
-                auth=on_its_own,  # nothing of .netrc
-                allow_redirects=False,
-            ) as answer:
-                return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            url = self._endpoint or usual_endpoint(self._cloud, config)
+            return seconds_of(date_at(url, deadline))
 
         try:
             return run_until(deadline, ask)
