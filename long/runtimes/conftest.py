@@ -11,7 +11,7 @@ from servers.objects import Bucket, ObjectServer
 from servers.proxy import Proxy
 
 from betfair_session.sandbox import Sandbox
-from runtimes.clouds import Amazon, Azure, Cloud, Google
+from runtimes.clouds import Cloud, amazon, azure, google
 from runtimes.outside import Outside
 
 
@@ -37,17 +37,15 @@ def cloud_of(
     made: list[Cloud] = []
 
     def deploy(name: str) -> Cloud:
-        cloud: Cloud
         if name == "amazon":
             bucket = bucket_on("moto")
-            cloud = Amazon(sandbox, bucket, tmp_path, proxy=proxy_to(bucket.server))
+            made.append(amazon(sandbox, bucket, tmp_path, proxy_to(bucket.server)))
         elif name == "google":
-            cloud = Google(sandbox, bucket_on("gcs-xml"), tmp_path, outside=outside)
+            made.append(google(sandbox, bucket_on("gcs-xml"), tmp_path, outside))
         else:
-            cloud = Azure(sandbox, bucket_on("azure"), tmp_path, outside=outside)
-        made.append(cloud)
-        return cloud.deploy()
+            made.append(azure(sandbox, bucket_on("azure"), tmp_path, outside))
+        return made[-1]
 
     yield deploy
-    for cloud in made:
-        cloud.close()
+    for instance in (each for cloud in made for each in cloud.instances):
+        instance.stop()

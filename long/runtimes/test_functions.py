@@ -43,7 +43,7 @@ def test_a_warm_instance_reuses_what_it_has(cloud: Cloud) -> None:
     for _ in range(3):
         assert_answers(instance)
     assert cloud.sandbox.counts() == {"certlogin": 1, "betting": 3}
-    assert cloud.secret_was_fetched() == 1
+    assert cloud.fetched() == 1
     (session,) = cloud.sandbox.sessions()
     assert cloud.stored() == session.token
 
@@ -95,7 +95,7 @@ def test_cold_starts_at_once_share_one_login(cloud: Cloud) -> None:
     calls = cloud.sandbox.journal("betting")
     assert len(calls) == cloud.crowd
     assert {call.token for call in calls} == {cloud.stored()}
-    assert cloud.secret_was_fetched() == cloud.crowd
+    assert cloud.fetched() == cloud.crowd
 
 
 def test_nothing_secret_is_shown(cloud: Cloud) -> None:
