@@ -7,7 +7,6 @@ environment of its own, which `python3 dev.py long bots` makes. Elsewhere this i
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import Any
 
 import betfairlightweight
 import pytest
+from servers.process import poll
 
 from betfair_session import IdentityClient, JurisdictionName, SessionManager
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
@@ -54,17 +54,13 @@ def running(client: Any, *strategies: Strategy) -> Iterator[None]:  # noqa: ANN4
         framework.handler_queue.put(flumine.events.events.TerminationEvent(framework))
         thread.join(SECONDS)
     assert not thread.is_alive()
-    assert [each.is_alive() for each in framework._workers if each.function is keep_alive] == [
-        False
-    ]
+    (worker,) = [each for each in framework._workers if each.function is keep_alive]
+    assert not worker.is_alive()
 
 
 def until(condition: Callable[[], bool]) -> None:
     """Return once something is so."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
+    assert any(condition() for _ in poll(SECONDS)), "it did not come about"
 
 
 def streams(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
@@ -137,12 +133,8 @@ def test_its_handlers_catch_our_errors(
 def longest_gap(trading: Any, due: float) -> timedelta:  # noqa: ANN401 - the original, too
     """Return the longest time between two keepAlives of a flumine run.
 
-    Args:
-        trading: an APIClient.
-        due: seconds after a keepAlive from which on it says that the next is due.
-
-    Returns:
-        That time and the interval at which flumine's worker, its real one, looks.
+    That is the seconds from which on `trading` says that the next is due, and the interval at
+    which flumine's own worker looks.
     """
     framework = flumine.Flumine(client=BetfairClient(trading))
     framework._add_default_workers()

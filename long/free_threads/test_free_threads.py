@@ -14,6 +14,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from programs import run
 
 from betfair_session.sandbox import Sandbox
 
@@ -49,15 +50,9 @@ def test_many_threads_share_each_login_and_no_stale_token(
 ) -> None:
     """Sixteen renew one dead token, half of them in event loops, while four read without end."""
     store = str(tmp_path) if place == "files" else "memory://free"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [interpreter, "-W", "error", str(HERE / "program.py"), store],
-        env={**environment, **sandbox.environment()},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    program = str(HERE / "program.py")
+    variables = {**sandbox.environment(), "HOME": str(tmp_path)}
+    done = run(interpreter, program, store, variables=variables, directory=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert not found["lock"]

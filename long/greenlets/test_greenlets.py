@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from programs import run
 from servers.objects import Bucket
 
 from betfair_session.sandbox import Sandbox
 
-PROGRAM = str(Path(__file__).with_name("program.py"))
+PROGRAM = Path(__file__).with_name("program.py")
 
 
 def ask(sandbox: Sandbox, library: str, store: str, options: dict[str, object]) -> list[str]:
     """Let a hundred greenlets of a fresh process ask; return what each got."""
-    done = subprocess.run(
-        [sys.executable, PROGRAM, library, store, json.dumps(options)],
-        env={**os.environ, **sandbox.environment()},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
+    done = run(
+        *(sys.executable, str(PROGRAM), library, store, json.dumps(options)),
+        variables={**sandbox.environment(), "PYTHONWARNINGS": "default"},
+        directory=PROGRAM.parent,
     )
     assert done.returncode == 0, done.stderr
     found: list[str] = json.loads(done.stdout)
@@ -43,12 +39,10 @@ def test_a_hundred_greenlets_share_one_login(
     place: str,
 ) -> None:
     """Their threads are greenlets of one real thread, so that nothing may block it for ever."""
-    store, options = str(tmp_path), {}
-    if place == "memory":
-        store = "memory://greenlets"
-    elif place == "obstore":
+    store, options = {"memory": "memory://greenlets"}.get(place, str(tmp_path)), {}
+    if place == "obstore":
         bucket = bucket_on("moto")
-        store, options = f"obstore+{bucket.url()}", bucket.server.options(bucket.server.endpoint)
+        store, options = f"obstore+{bucket.url()}", bucket.options
     found = ask(sandbox, library, store, options)
     (session,) = sandbox.sessions()
     assert set(found) == {session.token}
@@ -61,6 +55,5 @@ def test_a_driver_with_an_event_loop_is_refused(
 ) -> None:
     """It would wait for ever for a thread that never runs; the error comes at once."""
     bucket = bucket_on("moto")
-    options = bucket.server.options(bucket.server.endpoint)
-    assert set(ask(sandbox, library, bucket.url(), options)) == {"ConfigurationError"}
+    assert set(ask(sandbox, library, bucket.url(), bucket.options)) == {"ConfigurationError"}
     assert sandbox.counts() == {}
