@@ -15,8 +15,7 @@ from typing import ClassVar
 
 import requests
 from programs import scrubbed
-from servers import process
-from servers.process import HOST, free_ports, poll
+from servers.process import GUARD, HOST, free_ports, poll
 
 from runtimes.runtime_api import Reply, RuntimeAPI
 
@@ -24,7 +23,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 120.0
 """Seconds after which an instance that does not answer is given up."""
 
-_GUARD = Path(process.__file__).with_name("guard.py")
 _AZURE_PROGRAM = Path(__file__).with_name("azure_program.py")
 _given: set[int] = set()
 
@@ -39,7 +37,7 @@ class Instance(ABC):
         self.log = log
         with log.open("wb") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", "-E", str(_GUARD), str(os.getpid()), *command],
+                [*GUARD, *command],
                 cwd=EXAMPLES / self.folder,
                 env={**scrubbed(variables), "PYTHONWARNINGS": "default"},
                 stdin=subprocess.DEVNULL,

@@ -43,13 +43,6 @@ EXPIRED = {
 }
 """What a cloud says to credentials that have expired."""
 
-DENIED = {
-    "s3": Says(403, "AccessDenied", "Access Denied"),
-    "gcs": Says(403, "forbidden", "The caller does not have permission."),
-    "azure": Says(403, "AuthorizationPermissionMismatch", "This request is not authorized."),
-}
-"""What a cloud says where a permission is missing."""
-
 _NO_OBJECT = {
     "s3": Says(404, "NoSuchKey", "The specified key does not exist."),
     "gcs": Says(404, "notFound", "No such object: {}/{}"),

@@ -1,16 +1,13 @@
-"""Fixtures: every server once per test process, a bucket of its own for every test.
-
-A machine that lacks a server skips what needs it, with the reason; with
-BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure instead.
-"""
+"""Fixtures: every server once per test process, a bucket of its own for every test."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import kept
 import pytest
@@ -30,8 +27,9 @@ if TYPE_CHECKING:
     from servers.objects import Bucket, ObjectServer
 
 
-def _rare(module: str, name: str) -> ObjectServer:
+def _rare(kind: str) -> ObjectServer:
     """Start one of those that only the long suite needs; they are in long/rare_servers."""
+    module, name = kind.split(".")
     server: ObjectServer = getattr(importlib.import_module(f"rare_servers.{module}"), name)()
     return server
 
@@ -43,37 +41,32 @@ _KINDS: dict[str, Callable[[], ObjectServer]] = {
     "cloud-s3": partial(Cloud, "s3"),
     "cloud-gcs": partial(Cloud, "gcs", pace=1.0),  # as Google itself
     "cloud-azure": partial(Cloud, "azure"),
-    "seaweed": partial(_rare, "seaweed", "SeaweedServer"),
-    "gcs-xml": partial(_rare, "gcs_xml", "GCSXMLServer"),
-    "sftp": partial(_rare, "sftp", "SFTPServer"),
+    "seaweed": partial(_rare, "seaweed.SeaweedServer"),
+    "gcs-xml": partial(_rare, "gcs_xml.GCSXMLServer"),
+    "sftp": partial(_rare, "sftp.SFTPServer"),
 }
-
-
-def lack(reason: str) -> NoReturn:
-    """Skip, or fail where nothing may be missing."""
-    if os.environ.get("BETFAIR_SESSION_REQUIRE_SERVERS") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture
 def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One crowd of processes at a time, whichever worker's: two would starve each other."""
     with open(tmp_path_factory.getbasetemp().parent / "crowd.lock", "w") as file:
-        with contextlib.suppress(ImportError):  # elsewhere than on POSIX there is one worker
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the running server of a kind: moto, gcs, azure, or cloud-s3, -gcs or -azure."""
+    """Return the running server of a kind: moto, gcs, azure, or cloud-s3, -gcs or -azure.
+
+    A machine that lacks a server skips what needs it, with the reason; with
+    BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure instead.
+    """
     running = kept.servers if kept.KEEP else {}
     missing: dict[str, str] = {}
     session = contextlib.ExitStack()
     at_the_end = kept.at_the_end if kept.KEEP else session.callback
+    lack = pytest.fail if os.environ.get("BETFAIR_SESSION_REQUIRE_SERVERS") == "1" else pytest.skip
 
     def find(kind: str) -> ObjectServer:
         if kind not in running and kind not in missing:
@@ -127,5 +120,4 @@ def cloud_place(cloud_lane: str, cloud: Cloud) -> BucketPlace:
     """A fresh bucket there, and the way to it that the lane names."""
     from storage.places import BucketPlace
 
-    driver = "obstore+" if cloud_lane.startswith("obstore+") else ""
-    return BucketPlace(cloud.new_bucket(), driver)
+    return BucketPlace(cloud.new_bucket(), cloud_lane.removesuffix(cloud.kind))

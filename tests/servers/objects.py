@@ -140,7 +140,7 @@ class ProgramServer(ObjectServer):
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bucket:
     """One test's bucket (or container) on a server."""
 

@@ -54,7 +54,7 @@ class Proxy:
         self._upstream_port = upstream_port
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
-        self._forgotten: list[Rule] = []
+        self._made: list[Rule] = []
         self.requests: list[Exchange] = []
         self._listener = Listener(self._serve, tls)
         self.port: int = self._listener.server_address[1]
@@ -66,7 +66,6 @@ class Proxy:
         kind: Fault | Answer,
         *,
         times: int = 1,
-        skip: int = 0,
         seconds: float = 1,
     ) -> Rule:
         """Do something to requests to come. The first rule that matches a request counts.
@@ -79,32 +78,30 @@ class Proxy:
                 released, even if the client has gone; "hold-answer": the answer waits for the
                 release; or an Answer to give instead of the server's.
             times: how many requests.
-            skip: how many matching requests pass first.
             seconds: for "delay".
         """
-        rule = Rule(matcher(match), kind, times, skip, seconds)
+        rule = Rule(matcher(match), kind, times, seconds)
         with self._lock:
             self._rules.append(rule)
+            self._made.append(rule)
         return rule
 
     def forget(self, rule: Rule) -> None:
         """Let further requests pass by a rule; what it holds is held until its release."""
         with self._lock:
-            self._rules = [each for each in self._rules if each is not rule]
-            self._forgotten.append(rule)
+            self._rules.remove(rule)
 
     def clear(self) -> None:
         """Forget all rules and requests; what is held goes on."""
         with self._lock:
-            rules, self._rules = self._rules, []
-            self.requests = []
+            rules, self._rules, self.requests = self._rules, [], []
         for rule in rules:
             rule.release.set()
 
     def close(self) -> None:
         """End every connection, and let go what is held."""
         self.clear()
-        for rule in self._forgotten:
+        for rule in self._made:
             rule.release.set()
         self._listener.close()
 
@@ -116,16 +113,14 @@ class Proxy:
 
     def _serve(self, exchange: Exchange) -> bytes | None:
         with self._lock:
-            rule = self._rule_for(exchange)
+            rule = next((each for each in self._rules if each.times and each.match(exchange)), None)
             self.requests.append(exchange)
+            if rule:
+                rule.times -= 1
         if rule is None:
             return self._forward(exchange)
-        exchange.fault = rule.kind
+        exchange.fault = kind = rule.kind
         rule.reached.set()
-        return self._faulty(rule, exchange)
-
-    def _faulty(self, rule: Rule, exchange: Exchange) -> bytes | None:
-        kind = rule.kind
         if isinstance(kind, Answer):
             exchange.status = kind.status
             return kind.encode(exchange.method)
@@ -170,13 +165,3 @@ class Proxy:
         lines = [f"{name}: {value}" for name, value in kept]
         head = "\r\n".join([f"HTTP/1.1 {answer.status} {answer.reason}", *lines])
         return head.encode("latin-1") + b"\r\n\r\n" + body
-
-    def _rule_for(self, exchange: Exchange) -> Rule | None:
-        for rule in self._rules:
-            if rule.times and rule.match(exchange):
-                if rule.skip:
-                    rule.skip -= 1
-                    return None
-                rule.times -= 1
-                return rule
-        return None

@@ -60,6 +60,11 @@ class S3Server(ProgramServer):
     def _drop(self, name: str) -> None:
         self.client.delete_bucket(Bucket=name)
 
+    def version_bucket(self, name: str) -> None:
+        """Keep every version of the bucket's objects from now on."""
+        kept = {"Status": "Enabled"}
+        self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration=kept)
+
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.client.put_object(Bucket=bucket, Key=key, Body=content)
 

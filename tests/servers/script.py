@@ -91,7 +91,6 @@ class Rule:
     match: Callable[[Exchange], bool]
     kind: Fault | Answer
     times: int
-    skip: int
     seconds: float
     reached: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
