@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import fsspec
+from servers.objects import Bucket
 
 from betfair_session.storage import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from servers.objects import Bucket
 
     from betfair_session.storage.contract import TokenStore
 
@@ -49,7 +48,7 @@ def open_at(place: Place, prefix: str = "") -> TokenStore:
     return open_store(place.url(prefix), place.options)
 
 
-class BucketPlace:
+class BucketPlace(Bucket):
     """A bucket on a server, reached through fsspec's driver or another.
 
     Attributes:
@@ -58,16 +57,11 @@ class BucketPlace:
 
     def __init__(self, bucket: Bucket, driver: str = "") -> None:
         """Put `driver` before the URL's scheme, as in "obstore+"."""
+        super().__init__(bucket.server, bucket.name)
         self.bucket, self._driver = bucket, driver
-        self.put, self.get = bucket.put, bucket.get
-        self.delete, self.keys = bucket.delete, bucket.keys
 
     def url(self, prefix: str = "") -> str:
-        return self._driver + self.bucket.url(prefix)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return self.bucket.options
+        return self._driver + super().url(prefix)
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,16 @@ from servers.cloudlike_wire import Says
 from servers.script import Answer
 from within import within
 
-from betfair_session import ConfigurationError, StoreUnavailable
+from betfair_session import ConfigurationError
 from betfair_session.storage import open_store
 from betfair_session.storage.cloud import set_known
-from betfair_session.storage.contract import ABSENT
 from betfair_session.storage.judging import judge
-from storage.contract import CALLS, create, delete, failure, get, put, read
+from storage.contract import CALLS, create, delete, failure, get, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from servers.cloudlike import Kind
@@ -491,19 +490,6 @@ def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
         assert listener.heard.startswith(b"HEAD / HTTP/1.1\r\n")
         assert netrc not in listener.heard
         assert store.server_now(deadline=within(TIMEOUT)) is None
-
-
-@drivers
-def test_no_thread_is_needed_to_be_told(
-    s3: Cloud, no_threads: Callable[[], Any], driver: str
-) -> None:
-    """A limit may be reached for a moment; the next call finds nothing waiting for what it hit."""
-    bucket = s3.new_bucket()
-    with open_store(driver + bucket.url(), bucket.options) as store:
-        with no_threads(), pytest.raises(StoreUnavailable) as caught:
-            put(store, b"x")
-        assert (caught.value.reason, caught.value.landed) == ("busy", False)
-        put(store, b"x", ABSENT)
 
 
 def test_calls_under_way_end_before_the_store_is_closed(s3: Cloud) -> None:

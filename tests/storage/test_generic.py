@@ -224,26 +224,6 @@ def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], cal
     hang.gate.set()
 
 
-def test_an_opening_that_hangs_keeps_no_other_from_opening(
-    tmp_path: Path, plain: type[Plain]
-) -> None:
-    """Nor does its abandoned thread."""
-    store = open_store(f"plain://{tmp_path}")
-    plain.before = once(BrokenPipeError())
-    assert failure("read", store).reason == "unreachable"
-    hang = Hanging("open")
-    make = plain.__init__
-
-    def slow(self: Plain, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        hang("open")
-        make(self, *arguments, **options)
-
-    plain.__init__ = slow  # type: ignore[method-assign]
-    assert failure("read", store, timeout=0.05).reason == "timeout"
-    assert get(store) is None
-    hang.gate.set()
-
-
 def test_a_lost_connection_is_no_missing_token(tmp_path: Path, plain: type[Plain]) -> None:
     """Fsspec's ftp says FileNotFoundError, once; what is really missing is missing twice."""
     store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
@@ -267,6 +247,19 @@ def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: ty
         opened.append(plain.opened)
     put(store, b"x", ABSENT, "deep/token")  # with the options that were given
     assert [each - opened[0] for each in opened] == [0, 0, 1]
+    # One that hangs while it is opened keeps no other from it.
+    plain.before = once(ConnectionResetError())
+    failure("read", store)
+    hang, make = Hanging("open"), plain.__init__
+
+    def slow(self: Plain, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        hang("open")
+        make(self, *arguments, **options)
+
+    plain.__init__ = slow  # type: ignore[method-assign]
+    assert failure("read", store, timeout=0.05).reason == "timeout"
+    assert get(store) is None
+    hang.gate.set()
 
 
 def test_a_forked_child_opens_its_own(tmp_path: Path, plain: type[Plain]) -> None:

@@ -214,17 +214,9 @@ GCS = rows(
         "other": "412 conditionNotMet: Violates 'constraints/gcp.restrictNonCmek', 400 invalid",
     }
 )
-GCS_XML = rows(
+GCS_XML = S3 + rows(
     {
-        "forbidden": "403 AccessDenied",
         "forbidden x2": "401 AuthenticationRequired",
-        "throttled": "429 SlowDown",
-        "server": "500 InternalError, 503 ServiceUnavailable",
-        "server?": "502 InternalError",
-        "conflict": "412 PreconditionFailed, 409 OperationAborted",
-        "lasting": "409 InvalidState",
-        "missing": "404 NoSuchKey",
-        "no-bucket": "404 NoSuchBucket",
         "other": "412 OrgPolicyConstraintFailed: Violates 'constraints/gcp.x'",
     }
 )
