@@ -14,7 +14,7 @@ from uuid import uuid4
 from .records import Answer, Ask, Order, Session, html_answer, json_answer
 from .world import World
 
-_PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
+PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
 _FAMILIES = {
     "betting": ("SportsAPING/v1.0/", "APINGException", "ANGX-"),
     "account": ("AccountAPING/v1.0/", "AccountAPINGException", "AANGX-"),
@@ -70,18 +70,11 @@ class RefusedError(Exception):
         self.code = code
 
 
-def service_of(path: str) -> str | None:
-    """Return betting or account for a path of the betting API, or None."""
-    found = _PATH.fullmatch(path)
-    return found.group(1) if found else None
-
-
 def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
     """Carry out one request; the names of its operations are added to `operations`."""
-    found = _PATH.fullmatch(ask.path)
-    if not found or ask.method != "POST":
+    if ask.method != "POST":
         return html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
-    service, operation = found.groups()
+    (service, operation), *_ = PATH.findall(ask.path)
     try:
         content = json.loads(ask.body)
     except ValueError:

@@ -34,8 +34,9 @@ class Front:
     def render(self, request: Any) -> Any:  # noqa: ANN401 - Twisted is untyped here
         """Take a request; the answer follows when it is due."""
         ask = _ask(request)
+        api = betting.PATH.fullmatch(ask.path)
         entry = JournalEntry(
-            endpoint=_PATHS.get(ask.path) or betting.service_of(ask.path) or "other",
+            endpoint=_PATHS.get(ask.path) or (api[1] if api else "other"),
             method=ask.method,
             path=ask.path,
             at=time.monotonic(),

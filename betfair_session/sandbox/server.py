@@ -9,13 +9,12 @@ import os
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import trustme
 from OpenSSL import SSL
@@ -35,16 +34,15 @@ def run(
     port: int = 0, cert_port: int = 0, stream_port: int = 0, api_port: int | None = None
 ) -> str:
     """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not begin."""
-    _on_signals(_leave)  # until the reactor is up
+    # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a whole
+    # process group, and then the parent may stop this process as well.
+    _on_signals(lambda *_: reactor.callFromThread(_stop))
     os.umask(0o077)
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
         details = _start(directory, port, cert_port, stream_port, api_port)
         reactor.callWhenRunning(lambda: print(json.dumps(details), flush=True))  # noqa: T201 - its one output
         threading.Thread(target=_stop_at_eof, daemon=True).start()
-        # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a
-        # whole process group, and then the parent may stop this process as well.
-        _on_signals(lambda *_: reactor.callFromThread(_stop))
         reactor.run(installSignalHandlers=False)
     except error.CannotListenError as taken:
         why = getattr(taken.socketError, "strerror", None) or "it cannot be used"
@@ -58,11 +56,6 @@ def run(
 def _on_signals(handler: Callable[..., object] | signal.Handlers) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
-
-
-def _leave(*_: object) -> NoReturn:
-    _on_signals(signal.SIG_IGN)  # the next one is not to interrupt the cleaning up
-    sys.exit(0)
 
 
 def _stop_at_eof() -> None:
