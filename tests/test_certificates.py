@@ -497,15 +497,15 @@ def test_a_session_of_the_callers_own_gets_plain_pem_files(kit: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def made() -> tuple[str, Secret]:
+def made() -> dict[str, Secret]:
     """Make one certificate and key for all tests."""
-    return create("bot of O'Neil & Søn", days=90)
+    return create("bot of O'Neil & Søn", 90, Secret(PASS))
 
 
 @pytest.fixture
-def files(made: tuple[str, Secret], tmp_path: Path) -> Path:
+def files(made: dict[str, Secret], tmp_path: Path) -> Path:
     """Write the certificate's files, a .p12 too, named "client"."""
-    write_files(tmp_path, "client", *made, p12_passphrase=Secret(PASS))
+    write_files(tmp_path, "client", made)
     return tmp_path
 
 
@@ -533,21 +533,21 @@ def test_a_new_certificate_is_what_betfair_asks_for(files: Path) -> None:
 
 
 def test_a_certificate_that_betfair_would_not_take_is_not_made() -> None:
-    """A name out of range is refused before the slow making of a key."""
-    for name in ("", "x" * 65, "new\nline"):
+    """A name that no file can have is refused before the slow making of a key."""
+    for name in ("", "x" * 65, "new\nline", ".", "..", ".hidden", "a/b", "a\\b", "c:d"):
         with pytest.raises(ConfigurationError):
             create(name)
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
 def test_only_the_certificate_can_be_read_by_others(
-    mask: int, made: tuple[str, Secret], tmp_path: Path
+    mask: int, made: dict[str, Secret], tmp_path: Path
 ) -> None:
     """All but the .crt are private to the user, also the directories that had to be made."""
     tmp_path.chmod(0o755)
     before = os.umask(mask)
     try:
-        paths = write_files(tmp_path / "new" / "deep", "client", *made, p12_passphrase=Secret(PASS))
+        paths = write_files(tmp_path / "new" / "deep", "client", made)
     finally:
         os.umask(before)
     modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in paths}
@@ -556,7 +556,7 @@ def test_only_the_certificate_can_be_read_by_others(
     directories = [stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("new", "new/deep")]
     assert directories == [0o700, 0o700]
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
-    plain = write_files(tmp_path, "plain", *made)
+    plain = write_files(tmp_path, "plain", create("plain"))
     assert [path.suffix for path in plain] == [".crt", ".key", ".pem"]
 
 
@@ -575,9 +575,8 @@ def test_a_login_with_a_certificate_that_ends_soon_warns(
     sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the log, by the file's name."""
-    text, key = create("soon", days=10)
-    sandbox.upload_certificate(text)
-    crt, key_file, *_ = write_files(tmp_path, "soon", text, key)
+    crt, key_file, *_ = write_files(tmp_path, "soon", create("soon", days=10))
+    sandbox.upload_certificate(crt.read_text())
     log_in((crt, key_file), sandbox)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -586,14 +585,14 @@ def test_a_login_with_a_certificate_that_ends_soon_warns(
 
 @pytest.mark.parametrize("ending", ["crt", "key", "pem", "p12"])
 def test_an_existing_file_is_never_overwritten(
-    ending: str, made: tuple[str, Secret], tmp_path: Path
+    ending: str, made: dict[str, Secret], tmp_path: Path
 ) -> None:
     """If one of the files exists, if only as a link to nowhere, none stays that was written."""
     there = tmp_path / f"client.{ending}"
     for make in (lambda: there.write_text("precious"), lambda: there.symlink_to("elsewhere")):
         make()
         with pytest.raises(CertificateError) as caught:
-            write_files(tmp_path, "client", *made, p12_passphrase=Secret(PASS))
+            write_files(tmp_path, "client", made)
         assert caught.value.reason == "exists"
         assert list(tmp_path.iterdir()) == [there]
         assert there.is_symlink() or there.read_text() == "precious"
@@ -602,7 +601,7 @@ def test_an_existing_file_is_never_overwritten(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
 def test_files_that_are_written_by_half_are_removed(
-    made: tuple[str, Secret],
+    made: dict[str, Secret],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
@@ -617,26 +616,21 @@ def test_files_that_are_written_by_half_are_removed(
 
     monkeypatch.setattr(os, "open", strike)
     with pytest.raises((KeyboardInterrupt, CertificateError)) as caught:
-        write_files(tmp_path, "client", *made)
+        write_files(tmp_path, "client", made)
     full = isinstance(error, OSError)
     assert getattr(caught.value, "reason", None) == ("unwritable" if full else None)
     assert os.listdir(tmp_path) == []
 
 
 def test_what_cannot_be_written_as_it_should_is_not_written(
-    made: tuple[str, Secret], tmp_path: Path
+    made: dict[str, Secret], tmp_path: Path
 ) -> None:
-    """A directory that is a file, a name that is a path, no passphrase, a key that is not RSA."""
+    """A directory may be a file."""
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(CertificateError) as caught:
-        write_files(tmp_path / "file" / "deep", "client", *made)
+        write_files(tmp_path / "file" / "deep", "client", made)
     assert caught.value.reason == "unwritable"
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
-    for name in ("", ".", "..", ".hidden", "a/b", "a\\b", "c:d", "new\nline"):
-        with pytest.raises(ConfigurationError):
-            write_files(tmp_path, name, *made)
-    with pytest.raises(ConfigurationError):
-        write_files(tmp_path, "client", *made, p12_passphrase=Secret(""))
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -670,13 +664,11 @@ def test_files_are_explained(kit: Path, names: str, holds: list[str], *, ok: boo
     assert report.verdict in str(report)
 
 
-def test_an_explanation_gives_the_facts_and_no_secret(
-    files: Path, made: tuple[str, Secret]
-) -> None:
+def test_an_explanation_gives_the_facts_and_no_secret(files: Path, made: dict[str, Secret]) -> None:
     """Subject, dates, key size and fingerprint are there; nothing of the key."""
     (files / "client.pem").chmod(0o644)
     (files / "client.p12").chmod(0o644)
-    certificate = load_pem_x509_certificate(made[0].encode())
+    certificate = load_pem_x509_certificate(made[".crt"].reveal().encode())
     report = explain(files / "client.pem", files / "client.p12", passphrase=PASS)
     text = str(report)
     for fact in (
@@ -687,7 +679,7 @@ def test_an_explanation_gives_the_facts_and_no_secret(
         certificate.fingerprint(hashes.SHA256()).hex(":"),
     ):
         assert fact in text
-    assert made[1].reveal().splitlines()[3] not in text
+    assert made[".key"].reveal().splitlines()[3] not in text
     # An unencrypted key that others can read is warned about.
     assert [bool(file.warnings) for file in report.files] == [True, False]
 

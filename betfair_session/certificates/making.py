@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import Secret
@@ -16,39 +17,44 @@ from .reading import discreet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
 UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
 """Where on Betfair's website the .crt is uploaded."""
 
-_MAX_NAME = 64  # X.520's limit for a common name
+_NAME = re.compile(r"""[^./\\:"][^/\\:"]{0,63}""")  # of a file; and X.520's limit for a common name
 _CLOCK_SKEW = timedelta(hours=1)
 _NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
 _SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
+_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over otherwise
 
 
-def create(common_name: str, days: int = 365) -> tuple[str, Secret]:
-    """Make a private key and the self-signed certificate to upload to Betfair, as PEM text.
+@discreet
+def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict[str, Secret]:
+    """Make a private key and the self-signed certificate to upload to Betfair.
 
-    The extensions are those of Betfair's guide to the non-interactive login. The name is whom it is
-    for, 1 to 64 printable characters, or a ConfigurationError; Betfair gives it no meaning.
+    The extensions are those of Betfair's guide to the non-interactive login, which gives the name
+    no meaning. Returned are the contents of files, bytes as Latin-1 text, by their endings: .crt
+    (to upload), .key, .pem (both in one), and .p12 if there is a passphrase for it. A name that is
+    no plain file name of 1 to 64 characters is a ConfigurationError.
     """
-    if not (0 < len(common_name) <= _MAX_NAME and common_name.isprintable()):
-        message = f"the common name must be 1 to {_MAX_NAME} printable characters"
+    if not (_NAME.fullmatch(name) and name.isprintable()):
+        message = f"{name!r} is not a plain file name of at most 64 characters"
         raise ConfigurationError(message)
 
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.hazmat.primitives.serialization import pkcs12
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=MIN_BITS)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     others = "content_commitment data_encipherment key_agreement key_cert_sign crl_sign"
     usages = dict.fromkeys([*others.split(), "encipher_only", "decipher_only"], False)
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(
-        issuer_name=name,
-        subject_name=name,
+        issuer_name=subject,
+        subject_name=subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
         not_valid_before=now - _CLOCK_SKEW,
@@ -62,61 +68,31 @@ def create(common_name: str, days: int = 365) -> tuple[str, Secret]:
     ):
         builder = builder.add_extension(extension, critical=False)
     certificate = builder.sign(key, hashes.SHA256())
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate.public_bytes(Encoding.PEM).decode(), Secret(pem.decode())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    crt_pem = certificate.public_bytes(pem)
+    key_pem = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    made = {".crt": crt_pem, ".key": key_pem, ".pem": crt_pem + key_pem}
+    if passphrase:
+        opens = passphrase.reveal().encode("utf-8", "surrogateescape")
+        made[".p12"] = pkcs12.serialize_key_and_certificates(
+            name.encode(), key, certificate, None, serialization.BestAvailableEncryption(opens)
+        )
+    return {ending: Secret(content.decode("latin-1")) for ending, content in made.items()}
 
 
 @discreet
 def write_files(
-    directory: str | os.PathLike[str],
-    name: str,
-    crt_pem: str,
-    key_pem: Secret,
-    *,
-    p12_passphrase: Secret | None = None,
+    directory: str | os.PathLike[str], name: str, contents: Mapping[str, Secret]
 ) -> list[Path]:
-    """Write a certificate and its key as files; all of them or none, and never over another.
+    """Write what `create` made as files; all of them or none, and never over another.
 
-    The files are .crt (to upload), .key, .pem (both in one), and .p12 if a passphrase for it is
-    given. All but the .crt can be read by this user only, and so can missing directories that have
-    to be made. CertificateError: a file exists already, or it or the directory cannot be made.
-    ConfigurationError: `name` is not a plain file name, or the passphrase is empty.
+    All but the .crt can be read by this user only, and so can missing directories that have to be
+    made. CertificateError: a file exists already, or it or the directory cannot be made.
     """
-    if not name or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:"'):
-        message = f"{name!r} is not a plain file name"
-        raise ConfigurationError(message)
-    both = Secret(crt_pem + key_pem.reveal())
-    contents = {".crt": Secret(crt_pem), ".key": key_pem, ".pem": both}
-    if p12_passphrase is not None:
-        contents[".p12"] = _pkcs12(name, crt_pem, key_pem, p12_passphrase)
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
-    _write_new(Path(directory), files)
-    return list(files)
-
-
-def _pkcs12(name: str, crt_pem: str, key_pem: Secret, passphrase: Secret) -> Secret:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        load_pem_private_key,
-        pkcs12,
-    )
-
-    if not passphrase:
-        message = "the .p12 file needs a passphrase that is not empty"
-        raise ConfigurationError(message)
-    key: Any = load_pem_private_key(key_pem.reveal().encode(), None)
-    certificate = x509.load_pem_x509_certificate(crt_pem.encode())
-    locked = BestAvailableEncryption(passphrase.reveal().encode("utf-8", "surrogateescape"))
-    bundle = pkcs12.serialize_key_and_certificates(name.encode(), key, certificate, None, locked)
-    return Secret(bundle.decode("latin-1"))
-
-
-def _write_new(directory: Path, files: Mapping[Path, Secret]) -> None:
-    """Write all files, or none."""
-    written: list[Path] = []
+    home, written = Path(directory), list[Path]()
     try:
-        for path in (*reversed(directory.parents), directory):
+        for path in (*reversed(home.parents), home):
             if not path.is_dir():
                 path.mkdir(0o700, exist_ok=True)  # another process may be faster
         for path, content in files.items():
@@ -134,6 +110,4 @@ def _write_new(directory: Path, files: Mapping[Path, Secret]) -> None:
         exists = path in files and isinstance(error, FileExistsError)
         text = f"{path} cannot be written: {error.strerror}; no file was kept, and none replaced"
         raise CertificateError(text, reason="exists" if exists else "unwritable") from None
-
-
-_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over otherwise
+    return written

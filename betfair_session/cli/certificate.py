@@ -47,10 +47,8 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> i
     from betfair_session.certificates.making import UPLOAD_PLACE, create, write_files
 
     passphrase = Environment().passphrase(needed=True) if p12 else None
-    certificate, key = create(name, days=days)
     # A shell leaves the ~ of --directory=~/… as it is.
-    directory = os.path.expanduser(directory)
-    paths = write_files(directory, name, certificate, key, p12_passphrase=passphrase)
+    paths = write_files(os.path.expanduser(directory), name, create(name, days, passphrase))
     names = [str(path) for path in paths]
     private = "the .key, the .pem and the .p12" if p12 else "the .key and the .pem"
     what_to_do = (

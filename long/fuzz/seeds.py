@@ -124,8 +124,8 @@ def _certificates() -> list[bytes]:
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import pkcs12
 
-    crt, key = create("fuzz")
-    private = s.load_pem_private_key(key.reveal().encode(), None)
+    crt, key, pem = (content.reveal() for content in create("fuzz").values())
+    private = s.load_pem_private_key(key.encode(), None)
     assert isinstance(private, rsa.RSAPrivateKey)
     public = x509.load_pem_x509_certificate(crt.encode())
     # One round: a fuzzer is not to wait for what keeps guessers away.
@@ -137,11 +137,10 @@ def _certificates() -> list[bytes]:
         .build(PASSPHRASE.encode())
     )
     p12 = pkcs12.serialize_key_and_certificates(b"x", private, public, None, locked)
-    pem = crt + key.reveal()
     return [
         b"\0\0" + pem.encode(),
         b"\1\0" + pem.replace("\n", "\\n").encode(),
-        b"\1\0" + f"{crt}\0{key.reveal()}".encode(),
+        b"\1\0" + f"{crt}\0{key}".encode(),
         b"\2\1" + p12,
         b"\3\1" + base64.b64encode(p12),
         b"\4\3" + p12,

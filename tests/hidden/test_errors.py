@@ -215,7 +215,7 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
     client = planted.client()
     token = planted.sandbox.issue(USERNAME)
     session = planted.manager(client).session(directory, KEY)
-    write_files(directory, "client", *create("x"))
+    write_files(directory, "client", create("client"))
     (directory / ".env").write_text(f"BETFAIR_PASSWORD={PASSPHRASE}\nnot a line\n", "utf-8")
     good = {"BETFAIR_USERNAME": "u", "BETFAIR_PASSWORD": "p", "BETFAIR_APP_KEY": "k"}
     odd = PASSPHRASE + "\ud800"
@@ -238,9 +238,9 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
         "no base64": lambda: Certificate.from_pkcs12_base64(key, PASSPHRASE).check(),
         "wrong passphrase": lambda: Certificate.from_pkcs12(planted.p12, PASSPHRASE[1:]).check(),
         "odd passphrase": lambda: Certificate.from_pkcs12(planted.p12, odd).check(),
-        "name of files": lambda: write_files(directory, "a/b", "", Secret(key)),
+        "name of files": lambda: create("a/b", 1, Secret(PASSPHRASE)),
         "existing files": lambda: write_files(
-            directory, "client", *create("x"), p12_passphrase=Secret(PASSPHRASE)
+            directory, "client", create("client", 1, Secret(PASSPHRASE))
         ),
         ".env": lambda: Environment({}, directory / ".env"),
         "storage options": lambda: Environment(
