@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+    from servers.objects import Bucket
 
     from betfair_session.sandbox import Sandbox
 
@@ -24,13 +25,7 @@ KEY = "session.token"
 
 
 class Done(NamedTuple):
-    """How a command ended.
-
-    Attributes:
-        code: its exit code.
-        out: what it printed.
-        err: what it said on standard error.
-    """
+    """How a command ended: its exit code, and what it printed on both streams."""
 
     code: int
     out: str
@@ -39,10 +34,9 @@ class Done(NamedTuple):
     @property
     def document(self) -> dict[str, Any]:
         """The one document of a command with --json, which says nothing else."""
-        assert self.err == ""
-        assert self.out.count("\n") == 1
+        assert (self.err, self.out.count("\n")) == ("", 1)
         told: dict[str, Any] = json.loads(self.out)
-        assert told.get("error", {}).get("exit_code", self.code) == self.code
+        assert told.get("error", told).get("exit_code", self.code) == self.code
         return told
 
     @property
@@ -50,6 +44,14 @@ class Done(NamedTuple):
         """What the document says of the error."""
         error: dict[str, Any] = self.document["error"]
         return error
+
+    def states(self, state: str) -> list[str]:
+        """Return the names of the doctor's findings of a kind."""
+        return [each["name"] for each in self.document["checks"] if each["state"] == state]
+
+    def of(self, name: str) -> dict[str, Any]:
+        """Return a finding of the doctor's; of several the first."""
+        return next(each for each in self.document["checks"] if each["name"] == name)
 
 
 class Terminal(io.StringIO):
@@ -64,15 +66,15 @@ class CommandLine:
     """The command, with the sandbox's account and a store of the test's own.
 
     Attributes:
-        sandbox: the Betfair that it calls.
         directory: where it runs.
         store: the store's directory, not yet made.
         variables: its environment, which a test may change.
+        stream: what its output goes to, such as a Terminal.
     """
 
     def __init__(self, sandbox: Sandbox, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Prepare."""
-        self.sandbox = sandbox
+        self._sandbox = sandbox
         self.directory = directory
         self.store = directory / "store"
         self.variables = scrubbed(
@@ -83,21 +85,13 @@ class CommandLine:
                 "HOME": str(directory),
             }
         )
+        self.stream: type[io.StringIO] = io.StringIO
         self._patch = monkeypatch
         monkeypatch.chdir(directory)
 
     def __call__(self, *arguments: str, **changes: str) -> Done:
         """Run a command, with some variables changed; one that becomes "" is not set."""
-        return self._run(arguments, changes, io.StringIO)
-
-    def at_terminal(self, *arguments: str, **changes: str) -> Done:
-        """Run one whose streams are a terminal."""
-        return self._run(arguments, changes, Terminal)
-
-    def _run(
-        self, arguments: tuple[str, ...], changes: dict[str, str], stream: type[io.StringIO]
-    ) -> Done:
-        out, err = stream(), stream()
+        out, err = self.stream(), self.stream()
         variables = {**self.variables, **changes}
         with self._patch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             for name in [*os.environ]:
@@ -107,6 +101,30 @@ class CommandLine:
                     patch.setenv(name, value)
             code = main(arguments)
         return Done(code, out.getvalue(), err.getvalue())
+
+    def json(self, *arguments: str, **changes: str) -> Done:
+        """Run a command with --json."""
+        return self(*arguments, "--json", **changes)
+
+    def doctor(self, *arguments: str, **changes: str) -> Done:
+        """Run the doctor, which shows no secret."""
+        done = self.json("doctor", *arguments, **changes)
+        assert not any(secret in done.out for secret in self.secrets())
+        return done
+
+    def keep_only(self, *parts: str) -> None:
+        """Drop our variables, but for those whose names have one of these parts."""
+        self.variables = {
+            name: value
+            for name, value in self.variables.items()
+            if "BETFAIR_" not in name or any(part in name for part in parts)
+        }
+
+    def in_bucket(self, bucket: Bucket, endpoint: str | None = None) -> None:
+        """Keep the token in a bucket, perhaps behind a proxy."""
+        options = bucket.server.options(endpoint or bucket.server.endpoint)
+        self.variables["BETFAIR_SESSION_STORE"] = bucket.url()
+        self.variables["BETFAIR_STORAGE_OPTIONS"] = json.dumps(options)
 
     def put(self, content: str | bytes, name: str = KEY) -> Path:
         """Put an object into the store."""
@@ -122,5 +140,5 @@ class CommandLine:
 
     def secrets(self) -> list[str]:
         """Return what no output may show but that of `token`."""
-        live = [session.token for session in self.sandbox.sessions()]
-        return [self.sandbox.password, self.sandbox.app_key, "hidden-value", *live]
+        live = [session.token for session in self._sandbox.sessions()]
+        return [self._sandbox.password, self._sandbox.app_key, "hidden-value", *live]

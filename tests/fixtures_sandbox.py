@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import kept
 import pytest
+from command_line import CommandLine
 from front import Front
 from hidden.listeners import Stranger
 
@@ -69,6 +70,12 @@ def betting_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) ->
         verify_every=timedelta(minutes=15),
     )
     return manager.session(tmp_path, "session.token")
+
+
+@pytest.fixture
+def command(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line, in this process."""
+    return CommandLine(sandbox, tmp_path, monkeypatch)
 
 
 @pytest.fixture

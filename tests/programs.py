@@ -46,8 +46,27 @@ def run(
     )
 
 
+def start(
+    *command: str, directory: Path, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a command, in a process group of its own, whose output goes to pipes."""
+    return subprocess.Popen(
+        command,
+        cwd=directory,
+        env=scrubbed(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def cli(
-    *arguments: str, variables: Mapping[str, str] | None = None, directory: Path
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    directory: Path,
+    text: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run `betfair-session` in a directory and wait for it."""
-    return run(*CLI, *arguments, variables=variables, directory=directory)
+    return run(*CLI, *arguments, variables=variables, directory=directory, text=text)

@@ -29,81 +29,55 @@ if TYPE_CHECKING:
     from betfair_session import IdentityClient
     from betfair_session.sandbox import Sandbox
 
-    Load = Callable[..., set[str]]
-
 SERVERS = {"s3": "moto", "gs": "gcs", "abfs": "azure"}
-DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}.items()
-NEVER = {
-    "betfair_session.cli",
-    "betfair_session.integrations",
-    "betfair_session.sandbox",
-    "rich",
-}
+NEVER = {"betfair_session.cli", "betfair_session.integrations", "betfair_session.sandbox", "rich"}
 NETWORK = {"asyncio", "email", "http", "socket", "ssl", "subprocess", "urllib"}
-OWN = {"betfair_session"}
+STANDARD = sys.stdlib_module_names - NETWORK
+BESIDE = {*sys.stdlib_module_names, "certifi"}
+FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"}
 
 
-@pytest.fixture
-def load(sandbox: Sandbox, tmp_path: Path, bucket_on: Callable[[str], Bucket]) -> Load:
-    """Run a contender's program in a fresh process; return what it imported, `after` some."""
-    stage = Stage(sandbox, tmp_path)
-
-    def run(name: str, after: str = "") -> set[str]:
-        contender = CONTENDERS[name]
-        if not stage.has(contender):
-            stage.add(contender.place, bucket_on(SERVERS[contender.place]))
-        file = str(file_of(contender.program))
-        code = (
-            f"import sys\n{after}\nbefore = {{*sys.modules}} if {after!r} else ()\n"
-            f"exec(open({file!r}).read())\nprint(*sys.modules.keys() - before)"
-        )
-        done = python("-c", code, PYTHONPATH=str(PROGRAMS), **stage.variables(contender))
-        assert done.returncode == 0, done.stderr
-        *printed, modules = done.stdout.splitlines()
-        assert printed == [line for line in [stage.expected(contender)] if line]
-        return set(modules.split())
-
-    return run
-
-
-def top(modules: set[str]) -> set[str]:
-    """Return the packages that modules belong to, without what Python 3.15 names in no list."""
-    return {name.partition(".")[0] for name in modules} - {"_missing_stdlib_info"}
-
-
-def test_a_trusted_token_in_a_file_imports_nothing_of_the_network(load: Load) -> None:
-    """Neither requests nor fsspec, nor anything else from outside of the standard library."""
-    ours = load("file/trusted")
-    added = top(ours) - top(load("python"))
-    assert added - set(sys.stdlib_module_names) == OWN
-    assert added & NETWORK == set()
-    assert ours & NEVER == set()
-
-
-def test_a_verified_token_in_a_file_imports_neither_requests_nor_a_driver(load: Load) -> None:
-    """Only the authorities, nothing else from outside of the standard library."""
-    ours = load("file/verified")
-    added = top(ours) - top(load("python"))
-    assert added - set(sys.stdlib_module_names) == OWN | {"certifi"}
-    assert ours & NEVER == set()
-
-
-@pytest.mark.parametrize(("place", "driver"), DRIVERS)
-def test_a_driver_is_imported_and_nothing_beside_it(load: Load, place: str, driver: str) -> None:
-    """Beyond what the driver and requests import by themselves: only this library."""
-    ours = load(f"{place}/driver", after=f"import requests, {driver}")
-    assert top(ours) <= OWN | {"azure"}  # adlfs takes parts of it late
-    assert ours & NEVER == set()
-
-
-@pytest.mark.parametrize("place", SERVERS)
-def test_obstore_is_imported_and_no_event_loop(load: Load, place: str) -> None:
-    """Nor requests; from outside of the standard library nothing else but the authorities."""
-    ours = load(f"{place}/obstore")
-    never = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"}
+@pytest.mark.parametrize(
+    ("name", "after", "allowed", "never"),
+    [
+        # Neither requests nor fsspec, nor anything else from outside of the standard library.
+        ("file/trusted", "", STANDARD, set()),
+        ("file/verified", "", BESIDE, FOREIGN),
+        *(
+            (f"{place}/driver", f"import requests, {driver}", {"azure"}, set())
+            for place, driver in (("s3", "s3fs"), ("gs", "gcsfs"), ("abfs", "adlfs"))
+        ),
+        *((f"{place}/obstore", "", {*BESIDE, "obstore"}, FOREIGN) for place in SERVERS),
+    ],
+)
+def test_each_way_to_a_token_imports_what_it_needs(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    bucket_on: Callable[[str], Bucket],
+    *,
+    name: str,
+    after: str,
+    allowed: set[str],
+    never: set[str],
+) -> None:
+    """Beyond what a program imports before: this library, and what is allowed."""
+    stage, contender = Stage(sandbox, tmp_path), CONTENDERS[name]
+    if not stage.has(contender):
+        stage.add(contender.place, bucket_on(SERVERS[contender.place]))
+    program = file_of(contender.program)
+    code = (
+        f"import sys\n{after}\nbefore = {{*sys.modules}}\n"
+        f"exec(open({str(program)!r}).read())\nprint(*sys.modules.keys() - before)"
+    )
+    done = python("-c", code, PYTHONPATH=str(PROGRAMS), **stage.variables(contender))
+    assert done.returncode == 0, done.stderr
+    *printed, modules = done.stdout.splitlines()
+    assert printed == [line for line in [stage.expected(contender)] if line]
+    ours = set(modules.split())
     assert ours & (NEVER | never) == set()
-    added = load(f"{place}/obstore", after="import certifi, obstore")
-    assert top(added) - set(sys.stdlib_module_names) <= OWN
+    top = {module.partition(".")[0] for module in ours}
+    # Python 3.15 names this one in no list.
+    assert top <= {"betfair_session", "_missing_stdlib_info", *allowed}
 
 
 def locks_below(*roots: object) -> Iterator[Any]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import inspect
 import os
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING
 
 import pytest
 
 import betfair_session
 from betfair_session import exceptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PACKAGE = Path(betfair_session.__file__).parent
 
@@ -125,51 +133,41 @@ def _imports_by_name(path: Path) -> bool:
     return any(names & {getattr(node, "id", ""), getattr(node, "attr", "")} for node in tree)
 
 
-def loaded_by(code: str) -> set[str]:
-    """Return the names of all modules that a new interpreter has loaded after `code`."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return set(done.stdout.split())
-
-
 PREPARE = """
-from betfair_session import IdentityClient, SessionManager
+from betfair_session import Certificate, IdentityClient, SessionManager
+Certificate.from_pem("x", "y", "z"), Certificate.from_pkcs12_base64("MAA=", "z")
 SessionManager(IdentityClient("k", ("c", "k")), "u", "p").session("/nowhere", "k")
 """
 
 
 @pytest.mark.parametrize(
     "code",
-    [
-        "import betfair_session",
-        PREPARE,
-    ],
-    ids=["import", "prepare"],
+    ["import betfair_session", PREPARE, "from betfair_session.sandbox import Sandbox"],
+    ids=["import", "prepare", "sandbox"],
 )
 def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
-    """A function pays for every import of a cold start."""
+    """A function pays for every import of a cold start; the sandbox is controlled by http alone."""
     heavy = {
         "adlfs", "aiohttp", "asyncio", "azure", "botocore", "click", "cryptography", "fsspec",
-        "gcsfs", "http.client", "obstore", "requests", "rich", "s3fs", "ssl", "twisted", "urllib3",
-        "betfair_session.cli", "betfair_session.sandbox",
+        "gcsfs", "obstore", "requests", "rich", "s3fs", "trustme", "twisted", "urllib3",
+        "betfair_session.cli", "betfair_session.sandbox.server",
     }  # fmt: skip
-    assert not heavy & loaded_by(code)
+    if "sandbox" not in code:
+        heavy |= {"http.client", "ssl", "betfair_session.sandbox"}
+    program = (sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)")
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert heavy & {*done.stdout.split()} == set()
 
 
-def names_for_type_checkers() -> set[str]:
-    """Return the names that `__init__` imports for users."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
-    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {name.asname for node in imported for name in node.names if name.asname}
+# --- the public names -----------------------------------------------------------------------------
 
 
 def test_the_public_names_are_there_and_no_others() -> None:
     """People outside build on these; what has not been imported yet is listed by dir, too."""
-    assert set(vars(betfair_session)["__all__"]) == names_for_type_checkers() == PUBLIC
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    checked = {name.asname for node in imports for name in node.names if name.asname}
+    assert set(vars(betfair_session)["__all__"]) == checked == PUBLIC  # by type checkers, too
     assert set(dir(betfair_session)) >= PUBLIC
     for name in PUBLIC - {"EventKind", "JurisdictionName", "Store", "StrPath"}:  # of types
         assert getattr(betfair_session, name).__name__ == name
@@ -177,3 +175,47 @@ def test_the_public_names_are_there_and_no_others() -> None:
     assert betfair_session.__version__ == version("betfair-session")
     with pytest.raises(AttributeError):
         getattr(betfair_session, "get_session")  # noqa: B009 - mypy knows that it is missing
+
+
+TYPES = {"EventKind", "FileSystem", "JurisdictionName", "Store", "StrPath", "TokenStore"}
+# What the signatures below name that other packages define.
+FOREIGN = {"datetime", "timedelta", "requests", "Response", "Session", "os", "PathLike", "ssl"}
+FOREIGN |= {"SSLContext", "Self", "Callable", "Iterable", "Mapping", "Any", "Literal"}
+
+
+def signatures(thing: object) -> Iterator[Callable[..., object]]:
+    """Find what users call of a public name: it, or its public methods and properties."""
+    if not isinstance(thing, type):
+        assert callable(thing)
+        yield thing
+        return
+    for name, value in vars(thing).items():
+        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        made = thing is not betfair_session.Session  # by users, not by a manager
+        if isinstance(function, FunctionType) and (name[0] != "_" or (made and name == "__init__")):
+            yield function
+
+
+def test_everything_in_a_public_signature_can_be_imported() -> None:
+    """Such as the type of a store; and every parameter has a name, which `help` shows."""
+    words = set[str]()
+    for name in PUBLIC - TYPES:
+        for function in signatures(getattr(betfair_session, name)):
+            for parameter in inspect.signature(function).parameters.values():
+                assert parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
+            for annotation in function.__annotations__.values():
+                words |= set(re.findall(r"[A-Za-z]\w*", annotation))
+    assert words <= {*PUBLIC, *FOREIGN, *dir(builtins)}
+
+
+def test_a_type_checker_catches_every_misuse_and_nothing_else() -> None:
+    """Mypy in strict mode, by the line, of code as users write it."""
+    file = Path(__file__).with_name("user_code.py")
+    config = ("--config-file", str(file.parents[1] / "pyproject.toml"))
+    mypy = (sys.executable, "-m", "mypy", "--strict", *config, str(file))
+    told = subprocess.run(mypy, capture_output=True, text=True, check=False, cwd=file.parents[1])
+    caught = {int(line) for line in re.findall(rf"{file.name}:(\d+): error", told.stdout)}
+    lines = file.read_text("utf-8").splitlines()
+    wrong = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
+    assert len(wrong) >= 50, told.stderr
+    assert caught == wrong
