@@ -12,7 +12,7 @@ from betfair_session import LeaseSettings, Session, SessionManager
 from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -29,6 +29,13 @@ UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
 def live(sandbox: Sandbox) -> list[str]:
     """Return the tokens that live."""
     return [session.token for session in sandbox.sessions()]
+
+
+def let_finish(but: Collection[threading.Thread] = ()) -> None:
+    """Wait for the threads of calls that were given up, but for those of earlier tests."""
+    for thread in set(threading.enumerate()).difference(but):
+        if thread.name == "betfair-session":
+            thread.join()
 
 
 @dataclass

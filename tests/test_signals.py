@@ -1,32 +1,42 @@
-"""What a signal handler of the caller's raises goes through, and leaves nothing held behind."""
+"""What a signal handler of the caller's or a tracer raises goes through, and holds nothing up."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from functools import partial
+from http.client import HTTPConnection
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import requests
-from front import KEY, LOCK, live
+from front import KEY, let_finish
+from fsspec.asyn import get_loop
+from secrets_shown import everything_in
 from within import within
 
-from betfair_session import Exchange, IdentityClient, KeepAlive, Session, SessionManager
+from betfair_session import Exchange, ExchangeError, IdentityClient, IdentityUnavailable, KeepAlive
+from betfair_session.betfair.connections import OwnSession
 from betfair_session.certificates import reading
 from betfair_session.login import lock as locks
-from betfair_session.process.threads import interruption
+from betfair_session.process.single_flight import aside
+from betfair_session.process.threads import Once, interruption, run_until
 from betfair_session.storage import open_store
 from betfair_session.storage.errors import Operation, attempt
+from betfair_session.storage.loop import background_loop, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
+
+    from front import Front
 
     from betfair_session.sandbox import Sandbox
 
@@ -41,7 +51,7 @@ class SoftTimeLimit(Exception):
     """As task queues raise it in the midst of a task."""
 
 
-@pytest.fixture(params=[TimeoutError, SoftTimeLimit, ValueError, FileNotFoundError])
+@pytest.fixture(params=[TimeoutError, SoftTimeLimit, FileNotFoundError])
 def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
     """Return what SIGUSR1 raises in the main thread."""
     error: Exception = request.param()
@@ -66,82 +76,53 @@ def strike_at(sandbox: Sandbox) -> Iterator[Callable[[str], Future[None]]]:
         yield lambda endpoint: pool.submit(strike, endpoint)
 
 
-EARLIER: set[threading.Thread] = set()
-"""The threads that other tests have left behind, which may wait for their own time-outs."""
-
-
 @pytest.fixture(autouse=True)
-def _note_earlier_threads() -> None:
-    EARLIER.update(threading.enumerate())
-
-
-def let_finish() -> None:
-    """Wait for the threads of this test's calls that were given up."""
-    for thread in set(threading.enumerate()) - EARLIER:
-        if thread.name == "betfair-session":
-            thread.join()
-
-
-def session_of(client: IdentityClient, sandbox: Sandbox, path: Path) -> Session:
-    """Return a handle as another process has it."""
-    return SessionManager(client, sandbox.username, sandbox.password).session(path, KEY)
-
-
-@pytest.fixture
-def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
-    """A handle; nobody has logged in yet."""
-    return session_of(client, sandbox, tmp_path)
+def earlier() -> set[threading.Thread]:
+    """Return the threads that other tests have left behind, which may wait for their own ends."""
+    return {*threading.enumerate()}
 
 
 @pytest.mark.parametrize("endpoint", ["keepAlive", "certlogin"])
 def test_a_limit_during_a_question_to_betfair(
-    session: Session,
-    sandbox: Sandbox,
-    *,
-    tmp_path: Path,
-    limit: Exception,
-    strike_at: Strike,
-    endpoint: str,
+    front: Front, limit: Exception, strike_at: Strike, earlier: set[threading.Thread], endpoint: str
 ) -> None:
     """The lock is given back, and the handle is free. KeepAlive does not report it."""
+    session = front.session()
     if endpoint == "keepAlive":
         session.token()
-    sandbox.hold(endpoint)
+    front.sandbox.hold(endpoint)
     struck = strike_at(endpoint)
     call = KeepAlive(session).run_once if endpoint == "keepAlive" else session.token
     with pytest.raises(type(limit)) as caught:
         call()
     assert caught.value is limit
     struck.result()
-    sandbox.release(endpoint)
-    lock = locks.decode((tmp_path / LOCK).read_bytes())
+    front.sandbox.release(endpoint)
     # A login that may have arrived is respected for a moment by all.
-    assert lock.state == (locks.DONE if endpoint == "keepAlive" else locks.FAILED)
+    assert front.read_lock().state == (locks.DONE if endpoint == "keepAlive" else locks.FAILED)
     session.unlock()
-    assert session.token() in live(sandbox)
-    let_finish()
+    assert session.token() in front.live()
+    let_finish(earlier)
 
 
-def test_a_limit_during_anothers_call(
-    session: Session, sandbox: Sandbox, limit: Exception, strike_at: Strike
-) -> None:
+def test_a_limit_during_anothers_call(front: Front, limit: Exception, strike_at: Strike) -> None:
     """Who waits is not told that the other took too long; and that one goes on."""
-    sandbox.hold("certlogin")
-    with ThreadPoolExecutor(1) as pool:
-        leading = pool.submit(session.token)
-        sandbox.wait_for("certlogin")
+    session = front.session()
+    with front.under_way("certlogin", session.token) as leading:
         struck = strike_at("certlogin")
         with pytest.raises(type(limit)):
             session.token()
         struck.result()
-        sandbox.release("certlogin")
-        assert [leading.result()] == live(sandbox)
+    assert [leading.result()] == front.live()
 
 
-def test_a_limit_is_not_shared(session: Session, sandbox: Sandbox, limit: Exception) -> None:
+def test_a_limit_is_not_shared(
+    front: Front, limit: Exception, earlier: set[threading.Thread]
+) -> None:
     """It is the main thread's alone; another that waits for its call makes one itself."""
+    session = front.session()
     token = session.token()
-    sandbox.hold("keepAlive")
+    front.sandbox.hold("keepAlive")
     waits = threading.Event()
     join = session._flight._enter
 
@@ -152,7 +133,7 @@ def test_a_limit_is_not_shared(session: Session, sandbox: Sandbox, limit: Except
     with ThreadPoolExecutor(2) as pool:
 
         def strike() -> None:
-            sandbox.wait_for("keepAlive")
+            front.sandbox.wait_for("keepAlive")
             session._flight._enter = enter  # type: ignore[method-assign, assignment]
             waiting.append(pool.submit(session.token))
             assert waits.wait(60)
@@ -163,55 +144,64 @@ def test_a_limit_is_not_shared(session: Session, sandbox: Sandbox, limit: Except
         with pytest.raises(type(limit)):
             session.token()
         struck.result()
-        sandbox.release("keepAlive")
+        front.sandbox.release("keepAlive")
         assert waiting[0].result() == token
-    let_finish()
+    let_finish(earlier)
 
 
-def test_a_limit_in_a_hook_or_in_what_brings_the_code(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, limit: Exception
-) -> None:
+def test_a_limit_in_a_hook_or_in_what_brings_the_code(front: Front, limit: Exception) -> None:
     """It is not taken for a defect of theirs."""
 
     def struck(_: object = None) -> str:
         signal.raise_signal(signal.SIGUSR1)
         return ""
 
-    told = SessionManager(client, sandbox.username, sandbox.password, on_event=struck)
-    session = told.session(tmp_path, KEY)
-    with pytest.raises(type(limit)):
-        session.token()
-    assert live(sandbox) == [(tmp_path / KEY).read_text()]
-    with pytest.raises(type(limit)):
-        KeepAlive(session_of(client, sandbox, tmp_path), on_report=struck).run_once()
-    sandbox.clear_journal()
-    with pytest.raises(type(limit)):
-        client.login(sandbox.username, sandbox.password, code=struck)
-    assert sandbox.counts() == {}
-
-
-def test_a_limit_during_a_betting_call(
-    session: Session, sandbox: Sandbox, limit: Exception, strike_at: Strike
-) -> None:
-    """Neither by `call`, nor by `requests`, which makes its own of what it does not expect."""
-    with Exchange(session, api_url=sandbox.api_url, verify=sandbox.ca_bundle) as exchange:
-        session.token()
-        sandbox.hold("betting")
-        struck = strike_at("betting")
+    account = (front.sandbox.username, front.sandbox.password)
+    for call in (
+        front.session(on_event=struck).token,
+        KeepAlive(front.session(), on_report=struck).run_once,
+        lambda: front.client.login(*account, code=struck),
+    ):
         with pytest.raises(type(limit)):
-            exchange.call("listEventTypes", {"filter": {}})
-        struck.result()
-        sandbox.release("betting")
-        let_finish()
-        sandbox.clear_journal()
-        sandbox.hold("betting")
-        struck = strike_at("betting")
-        url = f"{sandbox.api_url}betting/rest/v1.0/listEventTypes/"
-        with pytest.raises((type(limit), requests.RequestException)):
-            exchange.requests.post(url, json={"filter": {}})
-        struck.result()
-        sandbox.release("betting")
-        assert sandbox.counts()["betting"] == 1
+            call()
+        assert front.live() == [front.token.read_text()]
+    assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
+
+
+BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
+
+
+@pytest.mark.parametrize("endpoint", ["betting", "certlogin"])
+def test_a_limit_during_a_betting_call(
+    front: Front,
+    limit: Exception,
+    strike_at: Strike,
+    earlier: set[threading.Thread],
+    endpoint: str,
+) -> None:
+    """A bet that its caller has given up, and may place again, is not sent any more.
+
+    By `requests`, which makes an error of its own of what it does not expect, it is sent once.
+    """
+    with Exchange(front.session(), api_url=front.sandbox.api_url) as exchange:
+        url = f"{front.sandbox.api_url}betting/rest/v1.0/listEventTypes/"
+        calls: list[tuple[Callable[[], object], int]] = [
+            (lambda: exchange.call("placeOrders", BET), int(endpoint == "betting")),
+            (lambda: exchange.requests.post(url, json={}), int(endpoint == "betting")),
+        ]
+        for call, sent in calls:
+            front.sandbox.clear_journal()
+            front.sandbox.hold(endpoint)
+            struck = strike_at(endpoint)
+            with pytest.raises((type(limit), requests.RequestException)):
+                call()
+            struck.result()
+            front.sandbox.release(endpoint)
+            let_finish(earlier)
+            assert front.sandbox.counts().get("betting", 0) == sent
+            assert len(front.sandbox.orders()) == int(endpoint == "betting")
+            front.session().unlock()
+            front.sandbox.expire_all()
 
 
 def test_a_limit_during_a_call_of_a_store(limit: Exception) -> None:
@@ -304,3 +294,103 @@ def test_other_errors_are_not_taken_for_a_handlers(limit: Exception) -> None:
             fail(1, SimpleNamespace())
     assert caught.value.__context__ is limit
     assert interruption(caught.value) is None
+
+
+# --- tracers --------------------------------------------------------------------------------------
+
+SEGMENT: ContextVar[str] = ContextVar("SEGMENT", default="none")
+
+
+class SegmentNotFound(Exception):
+    """As a strict tracer raises it, out of the call that it wraps."""
+
+
+async def segment() -> str:
+    """Return what the code here belongs to."""
+    return SEGMENT.get()
+
+
+WAYS: dict[str, Callable[[], str]] = {
+    "a thread with an end": lambda: run_until(within(60), SEGMENT.get),
+    "a thread beside an event loop": lambda: asyncio.run(aside(SEGMENT.get)),
+    "the opening of a driver": lambda: Once[str]().get(SEGMENT.get, deadline=within(60)),
+    "our event loop": lambda: run(background_loop(), segment, deadline=within(60)),
+    "our loop's look-ups": lambda: run(
+        background_loop(),
+        lambda: asyncio.get_running_loop().run_in_executor(None, SEGMENT.get),  # type: ignore[arg-type, return-value] # awaited likewise
+        deadline=within(60),
+    ),
+    "fsspec's event loop": lambda: run(get_loop(), segment, deadline=within(60)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_our_threads_have_the_callers_context(way: str) -> None:
+    """Each call has its own, also where an earlier one has started what it uses."""
+    for name in ("first", "second"):
+
+        def ask(name: str = name) -> str:
+            SEGMENT.set(name)
+            return WAYS[way]()
+
+        assert copy_context().run(ask) == name
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Collect each request's endpoint with what it belongs to."""
+    seen: list[tuple[str, str]] = []
+    put = HTTPConnection.putrequest
+
+    def traced(self: HTTPConnection, method: str, url: str, **settings: Any) -> None:  # noqa: ANN401 - http.client's
+        seen.append((url.rpartition("/")[2], SEGMENT.get()))
+        put(self, method, url, **settings)
+
+    monkeypatch.setattr(HTTPConnection, "putrequest", traced)
+    return seen
+
+
+def test_requests_belong_to_the_call_that_makes_them(
+    front: Front, seen: list[tuple[str, str]]
+) -> None:
+    """In all ways to a token."""
+    session = front.session()
+    for name, work in (
+        ("sync", session.token),
+        ("async", lambda: asyncio.run(session.atoken())),
+        ("kept", lambda: KeepAlive(session).start().stop()),
+    ):
+        context = copy_context()
+        context.run(SEGMENT.set, name)
+        context.run(work)
+    assert seen == [("certlogin", "sync"), ("keepAlive", "async"), ("keepAlive", "kept")]
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_a_tracers_error_becomes_ours(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether anything was sent, nobody knows; and it may hold what was to be sent."""
+    client, sandbox, session = front.client, front.sandbox, front.session()
+    token = session.token()
+
+    def fail(_: object, *given: object, **named: object) -> NoReturn:
+        raise SegmentNotFound(given, named)
+
+    monkeypatch.setattr(HTTPConnection, "putrequest", fail)
+    monkeypatch.setattr(OwnSession, "post", fail)
+    for call in (
+        session.verify,
+        lambda: client.logout(token),
+        lambda: client.certlogin(sandbox.username, sandbox.password),
+    ):
+        with pytest.raises(IdentityUnavailable) as caught:
+            call()
+        assert caught.value.sent
+        shown = everything_in(caught.value)
+        assert token not in shown
+        assert sandbox.password not in shown
+    with (
+        Exchange(session, api_url=sandbox.api_url) as exchange,
+        pytest.raises(ExchangeError) as refused,
+    ):
+        exchange.call("listEventTypes", {"filter": {}})
+    assert not refused.value.landed
