@@ -7,32 +7,20 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from front import KEY
 
-from betfair_session import SessionManager
-from betfair_session.exceptions import LoginRefused, NotATokenError, StoreError
+from betfair_session import LeaseSettings, LoginRefused, NotATokenError, StoreError
 from betfair_session.login import lock as locks
-from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect, inspect_login
 from betfair_session.login.lock import BAN, MARGIN
 from betfair_session.storage import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from servers.objects import Bucket
+    from front import Front
 
-    from betfair_session import IdentityClient
     from betfair_session.login.by_hand import Inspection
-    from betfair_session.sandbox import Sandbox
-
-KEY = "session.token"
-
-
-@pytest.fixture
-def manager(client: IdentityClient, sandbox: Sandbox) -> SessionManager:
-    """A manager of the sandbox's account."""
-    return SessionManager(client, sandbox.username, sandbox.password)
 
 
 def look(path: Path) -> Inspection:
@@ -59,31 +47,30 @@ def test_a_place_where_nothing_is(tmp_path: Path) -> None:
     assert (found.login.state, found.login.lock, found.login.until) == ("free", None, None)
 
 
-def test_a_token_of_the_last_login(
-    manager: SessionManager, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """When it was written, by the store's clock, and whether the last login stored it."""
+def test_what_lies_in_the_tokens_place(front: Front) -> None:
+    """When it was written, by the store's clock, and whether the last login stored it.
+
+    Junk is told apart from somebody's data, which is an error, as is a store that fails.
+    """
     before = time.time()
-    manager.get_session(tmp_path, KEY)
-    sandbox.clear_journal()
-    found = look(tmp_path)
+    front.session().token()
+    front.sandbox.clear_journal()
+    found = look(front.path)
     assert (found.token, found.from_login, found.clock) == ("stored", True, True)
     assert found.written is not None
     assert before - 1 <= found.written <= found.now
-    assert found.login.state == "free"
-    assert len(found.login.recent) == 1
-    assert sandbox.counts() == {}
-    (tmp_path / KEY).write_text(sandbox.issue())
-    assert (look(tmp_path).token, look(tmp_path).from_login) == ("stored", False)
-
-
-def test_what_is_no_token(tmp_path: Path) -> None:
-    """Junk is told apart from somebody's data, which is an error everywhere."""
-    (tmp_path / KEY).write_text("two words")
-    assert look(tmp_path).token == "junk"
-    (tmp_path / KEY).write_text("x" * 2000)
+    assert (found.login.state, len(found.login.recent)) == ("free", 1)
+    assert front.sandbox.counts() == {}
+    for content, token in ((front.sandbox.issue(), "stored"), ("two words", "junk")):
+        front.token.write_text(content)
+        assert (look(front.path).token, look(front.path).from_login) == (token, False)
+    front.token.write_text("x" * 2000)
     with pytest.raises(NotATokenError):
-        inspect(open_store(tmp_path), KEY, timeout=5)
+        inspect(open_store(front.path), KEY, timeout=5)
+    front.token.unlink()
+    front.token.mkdir()
+    with pytest.raises(StoreError):
+        inspect(open_store(front.path), KEY, timeout=5)
 
 
 HOLDER = locks.Lock(locks.HELD, "n" * 8, "a host", ttl=30.0)
@@ -138,41 +125,18 @@ def test_a_lock_that_nobody_can_read(tmp_path: Path) -> None:
     assert look(tmp_path).login.state == "free"
 
 
-def test_a_refusal_and_its_end(manager: SessionManager, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_refusal_and_its_end(front: Front) -> None:
     """It says until when, as the error did; the next call after that may log in."""
-    sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
+    front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
     with pytest.raises(LoginRefused) as refused:
-        manager.get_session(tmp_path, KEY)
-    login = look(tmp_path).login
+        front.session().token()
+    login = look(front.path).login
     assert login.state == "refused"
     assert login.lock is not None
     assert (login.lock.status, login.lock.refusals) == ("INVALID_USERNAME_OR_PASSWORD", 1)
     assert refused.value.not_before is not None
     assert login.until == pytest.approx(refused.value.not_before.timestamp(), abs=1)
-    put_lock(tmp_path, login.lock._replace(boot=""), age=BAN)
-    assert look(tmp_path).login.state == "free"
-    manager.unlock(tmp_path, KEY)
-    assert look(tmp_path).login.state == "free"
-
-
-def test_a_store_that_cannot_be_read(tmp_path: Path) -> None:
-    """That is the store's own error."""
-    (tmp_path / KEY).mkdir()
-    with pytest.raises(StoreError):
-        inspect(open_store(tmp_path), KEY, timeout=5)
-
-
-@pytest.mark.parametrize("kind", ["moto", "gcs", "azure"])
-def test_a_bucket_tells_its_own_time(
-    bucket_on: Callable[[str], Bucket], manager: SessionManager, kind: str
-) -> None:
-    """The age of what was just written is by the server's clock, whole seconds at worst."""
-    bucket = bucket_on(kind)
-    manager.get_session(bucket.url(), KEY, bucket.options)
-    with open_store(bucket.url(), bucket.options) as store:
-        found = inspect(store, KEY, timeout=30)
-    assert (found.token, found.from_login, found.clock) == ("stored", True, True)
-    assert found.written is not None
-    assert -2 < found.now - found.written < 120
-    assert found.login.state == "free"
-    manager.close()
+    put_lock(front.path, login.lock._replace(boot=""), age=BAN)
+    assert look(front.path).login.state == "free"
+    front.session().unlock()
+    assert look(front.path).login.state == "free"

@@ -117,109 +117,81 @@ def test_a_public_value_can_be_compared_copied_and_pickled_but_not_changed(value
             setattr(value, changed, 2)
 
 
-def test_a_place_does_not_show_its_options() -> None:
-    """They may hold credentials. It can be unpacked into a call."""
-    place = Place("s3://bucket", "a key", {"secret": TEXT})
-    assert TEXT not in repr(place)
-    assert [*place] == ["s3://bucket", "a key", {"secret": TEXT}]
-
-
 # --- secrets --------------------------------------------------------------------------------------
 
 
-def test_a_secret_shows_itself_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("hidden", [Secret(TEXT), SecretBytes(TEXT.encode()), SecretHeader(TEXT)])
+def test_a_secret_shows_itself_nowhere(hidden: object, caplog: pytest.LogCaptureFixture) -> None:
     """Neither by repr, str, format, logging nor as a local of a frame; no pickle takes it."""
-    secret = Secret(TEXT)
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("test").debug("%s %r", secret, {"password": secret})
-    shown = [repr(secret), str(secret), f"{secret}", f"{secret:>20}", repr([secret]), caplog.text]
-    shown += [repr(SecretBytes(TEXT.encode())), str(SecretBytes(TEXT.encode()))]
-    shown += [repr(SecretHeader(TEXT))]
+    logging.getLogger("test").debug("%r", {"password": hidden})
+    shown = [repr(hidden), repr([hidden]), caplog.text]
+    if not isinstance(hidden, SecretHeader):  # which is the text that is sent
+        shown += [str(hidden), f"{hidden}", f"{hidden!s:>20}"]
     assert not any(TEXT in text for text in shown)
-    assert not hasattr(secret, "__dict__")
-    for hidden in (secret, SecretBytes(TEXT.encode()), SecretHeader(TEXT)):
-        assert copy.copy(hidden) is hidden
-        assert copy.deepcopy(hidden) is hidden
-        with pytest.raises(TypeError) as caught:
-            pickle.dumps(hidden)
-        assert TEXT not in str(caught.value)
+    assert copy.copy(hidden) is copy.deepcopy(hidden) is hidden
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(hidden)
+    assert TEXT not in str(caught.value)
 
 
 def test_a_secret_compares_by_its_text() -> None:
     """Two wrappers of one text are one secret; a bare text is none; an empty one is false."""
     assert Secret(TEXT) == Secret(Secret(TEXT))
-    assert Secret(TEXT) != Secret("other")
-    assert Secret(TEXT) != TEXT
+    assert Secret(TEXT) not in (Secret("other"), TEXT)
     assert len({Secret(TEXT), Secret(TEXT)}) == 1
-    assert Secret(TEXT)
-    assert not Secret("")
+    assert (bool(Secret(TEXT)), bool(Secret(""))) == (True, False)
     assert Secret(TEXT).reveal() == TEXT
+    place = Place("s3://bucket", "a key", {"secret": TEXT})
+    assert TEXT not in repr(place)
+    assert [*place] == ["s3://bucket", "a key", {"secret": TEXT}]
 
 
 # --- tokens ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        TOKEN.encode(),
-        TOKEN.encode() + b"\n",
-        TOKEN.encode() + b" \r\n\0",
-        b" \n" + TOKEN.encode(),
-        b"\xef\xbb\xbf" + TOKEN.encode() + b"\r\n",
+RAW = TOKEN.encode()
+CONTENTS: dict[str, list[bytes]] = {
+    # What editors, `echo`, PowerShell and Notepad put around it: a login would leave it behind.
+    "token": [
+        *(RAW, RAW + b"\n", RAW + b" \r\n\0", b" \n" + RAW, b"\xef\xbb\xbf" + RAW + b"\r\n"),
         b"\xff\xfe" + f"{TOKEN}\r\n".encode("utf-16-le"),
         b"\xfe\xff" + f" {TOKEN}\n".encode("utf-16-be"),
-        TOKEN.encode() + "\u00a0\u200b".encode(),
+        RAW + "\u00a0\u200b".encode(),
     ],
-)
-def test_a_token_is_read_without_what_others_put_around_it(content: bytes) -> None:
-    """Editors, `echo`, PowerShell and Notepad do; a login would leave the live session behind."""
-    assert parse_token(content, where="x") == Secret(TOKEN)
-    assert not is_blank(content)
+    # A new token takes its place without a warning.
+    "blank": [
+        *(b"", b"\n", b"   ", b"\0" * 44, b"\xef\xbb\xbf\r\n", b"\xff\xfe\r\0\n\0", b"\xfe\xff"),
+    ],
+    # A login may replace it, with a warning; the third is half a character.
+    "junk": [
+        *(b"two words", "tökèn".encode(), b"\xff\xfe\0", b"a\nb", b"\xff", b"a\0b"),
+        *(b"x" * (MAX_TOKEN + 1), b"x" * MAX_JUNK),
+    ],
+    # It is somebody's data after a mistyped key.
+    "data": [b"x" * (MAX_JUNK + 1), b" " * (MAX_JUNK + 1)],
+}
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"\n", b"   ", b"\0" * 44, b"\xef\xbb\xbf\r\n", b"\xff\xfe\r\0\n\0", b"\xfe\xff"],
+    ("kind", "content"), [(kind, each) for kind, some in CONTENTS.items() for each in some]
 )
-def test_what_holds_nothing_is_blank(content: bytes) -> None:
-    """A new token takes its place without a warning."""
-    assert is_blank(content)
-    assert parse_token(content, where="x") is None
+def test_what_an_object_holds(kind: str, content: bytes) -> None:
+    """A token, nothing, junk, or data that is refused without showing it."""
+    if kind == "data":
+        with pytest.raises(NotATokenError) as caught:
+            parse_token(content, where="'k' in s")
+        assert "xxx" not in str(caught.value)
+        return
+    assert parse_token(content, where="x") == (Secret(TOKEN) if kind == "token" else None)
+    assert is_blank(content) == (kind == "blank")
 
 
-def test_a_blank_is_no_token_and_like_no_other() -> None:
+def test_no_blank_is_like_another() -> None:
     """A late write that expects one finds another version, where a version is made of content."""
     blanks = {blank() for _ in range(20)}
     assert len(blanks) == 20
     assert all(map(is_blank, blanks))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"two words",
-        "tökèn".encode(),
-        b"a\nb",
-        b"\xff\xfe\0",  # half a character
-        b"\xff",
-        b"a\0b",
-        b"x" * (MAX_TOKEN + 1),
-        b"x" * MAX_JUNK,
-    ],
-)
-def test_small_junk_counts_as_no_token(content: bytes) -> None:
-    """A login may replace it, with a warning."""
-    assert parse_token(content, where="x") is None
-    assert not is_blank(content)
-
-
-@pytest.mark.parametrize("content", [b"x" * (MAX_JUNK + 1), b" " * (MAX_JUNK + 1)])
-def test_larger_content_is_refused_without_showing_it(content: bytes) -> None:
-    """It is somebody's data after a mistyped key."""
-    with pytest.raises(NotATokenError) as caught:
-        parse_token(content, where="'k' in s")
-    assert "xxx" not in str(caught.value)
 
 
 @given(st.binary(max_size=MAX_JUNK))

@@ -23,7 +23,9 @@ def test_no_driver_logs_a_token(
     kind: str,
 ) -> None:
     """A login, a resumption, a rejection, a logout: each reads or writes the token."""
-    shared.test_no_driver_logs_a_token(planted, said, bucket_on, kind)
+    driver, _, server = kind.rpartition("+")
+    place = BucketPlace(bucket_on(server), f"{driver}+" if driver else "")
+    shared.live_a_life(planted, said, place)
 
 
 @pytest.mark.parametrize("cloud_lane", ["obstore+gcs", "obstore+azure"])
@@ -34,4 +36,4 @@ def test_no_failure_of_a_server_shows_a_token(
     cloud_place: BucketPlace,
 ) -> None:
     """A lost, a refused and an unreadable answer to each kind of request, in turn."""
-    shared.test_no_failure_of_a_server_shows_a_token(planted, said, cloud, cloud_place)
+    shared.meet_failures(planted, said, cloud, cloud_place)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from command_line import CommandLine
 from programs import CLI, SECONDS, cli, scrubbed
 
 from hidden.planted import PASSPHRASE, PASSWORD
@@ -37,43 +38,54 @@ def variables(planted: Planted, tmp_path: Path) -> dict[str, str]:
     }
 
 
+COMMANDS: list[tuple[str, int, dict[str, str]]] = [  # each with its code and its variables
+    ("check --json", 0, {}),
+    ("status --json", 0, {}),
+    ("status", 0, {}),
+    ("doctor --json", 2, {}),  # for the app key
+    ("token", 3, {"BETFAIR_PASSWORD": PASSWORD + "x"}),
+    ("token --json", 3, {}),
+    ("status", 0, {}),
+    ("unlock", 0, {}),
+    ("token", 2, {"BETFAIR_CERT_PASSPHRASE": PASSPHRASE + "x"}),
+    ("token", 2, {"BETFAIR_APP_KEY": "two words"}),
+    ("token", 2, {"BETFAIR_STORAGE_OPTIONS": PASSWORD}),
+    ("doctor", 2, {"BETFAIR_CERT_PASSPHRASE": PASSPHRASE + "x"}),
+]
+
+
 def test_only_the_token_command_prints_the_token(
-    planted: Planted, variables: dict[str, str], tmp_path: Path
+    planted: Planted, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every other command and every failure prints no secret at all, on either stream."""
-    sandbox = planted.sandbox
-    wrong: list[tuple[tuple[str, ...], str]] = []
+    sandbox, command = planted.sandbox, CommandLine(planted.sandbox, tmp_path, monkeypatch)
+    command.variables = scrubbed({**variables, "HOME": str(tmp_path)})
 
-    def run(*arguments: str, code: int, may: tuple[str, ...] = (), **more: str) -> None:
-        done = cli(*arguments, variables={**variables, **more}, directory=tmp_path)
-        assert done.returncode == code, (arguments, done.stderr)
-        found = planted.found_in(done.stdout, but=may) + planted.found_in(done.stderr)
-        wrong.extend((arguments, name) for name in found)
+    def shown(*arguments: str, code: int, **changes: str) -> str:
+        done = command(*arguments, **changes)
+        assert done.code == code, (arguments, done.err)
+        assert planted.found_in(done.err) == []
+        return done.out
 
-    run("token", code=0, may=("token",))
-    run("token", "--json", code=0, may=("token",))
-    run("check", "--json", code=0)
-    run("status", "--json", code=0)
-    run("status", code=0)
-    run("doctor", "--json", "--api-url", sandbox.api_url, code=2)  # for the app key
-    run("certificate", "check", str(planted.p12), code=0)
+    for arguments in (["token"], ["token", "--json"]):
+        out = shown(*arguments, code=0)
+        assert planted.found_in(out) == ["token 0"]
     sandbox.fault("keepAlive", "blocked")
-    run("check", code=4)
     sandbox.fault("logout", "html200")
-    run("logout", code=4)
-    run("logout", code=0)
-    run("token", code=3, BETFAIR_PASSWORD=PASSWORD + "x")
-    run("token", "--json", code=3)
-    run("status", code=0)
-    run("unlock", code=0)
-    run("token", code=2, BETFAIR_CERT_PASSPHRASE=PASSPHRASE + "x")
-    run("token", code=2, BETFAIR_APP_KEY="two words")
-    run("token", code=2, BETFAIR_STORAGE_OPTIONS=PASSWORD)
-    run("doctor", code=2, BETFAIR_CERT_PASSPHRASE=PASSPHRASE + "x")
-    run("token", "file:///x", KEY, PASSWORD, code=2)
-    run("token", f"--password={PASSWORD}", code=2)
-    run("token", f"sftp://u:{PASSWORD}@host/x", KEY, code=2)
-    assert wrong == []
+    for name, code in (("check", 4), ("logout", 4)):
+        assert planted.found_in(shown(name, code=code)) == []
+    for text, code, changes in COMMANDS:
+        if "BETFAIR_PASSWORD" in changes:
+            shown("logout", code=0)
+        assert planted.found_in(shown(*text.split(), code=code, **changes)) == []
+    for wrong in (
+        ["certificate", "check", str(planted.p12)],
+        ["token", "file:///x", KEY, PASSWORD],
+        ["token", f"--password={PASSWORD}"],
+        ["token", f"sftp://u:{PASSWORD}@host/x", KEY],
+    ):
+        code = 0 if wrong[0] == "certificate" else 2
+        assert planted.found_in(shown(*wrong, code=code)) == []
 
 
 def _shown_to_others(pid: int) -> str:
