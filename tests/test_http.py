@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from hidden.listeners import Listener, tunnel
+from hidden.listeners import Listener, saying, tunnel
+from programs import run
 from servers.process import free_ports
+from storage.surroundings import in_a_child
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -31,11 +34,21 @@ from betfair_session.process.threads import NoThreadError
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
 
     from front import Front
     from hidden.listeners import Stranger
 
     from betfair_session.sandbox import Sandbox
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take all variables for proxies away."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    return monkeypatch
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
@@ -67,14 +80,17 @@ def one_by_one(*answers: bytes) -> Callable[[Listener, socket.socket], None]:
     return serve
 
 
-def test_no_cookie_is_kept(stranger: Stranger) -> None:
+@pytest.mark.parametrize("proxied", [False, True])
+def test_no_cookie_is_kept(stranger: Stranger, *, proxied: bool) -> None:
     """It would be sent with another session's calls."""
     cookie = "Set-Cookie: ssoid=first; Path=/"
     serve = one_by_one(alive("first", cookie), alive("second", cookie), alive("third"))
-    with stranger.serving(serve) as listener, stranger.client(listener) as client:
-        assert all(ask(client, token) for token in ("first", "second", "third"))
-        assert listener.connections == 1
-        assert b"cookie" not in listener.heard.lower()
+    with Listener(tunnel) as proxy, stranger.serving(serve) as listener:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
+        with stranger.client(listener, proxies=proxies) as client:
+            assert all(ask(client, token) for token in ("first", "second", "third"))
+            assert (proxy.connections, listener.connections) == (int(proxied), 1)
+            assert b"cookie" not in listener.heard.lower()
 
 
 def endless(head: bytes, over: threading.Event) -> Callable[[Listener, socket.socket], None]:
@@ -89,6 +105,56 @@ def endless(head: bytes, over: threading.Event) -> Callable[[Listener, socket.so
         over.set()
 
     return serve
+
+
+WHOLE = alive("t")
+OK, BODY = b"HTTP/1.1 200 OK\r\n", WHOLE.partition(b"\r\n\r\n")[2]
+CHUNKS = (
+    OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n" + BODY[:9] + b"\r\n%x\r\n" % (len(BODY) - 9)
+)
+ANSWERS = {
+    "whole": (WHOLE, True),
+    "in chunks": (CHUNKS + BODY[9:] + b"\r\n0\r\n\r\n", True),
+    "until the connection ends": (OK + b"\r\n" + BODY, True),
+    "after another that goes before it": (b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE, True),
+    "cut off": (WHOLE.replace(b"Length: ", b"Length: 1"), False),
+    "cut off in a chunk": (CHUNKS + BODY[9:-1], False),
+    "cut off between chunks": (CHUNKS + BODY[9:] + b"\r\n", False),
+    "cut off in its head": (OK + b"Content-Le", False),
+    "empty": (b"", False),
+    "no HTTP": (b"220 smtp.example.com ESMTP\r\n", False),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_only_a_whole_answer_is_one(stranger: Stranger, name: str) -> None:
+    """Half of one may be valid JSON, too; and the login that it was for may have been made."""
+    answer, whole = ANSWERS[name]
+    with stranger.serving(saying(answer)) as listener, stranger.client(listener) as client:
+        if whole:
+            assert client.login("u", "p").reveal() == "t"
+        else:
+            with pytest.raises(IdentityUnavailable) as caught:
+                client.login("u", "p")
+            assert caught.value.sent
+        assert (listener.connections, listener.heard.count(b"POST /api/login ")) == (1, 1)
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again(stranger: Stranger) -> None:
+    """So nothing is sent in vain, nor twice."""
+    closed = threading.Event()
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        saying(WHOLE)(listener, connection)
+        connection.close()
+        closed.set()
+
+    with stranger.serving(serve) as listener, stranger.client(listener) as client:
+        for count in (1, 2, 3):
+            assert ask(client, "t")
+            assert closed.wait(60)
+            closed.clear()
+            assert (listener.connections, listener.heard.count(b"POST ")) == (count, count)
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -175,12 +241,33 @@ def test_a_login_has_a_connection_of_its_own(stranger: Stranger) -> None:
         assert listener.connections == 2
 
 
-def test_a_session_of_our_kind_trusts_and_repeats_nothing_of_its_own(sandbox: Sandbox) -> None:
-    """Without a word about it, it believes the usual authorities, and no others."""
+def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
+    sandbox: Sandbox, no_proxy: pytest.MonkeyPatch
+) -> None:
+    """Without a word about it, the usual authorities; a call's proxies before all others.
+
+    A forked child opens connections of its own, in the sessions that it was given, too.
+    """
+    url = sandbox.identity_url
     with OwnSession() as session, pytest.raises(requests.exceptions.SSLError):
-        session.get(sandbox.identity_url, timeout=30)
+        session.get(url, timeout=30)
     with OwnSession(verify=sandbox.ca_bundle) as session:
-        assert session.get(sandbox.identity_url, timeout=30).status_code == 404
+        assert session.get(url, timeout=30).status_code == 404
+        assert in_a_child(lambda: session.get(url, timeout=30).status_code) == 404
+        assert session.get(url, timeout=30).status_code == 404
+    parents, childs, again = [entry.connection for entry in sandbox.journal()]
+    assert parents == again != childs
+    no_proxy.setenv("HTTPS_PROXY", "http://localhost:1")
+    with Listener(tunnel) as proxy:
+        proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+        ways: list[tuple[dict[str, str] | None, dict[str, str], int]] = [
+            (None, proxies, 1), (proxies, {}, 1), ({}, {}, 0)
+        ]  # fmt: skip
+        for given, named, used in ways:
+            before = proxy.connections
+            with OwnSession(verify=sandbox.ca_bundle, proxies=given) as session:
+                assert session.get(url, timeout=30, proxies=named).status_code == 404
+            assert proxy.connections - before == used
 
 
 def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
@@ -301,15 +388,6 @@ def test_what_is_told_of_a_request_that_failed(
 # --- proxies --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Take all variables for proxies away."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    return monkeypatch
-
-
 def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
     no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient
 ) -> None:
@@ -356,3 +434,21 @@ def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> 
                 assert ask(client, token.reveal())
             assert proxy.connections - before == 2 * used
     assert token.reveal().encode() not in proxy.heard
+
+
+@pytest.mark.parametrize(
+    ("variable", "imports"), [("https_proxy", True), ("ALL_PROXY", True), ("http_proxy", False)]
+)
+def test_only_a_proxy_needs_requests(
+    sandbox: Sandbox, tmp_path: Path, variable: str, *, imports: bool
+) -> None:
+    """A function pays for every import."""
+    program = (
+        "import sys; from betfair_session import IdentityClient\n"
+        f"client = IdentityClient('key', identity_url={sandbox.identity_url!r},"
+        f" verify={sandbox.ca_bundle!r})\n"
+        "print(client.keep_alive('token'), 'requests' in sys.modules)"
+    )
+    variables = {variable: "http://127.0.0.1:9", "no_proxy": "localhost,127.0.0.1"}
+    done = run(sys.executable, "-c", program, variables=variables, directory=tmp_path)
+    assert (done.stdout.split(), done.stderr) == (["None", str(imports)], "")

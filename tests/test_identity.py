@@ -302,6 +302,12 @@ class Recorder(requests.Session):
         super().__init__()
         self.sent: list[PreparedRequest] = []
         self.settings: list[dict[str, Any]] = []
+        self.closed = False
+
+    def close(self) -> None:
+        """Remember that, too."""
+        self.closed = True
+        super().close()
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # noqa: ANN401 - requests'
         """Remember and send."""
@@ -319,8 +325,9 @@ def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
     with Recorder() as session:
         with identity(sandbox, session=session) as client:
             token = client.certlogin(sandbox.username, sandbox.password)
+            assert client.keep_alive(token) == token
+        assert not session.closed
         client.login(sandbox.username, sandbox.password, timeout=2)
-        assert client.keep_alive(token) == token
         client.logout(token)
         both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
         with pytest.raises(CertificateError):  # requests takes paths
@@ -335,8 +342,8 @@ def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
     ]
     assert sent == [
         ("POST", sandbox.identity_cert_url + "certlogin", form),
-        ("POST", sandbox.identity_url + "login", form),
         ("POST", sandbox.identity_url + "keepAlive", about),
+        ("POST", sandbox.identity_url + "login", form),
         ("POST", sandbox.identity_url + "logout", about),
     ]
     assert all(each.headers["Accept-Encoding"] == "identity" for each in session.sent)
@@ -346,4 +353,4 @@ def test_requests_are_what_betfair_documents(sandbox: Sandbox) -> None:
     assert [bool(each["cert"]) for each in session.settings] == [True, False, False, False]
     times = [each["timeout"] for each in session.settings]
     assert all(connect == pytest.approx(min(read, 3), abs=0.1) for connect, read in times)
-    assert [round(read) for _, read in times] == [10, 2, 10, 10]
+    assert [round(read) for _, read in times] == [10, 10, 2, 10]
