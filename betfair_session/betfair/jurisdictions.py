@@ -66,10 +66,10 @@ _AUSTRALASIA = (
     "the keepAlive host, which other sources have as identitysso.betfair.com.au, and the certlogin "
     "host, which a Go client has as identitysso-cert.betfair.au"
 )
-_SWEDEN = "both hosts: only older tables of Betfair's list them"
+_SWEDEN = "both hosts, which only older tables of Betfair's list"
 _BRAZIL = (
-    "both hosts: the .com host was seen to accept Brazilian tokens, and hosts under bet.br exist "
-    "without documentation"
+    "both hosts, since the .com host was seen to accept Brazilian tokens, and hosts under bet.br "
+    "exist without documentation"
 )
 _ROWS = (  # the domains that answer keepAlive, certlogin and the betting API; minutes of a session
     ("international", "com", "com", "com", 720, ""),

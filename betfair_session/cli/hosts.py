@@ -94,7 +94,9 @@ def examine_hosts(
         failed |= finding.state == "problem"
         yield finding
     if failed and usual.unsure and not environment.get("BETFAIR_IDENTITY_URL"):
-        yield Finding("identity", "warning", f"not known for sure for {usual.name}: {usual.unsure}")
+        yield Finding(
+            "identity", "warning", f"could not be checked for {usual.name}: {usual.unsure}"
+        )
 
 
 def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:

@@ -172,7 +172,9 @@ def _unopened(error: Exception, label: str) -> BetfairSessionError:
         return ours
     if isinstance(error, ImportError):
         module = getattr(error.__cause__, "name", None) or error.name
-        message = f"the driver for {label!r} is not installed (no module {module!r})"
+        message = (
+            f"the driver for {label!r} is not installed: install what brings the module {module!r}"
+        )
     else:
         kind = type(error).__name__
         message = f"{label!r} cannot be opened: {kind}; is an option or a part of the URL mistyped?"

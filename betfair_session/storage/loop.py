@@ -253,7 +253,7 @@ class LoopStore(CloudStore):
     def _refuse(self, driver: Driver, elsewhere: str) -> NoReturn:
         """Close a driver that found no credentials: it would not look again when there are some."""
         run_on_ours(lambda: self._shut(driver))
-        message = f"neither the options nor {elsewhere} have any"
+        message = f"no credentials in the options, nor in {elsewhere}"
         raise no_credentials(message)
 
     def _renew(self, driver: Driver) -> None:
