@@ -5,7 +5,7 @@
 
 What is done to processes, sessions and objects is in long/chaos/conductor.py, what is allowed then
 in ledger.py. The tokens are spread over keys, each with an account and a sandbox of its own, so
-that generations run side by side; the leases are scaled down (plan.py). The seed decides what is
+that generations run side by side; the leases are scaled down (stage.py). The seed decides what is
 done, but not when. Ends with 1 when anything happened that must not.
 """
 
@@ -20,8 +20,7 @@ from collections import Counter
 
 from real_places import STORES
 
-from chaos.plan import Plan
-from chaos.stage import run
+from chaos.stage import Plan, run
 
 
 def main() -> int:

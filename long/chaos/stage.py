@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from fleet.scene import Scene
 from real_places import place_for
@@ -20,11 +21,37 @@ from betfair_session import BetfairSessionError
 from betfair_session.sandbox import Sandbox
 from chaos.conductor import Conductor
 from chaos.ledger import Ledger, Outcome
-from chaos.plan import Plan
 from chaos.troop import Troop
 
 _PATIENCE = 60.0  # seconds for a call that nothing disturbs
 _FINAL_LOGINS = 1
+
+
+class Plan(NamedTuple):
+    """What is run."""
+
+    store: str  # one of real_places.STORES
+    generations: int  # in all
+    processes: int  # at any time
+    keys: int  # tokens, each with an account and a sandbox of its own
+    timeout: float = 20.0  # seconds that each call is given
+
+    @property
+    def quick(self) -> bool:
+        """Whether a store is opened in next to no time."""
+        return self.store == "local" or self.store.startswith("obstore")
+
+    @property
+    def lease(self) -> dict[str, float]:
+        """The arguments of LeaseSettings: scaled down, so that leases often outlive their time."""
+        # fsspec's drivers are slow to open where 64 processes share two cores.
+        ttl, login, store = (7.0, 3.5, 1.75) if self.quick else (12.0, 5.0, 3.5)
+        deadlines = {"login_deadline": login, "store_deadline": store}
+        return {"ttl": ttl, **deadlines, "logins_per_minute": 100}
+
+    def anew(self, number: int) -> bool:
+        """Tell whether a process begins each call anew and shares verifications: every fourth."""
+        return self.quick and number // self.keys % 4 == 3
 
 
 class Stage:

@@ -106,31 +106,19 @@ class Client(IdentityClient):
 
 @dataclass(eq=False)
 class Call:
-    """One call whose n-th request is broken.
+    """One call whose n-th request is broken."""
 
-    Attributes:
-        path: which way.
-        number: which request is broken, from 0.
-        way: how; None when nothing is.
-        requests: those that it made, to Betfair or to the store.
-        token: what it returned, or "".
-        error: what it raised, if anything.
-        events: the kinds of all that it told.
-        problems: what was wrong.
-        seconds: how long it took.
-        lost: how many sessions may live that nobody knows.
-    """
-
-    path: Path
-    number: int = 0
-    way: Way | None = None
+    path: Path  # which way
+    number: int = 0  # which request is broken, from 0
+    way: Way | None = None  # how; None when nothing is
+    # Those that it made, to Betfair or to the store.
     requests: list[str] = field(default_factory=list)
-    token: str = field(default="", repr=False)
-    error: BaseException | None = None
-    events: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    lost: int = 0
+    token: str = field(default="", repr=False)  # what it returned, or ""
+    error: BaseException | None = None  # what it raised, if anything
+    events: list[str] = field(default_factory=list)  # the kinds of all that it told
+    problems: list[str] = field(default_factory=list)  # what was wrong
+    seconds: float = 0.0  # how long it took
+    lost: int = 0  # how many sessions may live that nobody knows
     doubt: bool = False
     acted: bool = False
     held: list[Exchange] = field(default_factory=list)

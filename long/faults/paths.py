@@ -18,23 +18,15 @@ from betfair_session.tokens import fingerprint
 
 @dataclass
 class Site:
-    """Where one call is made.
+    """Where one call is made."""
 
-    Attributes:
-        place: the store, past any proxy.
-        sandbox: Betfair.
-        key: the token's name.
-        found: the token that was there at the beginning, or "".
-        foreign: the live token that another stored meanwhile, or "".
-        window: the call's trust window, shared through the store, or None.
-    """
-
-    place: Place
-    sandbox: Sandbox
-    key: str
-    found: str = field(default="", repr=False)
+    place: Place  # the store, past any proxy
+    sandbox: Sandbox  # Betfair
+    key: str  # the token's name
+    found: str = field(default="", repr=False)  # the token that was there at the beginning, or ""
+    # The live token that another stored meanwhile, or "".
     foreign: str = field(default="", repr=False)
-    window: timedelta | None = None
+    window: timedelta | None = None  # the call's trust window, shared through the store, or None
 
     @property
     def lock(self) -> str:
@@ -122,27 +114,18 @@ def full_store(site: Site) -> None:
 
 @dataclass(frozen=True)
 class Path:
-    """One way through get_session.
+    """One way through get_session."""
 
-    Attributes:
-        name: for people.
-        prepare: makes what the call finds.
-        ends: an event that it tells when nothing is broken, or the error that it raises.
-        logins: how many it makes then.
-        after_login: what happens as soon as Betfair has answered a login.
-        after_looks: what happens after some requests to the store.
-        ripe: seconds that what was prepared has to be old.
-        certificate: whether it logs in with one.
-    """
-
-    name: str
-    prepare: Callable[[Site], None]
-    ends: str
-    logins: int = 0
+    name: str  # for people
+    prepare: Callable[[Site], None]  # makes what the call finds
+    ends: str  # an event that it tells when nothing is broken, or the error that it raises
+    logins: int = 0  # how many it makes then
+    # What happens as soon as Betfair has answered a login.
     after_login: Callable[[Site], None] | None = None
+    # What happens after some requests to the store.
     after_looks: Callable[[Site], None] | None = None
-    ripe: float = 0.0
-    certificate: bool = False
+    ripe: float = 0.0  # seconds that what was prepared has to be old
+    certificate: bool = False  # whether it logs in with one
 
 
 FIRST = Path("first login", lambda _site: None, "logged in", 1)

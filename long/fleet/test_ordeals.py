@@ -21,23 +21,14 @@ STORES = [
 
 @dataclass
 class Ordeal:
-    """One process that ends or freezes at one point, at a scene of its own.
+    """One process that ends or freezes at one point, at a scene of its own."""
 
-    Attributes:
-        scene: where.
-        at: the number of the point.
-        stop: the same, and how.
-        path: the points of a process that nothing happens to.
-        victim: the process.
-        successors: what became of those who came later.
-    """
-
-    scene: Scene
-    at: int
-    stop: Stop
-    path: Sequence[str]
-    victim: Member = field(default_factory=Member)
-    successors: list[Outcome] = field(default_factory=list)
+    scene: Scene  # where
+    at: int  # the number of the point
+    stop: Stop  # the same, and how
+    path: Sequence[str]  # the points of a process that nothing happens to
+    victim: Member = field(default_factory=Member)  # the process
+    successors: list[Outcome] = field(default_factory=list)  # what became of those who came later
 
     def __str__(self) -> str:
         return f"{self.stop.signal} {self.stop.stage} #{self.at} {self.path[self.at]}"
@@ -75,13 +66,9 @@ class Ordeal:
 
 
 class Ordeals(list[Ordeal]):
-    """One for each point, with a dead token and with none, all at the same time.
+    """One for each point, with a dead token and with none, all at the same time."""
 
-    Attributes:
-        crowd: the victims.
-    """
-
-    crowd: Crowd
+    crowd: Crowd  # the victims
 
     def __init__(
         self, scene: Scene, signal: Signal, stages: Sequence[Stage], *, inside: bool = False

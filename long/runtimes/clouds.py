@@ -31,27 +31,17 @@ PASSPHRASE = "passphrase-of-the-tests"
 
 @dataclass
 class Cloud:
-    """One cloud, with a function deployed to it.
+    """One cloud, with a function deployed to it."""
 
-    Attributes:
-        sandbox: Betfair.
-        bucket: where the token is kept.
-        directory: for logs.
-        kind: of an instance.
-        variables: a function's, and what stands for the cloud's own.
-        fetched: returns how many times the secret was given to somebody.
-        crowd: how many start at once; a second of computing each.
-        instances: those that were started.
-    """
-
-    sandbox: Sandbox
-    bucket: Bucket
-    directory: Path
-    kind: type[LambdaInstance | CloudRunInstance | AzureInstance]
-    variables: dict[str, str]
-    fetched: Callable[[], int]
+    sandbox: Sandbox  # Betfair
+    bucket: Bucket  # where the token is kept
+    directory: Path  # for logs
+    kind: type[LambdaInstance | CloudRunInstance | AzureInstance]  # of an instance
+    variables: dict[str, str]  # a function's, and what stands for the cloud's own
+    fetched: Callable[[], int]  # returns how many times the secret was given to somebody
+    # How many start at once; a second of computing each.
     crowd: int = int(os.environ.get("BETFAIR_SESSION_COLD_STARTS", "10"))
-    instances: list[Instance] = field(default_factory=list)
+    instances: list[Instance] = field(default_factory=list)  # those that were started
 
     def start(self, count: int = 1, **variables: str) -> list[Instance]:
         """Start instances, `variables` in place of the cloud's own; wait until all are loaded."""
