@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from .betfair.identity import IdentityClient
@@ -225,7 +224,8 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
 def _read(path: str | os.PathLike[str]) -> dict[str, str] | str | None:
     """Read the file, or say why not; here, where no traceback begins that could show the text."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with open(os.fspath(path), encoding="utf-8-sig") as file:
+            text = file.read()
     except TypeError:
         kind = type(path).__name__
         return f'dotenv must be a path, such as ".env", or None for no file, not {kind}'
