@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .betfair.identity import IdentityClient
     from .login.account import Account
-    from .login.memory import Memory
+    from .login.lock import Memory
     from .storage.contract import StoredObject, TokenStore
 
 # Looked up once: a trading loop asks before every bet.
@@ -272,7 +272,7 @@ class Session(AsyncClosable):
         self, deadline: float, seen: tuple[StoredObject | None] | None = None
     ) -> Secret:
         """Come to a token that Betfair calls alive, or keep ours alive while the store is away."""
-        from .login.memory import Memory
+        from .login.lock import Memory
         from .login.runner import Runner, keep_alive
 
         memory = self._memory = self._memory or Memory()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .account import LeaseSettings
     from .errors import Errors
-    from .memory import Memory
+    from .lock import Memory
 
 SHORT = 15.0
 """Seconds without a login after one that ended without an answer."""

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
     from .account import Account
-    from .lock import Lock
-    from .memory import Memory
+    from .lock import Lock, Memory
     from .policy import Steps
 
 _log = logging.getLogger("betfair_session")

@@ -15,7 +15,7 @@ from explore.actors import KEY, Caller, VirtualClock
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
-from betfair_session.login.memory import Memory
+from betfair_session.login.lock import Memory
 from betfair_session.login.runner import DOINGS
 from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import GeneratorType
 
     from betfair_session.login.account import LeaseSettings
-    from betfair_session.login.memory import Memory
+    from betfair_session.login.lock import Memory
     from betfair_session.login.policy import SharedLogin
     from betfair_session.storage.contract import Expect
 

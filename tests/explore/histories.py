@@ -19,7 +19,7 @@ from login import script as m
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
-from betfair_session.login.memory import Memory
+from betfair_session.login.lock import Memory
 from betfair_session.login.runner import DOINGS
 from betfair_session.secret import Secret
 from betfair_session.tokens import fingerprint

@@ -31,8 +31,7 @@ from betfair_session.exceptions import (
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.call import CONFLICTS, TAKES
 from betfair_session.login.errors import Errors
-from betfair_session.login.lock import FRESH, MARGIN
-from betfair_session.login.memory import Memory
+from betfair_session.login.lock import FRESH, MARGIN, Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
 

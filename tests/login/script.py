@@ -19,8 +19,7 @@ from betfair_session import (
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.errors import Errors
-from betfair_session.login.lock import Lock
-from betfair_session.login.memory import Memory
+from betfair_session.login.lock import Lock, Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import passed
 from betfair_session.storage.contract import VersionConflict

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from betfair_session.events import Reporter
 from betfair_session.login import lock as locks
 from betfair_session.login.account import LeaseSettings
-from betfair_session.login.memory import Memory
+from betfair_session.login.lock import Memory
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import Trust
