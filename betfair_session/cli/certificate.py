@@ -44,7 +44,7 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> i
 
     exit code 2: a file is there already, or cannot be written
     """
-    from betfair_session.certificates.making import UPLOAD_PLACE, create, write_files
+    from betfair_session.certificates.files import UPLOAD_PLACE, create, write_files
 
     passphrase = Environment().passphrase(needed=True) if p12 else None
     # A shell leaves the ~ of --directory=~/… as it is.
@@ -75,7 +75,7 @@ def check(out: Output, *, files: tuple[str, ...]) -> int:
 
     exit codes: 0 no problem; 2 a problem
     """
-    from betfair_session.certificates.report import explain
+    from betfair_session.certificates.files import explain
 
     report = explain(*files, passphrase=Environment().passphrase())
     found = [file._asdict() for file in report.files]

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 
 from betfair_session.betfair.identity import IdentityClient
-from betfair_session.certificates.report import explain
+from betfair_session.certificates.files import explain
 from betfair_session.environment import NAMES, Environment, read_dotenv
 from betfair_session.exceptions import (
     BetfairSessionError,

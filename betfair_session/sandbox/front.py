@@ -12,7 +12,7 @@ from OpenSSL import crypto
 from twisted.internet import defer, reactor, task
 from twisted.web.server import NOT_DONE_YET
 
-from . import betting, identity
+from . import exchange, identity
 from .faults import Fault
 from .records import Answer, Ask, JournalEntry, html_answer
 from .world import IDENTITY, LOGINS, World
@@ -34,7 +34,7 @@ class Front:
     def render(self, request: Any) -> Any:  # noqa: ANN401 - Twisted is untyped here
         """Take a request; the answer follows when it is due."""
         ask = _ask(request)
-        api = betting.PATH.fullmatch(ask.path)
+        api = exchange.PATH.fullmatch(ask.path)
         entry = JournalEntry(
             endpoint=_PATHS.get(ask.path) or (api[1] if api else "other"),
             method=ask.method,
@@ -101,7 +101,7 @@ class Front:
         elif entry.endpoint == "other":
             answer = html_answer("NOT_FOUND", "404 Not Found", 404)
         else:
-            answer = betting.answer(self._world, ask, entry.operations)
+            answer = exchange.answer(self._world, ask, entry.operations)
         entry.outcome = answer.outcome
         if entry.endpoint in LOGINS:
             self._world.strike()

@@ -23,8 +23,8 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.server import Site
 
+from .exchange import Connection
 from .front import Front
-from .stream import Connection
 from .world import World
 
 _BACKLOG = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from betfair_session.certificates.making import create
+from betfair_session.certificates.files import create
 from betfair_session.environment import NAMES
 from betfair_session.login import lock as locks
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from within import within
 
 from betfair_session.certificates import Certificate
-from betfair_session.certificates.report import explain
+from betfair_session.certificates.files import explain
 from betfair_session.cli.status import login_document, login_words
 from betfair_session.exceptions import CertificateError, NotATokenError
 from betfair_session.login import lock as locks

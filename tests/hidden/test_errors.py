@@ -24,7 +24,7 @@ from betfair_session import (
     SessionManager,
     from_env,
 )
-from betfair_session.certificates.making import create, write_files
+from betfair_session.certificates.files import create, write_files
 from betfair_session.environment import Environment
 from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME
 

@@ -1,25 +1,120 @@
-"""Explaining to people what a certificate file is, and whether Betfair would take it."""
+"""Files of a client certificate: made as Betfair wants them, written, and explained to people."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from betfair_session.exceptions import CertificateError
+from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.secret import Secret
 
-from .fitness import belongs, day, fitness, key_text, public_key
+from .fitness import MIN_BITS, belongs, day, fitness, key_text, public_key
 from .reading import Contents, Problem, discreet, look, of_path, of_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
 
     from cryptography.x509 import Certificate
 
-    from betfair_session.secret import Secret
-
     from .reading import StrPath
+
+UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
+"""Where on Betfair's website the .crt is uploaded."""
+
+_NAME = re.compile(r"""[^./\\:"][^/\\:"]{0,63}""")  # of a file; and X.520's limit for a common name
+_CLOCK_SKEW = timedelta(hours=1)
+_NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
+_SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
+_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over otherwise
+
+
+@discreet
+def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict[str, Secret]:
+    """Make a private key and the self-signed certificate to upload to Betfair.
+
+    The extensions are those of Betfair's guide to the non-interactive login, which gives the name
+    no meaning. Returned are the contents of files, bytes as Latin-1 text, by their endings: .crt
+    (to upload), .key, .pem (both in one), and .p12 if there is a passphrase for it. A name that is
+    no plain file name of 1 to 64 characters is a ConfigurationError.
+    """
+    if not (_NAME.fullmatch(name) and name.isprintable()):
+        message = f"{name!r} is not a plain file name of at most 64 characters"
+        raise ConfigurationError(message)
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import pkcs12
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=MIN_BITS)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    others = "content_commitment data_encipherment key_agreement key_cert_sign crl_sign"
+    usages = dict.fromkeys([*others.split(), "encipher_only", "decipher_only"], False)
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        issuer_name=subject,
+        subject_name=subject,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - _CLOCK_SKEW,
+        not_valid_after=now + timedelta(days=days),
+    )
+    for extension in (
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.KeyUsage(digital_signature=True, key_encipherment=True, **usages),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]),
+        x509.UnrecognizedExtension(ObjectIdentifier(_NETSCAPE_CERT_TYPE), _SSL_CLIENT),
+    ):
+        builder = builder.add_extension(extension, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    crt_pem = certificate.public_bytes(pem)
+    key_pem = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    made = {".crt": crt_pem, ".key": key_pem, ".pem": crt_pem + key_pem}
+    if passphrase:
+        opens = passphrase.reveal().encode("utf-8", "surrogateescape")
+        made[".p12"] = pkcs12.serialize_key_and_certificates(
+            name.encode(), key, certificate, None, serialization.BestAvailableEncryption(opens)
+        )
+    return {ending: Secret(content.decode("latin-1")) for ending, content in made.items()}
+
+
+@discreet
+def write_files(
+    directory: str | os.PathLike[str], name: str, contents: Mapping[str, Secret]
+) -> list[Path]:
+    """Write what `create` made as files; all of them or none, and never over another.
+
+    All but the .crt can be read by this user only, and so can missing directories that have to be
+    made. CertificateError: a file exists already, or it or the directory cannot be made.
+    """
+    files = {Path(directory, name + ending): content for ending, content in contents.items()}
+    home, written = Path(directory), list[Path]()
+    try:
+        for path in (*reversed(home.parents), home):
+            if not path.is_dir():
+                path.mkdir(0o700, exist_ok=True)  # another process may be faster
+        for path, content in files.items():
+            mode = 0o644 if path.suffix == ".crt" else 0o600
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
+            written.append(path)
+            with open(descriptor, "wb") as file:
+                file.write(content.reveal().encode("latin-1"))
+    except BaseException as error:
+        for made in written:
+            with contextlib.suppress(OSError):
+                made.unlink()
+        if not isinstance(error, OSError):
+            raise
+        exists = path in files and isinstance(error, FileExistsError)
+        text = f"{path} cannot be written: {error.strerror}; no file was kept, and none replaced"
+        raise CertificateError(text, reason="exists" if exists else "unwritable") from None
+    return written
 
 
 class FileReport(NamedTuple):
