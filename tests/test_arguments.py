@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import timedelta
 from decimal import Decimal
@@ -41,6 +42,21 @@ def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 
     return KeepAlive(session or italy.session("memory://x", "key"), **settings)
 
 
+def get(**given: Any) -> str:  # noqa: ANN401 - likewise
+    """Ask for a token."""
+    return manager().get_session(**{"store": "memory://x", "key": "key", **given})
+
+
+def aget(**given: Any) -> str:  # noqa: ANN401 - likewise
+    """Ask for a token in a task."""
+    return asyncio.run(manager().aget_session(**{"store": "memory://x", "key": "key", **given}))
+
+
+CALLS: dict[str, tuple[object, ...]] = {  # what a call refuses, besides places that cannot be
+    "store": ([], {}),
+    "timeout": (0, -1, float("nan"), "3", DAY_HALF),
+    "storage_options": ('{"key": "hidden"}', ["hidden"], 5),
+}
 CLIENTS: dict[str, tuple[object, ...]] = {  # what a client refuses
     "verify": (False, None, "", 0, 1, "/nowhere/ca.pem"),
     "timeout": (0, -1, Decimal("nan"), 10**400, float("inf"), "5", None),
@@ -93,7 +109,12 @@ CLIENTS: dict[str, tuple[object, ...]] = {  # what a client refuses
         ),
         (lambda: keeping(on_report="x"), "on_report"),
         (lambda: keeping(manager()), "session"),
-        (lambda: manager().get_session({}, "key"), "store"),  # type: ignore[arg-type] # what is tested
+        *(
+            (lambda call=call, name=name, odd=odd: call(**{name: odd}), name)
+            for call in (get, aget)
+            for name, values in CALLS.items()
+            for odd in values
+        ),
         (lambda: checked_handle(manager()), "session"),
         *(
             (lambda name=name, odd=odd: client(**{name: odd}), name)

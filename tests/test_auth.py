@@ -109,20 +109,6 @@ def test_a_rejected_session_is_renewed_and_the_request_replayed(
     assert len(sandbox.orders()) == ("order" in form)
 
 
-def test_a_token_that_another_process_stored_is_adopted(
-    auth: BetfairAuth, betting_session: Session, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Nobody logs in for that."""
-    post(sandbox, auth)
-    sandbox.expire_all()
-    other = sandbox.issue()
-    (tmp_path / KEY).write_text(other)
-    sandbox.clear_journal()
-    assert post(sandbox, auth).ok
-    assert betting_session.token() == other
-    assert sandbox.counts() == {"betting": 2, "keepAlive": 1}
-
-
 def test_a_second_rejection_is_an_error(auth: BetfairAuth, sandbox: Sandbox) -> None:
     """After one renewal and one replay; the error and our frames hold no secret."""
     sandbox.configure(session_seconds=0)

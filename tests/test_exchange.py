@@ -21,7 +21,6 @@ from betfair_session import (
     ConfigurationError,
     Exchange,
     ExchangeError,
-    IdentityClient,
     LoginRefused,
     SessionManager,
     SessionRejected,
@@ -31,9 +30,8 @@ from betfair_session.process import clocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from betfair_session import JurisdictionName, Session
+    from betfair_session import Session
     from betfair_session.sandbox import Sandbox
 
 BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
@@ -44,10 +42,13 @@ BOTH_FORMS = pytest.mark.parametrize("rest", [False, True], ids=["rpc", "rest"])
 
 
 @pytest.fixture
-def exchange(betting_session: Session, sandbox: Sandbox, short_waits: None) -> Iterator[Exchange]:
-    """The sandbox's APIs, with short pauses."""
+def exchange(
+    betting_session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, short_waits: None
+) -> Iterator[Exchange]:
+    """The APIs of the session's client, which are the sandbox's, with short pauses."""
     del short_waits
-    with Exchange(betting_session, api_url=sandbox.api_url) as exchange:
+    monkeypatch.setattr(betting_session.client, "api_url", sandbox.api_url)
+    with Exchange(betting_session) as exchange:
         yield exchange
 
 
@@ -435,22 +436,6 @@ def test_calls_that_cannot_be_are_refused(
         exchange.call(method, **settings)
     assert caught.value.argument == argument
     assert sandbox.counts() == {}
-
-
-def test_the_clients_place_of_the_api_is_the_default(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The jurisdiction's, or the client's own, so that one program serves sandbox and Betfair."""
-    settings: dict[str, Any] = {"identity_url": sandbox.identity_url, "verify": sandbox.ca_bundle}
-    with IdentityClient(sandbox.app_key, api_url=sandbox.api_url, **settings) as client:
-        manager = SessionManager(client, "u", "p")
-        (tmp_path / "k").write_text(sandbox.issue())
-        with Exchange(manager.session(tmp_path, "k")) as exchange:
-            assert exchange.call("listEventTypes") == EVENTS
-    hosts: dict[JurisdictionName, str]
-    hosts = {"international": "com", "australia": "com", "nz": "com.au"}
-    for jurisdiction, host in hosts.items():
-        usual = IdentityClient("key", jurisdiction=jurisdiction)
-        handle = SessionManager(usual, "u", "p").session(tmp_path, "k")
-        assert f"https://api.betfair.{host}/exchange/" in repr(Exchange(handle))
 
 
 # --- what an answer says of the session -----------------------------------------------------------

@@ -9,18 +9,17 @@ import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
+from unittest.mock import Mock
 
 import pytest
-from front import KEY, Watched, live
+from front import KEY, Front, Watched
 from storage.surroundings import in_a_child
 
 from betfair_session import (
     Blocked,
-    IdentityClient,
     IdentityUnavailable,
     LoginRefused,
     Session,
-    SessionManager,
     StoreUnavailable,
 )
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
@@ -29,7 +28,6 @@ from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from hand_clocks import HandClocks
 
@@ -39,9 +37,9 @@ SOON = timedelta(milliseconds=20)
 
 
 @pytest.fixture
-def session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
+def session(front: Front) -> Session:
     """A handle; nobody has logged in yet."""
-    return SessionManager(client, sandbox.username, sandbox.password).session(tmp_path, KEY)
+    return front.session()
 
 
 class Reports:
@@ -106,20 +104,16 @@ def test_a_failure_is_reported_and_tried_again(
 
 def test_the_text_of_what_no_event_tells_is_logged_here(
     session: Session,
-    tmp_path: Path,
+    front: Front,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Of a defect, and of what cannot work, whose event is for debugging."""
-    (tmp_path / KEY).write_text("x" * 1025)
+    session = front.session()
+    front.token.write_text("x" * 1025)
     report = KeepAlive(session).run_once()
     assert caplog.text.count(str(report.error)) == 1
-
-    def fail() -> str:
-        message = "a defect"
-        raise RuntimeError(message)
-
-    monkeypatch.setattr(session, "verify", fail)
+    monkeypatch.setattr(session, "verify", Mock(side_effect=RuntimeError("a defect")))
     assert not KeepAlive(session).run_once().ok
     assert "a defect" in caplog.text
 
@@ -136,7 +130,7 @@ def test_a_refused_login_is_respected(session: Session, sandbox: Sandbox) -> Non
     assert report.again_in == pytest.approx(left, abs=10)
 
 
-def test_nothing_kills_the_thread(session: Session, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_nothing_kills_the_thread(session: Session, front: Front) -> None:
     """Neither errors of ours nor a hook that fails."""
     reports = Reports()
 
@@ -145,15 +139,14 @@ def test_nothing_kills_the_thread(session: Session, sandbox: Sandbox, tmp_path: 
         message = "a hook's own error"
         raise RuntimeError(message)
 
-    (tmp_path / KEY).write_text(sandbox.issue())
-    sandbox.fault("keepAlive", "blocked", times=None)
+    front.token.write_text(front.sandbox.issue())
+    front.sandbox.fault("keepAlive", "blocked", times=None)
     with KeepAlive(session, every=SOON, on_report=hook) as keeping:
         reports.wait_for(3)
-        sandbox.clear_faults()
+        front.sandbox.clear_faults()
         reports.wait_for(len(reports.all) + 3)
         assert keeping.running
-    assert not reports.all[0].ok
-    assert reports.all[-1].ok
+    assert [reports.all[0].ok, reports.all[-1].ok] == [False, True]
 
 
 def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: Sandbox) -> None:
@@ -201,28 +194,23 @@ def outage(session: Session, sandbox: Sandbox) -> Watched:
     """A store that cannot be read from now on, after a login; the journal is empty."""
     session.token()
     sandbox.clear_journal()
-
-    def fail(key: str) -> NoReturn:
-        message = "503"
-        raise StoreUnavailable(message, key=key, reason="server")
-
-    watched = Watched(session)
-    watched.after_read = fail
+    watched, down = Watched(session), StoreUnavailable("503", key=KEY, reason="server")
+    watched.after_read = Mock(side_effect=down)
     return watched
 
 
 def test_a_store_that_is_down_ends_no_session(
-    session: Session, sandbox: Sandbox, outage: Watched
+    session: Session, front: Front, outage: Watched
 ) -> None:
     """The token at hand is kept alive by itself, also for a handle without a trust window."""
-    (token,) = live(sandbox)
+    (token,) = front.live()
     keeping = KeepAlive(session)
     assert [keeping.run_once().ok for _ in range(3)] == [True, True, True]
     assert {session.verify(), session.token(), session.renew(token)} == {token}
-    assert sandbox.counts() == {"keepAlive": 6}
+    assert front.sandbox.counts() == {"keepAlive": 6}
     outage.after_read = lambda _key: None
     assert keeping.run_once().ok
-    assert live(sandbox) == [token]
+    assert front.live() == [token]
 
 
 @pytest.mark.parametrize("what", ["dead", "cannot tell", "logged out"])
@@ -325,25 +313,22 @@ sys.stdin.readline()
 """
 
 
-def test_a_program_may_end_without_stopping_it(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_program_may_end_without_stopping_it(front: Front) -> None:
     """The attempt under way is finished, and nothing complains."""
-    sandbox.hold("certlogin")
+    front.sandbox.hold("certlogin")
     program = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path)],
-        env={**os.environ, **sandbox.environment()},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    sandbox.wait_for("certlogin")
+        [sys.executable, "-W", "error", "-c", PROGRAM, str(front.path)],
+        env={**os.environ, **front.sandbox.environment()},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    front.sandbox.wait_for("certlogin")
     assert program.stdin is not None
     program.stdin.write("end\n")
     program.stdin.flush()
-    sandbox.release("certlogin")
+    front.sandbox.release("certlogin")
     out, err = program.communicate(timeout=60)
     assert (program.returncode, out, err) == (0, "started\n", "")
-    assert (tmp_path / KEY).read_text() == sandbox.sessions()[0].token
+    assert [front.token.read_text()] == front.live()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")

@@ -10,7 +10,6 @@ import stat
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest.mock import Mock
 
@@ -22,7 +21,6 @@ from servers.process import free_ports
 
 from betfair_session import (
     CertificateError,
-    ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
     LeaseSettings,
@@ -470,40 +468,6 @@ def test_a_logout_leaves_a_lock_that_another_process_holds(front: Front, *, held
 
 
 # --- what a caller gives --------------------------------------------------------------------------
-
-STORES: list[Any] = ["", "nosuch://place", 7, [], {}, None]  # that cannot be
-
-
-@pytest.mark.parametrize(
-    ("argument", "given"),
-    [
-        *(("key", {"key": key}) for key in ("", "/abs", "x.login", 7, None)),
-        *(("store", {"store": odd}) for odd in STORES),
-        ("timeout", {"timeout": 0}),
-        ("timeout", {"timeout": float("nan")}),
-        ("timeout", {"timeout": timedelta(seconds=3)}),
-        *(
-            ("storage_options", {"storage_options": odd})
-            for odd in ('{"key": "of-mine"}', ["of-mine"], 5)
-        ),
-    ],
-)
-def test_arguments_of_a_call_that_cannot_work_are_refused(
-    front: Front, manager: SessionManager, argument: str, given: dict[str, Any]
-) -> None:
-    """The error names the argument; options may hold credentials, so it does not show them."""
-    place: dict[str, Any] = {"store": front.path, "key": KEY, **given}
-    calls: list[Callable[..., object]] = [manager.get_session]
-    calls.append(lambda **place: asyncio.run(manager.aget_session(**place)))
-    if argument != "timeout":
-        calls += [manager.session, manager.logout, manager.unlock]
-    for call in calls:
-        with pytest.raises(ConfigurationError) as caught:
-            call(**place)
-        assert caught.value.argument in {argument, ""}  # no name where a place says it itself
-        assert "of-mine" not in str(caught.value)
-    assert os.listdir(front.path) == []
-    assert front.sandbox.counts() == {}
 
 
 def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
