@@ -19,8 +19,8 @@ import time
 
 from explore.histories import run
 from explore.plans import PAIRS, PLANS, Rules
-from explore.processes import Violation
 from explore.search import Count, explore
+from explore.truth import Violation
 
 CHUNK = 5_000  # histories that a worker runs at a time
 COLLISION = 2.0**65  # n different worlds are mistaken with a chance of n² / 2⁶⁵

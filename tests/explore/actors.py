@@ -12,7 +12,6 @@ from login.script import go_on
 from betfair_session.events import Reporter
 from betfair_session.exceptions import (
     BetfairSessionError,
-    PublishUncertain,
     StoreUnavailable,
     StoreWriteError,
 )
@@ -24,7 +23,7 @@ from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
 
-from .processes import phase, position
+from .truth import phase, position
 
 if TYPE_CHECKING:
     import random
@@ -97,7 +96,6 @@ class MemoryStore(TokenStore):
             self._hides_date, self._etags = True, True
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:  # noqa: ARG002 - nothing here waits
-        """See TokenStore."""
         if self.faults and self._rng.random() < self.faults:
             self._fail("read", landed=False)
         kept = self.objects.get(key)
@@ -110,20 +108,17 @@ class MemoryStore(TokenStore):
         return StoredObject(SecretBytes(kept.content), kept.version, modified, told)
 
     def server_now(self, *, deadline: float) -> float | None:  # noqa: ARG002 - likewise
-        """See TokenStore."""
         if self._hides_date and self.faults and self._rng.random() < self.faults:
             self._fail("clock", landed=False)
         return float(int(self.now + self.wrong)) if self._hides_date else None
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:  # noqa: ARG002 - likewise
-        """See TokenStore."""
         if expect is ABSENT:
             return self._attempt(Write(key, content, None))
         assert isinstance(expect, str)
         return self._attempt(Write(key, content, expect, again=self.again))
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """See TokenStore."""
         raise NotImplementedError
 
     def place(self, key: str, content: bytes) -> None:
@@ -201,26 +196,21 @@ class VirtualClock(Clock):
         self._rng = rng
 
     def mono(self) -> float:
-        """See Clock."""
         return self.at - self.behind
 
     def now(self) -> tuple[float, float]:
-        """See Clock: on one machine, where locks note it, the steady clock goes on in a freeze."""
         return self.at if self._on_one_machine else self.mono(), self.at + self.skew
 
     def boot(self) -> str:
-        """See Clock."""
         return "boot"
 
     def sleep(self, seconds: float) -> None:
         """See Clock; the scheduler lets the time pass."""
 
     def jitter(self) -> float:
-        """See Clock."""
         return self._rng.random()
 
     def nonce(self) -> str:
-        """See Clock."""
         return f"{self._rng.getrandbits(64):016x}"
 
 
@@ -229,11 +219,6 @@ class Seen(NamedTuple):
 
     phase: str
     login: SharedLogin
-
-    @property
-    def uncertain(self) -> bool:
-        """Whether its new token may have been stored, as far as it knows."""
-        return isinstance(self.login.ended, PublishUncertain)
 
 
 class Caller:

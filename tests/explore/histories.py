@@ -26,11 +26,12 @@ from betfair_session.tokens import fingerprint
 
 from .actors import KEY, Caller, MemoryStore, VirtualClock
 from .ledger import LOCK_KEY, Ledger
-from .processes import REFUSALS, Violation, fail
+from .truth import Violation, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_REFUSALS = ("temporary", "credentials", "ban")
 PATIENCE = 240.0  # seconds after the last fault: the longest deadline, a time to live, some calls
 TROUBLE = 90.0  # seconds for which things go wrong
 
@@ -39,7 +40,6 @@ class History:
     """One run, wholly determined by its seed."""
 
     def __init__(self, seed: int) -> None:
-        """Set the scene."""
         self._rng = rng = random.Random(seed)
         self.ledger = Ledger()
         self.store = self.ledger.store = MemoryStore(rng, self.ledger.landing)
@@ -198,10 +198,10 @@ class History:
             return error
 
     def _login(self, caller: Caller, *, unlucky: bool) -> object:
-        kind = self._rng.choice(("unsent", "unclear", *REFUSALS)) if unlucky else ""
+        kind = self._rng.choice(("unsent", "unclear", *_REFUSALS)) if unlucky else ""
         if kind == "unsent":
             return m.Unclear("unsent", sent=False)
-        self.ledger.logged_in(caller.seen)
+        self.ledger.logs_in(caller.login)
         if kind:
             self.ledger.credit += 1
             return m.Unclear("unclear") if kind == "unclear" else m.Refused("no", "CODE", kind)

@@ -6,20 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
 
-from . import world as checks
 from .processes import UNKNOWN, Pool
-from .world import (
-    JUNK,
-    MISSING,
-    first,
-    fresh_nonce,
-    fresh_token,
-    next_lock_version,
-    seal,
-    token_version,
-    used_nonces,
-    used_versions,
-)
+from .world import JUNK, MISSING, first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,16 +97,16 @@ class Moves:
     def tell(self, world: World, place: int, told: Key, off: float | str = UNKNOWN) -> None:
         """Give a process its answer; if that ends it, another begins in its place."""
         pool, number = self.pool, world.procs[place]
-        nonce = fresh_nonce(self.rules, pool, world) if pool.locals[number].looking else ""
+        nonce = world.fresh_nonce() if pool.locals[number].looking else ""
         after = pool.tell(number, told, off, nonce)
-        checks.told(self.rules, pool, world, pool.locals[number], pool.locals[after])
+        world.told(pool.locals[number], pool.locals[after])
         self.put(world, place, after)
 
     def put(self, world: World, place: int, number: int) -> None:
         """Put a process's next state in its place; if it is over, begin another."""
         procs, facts = world.procs, self.pool.locals[number]
         world.procs = (*procs[:place], *procs[place + 1 :])
-        if facts.looking and not facts.nonces & used_nonces(self.pool, world) & ~1:
+        if facts.looking and not facts.nonces & world.used_nonces() & ~1:
             number = self.pool.step((number, "forget"))
         elif facts.over and world.spare:
             world.spare -= 1
@@ -129,7 +117,7 @@ class Moves:
 
     def sealed(self, world: World) -> Move:
         """Return a changed world in its one form, with what was done."""
-        seal(self.rules, self.pool, world)
+        world.seal()
         return self.doing, world
 
     def answer(  # noqa: PLR0917 - one helper for all kinds of answers
@@ -198,7 +186,7 @@ class Moves:
         version = -1 if effect.version is None else int(effect.version[1:])
         if effect.token is None:
             # With etags a blank is like no other; its number is its version.
-            content = fresh_token(self.rules, self.pool, world) if self.rules.etags else 0
+            content = world.fresh_token() if self.rules.etags else 0
             what = "blank"
         else:
             content = int(effect.token[1:])
@@ -251,28 +239,18 @@ class Moves:
         if what != "lock":
             if not (holds or version == world.version):
                 return ""
-            checks.token_lands(world, content, again=what == "rewrite")
-            self.store_token(world, content, blank=what == "blank")
+            world.token_lands(again=what == "rewrite", same=world.token == content)
+            world.landed |= world.live & 1 << content
+            world.store_token(content, blank=what == "blank")
             return f"v{world.version}"
         if not (holds or version == world.lock_version):
             return ""
         lock = self.pool.locks[content]
-        checks.lock_lands(world, self.pool, lock, world.force)
+        world.lock_lands(lock, world.force)
         if own is not None:
-            checks.vouches(world, lock, own)
-        self.store_lock(world, content, force)
+            world.vouches(lock, own, f"f{world.token}")
+        world.store_lock(content, force)
         return f"k{world.lock_version}"
-
-    def store_token(self, world: World, content: int, *, blank: bool = False) -> None:
-        """Put something else where the token is."""
-        used = used_versions(self.pool, world, lock=False) | 1
-        world.version = token_version(self.rules, content, used)
-        world.token, world.age = JUNK if blank else content, 0.0
-
-    def store_lock(self, world: World, content: int, force: float) -> None:
-        """Put something else where the lock is."""
-        world.lock_version = next_lock_version(self.pool, world)
-        world.lock, world.lock_age, world.force = content, 0.0, force
 
     # --- Betfair ----------------------------------------------------------------------------------
 
@@ -288,13 +266,13 @@ class Moves:
         local = self.pool.locals[world.procs[place]]
 
         def fruitless(new: World) -> None:  # another has to be allowed for
-            checks.logged_in(self.rules, self.pool, new, local)
+            new.logged_in(local.login)
             new.credit += 1
 
         self.name(world, place, "succeeds")
         new = world.copy()
-        checks.logged_in(self.rules, self.pool, new, local)
-        token = fresh_token(self.rules, self.pool, new)
+        new.logged_in(local.login)
+        token = new.fresh_token()
         new.live |= 1 << token
         self.tell(new, place, ("in", f"t{token}"))
         yield self.sealed(new)
@@ -312,7 +290,7 @@ class Moves:
         effect = self.pool.locals[world.procs[place]].effect
         assert isinstance(effect, do.LogOut)
         new = world.copy()
-        checks.logs_out(new, effect.token, lies="lies" in self.rules.kinds)
+        new.logs_out(effect.token)
         new.credit += self.pool.locals[new.procs[place]].phase == "undo"
         self.tell(new, place, ("out",))
         yield self.sealed(new)
@@ -339,7 +317,7 @@ class Moves:
                 new = self._paid(world, f"t{token} dies")
                 new.live &= ~(1 << token)
                 if token == new.token:
-                    checks.generation(self.pool, new)
+                    new.generation()
                 else:
                     new.credit += 1
                 yield self.sealed(new)
@@ -348,10 +326,10 @@ class Moves:
     def _delete(self, world: World) -> Iterator[Move]:
         if world.token != MISSING:
             new = self._paid(world, "the token is deleted")
-            ends = checks.valid(new)
+            ends = new.now().lives
             new.token, new.version, new.age = MISSING, -1, 0.0
             if ends:
-                checks.generation(self.pool, new)
+                new.generation()
             else:
                 new.credit += 1
             yield self.sealed(new)
@@ -365,11 +343,11 @@ class Moves:
         """Let somebody who takes no part store a live token, a dead one, or junk."""
         for what in ("live", "dead", "junk"):
             new = self._paid(world, f"a foreign writer stores a {what} token")
-            content = JUNK if what == "junk" else fresh_token(self.rules, self.pool, new)
-            began = checks.valid(new) and what != "live"
-            self.store_token(new, content)
+            content = JUNK if what == "junk" else new.fresh_token()
+            began = new.now().lives and what != "live"
+            new.store_token(content)
             if began:
-                checks.generation(self.pool, new)
+                new.generation()
             new.credit += 1
             if what == "live":
                 new.live |= 1 << content

@@ -17,23 +17,20 @@ from __future__ import annotations
 import copy
 from dataclasses import InitVar, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from login import script as m
 from login.script import go_on
 
-from betfair_session.exceptions import (
-    BetfairSessionError,
-    IdentityUnavailable,
-    LoginBrake,
-    LoginRefused,
-)
+from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.call import CONFLICTS, TAKES
 from betfair_session.login.errors import Errors
-from betfair_session.login.lock import FRESH, MARGIN, Memory
+from betfair_session.login.lock import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
+
+from .truth import look_at_step, phase, position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +40,11 @@ if TYPE_CHECKING:
     from betfair_session.login.lock import Lock
 
     from .plans import Rules
+    from .truth import Position
 
     Step: TypeAlias = Callable[["Replica"], None]
     Key: TypeAlias = tuple[object, ...]
-    Position: TypeAlias = tuple[tuple[str, int], ...]
-    """The functions that a generator is in, outermost first, and how far each has come."""
 
-REFUSALS = ("temporary", "credentials", "ban")
 UNKNOWN = "?"  # said of the server's clock: this answer told nothing about it
 NOBODY = "n0"  # names an attempt that no lock was ever written for
 _ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
@@ -59,84 +54,6 @@ _AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "undo", "r
 _KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "pay", "confirm", "blank", "take"})
 _NEVER_READ = "settings clock errors memory owner shared looked young crowd trouble failure ended"
 
-_WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
-    ("_recall", {}, "pay"),  # inner functions before those that call them
-    ("_give_back", {}, "release"),
-    ("_give_up", {}, "undo"),
-    ("_read_back", {}, "readback"),
-    ("_show_writable", {}, "blank"),
-    ("_publish", {do.LogOut: "logout"}, "publish"),
-    ("_renew", {do.LogIn: "login"}, "confirm"),
-    ("_take", {}, "take"),
-    ("_look_at_lock", {}, "lock"),
-    ("_adopt", {do.Ask: "validate", do.WriteToken: "rotate"}, "vouch"),
-    ("run", {}, "look"),
-)
-"""What the policy is doing in a function: by the effect that it asks for there, else the last."""
-
-
-class Violation(AssertionError):
-    """An invariant, by its name, that does not hold, and the trace of what happened before."""
-
-    def __init__(self, invariant: str, what: str) -> None:
-        """Keep the name, and what happened."""
-        super().__init__(f"{invariant}: {what}")
-        self.invariant = invariant
-        self.trace: list[str] = []
-
-
-def fail(invariant: str, what: str) -> NoReturn:
-    """Say that an invariant does not hold."""
-    raise Violation(invariant, what)
-
-
-def position(steps: GeneratorType[Any, Any, Any]) -> Position:
-    """Return where a generator is; nothing when it has ended."""
-    found: list[tuple[str, int]] = []
-    inner: Any = steps
-    while inner is not None and inner.gi_frame is not None:
-        found.append((inner.gi_code.co_name, inner.gi_frame.f_lasti))
-        inner = inner.gi_yieldfrom
-    return tuple(found)
-
-
-def phase(where: Position, effect: object) -> str:
-    """Return what the policy is doing, in one word."""
-    names = {name for name, _ in where}
-    for name, by_effect, word in _WORDS:
-        if name in names:
-            return by_effect.get(type(effect), word)
-    return "end"
-
-
-def look_at_step(
-    login: SharedLogin, event: object, effect: object, *, told_error: bool = False
-) -> None:
-    """Check what one process's step alone can show; see world.py, "adopted"."""
-    useless = login._useless()
-    refused = isinstance(effect, LoginRefused | IdentityUnavailable) and not told_error
-    if (refused or isinstance(effect, LoginBrake)) and not (useless or login.ended):
-        fail("adopted", "a refusal was raised in place of a token")
-    if isinstance(effect, do.LogIn) and not useless:
-        fail("adopted", "a login was begun although there is a token")
-    if isinstance(effect, do.Done) and isinstance(event, do.TokenRead | do.LockRead):
-        if effect.how != "logged in" and (useless or effect.token != login.token):
-            fail("adopted", "another token was returned than a good one that was read")
-        if effect.how != "logged in" and not _vouched(login):
-            fail("adopted", "a token was returned that nobody vouches for")
-    gone_on = isinstance(event, do.Session) and not isinstance(effect, BetfairSessionError)
-    if gone_on and getattr(effect, "token", None) != getattr(event, "token", None):
-        fail("adopted", "another token was returned, or written, than the one that is alive")
-
-
-def _vouched(login: SharedLogin) -> bool:
-    """Tell whether the lock says of this very token that it was published just now."""
-    lock, age = login.lock, login.lock_age
-    if lock is None or lock.state != locks.DONE or age is None:
-        return False
-    return -MARGIN <= age <= FRESH and lock.published == login.fingerprint != ""
-
-
 # --- one process ---------------------------------------------------------------------------------
 
 
@@ -144,27 +61,21 @@ class ModelClock(Clock):
     """Clocks that say 0; the server's is off by `off`."""
 
     def __init__(self, off: float) -> None:
-        """Begin."""
         self.off, self.name = off, NOBODY
 
     def mono(self) -> float:
-        """See Clock."""
         return 0.0
 
     def now(self) -> tuple[float, float]:
-        """See Clock."""
         return 0.0, 0.0
 
     def server(self) -> float:
-        """See Clock."""
         return self.off
 
     def jitter(self) -> float:
-        """See Clock."""
         return 0.5
 
     def nonce(self) -> str:
-        """See Clock."""
         return self.name
 
 
@@ -298,7 +209,6 @@ class Local:
         key: everything that matters.
         phase: what it is doing, and `effect` what it asks for and waits for.
         login: the policy's attributes, without what no process acts upon.
-        ended: what the call will raise when the lock is given back, in a word; "" for nothing.
         off: its idea of the server's time, less the truth.
         known: whether that comes from an answer of the store (else from its own wall clock).
         over: whether it has ended.
@@ -310,12 +220,10 @@ class Local:
     phase: str
     effect: Any
     login: SharedLogin
-    ended: str
     replica: InitVar[Replica]
     way: Way = field(repr=False)
 
     def __post_init__(self, replica: Replica) -> None:
-        """Sum it up for the world, once."""
         login, effect = self.login, self.effect
         self.off, self.known = replica.clock.off, replica.known
         written = effect.lock if isinstance(effect, do.WriteLock) else None
@@ -395,7 +303,7 @@ def seen(way: Way) -> Local:
     attributes = {**vars(login), **dict.fromkeys(_NEVER_READ.split())}
     about = (ended, plain(owed) if owed else None, login.memory.since if owed else None)
     key: Key = (where, effect, *attributes.values(), *about, replica.clock.off, replica.known)
-    return Local(key if where else ("over", effect), now, effect, login, ended, replica, way)
+    return Local(key if where else ("over", effect), now, effect, login, replica, way)
 
 
 # --- all of them ---------------------------------------------------------------------------------
@@ -405,7 +313,6 @@ class Pool:
     """Numbers for process states and locks; 0 is the process that is no more."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         nobody = Replica(cast("Any", None), deadline=0.0, share=False, skew=0.0)
         nobody.effect = m.Failed("")
         self.locals = [seen(Way(lambda: nobody, live=nobody))]

@@ -13,8 +13,7 @@ from betfair_session.login import lock as locks
 from betfair_session.login.lock import MARGIN
 
 from .moves import Moves
-from .processes import Violation, fail
-from .world import seal
+from .truth import Violation, fail
 
 if TYPE_CHECKING:
     from .plans import Rules
@@ -110,7 +109,7 @@ def finish(moves: Moves, world: World) -> None:
     quiet.faults = quiet.times = quiet.spare = 0
     _run(moves, quiet)
     quiet.procs = (moves.pool.newcomer(moves.rules, 0),)
-    seal(moves.rules, moves.pool, quiet)
+    quiet.seal()
     _run(moves, quiet)
 
 

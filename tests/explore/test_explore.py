@@ -1,24 +1,30 @@
-"""The shipped policy through a small world's interleavings, with its guards and without."""
+"""The shipped policy in a small world's interleavings and in random histories, guarded or not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from betfair_session.login.call import Call
+from betfair_session.login.effects import Wait
+from betfair_session.login.lock import Lock
 from betfair_session.login.policy import SharedLogin
 
+from .actors import MemoryStore
+from .histories import History, run
 from .plans import CONTROLS, LATE_LANDING, PAIRS, SUSPENDED
-from .processes import Violation
 from .search import explore
+from .truth import Violation
 
 if TYPE_CHECKING:
-    from betfair_session.login.policy import Steps
+    from collections.abc import Callable, Generator
 
     from .plans import Rules
 
 WORLDS = 3_000  # of each plan; python3 dev.py long explore walks on
+BATCHES = 10
+EACH = 1_000  # histories; python3 dev.py long explore runs a million
 
 
 @pytest.mark.parametrize("plan", [*PAIRS, LATE_LANDING], ids=lambda plan: plan.name)
@@ -29,36 +35,95 @@ def test_no_invariant_fails_whatever_the_adversary_does(plan: Rules) -> None:
     assert count.finished
 
 
-def broken(rules: Rules, invariant: str) -> None:
-    """Show that the explorer finds the violation of an invariant."""
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_no_invariant_fails_in_random_histories(batch: int) -> None:
+    """Whatever store, clocks, Betfair and other people do, the truth stays within the rules."""
+    assert run(batch * EACH, EACH) > EACH
+
+
+# --- without one of the guards -------------------------------------------------------------------
+
+
+def without_the_blank(_: SharedLogin) -> Generator[None, None, bool]:
+    """Let a token that was logged out land between another's login and its publication."""
+    yield from ()
+    return True
+
+
+def without_the_wall_clock(call: Call, since: tuple[float, float]) -> float:
+    """Count by the monotonic clock alone, which stands still in a frozen process."""
+    return call.clock.now()[0] - since[0]
+
+
+@pytest.mark.parametrize(
+    ("plan", "invariant", "guard"),
+    [
+        *((*control, None) for control in CONTROLS.values()),
+        (LATE_LANDING, "I1", (SharedLogin, "_show_writable", without_the_blank)),
+        (SUSPENDED, "lease", (Call, "_elapsed", without_the_wall_clock)),
+    ],
+)
+def test_the_explorer_notices_a_guard_that_is_taken_away(
+    plan: Rules,
+    invariant: str,
+    guard: tuple[type, str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of the store's promises, or one of the policy's precautions; it tells the way there."""
+    if guard:
+        monkeypatch.setattr(*guard)
     with pytest.raises(Violation) as caught:
-        explore(rules, 100_000)
+        explore(plan, 100_000)
     assert caught.value.invariant == invariant
     assert caught.value.trace
 
 
-@pytest.mark.parametrize("name", CONTROLS)
-def test_without_one_of_the_stores_promises_an_invariant_fails(name: str) -> None:
-    """Taken away, each of them makes the explorer find the violation."""
-    broken(*CONTROLS[name])
+holds, pause = MemoryStore._holds, Call._pause
 
 
-def test_without_the_blank_a_write_that_lands_after_its_refusal_costs_logins(
+def hasty(call: Call, tries: int, least: float = 0.0) -> Wait:
+    """Do not wait a second for a store that takes one change of an object a second."""
+    return Wait(0.02) if least else pause(call, tries, least)
+
+
+HASTE: dict[str, Callable[..., Any]] = {
+    "_pause": hasty,
+    "_no_time_to_give_back": lambda call, _: call.tries >= 2,
+    "_owes_this_lock": lambda _: False,
+    "_respect_memory": lambda _: None,
+}
+
+
+@pytest.mark.parametrize(
+    ("holder", "guards", "invariants"),
+    [
+        # A verified token's rewrite, a token's write, a lock's write whatever is there.
+        (MemoryStore, {"_holds": lambda store, w: w.again or holds(store, w)}, "I2"),
+        (MemoryStore, {"_holds": lambda store, w: w.key == "token" or holds(store, w)}, "I2"),
+        (
+            MemoryStore,
+            {"_holds": lambda store, w: w.key != "token" or holds(store, w)},
+            "I1 I5 lease refusal",
+        ),
+        # A release that does not wait for a slow store forgets a ban.
+        (Call, HASTE, "ban"),
+        # A lock whose age a step of the machine's clock changes protects nothing.
+        (Lock, {"age_here": lambda *_: None}, "refusal I1 lease I5"),
+    ],
+)
+def test_histories_notice_a_guard_that_is_taken_away(
+    holder: type,
+    guards: dict[str, Callable[..., Any]],
+    invariants: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A token that was logged out lands between another's login and its publication."""
-
-    def nothing(_: SharedLogin) -> Steps[bool]:
-        yield from ()
-        return True
-
-    monkeypatch.setattr(SharedLogin, "_show_writable", nothing)
-    broken(LATE_LANDING, "I1")
-
-
-def test_without_the_second_clock_a_suspended_process_logs_in_under_anothers_lock(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Its monotonic clock stood still meanwhile."""
-    monkeypatch.setattr(Call, "_elapsed", lambda call, since: call.clock.now()[0] - since[0])
-    broken(SUSPENDED, "lease")
+    """Before long; the failure names its seed, which alone brings it back."""
+    for name, guard in guards.items():
+        monkeypatch.setattr(holder, name, guard)
+    with pytest.raises(Violation) as first:
+        run(0, 5_000)
+    assert first.value.invariant in invariants.split()
+    told, _, seed = str(first.value).rpartition(" (seed ")
+    with pytest.raises(Violation) as again:
+        History(int(seed.rstrip(")"))).run()
+    assert str(again.value) == told

@@ -70,34 +70,28 @@ class ObservedStore(TokenStore):
     """The real store, each call of it a point."""
 
     def __init__(self, store: TokenStore, points: Points) -> None:
-        """Pass everything on to `store`."""
         self._store, self._points = store, points
         self.label, self.atomic, self.probe = store.label, store.atomic, store.probe
         self.on_this_machine = store.on_this_machine
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Read."""
         with self._points.around(f"read {key}"):
             return self._store.get(key, deadline=deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Write."""
         verb = "create" if expect is ABSENT else "replace" if expect is ANY else "swap"
         with self._points.around(f"{verb} {key}"):
             return self._store.put(key, content, expect, deadline=deadline)
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """Delete."""
         with self._points.around(f"delete {key}"):
             self._store.delete(key, expect, deadline=deadline)
 
     def server_now(self, *, deadline: float) -> float | None:
-        """Ask for the time."""
         with self._points.around("server time"):
             return self._store.server_now(deadline=deadline)
 
     def close(self) -> None:
-        """Close."""
         self._store.close()
 
 
@@ -109,12 +103,10 @@ class ObservedClient(IdentityClient):
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
     ) -> Secret:
-        """Log in."""
         with self.points.around("login"):
             return super().certlogin(username, password, timeout=timeout)
 
     def logout(self, token: str | Secret, *, timeout: float | None = None) -> None:
-        """Log out."""
         with self.points.around("logout"):
             super().logout(token, timeout=timeout)
 
@@ -127,7 +119,6 @@ class FleetClock(Clock):
         self._points, self._wrong = points, offset
 
     def mono(self) -> float:
-        """Return the monotonic time."""
         return super().mono() + self._points.frozen
 
     def boot(self) -> str:
@@ -135,5 +126,4 @@ class FleetClock(Clock):
         return ""
 
     def now(self) -> tuple[float, float]:
-        """Return this moment."""
         return self.mono(), super().now()[1] + self._wrong + self._points.frozen

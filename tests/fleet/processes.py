@@ -139,7 +139,6 @@ class Worker(Crowd):
     """
 
     def __init__(self, job: Job) -> None:
-        """Start it with its job."""
         super().__init__([job])
         self._it = self.members[0]
         self.points = self._it.points
@@ -164,7 +163,6 @@ class Worker(Crowd):
         self.wait_until("frozen")
 
     def freeze(self) -> None:
-        """Freeze it."""
         os.kill(self._it.pid, signal.SIGSTOP)
         self.wait_until_frozen()
 

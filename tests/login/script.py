@@ -186,7 +186,6 @@ class Script(HandClock):
         assert self.asked == do.ReadToken()
 
     def server(self) -> float:
-        """See Clock."""
         return START + self.at + self.wrong
 
     def tell(self, event: object, *effects: object) -> None:

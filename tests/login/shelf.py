@@ -50,7 +50,6 @@ class Shelf(TokenStore):
     atomic = True
 
     def __init__(self) -> None:
-        """Begin empty."""
         self.objects: dict[str, tuple[bytes, str]] = {}
         self.calls: list[tuple[str, str, float]] = []
         self.errors: dict[str, list[Exception | None]] = {}
@@ -67,7 +66,6 @@ class Shelf(TokenStore):
             raise error
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """See TokenStore."""
         self._note("read", key, deadline)
         if key not in self.objects:
             return None
@@ -75,7 +73,6 @@ class Shelf(TokenStore):
         return StoredObject(SecretBytes(content), version, modified=self.modified, now=self.now)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """See TokenStore."""
         self._note(_VERBS.get(expect, "swap"), key, deadline)
         there = self.objects[key][1] if key in self.objects else ABSENT
         if expect not in {ANY, there}:
@@ -87,11 +84,9 @@ class Shelf(TokenStore):
         return f"V{self._versions}"
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """See TokenStore."""
         raise NotImplementedError
 
     def server_now(self, *, deadline: float) -> float | None:
-        """See TokenStore."""
         self._note("ask", "", deadline)
         return self.clock
 
@@ -117,28 +112,22 @@ class HandClock(Clock):
         self._nonces = 0
 
     def mono(self) -> float:
-        """See Clock."""
         return self.at
 
     def now(self) -> tuple[float, float]:
-        """See Clock."""
         return self.at + 300, START + self.at - self.slow_wall
 
     def boot(self) -> str:
-        """See Clock."""
         return "this boot"
 
     def sleep(self, seconds: float) -> None:
-        """See Clock."""
         self.slept.append(seconds)
         self.at += seconds
 
     def jitter(self) -> float:
-        """See Clock."""
         return self.jitters
 
     def nonce(self) -> str:
-        """See Clock."""
         self._nonces += 1
         return f"nonce {self._nonces}"
 
@@ -155,26 +144,22 @@ class Betfair:
     lease, timeout, interactive = LeaseSettings(), 10.0, False
 
     def __init__(self, *live: str) -> None:
-        """Begin with some sessions."""
         self.client, self.live = self, [Secret(token) for token in live]
         self.asked: list[str] = []
         self.timeouts: list[float] = []
 
     def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
-        """See IdentityClient."""
         self.asked.append("keepAlive")
         self.timeouts.append(timeout)
         return token if token in self.live else None
 
     def log_in(self, seconds: float) -> Secret:
-        """See Account."""
         assert seconds > 0
         self.live.append(Secret(f"{len(self.asked)}" * 44 if "certlogin" in self.asked else NEW))
         self.asked.append("certlogin")
         return self.live[-1]
 
     def logout(self, token: Secret, *, timeout: float) -> None:
-        """See IdentityClient."""
         assert timeout > 0
         self.asked.append("logout")
         self.live.remove(token)

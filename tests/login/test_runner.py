@@ -35,23 +35,23 @@ REFUSED = FINISHED._replace(state=locks.FAILED, since=70_000.0, status="NO", not
 """A refusal that was to count for a minute, by a clock of its own."""
 SEEN = StoredObject(SecretBytes(OLD.encode()), "T0")
 FIRST = "create lock, read token, create token, swap lock"
-PATHS: dict[str, tuple[Stage, str, str]] = {
-    "a live token": (Stage(OLD, None, OLD), "read token", "keepAlive"),
-    "a live token, just read": (Stage(OLD, None, OLD, seen=(SEEN,)), "", "keepAlive"),
+PATHS: dict[str, tuple[Callable[[], Stage], str, str]] = {
+    "a live token": (lambda: Stage(OLD, None, OLD), "read token", "keepAlive"),
+    "a live token, just read": (lambda: Stage(OLD, None, OLD, seen=(SEEN,)), "", "keepAlive"),
     "a live token, to be shared": (
-        Stage(OLD, None, OLD, share=True),
+        lambda: Stage(OLD, None, OLD, share=True),
         "read token, swap token",
         "keepAlive",
     ),
-    "no token": (Stage(), f"read token, {FIRST}", "certlogin"),
-    "no token, just found out": (Stage(seen=(None,)), FIRST, "certlogin"),
+    "no token": (Stage, f"read token, {FIRST}", "certlogin"),
+    "no token, just found out": (lambda: Stage(seen=(None,)), FIRST, "certlogin"),
     "a dead token": (
-        Stage(OLD, FINISHED),
+        lambda: Stage(OLD, FINISHED),
         "read token, read lock, swap lock, read token, swap token, swap lock",
         "keepAlive, certlogin",
     ),
     "a store without conditions": (
-        Stage(atomic=False),
+        lambda: Stage(atomic=False),
         "read token, replace lock, read token, create token, replace lock",
         "certlogin",
     ),
@@ -61,8 +61,8 @@ PATHS: dict[str, tuple[Stage, str, str]] = {
 @pytest.mark.parametrize("name", PATHS)
 def test_each_path_makes_its_calls(name: str) -> None:
     """No more of them, and in this order; a token is stored under a condition in any case."""
-    stage, calls, asked = PATHS[name]
-    new = "certlogin" in asked
+    make, calls, asked = PATHS[name]
+    stage, new = make(), "certlogin" in asked
     assert stage.find() == (NEW if new else OLD) == stage.shelf.objects[KEY][0].decode()
     assert (stage.calls, ", ".join(stage.betfair.asked)) == (calls, asked)
     kinds = ["logged in", "written"] if new else ["resumed"]

@@ -1,5 +1,4 @@
 """Azure Blob Storage: Azurite, installed from npm on first use."""
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ Emulators are gentle: they neither throttle, nor refuse by policy, nor let a wri
 stub does, on the loopback address, in threads of the test's own process. It looks at no
 credentials.
 """
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

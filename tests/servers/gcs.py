@@ -1,5 +1,4 @@
 """Google Cloud Storage: fake-gcs-server, spoken to in plain HTTP. It looks at no credentials."""
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 A test has a bucket of its own, which nobody removes: the servers keep all in memory, and a write
 that lands after its test has ended finds its bucket still there.
 """
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """S3: moto's server, which looks at no credentials."""
-# ruff: noqa: D102 - ObjectServer says what each method does
 
 from __future__ import annotations
 

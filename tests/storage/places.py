@@ -1,5 +1,4 @@
 """Where one test keeps its objects, and how to look at them without the library."""
-# ruff: noqa: D102 - Place says what each method does
 
 from __future__ import annotations
 

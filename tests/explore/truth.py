@@ -1,0 +1,240 @@
+"""What must hold in a world of the explorer's and in a random history alike.
+
+A *generation* of the token begins when the stored, valid token dies, is deleted or is overwritten
+by something useless, or, at the start, when there is no valid token. In it may be made
+
+- one login, and one more for each of these:
+- a held lock that was taken over when its time to live had truly passed (by the store's clock,
+  since it landed), or that a person removed or cleared;
+- a process that, when the generation began, was on its way to a login on grounds that no longer
+  held (its lock was removed or another's, or the token changed after its last look: the freeze
+  between the check and the send, which nothing can mend);
+- a foreign write or a deletion, since whoever has just logged in may find it in the way;
+- a login that ended in a refusal or without an answer, and a new token that died before it
+  was stored or could not be stored: nothing came of these, and another has to be tried.
+
+`credit` counts down these; below zero is I1. So is a login by the lock's holder while a valid
+token lies there that was stored before the lock was taken: the very lock under which it looked at
+the token again, since an earlier, late attempt of its own may land when that lock was removed, in a
+freeze between the check and the send. The other checks:
+
+- I2: a write of a token lands on a valid one; a verified token that is written anew lands on
+  another than itself, valid or not.
+- I3: a token is logged out that is stored, or was stored while it lived, or may still land.
+- I4: left alone, every process ends within the bound of `finish`; a newcomer then is served.
+- lease: a login is decided on by a process whose lock is another's, or has outlived its time to
+  live, although one of its two clocks noticed (a freeze *after* this decision nothing can mend).
+- refusal: the lock is taken while a refusal in it truly still counts, by more than the margin.
+- adopted: a call ends with a token that this library logged out, or that neither Betfair called
+  alive nor a fresh lock vouches for; a refusal or the brake is raised, or a login begun, although
+  the token last read may be valid.
+- vouched: a lock says that a token older than FRESH was published just now.
+- leak: a live session is given up silently that is neither stored, nor logged out, nor uncertain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
+
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+    PublishUncertain,
+)
+from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.lock import FRESH, MARGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import GeneratorType
+
+    from betfair_session.login.lock import Lock
+    from betfair_session.login.policy import SharedLogin
+
+    Position: TypeAlias = tuple[tuple[str, int], ...]
+    """The functions that a generator is in, outermost first, and how far each has come."""
+
+_WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
+    ("_recall", {}, "pay"),  # inner functions before those that call them
+    ("_give_back", {}, "release"),
+    ("_give_up", {}, "undo"),
+    ("_read_back", {}, "readback"),
+    ("_show_writable", {}, "blank"),
+    ("_publish", {do.LogOut: "logout"}, "publish"),
+    ("_renew", {do.LogIn: "login"}, "confirm"),
+    ("_take", {}, "take"),
+    ("_look_at_lock", {}, "lock"),
+    ("_adopt", {do.Ask: "validate", do.WriteToken: "rotate"}, "vouch"),
+    ("run", {}, "look"),
+)
+"""What the policy is doing in a function: by the effect that it asks for there, else the last."""
+
+
+class Violation(AssertionError):
+    """An invariant, by its name, that does not hold, and the trace of what happened before."""
+
+    def __init__(self, invariant: str, what: str) -> None:
+        """Keep the name, and what happened."""
+        super().__init__(f"{invariant}: {what}")
+        self.invariant = invariant
+        self.trace: list[str] = []
+
+
+def fail(invariant: str, what: str) -> NoReturn:
+    """Say that an invariant does not hold."""
+    raise Violation(invariant, what)
+
+
+def position(steps: GeneratorType[Any, Any, Any]) -> Position:
+    """Return where a generator is; nothing when it has ended."""
+    found: list[tuple[str, int]] = []
+    inner: Any = steps
+    while inner is not None and inner.gi_frame is not None:
+        found.append((inner.gi_code.co_name, inner.gi_frame.f_lasti))
+        inner = inner.gi_yieldfrom
+    return tuple(found)
+
+
+def phase(where: Position, effect: object) -> str:
+    """Return what the policy is doing, in one word."""
+    names = {name for name, _ in where}
+    for name, by_effect, word in _WORDS:
+        if name in names:
+            return by_effect.get(type(effect), word)
+    return "end"
+
+
+def look_at_step(
+    login: SharedLogin, event: object, effect: object, *, told_error: bool = False
+) -> None:
+    """Check what one process's step alone can show; see world.py, "adopted"."""
+    useless = login._useless()
+    refused = isinstance(effect, LoginRefused | IdentityUnavailable) and not told_error
+    if (refused or isinstance(effect, LoginBrake)) and not (useless or login.ended):
+        fail("adopted", "a refusal was raised in place of a token")
+    if isinstance(effect, do.LogIn) and not useless:
+        fail("adopted", "a login was begun although there is a token")
+    if isinstance(effect, do.Done) and isinstance(event, do.TokenRead | do.LockRead):
+        if effect.how != "logged in" and (useless or effect.token != login.token):
+            fail("adopted", "another token was returned than a good one that was read")
+        if effect.how != "logged in" and not _vouched(login):
+            fail("adopted", "a token was returned that nobody vouches for")
+    gone_on = isinstance(event, do.Session) and not isinstance(effect, BetfairSessionError)
+    if gone_on and getattr(effect, "token", None) != getattr(event, "token", None):
+        fail("adopted", "another token was returned, or written, than the one that is alive")
+
+
+def _vouched(login: SharedLogin) -> bool:
+    """Tell whether the lock says of this very token that it was published just now."""
+    lock, age = login.lock, login.lock_age
+    if lock is None or lock.state != locks.DONE or age is None:
+        return False
+    return -MARGIN <= age <= FRESH and lock.published == login.fingerprint != ""
+
+
+# --- what is so ----------------------------------------------------------------------------------
+
+
+class Seen(Protocol):
+    """What a check needs to know of a process: what it does, and the policy's attributes."""
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def login(self) -> SharedLogin: ...
+
+
+class Now(NamedTuple):
+    """What is stored at one moment: the token's version, whether it lives, its age; the lock's."""
+
+    version: str | None
+    lives: bool
+    age: float
+    lock: Lock | None
+    lock_version: str | None
+    lock_age: float
+
+    def held_by(self, nonce: str) -> bool:
+        """Tell whether an attempt truly has the lock."""
+        return self.lock is not None and (self.lock.state, self.lock.nonce) == (locks.HELD, nonce)
+
+
+class Truth:
+    """The truth, which no process knows.
+
+    Attributes:
+        credit: the logins that may still be made in this generation.
+    """
+
+    credit: int
+
+    def now(self) -> Now:
+        raise NotImplementedError
+
+    def running(self) -> Iterable[Seen]:
+        raise NotImplementedError
+
+    def generation(self) -> None:
+        """Begin a generation: the stored token was valid, and is so no more."""
+        now, self.credit = self.now(), 1
+        for each in self.running():
+            if each.phase in {"confirm", "blank", "login"}:
+                moved = each.phase == "login" and each.login.base != now.version
+                self.credit += moved or not now.held_by(each.login.nonce)
+
+    def logged_in(self, login: SharedLogin) -> bool:
+        """Count a login that is made now; return whether its lock truly counts."""
+        now = self.now()
+        self.credit -= 1
+        if self.credit < 0:
+            fail("I1", "a login too many in this generation")
+        held = now.held_by(login.nonce) and now.lock_age < login.settings.ttl
+        known = login.lock_version == now.lock_version
+        if held and known and now.lives and now.age > now.lock_age:
+            fail("I1", "a login although a valid token was there before the lock was taken")
+        return held
+
+    def decides(self, login: SharedLogin, *, removed: bool) -> None:
+        """Look at the decision to log in; `removed` if somebody may have removed a lock."""
+        now = self.now()
+        held = now.held_by(login.nonce)
+        if not (held or removed):
+            fail("lease", "a login is begun under a lock that is another's")
+        if held and now.lock_age >= login.settings.ttl:
+            fail("lease", "a login is begun under a lock that others may have taken over")
+
+    def token_lands(self, *, again: bool, same: bool) -> None:
+        """Look at a token's write that lands now; `again` when it was there and verified."""
+        if again and not same:
+            fail("I2", "what was there was replaced by an older token")
+        if not again and self.now().lives:
+            fail("I2", "a valid token was replaced")
+
+    def lock_lands(self, lock: Lock, refused_for: float) -> None:
+        """Look at a lock's write that lands now, over one that truly refuses for so long."""
+        now = self.now()
+        if now.lock is None or lock.state != locks.HELD:
+            return
+        if now.lock.state == locks.HELD and now.lock.nonce != lock.nonce:
+            self.credit += now.lock_age >= now.lock.ttl
+        if now.lock.state == locks.FAILED and refused_for > MARGIN:
+            fail("refusal", f"taken {refused_for:.1f} s before the refusal's end")
+
+    def vouches(self, lock: Lock, own: str, stored: str) -> None:
+        """Look at what a writer that published `own` says of the stored token, by fingerprints."""
+        told = lock.published if lock.state == locks.DONE else ""
+        if told and told != own and told == stored and self.now().age > FRESH + MARGIN:
+            fail("vouched", "an old token was called freshly published")
+
+    def gives_up(self, before: Seen, after: Seen, *, safe: bool) -> None:
+        """Look at a step; `safe` if its new session is stored, ended or dead, or there is none."""
+        if before.phase == "release" or after.phase != "release":
+            return
+        # Not when the call ends: another may log in as soon as the lock tells of it.
+        uncertain = isinstance(after.login.ended, PublishUncertain)
+        self.credit += uncertain
+        if before.login.new is not None and not (safe or uncertain or before.login.maybe):
+            fail("leak", "a live session was forgotten")
