@@ -13,18 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from command_line import KEY, CommandLine, Terminal
-from servers.proxy import Proxy
-from servers.script import Answer
 
 from betfair_session import Session
 from betfair_session.environment import NAMES
 from betfair_session.login import lock as locks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from servers.objects import Bucket
-
     from betfair_session.sandbox import Sandbox
 
 COMMANDS = ["token", "check", "status", "logout", "unlock", "doctor", "sandbox", "demo"]
@@ -59,23 +53,6 @@ def test_token_prints_the_token_alone_and_resumes_it(
     assert (command.directory / "other" / "deep" / "name").read_text() == other != session.token
 
 
-def test_a_dotenv_file_is_read_and_the_environment_wins(
-    command: CommandLine, sandbox: Sandbox
-) -> None:
-    """What ./.env says is used, unless a variable says otherwise; a bad line is not shown."""
-    lines = [f"{name}='{value}'" for name, value in command.variables.items() if "_" in name]
-    (command.directory / ".env").write_text("\n".join(lines))
-    command.variables = {"HOME": str(command.directory)}
-    assert command("token").code == 0
-    assert command("token", BETFAIR_SESSION_STORE="here").code == 0
-    assert (command.directory / "here" / KEY).exists()
-    assert sandbox.counts() == {"certlogin": 2}
-    (command.directory / ".env").write_text("# settings\nhidden-value\n")
-    error = command.json("token").error
-    assert (error["exit_code"], error["type"]) == (2, "ConfigurationError")
-    assert "hidden-value" not in str(error)
-
-
 def test_logout_ends_the_session(command: CommandLine, sandbox: Sandbox) -> None:
     """It is dead at Betfair and its object is gone; a second logout is fine."""
     command("token")
@@ -89,21 +66,6 @@ def test_logout_ends_the_session(command: CommandLine, sandbox: Sandbox) -> None
     done = command("logout")
     assert (done.code, done.out.count("\n"), done.err) == (0, 1, "")
     assert command("logout", "--quiet") == (0, "", "")
-
-
-def test_a_logout_that_could_not_remove_the_object_says_both(
-    command: CommandLine, sandbox: Sandbox, bucket_on: Callable[[str], Bucket]
-) -> None:
-    """The session is dead, and what is left lies where it lay."""
-    bucket = bucket_on("cloud-azure")
-    bucket.put(KEY, sandbox.issue().encode())
-    with Proxy(bucket.server.port) as proxy:
-        denied = Answer(403, b"", {"x-ms-error-code": "AuthorizationFailure"})
-        proxy.fail("DELETE", denied, times=99)
-        command.in_bucket(bucket, proxy.endpoint)
-        error = command.json("logout").error
-    assert (error["exit_code"], error["reason"], error["key"]) == (5, "forbidden", KEY)
-    assert sandbox.sessions() == []
 
 
 def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: Sandbox) -> None:
@@ -160,19 +122,46 @@ def test_only_a_login_needs_the_certificate(
 # --- exit codes and errors ------------------------------------------------------------------------
 
 
-def test_betfair_cannot_tell(command: CommandLine, sandbox: Sandbox) -> None:
-    """Exit code 4; the stored token stays and no login is made."""
-    token = sandbox.issue()
-    path = command.put(token)
-    for fault, status_code in (("status:503", 503), ("html200", 200), ("reset", None)):
-        sandbox.clear_faults()
+UNCLEAR: dict[str, object] = {"exit_code": 4, "endpoint": "keepAlive"}
+
+
+@pytest.mark.parametrize(
+    ("content", "fault", "arguments", "expected"),
+    [
+        ("live", "status:503", "token check", {**UNCLEAR, "status_code": 503}),
+        ("live", "html200", "token check", {**UNCLEAR, "status_code": 200}),
+        ("live", "reset", "token check", UNCLEAR),
+        ("x" * 5000, "", "token check status logout", {"exit_code": 2, "type": "NotATokenError"}),
+        ("a directory", "", "token check status", {"exit_code": 5}),
+        ("a file in place of the store", "", "token check status", {"exit_code": 5}),
+    ],
+)
+def test_a_failure_has_its_exit_code(
+    command: CommandLine,
+    sandbox: Sandbox,
+    *,
+    content: str,
+    fault: str,
+    arguments: str,
+    expected: dict[str, object],
+) -> None:
+    """What is stored stays, and no login is made."""
+    path = command.put(sandbox.issue() if content == "live" else content)
+    if expected["exit_code"] == 5:
+        path.unlink()
+        path.mkdir() if content == "a directory" else command.store.rmdir()
+    if content == "a file in place of the store":
+        command.store.write_text(content)
+        command.variables["BETFAIR_SESSION_STORE"] += "/deeper"
+    if fault:
         sandbox.fault("keepAlive", fault, times=None)
-        for name in ("token", "check"):
-            error = command.json(name).error
-            assert (error["exit_code"], error["endpoint"]) == (4, "keepAlive")
-            assert error.get("status_code") == status_code
-    assert path.read_text() == token
-    assert set(sandbox.counts()) == {"keepAlive"}
+    before = path.exists()
+    for name in arguments.split():
+        error = command.json(name).error
+        assert {key: error[key] for key in expected} == expected
+        assert expected["exit_code"] != 5 or error["reason"]
+    assert path.exists() == before
+    assert set(sandbox.counts()) <= {"keepAlive"}
 
 
 def test_a_login_that_does_not_end(command: CommandLine, sandbox: Sandbox) -> None:
@@ -189,17 +178,6 @@ def test_a_login_that_does_not_end(command: CommandLine, sandbox: Sandbox) -> No
     os.utime(path, (1, 1))
     done = command("token")  # takes it over, and says from whom
     assert (done.code, done.err.count("\n"), "another machine" in done.err) == (0, 1, True)
-
-
-@pytest.mark.parametrize("name", ["token", "check", "status"])
-def test_a_file_in_place_of_the_store(command: CommandLine, sandbox: Sandbox, name: str) -> None:
-    """Exit code 5: it is not taken for a directory that the first login makes."""
-    (command.directory / "file").write_text("a file where a directory belongs")
-    for below in ("", "deeper/"):
-        error = command.json(name, f"file/{below}", KEY).error
-        assert (error["exit_code"], bool(error["reason"])) == (5, True)
-        assert error["store"].startswith(str(command.directory / "file"))
-    assert sandbox.counts() == {}
 
 
 @pytest.mark.parametrize(
@@ -338,11 +316,12 @@ def test_check_tells_whether_the_session_lives(command: CommandLine, sandbox: Sa
     done = command.json("check")
     assert (done.code, done.document["state"], done.document["expires_about"]) == (1, "dead", None)
     assert path.read_text() == token
-    for content in ("", "no token", None):
+    for content, state in (("", "missing"), ("no token", "junk"), (None, "missing")):
         path.unlink() if content is None else command.put(content)
         done = command.json("check")
         assert (done.code, done.document["state"]) == (1, "missing")
         assert command("check").out.startswith("missing")
+        assert command.json("status").document["token"]["state"] == state
     assert sandbox.counts() == {"keepAlive": 2}
 
 
@@ -374,14 +353,10 @@ def test_status_needs_no_account(command: CommandLine, sandbox: Sandbox) -> None
     [
         (HELD, {"state": "held", "owner": "another machine", "ttl_seconds": 30.0}, "another"),
         (locks.JUNK, {"state": "held", "owner": "", "since": None}, ""),
-        (locks.Lock(locks.HELD, "n", "a host", since=1.0), {"state": "free"}, "a host"),
-        (locks.Lock(locks.FAILED, login_class="unknown", since=1.0), {"state": "free"}, "1970"),
-        (locks.Lock(locks.FAILED, login_class="store", since=1.0), {"state": "unstored"}, ""),
-        (
-            REFUSED._replace(refusals=3, since=1.0),
-            {"state": "free", "status": "SUSPENDED", "refusals": 3},
-            "SUSPENDED",
-        ),
+        (HELD._replace(since=1.0), {"state": "free"}, "another machine"),
+        (REFUSED._replace(refusals=3, since=1.0), {"state": "free", "refusals": 3}, "SUSPENDED"),
+        (REFUSED._replace(login_class="store", since=1.0), {"state": "unstored"}, ""),
+        (REFUSED._replace(login_class="unknown", since=1.0), {"state": "free"}, "1970"),
         (locks.Lock(locks.DONE), {"state": "free", "last_login": None, "until": None}, ""),
     ],
 )
@@ -396,18 +371,6 @@ def test_status_of_each_lock(
     assert {name: login[name] for name in expected} == expected
     shown = command("status")
     assert (shown.code, shown.err, words in shown.out) == (0, "", True)
-
-
-def test_status_of_what_is_no_token(command: CommandLine) -> None:
-    """It may be somebody's data: the next login replaces a little of it, and refuses much."""
-    path = command.put(b"x" * 600)
-    assert command.json("status").document["token"]["state"] == "junk"
-    assert command("status").code == 0
-    path.write_bytes(b"x" * 5000)
-    assert command.json("status").error["type"] == "NotATokenError"
-    path.unlink()
-    path.mkdir()
-    assert command.json("status").error["exit_code"] == 5
 
 
 # --- at a terminal --------------------------------------------------------------------------------

@@ -56,40 +56,22 @@ def _first_cells(text: str, heading: str) -> set[str]:
 
 
 @pytest.fixture
-def clouds(server_of: Callable[[str], ObjectServer]) -> Iterator[Callable[[str], ObjectServer]]:
-    """Return the server that a scheme leads to, with the bucket of the examples on it."""
-    made: list[tuple[ObjectServer, str]] = []
-
-    def find(scheme: str) -> ObjectServer:
-        server, bucket = (
-            server_of(_SERVERS[scheme]),
-            "my-container" if "abfs" in scheme else "my-bucket",
-        )
-        if (server, bucket) not in made:
-            server.make_bucket(bucket)
-            made.append((server, bucket))
-        return server
-
-    yield find
-    for server, bucket in made:
-        server.drop_bucket(bucket)
-
-
-@pytest.fixture
 def execute(
     sandbox: Sandbox,
-    clouds: Callable[[str], ObjectServer],
+    server_of: Callable[[str], ObjectServer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], str]:
-    """Run a program of a page with the sandbox as Betfair; return what it prints."""
+) -> Iterator[Callable[[str], str]]:
+    """A function that runs a program of a page with the sandbox as Betfair; what it prints."""
     monkeypatch.chdir(tmp_path)
     for part, name in zip(sandbox.certificate, ("client-2048.crt", "client-2048.key"), strict=True):
         Path(name).write_bytes(Path(part).read_bytes())
-    for name, value in sandbox.environment().items():
+    aws = dict.fromkeys(
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"), "us-east-1"
+    )
+    place = {"BETFAIR_SESSION_STORE": "tokens", "BETFAIR_SESSION_KEY": "session.token"}
+    for name, value in {**sandbox.environment(), **place, **aws}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("BETFAIR_SESSION_STORE", "tokens")
-    monkeypatch.setenv("BETFAIR_SESSION_KEY", "session.token")
     # What a page leaves to the defaults is the sandbox's, too.
     defaults = IdentityClient.__init__.__kwdefaults__
     assert defaults is not None
@@ -97,14 +79,16 @@ def execute(
         monkeypatch.setitem(defaults, name, getattr(sandbox, name))
     monkeypatch.setitem(defaults, "verify", sandbox.ca_bundle)
 
+    buckets: dict[tuple[str, str], ObjectServer] = {}
+
     def run(program: str) -> str:
-        for scheme in set(re.findall(r'"([\w+]+)://my-', program)):
-            server = clouds(scheme)
+        for scheme, bucket in set(re.findall(r'"([\w+]+)://(my-\w+)', program)):
+            server = server_of(_SERVERS[scheme])
+            if (_SERVERS[scheme], bucket) not in buckets:
+                server.make_bucket(bucket)
+                buckets[_SERVERS[scheme], bucket] = server
             program = _reaching(server, program)
             options = server.options(server.endpoint)
-            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
-            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-            monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
             monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
             if "connection_string" in options:
                 monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", options["connection_string"])
@@ -115,7 +99,9 @@ def execute(
             exec(compile(program, "page", "exec"), {"__name__": "__main__"})
         return printed.getvalue()
 
-    return run
+    yield run
+    for (_, bucket), server in buckets.items():
+        server.drop_bucket(bucket)
 
 
 def _reaching(server: ObjectServer, program: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from betfair_session import IdentityClient, Session
     from betfair_session.sandbox import Sandbox
 
-    Made = Callable[[Callable[[Event], object]], Session]
+    Made = Callable[..., Session]
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 _PROGRAMS = {
@@ -33,7 +33,6 @@ _PROGRAMS = {
     "google_cloud_run": "main.py",
     "azure_functions": "function_app.py",
 }
-
 _DISTRIBUTIONS = {
     "azure.functions": "azure-functions",
     "azure.identity": "azure-identity",
@@ -57,6 +56,12 @@ def _run(*parts: str) -> dict[str, Any]:
     return names
 
 
+def _found(pattern: str, *parts: str) -> str:
+    """Return the one thing that a pattern finds in an example's file."""
+    (found,) = re.findall(pattern, _text_of(*parts), re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
 @pytest.fixture
 def deployed(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for the clouds' packages: a secret with the account, and functions as they are."""
@@ -68,7 +73,7 @@ def deployed(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     vault.SecretClient().__enter__().get_secret.return_value.value = account
     functions.http = functions.FunctionApp().route.return_value = lambda function: function
     functions.HttpResponse = lambda body, **_: json.loads(body)
-    modules = {
+    for name, module in {
         "boto3": boto3,
         "functions_framework": functions,
         "google.cloud": MagicMock(secretmanager=google),
@@ -77,8 +82,7 @@ def deployed(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "azure.identity": MagicMock(),
         "azure.keyvault": MagicMock(),
         "azure.keyvault.secrets": vault,
-    }
-    for name, module in modules.items():
+    }.items():
         monkeypatch.setitem(sys.modules, name, module)
     for name in ("BETFAIR_SECRET", "KEY_VAULT_URL"):
         monkeypatch.setenv(name, "betfair")
@@ -107,9 +111,7 @@ def test_a_function_answers_twice_with_one_login(sandbox: Sandbox, folder: str) 
 def test_the_deployment_sets_what_the_function_reads(folder: str) -> None:
     """Every variable is set, nothing secret is, and the store's URL is one for obstore."""
     read = set(re.findall(r'os\.environ\["(\w+)"\]', _text_of(folder, _PROGRAMS[folder])))
-    (deployment,) = re.findall(
-        r"^\$ .*--.*BETFAIR_SECRET=.*", _text_of(folder, "README.md"), re.MULTILINE
-    )
+    deployment = _found(r"^\$ [^\n]*--[^\n]*BETFAIR_SECRET=[^\n]*", folder, "README.md")
     given = dict(re.findall(r"\b([A-Z][A-Z_]+)=([^\s,}]+)", deployment))
     assert set(given) == read | {"BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}
     assert isinstance(storage.open_store(given["BETFAIR_SESSION_STORE"], {}), ObstoreStore)
@@ -126,50 +128,38 @@ def test_requirements_are_what_is_imported(folder: str) -> None:
     found = [re.fullmatch(r"([a-z0-9-]+)>=[\d.]+", line) for line in lines if line != ours]
     texts = [path.read_text("utf-8") for path in (_EXAMPLES / folder).glob("*.py")]
     modules = set(re.findall(r"^(?:import|from) ([\w.]+)", "\n".join(texts), re.MULTILINE))
-    modules = {name for name in modules if name.split(".")[0] not in sys.stdlib_module_names}
+    foreign = {name for name in modules if name.split(".")[0] not in sys.stdlib_module_names}
     assert ours in lines
     assert {match and match[1] for match in found} == {
-        _DISTRIBUTIONS[name] for name in modules if not name.startswith("betfair_session")
+        _DISTRIBUTIONS[name] for name in foreign if not name.startswith("betfair_session")
     }
+
+
+def test_a_function_has_the_time_and_the_rights_that_it_needs() -> None:
+    """10 s less than the platform gives it, and one action on the one secret that it names."""
+    assert json.loads(_text_of("azure_functions", "host.json"))["functionTimeout"] == "00:01:00"
+    allowed = {"azure_functions": 60}
+    allowed["google_cloud_run"] = int(_found(r"--timeout=(\d+) ", "google_cloud_run", "README.md"))
+    for folder, seconds in allowed.items():
+        assert seconds - int(_found(r"^SECONDS = (\d+)", folder, _PROGRAMS[folder])) == 10
+    block = r"^```json\n(.*?)^```$"
+    (statement,) = json.loads(_found(block, "aws_lambda", "README.md"))["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "secretsmanager:GetSecretValue")
+    # AWS adds a hyphen and six characters to a secret's name.
+    assert statement["Resource"].rpartition(":secret:")[2] == "betfair-??????"
+    assert "create-secret --name betfair " in _text_of("aws_lambda", "README.md")
+    assert set(json.loads(_found(block, "README.md"))) < set(NAMES)
 
 
 def test_the_local_trial_invokes_the_function_as_lambda_does(tmp_path: Path) -> None:
     """Its variables are those that are read, and its context tells the time that is left."""
-    (line,) = re.findall(
-        r"^\$ (BETFAIR_SECRET=.*)", _text_of("aws_lambda", "README.md"), re.MULTILINE
-    )
-    words = shlex.split(line)
+    words = shlex.split(_found(r"^\$ (BETFAIR_SECRET=[^\n]*)", "aws_lambda", "README.md"))
     given = {word.partition("=")[0] for word in words if word.startswith("BETFAIR_")}
     assert given == {"BETFAIR_SECRET", "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}
     stub = "def handler(event, context):\n    return context.get_remaining_time_in_millis()\n"
     (tmp_path / "handler.py").write_text(stub)
     done = run(sys.executable, "-c", words[-1], directory=tmp_path)
     assert (done.stdout, done.stderr) == ("60000\n", "")
-
-
-def test_a_function_ends_before_it_would_be_cut_off() -> None:
-    """What Google and Azure are told is longer than what the examples give themselves."""
-    allowed = re.search(r"--timeout=(\d+) ", _text_of("google_cloud_run", "README.md"))
-    assert allowed
-    assert json.loads(_text_of("azure_functions", "host.json"))["functionTimeout"] == "00:01:00"
-    for folder, seconds in (("google_cloud_run", int(allowed[1])), ("azure_functions", 60)):
-        own = re.search(r"^SECONDS = (\d+)", _text_of(folder, _PROGRAMS[folder]), re.MULTILINE)
-        assert own
-        assert seconds - int(own[1]) == 10
-
-
-def test_the_policy_lets_a_function_read_its_secret_and_nothing_else() -> None:
-    """One action, on the one secret that the deployment names; the account is understood."""
-    readme = _text_of("aws_lambda", "README.md")
-    (block,) = re.findall(r"^```json\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
-    (statement,) = json.loads(block)["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Allow", "secretsmanager:GetSecretValue")
-    # AWS adds a hyphen and six characters to a secret's name.
-    assert statement["Resource"].rpartition(":secret:")[2] == "betfair-??????"
-    assert "BETFAIR_SECRET=betfair," in readme
-    assert "create-secret --name betfair " in readme
-    (block,) = re.findall(r"^```json\n(.*?)^```$", _text_of("README.md"), re.DOTALL | re.MULTILINE)
-    assert set(json.loads(block)) < set(NAMES)
 
 
 @pytest.fixture
@@ -190,10 +180,11 @@ def alerts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def session_with(sandbox: Sandbox, client: IdentityClient, tmp_path: Path) -> Iterator[Made]:
-    """Make a session whose events go to a hook."""
+    """Make a session whose events go to the alert of a web hook."""
     managers: list[SessionManager] = []
 
-    def make(hook: Callable[[Event], object]) -> Session:
+    def make(url: str = "https://hook") -> Session:
+        hook = _run("events", "alert.py")["Alert"](url)
         managers.append(SessionManager(client, sandbox.username, sandbox.password, on_event=hook))
         return managers[-1].session(tmp_path, "session.token")
 
@@ -202,32 +193,32 @@ def session_with(sandbox: Sandbox, client: IdentityClient, tmp_path: Path) -> It
         manager.close()
 
 
-def _alert(url: str = "https://hook") -> Callable[[Event], object]:
-    hook: Callable[[Event], object] = _run("events", "alert.py")["Alert"](url)
-    return hook
-
-
 def test_a_refused_login_raises_one_alert(
-    sandbox: Sandbox, alerts: list[str], session_with: Made
+    sandbox: Sandbox, alerts: list[str], session_with: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It says why; the next refusal within ten minutes raises none, and neither does success."""
-    session = session_with(_alert())
+    """It says why; the next refusal within ten minutes raises none, and neither does success.
+
+    An alert that cannot be raised harms nothing, and the log does not tell of the web hook.
+    """
+    session = session_with()
     session.token()
     sandbox.expire_all()
     sandbox.login_status("SUSPENDED")
-    for _ in range(2):
+    for each in (session, session, session_with("https://unreachable/hook-that-nobody-may-know")):
         with pytest.raises(LoginRefused):
-            session.token()
+            each.token()
     (text,) = alerts
     assert "SUSPENDED" in text
     assert sandbox.password not in text
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["alert"]
+    assert "nobody-may-know" not in caplog.text
 
 
 def test_three_calls_that_cannot_tell_raise_an_alert(
     sandbox: Sandbox, alerts: list[str], session_with: Made
 ) -> None:
     """A hiccup is no alert: what counts is three calls in a row."""
-    session = session_with(_alert())
+    session = session_with()
     token = session.token()
     for unclear in (2, 3):
         assert alerts == []
@@ -245,23 +236,8 @@ def test_logins_that_are_never_stored_raise_an_alert(
     alerts: list[str], *, stored: bool, count: int
 ) -> None:
     """Each login works, and its token is lost: that is not fine, however often Betfair answers."""
-    alert = _alert()
+    alert = _run("events", "alert.py")["Alert"]("https://hook")
     for _ in range(3):
-        alert(Event("logged in", "tokens", "session.token"))
-        if stored:
-            alert(Event("written", "tokens", "session.token"))
-        alert(Event("cannot tell", "tokens", "session.token"))
+        for kind in ("logged in", *(("written",) if stored else ()), "cannot tell"):
+            alert(Event(kind, "tokens", "session.token"))
     assert len(alerts) == count
-
-
-@pytest.mark.usefixtures("alerts")
-def test_an_alert_that_cannot_be_raised_harms_nothing(
-    sandbox: Sandbox, session_with: Made, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The call ends as it would have, and the log tells of the alert, but not of the web hook."""
-    session = session_with(_alert("https://unreachable/hook-that-nobody-may-know"))
-    sandbox.login_status("SUSPENDED")
-    with pytest.raises(LoginRefused):
-        session.token()
-    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == ["alert"]
-    assert "nobody-may-know" not in caplog.text

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import socket
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from betfair_session.sandbox import Sandbox
     from sandbox.conftest import Caller
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
 
 LIST, FUNDS = "SportsAPING/v1.0/listEventTypes", "AccountAPING/v1.0/getAccountFunds"
 DEAD = "A" * 43 + "="
-RPC, REST = "betting/json-rpc/v1", "betting/rest/v1.0/"
+RPC = "betting/json-rpc/v1"
 
 
 @pytest.fixture
@@ -85,18 +81,12 @@ def test_a_live_session_gets_results_singly_in_a_batch_and_by_rest(
 def test_what_else_is_refused(sandbox: Sandbox, call: Call) -> None:
     """Protocol errors have numbers of their own; -32099 alone says nothing about the session."""
     token = sandbox.issue()
-    for content, code in (
-        (rpc("SportsAPING/v1.0/nothing"), -32601),
-        ({"method": LIST, "params": 1}, -32602),
-        ("nonsense", -32700),
-        (b"{", -32700),
-    ):
+    wrong = (rpc("nothing"), -32601), ({"method": LIST, "params": 1}, -32602), (b"{", -32700)
+    for content, code in wrong:
         assert call(RPC, content, token)["error"]["code"] == code
     for key, name in (("", "NO_APP_KEY"), ("wrong", "INVALID_APP_KEY"), (None, "NO_SESSION")):
         error = call(RPC, rpc(LIST), None, key)["error"]
         assert (error["code"], error["data"]["APINGException"]["errorCode"]) == (-32099, name)
-    assert call(REST + "nothing/", {}, token)["faultstring"] == "DSC-0021"
-    assert call(REST + "listEventTypes/", [1], token)["faultstring"] == "DSC-0009"
 
 
 def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
@@ -124,88 +114,6 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
         assert place(token, **params) == "INVALID_INPUT_DATA"
     references = [order.customer_ref for order in sandbox.orders()]
     assert references == ["ref-1", "ref-1", None, None, "ref-1"]
-
-
-class Line:
-    """A connection to the stream that knows nothing but JSON and CRLF, past its greeting."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        """Connect."""
-        context = ssl.create_default_context(cafile=sandbox.ca_bundle)
-        plain = socket.create_connection(sandbox.stream_address, timeout=20)
-        self._socket = context.wrap_socket(plain, server_hostname="localhost")
-        self._lines = self._socket.makefile("rb")
-        assert self.receive().keys() == {"op", "connectionId"}
-
-    def receive(self) -> dict[str, Any]:
-        """Return the next message; {} at the end."""
-        found: dict[str, Any] = json.loads(self._lines.readline() or b"{}")
-        return found
-
-    def ask(self, **message: object) -> dict[str, Any]:
-        """Send one message and return what comes next."""
-        self._socket.sendall(json.dumps(message).encode() + b"\r\n")
-        return self.receive()
-
-    def close(self) -> None:
-        """Hang up."""
-        self._lines.close()
-        self._socket.close()
-
-
-@pytest.fixture
-def connect(sandbox: Sandbox) -> Iterator[Callable[[], Line]]:
-    """Return what makes connections to the stream, still without their first message."""
-    with contextlib.ExitStack() as made:
-        yield lambda: made.enter_context(contextlib.closing(Line(sandbox)))
-
-
-def test_a_stream_lets_a_live_session_in_and_sends_empty_images(
-    sandbox: Sandbox, connect: Callable[[], Line]
-) -> None:
-    """A session that ends leaves its stream open. Streams can be closed, and a reset does."""
-    line, token = connect(), sandbox.issue()
-    fine = {"op": "status", "id": 7, "statusCode": "SUCCESS", "connectionClosed": False}
-    told = line.ask(op="authentication", id=7, appKey=sandbox.app_key, session=token)
-    assert told == {**fine, "connectionsAvailable": 9}
-    assert sandbox.expire_all() == 1
-    assert line.ask(op="heartbeat", id=2)["statusCode"] == "SUCCESS"
-    assert line.ask(op="orderSubscription", id=3, heartbeatMs=1)["statusCode"] == "SUCCESS"
-    image, beat = line.receive(), line.receive()
-    assert (image["op"], image["id"], image["ct"]) == ("ocm", 3, "SUB_IMAGE")
-    assert (beat["op"], beat["id"], beat["ct"]) == ("ocm", 3, "HEARTBEAT")
-    known = {"initialClk": image["initialClk"], "clk": beat["clk"]}
-    line.ask(op="orderSubscription", id=4, **known)
-    assert "RESUB_DELTA" in (message.get("ct") for message in iter(line.receive, {}))
-    (entry,) = sandbox.journal("stream")
-    assert (entry.token, entry.outcome) == (token, "SUCCESS")
-    assert entry.operations[:2] == ["authentication", "heartbeat"]
-    assert sandbox.close_streams() == 1
-    other = connect()
-    sandbox.reset()
-    assert other.receive() == {}
-
-
-def test_a_stream_tells_why_somebody_is_not_let_in_and_hangs_up(
-    sandbox: Sandbox, connect: Callable[[], Line]
-) -> None:
-    """The application key is looked at before the session; only a heartbeat needs neither."""
-    given = {"op": "authentication", "appKey": sandbox.app_key}
-    for message, code in (
-        ({**given, "session": DEAD}, "INVALID_SESSION_INFORMATION"),
-        (given, "NO_SESSION"),
-        ({**given, "appKey": "wrong"}, "INVALID_APP_KEY"),
-        ({**given, "appKey": None}, "NO_APP_KEY"),
-        ({"op": "marketSubscription"}, "NOT_AUTHORIZED"),
-        ({}, "INVALID_INPUT"),
-    ):
-        line = connect()
-        assert line.ask(op="heartbeat", id=3)["statusCode"] == "SUCCESS"
-        answer = line.ask(**message)
-        told = (answer["statusCode"], answer["errorCode"], answer["connectionClosed"])
-        assert told == ("FAILURE", code, True)
-        assert line.receive() == {}
-        assert sandbox.journal("stream")[-1].outcome == code
 
 
 # Its own way to make a TLS context is an old one.
@@ -243,6 +151,7 @@ def test_the_established_client_understands_it_unchanged(
     sandbox.close_streams()
     with pytest.raises(betfairlightweight.exceptions.SocketError):
         stream.start()
+    assert (stream.listener.connections_available, bool(stream.listener.clk)) == (9, True)
     stream.stop()
     assert client.logout().status == "SUCCESS"
     assert sandbox.sessions() == []

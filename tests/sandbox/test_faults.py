@@ -215,23 +215,6 @@ def test_reset_puts_everything_back_and_drops_what_waits(
     assert caller.certlogin("other", "other password").startswith("INVALID")
 
 
-def test_sessions_and_the_journal_can_be_looked_at(sandbox: Sandbox, caller: Caller) -> None:
-    """Requests on one connection share its number."""
-    first, second = sandbox.issue(), sandbox.issue()
-    found = [(session.token, session.username) for session in sandbox.sessions()]
-    assert found == [(first, sandbox.username), (second, sandbox.username)]
-    caller.ask("keepAlive", first)
-    caller.ask("logout", first)
-    kept, ended = sandbox.journal()
-    assert (kept.endpoint, kept.outcome, kept.status) == ("keepAlive", "SUCCESS", 200)
-    assert (kept.at <= ended.at, kept.connection) == (True, ended.connection)
-    assert sandbox.journal("logout") == [ended]
-    sandbox.clear_journal()
-    assert sandbox.counts() == {}
-    assert [sandbox.expire(first), sandbox.expire(second)] == [False, True]
-    assert sandbox.expire_all() == 0
-
-
 def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
     """No command without its token, from nobody else on the machine; and none that is mistyped."""
     sandbox.issue()

@@ -125,7 +125,15 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
         assert caller.error(operation, None) == caller.error(operation, "A" * 43 + "=")
         assert caller.error(operation, "not a token") == "INPUT_VALIDATION_ERROR"
     assert [caller.error("logout", token) for _ in range(2)] == ["", "NO_SESSION"]
-    assert [session.token for session in sandbox.sessions()] == [other]
+    first, second = sandbox.journal("logout")[-2:]
+    assert (first.outcome, second.outcome, first.status) == ("SUCCESS", "NO_SESSION", 200)
+    assert (first.at <= second.at, first.connection) == (True, second.connection)
+    assert [(each.token, each.username) for each in sandbox.sessions()] == [
+        (other, sandbox.username)
+    ]
+    assert [sandbox.expire(each) for each in (token, other)] == [False, True]
+    sandbox.clear_journal()
+    assert (sandbox.expire_all(), sandbox.counts()) == (0, {})
     sandbox.set_time_offset(0)
     sandbox.issue()
     sandbox.set_time_offset(13 * 3600)
