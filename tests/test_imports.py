@@ -33,7 +33,6 @@ SERVERS = {"s3": "moto", "gs": "gcs", "abfs": "azure"}
 NEVER = {"betfair_session.cli", "betfair_session.integrations", "betfair_session.sandbox", "rich"}
 NETWORK = {"asyncio", "email", "http", "socket", "ssl", "subprocess", "urllib"}
 STANDARD = sys.stdlib_module_names - NETWORK
-BESIDE = {*sys.stdlib_module_names, "certifi"}
 FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"}
 
 
@@ -42,12 +41,16 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
     [
         # Neither requests nor fsspec, nor anything else from outside of the standard library.
         ("file/trusted", "", STANDARD, set()),
-        ("file/verified", "", BESIDE, FOREIGN),
+        ("file/verified", "", sys.stdlib_module_names, FOREIGN),
         *(
             (f"{place}/driver", f"import requests, {driver}", {"azure"}, set())
             for place, driver in (("s3", "s3fs"), ("gs", "gcsfs"), ("abfs", "adlfs"))
         ),
-        *((f"{place}/obstore", "", {*BESIDE, "obstore"}, FOREIGN) for place in SERVERS),
+        *(
+            (f"{place}/obstore{trusted}", "", {*sys.stdlib_module_names, "obstore"}, never)
+            for place in SERVERS
+            for trusted, never in (("", FOREIGN), ("-trusted", {*FOREIGN, "ssl"}))
+        ),
     ],
 )
 def test_each_way_to_a_token_imports_what_it_needs(

@@ -18,8 +18,6 @@ from http.client import HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-import certifi
-
 from betfair_session.process import Closable, clocks
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import NoThreadError, chain
@@ -127,7 +125,11 @@ class Direct(Closable):
         """Load the authorities and the certificate; return warnings about the latter."""
         if self._tls is not None:
             return []
-        bundle = certifi.where() if isinstance(self._verify, bool) else self._verify
+        bundle = self._verify
+        if isinstance(bundle, bool):
+            import certifi  # 7 ms, for importlib.resources
+
+            bundle = certifi.where()
         file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
         tls = ssl.create_default_context(cafile=file, capath=directory)
         tls.set_alpn_protocols(["http/1.1"])

@@ -15,8 +15,6 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-import certifi
-
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
@@ -178,6 +176,8 @@ def date_at(url: str, deadline: float) -> str | None:
             return answer.headers.get("Date")
     connection = HTTPConnection(parts.netloc, timeout=seconds)
     if parts.scheme == "https":  # anything else is an emulator
+        import certifi
+
         tls = ssl.create_default_context(cafile=certifi.where())
         connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
     with closing(connection):

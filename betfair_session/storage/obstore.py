@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import unquote
 
-from betfair_session.betfair.transport import date_at
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import OutOfTime, interruption, run_until
@@ -189,6 +188,7 @@ class ObstoreStore(CloudStore):
 
     def server_now(self, *, deadline: float) -> float | None:
         """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
+        from betfair_session.betfair.transport import date_at  # a trusted start does without
 
         def ask() -> float | None:
             config = self._driver(deadline)(_USUAL.total_seconds()).config
