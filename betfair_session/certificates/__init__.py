@@ -228,7 +228,7 @@ class Certificate(NamedTuple):
         material = assemble([look(source, self.passphrase) for source in self.sources])
         problems, warnings = fitness(material.certificate, material.name, now)
         if problems:
-            message = "; ".join(each.text for each in problems)
+            message = "; ".join(map(str, problems))
             raise CertificateError(message, reason=problems[0].reason)
         return material, warnings
 

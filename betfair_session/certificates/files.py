@@ -13,7 +13,7 @@ from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.secret import Secret
 
 from .fitness import MIN_BITS, belongs, day, fitness, key_text, public_key
-from .reading import Contents, Problem, discreet, look, of_path, of_text
+from .reading import Contents, discreet, look, of_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,10 +131,10 @@ class FileReport(NamedTuple):
 
     path: str
     kind: str
-    facts: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    validity: tuple[str, ...] = ()
+    facts: list[str]
+    problems: list[str]
+    warnings: list[str]
+    validity: list[str]
 
 
 class Report(NamedTuple):
@@ -142,21 +142,13 @@ class Report(NamedTuple):
 
     Attributes:
         files: one report per file.
+        ok: whether there is no problem; a lone certificate or a lone key is none.
         verdict: one sentence on what the files are good for together.
     """
 
-    files: tuple[FileReport, ...]
+    files: list[FileReport]
+    ok: bool
     verdict: str
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """All problems of all files."""
-        return tuple(problem for file in self.files for problem in file.problems)
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no problem; a lone certificate or a lone key is none."""
-        return not self.problems
 
     def __str__(self) -> str:
         lines = []
@@ -168,21 +160,14 @@ class Report(NamedTuple):
         return "\n".join([*lines, self.verdict])
 
 
-@discreet
-def explain(
-    *paths: StrPath, passphrase: str | bytes | Secret | None = None, now: datetime | None = None
-) -> Report:
-    """Say what files are, and whether Betfair would take them for a certificate login.
-
-    A file's faults are in the report. A CertificateError says that the passphrase is no text, and
-    a ConfigurationError that `now`, by which the dates are judged, has no time zone.
-    """
-    given = None if passphrase is None else of_text("the passphrase", passphrase)
-    found = [_read(path, given) for path in paths]
+def explain(*paths: StrPath, passphrase: Secret | None = None) -> Report:
+    """Say what files are, and whether Betfair would take them for a certificate login."""
+    found = [_read(path, passphrase) for path in paths]
     certificates = [certificate for contents in found for certificate in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
-    files = tuple(_report(contents, certificates, now) for contents in found)
-    if any(file.problems for file in files):
+    files = [_report(contents, certificates) for contents in found]
+    ok = not any(file.problems for file in files)
+    if not ok:
         verdict = "Not fit for Betfair's certificate login: see the problems above."
     elif certificates and keys:
         verdict = "Fit for Betfair's certificate login, once the certificate is uploaded."
@@ -192,44 +177,34 @@ def explain(
         verdict = "A private key; to log in, its certificate is needed as well."
     else:
         verdict = "Of no use for Betfair's certificate login: no certificate and no private key."
-    return Report(files, verdict)
+    return Report(files, ok, verdict)
 
 
 def _read(path: StrPath, passphrase: Secret | None) -> Contents:
     try:
         return look(of_path(path), passphrase)
     except CertificateError as error:
-        problem = Problem(error.reason, str(error))
-        return Contents(_printable(str(path))[:80], "not readable", problem=problem)
+        return Contents(_printable(str(path))[:80], "not readable", problem=error)
 
 
-def _report(
-    contents: Contents, certificates: Sequence[Certificate], now: datetime | None
-) -> FileReport:
+def _report(contents: Contents, certificates: Sequence[Certificate]) -> FileReport:
     name, facts = contents.name, list[str]()
-    problems = [contents.problem] if contents.problem else []
+    problems = [str(contents.problem)] if contents.problem else []
     warnings: list[str] = []
     for certificate in contents.certificates:
         facts += _certificate_facts(certificate)
-        unfit, soon = fitness(certificate, name, now)
-        problems += unfit
+        unfit, soon = fitness(certificate, name)
+        problems += map(str, unfit)
         warnings += soon
     for key in contents.keys:
         facts.append(f"private key: {key_text(key.public_key())}")
         if certificates and not any(belongs(key, certificate) for certificate in certificates):
-            text = f"{name} holds a key that belongs to none of the certificates given"
-            problems.append(Problem("mismatch", text))
+            problems.append(f"{name} holds a key that belongs to none of the certificates given")
     protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
-    if contents.keys and not protected and os.name == "posix" and Path(name).stat().st_mode & 0o077:
+    if contents.keys and not protected and os.name == "posix" and os.stat(name).st_mode & 0o077:
         warnings.append(f"{name} holds a private key that other users can get at: chmod 600 it")
-    return FileReport(
-        name,
-        contents.kind,
-        tuple(facts),
-        tuple(problem.text for problem in problems),
-        tuple(warnings),
-        tuple(map(_validity, contents.certificates)),
-    )
+    validity = [_validity(certificate) for certificate in contents.certificates]
+    return FileReport(name, contents.kind, facts, problems, warnings, validity)
 
 
 def _certificate_facts(certificate: Certificate) -> list[str]:

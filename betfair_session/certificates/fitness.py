@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
 
-from .reading import Problem, attempt
+from .reading import attempt
 
 if TYPE_CHECKING:
     import ssl
@@ -53,7 +53,7 @@ def assemble(found: Sequence[Contents]) -> Material:
     """Find the certificate and the key that belong together; CertificateError if none do."""
     for contents in found:
         if contents.problem:
-            raise CertificateError(contents.problem.text, reason=contents.problem.reason)
+            raise contents.problem
     names = " and ".join(contents.name for contents in found)
     kinds = "; ".join(contents.kind for contents in found)
     certificates = [(c, contents.name) for contents in found for c in contents.certificates]
@@ -94,7 +94,7 @@ def key_text(public: object) -> str:
 
 def fitness(
     certificate: Certificate, name: str, now: datetime | None = None
-) -> tuple[list[Problem], list[str]]:
+) -> tuple[list[CertificateError], list[str]]:
     """Judge a certificate by what Betfair asks of it, at a moment; None for the clock's.
 
     Returned are the problems that make it unfit, and the warnings.
@@ -108,25 +108,31 @@ def fitness(
     elif not isinstance(now, datetime) or now.utcoffset() is None:
         message = "now must be a timezone-aware datetime, such as datetime.now(timezone.utc)"
         raise ConfigurationError(message)
-    problems, public = list[Problem](), public_key(certificate)
-    it = f"the certificate in {name}"
-    if not isinstance(public, rsa.RSAPublicKey) or public.key_size < MIN_BITS:
-        text = f"{it} has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS}"
-        problems.append(Problem("weak", f"{text} bits; {REMEDY}"))
+    public, starts = public_key(certificate), certificate.not_valid_before_utc
+    ends = certificate.not_valid_after_utc
+    strong = isinstance(public, rsa.RSAPublicKey) and public.key_size >= MIN_BITS
     extensions = attempt(lambda: [each.value for each in certificate.extensions])
-    if extensions is None:
-        problems.append(Problem("damaged", f"{it} has extensions that cannot be read; {REMEDY}"))
     allowing = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     usages = [each for each in extensions or () if isinstance(each, ExtendedKeyUsage)]
-    if any(map(allowing.isdisjoint, usages)):
-        text = f"{it} does not allow client authentication (extendedKeyUsage); {REMEDY}"
-        problems.append(Problem("usage", text))
-    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now < starts:
-        text = f"{it} is not valid before {day(starts)}; wait until then, or see that the clock, "
-        problems.append(Problem("not-yet-valid", f"{text}now {day(now)}, is right"))
-    if now >= ends:
-        problems.append(Problem("expired", f"{it} expired on {day(ends)}; {REMEDY}"))
+    weak = f"has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS} bits"
+    early = f"is not valid before {day(starts)}; wait until then, or see that the clock, now "
+    # By the error's reason: whether it is so, and the rest of the sentence.
+    judged = {
+        "weak": (not strong, f"{weak}; {REMEDY}"),
+        "damaged": (extensions is None, f"has extensions that cannot be read; {REMEDY}"),
+        "usage": (
+            any(map(allowing.isdisjoint, usages)),
+            f"does not allow client authentication (extendedKeyUsage); {REMEDY}",
+        ),
+        "not-yet-valid": (now < starts, f"{early}{day(now)}, is right"),
+        "expired": (now >= ends, f"expired on {day(ends)}; {REMEDY}"),
+    }
+    it = f"the certificate in {name}"
+    problems = [
+        CertificateError(f"{it} {text}", reason=reason)
+        for reason, (so, text) in judged.items()
+        if so
+    ]
     soon = ends - EXPIRY_WARNING <= now < ends
     days = f"{it} expires on {day(ends)} ({(ends - now).days} days left); {REMEDY} before that"
     return problems, [days] if soon else []

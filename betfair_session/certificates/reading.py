@@ -36,13 +36,6 @@ _BLOCK = (  # patterns, compiled when a certificate is looked at, not at each st
 _PKCS12 = rb"(?s)\x30.{1,5}\x02\x01\x03"
 
 
-class Problem(NamedTuple):
-    """Why a certificate cannot be used: a reason, as in CertificateError, and a sentence."""
-
-    reason: str
-    text: str
-
-
 def discreet(method: Callable[P, T]) -> Callable[P, T]:
     """Let an error out without the frames and the errors that it comes from: they hold secrets."""
 
@@ -152,7 +145,7 @@ class Contents(NamedTuple):
     kind: str  # in words
     certificates: tuple[Certificate, ...] = ()
     keys: tuple[PrivateKeyTypes, ...] = ()
-    problem: Problem | None = None
+    problem: CertificateError | None = None
 
 
 def look(source: Source, passphrase: Secret | None) -> Contents:
@@ -166,7 +159,7 @@ def look(source: Source, passphrase: Secret | None) -> Contents:
         return _look_at_pem(content, name, password)
     if re.match(_PKCS12, content):
         return _look_at_pkcs12(content, name, password)
-    problem = Problem("format", f"{name} holds neither PEM text nor a PKCS#12 file")
+    problem = CertificateError(f"{name} holds neither PEM text nor a PKCS#12 file", reason="format")
     return Contents(name, "unknown" if content.strip() else "empty", problem=problem)
 
 
@@ -177,12 +170,13 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
     certificates: list[Certificate] = []
     keys: list[PrivateKeyTypes] = []
     kinds: list[str] = []
-    problems: list[Problem] = []
+    problems: list[CertificateError] = []
     for block in re.finditer(_BLOCK, content):
         pem, kind = _with_lines(block), block["label"].decode().lower()
         if not block["end"]:
             kind += ", cut short"
-            problems.append(Problem("damaged", f"{name} is cut short: a BEGIN line has no END"))
+            cut = f"{name} is cut short: a BEGIN line has no END"
+            problems.append(CertificateError(cut, reason="damaged"))
         elif kind == "certificate":
             certificate = attempt(_sound, attempt(x509.load_pem_x509_certificate, pem))
             certificates += [certificate] if certificate else []
@@ -209,14 +203,14 @@ def _with_lines(block: re.Match[bytes]) -> bytes:
     return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 
 
-def _damaged(name: str, what: str) -> Problem:
-    return Problem("damaged", f"{name} holds a damaged {what}")
+def _damaged(name: str, what: str) -> CertificateError:
+    return CertificateError(f"{name} holds a damaged {what}", reason="damaged")
 
 
-def _locked(what: str, password: bytes | None) -> Problem:
+def _locked(what: str, password: bytes | None) -> CertificateError:
     advice = "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"
     why = "this passphrase does not open it" if password else advice
-    return Problem("passphrase", f"{what}; {why}")
+    return CertificateError(f"{what}; {why}", reason="passphrase")
 
 
 def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Contents:
