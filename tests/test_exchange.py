@@ -308,6 +308,7 @@ def test_what_is_no_answer_of_the_api_is_an_error(
     assert sandbox.counts() == {"certlogin": 1, "betting": 2}
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_a_request_that_cannot_leave_has_changed_nothing(
     betting_session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

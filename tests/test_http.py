@@ -388,6 +388,7 @@ def test_what_is_told_of_a_request_that_failed(
 # --- proxies --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
     no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient
 ) -> None:

@@ -213,6 +213,7 @@ def test_a_store_that_is_down_ends_no_session(
     assert front.live() == [token]
 
 
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("what", ["dead", "cannot tell", "logged out"])
 def test_nobody_logs_in_while_the_store_is_down(
     session: Session, sandbox: Sandbox, outage: Watched, what: str

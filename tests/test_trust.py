@@ -195,6 +195,7 @@ def test_silence_does_not_take_a_token_that_should_live(
         session.token()
 
 
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("share", [False, True])
 def test_a_token_found_dead_is_not_trusted_although_the_login_fails(
     trusting: Callable[..., Session], sandbox: Sandbox, *, share: bool
