@@ -8,7 +8,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import requests
@@ -112,95 +112,110 @@ def test_a_refusal_is_an_error_with_betfairs_code(
     assert "betting" in sandbox.counts()
 
 
-@pytest.mark.parametrize(
-    ("code", "landed"),
-    [("TIMEOUT_ERROR", True), ("odd one", True), ("TOO_MANY_REQUESTS", False)],
-)
-@BOTH_FORMS
-def test_a_refusal_says_whether_bets_may_stand(
-    exchange: Exchange, sandbox: Sandbox, code: str, *, landed: bool, rest: bool
-) -> None:
-    """Only some codes say that nothing was done; what is no code is not shown."""
-    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
-    fault = {"detail": detail} if rest else {"error": {"data": detail}}
-    for method, expected in (("placeOrders", landed), ("listMarketBook", False)):
-        sandbox.fault("betting", "non_object", body=json.dumps(fault))
-        error = failure(lambda method=method: exchange.call(method, BET, rest=rest))  # type: ignore[misc]
-        assert (error.code, error.landed) == ("" if " " in code else code, expected)
-        assert "odd one" not in str(error)
+class Fate(NamedTuple):
+    """What the network or the API does to a call, and what comes of it."""
+
+    method: str
+    faults: list[dict[str, Any]]
+    sent: int = 1
+    code: str | None = ""  # of the error; None for a success
+    status: int | None = None
+    landed: bool = False
+    orders: int = 0
+    forms: tuple[bool, ...] = (False, True)  # JSON-RPC, REST
 
 
-PASSING = ["lost", "truncated", "status:429", "status:503"]
-
-
-@pytest.mark.parametrize("fault", PASSING)
-def test_what_may_pass_is_sent_again_only_where_it_is_harmless(
-    exchange: Exchange, sandbox: Sandbox, fault: str
-) -> None:
-    """A read three times; what changes something once, and the error says that it may have."""
-    exchange.call("listEventTypes")
-    sandbox.clear_journal()
-    status = int(fault.partition(":")[2]) if ":" in fault else None
-    token = sandbox.sessions()[0].token
-    sandbox.fault("betting", fault, times=2)
-    assert exchange.call("listEventTypes") == EVENTS
-    assert sandbox.counts() == {"betting": 3}
-    for method, sent in (
-        ("listEventTypes", 3),
-        ("cancelOrders", 1),
-        ("replaceOrders", 1),
-        ("updateOrders", 1),
-        ("AccountAPING/v1.0/getApplicationSubscriptionToken", 1),
-        ("token", 1),
-    ):
-        sandbox.clear_journal()
-        sandbox.clear_faults()
-        sandbox.fault("*", fault, times=None)
-        error = failure(lambda method=method: exchange.call(method, BET))  # type: ignore[misc]
-        assert sum(sandbox.counts().values()) == sent
-        landed = sent == 1 and fault != "status:429"
-        assert (error.landed, error.status_code, error.code) == (landed, status, "")
-        assert error.__context__ is None
-        shown = everything_in(error) + repr(exchange)
-        for secret in (token, sandbox.app_key, sandbox.password):
-            assert secret not in shown
-
-
-@BOTH_FORMS
-@pytest.mark.parametrize("fault", PASSING)
-def test_an_order_that_did_not_arrive_is_placed_by_a_repetition(
-    exchange: Exchange, sandbox: Sandbox, fault: str, *, rest: bool
-) -> None:
-    """Exactly once, after two failures."""
-    sandbox.fault("betting", fault, times=2, effect=False)
-    assert exchange.call("placeOrders", BET, rest=rest)["status"] == "SUCCESS"
-    assert len(sandbox.orders()) == 1
-    assert sandbox.counts()["betting"] == 3
-
-
-SUSPENDED = json.dumps({"result": {"status": "FAILURE", "errorCode": "MARKET_SUSPENDED"}})
+READING, ORDER, SUBSCRIBE = "listEventTypes", "placeOrders", "getApplicationSubscriptionToken"
+CHANGES = ("cancelOrders", "replaceOrders", "updateOrders", f"AccountAPING/v1.0/{SUBSCRIBE}")
 DUPLICATE = "DUPLICATE_TRANSACTION"
+SUSPENDED = {"status": "FAILURE", "errorCode": "MARKET_SUSPENDED"}
+OTHERS = {"jsonrpc": "2.0", "result": ["another call's"], "id": 0}
 
 
-@pytest.mark.parametrize(
-    ("faults", "code", "sent"),
-    [
-        *(([{"kind": kind}], DUPLICATE, 2) for kind in ("lost", "truncated")),
-        ([{"kind": "status:503", "effect": True}], DUPLICATE, 2),
-        ([{"kind": "lost", "times": 2}], DUPLICATE, 3),
-        ([{"kind": "lost", "times": 3}], "", 3),
-        ([{"kind": "lost"}, {"kind": "non_object", "body": SUSPENDED}], "MARKET_SUSPENDED", 2),
-    ],
-)
-def test_an_order_whose_answer_is_lost_is_placed_once(
-    exchange: Exchange, sandbox: Sandbox, faults: list[dict[str, Any]], code: str, sent: int
-) -> None:
-    """The error says that the bets may stand, whatever became of the repetition."""
-    for fault in faults:
-        sandbox.fault("betting", **fault)
-    error = failure(lambda: exchange.call("placeOrders", BET))
-    assert (error.code, error.landed) == (code, True)
-    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, sent)
+def saying(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the fault that answers with some JSON."""
+    return {"kind": "non_object", "body": json.dumps(told)}
+
+
+def refusing(code: str) -> dict[str, Any]:
+    """Return the fault that answers with a code, in the way of both forms."""
+    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
+    return saying({"detail": detail, "error": {"data": detail}})
+
+
+FATES = [
+    # What may pass is sent again only where it is harmless, and else may have changed something.
+    *(
+        fate
+        for kind, status in (("lost", None), ("truncated", None), ("status:429", 429),
+                             ("status:503", 503))
+        for fate in (
+            Fate(READING, [{"kind": kind, "times": 2}], 3, None),
+            Fate(READING, [{"kind": kind, "times": None}], 3, "", status),
+            Fate(ORDER, [{"kind": kind, "times": 2, "effect": False}], 3, None, orders=1),
+            *(Fate(method, [{"kind": kind}], 1, "", status, landed=status != 429)
+              for method in CHANGES),
+        )
+    ),
+    # An order whose answer is lost is placed once, whatever became of the repetition.
+    *(
+        Fate(ORDER, faults, sent, code, status, landed=True, orders=1)
+        for faults, sent, code, status in (
+            ([{"kind": "lost"}], 2, DUPLICATE, 200),
+            ([{"kind": "truncated"}], 2, DUPLICATE, 200),
+            ([{"kind": "status:503", "effect": True}], 2, DUPLICATE, 200),
+            ([{"kind": "lost", "times": 2}], 3, DUPLICATE, 200),
+            ([{"kind": "lost", "times": 3}], 3, "", None),
+            ([{"kind": "lost"}, saying({"result": SUSPENDED, **SUSPENDED})], 2, "MARKET_SUSPENDED",
+             200),
+        )
+    ),
+    # Only some codes say that nothing was done, and what is no code is not shown.
+    *(
+        Fate(method, [refusing(code)], 1, "" if " " in code else code, 200, landed=landed)
+        for code, changed in (("TIMEOUT_ERROR", True), ("odd one", True),
+                              ("TOO_MANY_REQUESTS", False))
+        for method, landed in ((ORDER, changed), (READING, False))
+    ),
+    # What is no answer is not asked for again, and one with HTTP 200 may hide anything.
+    *(
+        Fate(method, [fault], 1, "", status, method == ORDER and landed, forms=forms)
+        for fault, status, landed, forms in (
+            *(({"kind": kind}, 200, True, (False, True)) for kind in ("html200", "huge")),
+            *((fault, 200, True, (False,)) for fault in ({"kind": "empty"}, saying(OTHERS))),
+            ({"kind": "redirect"}, 302, False, (False, True)),
+            ({"kind": "blocked"}, 403, False, (False, True)),
+        )
+        for method in (READING, ORDER)
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(FATES)))
+def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -> None:
+    """How often it is sent, what is told, and whether bets may stand; and nothing secret."""
+    fate = FATES[number]
+    exchange.call(READING)
+    token = sandbox.sessions()[0].token
+    for rest in fate.forms:
+        sandbox.clear_journal()
+        for fault in fate.faults:
+            sandbox.fault("*", **fault)
+        before = len(sandbox.orders())
+        if fate.code is None:
+            assert exchange.call(fate.method, BET, rest=rest)
+        else:
+            error = failure(lambda: exchange.call(fate.method, BET, rest=rest))  # noqa: B023
+            assert (error.code, error.status_code) == (fate.code, fate.status)
+            assert error.landed == fate.landed
+            assert error.__context__ is None
+            shown = everything_in(error) + repr(exchange)
+            for secret in (token, sandbox.app_key, sandbox.password):
+                assert secret not in shown
+            assert "odd one" not in str(error)
+        assert sum(sandbox.counts().values()) == fate.sent
+        assert len(sandbox.orders()) - before == fate.orders
+        sandbox.clear_faults()
 
 
 def test_a_dead_session_is_renewed_and_the_order_placed_once(
@@ -282,30 +297,6 @@ def test_no_bet_is_sent_again_after_a_sleep(
     assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, 1)
     sandbox.fault("betting", "reset")
     assert exchange.call("listEventTypes", timeout=300) == EVENTS
-
-
-OTHERS = json.dumps({"jsonrpc": "2.0", "result": ["another call's"], "id": 0})
-UNCLEAR: dict[str, tuple[dict[str, Any], int, bool]] = {
-    **{
-        kind: ({"kind": kind}, 200, True)
-        for kind in ("html200", "empty", "cut", "huge", "non_object")
-    },
-    "another's": ({"kind": "non_object", "body": OTHERS}, 200, True),
-    "redirect": ({"kind": "redirect"}, 302, False),
-    "blocked": ({"kind": "blocked"}, 403, False),
-}
-
-
-@pytest.mark.parametrize(("fault", "status", "landed"), UNCLEAR.values(), ids=UNCLEAR)
-def test_what_is_no_answer_of_the_api_is_an_error(
-    exchange: Exchange, sandbox: Sandbox, fault: dict[str, Any], status: int, *, landed: bool
-) -> None:
-    """It is not asked for again, and one with HTTP 200 may hide anything."""
-    sandbox.fault("betting", times=None, **fault)
-    for method, expected in (("listEventTypes", False), ("placeOrders", landed)):
-        error = failure(lambda method=method: exchange.call(method, BET))  # type: ignore[misc]
-        assert (error.code, error.status_code, error.landed) == ("", status, expected)
-    assert sandbox.counts() == {"certlogin": 1, "betting": 2}
 
 
 @pytest.mark.usefixtures("short_waits")
