@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
 
-from .processes import UNKNOWN, Pool
+from .processes import Pool
 from .world import JUNK, MISSING, first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .plans import Rules
-    from .processes import Key
+    from .processes import Local
     from .world import World, Write
 
     Move: TypeAlias = tuple[str, World]
+    Doing: TypeAlias = tuple[str, Callable[[World], object]]
 
-LOST: Key = ("failed", True, True)
-CONFLICT: Key = ("conflict",)
-REFUSED: Key = ("failed", False, True)
-"""A server's 500, after which the write may land nevertheless."""
-FAILURES: tuple[tuple[str, Key], ...] = (
-    ("refused for good", ("failed", False, False)),
-    ("refused for now", ("failed", False, True)),
-)
+
+class Option(NamedTuple):
+    """One way in which a call may go.
+
+    Attributes:
+        kind: the fault that the adversary pays for, or "".
+        change: what it does to the world; returns what the process is told.
+        how: for people.
+        off: how far the server's time that is told is off; None if none is.
+    """
+
+    kind: str
+    change: Callable[[World], object]
+    how: str = ""
+    off: float | None = None
+
+
+def told(answer: object, *changes: Callable[[World], object]) -> Callable[[World], object]:
+    """Return what changes a world and tells an answer."""
+
+    def change(world: World) -> object:
+        for each in changes:
+            each(world)
+        return answer
+
+    return change
+
+
+def fails(kind: str) -> Iterator[Option]:
+    """A call of the store is refused, for good or for now."""
+    yield Option(kind, told("forbidden"), "refused for good")
+    yield Option(kind, told("busy"), "refused for now")
 
 
 class Moves:
@@ -38,11 +64,8 @@ class Moves:
     """
 
     def __init__(self, rules: Rules) -> None:
-        """Begin an exploration."""
-        self.rules = rules
-        self.pool = Pool()
-        self.doing = ""
-        self.calls: dict[type, Callable[[World, int], Iterator[Move]]] = {
+        self.rules, self.pool, self.doing = rules, Pool(), ""
+        self._calls: dict[type, Callable[[World, Any], Iterator[Option]]] = {
             do.ReadToken: self._read_token,
             do.ReadLock: self._read_lock,
             do.WriteLock: self._write_lock,
@@ -51,11 +74,7 @@ class Moves:
             do.LogIn: self._login,
             do.LogOut: self._logout,
         }
-        doings: dict[str, Callable[[World], Iterator[Move]]] = {
-            "death": self._deaths,
-            "delete": self._delete,
-            "foreign": self._foreign,
-        }
+        doings = {"death": _deaths, "delete": _delete, "foreign": _foreign}
         self._doings = [doing for kind, doing in doings.items() if kind in rules.kinds]
 
     def first(self) -> World:
@@ -68,41 +87,67 @@ class Moves:
         Raises:
             Violation: one of these happenings breaks an invariant; `doing` says which.
         """
-        before, faulty = -1, world.faults > 0
-        for place, proc in enumerate(world.procs):
-            if proc not in (0, before):
-                yield from self.calls[self.pool.locals[proc].kind](world, place)
-                if faulty and "crash" in self.rules.kinds:
-                    yield self._crash(world, place)
-            before = proc
+        faults = self.rules.kinds if world.faults else ()
+        for place in range(len(world.procs)):
+            yield from self._calls_of(world, place, faults)
         for write in world.floats:
-            yield self.late_landing(world, write)
+            yield self._do(world, f"the delayed write {write} lands", partial(self._late, write), 0)
         if world.times:
             yield from self._time(world)
-        if faulty:
+        if faults:
             for doing in self._doings:
-                yield from doing(world)
+                for how, change in doing(world):
+                    yield self._do(world, how, change)
+
+    def _calls_of(self, world: World, place: int, faults: tuple[str, ...]) -> Iterator[Move]:
+        proc = world.procs[place]
+        if proc == 0 or proc in world.procs[:place]:
+            return
+        for option in self._options(world, proc):
+            if not option.kind or option.kind in faults:
+                yield self._answer(world, place, option)
+        if "crash" in faults:
+            yield self._do(world, f"{self._name(proc)} CRASH", partial(self._put, place, 0))
 
     def plainly(self, world: World, place: int) -> World:
         """Return the world after one process's call was carried out without a fault."""
-        return next(self.calls[self.pool.locals[world.procs[place]].kind](world, place))[1]
+        return self._answer(world, place, next(self._options(world, world.procs[place])))[1]
 
-    # --- helpers ----------------------------------------------------------------------------------
+    # --- what is done with a world ----------------------------------------------------------------
 
-    def name(self, world: World, place: int, how: str) -> None:
-        """Note what is being tried."""
-        local = self.pool.locals[world.procs[place]]
-        self.doing = f"{local.login.nonce} {local.phase}: {local.effect} {how}"
+    def _options(self, world: World, proc: int) -> Iterator[Option]:
+        local = self.pool.locals[proc]
+        return self._calls[local.kind](world, local)
 
-    def tell(self, world: World, place: int, told: Key, off: float | str = UNKNOWN) -> None:
-        """Give a process its answer; if that ends it, another begins in its place."""
-        pool, number = self.pool, world.procs[place]
-        nonce = world.fresh_nonce() if pool.locals[number].looking else ""
-        after = pool.tell(number, told, off, nonce)
-        world.told(pool.locals[number], pool.locals[after])
-        self.put(world, place, after)
+    def _name(self, proc: int) -> str:
+        local = self.pool.locals[proc]
+        return f"{local.login.nonce} {local.phase}: {local.effect}"
 
-    def put(self, world: World, place: int, number: int) -> None:
+    def _do(
+        self, world: World, doing: str, change: Callable[[World], object], cost: int = 1
+    ) -> Move:
+        """Return the world after something was done, in the one form that equal worlds have."""
+        self.doing, new = doing, world.copy()
+        new.faults -= cost
+        change(new)
+        new.seal()
+        return doing, new
+
+    def _answer(self, world: World, place: int, option: Option) -> Move:
+        """Answer a call; if that ends it, another process begins in its place."""
+
+        def change(new: World) -> None:
+            pool, number = self.pool, world.procs[place]
+            answer = option.change(new)
+            nonce = new.fresh_nonce() if pool.locals[number].looking else ""
+            after = pool.step((number, "tell", answer, option.off, nonce))
+            new.told(pool.locals[number], pool.locals[after])
+            self._put(place, after, new)
+
+        doing = f"{self._name(world.procs[place])} {option.kind} {option.how}"
+        return self._do(world, doing, change, bool(option.kind))
+
+    def _put(self, place: int, number: int, world: World) -> None:
         """Put a process's next state in its place; if it is over, begin another."""
         procs, facts = world.procs, self.pool.locals[number]
         world.procs = (*procs[:place], *procs[place + 1 :])
@@ -115,244 +160,120 @@ class Moves:
             number = 0
         world.procs = (*world.procs, number)
 
-    def sealed(self, world: World) -> Move:
-        """Return a changed world in its one form, with what was done."""
-        world.seal()
-        return self.doing, world
+    # --- the store --------------------------------------------------------------------------------
 
-    def answer(  # noqa: PLR0917 - one helper for all kinds of answers
-        self,
-        world: World,
-        place: int,
-        told: Key,
-        how: str = "",
-        cost: int = 0,
-        change: Callable[[World], object] = lambda _: None,
-        off: float | str = UNKNOWN,
-    ) -> Move:
-        """Answer a call, with what it changes in the world; `off` is said of the store's clock."""
-        self.name(world, place, how)
-        new = world.copy()
-        new.faults -= cost
-        change(new)
-        self.tell(new, place, told, off)
-        return self.sealed(new)
-
-    # --- reading ----------------------------------------------------------------------------------
-
-    def _read_token(self, world: World, place: int) -> Iterator[Move]:
-        local = self.pool.locals[world.procs[place]]
+    def _read_token(self, world: World, local: Local) -> Iterator[Option]:
         token = f"t{world.token}" if world.token > 0 else None
         version = f"v{world.version}" if world.version >= 0 else None
         if self.rules.broken == "re-read" and local.phase == "confirm":
             token, version = local.login.token, local.login.version
+        read = do.TokenRead(token, version, f"f{token[1:]}" if token else "")
         dated = self.rules.dates and world.token != MISSING
-        yield from self._read(world, place, ("token", token, version), 0.0 if dated else UNKNOWN)
+        yield Option("", told(read), off=0.0 if dated else None)
+        yield from fails("reads")
 
-    def _read_lock(self, world: World, place: int) -> Iterator[Move]:
-        if world.lock < 0:
-            yield from self._read(world, place, ("lock", None, None, None), UNKNOWN)
-            return
-        local, rules = self.pool.locals[world.procs[place]], self.rules
-        off = 0.0 if rules.dates or not local.known else local.off
-        age = world.lock_age + (1000.0 if rules.broken == "server age" else off)
-        yield from self._read(
-            world, place, ("lock", world.lock, f"k{world.lock_version}", age), off
-        )
+    def _read_lock(self, world: World, local: Local) -> Iterator[Option]:
+        read, off = do.LockRead(), None
+        if world.lock >= 0:
+            off = 0.0 if self.rules.dates or not local.known else local.off
+            age = world.lock_age + (1000.0 if self.rules.broken == "server age" else off)
+            read = do.LockRead(self.pool.locks[world.lock], f"k{world.lock_version}", age)
+        yield Option("", told(read), off=off)
+        yield from fails("reads")
 
-    def _read(self, world: World, place: int, told: Key, off: float | str) -> Iterator[Move]:
-        yield self.answer(world, place, told, off=off)
-        if world.faults and "reads" in self.rules.kinds:
-            for text, failed in FAILURES:
-                yield self.answer(world, place, failed, text, 1)
-
-    # --- writing ----------------------------------------------------------------------------------
-
-    def _write_lock(self, world: World, place: int) -> Iterator[Move]:
-        local = self.pool.locals[world.procs[place]]
-        assert isinstance(local.effect, do.WriteLock)
-        version = -1 if local.effect.version is None else int(local.effect.version[1:])
-        lock = local.effect.lock
+    def _write_lock(self, world: World, local: Local) -> Iterator[Option]:
+        lock, version = local.effect.lock, local.effect.version
         # After a token that could not be stored nobody has to wait: a blank is written first.
         counts = lock.state == locks.FAILED and lock.login_class != "store"
         force = lock.not_before - local.off if counts else 0.0
-        write = ("lock", self.pool.lock_id(lock), version, force)
-        yield from self._write(world, place, write)
+        number = int(version[1:]) if version else -1
+        return self._write(world, local, ("lock", self.pool.lock_id(lock), number, force))
 
-    def _write_token(self, world: World, place: int) -> Iterator[Move]:
-        local = self.pool.locals[world.procs[place]]
-        effect, what = local.effect, "rewrite" if local.phase == "rotate" else "token"
-        assert isinstance(effect, do.WriteToken)
-        version = -1 if effect.version is None else int(effect.version[1:])
-        if effect.token is None:
-            # With etags a blank is like no other; its number is its version.
-            content = world.fresh_token() if self.rules.etags else 0
-            what = "blank"
-        else:
-            content = int(effect.token[1:])
-        yield from self._write(world, place, (what, content, version, 0.0))
+    def _write_token(self, world: World, local: Local) -> Iterator[Option]:
+        token, version = local.effect
+        what = "blank" if token is None else "rewrite" if local.phase == "rotate" else "token"
+        # With etags a blank is like no other; its number is its version.
+        blank = world.fresh_token() if self.rules.etags else 0
+        content = int(token[1:]) if token else blank
+        return self._write(world, local, (what, content, int(version[1:]) if version else -1, 0.0))
 
-    def _write(self, world: World, place: int, write: Write) -> Iterator[Move]:
-        own = self.pool.locals[world.procs[place]].login.new_fingerprint
+    def _write(self, world: World, local: Local, write: Write) -> Iterator[Option]:
+        def land(new: World) -> object:
+            return self._land(new, write, local.login.new_fingerprint)
 
-        def land(new: World) -> str:
-            return self._land(new, write, own)
-
-        def float_on(new: World) -> None:
+        def later(new: World) -> None:
             new.floats = (*new.floats, write)
 
-        self.name(world, place, "")
-        new = world.copy()
-        version = land(new)
-        self.tell(new, place, ("written", version) if version else CONFLICT)
-        yield self.sealed(new)
-        if not world.faults:
-            return
-        faults: list[tuple[str, Key, str, Callable[[World], object]]] = [
-            ("lost", LOST, "and its answer is lost", land),
-            ("echo", CONFLICT, "said to conflict", land),
-            ("disguise", CONFLICT, "not done: ask again", lambda _: None),
-            ("delay", LOST, "delayed", float_on),
-            ("lies", REFUSED, "refused, and delayed", float_on),
-        ]
-        for kind, told, how, change in faults:
-            if kind in self.rules.kinds and (version or kind == "disguise"):
-                yield self.answer(world, place, told, how, 1, change)
-        if "writes" in self.rules.kinds:
-            for text, failed in FAILURES:
-                yield self.answer(world, place, failed, text, 1)
+        if self._fits(world, write):
+            yield Option("", land)
+            yield Option("lost", told("lost", land))
+            yield Option("echo", told("conflict", land))
+            yield Option("delay", told("lost", later))
+            yield Option("lies", told("busy", later))
+        else:
+            yield Option("", told("conflict"))
+        yield Option("disguise", told("conflict"))
+        yield from fails("writes")
 
-    def late_landing(self, world: World, write: Write) -> Move:
+    def _fits(self, world: World, write: Write) -> bool:
+        what, _, version, _ = write
+        there = world.lock_version if what == "lock" else world.version
+        return version == there or self.rules.broken == f"{what} condition"
+
+    def _late(self, write: Write, world: World) -> None:
         """Let a delayed write land, if its condition holds by now."""
-        self.doing = f"the delayed write {write} lands"
-        new = world.copy()
-        floats = list(new.floats)
+        floats = list(world.floats)
         floats.remove(write)
-        new.floats = tuple(floats)
-        self._land(new, write, None)
-        return self.sealed(new)
+        world.floats = tuple(floats)
+        if self._fits(world, write):
+            self._land(world, write, None)
 
-    def _land(self, world: World, write: Write, own: str | None) -> str:
-        """Make a conditional write; return the new version, or "" when the condition fails."""
-        what, content, version, force = write
-        holds = self.rules.broken == f"{what} condition"
+    def _land(self, world: World, write: Write, own: str | None) -> do.Written:
+        """Let a write land, of a process that published `own` if it is at work."""
+        what, content, _, force = write
         if what != "lock":
-            if not (holds or version == world.version):
-                return ""
             world.token_lands(again=what == "rewrite", same=world.token == content)
             world.landed |= world.live & 1 << content
             world.store_token(content, blank=what == "blank")
-            return f"v{world.version}"
-        if not (holds or version == world.lock_version):
-            return ""
+            return do.Written(f"v{world.version}")
         lock = self.pool.locks[content]
         world.lock_lands(lock, world.force)
         if own is not None:
             world.vouches(lock, own, f"f{world.token}")
         world.store_lock(content, force)
-        return f"k{world.lock_version}"
+        return do.Written(f"k{world.lock_version}")
 
     # --- Betfair ----------------------------------------------------------------------------------
 
-    def _validate(self, world: World, place: int) -> Iterator[Move]:
-        effect = self.pool.locals[world.procs[place]].effect
-        assert isinstance(effect, do.Ask)
-        alive = world.live >> int(effect.token[1:]) & 1
-        yield self.answer(world, place, ("alive", effect.token) if alive else ("dead",))
-        if world.faults and "unclear" in self.rules.kinds:
-            yield self.answer(world, place, ("unclear", True), "unclear", 1)
+    def _validate(self, world: World, local: Local) -> Iterator[Option]:
+        token = local.effect.token
+        alive = world.live >> int(token[1:]) & 1
+        yield Option("", told(do.Session(token, f"f{token[1:]}") if alive else None))
+        yield Option("unclear", told("unclear"))
 
-    def _login(self, world: World, place: int) -> Iterator[Move]:
-        local = self.pool.locals[world.procs[place]]
+    def _login(self, _: World, local: Local) -> Iterator[Option]:
+        def succeed(new: World) -> object:
+            new.logged_in(local.login)
+            token = new.fresh_token()
+            new.live |= 1 << token
+            return do.Session(f"t{token}", f"f{token}")
 
-        def fruitless(new: World) -> None:  # another has to be allowed for
+        def fail(new: World) -> None:  # another has to be allowed for
             new.logged_in(local.login)
             new.credit += 1
 
-        self.name(world, place, "succeeds")
-        new = world.copy()
-        new.logged_in(local.login)
-        token = new.fresh_token()
-        new.live |= 1 << token
-        self.tell(new, place, ("in", f"t{token}"))
-        yield self.sealed(new)
-        if not world.faults:
-            return
-        if "unclear" in self.rules.kinds:
-            yield self.answer(world, place, ("unclear", False), "never sent", 1)
-            yield self.answer(world, place, ("unclear", True), "unclear", 1, fruitless)
-        if "refuse" in self.rules.kinds:
-            for kind in self.rules.refusals:
-                yield self.answer(world, place, ("refused", kind), f"refused: {kind}", 1, fruitless)
+        yield Option("", succeed)
+        yield Option("unclear", told("unsent"), "never sent")
+        yield Option("unclear", told("unclear", fail))
+        for kind in self.rules.refusals:
+            yield Option("refuse", told(kind, fail), kind)
 
-    def _logout(self, world: World, place: int) -> Iterator[Move]:
-        self.name(world, place, "")
-        effect = self.pool.locals[world.procs[place]].effect
-        assert isinstance(effect, do.LogOut)
-        new = world.copy()
-        new.logs_out(effect.token)
-        new.credit += self.pool.locals[new.procs[place]].phase == "undo"
-        self.tell(new, place, ("out",))
-        yield self.sealed(new)
+    def _logout(self, _: World, local: Local) -> Iterator[Option]:
+        def change(new: World) -> None:
+            new.logs_out(local.effect.token)
+            new.credit += local.phase == "undo"
 
-    # --- the adversary ----------------------------------------------------------------------------
-
-    def _paid(self, world: World, doing: str) -> World:
-        self.doing = doing
-        new = world.copy()
-        new.faults -= 1
-        return new
-
-    def _crash(self, world: World, place: int) -> Move:
-        self.name(world, place, "CRASH")
-        new = world.copy()
-        new.faults -= 1
-        self.put(new, place, 0)
-        return self.sealed(new)
-
-    def _deaths(self, world: World) -> Iterator[Move]:
-        live, token = world.live, 0
-        while live >> token:
-            if live >> token & 1:
-                new = self._paid(world, f"t{token} dies")
-                new.live &= ~(1 << token)
-                if token == new.token:
-                    new.generation()
-                else:
-                    new.credit += 1
-                yield self.sealed(new)
-            token += 1
-
-    def _delete(self, world: World) -> Iterator[Move]:
-        if world.token != MISSING:
-            new = self._paid(world, "the token is deleted")
-            ends = new.now().lives
-            new.token, new.version, new.age = MISSING, -1, 0.0
-            if ends:
-                new.generation()
-            else:
-                new.credit += 1
-            yield self.sealed(new)
-        if world.lock >= 0:
-            new = self._paid(world, "the lock is deleted")
-            new.credit += 1
-            new.lock, new.lock_version = -1, -1
-            yield self.sealed(new)
-
-    def _foreign(self, world: World) -> Iterator[Move]:
-        """Let somebody who takes no part store a live token, a dead one, or junk."""
-        for what in ("live", "dead", "junk"):
-            new = self._paid(world, f"a foreign writer stores a {what} token")
-            content = JUNK if what == "junk" else new.fresh_token()
-            began = new.now().lives and what != "live"
-            new.store_token(content)
-            if began:
-                new.generation()
-            new.credit += 1
-            if what == "live":
-                new.live |= 1 << content
-                new.landed |= 1 << content
-            yield self.sealed(new)
+        yield Option("", change)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -366,25 +287,78 @@ class Moves:
 
     def after(self, world: World, seconds: float, *, cost: int = 0, still: int = -1) -> Move:
         """Let time pass; the process in the place `still` does not notice by its own clock."""
-        self.doing = f"{seconds} s pass" + (f", unnoticed by {still}" if still >= 0 else "")
-        new, pool = world.copy(), self.pool
-        new.times -= cost
-        new.procs = tuple(
-            pool.step((proc, "later", seconds, place == still)) if proc else 0
-            for place, proc in enumerate(new.procs)
-        )
-        if new.lock >= 0:
-            new.lock = pool.later_lock(new.lock, seconds)
-        new.lock_age += seconds
-        new.force -= seconds
-        new.age += seconds
-        new.floats = tuple(
-            (
-                what,
-                pool.later_lock(content, seconds) if what == "lock" else content,
-                version,
-                force - seconds,
+        pool = self.pool
+
+        def floats(what: str, content: int, version: int, force: float) -> Write:
+            content = pool.later_lock(content, seconds) if what == "lock" else content
+            return what, content, version, force - seconds
+
+        def change(new: World) -> None:
+            new.times -= cost
+            new.procs = tuple(
+                pool.step((proc, "later", seconds, place == still)) if proc else 0
+                for place, proc in enumerate(new.procs)
             )
-            for what, content, version, force in new.floats
-        )
-        return self.sealed(new)
+            if new.lock >= 0:
+                new.lock = pool.later_lock(new.lock, seconds)
+            new.lock_age += seconds
+            new.force -= seconds
+            new.age += seconds
+            new.floats = tuple(floats(*write) for write in new.floats)
+
+        unnoticed = f", unnoticed by {still}" if still >= 0 else ""
+        return self._do(world, f"{seconds} s pass{unnoticed}", change, 0)
+
+
+# --- the adversary --------------------------------------------------------------------------------
+
+
+def _deaths(world: World) -> Iterator[Doing]:
+    for token in range(world.live.bit_length()):
+        if world.live >> token & 1:
+
+            def die(new: World, token: int = token) -> None:
+                new.live &= ~(1 << token)
+                if token == new.token:
+                    new.generation()
+                else:
+                    new.credit += 1
+
+            yield f"t{token} dies", die
+
+
+def _delete(world: World) -> Iterator[Doing]:
+    def delete_token(new: World) -> None:
+        valid = new.now().lives
+        new.token, new.version, new.age = MISSING, -1, 0.0
+        if valid:
+            new.generation()
+        else:
+            new.credit += 1
+
+    def delete_lock(new: World) -> None:
+        new.credit += 1
+        new.lock, new.lock_version = -1, -1
+
+    if world.token != MISSING:
+        yield "the token is deleted", delete_token
+    if world.lock >= 0:
+        yield "the lock is deleted", delete_lock
+
+
+def _foreign(_: World) -> Iterator[Doing]:
+    """Let somebody who takes no part store a live token, a dead one, or junk."""
+
+    def store(what: str, new: World) -> None:
+        content = JUNK if what == "junk" else new.fresh_token()
+        ends = new.now().lives and what != "live"
+        new.store_token(content)
+        if ends:
+            new.generation()
+        new.credit += 1
+        if what == "live":
+            new.live |= 1 << content
+            new.landed |= 1 << content
+
+    for what in ("live", "dead", "junk"):
+        yield f"a foreign writer stores a {what} token", partial(store, what)

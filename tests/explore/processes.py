@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     Step: TypeAlias = Callable[["Replica"], None]
     Key: TypeAlias = tuple[object, ...]
 
-UNKNOWN = "?"  # said of the server's clock: this answer told nothing about it
 NOBODY = "n0"  # names an attempt that no lock was ever written for
 _ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
 
@@ -351,11 +350,6 @@ class Pool:
             self._steps[key] = self.local_id(Way(start, live=start()))
         return self._steps[key]
 
-    def tell(self, number: int, told: Key, off: float | str = UNKNOWN, nonce: str = "") -> int:
-        """Return the process that has been told something, and perhaps the server's time."""
-        known = off if isinstance(off, float) else None
-        return self.step((number, "tell", told, known, nonce))
-
     def step(self, key: Key) -> int:
         """Return a process after a step: its number, "tell", "later" or "forget", how."""
         known = self._steps.get(key)
@@ -366,7 +360,7 @@ class Pool:
 
     def step_of(self, key: Key) -> Step:
         """Return what a process does in a step: what it is told, or that time passes."""
-        return partial(_take, self, key)
+        return partial(_take, key)
 
     def later_lock(self, number: int, seconds: float) -> int:
         """Return the lock's content, told from a later now."""
@@ -376,40 +370,27 @@ class Pool:
         return self._steps[key]
 
 
-def _take(pool: Pool, key: Key, replica: Replica) -> None:
-    what: Any
+def _take(key: Key, replica: Replica) -> None:
     _, what, *rest = cast("tuple[Any, ...]", key)
     if what == "tell":
-        (kind, *told), off, nonce = rest
-        replica.tell(_EVENTS[kind](pool, *told), off, nonce)
+        answer, off, nonce = rest
+        replica.tell(ERRORS[answer]() if isinstance(answer, str) else answer, off, nonce)
     elif what == "later":
         replica.later(rest[0], still=rest[1])
     else:
         replica.forget()
 
 
-def _session(_: Pool, token: str) -> object:
-    return do.Session(token, f"f{token[1:]}")
-
-
-def _token(_: Pool, token: str | None, version: str | None) -> object:
-    return do.TokenRead(token, version, f"f{token[1:]}" if token else "")
-
-
-def _lock(pool: Pool, lock: int | None, version: str | None, age: float | None) -> object:
-    return do.LockRead(pool.locks[lock] if lock is not None else None, version, age)
-
-
-_EVENTS: dict[str, Callable[..., object]] = {
-    "token": _token,
-    "lock": _lock,
-    "written": lambda _, version: do.Written(version),
-    "conflict": lambda _: m.Conflict(),
-    "failed": lambda _, landed, passing: m.StoreFailed("failed", landed=landed, passing=passing),
-    "alive": _session,
-    "dead": lambda _: m.DEAD,
-    "in": _session,
-    "refused": lambda _, kind: m.Refused("refused", "CODE", kind),
-    "unclear": lambda _, sent: m.Unclear("unclear", sent=sent),
-    "out": lambda _: None,
+ERRORS: dict[str, Callable[[], BetfairSessionError]] = {
+    "conflict": m.Conflict,
+    "lost": lambda: m.StoreFailed("lost", landed=True, passing=True),
+    "busy": lambda: m.StoreFailed("busy", passing=True),
+    "forbidden": lambda: m.StoreFailed("forbidden"),
+    "unclear": lambda: m.Unclear("unclear"),
+    "unsent": lambda: m.Unclear("unsent", sent=False),
+    **{
+        kind: partial(m.Refused, "refused", "CODE", kind)
+        for kind in ("temporary", "credentials", "ban")
+    },
 }
+"""What a process is told of a failure, each time anew."""
