@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from fleet import test_processes as shared
 from fleet.observed import ObservedStore, Points
-from fleet.processes import Crowd, Worker, run_crowd
+from fleet.processes import Crowd, run_crowd
 from fleet.scene import GENEROUS, Scene
 
 from betfair_session.storage.contract import StoredObject, TokenStore
@@ -40,11 +40,12 @@ def test_a_wrong_clock_takes_no_living_holders_lock(
     scene = scene_on(kind)
     scene.sandbox.hold("certlogin")
     others = [scene.job(waits=0.1, timeout=20, clock_offset=hours * 3600) for hours in (1, 0, -1)]
-    with Worker(scene.job(clock_offset=-3600)) as holder:
+    with Crowd([scene.job(clock_offset=-3600)]) as holder:
+        holder.go()
         scene.sandbox.wait_for("certlogin")
         outcomes = run_crowd(others)
         scene.sandbox.release("certlogin")
-        token = holder.outcome().token
+        token = holder.outcomes()[0].token
     assert [outcome.error for outcome in outcomes] == ["LoginTimeout"] * 3
     assert token == scene.stored()
     assert scene.logins() == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from fleet.job import Job, Outcome, Signal, Stage, Stop
-from fleet.processes import Crowd, Member, Worker, run_crowd
+from fleet.processes import Crowd, Member, run_crowd
 from fleet.scene import GENEROUS, Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -192,12 +192,14 @@ def test_a_holder_killed_around_the_login_leaks_one_session(
     sent, answered, in_hand = scenes = [main.aside(number) for number in range(3)]
     for scene, stage in ((sent, "before"), (answered, "after")):
         main.sandbox.hold("certlogin", stage)
-        with Worker(scene.job(warm=True)) as victim:
+        with Crowd([scene.job(warm=True)]) as victim:
+            victim.go()
             main.sandbox.wait_for("certlogin")
         main.sandbox.release("certlogin")
     stop = Stop("login", "after", "KILL")
-    with Worker(in_hand.job(stop=stop, warm=True)) as victim:
-        victim.wait_until_killed()
+    with Crowd([in_hand.job(stop=stop, warm=True)]) as victim:
+        victim.go()
+        victim.wait_until("killed")
     before = main.logins()
     outcomes = run_crowd([scene.heir() for scene in scenes])
     outcomes += run_crowd([scene.job(warm=True) for scene in scenes])
@@ -266,14 +268,15 @@ def test_a_process_frozen_while_betfair_answers_replaces_nothing(
     """The login is out when it freezes; after its deadline it no longer counts."""
     scene = scene_on("local")
     scene.sandbox.hold("certlogin")
-    with Worker(scene.job()) as victim:
+    with Crowd([scene.job()]) as victim:
+        victim.go()
         scene.sandbox.wait_for("certlogin")
-        victim.freeze()
+        victim.freeze(0)
         scene.sandbox.release("certlogin")
         (outcome,) = run_crowd([scene.heir()])
         assert outcome.token == scene.stored()
         victim.thaw()
-        thawed = victim.outcome()
+        (thawed,) = victim.outcomes()
     assert thawed.token == outcome.token or thawed.error == "IdentityUnavailable"
     assert scene.stored() == outcome.token
     assert outcome.token in scene.live()

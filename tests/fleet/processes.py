@@ -118,6 +118,11 @@ class Crowd(Program):
         self.wait(lambda: all(member.seen for member in some))
         assert [member.seen for member in some] == [seen] * len(some), some
 
+    def freeze(self, number: int) -> None:
+        """Freeze one."""
+        os.kill(self.members[number].pid, signal.SIGSTOP)
+        self.wait_until("frozen", number)
+
     def thaw(self, *numbers: int) -> None:
         """Let some that are frozen go on, or all."""
         for member in self._some(numbers):
@@ -129,42 +134,6 @@ class Crowd(Program):
         some = self._some(numbers)
         self.wait(lambda: all(each.outcomes or each.seen == "ended" for each in some))
         return [member.outcomes.pop() for member in some]
-
-
-class Worker(Crowd):
-    """One process alone, let go at once.
-
-    Attributes:
-        points: what it said that it did.
-    """
-
-    def __init__(self, job: Job) -> None:
-        super().__init__([job])
-        self._it = self.members[0]
-        self.points = self._it.points
-        self.go()
-
-    def listen(self, outcomes: int = 1000) -> list[Outcome]:
-        """Wait for its end, or for so many outcomes of its call and its children's."""
-        it = self._it
-        self.wait(lambda: it.seen in {"killed", "ended"} or len(it.outcomes) >= outcomes)
-        return it.outcomes
-
-    def outcome(self) -> Outcome:
-        """Return the outcome of its only call."""
-        return self.outcomes()[0]
-
-    def wait_until_killed(self) -> None:
-        """Wait until it has killed itself."""
-        self.wait_until("killed")
-
-    def wait_until_frozen(self) -> None:
-        """Wait until it has frozen itself."""
-        self.wait_until("frozen")
-
-    def freeze(self) -> None:
-        os.kill(self._it.pid, signal.SIGSTOP)
-        self.wait_until_frozen()
 
 
 def run_crowd(jobs: Sequence[Job]) -> list[Outcome]:

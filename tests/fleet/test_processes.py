@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleet.job import Stop
-from fleet.processes import Crowd, Worker
+from fleet.processes import Crowd
 from fleet.scene import GENEROUS, KEY, LOCK
 
 if TYPE_CHECKING:
@@ -137,11 +137,13 @@ def test_a_frozen_holder_replaces_nothing_when_it_thaws(
 def test_forked_children_share_one_login(scene_on: Callable[[str], Scene], kind: str) -> None:
     """Children of a process that has used its session draw nonces of their own."""
     scene = scene_on(kind)
-    with Worker(scene.job(lease=GENEROUS, forks=4)) as worker:
-        worker.listen(1)
+    with Crowd([scene.job(lease=GENEROUS, forks=4)]) as crowd:
+        crowd.go()
+        (first,) = crowd.outcomes()
         scene.sandbox.expire_all()
-        worker.go()
-        first, *forked = worker.listen()
+        crowd.go()
+        crowd.wait(lambda: crowd.members[0].seen == "ended")
+        forked = crowd.members[0].outcomes
     assert [outcome.text for outcome in forked] == [""] * 4
     assert {outcome.token for outcome in forked} == {scene.stored()} != {first.token}
     assert len({outcome.nonce for outcome in forked}) == 4

@@ -14,17 +14,16 @@ from betfair_session import (
     BetfairSessionError,
     PublishUncertain,
     StoreError,
-    StoreUnavailable,
     StoreWriteError,
 )
-from fleet.fixtures import reads, writes
+from fleet.fixtures import writes
 from fleet.scene import KEY, LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from servers.objects import ObjectServer
-    from servers.script import Answer, Exchange, Fault
+    from servers.script import Answer, Fault
 
     from fleet.fixtures import Line
     from fleet.scene import Scene
@@ -150,39 +149,6 @@ def test_a_token_that_may_still_land_is_not_logged_out_and_replaces_no_later_one
         assert other.token() == token == line.scene.stored()
     counts = line.scene.sandbox.counts()
     assert (counts["certlogin"], "logout" in counts) == (2, False)
-
-
-@pytest.mark.parametrize("name", [KEY, LOCK])
-def test_forbidden_in_place_of_missing_is_no_missing_token(line: Line, name: str) -> None:
-    """Without the right to list, S3 says 403 for 404: nobody logs in, nothing is written."""
-    if name == LOCK:
-        line.scene.store_dead_token()
-    line.proxy.fail(reads(name), FORBIDDEN, times=99)
-    with pytest.raises(StoreUnavailable) as caught:
-        line.session.token()
-    assert caught.value.reason == "forbidden"
-    assert line.scene.logins() == 0
-    assert [each.method for each in line.proxy.requests if each.method != "GET"] == []
-
-
-@pytest.mark.parametrize(
-    ("match", "answer"),
-    [
-        (reads(KEY), TOO_MANY),
-        (writes(LOCK), SLOW_DOWN),
-        (reads(LOCK), SLOW_DOWN),
-        (writes(KEY), TOO_MANY),
-    ],
-)
-def test_a_throttled_request_is_made_again(
-    line: Line, match: Callable[[Exchange], bool], answer: Answer
-) -> None:
-    """A store that asks to slow down gets its time; there is still one login."""
-    line.scene.store_dead_token()
-    line.proxy.fail(match, answer, times=2)
-    assert line.session.token() == line.scene.stored()
-    assert line.scene.logins() == 1
-    line.scene.assert_quiet()
 
 
 def test_a_store_that_ignores_conditions_is_found_out_before_a_login(

@@ -10,7 +10,6 @@ import pytest
 
 from betfair_session import (
     BetfairSessionError,
-    IdentityUnavailable,
     LoginBrake,
     LoginRefused,
     StoreUnavailable,
@@ -296,31 +295,6 @@ def test_a_wait_is_told_once_with_all_its_time_and_for_whom(*, dated: bool) -> N
         ("lease taken over", pytest.approx(age), "another"),
     ]
     assert [kind for kind, *_ in stage.told()[2:]] == ["logged in", "written"]
-
-
-def test_a_wait_for_nobody_known_has_no_name() -> None:
-    """A token was just published, and a lagging read does not show it."""
-    stage = Stage(OLD, FINISHED._replace(published="else"))
-    stage.shelf.modified, stage.shelf.now, stage.shelf.clock = 5010.0, None, 5010.0
-    stage.find()
-    assert stage.told()[0] == ("waited", pytest.approx(sum(stage.clock.slept)), "")
-    assert 4.0 < sum(stage.clock.slept) < 8.0
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"), [(LoginRefused("no"), "refused"), (IdentityUnavailable("no"), "cannot tell")]
-)
-def test_a_failure_is_told_last(error: BetfairSessionError, kind: str) -> None:
-    """With its text."""
-    stage = Stage()
-
-    def fail() -> None:
-        raise error
-
-    with pytest.raises(BetfairSessionError) as failed:
-        during_the_login(stage, fail)
-    assert failed.value is error
-    assert stage.told() == [(kind, 0.0, str(error))]
 
 
 def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
