@@ -150,8 +150,9 @@ def _configuration(
         environment.require(place=place)
         client = stack.enter_context(environment.client())
     except ConfigurationError as error:
-        told = error.argument
-        yield problem(_NAME, error)
+        found = problem(_NAME, error)
+        told = found.text
+        yield found
     else:
         ours = [name for name in NAMES if environment.get(name)]
         places = {
@@ -175,13 +176,13 @@ def _configuration(
 
 
 def _spoilt(environment: Environment, file: Mapping[str, str], told: str) -> Iterator[Finding]:
-    """Find what a shell, an editor or a secret manager has added to a value, but for `told`."""
+    """Find what a shell, an editor or a secret manager has added to a value, if not told yet."""
     for name in NAMES:
         value = environment.get(name)
         if not value or name in _OF_LINES:
             continue
         kind = odd(Secret(value))
-        if kind and name != told:
+        if kind and not told.startswith(name):
             advice = f"take it out of {name}, unless it is really part of the value"
             yield Finding(_NAME, "warning", f"{name} {ODD_WORDS[kind]}", advice)
         elif os.environ.get(name, file.get(name)) != value:
