@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
@@ -22,6 +22,9 @@ from click.shell_completion import CompletionItem
 from betfair_session.storage.location import redact
 
 from .output import NAME, TERMINATED, Output, UsageError, complain, hear, write
+
+Named: TypeAlias = tuple[str | None, str | None]
+"""STORE and KEY as they were given to a command: both, or neither."""
 
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
@@ -182,6 +185,8 @@ def command(
     def add(run: Callable[..., int]) -> Callable[..., int]:
         def carry_out(out: Output, *, json: bool, quiet: bool, **given: object) -> int:
             out.json, out.quiet = json, quiet
+            if "store" in given:
+                given["named"] = given.pop("store"), given.pop("key")
             return run(out, **given)
 
         text = inspect.cleandoc(run.__doc__ or "")

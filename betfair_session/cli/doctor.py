@@ -21,7 +21,7 @@ from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.location import check_key
 
-from .commands import command, option, place, timeout
+from .commands import Named, command, option, place, timeout
 from .hosts import ACCOUNT, Clock, compare_clocks, examine_account, examine_hosts
 from .output import Finding, Output, problem, rows, write
 from .probe import examine_store
@@ -44,9 +44,7 @@ _API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar=
 
 
 @command(*place(), _API_URL, timeout(5, "for each answer of the store or a host"))
-def doctor(
-    out: Output, *, store: str | None, key: str | None, api_url: str | None, timeout: float
-) -> int:
+def doctor(out: Output, *, named: Named, api_url: str | None, timeout: float) -> int:
     """Look at the whole setup and say what is wrong, without a login.
 
       configuration    which variables are set, and where; never what they say
@@ -73,7 +71,7 @@ def doctor(
     """
     findings: list[Finding] = []
     at = ["the configuration"]
-    coming = _findings((store, key), api_url, timeout)
+    coming = _findings(named, api_url, timeout)
     while True:
         with out.progress(lambda: f"looking at {at[-1]} …"):
             found = next(coming, None)
@@ -105,7 +103,7 @@ def _count(findings: list[Finding], word: str) -> str:
 
 
 def _findings(
-    named: tuple[str | None, str | None], api_url: str | None, seconds: float
+    named: Named, api_url: str | None, seconds: float
 ) -> Generator[Finding | str, None, None]:
     """Look at one thing after the other; what comes next is told by a text."""
     try:
@@ -124,7 +122,7 @@ def _findings(
             yield Finding("store", "not checked", "none is named")
         else:
             try:
-                place = place_of(*named, environment)
+                place = place_of(named, environment)
                 key = check_key(place.key)
                 store = stack.enter_context(open_store(place.store, place.storage_options))
             except BetfairSessionError as error:

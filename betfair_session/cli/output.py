@@ -14,10 +14,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.util import find_spec
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
 
 from betfair_session.environment import NAMES, Environment
 from betfair_session.exceptions import (
@@ -174,10 +173,12 @@ def fail(error: BaseException, out: Output) -> int:
     if hint := key_hint(error):
         line += f"; {hint}"
     if out.json and not out.told:
-        facts = {name: _plain(getattr(error, name, None)) for name in _ATTRIBUTES}
+        facts = {name: getattr(error, name, None) for name in _ATTRIBUTES}
         known = {name: value for name, value in facts.items() if value not in (None, "")}
         content = {"type": type(error).__name__, "message": line, "exit_code": code, **known}
-        write(json.dumps({"error": content}))
+        write(
+            json.dumps({"error": content}, default=lambda time: time.isoformat(timespec="seconds"))
+        )
     else:
         complain(line, "red")
     return code
@@ -226,10 +227,6 @@ def _line(error: BaseException) -> str:
     argument = getattr(error, "argument", "")
     name = "BETFAIR_CA_BUNDLE" if argument == "verify" else f"BETFAIR_{argument.upper()}"
     return f"{name}: {text}" if name in NAMES else text
-
-
-def _plain(value: Any) -> object:  # noqa: ANN401 - an attribute of an error
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
 class Finding(NamedTuple):

@@ -22,7 +22,7 @@ from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.tokens import parse_token
 
-from .commands import command, option, place, timeout
+from .commands import Named, command, option, place, timeout
 from .output import Output, complain
 from .status import moment, place_of, see_directory, span, utc
 
@@ -34,9 +34,7 @@ _EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
 
 
 @command(*place(), option("--interactive", _TYPED, is_flag=True), timeout(60))
-def token(
-    out: Output, *, store: str | None, key: str | None, timeout: float, interactive: bool
-) -> int:
+def token(out: Output, *, named: Named, timeout: float, interactive: bool) -> int:
     """Print a live session token, and nothing else.
 
     The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is
@@ -51,7 +49,7 @@ def token(
     login: dict[str, Any] = {}
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
-    with _session(store, key, logs_in=not interactive, **login) as session:
+    with _session(named, logs_in=not interactive, **login) as session:
         # Progress would stand in the way of what is typed.
         with nullcontext() if interactive else out.progress(login_of(session)):
             found = session.token(timeout=timeout)
@@ -67,7 +65,7 @@ def _code() -> str:
 
 
 @command(*place(), timeout(15))
-def check(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def check(out: Output, *, named: Named, timeout: float) -> int:
     """Ask Betfair whether the stored session lives.
 
     One keepAlive for the stored token, which also extends its session; never a login. No
@@ -80,7 +78,7 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
     exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as of grep and test); 4
     Betfair cannot tell, so it may well be alive
     """
-    with _session(store, key) as session:
+    with _session(named) as session:
         see_directory(session.store)
         with out.progress(lambda: "waiting for the store and Betfair …"):
             found = ask_about(session.client, session.store, session.key, timeout)
@@ -120,7 +118,7 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
 
 
 @command(*place(), timeout(10, _EACH))
-def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def logout(out: Output, *, named: Named, timeout: float) -> int:
     """End the stored session and remove its object.
 
     Ends the session at Betfair, for all who share it, and removes the object; fine if there is
@@ -132,7 +130,7 @@ def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -
     exit codes: 0 there is no session any more; 4 Betfair cannot tell, and the token stays; 5 the
     store failed, and the error says whether the session had ended by then
     """
-    with _session(store, key, seconds=timeout) as session:
+    with _session(named, seconds=timeout) as session:
         with out.progress(lambda: "waiting for the store and Betfair …"):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
@@ -141,7 +139,7 @@ def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -
 
 
 @command(*place(), timeout(10, _EACH))
-def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def unlock(out: Output, *, named: Named, timeout: float) -> int:
     """Let the next call log in at once, after the cause of a refusal was put right.
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
@@ -154,7 +152,7 @@ def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -
     exit code 1: unlocked, but there were too many logins in the last minute; it says when the next
     is allowed
     """
-    with _session(store, key, seconds=timeout) as session:
+    with _session(named, seconds=timeout) as session:
         with out.progress(lambda: "waiting for the store …"):
             session.unlock()
             login = inspect_login(session.store, session.key, timeout=timeout)
@@ -208,8 +206,7 @@ def _tell_of_a_takeover(event: Event) -> None:
 
 @contextmanager
 def _session(
-    store: str | None,
-    key: str | None,
+    named: Named,
     *,
     logs_in: bool = False,
     seconds: float | None = None,
@@ -217,8 +214,8 @@ def _session(
 ) -> Iterator[Session]:
     """Make the session's handle; `seconds` limit each answer, for calls without a time-out."""
     environment = Environment()
-    environment.require(certificate=logs_in, place=store is None)
-    place = place_of(store, key, environment)
+    environment.require(certificate=logs_in, place=named[0] is None)
+    place = place_of(named, environment)
     with environment.client(certificate=logs_in) as client:
         if seconds is not None:
             client.timeout = min(client.timeout, seconds)

@@ -14,14 +14,14 @@ from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
-from .commands import command, place, timeout
+from .commands import Named, command, place, timeout
 from .output import Output, rows, with_unlock
 
 _INDENT = 10
 
 
 @command(*place(), timeout(5, "for each answer of the store"))
-def status(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def status(out: Output, *, named: Named, timeout: float) -> int:
     """Show what is stored and who is logging in.
 
     What the store says: how old the token is, who is logging in, which login was refused and how
@@ -36,7 +36,7 @@ def status(out: Output, *, store: str | None, key: str | None, timeout: float) -
 
     exit code 0: it could be looked at, whatever was found
     """
-    place = place_of(store, key, Environment())
+    place = place_of(named, Environment())
     name = check_key(place.key)
     with open_store(place.store, place.storage_options) as opened:
         see_directory(opened)
@@ -46,8 +46,9 @@ def status(out: Output, *, store: str | None, key: str | None, timeout: float) -
     return 0
 
 
-def place_of(store: str | None, key: str | None, environment: Environment) -> Place:
+def place_of(named: Named, environment: Environment) -> Place:
     """Return where the token is kept: by the arguments, or by the variables."""
+    store, key = named
     if store is None or key is None:
         return environment.place()
     return Place(store, key, environment.storage_options())

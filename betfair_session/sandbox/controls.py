@@ -20,6 +20,12 @@ _SECONDS = 60
 _POLL = 0.01
 
 
+def known(directory: Path) -> tuple[str, str, str]:
+    """Return the arguments of `Controls` for the sandbox in a directory."""
+    control = json.loads((directory / CONTROL).read_text("utf-8"))
+    return control["url"], control["token"], str(directory / "ca.pem")
+
+
 class SandboxError(RuntimeError):
     """The sandbox could not be started or reached, or would not take a command."""
 
@@ -54,11 +60,10 @@ class Controls:
             raise SandboxError(message)
         path = Path(os.path.dirname(bundle) if directory is None else directory)
         try:
-            control = json.loads((path / CONTROL).read_text("utf-8"))
+            return cls(*known(path))
         except (OSError, ValueError):
             message = f"no sandbox runs in {os.fspath(path)!r}; name its directory"
             raise SandboxError(message) from None
-        return cls(control["url"], control["token"], str(path / "ca.pem"))
 
     def _call(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPSConnection(

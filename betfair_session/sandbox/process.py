@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from .controls import CONTROL, Controls, SandboxError
+from .controls import Controls, SandboxError, known
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -71,30 +71,29 @@ class Sandbox(Controls):
         except BaseException:
             self._stop()  # nobody else would, before the end of the program
             raise
-        self.identity_url: str = details["identity_url"]
-        self.identity_cert_url: str = details["identity_cert_url"]
-        self.api_url: str = details["api_url"]
-        self.stream_address: tuple[str, int] = ("localhost", int(details["stream_port"]))
-        self.ca_bundle: str = details["ca_bundle"]
-        self.username: str = details["username"]
-        self.password: str = details["password"]
-        self.app_key: str = details["app_key"]
-        self.certificate: tuple[str, str] = (details["certificate"][0], details["certificate"][1])
+        self._environment: dict[str, str] = details["environment"]
+        found = self._environment
+        self.identity_url = found["BETFAIR_IDENTITY_URL"]
+        self.identity_cert_url = found["BETFAIR_IDENTITY_CERT_URL"]
+        self.api_url = found["BETFAIR_API_URL"]
+        self.stream_address: tuple[str, int] = ("localhost", details["stream_port"])
+        self.ca_bundle = found["BETFAIR_CA_BUNDLE"]
+        self.username = found["BETFAIR_USERNAME"]
+        self.password = found["BETFAIR_PASSWORD"]
+        self.app_key = found["BETFAIR_APP_KEY"]
+        self.certificate = (found["BETFAIR_CERT_FILE"], found["BETFAIR_KEY_FILE"])
         self.directory = Path(details["directory"])
-        self._store = self.directory / "store"
-        url, token = details["control_url"], details["control_token"]
-        (self.directory / CONTROL).write_text(json.dumps({"url": url, "token": token}), "utf-8")
-        super().__init__(url, token, self.ca_bundle)
+        super().__init__(*known(self.directory))
 
-    def _details(self) -> dict[str, str]:
+    def _details(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         too_slow = threading.Timer(_START_SECONDS, self._process.kill)
         too_slow.start()
         try:
-            details: dict[str, str] = json.loads(self._process.stdout.readline() or b"{}")
+            details: dict[str, Any] = json.loads(self._process.stdout.readline() or b"{}")
         finally:
             too_slow.cancel()
-        if "identity_url" not in details:
+        if "environment" not in details:
             why = details.get("error", "its error output says why")
             message = f"the sandbox did not start: {why}"
             raise SandboxError(message)
@@ -110,24 +109,12 @@ class Sandbox(Controls):
 
         They name a store in its directory, too, which `reset` empties.
         """
-        return {
-            "BETFAIR_USERNAME": self.username,
-            "BETFAIR_PASSWORD": self.password,
-            "BETFAIR_APP_KEY": self.app_key,
-            "BETFAIR_CERT_FILE": self.certificate[0],
-            "BETFAIR_KEY_FILE": self.certificate[1],
-            "BETFAIR_IDENTITY_URL": self.identity_url,
-            "BETFAIR_IDENTITY_CERT_URL": self.identity_cert_url,
-            "BETFAIR_API_URL": self.api_url,
-            "BETFAIR_CA_BUNDLE": self.ca_bundle,
-            "BETFAIR_SESSION_STORE": str(self._store),
-            "BETFAIR_SESSION_KEY": "session.token",
-        }
+        return dict(self._environment)
 
     def reset(self) -> None:
         """Put everything back to how it began, and empty the store that `environment` names."""
         super().reset()
-        shutil.rmtree(self._store, ignore_errors=True)
+        shutil.rmtree(self.directory / "store", ignore_errors=True)
 
     def close(self) -> None:
         """Stop it and remove its directory; more than once does no harm."""

@@ -23,6 +23,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.web.server import Site
 
+from .controls import CONTROL
 from .exchange import Connection
 from .front import Front
 from .world import World
@@ -83,20 +84,23 @@ def _start(
     plain = _listen(port, front, server)
     cert = _listen(cert_port, front, server, ask_certificate=True)
     api = plain if api_port is None else _listen(api_port, front, server)
-    return {
-        "identity_url": f"https://localhost:{plain}/api/",
-        "identity_cert_url": f"https://localhost:{cert}/api/",
-        "api_url": f"https://localhost:{api}/exchange/",
-        "stream_port": _listen(stream_port, streams, server),
-        "control_url": f"https://localhost:{_listen(0, control, server)}/",
-        "control_token": token,
-        "ca_bundle": str(directory / "ca.pem"),
-        "directory": str(directory),
-        "certificate": world.certificate,
-        "username": world.username,
-        "password": world.password,
-        "app_key": world.app_key,
+    environment = {
+        "BETFAIR_USERNAME": world.username,
+        "BETFAIR_PASSWORD": world.password,
+        "BETFAIR_APP_KEY": world.app_key,
+        "BETFAIR_CERT_FILE": world.certificate[0],
+        "BETFAIR_KEY_FILE": world.certificate[1],
+        "BETFAIR_IDENTITY_URL": f"https://localhost:{plain}/api/",
+        "BETFAIR_IDENTITY_CERT_URL": f"https://localhost:{cert}/api/",
+        "BETFAIR_API_URL": f"https://localhost:{api}/exchange/",
+        "BETFAIR_CA_BUNDLE": str(directory / "ca.pem"),
+        "BETFAIR_SESSION_STORE": str(directory / "store"),
+        "BETFAIR_SESSION_KEY": "session.token",
     }
+    stream_port = _listen(stream_port, streams, server)
+    known = {"url": f"https://localhost:{_listen(0, control, server)}/", "token": token}
+    (directory / CONTROL).write_text(json.dumps(known), "utf-8")
+    return {"directory": str(directory), "stream_port": stream_port, "environment": environment}
 
 
 def _listen(
