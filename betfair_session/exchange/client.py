@@ -137,7 +137,7 @@ class Exchange(Closable):
             ExchangeError: Betfair refused the call, or gave no clear answer; look at its `landed`.
             SessionRejected: Betfair rejected the session again after its renewal.
             BetfairSessionError: there is no live session; as `SessionManager.get_session`. An
-                ExchangeError when bets may stand all the same.
+                ExchangeError when bets may have been placed.
         """
         operation = find_operation(method)
         name = operation.name

@@ -209,7 +209,7 @@ class Controls:
                 module `faults` describes each, with its parameters.
             times: how many requests it hits; None until `clear_faults`.
             skip: how many requests it lets pass first.
-            effect: whether the request is carried out all the same; the kind's default if None.
+            effect: whether the request is carried out nevertheless; the kind's default if None.
             parameters: the kind's own.
         """
         settings = {"times": times, "skip": skip, "effect": effect, **parameters}
