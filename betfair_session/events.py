@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .process.threads import interruption
@@ -105,7 +104,7 @@ class Reporter:
     def __init__(self, store: str, key: str, hook: Callable[[Event], object] | None) -> None:
         """Prepare for a place."""
         self._store, self._key, self._hook = store, key, hook
-        self._waiting: deque[Event] = deque()
+        self._waiting: list[Event] = []
 
     def tell(self, kind: EventKind, seconds: float, detail: str = "") -> None:
         """Log one event, and keep it for the hook."""
@@ -119,5 +118,5 @@ class Reporter:
         """Hand to the hook what was kept: not before, since a slow one would hold up everybody."""
         while self._hook and self._waiting:
             with contextlib.suppress(IndexError):  # another thread was faster
-                event = self._waiting.popleft()
+                event = self._waiting.pop(0)
                 call_hook(self._hook, event, _log)
