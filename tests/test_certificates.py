@@ -29,13 +29,11 @@ from betfair_session import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from command_line import CommandLine, Done
 
     from betfair_session.sandbox import Sandbox
-
-    Make = Callable[[], Certificate]
 
 PASS = "open-sesame-47"  # a made-up passphrase, looked for in every error
 CLIENT = "-addext keyUsage=digitalSignature,keyEncipherment -addext extendedKeyUsage=clientAuth"
@@ -97,6 +95,7 @@ def made_by_openssl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "latin.key": loaded.private_bytes(
             *pkcs8, serialization.BestAvailableEncryption(b"caf\xe9")
         ),
+        "good.b64": base64.encodebytes((kit / "good.p12").read_bytes()),
         "cut.crt": crt[:-300],
         "cut.p12": (kit / "good.p12").read_bytes()[:-300],
         "holed.crt": holed(crt),
@@ -118,111 +117,93 @@ def kit(made_by_openssl: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made_by_openssl
 
 
-def pair(crt: str, key: str, passphrase: str | bytes | None = None) -> Make:
-    """Take two files."""
-    return lambda: Certificate.from_files(crt, key, passphrase)
+def make(how: str, *given: Any) -> Certificate:  # noqa: ANN401 - whatever is given
+    """Call one of the constructors; @NAME stands for the bytes of that file.
+
+    With a second @ it is text, and what follows are its line ends.
+    """
+    taken = []
+    for each in given:
+        _, at, name = each.partition("@") if isinstance(each, str) else ("", "", "")
+        name, other, ends = name.partition("@")
+        content = Path(name).read_bytes() if at else each
+        taken.append(content.decode().replace("\n", ends) if other else content)
+    made: Certificate = getattr(Certificate, how)(*taken)
+    return made
 
 
-def one(name: Any) -> Make:  # noqa: ANN401 - whatever is given
-    """Take one file."""
-    return lambda: Certificate.of(name)
-
-
-def pem(*names: str, ends: str = "\n", opens: str | None = None) -> Make:
-    """Take the text of files, its line ends written otherwise."""
-
-    def make() -> Certificate:
-        texts = [Secret(Path(name).read_text().replace("\n", ends)) for name in names]
-        return Certificate.from_pem(texts[0], texts[1] if texts[1:] else None, opens)
-
-    return make
-
-
-def key() -> str:
-    """Return the text of the good key."""
-    return Path("good.key").read_text()
-
-
-def p12(name: str, passphrase: str = PASS) -> Make:
-    """Take a PKCS#12 file."""
-    return lambda: Certificate.from_pkcs12(name, Secret(passphrase))
-
-
-GOOD: dict[str, Make] = {
-    "pair": lambda: Certificate.of(("good.crt", Path("good.key"))),
-    "pair the other way round": pair("good.key", "good.crt"),
-    "pair with a certificate that is not its": pair("chained.crt", "good.key"),
-    "pair with Windows line ends": pair("windows.crt", "good.key"),
-    "PKCS#1 key": pair("good.crt", "pkcs1.key"),
-    "encrypted key": pair("good.crt", "locked.key", PASS),
-    "old encrypted key": pair("good.crt", "old-locked.key", PASS.encode()),
-    "passphrase not needed": pair("good.crt", "good.key", PASS),
-    "passphrase not in UTF-8": pair("good.crt", "latin.key", b"caf\xe9"),
-    "one file": one("good.pem"),
-    "one file, key first": one("key-first.pem"),
-    "one file, encrypted": lambda: Certificate.from_files("locked.pem", None, PASS),
-    "bytes of PEM": lambda: Certificate.of(Path("good.pem").read_bytes()),
-    "PEM text where a path is expected": lambda: Certificate.of(Path("good.pem").read_text()),
-    "two texts": pem("good.crt", "good.key"),
-    "escaped line ends": pem("good.pem", ends="\\n"),
-    "escaped Windows line ends": pem("good.pem", ends="\\r\\n"),
-    "line ends turned into spaces": pem("good.crt", "good.key", ends=" "),
-    "line ends lost": pem("good.pem", ends=""),
-    "encrypted key as text": pem("good.crt", "locked.key", opens=PASS),
-    "PKCS#12": p12("good.p12"),
-    "PKCS#12 with another certificate": p12("chain.p12"),
-    "PKCS#12 of old programs": p12("legacy.p12"),
-    "PKCS#12 without a passphrase": one("open.p12"),
-    "bytes of PKCS#12": lambda: Certificate.from_pkcs12(Path("good.p12").read_bytes(), PASS),
-    "base64 of PKCS#12": lambda: Certificate.from_pkcs12_base64(
-        base64.encodebytes(Path("good.p12").read_bytes()), PASS.encode()
-    ),
+GOOD: dict[str, tuple[Any, ...]] = {
+    "pair": ("of", ("good.crt", Path("good.key"))),
+    "pair the other way round": ("from_files", "good.key", "good.crt"),
+    "pair with a certificate that is not its": ("from_files", "chained.crt", "good.key"),
+    "pair with Windows line ends": ("from_files", "windows.crt", "good.key"),
+    "PKCS#1 key": ("from_files", "good.crt", "pkcs1.key"),
+    "encrypted key": ("from_files", "good.crt", "locked.key", PASS),
+    "old encrypted key": ("from_files", "good.crt", "old-locked.key", PASS.encode()),
+    "passphrase not needed": ("from_files", "good.crt", "good.key", PASS),
+    "passphrase not in UTF-8": ("from_files", "good.crt", "latin.key", b"caf\xe9"),
+    "one file": ("of", "good.pem"),
+    "one file, key first": ("of", "key-first.pem"),
+    "one file, encrypted": ("from_files", "locked.pem", None, PASS),
+    "bytes of PEM": ("of", "@good.pem"),
+    "PEM text where a path is expected": ("of", "@good.pem@\n"),
+    "two texts": ("from_pem", "@good.crt", "@good.key"),
+    "escaped line ends": ("from_pem", "@good.pem@\\n"),
+    "escaped Windows line ends": ("from_pem", "@good.pem@\\r\\n"),
+    "line ends turned into spaces": ("from_pem", "@good.crt@ ", "@good.key@ "),
+    "line ends lost": ("from_pem", "@good.pem@"),
+    "encrypted key as text": ("from_pem", "@good.crt", "@locked.key", PASS),
+    "PKCS#12": ("from_pkcs12", "good.p12", Secret(PASS)),
+    "PKCS#12 with another certificate": ("from_pkcs12", "chain.p12", PASS),
+    "PKCS#12 of old programs": ("from_pkcs12", "legacy.p12", PASS),
+    "PKCS#12 without a passphrase": ("of", "open.p12"),
+    "bytes of PKCS#12": ("from_pkcs12", "@good.p12", PASS),
+    "base64 of PKCS#12": ("from_pkcs12_base64", "@good.b64", PASS.encode()),
 }
-
-BAD: dict[str, list[Make]] = {
-    "weak": [pair("small.crt", "small.key"), pair("ec.crt", "ec.key")],
-    "usage": [pair("server.crt", "good.key")],
-    "mismatch": [pair("good.crt", "other.key"), one("mixed.pem")],
-    "missing": [pair("none.crt", "good.key"), pair("good.crt", "none.key")],
-    "no-key": [pair("good.crt", "good.crt"), one("good.crt"), p12("keyless.p12")],
-    "no-certificate": [pair("good.key", "good.key"), one("good.key"), pair("good.csr", "good.key")],
-    "unreadable": [pair(".", "good.key"), pair("good.crt/x", "good.key")],
+BAD: dict[str, list[tuple[Any, ...]]] = {
+    "weak": [("of", ("small.crt", "small.key")), ("of", ("ec.crt", "ec.key"))],
+    "usage": [("of", ("server.crt", "good.key"))],
+    "mismatch": [("of", ("good.crt", "other.key")), ("of", "mixed.pem")],
+    "missing": [("of", ("none.crt", "good.key")), ("of", ("good.crt", "none.key"))],
+    "no-key": [("of", ("good.crt", "good.crt")), ("from_pkcs12", "keyless.p12", PASS)],
+    "no-certificate": [("of", "good.key"), ("of", ("good.csr", "good.key"))],
+    "unreadable": [("of", (".", "good.key")), ("of", ("good.crt/x", "good.key"))],
     "format": [
-        *(one(f"{name}.crt") for name in ("empty", "junk", "huge", "der")),
-        lambda: Certificate.of(b"\x00\xff"),
-        lambda: Certificate.from_pem("päss"),
+        *(("of", f"{name}.crt") for name in ("empty", "junk", "huge", "der")),
+        ("of", b"\x00\xff"),
+        ("from_pem", "päss"),
     ],
     "damaged": [
-        *(pair(f"{name}.crt", "good.key") for name in ("cut", "holed", "undated", "unnamed")),
-        pair("good.crt", "holed.key"),
-        lambda: Certificate.from_pem("-----BEGIN X-----" * 15_000),  # at once
+        *(("of", (f"{name}.crt", "good.key")) for name in ("cut", "holed", "undated", "unnamed")),
+        ("of", ("good.crt", "holed.key")),
+        ("from_pem", "-----BEGIN X-----" * 15_000),  # at once
     ],
     "passphrase": [
-        pair("good.crt", "locked.key"),
-        pair("good.crt", "locked.key", ""),
-        pair("good.crt", "locked.key", PASS + "!"),
-        pair("good.crt", "old-locked.key"),
-        pair("good.crt", "old-locked.key", PASS + "!"),
-        one("good.p12"),
-        p12("good.p12", PASS + "!"),
-        p12("cut.p12"),
+        *(
+            ("from_files", "good.crt", key, wrong)
+            for key in ("locked.key", "old-locked.key")
+            for wrong in (None, "", PASS + "!")
+        ),
+        ("of", "good.p12"),
+        ("from_pkcs12", "good.p12", PASS + "!"),
+        ("from_pkcs12", "cut.p12", PASS),
     ],
     "argument": [
         *(
-            one(value)
+            ("of", value)
             for value in (None, 7, ("x",), ("a", "b", "c"), bytearray(b"x"), (b"a", b"b"), "")
         ),
-        *(one(name) for name in ("a\nb", "x" * 1025)),
-        lambda: Certificate.from_pem(5),  # type: ignore[arg-type] # what is tested
-        lambda: Certificate.from_pem(None, key(), PASS),  # type: ignore[arg-type]
-        lambda: Certificate.from_pem(key(), bytearray(key(), "ascii"), PASS),  # type: ignore[arg-type]
-        lambda: Certificate.from_pkcs12_base64(None, PASS),  # type: ignore[arg-type]
-        lambda: Certificate.from_files("a.crt", "a.key", bytearray(PASS, "ascii")),  # type: ignore[arg-type]
-        lambda: Certificate.from_pkcs12(key().encode(), [PASS]),  # type: ignore[arg-type]
-        lambda: Certificate.from_files("good.crt", key()),  # a key where its path belongs
-        lambda: Certificate.from_pkcs12(key(), PASS),
-        lambda: Certificate.from_pkcs12_base64("%%%" + key(), PASS),
-        lambda: Certificate.from_pkcs12_base64(b"\xfc", PASS),
+        *(("of", name) for name in ("a\nb", "x" * 1025)),
+        ("from_pem", 5),
+        ("from_pem", None, "@good.key", PASS),
+        ("from_pem", "@good.key", bytearray(PASS, "ascii"), PASS),
+        ("from_pkcs12_base64", None, PASS),
+        ("from_files", "a.crt", "a.key", bytearray(PASS, "ascii")),
+        ("from_pkcs12", "@good.key", [PASS]),
+        ("from_files", "good.crt", "@good.key@\n"),  # a key where its path belongs
+        ("from_pkcs12", "@good.key@\n", PASS),
+        ("from_pkcs12_base64", "@good.key", PASS),
+        ("from_pkcs12_base64", b"\xfc", PASS),
     ],
 }
 
@@ -282,7 +263,7 @@ def open_files() -> Iterator[str]:
 def test_every_form_logs_in(form: str, kit: Path, sandbox: Sandbox) -> None:
     """A server that demands this very certificate gets it, and no repr tells its secrets."""
     sandbox.upload_certificate((kit / "good.crt").read_text())
-    certificate = GOOD[form]()
+    certificate = make(*GOOD[form])
     assert log_in(certificate, sandbox)
     text = repr(certificate) + repr(tuple(certificate))
     assert PASS not in text
@@ -295,12 +276,12 @@ def test_an_unfit_certificate_is_refused_with_its_reason(reason: str, kit: Path)
 
     What can be no certificate at all is refused when it is given, not at the first login.
     """
-    for make in BAD[reason]:
+    for given in BAD[reason]:
         if reason == "argument":
             with refused(reason, kit):
-                make()
+                make(*given)
             continue
-        certificate, context = make(), PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
+        certificate, context = make(*given), PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
         with refused(reason, kit):
             certificate.check()
         with refused(reason, kit):
@@ -389,7 +370,7 @@ def test_a_session_of_the_callers_own_gets_plain_pem_files(
     assert Certificate.from_pkcs12("~/good.p12", PASS).check() == []
     for form in ("encrypted key", "old encrypted key", "PKCS#12", "bytes of PEM", "two texts"):
         with refused("argument", kit):
-            GOOD[form]().requests_cert()
+            make(*GOOD[form]).requests_cert()
 
 
 def test_a_certificate_is_a_value() -> None:
