@@ -30,12 +30,9 @@ class Certificate(NamedTuple):
     Example:
         >>> Certificate.from_files("client.crt", "client.key")
         <Certificate from client.crt, client.key>
-
-    Attributes:
-        sources: where the parts are.
-        passphrase: what opens an encrypted key or a PKCS#12 file.
     """
 
+    # Not public: where the parts are, and what opens an encrypted key or a PKCS#12 file.
     sources: tuple[Source, ...]
     passphrase: Secret | None = None
 
