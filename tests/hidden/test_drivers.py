@@ -100,7 +100,7 @@ def test_no_time_out_of_a_store_shows_a_token(
         session = manager.session(cloud_place.url(), KEY, cloud_place.options)
         session.store.get("nothing", deadline=within(60))  # to open a driver takes time as well
         with pytest.raises(StoreError) as caught:
-            session.token(timeout=3)
+            session.token(timeout=5)
     assert fault.met
     assert any(name.startswith("token") for name in planted.secrets())
     assert planted.found_in(everything_in(caught.value)) == []
