@@ -241,20 +241,24 @@ def test_a_login_has_a_connection_of_its_own(stranger: Stranger) -> None:
         assert listener.connections == 2
 
 
+@pytest.mark.usefixtures("netrc")
 def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
     sandbox: Sandbox, no_proxy: pytest.MonkeyPatch
 ) -> None:
     """Without a word about it, the usual authorities; a call's proxies before all others.
 
-    A forked child opens connections of its own, in the sessions that it was given, too.
+    Nothing of .netrc goes along, and no variable names authorities. A forked child opens
+    connections of its own, in the sessions that it was given, too.
     """
     url = sandbox.identity_url
+    no_proxy.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     with OwnSession() as session, pytest.raises(requests.exceptions.SSLError):
         session.get(url, timeout=30)
     with OwnSession(verify=sandbox.ca_bundle) as session:
         assert session.get(url, timeout=30).status_code == 404
         assert in_a_child(lambda: session.get(url, timeout=30).status_code) == 404
         assert session.get(url, timeout=30).status_code == 404
+    assert not any(entry.defects for entry in sandbox.journal())
     parents, childs, again = [entry.connection for entry in sandbox.journal()]
     assert parents == again != childs
     no_proxy.setenv("HTTPS_PROXY", "http://localhost:1")
