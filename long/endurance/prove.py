@@ -65,12 +65,12 @@ def grown(kind: str, calls: int) -> bool:
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="many calls in one process")
-    parser.add_argument("stores", nargs="*", choices=STORES)
+    parser.add_argument("stores", nargs="*", default="all", choices=["all", *STORES])
     parser.add_argument("--calls", type=int, default=10_000, help="at least 100")
     options = parser.parse_args()
-    stores = options.stores or STORES
-    bad = sum(grown(kind, options.calls) for kind in stores)
-    print(f"{options.calls} calls on each of {len(stores)} stores, something grew on {bad}")
+    chosen = STORES if "all" in options.stores else options.stores
+    bad = sum(grown(kind, options.calls) for kind in chosen)
+    print(f"{options.calls} calls on each of {len(chosen)} stores, something grew on {bad}")
     return int(bad > 0)
 
 

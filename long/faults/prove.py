@@ -51,11 +51,12 @@ def broken(kind: str, every: int) -> tuple[int, list[str]]:
 def main() -> int:
     """Break what the command line names, or everything."""
     parser = argparse.ArgumentParser(description="break every request in every way")
-    parser.add_argument("what", nargs="*", choices=KINDS)
+    parser.add_argument("what", nargs="*", default="all", choices=["all", *KINDS])
     parser.add_argument("--every", type=int, default=1, help="of so many breaks one")
     options = parser.parse_args()
+    chosen = KINDS if "all" in options.what else options.what
     logging.disable()  # it would tell of each fault
-    found = [broken(kind, options.every) for kind in options.what or KINDS]
+    found = [broken(kind, options.every) for kind in chosen]
     problems = sum(len(wrong) for _, wrong in found)
     print(f"{sum(calls for calls, _ in found)} calls broken, {problems} problems")
     return int(problems > 0)

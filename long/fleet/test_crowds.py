@@ -74,33 +74,6 @@ def test_wrong_clocks_cost_no_login(scene_on: Callable[[str], Scene], kind: str)
     scene.assert_quiet()
 
 
-def test_tokens_that_die_at_once_are_braked(scene_on: Callable[[str], Scene]) -> None:
-    """At most 4 logins a minute among all, then an error that says what to look at."""
-    scene = scene_on("local")
-    scene.sandbox.configure(session_seconds=0)
-    for _ in range(5):
-        outcomes = run_crowd([scene.job(lease=GENEROUS)] * 8)
-    assert {outcome.error for outcome in outcomes} == {"LoginBrake"}
-    assert all(outcome.not_before for outcome in outcomes)
-    assert scene.logins() == 4
-
-
-def test_a_validation_without_an_answer_makes_nobody_log_in(
-    scene_on: Callable[[str], Scene],
-) -> None:
-    """Betfair fails or says nothing, to all of them, whether the token lives."""
-    scene = scene_on("local")
-    token = scene.store_dead_token()
-    for fault in ("status:503", "stall"):
-        scene.sandbox.fault("keepAlive", fault, times=None)
-        outcomes = run_crowd([scene.job(timeout=3)] * 4)
-        assert {outcome.error for outcome in outcomes} <= {"IdentityUnavailable", "LoginTimeout"}
-        scene.sandbox.clear_faults()
-    assert scene.logins() == 0
-    assert scene.objects() == [scene.key]
-    assert scene.stored() == token
-
-
 class LaggingStore(ObservedStore):
     """A store whose reads go on showing for 3 seconds what has been overwritten."""
 

@@ -42,16 +42,15 @@ def row(kind: str, token: str, functions: int, seed: int) -> tuple[list[str], bo
 def main() -> int:
     """Run what the command line names, or all."""
     parser = argparse.ArgumentParser(description="simulate a fleet that begins at once")
-    parser.add_argument("cloud", nargs="*", choices=CLOUDS)
+    parser.add_argument("cloud", nargs="*", default="all", choices=["all", *CLOUDS])
     parser.add_argument("--functions", type=int, default=10_000, help="how many begin")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random")
     options = parser.parse_args()
+    chosen = CLOUDS if "all" in options.cloud else options.cloud
     rows = [
-        row(kind, token, options.functions, options.seed)
-        for kind in options.cloud or CLOUDS
-        for token in SCENES
+        row(kind, token, options.functions, options.seed) for kind in chosen for token in SCENES
     ]
-    if not options.cloud:
+    if chosen is CLOUDS:
         report.put("scale", "prove.py", report.table(HEAD, [cells for cells, _ in rows]))
     fell = sum(not held for _, held in rows)
     print(f"{len(rows)} fleets of {options.functions:,}, {fell} not all served by one login")

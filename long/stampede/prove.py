@@ -58,17 +58,16 @@ def row(crowds: Crowds, kind: str, most: int, *, dead: bool) -> tuple[list[str],
 def main() -> int:
     """Measure what the command line names, or all."""
     parser = argparse.ArgumentParser(description="Measure stampedes.")
-    parser.add_argument("backend", nargs="*", choices=BACKENDS)
+    parser.add_argument("backend", nargs="*", default="all", choices=["all", *BACKENDS])
     parser.add_argument("--most", type=int, default=200, help="processes")
     options = parser.parse_args()
+    chosen = BACKENDS if "all" in options.backend else options.backend
     load = os.getloadavg()[0]
     with Crowds() as crowds:
         rows = [
-            row(crowds, kind, options.most, dead=dead)
-            for kind in options.backend or BACKENDS
-            for dead in (True, False)
+            row(crowds, kind, options.most, dead=dead) for kind in chosen for dead in (True, False)
         ]
-    if not options.backend and options.most >= 200:
+    if chosen is BACKENDS and options.most >= 200:
         made = f"{report.machine(PACKAGES)}\nLoad average when it began: {load:.1f}."
         table = report.table(HEAD, [cells for cells, _ in rows])
         report.put("stampede", "prove.py", f"{made}\n\n{table}")

@@ -23,7 +23,7 @@ def tls_for(*names: str, file: Path) -> ssl.SSLContext:
     return context
 
 
-def in_a_child(work: Callable[[], object]) -> object:
+def in_a_child(work: Callable[[], object], seconds: float = 60) -> object:
     """Fork, and return what `work` returns, or the text of what it raises, in the child."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe()
@@ -41,7 +41,7 @@ def in_a_child(work: Callable[[], object]) -> object:
         child.start()
     theirs.close()
     try:
-        return mine.recv() if mine.poll(60) else "no answer"
+        return mine.recv() if mine.poll(seconds) else "no answer"
     finally:
         child.kill()
         child.join()
