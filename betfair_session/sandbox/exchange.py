@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import suppress
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -74,12 +75,17 @@ _FASTEST_MS, _SLOWEST_MS = 500, 5000  # heartbeats; the slowest unless asked for
 
 
 class RefusedError(Exception):
-    """A caller is not let in, or asks for what cannot be; `code` is the API's errorCode."""
+    """A caller is not let in, or asks for what cannot be; `str` is the API's errorCode."""
 
-    def __init__(self, code: str) -> None:
-        """Keep the code."""
-        super().__init__(code)
-        self.code = code
+
+def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON, or None
+    with suppress(ValueError):
+        return json.loads(content)
+    return None
+
+
+def _refuse(code: str) -> NoReturn:
+    raise RefusedError(code)
 
 
 def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
@@ -87,10 +93,7 @@ def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
     if ask.method != "POST":
         return html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
     (service, operation), *_ = PATH.findall(ask.path)
-    try:
-        content = json.loads(ask.body)
-    except ValueError:
-        content = None
+    content = _parsed(ask.body)
     if operation:
         operations.append(operation)
         return _rest(world, ask, service, operation, content)
@@ -105,9 +108,9 @@ def entitled(world: World, app_key: str, token: str) -> Session:
     """Return the live session of a caller with the right application key, or refuse."""
     session = world.session(token)
     if app_key != world.app_key:
-        raise RefusedError(code="INVALID_APP_KEY" if app_key else "NO_APP_KEY")
+        _refuse("INVALID_APP_KEY" if app_key else "NO_APP_KEY")
     if session is None:
-        raise RefusedError(code="INVALID_SESSION_INFORMATION" if token else "NO_SESSION")
+        _refuse("INVALID_SESSION_INFORMATION" if token else "NO_SESSION")
     return session
 
 
@@ -125,24 +128,22 @@ def _rpc(
         params = call.get("params") if call else _refuse("DSC-0008")
         result = _carry_out(world, ask, service, operation, params)
     except RefusedError as refused:
-        text, details = _refusal(service, refused.code)
-        number = _PROTOCOL_ERRORS.get(refused.code, -32099)
+        code = str(refused)
+        text, details = _refusal(service, code)
         data = {"data": details} if details else {}
-        return refused.code, {**answer, "error": {"code": number, "message": text, **data}}
+        number = _PROTOCOL_ERRORS.get(code, -32099)
+        return code, {**answer, "error": {"code": number, "message": text, **data}}
     return "SUCCESS", {**answer, "result": result}
-
-
-def _refuse(code: str) -> NoReturn:
-    raise RefusedError(code)
 
 
 def _rest(world: World, ask: Ask, service: str, operation: str, params: object) -> Answer:
     try:
         return json_answer("SUCCESS", _carry_out(world, ask, service, operation, params))
     except RefusedError as refused:
-        text, details = _refusal(service, refused.code)
+        code = str(refused)
+        text, details = _refusal(service, code)
         fault = {"faultcode": "Client", "faultstring": text, "detail": details}
-        return json_answer(refused.code, fault, 404 if refused.code == "DSC-0021" else 400)
+        return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
 
 
 def _refusal(service: str, code: str) -> tuple[str, dict[str, object]]:
@@ -158,11 +159,11 @@ def _carry_out(world: World, ask: Ask, service: str, operation: str, params: obj
     session = entitled(world, ask.application, ask.token)
     params = {} if params is None else params
     if not isinstance(params, dict):
-        raise RefusedError(code="DSC-0009")
+        _refuse("DSC-0009")
     if (service, operation) == ("betting", "placeOrders"):
         return _place_orders(world, session, params)
     if (service, operation) not in _RESULTS:
-        raise RefusedError(code="DSC-0021")
+        _refuse("DSC-0021")
     return _RESULTS[service, operation]
 
 
@@ -171,7 +172,7 @@ def _place_orders(world: World, session: Session, params: dict[str, Any]) -> dic
     bets = params.get("instructions")
     fine = reference is None or _CUSTOMER_REF.fullmatch(str(reference))
     if not (fine and isinstance(market, str) and isinstance(bets, list) and bets):
-        raise RefusedError(code="INVALID_INPUT_DATA")
+        _refuse("INVALID_INPUT_DATA")
     report: dict[str, Any] = {"marketId": market, "customerRef": reference}
     now = world.now()
     if reference is not None and any(
@@ -217,18 +218,15 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         """Answer one message."""
-        try:
-            message = json.loads(line)
-        except ValueError:
-            message = None
+        message = _parsed(line)
         message = message if isinstance(message, dict) else {}
         operation = str(message.get("op", ""))
         self._entry.operations.append(operation)
         try:
             self._carry_out(operation, message)
         except RefusedError as refused:
-            self._entry.outcome = refused.code
-            self._status(message, statusCode="FAILURE", errorCode=refused.code)
+            self._entry.outcome = str(refused)
+            self._status(message, statusCode="FAILURE", errorCode=str(refused))
             self.transport.loseConnection()
         else:
             self._entry.outcome = "SUCCESS"
@@ -243,11 +241,11 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
         elif operation == "heartbeat":
             self._status(message, statusCode="SUCCESS")
         elif operation not in _CHANGES:
-            raise RefusedError(code="INVALID_INPUT")
+            _refuse("INVALID_INPUT")
         elif not self._authenticated:
-            raise RefusedError(code="NOT_AUTHORIZED")
+            _refuse("NOT_AUTHORIZED")
         elif not isinstance(message.get("heartbeatMs"), int | None):
-            raise RefusedError(code="INVALID_INPUT")
+            _refuse("INVALID_INPUT")
         else:
             self._status(message, statusCode="SUCCESS")
             self._subscribe(operation, message)
