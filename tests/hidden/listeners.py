@@ -111,11 +111,11 @@ class Stranger:
         bundle: the path of its authority's certificate, and of those in other bundles.
     """
 
-    def __init__(self, bundle: Path, *others: str) -> None:
+    def __init__(self, bundle: Path, *others: str, name: str = HOST) -> None:
         """Write the bundle."""
         authority = trustme.CA()
         self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.tls)
+        authority.issue_cert("localhost", name).configure_cert(self.tls)
         ours = authority.cert_pem.bytes()
         bundle.write_bytes(ours + b"".join(Path(each).read_bytes() for each in others))
         self.bundle = str(bundle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from servers.cloudlike import Cloud
 
 from storage.places import open_at
 
@@ -20,3 +21,10 @@ def store(place: Place) -> Iterator[TokenStore]:
     """The store under test, at a prefix of its place."""
     with open_at(place, "prefix") as store:
         yield store
+
+
+@pytest.fixture
+def s3() -> Iterator[Cloud]:
+    """S3's protocol on this machine."""
+    with Cloud("s3") as cloud:
+        yield cloud

@@ -1,26 +1,13 @@
-"""What surrounds a store: processes that a program forks, and authorities that vouch."""
+"""What surrounds a store: processes that a program forks."""
 
 from __future__ import annotations
 
 import multiprocessing
-import ssl
 import warnings
 from typing import TYPE_CHECKING
 
-import trustme
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-
-def tls_for(*names: str, file: Path) -> ssl.SSLContext:
-    """Make TLS for a server of these names, and the file of the authority that vouches for it."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(file))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*names).configure_cert(context)
-    return context
 
 
 def in_a_child(work: Callable[[], object], seconds: float = 60) -> object:

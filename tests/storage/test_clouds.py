@@ -28,7 +28,7 @@ from servers.script import Answer
 from within import within
 
 from betfair_session import ConfigurationError
-from betfair_session.storage import open_store
+from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import set_known
 from betfair_session.storage.judging import judge
 from storage.contract import CALLS, create, delete, failure, get, read
@@ -68,13 +68,6 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     return monkeypatch
-
-
-@pytest.fixture
-def s3() -> Iterator[Cloud]:
-    """S3's protocol on this machine."""
-    with Cloud("s3") as cloud:
-        yield cloud
 
 
 @pytest.fixture
@@ -468,17 +461,6 @@ def test_patched_threads_are_refused(monkeypatch: pytest.MonkeyPatch, patched: s
         open_store(f"obstore+{url}", options).close()
 
 
-def test_the_type_of_a_google_bucket_is_not_asked(gcs: Cloud) -> None:
-    """Gcsfs asks Google's control plane for it, for up to a minute; a caller's filesystem too."""
-    bucket = gcs.new_bucket()
-    filesystem = fsspec.filesystem("gs", **bucket.options)
-    with open_store((filesystem, bucket.name)) as store:
-        create(store)
-        assert read(store).content == b"first"
-        delete(store)
-    assert [each.verb for each in gcs.orders] == ["PUT", "GET", "DELETE"]
-
-
 def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
     """Obstore hides it; what .netrc has for a host is not for the store's. It may be unknown."""
     answer = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\n"
@@ -492,8 +474,11 @@ def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
         assert store.server_now(deadline=within(TIMEOUT)) is None
 
 
-def test_calls_under_way_end_before_the_store_is_closed(s3: Cloud) -> None:
+def test_calls_under_way_end_before_the_store_is_closed(
+    s3: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another handle's, as a rule: those of one place share their store."""
+    monkeypatch.setattr(loop, "_CLOSING_SECONDS", 60)
     bucket = s3.new_bucket()
     fault = s3.fail("GET", answer="hold")
     with ThreadPoolExecutor() as pool, open_store(bucket.url(), bucket.options) as store:

@@ -120,7 +120,7 @@ class TestLocal(Contract, Whole, Forks, OwnFilesystem):
             assert place.get(f"prefix/t{turn}") == b"%d" % number
 
 
-class TestMemory(Contract, Whole, Forks, OwnFilesystem):
+class TestMemory(Contract, Forks, OwnFilesystem):
     """A folder in this process's memory."""
 
     @pytest.fixture

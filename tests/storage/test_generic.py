@@ -74,6 +74,8 @@ def failing(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenSt
 class UnheardError(Exception):
     """An exception of a driver that does not exist, and that cannot even say anything."""
 
+    status = "²"  # a digit to Python, and no number
+
     def __str__(self) -> str:
         raise ValueError
 
@@ -168,13 +170,14 @@ INNER, OUTER = TimeoutError(SECRET), OSError(5, SECRET)
 @pytest.mark.parametrize(
     "raised",
     [
+        OSError(5, "x"),
         OUTER,
         caused(OSError(5, "x"), INNER),
         OSError(INNER),
         FrozenError(SECRET),
         ExceptionGroup("x", [INNER]),
     ],
-    ids=["itself", "cause", "argument", "frozen", "group"],
+    ids=["harmless", "itself", "cause", "argument", "frozen", "group"],
 )
 def test_an_error_keeps_no_foreign_frame_and_no_secret(raised: Exception) -> None:
     """What was being written is in their locals, however an error holds another."""
@@ -202,13 +205,13 @@ class Hanging:
 
     def __init__(self, *names: str) -> None:
         """Hang at one of these methods."""
-        self.names, self.calls = names, 0
-        self.gate = threading.Event()
+        self.names = names
+        self.reached, self.gate = threading.Event(), threading.Event()
 
     def __call__(self, name: str) -> None:
         """Hang, or not."""
-        self.calls += name in self.names
-        if name in self.names and self.calls == 1:
+        if name in self.names and not self.reached.is_set():
+            self.reached.set()
             self.gate.wait(60)
 
 
@@ -219,6 +222,7 @@ def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], cal
     store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
     error = failure(call, store, "1", timeout=0.05)
     assert (error.reason, error.landed) == ("timeout", call in WRITES)
+    assert hang.reached.wait(60)  # the abandoned thread, before the next call
     put(store, b"x", key="second")
     assert read(store, "second").content == b"x"
     hang.gate.set()
@@ -258,6 +262,7 @@ def test_it_is_opened_anew_when_its_connection_is_lost(tmp_path: Path, plain: ty
 
     plain.__init__ = slow  # type: ignore[method-assign]
     assert failure("read", store, timeout=0.05).reason == "timeout"
+    assert hang.reached.wait(60)
     assert get(store) is None
     hang.gate.set()
 

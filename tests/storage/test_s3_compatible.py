@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from hidden.listeners import Listener, tunnel
+from hidden.listeners import Listener, Stranger, tunnel
 from s3fs import S3FileSystem
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
@@ -17,7 +17,6 @@ from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
 from betfair_session.tokens import is_blank
 from storage.contract import assert_conflict, create, delete, get, put, read
-from storage.surroundings import tls_for
 
 if TYPE_CHECKING:
     import socket
@@ -34,13 +33,6 @@ LOCK = "token.login"
 UNMET = Says(412, "PreconditionFailed")
 
 drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    """A server of S3's protocol by http."""
-    with Cloud("s3") as cloud:
-        yield cloud
 
 
 def conditional(order: Order) -> bool:
@@ -64,7 +56,7 @@ def amazon(driver: str, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
         tunnel(listener, client, stub.port)
 
     # The cloud ends first, and with it what goes through the proxy.
-    with Listener(lead) as proxy, Cloud("s3", tls=tls_for(name, file=authority)) as stub:
+    with Listener(lead) as proxy, Cloud("s3", tls=Stranger(authority, name=name).tls) as stub:
         address = f"http://{HOST}:{proxy.port}"
         client: dict[str, Any] = {"region_name": "eu-west-1"}
         more: dict[str, Any] = {
@@ -105,16 +97,16 @@ def test_amazon_keeps_conditions_and_is_sent_a_checksum(
 
 
 @drivers
-def test_a_server_that_keeps_conditions_is_tried_out_once(cloud: Cloud, driver: str) -> None:
+def test_a_server_that_keeps_conditions_is_tried_out_once(s3: Cloud, driver: str) -> None:
     """By a second create of the first lock; it is sent no checksum, which many refuse."""
-    bucket = cloud.new_bucket()
+    bucket = s3.new_bucket()
     with open_store(driver + bucket.url(), bucket.options) as store:
         create(store, key=LOCK)
-        assert [each.verb for each in cloud.orders] == ["PUT", "PUT", "GET"]
+        assert [each.verb for each in s3.orders] == ["PUT", "PUT", "GET"]
         create(store, key=f"other-{LOCK}")
-        assert [each.verb for each in cloud.orders][3:] == ["PUT"]
+        assert [each.verb for each in s3.orders][3:] == ["PUT"]
         assert (store.atomic, store.probe) == (True, False)
-    assert checksums(cloud) == []
+    assert checksums(s3) == []
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -124,7 +116,7 @@ def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> 
     A caller's own settings count; the lock, which comes before a login, is read back.
     """
     file = tmp_path / "ca.pem"
-    with Cloud("s3", tls=tls_for(HOST, file=file)) as cloud:
+    with Cloud("s3", tls=Stranger(file).tls) as cloud:
         bucket = cloud.new_bucket()
         options = bucket.options
         options["client_kwargs"]["verify"] = str(file)
@@ -143,13 +135,13 @@ def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> 
 
 
 @drivers
-def test_object_lock_elsewhere_has_what_it_demands(cloud: Cloud, driver: str) -> None:
+def test_object_lock_elsewhere_has_what_it_demands(s3: Cloud, driver: str) -> None:
     """Content-MD5, which every server knows; through obstore only what its own setting adds."""
-    bucket = cloud.new_bucket()
+    bucket = s3.new_bucket()
     extra = {"config": {"checksum_algorithm": "sha256"}} if driver else {}
     with open_store(driver + bucket.url(), {**bucket.options, **extra}) as store:
         create(store)
-    (sent,) = cloud.requests
+    (sent,) = s3.requests
     assert {"content-md5", "x-amz-checksum-sha256"} & set(sent.headers)
 
 
@@ -166,13 +158,13 @@ def test_object_lock_elsewhere_has_what_it_demands(cloud: Cloud, driver: str) ->
     ids=str,
 )
 def test_a_server_without_conditions_is_used_by_looking_first(
-    cloud: Cloud, answer: Says | None, driver: str, caplog: pytest.LogCaptureFixture
+    s3: Cloud, answer: Says | None, driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ignored or refused, conditions are relied on no more, and one warning says so."""
-    bucket = cloud.new_bucket()
-    cloud.forgetful = True
+    bucket = s3.new_bucket()
+    s3.forgetful = True
     if answer:
-        cloud.fail(conditional, answer=answer)
+        s3.fail(conditional, answer=answer)
     with (
         open_store(driver + bucket.url(), bucket.options) as store,
         caplog.at_level(logging.WARNING, "betfair_session.storage"),
@@ -198,7 +190,7 @@ def test_a_server_without_conditions_is_used_by_looking_first(
     ids=["another's lock", "token only", "every write is refused"],
 )
 def test_what_is_no_fault_of_the_servers_conditions(
-    cloud: Cloud,
+    s3: Cloud,
     match: str | Callable[[Order], bool],
     answer: Says,
     key: str,
@@ -207,10 +199,10 @@ def test_what_is_no_fault_of_the_servers_conditions(
     there: bool,
 ) -> None:
     """A 412 while the condition does not hold, a 412 for a token, a refusal of all writes."""
-    bucket = cloud.new_bucket()
+    bucket = s3.new_bucket()
     if there:
         bucket.put(key, b"another's")
-    cloud.fail(match, answer=answer)
+    s3.fail(match, answer=answer)
     with open_store(driver + bucket.url(), bucket.options) as store:
         with pytest.raises(StoreError) as caught:
             create(store, key=key)
@@ -218,27 +210,27 @@ def test_what_is_no_fault_of_the_servers_conditions(
         assert (caught.value.landed, store.atomic, store.probe) == (False, True, True)
 
 
-def test_a_server_that_cannot_be_tried_out_keeps_the_lock(cloud: Cloud) -> None:
+def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud) -> None:
     """The write itself was done; the next lock is the next trial."""
-    bucket = cloud.new_bucket()
+    bucket = s3.new_bucket()
     with open_store(bucket.url(), bucket.options) as store:
-        fault = cloud.fail("GET", answer=Says(503, "SlowDown"))
+        fault = s3.fail("GET", answer=Says(503, "SlowDown"))
         version = create(store, key=LOCK)
         assert (len(fault.met), store.probe) == (1, True)
-        cloud.heal()
+        s3.heal()
         put(store, b"second", version, LOCK)
         assert (store.atomic, store.probe) == (True, False)
 
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_an_endpoint_out_of_a_profile_is_tried_out(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool
+    s3: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool
 ) -> None:
     """Only the client knows it, once there is one."""
-    bucket = cloud.new_bucket()
+    bucket = s3.new_bucket()
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text(
-        f"[profile mine]\nendpoint_url = {cloud.endpoint}\nregion = us-east-1\n"
+        f"[profile mine]\nendpoint_url = {s3.endpoint}\nregion = us-east-1\n"
         "aws_access_key_id = k\naws_secret_access_key = s\n"
     )
     filesystem = S3FileSystem(profile="mine", skip_instance_cache=True)
@@ -246,4 +238,4 @@ def test_an_endpoint_out_of_a_profile_is_tried_out(
     with open_store(*(bucket.url(), {"profile": "mine"}) if ours else given) as store:
         create(store, key=LOCK)
         create(store, key=f"2{LOCK}")
-    assert [each.verb for each in cloud.orders] == ["PUT", "PUT", "GET", "PUT"]
+    assert [each.verb for each in s3.orders] == ["PUT", "PUT", "GET", "PUT"]

@@ -17,12 +17,12 @@ import fsspec
 import pytest
 from aiohttp import TCPConnector
 from gcsfs.core import GCSFileSystem
-from hidden.listeners import Listener, saying
+from hidden.listeners import Listener, Stranger, saying
 from secrets_shown import everything_in
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import OF_ONE_OBJECT, Says
 from servers.fixtures import CLOUD_LANES
-from servers.process import HOST, poll
+from servers.process import poll
 from servers.script import Answer
 from within import within
 
@@ -43,7 +43,7 @@ from storage.contract import (
     shut_connections,
 )
 from storage.places import TIMEOUT, BucketPlace
-from storage.surroundings import in_a_child, tls_for
+from storage.surroundings import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +98,7 @@ def opened(lane: str) -> Iterator[Line]:
 @contextmanager
 def googles_own(authority: Path) -> Iterator[Line]:
     """A stub that is reached by https, through a filesystem of the caller's that trusts it."""
-    tls = tls_for(HOST, file=authority)
+    tls = Stranger(authority).tls
     trust = ssl.create_default_context(cafile=authority)
 
     async def connector() -> TCPConnector:
@@ -376,15 +376,19 @@ def test_a_broken_connection_is_told(line: Line, lands: str, answer: str) -> Non
 
 def test_a_call_without_an_answer_ends_in_time_and_may_land_later(line: Line) -> None:
     """Each call at the same moment; the store serves others meanwhile, and afterwards."""
-    faults = [
-        line.cloud.fail("PUT", lands="later", answer="silence"),
-        line.cloud.fail("DELETE", lands="later", answer="silence"),
-        line.cloud.fail("GET token", answer="stall"),
-    ]
-    with ThreadPoolExecutor() as pool:
-        made = [pool.submit(failure, call, line.store, line.version, 1.2) for call in CALLS]
-        assert get(line.store, "other") is None
-        errors = dict(zip(CALLS, (each.result() for each in made), strict=True))
+    for seconds in (1.2, 5, 25):  # more where a busy machine did not send all of them in time
+        faults = [
+            line.cloud.fail("PUT", lands="later", answer="silence"),
+            line.cloud.fail("DELETE", lands="later", answer="silence"),
+            line.cloud.fail("GET token", answer="stall"),
+        ]
+        with ThreadPoolExecutor() as pool:
+            made = [pool.submit(failure, call, line.store, line.version, seconds) for call in CALLS]
+            assert get(line.store, "other") is None
+            errors = dict(zip(CALLS, (each.result() for each in made), strict=True))
+        if sum(len(each.met) for each in faults) == len(CALLS):
+            break
+        line = line.reset()
     for call, error in errors.items():
         assert type(error) is StoreUnavailable
         assert (error.reason, error.landed) == ("timeout", call != "read")
