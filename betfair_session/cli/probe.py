@@ -63,7 +63,12 @@ def examine_store(
         return False
     if found.clock:
         clocks.append(Clock("the store", found.now - time.time()))
-    yield from _described(store, key, found)
+    new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
+    label = f"{store.label}, a directory that does not exist yet" if new else store.label
+    yield Finding("store", "ok", f"{key!r} in {label}: {token_words(found)}")
+    if store.label.startswith("memory:"):
+        text = f"{store.label} is gone when this process ends, so every command logs in anew"
+        yield Finding("store", "warning", text, "name a directory or a bucket instead")
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
     with _heard():  # what it says there is among the findings
@@ -95,10 +100,8 @@ def _unreadable(path: str) -> str:
     try:
         with open(os.path.expanduser(path), "rb"):
             return ""
-    except OSError as error:
-        return error.strerror or "no path"
-    except ValueError:
-        return "no path"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or "no path"
 
 
 @contextmanager
@@ -111,15 +114,6 @@ def _heard() -> Iterator[list[str]]:
         yield said
     finally:
         logger.handlers = shown
-
-
-def _described(store: TokenStore, key: str, found: Inspection) -> Iterator[Finding]:
-    new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
-    label = f"{store.label}, a directory that does not exist yet" if new else store.label
-    yield Finding("store", "ok", f"{key!r} in {label}: {token_words(found)}")
-    if store.label.startswith("memory:"):
-        text = f"{store.label} is gone when this process ends, so every command logs in anew"
-        yield Finding("store", "warning", text, "name a directory or a bucket instead")
 
 
 def _next_login(found: Inspection) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 from betfair_session.environment import Environment, Place
 from betfair_session.exceptions import StoreUnavailable
@@ -56,14 +57,14 @@ def place_of(named: Named, environment: Environment) -> Place:
 
 def see_directory(store: TokenStore) -> None:
     """Refuse a file as a local store: reading below it finds nothing, as in a new directory."""
-    if not isinstance(store, LocalStore):
-        return
-    place = store.label
-    while not os.path.exists(place) and place != os.path.dirname(place):
-        place = os.path.dirname(place)
-    if os.path.exists(place) and not os.path.isdir(place):
-        message = f"{place} is a file, not a directory; STORE has to name a directory or a URL"
-        raise StoreUnavailable(message, store=store.label, reason="other")
+    if isinstance(store, LocalStore):
+        path = Path(store.label)
+        found = [each for each in (path, *path.parents) if os.path.exists(each)]
+        if found and not os.path.isdir(found[0]):
+            message = (
+                f"{found[0]} is a file, not a directory; STORE has to name a directory or a URL"
+            )
+            raise StoreUnavailable(message, store=store.label, reason="other")
 
 
 def token_words(found: Inspection) -> str:
