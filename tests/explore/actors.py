@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -23,7 +22,7 @@ from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
 
-from .truth import phase, position
+from .truth import phase, position, snapshot
 
 if TYPE_CHECKING:
     import random
@@ -271,4 +270,4 @@ class Caller:
         return isinstance(self.effect, do.Done | BetfairSessionError)
 
     def _look(self) -> Seen:
-        return Seen(phase(position(self._steps), self.effect), copy(self.login))
+        return Seen(phase(position(self._steps), self.effect), snapshot(self.login))

@@ -30,7 +30,7 @@ from betfair_session.login.lock import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
 
-from .truth import look_at_step, phase, position
+from .truth import look_at_step, phase, position, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,7 +280,7 @@ def seen(way: Way) -> Local:
     """Return a process as the world sees it."""
     replica = way.live
     assert replica is not None
-    login, where, told = copy.copy(replica.login), replica.where, replica.told
+    login, where, told = snapshot(replica.login), replica.where, replica.told
     now, effect = phase(where, replica.effect), plain_effect(replica.effect)
     ended = m.end(login.ended, told).why if isinstance(login.ended, BetfairSessionError) else ""
     login.memory, owed = copy.copy(login.memory), login.memory.owed

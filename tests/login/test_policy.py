@@ -116,10 +116,6 @@ STORIES: dict[str, list[Any]] = {
         FIND_LIVE,
         (LIVE, Got("live", "resumed")),
     ],
-    "no answer from Betfair is an error and no login": [
-        FIND_LIVE,
-        (Unclear("why"), Failed("error", "why")),
-    ],
     # --- a store in trouble ----------------------------------------------------------------------
     "troubles are counted in a row": [
         (BUSY, Wait(0.25), ReadToken()),
@@ -239,12 +235,6 @@ STORIES: dict[str, list[Any]] = {
         (Written("V1"), LogIn(10.0)),
     ],
     # --- the lock in hand ------------------------------------------------------------------------
-    "with the lock in hand another token is looked at first": [
-        *HOLD,
-        (THEIRS, release(UNTOUCHED)),
-        AGAIN,
-        (THEIRS, Ask("theirs")),
-    ],
     "a second look that fails gives the lock back": [
         *HOLD,
         (BUSY, Wait(0.25), ReadToken()),
@@ -302,13 +292,6 @@ STORIES: dict[str, list[Any]] = {
         (BUSY, LogOut("new")),
         (None, release(UNSTORED)),
         (Written("L2"), Failed("unwritten", "broken")),
-    ],
-    "another token in the place is made way for": [
-        *PUBLISH,
-        (Conflict(), ReadToken()),
-        (THEIRS, LogOut("new")),
-        (None, release(mine(state=DONE))),
-        AGAIN,
     ],
     "an own token that may have been there is left alive": [
         *PUBLISH,
