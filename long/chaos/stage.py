@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fleet.scene import Scene
+from fleet.scene import GENEROUS, Scene
 from real_places import place_for
 from storage.places import Place
 
@@ -113,7 +113,7 @@ class Stage:
         return [
             left
             for scene, ledger in zip(self._scenes, self.ledgers, strict=True)
-            for left in _finish(scene, ledger, self._plan.lease)
+            for left in _finish(scene, ledger)
         ]
 
     def figures(self, leftovers: list[str]) -> dict[str, object]:
@@ -174,10 +174,10 @@ def _lost(scene: Scene, ledger: Ledger) -> set[str]:
     return set(scene.live()) - ledger.published
 
 
-def _finish(scene: Scene, ledger: Ledger, lease: dict[str, float]) -> list[str]:
+def _finish(scene: Scene, ledger: Ledger) -> list[str]:
     """Let an undisturbed process heal what there is, log in once, and look around."""
     try:
-        with scene.session(lease=lease) as session:
+        with scene.session(lease=GENEROUS) as session:  # however busy the machine is
             token = session.token(timeout=_PATIENCE)
             found = [] if token == scene.stored() else ["not the stored token"]
             before = scene.logins()

@@ -9,6 +9,8 @@ written ("publish"), was ("published") or was not, since another was there ("unp
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
 from fleet.observed import ObservedStore, Points
 from fleet.worker import say
@@ -20,24 +22,20 @@ from betfair_session.storage.contract import ANY, Expect, TokenStore, VersionCon
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_blank
 
+Tell: TypeAlias = Callable[..., None]
 
-class Voice:
-    """Says what one process is about to do, or has done, with the machine's monotonic time."""
 
-    def __init__(self, number: int) -> None:
-        """Speak as the process of that number."""
-        self._number = number
-
-    def tell(self, event: str, **details: object) -> None:
-        say(n=self._number, e=event, t=time.monotonic(), **details)
+def tell(number: int, event: str, **details: object) -> None:
+    """Say what the process of that number is about to do, or has done, and when."""
+    say(n=number, e=event, t=time.monotonic(), **details)
 
 
 class TellingStore(ObservedStore):
     """The real store; tells of the writes that take the lock, publish, and give it back."""
 
-    def __init__(self, store: TokenStore, voice: Voice) -> None:
+    def __init__(self, store: TokenStore, tell: Tell) -> None:
         super().__init__(store, Points(None, lambda _: None))
-        self._voice = voice
+        self._tell = tell
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Write; a blank, which shows that the token can be written, is not told of."""
@@ -50,29 +48,29 @@ class TellingStore(ObservedStore):
             if locks.decode(content).state == locks.HELD:
                 before, done, lost = "take", "took", "missed"
         if before:
-            self._voice.tell(before, **details)
+            self._tell(before, **details)
         try:
             version = super().put(key, content, expect, deadline=deadline)
         except VersionConflict:  # another is there
-            self._voice.tell(lost, **details)
+            self._tell(lost, **details)
             raise
-        self._voice.tell(done, **details)
+        self._tell(done, **details)
         return version
 
 
 class TellingClient(IdentityClient):
     """The real client; tells of every login before it is sent, and what came of it."""
 
-    voice: Voice
+    tell: Tell
 
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None
     ) -> Secret:
-        self.voice.tell("login")
+        self.tell("login")
         try:
             token = super().certlogin(username, password, timeout=timeout)
         except BetfairSessionError as error:
-            self.voice.tell("unclear" if getattr(error, "sent", True) else "unsent")
+            self.tell("unclear" if getattr(error, "sent", True) else "unsent")
             raise
-        self.voice.tell("session")
+        self.tell("session")
         return token

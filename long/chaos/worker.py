@@ -18,13 +18,14 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from fleet.job import Job
 from fleet.worker import end_with_parent, preload
 
 from betfair_session import BetfairSessionError, LeaseSettings, Session, SessionManager
-from chaos.telling import TellingClient, TellingStore, Voice
+from chaos.telling import TellingClient, TellingStore, tell
 
 _LONGEST = 300  # characters of an error's text, so that a line is written in one piece
 _A_MOMENT = timedelta(milliseconds=1)
@@ -41,7 +42,7 @@ class Worker:
 
     def __init__(self, number: int, task: dict[str, Any]) -> None:
         """Prepare; the store is opened by the first call."""
-        self._voice = Voice(number)
+        self._tell = partial(tell, number)
         self._job = Job.decode(task["job"])
         self._anew = bool(task["anew"])
         self._bell = os.open(task["bell"], os.O_RDWR | os.O_NONBLOCK)
@@ -78,19 +79,19 @@ class Worker:
             TellingClient(**job.identity) as client,
             SessionManager(client, job.username, job.password, lease=lease, **settings) as manager,
         ):
-            client.voice = self._voice
+            client.tell = self._tell
             session = manager.session(job.url, job.key, job.options)
-            session._store = TellingStore(session._store, self._voice)
+            session._store = TellingStore(session._store, self._tell)
             yield session
 
     def _call(self, session: Session) -> None:
         began, token, error = time.monotonic(), "", None
-        self._voice.tell("call")
+        self._tell("call")
         try:
             token = session.token(timeout=self._job.timeout)
         except BetfairSessionError as failed:
             error = failed
-        self._voice.tell(
+        self._tell(
             "end",
             began=began,
             token=token,
@@ -104,14 +105,13 @@ def start(number: int, task: dict[str, Any]) -> int:
     child = os.fork()
     if child:
         return child
-    voice = Voice(number)
     try:
         end_with_parent()
         random.seed()
         Worker(number, task).work()
-        voice.tell("left")
+        tell(number, "left")
     except BaseException as error:  # noqa: BLE001 - the run counts it
-        voice.tell("crash", text=repr(error)[:_LONGEST])
+        tell(number, "crash", text=repr(error)[:_LONGEST])
     finally:
         os._exit(0)
 
@@ -133,7 +133,7 @@ def serve() -> None:
         elif order in {"kill", "bury"}:
             os.waitpid(children.pop(number), 0)
         if order == "kill":
-            Voice(number).tell("killed")
+            tell(number, "killed")
 
 
 if __name__ == "__main__":

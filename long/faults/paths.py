@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from storage.places import LocalPlace, Place
 
@@ -54,45 +55,23 @@ class Site:
         return (self.place.get(self.key) or b"").decode().strip()
 
 
-def live(site: Site) -> None:
-    """Begin with a live token."""
-    site.found = site.put_token(alive=True)
+def begin(
+    site: Site,
+    *,
+    alive: bool,
+    lock: str = "",
+    whose: str = "",
+    ttl: float = 60.0,
+    window: float | None = None,
+) -> None:
+    """Store what a call finds: a token and a lock, which may name `whose` token was published.
 
-
-def dead(site: Site) -> None:
-    """Begin with a dead one that a login of the fleet brought."""
-    site.found = site.put_token(alive=False)
-    site.put_lock(locks.DONE, token=site.found)
-
-
-def foreign_dead(site: Site) -> None:
-    """Begin with a dead one that something else stored."""
-    site.found = site.put_token(alive=False)
-    site.put_lock(locks.DONE, token="another")
-
-
-def abandoned(site: Site) -> None:
-    """Begin with a login that nobody goes on with."""
-    site.found = site.put_token(alive=False)
-    site.put_lock(locks.HELD, ttl=0.5)
-
-
-def under_way(site: Site) -> None:
-    """Begin while another process logs in for a dead token."""
-    site.found = site.put_token(alive=False)
-    site.put_lock(locks.HELD)
-
-
-def shared(site: Site) -> None:
-    """Begin with a live token that was verified just now."""
-    site.window = timedelta(minutes=10)
-    live(site)
-
-
-def shared_and_old(site: Site) -> None:
-    """Begin with a live one that was verified too long ago."""
-    site.window = timedelta(milliseconds=1)
-    live(site)
+    With a trust window in seconds, verifications are shared.
+    """
+    site.window = None if window is None else timedelta(seconds=window)
+    site.found = site.put_token(alive=alive)
+    if lock:
+        site.put_lock(lock, token=site.found if whose == "the fleet's" else whose, ttl=ttl)
 
 
 def other_ends(site: Site) -> None:
@@ -128,20 +107,24 @@ class Path:
     certificate: bool = False  # whether it logs in with one
 
 
+DEAD_ONE = partial(begin, alive=False, lock=locks.DONE, whose="the fleet's")
 FIRST = Path("first login", lambda _site: None, "logged in", 1)
-RESUME = Path("resume", live, "resumed")
-DEAD = Path("dead token", dead, "logged in", 1)
-CONFLICT = Path("conflict", dead, "resumed", 1, after_login=foreign_token)
-OLD = Path("resume, shared", shared_and_old, "resumed", ripe=2.0)
+RESUME = Path("resume", partial(begin, alive=True), "resumed")
+DEAD = Path("dead token", DEAD_ONE, "logged in", 1)
+CONFLICT = Path("conflict", DEAD_ONE, "resumed", 1, after_login=foreign_token)
+# It was verified longer ago than it is trusted for.
+OLD = Path("resume, shared", partial(begin, alive=True, window=0.001), "resumed", ripe=2.0)
 BETFAIRS = [
     Path("certificate login", lambda _site: None, "logged in", 1, certificate=True),
     *(FIRST, RESUME, OLD, DEAD, CONFLICT),
     Path("the store fails", full_store, "StoreWriteError", 1),
 ]
+_foreign = partial(begin, alive=False, lock=locks.DONE, whose="another")
+_held = partial(begin, alive=False, lock=locks.HELD)
 STORES = [
     *(FIRST, RESUME, OLD, DEAD, CONFLICT),
-    Path("foreign dead token", foreign_dead, "logged in", 1, ripe=6.0),
-    Path("abandoned login", abandoned, "logged in", 1, ripe=4.0),
-    Path("wait", under_way, "adopted", after_looks=other_ends),
-    Path("trusted", shared, "trusted"),
+    Path("foreign dead token", _foreign, "logged in", 1, ripe=6.0),
+    Path("abandoned login", partial(_held, ttl=0.5), "logged in", 1, ripe=4.0),
+    Path("wait", _held, "adopted", after_looks=other_ends),
+    Path("trusted", partial(begin, alive=True, window=600.0), "trusted"),
 ]
