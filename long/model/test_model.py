@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from explore.plans import PLANS, Rules
-from explore.processes import ModelClock, Pool, Replica, Way, plain_effect, seen
+from explore.processes import Ended, ModelClock, Pool, Replica, Way, plain_effect, seen
 from explore.search import explore
 from login import script as m
 
@@ -170,7 +170,7 @@ def _walk_both(seed: int) -> None:
     going = Replica(LeaseSettings(), deadline=deadline, share=share, skew=0.0)
     clock = going.clock = going.login.clock = RealClock(0.0)
     for _ in range(80):
-        if isinstance(moved.effect, do.Done | m.Failed):
+        if isinstance(moved.effect, do.Done | Ended):
             break
         passed = rng.choice((0.0, 0.0, 1.0, 16.0, 32.0))
         clock.at += passed

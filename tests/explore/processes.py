@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 from dataclasses import InitVar, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from login import script as m
 from login.script import go_on
@@ -56,6 +56,12 @@ _NEVER_READ = "settings clock errors memory owner shared looked young crowd trou
 # --- one process ---------------------------------------------------------------------------------
 
 
+class Ended(NamedTuple):
+    """How a call ended without a token: by a kind of error."""
+
+    kind: str
+
+
 class ModelClock(Clock):
     """Clocks that say 0; the server's is off by `off`."""
 
@@ -83,7 +89,7 @@ class Replica:
 
     Attributes:
         login: the policy.
-        effect: what it asks for, or how it ended: a Done, or a Failed.
+        effect: what it asks for, or how it ended: a Done, or an Ended.
         told: what it was told last.
         known: whether its idea of the server's time comes from an answer of the store.
     """
@@ -134,8 +140,7 @@ class Replica:
         self.effect = go_on(self._steps, answer)
         if isinstance(self.effect, BetfairSessionError):
             self.raised = self.effect
-            why = m.end(self.raised, self.told).why
-            self.effect = m.Failed("error" if why == "timeout" else why)
+            self.effect = Ended(type(self.raised).__name__)
 
     def later(self, seconds: float, *, still: bool) -> None:
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
@@ -231,7 +236,7 @@ class Local:
         names += [getattr(effect, "token", None), *(lock.published for lock in shown)]
         about = effect.version if isinstance(effect, do.WriteToken) else None
         lock_about = effect.version if isinstance(effect, do.WriteLock) else None
-        self.kind, self.over = type(effect), isinstance(effect, do.Done | m.Failed)
+        self.kind, self.over = type(effect), isinstance(effect, do.Done | Ended)
         self.looking = not self.over and self.phase in LOOKING and self.phase != "take"
         self.tokens = bits(*names)
         self.versions = bits(login.version, login.base, about)
@@ -280,9 +285,9 @@ def seen(way: Way) -> Local:
     """Return a process as the world sees it."""
     replica = way.live
     assert replica is not None
-    login, where, told = snapshot(replica.login), replica.where, replica.told
+    login, where = snapshot(replica.login), replica.where
     now, effect = phase(where, replica.effect), plain_effect(replica.effect)
-    ended = m.end(login.ended, told).why if isinstance(login.ended, BetfairSessionError) else ""
+    ended = type(login.ended).__name__ if login.ended else ""
     login.memory, owed = copy.copy(login.memory), login.memory.owed
     login.mine = plain(login.mine)
     login.new = None if ended else login.new
@@ -313,7 +318,7 @@ class Pool:
 
     def __init__(self) -> None:
         nobody = Replica(cast("Any", None), deadline=0.0, share=False, skew=0.0)
-        nobody.effect = m.Failed("")
+        nobody.effect = Ended("")
         self.locals = [seen(Way(lambda: nobody, live=nobody))]
         self.locks: list[Lock] = []
         self._local_ids: dict[Key, int] = {}

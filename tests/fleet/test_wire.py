@@ -13,8 +13,6 @@ from within import within
 from betfair_session import (
     BetfairSessionError,
     PublishUncertain,
-    StoreError,
-    StoreWriteError,
 )
 from fleet.fixtures import writes
 from fleet.scene import KEY, LOCK
@@ -103,23 +101,6 @@ def test_a_lock_that_lands_late_holds_nobody_longer_than_its_time_to_live(line: 
         assert other.token(timeout=50) == line.scene.stored()
     assert line.scene.logins() == 1
     line.scene.assert_quiet()
-
-
-@pytest.mark.parametrize("answer", [CONFLICT, TOO_MANY, FORBIDDEN], ids=["409", "429", "403"])
-def test_a_token_that_is_never_taken_costs_one_session(line: Line, answer: Answer) -> None:
-    """It was definitely not published, so its session is ended; a blank precedes the next login."""
-    line.proxy.fail(writes(KEY), answer, times=99)
-    with pytest.raises(StoreWriteError) as caught:
-        line.session.token()
-    assert not caught.value.landed
-    assert line.scene.live() == []
-    assert line.scene.sandbox.counts() == {"certlogin": 1, "logout": 1}
-    with pytest.raises(StoreError):
-        line.session.token()
-    assert line.scene.logins() == 1
-    with line.scene.session() as other:  # one that can write it waits for nobody
-        assert other.token() == line.scene.stored()
-    assert line.scene.logins() == 2
 
 
 def test_a_token_write_that_comes_twice_or_late_is_rejected(line: Line) -> None:

@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from betfair_session import (
     BetfairSessionError,
     IdentityUnavailable,
-    LoginBrake,
     LoginRefused,
-    LoginTimeout,
-    PublishUncertain,
     StoreUnavailable,
-    StoreWriteError,
 )
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
@@ -65,39 +62,21 @@ class Got(NamedTuple):
     age: float = 0.0
 
 
-class Failed(NamedTuple):
-    """How a call ended without a token.
+class Failed:
+    """How a call ended that did not raise what it was told: a kind of error, and what it says."""
 
-    Attributes:
-        why: "error" (what was told is raised), "refused" (an earlier login's failure counts),
-            "brake", "timeout", "unwritten" or "uncertain".
-        said: what was told, if anything; for "timeout" who was waited for.
-        also: what went wrong with the logout after it, if anything.
-        not_before: the time from which another login is allowed.
-    """
+    def __init__(self, kind: type[BetfairSessionError], **says: object) -> None:
+        self.kind, self.says = kind, says
 
-    why: str
-    said: str = ""
-    also: str = ""
-    not_before: float = 0.0
+    def __repr__(self) -> str:
+        return f"Failed({self.kind.__name__}, {self.says})"
 
-
-def end(error: BetfairSessionError, told: object) -> Failed:
-    """Return how a call ended that raised an error, having been told something last."""
-    not_before = getattr(error, "not_before", None)
-    then = not_before.timestamp() if not_before else 0.0
-    if isinstance(error, LoginBrake):
-        return Failed("brake", not_before=then)
-    if isinstance(error, LoginTimeout):
-        return Failed("timeout", said=error.owner or "")
-    if isinstance(error, PublishUncertain):
-        return Failed("uncertain", str(error.__cause__))
-    if isinstance(error, StoreWriteError) and error.__cause__:
-        also = str(error.logout_error) if error.logout_error else ""
-        return Failed("unwritten", str(error.__cause__), also)
-    if error is told or isinstance(error, StoreUnavailable | StoreWriteError):
-        return Failed("error", str(error), not_before=then)
-    return Failed("refused", not_before=then)
+    def fits(self, error: object) -> bool:
+        """Tell whether an error is such a one; a time is compared as seconds."""
+        said = {name: getattr(error, name) for name in self.says}
+        if isinstance(said.get("not_before"), datetime):
+            said["not_before"] = said["not_before"].timestamp()
+        return type(error) is self.kind and said == self.says
 
 
 def held(**fields: Any) -> Lock:  # noqa: ANN401 - any field's
@@ -180,7 +159,6 @@ class Script(HandClock):
             shared=shared,
             share=share,
         )
-        self._told: list[object] = [None]
         self._steps: Generator[Any, Any, do.Done] = self.login.run()
         self.asked: object = next(self._steps)
         assert self.asked == do.ReadToken()
@@ -194,9 +172,11 @@ class Script(HandClock):
             if isinstance(self.asked, do.LogOut):
                 self.asked = self._steps.send(event)  # an error is its answer
             else:
-                self._told += [event] if isinstance(event, BaseException) else []
                 self.asked = go_on(self._steps, event)
-            assert expected is None or self._seen() == expected
+            if isinstance(expected, Failed):
+                assert expected.fits(self.asked), (self.asked, vars(self.asked))
+            elif expected is not None:
+                assert self._seen() == expected
             event = WOKE
 
     def _seen(self) -> object:
@@ -205,8 +185,6 @@ class Script(HandClock):
             return do.Wait(asked.seconds)
         if isinstance(asked, do.Done):
             return Got(asked.token, asked.how, passed(asked.since, self.now()))
-        if isinstance(asked, BetfairSessionError):
-            return end(asked, asked if asked in self._told else self._told[-1])
         return asked
 
     def walk(self, *rows: Any) -> Script:  # noqa: ANN401 - see test_policy.py

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from betfair_session import StoreError, StoreWriteError
+from betfair_session import (
+    IdentityUnavailable,
+    LoginBrake,
+    LoginRefused,
+    LoginTimeout,
+    PublishUncertain,
+    StoreError,
+    StoreWriteError,
+)
 from betfair_session.login.effects import (
     Ask,
     LockRead,
@@ -56,6 +64,7 @@ if TYPE_CHECKING:
 BUSY = StoreFailed("busy", landed=True, passing=True)
 BROKEN = StoreFailed("broken")
 THROTTLED = StoreFailed("slow down", reason="throttled")
+UNSENT = Unclear("unsent", sent=False)
 
 NOTHING, JUNK = TokenRead(), TokenRead(None, "V0")
 GONE_DEAD = TokenRead("dead", "V0", "fp-dead")
@@ -125,7 +134,7 @@ STORIES: dict[str, list[Any]] = {
         {"jitters": 0.0},
         (LockRead(held(), "L0", 0.0), Wait(0.125)),
         (WOKE, ReadToken()),
-        (BROKEN, Failed("error", "broken")),
+        (BROKEN, BROKEN),
     ],
     "in a crowd reading goes on, ever more slowly, while the caller has time": [
         {"deadline": 60.0},
@@ -134,7 +143,7 @@ STORIES: dict[str, list[Any]] = {
         (THROTTLED, Wait(2.0), ReadToken()),
         (THROTTLED, Wait(8.0), ReadToken()),
         (THROTTLED, Wait(8.0), ReadToken()),
-        (60.0, THROTTLED, Failed("error", "slow down")),
+        (60.0, THROTTLED, THROTTLED),
     ],
     "in a crowd taking the lock is tried while the caller has time": [
         (NOTHING, TAKE),
@@ -166,12 +175,12 @@ STORIES: dict[str, list[Any]] = {
         (LockRead(), TAKE),
         (Conflict(), Wait(1.0), ReadLock()),
         (LockRead(), TAKE),
-        (BUSY, Failed("error", "busy")),
+        (BUSY, BUSY),
     ],
     "a call without time says who held the lock": [
         {"deadline": 1.0},
         *FIND_DEAD,
-        (1.0, LockRead(held(ttl=1.0), "L0", 2.0), Failed("timeout", "another")),
+        (1.0, LockRead(held(ttl=1.0), "L0", 2.0), Failed(LoginTimeout, owner="another")),
     ],
     "a call with too little time for a login says who logs in": [
         {"deadline": 2.625},
@@ -180,7 +189,7 @@ STORIES: dict[str, list[Any]] = {
         (2.5, WOKE, ReadToken()),
         (NOTHING, Wait(0.125)),
         (2.625, WOKE, ReadLock()),
-        (LockRead(held(), "L0", 0.0), Failed("timeout", "another")),
+        (LockRead(held(), "L0", 0.0), Failed(LoginTimeout, owner="another")),
     ],
     "a call with enough time for a short login makes it": [
         {"deadline": 2.75},
@@ -191,12 +200,12 @@ STORIES: dict[str, list[Any]] = {
         {"deadline": 4.0},
         (NOTHING, TAKE),
         (BUSY, ReadLock()),
-        (2.0, LockRead(), Failed("error", "busy")),
+        (2.0, LockRead(), BUSY),
     ],
     "a call whose time ends while others take the lock says that its time has ended": [
         {"deadline": 4.0},
         *OUTBID,
-        (2.0, LockRead(), Failed("timeout")),
+        (2.0, LockRead(), Failed(LoginTimeout, owner=None)),
     ],
     "a store that ignores conditions is relied on no more": [
         (NOTHING, TAKE),
@@ -240,7 +249,7 @@ STORIES: dict[str, list[Any]] = {
         (BUSY, Wait(0.25), ReadToken()),
         (BUSY, Wait(0.5), ReadToken()),
         (BUSY, release(UNTOUCHED)),
-        (Written("L2"), Failed("error", "busy")),
+        (Written("L2"), BUSY),
     ],
     # 30 s of it, less 10 for the login and 5 for the store, by the clock that went further.
     "a lock with just enough time is used": [*HOLD, (15.0, NOTHING, LogIn(10.0))],
@@ -254,17 +263,17 @@ STORIES: dict[str, list[Any]] = {
         {"deadline": 8.0},
         *HOLD,
         (5.375, NOTHING, release(UNTOUCHED)),
-        (Written("L2"), Failed("timeout")),
+        (Written("L2"), Failed(LoginTimeout, owner=None)),
     ],
     "a login without an answer keeps all from another for a moment": [
         *LOG_IN,
         (3.0, Unclear("why"), release(blamed(mine(), "unknown", 15, 3))),
-        (Written("L2"), Failed("error", "why", not_before=START + 18)),
+        (Written("L2"), Failed(IdentityUnavailable, not_before=START + 18)),
     ],
     "a login that was never sent is none": [
         *LOG_IN,
-        (Unclear("why", sent=False), release(UNTOUCHED)),
-        (Written("L2"), Failed("error", "why")),
+        (UNSENT, release(UNTOUCHED)),
+        (Written("L2"), UNSENT),
     ],
     # --- publishing ------------------------------------------------------------------------------
     "a publication is sent three times in the version found last, then its session is ended": [
@@ -275,8 +284,8 @@ STORIES: dict[str, list[Any]] = {
         (TokenRead(None, "V2"), Wait(0.5), WriteToken("new", "V2")),
         (BROKEN, ReadToken()),
         (TokenRead(None, "V2"), LogOut("new")),
-        (Unclear("also"), release(UNSTORED)),
-        (Written("L2"), Failed("unwritten", "broken", "also")),
+        (UNSENT, release(UNSTORED)),
+        (Written("L2"), Failed(StoreWriteError, __cause__=BROKEN, logout_error=UNSENT)),
     ],
     "a chance to land is not forgotten when a later try is refused": [
         *PUBLISH,
@@ -284,14 +293,14 @@ STORIES: dict[str, list[Any]] = {
         (NOTHING, Wait(0.25), SEND),
         (BROKEN, ReadToken()),
         (BROKEN, release(UNSTORED)),
-        (Written("L2"), Failed("uncertain", "broken")),
+        (Written("L2"), Failed(PublishUncertain, __cause__=BROKEN)),
     ],
     "what was refused for good did not land, and needs no look to be ended": [
         *PUBLISH,
         (BROKEN, ReadToken()),
         (BUSY, LogOut("new")),
         (None, release(UNSTORED)),
-        (Written("L2"), Failed("unwritten", "broken")),
+        (Written("L2"), Failed(StoreWriteError, __cause__=BROKEN, logout_error=None)),
     ],
     "an own token that may have been there is left alive": [
         *PUBLISH,
@@ -321,7 +330,7 @@ STORIES: dict[str, list[Any]] = {
         FIND_JUNK,
         (
             LockRead(failed(since=START - 3600, not_before=START - 3540), "L0", 5.0),
-            Failed("refused", not_before=START + 55),
+            Failed(LoginRefused, not_before=START + 55),
         ),
     ],
     "a waiter looks at token and lock in turn and ever more rarely": [
@@ -353,7 +362,7 @@ STORIES: dict[str, list[Any]] = {
     "a lock that cannot be read vouches for nothing": [*FOUND, (BUSY, Ask("theirs"))],
     "the fifth login in a minute waits until the first of four is a minute old": [
         FIND_JUNK,
-        (minute(61, 50, 40, 30, 20), Failed("brake", not_before=START + 10)),
+        (minute(61, 50, 40, 30, 20), Failed(LoginBrake, not_before=START + 10)),
     ],
     "a login exactly a minute old counts no more, nor one over a second in the future": [
         FIND_JUNK,
@@ -397,7 +406,7 @@ def test_a_refusal_is_written_down_for_all(refusals: int, wait: float) -> None:
         (Written("L1"), ReadToken()),
         (GONE_DEAD, LogIn(10.0)),
         (201.0, Refused("no", "OTHER", "account"), release(note)),
-        (Written("L2"), Failed("error", "no", not_before=START + 201 + wait)),
+        (Written("L2"), Failed(LoginRefused, not_before=START + 201 + wait)),
     )
 
 
@@ -408,7 +417,7 @@ def test_a_publication_without_a_good_answer_is_looked_at(answer: StoreError) ->
     story(*publish, (TokenRead("new", "V1", "fp-new"), release(FINISHED)), LOGGED_IN)
     if answer is not BROKEN:
         looks = [(BUSY, Wait(0.25), ReadToken()), (BUSY, Wait(0.5), ReadToken())]
-        end = (Written("L2"), Failed("uncertain", str(answer)))
+        end = (Written("L2"), Failed(PublishUncertain, __cause__=answer))
         story(*publish, *looks, (2.0, BUSY, release(UNSTORED)), end)
 
 
@@ -447,13 +456,13 @@ def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, ow
 
 
 NOTED = blamed(mine(), "ban", 1200, status="BANNED", refusals=1)
-BANNED = Failed("refused", not_before=START + 1200)
+BANNED = Failed(LoginRefused, not_before=START + 1200)
 
 
 def again() -> Script:
     """Begin the next call of a process that was refused, and could not note it."""
     refusal = (Refused("no", "BANNED", "ban"), release(NOTED))
-    end = (BROKEN, Failed("error", "no", not_before=START + 1200))
+    end = (BROKEN, Failed(LoginRefused, not_before=START + 1200))
     return Script(memory=story(*LOG_IN, refusal, end).memory)
 
 
@@ -495,7 +504,7 @@ def test_a_step_of_a_clock_shortens_no_refusal_that_is_remembered(
     """40 s have passed by one clock, and more by the other or less: less counts."""
     script = again()
     script.memory.since = (307.0, START + 7.0)
-    end = (LockRead(), Failed("refused", not_before=START + ends))
+    end = (LockRead(), Failed(LoginRefused, not_before=START + ends))
     script.walk({"slow_wall": slow_wall}, (47.0, JUNK, ReadLock()), end)
 
 
@@ -514,7 +523,7 @@ def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> Non
 
 def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
     """It takes that lock up at once, with the login not counted that was never made."""
-    lost = [(NOTHING, TAKE), (BUSY, ReadLock()), (BROKEN, Failed("error", "broken"))]
+    lost = [(NOTHING, TAKE), (BUSY, ReadLock()), (BROKEN, BROKEN)]
     lock = mine(since=START + 1, logins=(START + 1,))
     Script(memory=story(*lost).memory).walk(
         (1.0, NOTHING, ReadLock()), (LockRead(mine(), "L1", 1.0), WriteLock(lock, "L1"))
@@ -669,7 +678,7 @@ def test_a_refusal_counts_for_its_time(
     lock = failed(not_before=START + not_before)
     end: object = WriteLock(taken(lock), "L0")
     if left is not None:
-        end = Failed("refused", not_before=START + left)
+        end = Failed(LoginRefused, not_before=START + left)
     story(FIND_JUNK, (LockRead(lock, "L0", age), end))
     if not_before == 60.0:  # with a token of which the lock does not speak, that is looked at first
         story(*FIND_DEAD, (LockRead(lock, "L0", age), ReadToken()), (GONE_DEAD, end))
