@@ -11,7 +11,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +32,6 @@ _PORT = number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
 _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
-_KEY = "session.token"
 
 
 def start(out: Output, port: int = 0) -> Sandbox:
@@ -122,10 +120,10 @@ def demo(out: Output) -> int:
     say: Callable[[str], None] = (lambda _: None) if out.json else write
     say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
     started = time.monotonic()
-    with start(out) as local, tempfile.TemporaryDirectory(prefix="betfair-demo-") as directory:
+    with start(out) as local:
         say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
-        say(f"the token will be kept in {directory}{os.sep}store{os.sep}{_KEY}.")
-        show = Demo(local, Path(directory), say)
+        show = Demo(local, say)
+        say(f"the token will be kept in {show.place}.")
         show.run()
     say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
     out.tell({"steps": show.steps, "passed": True}, "demo: all steps passed")
@@ -137,18 +135,20 @@ def _since(started: float) -> str:
 
 
 class Demo:
-    """The steps, on one sandbox and one directory.
+    """The steps, on one sandbox and its store.
 
     Attributes:
+        place: where the token lies.
         steps: each with its title, its process's seconds, and what was found to be so.
     """
 
-    def __init__(self, sandbox: Sandbox, directory: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, sandbox: Sandbox, say: Callable[[str], None]) -> None:
         """Prepare; `say` takes each line as soon as it is known."""
+        self._variables = sandbox.environment()
+        self._store = self._variables["BETFAIR_SESSION_STORE"]
+        self.place = Path(self._store, self._variables["BETFAIR_SESSION_KEY"])
         self.steps: list[dict[str, Any]] = []
         self._sandbox = sandbox
-        self._directory = directory
-        self._store = directory / "store"
         self._say = say
         self._said = ""
 
@@ -184,7 +184,7 @@ class Demo:
 
     def _clean_up(self) -> None:
         self._sandbox.expire_all()
-        self._sandbox.break_store(str(self._store))
+        self._sandbox.break_store(self._store)
         code, token = self._process("The store breaks during a login; nothing is left behind")
         self._check(code == STORE, "it ended with exit code 5, the store's, and said:")
         self._say(textwrap.indent(textwrap.fill(self._said, 85, break_on_hyphens=False), " " * 7))
@@ -207,7 +207,7 @@ class Demo:
         self._say(f"   ok  {what}")
 
     def _stored(self) -> str:
-        return (self._store / _KEY).read_text(encoding="ascii")
+        return self.place.read_text(encoding="ascii")
 
     def _process(self, title: str) -> tuple[int, str]:
         """Run `betfair-session token` away from the user's settings: its exit code and token."""
@@ -215,9 +215,7 @@ class Demo:
         self._say(f"\n{len(self.steps)}. {title}")
         variables = {
             **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
-            **self._sandbox.environment(),
-            "BETFAIR_SESSION_STORE": str(self._store),
-            "BETFAIR_SESSION_KEY": _KEY,
+            **self._variables,
             "NO_PROXY": "localhost",
             "no_proxy": "localhost",
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -226,7 +224,7 @@ class Demo:
         started = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "betfair_session", "token"],
-            cwd=self._directory,
+            cwd=self._sandbox.directory,
             env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
