@@ -108,8 +108,7 @@ def _admit(world: World, account: Account | None, password: str, *, code: str) -
 
 def _within_limit(world: World, account: Account) -> Login:
     now = world.now()
-    while account.logins and account.logins[0] <= now - _MINUTE_SECONDS:
-        account.logins.popleft()
+    account.logins = [each for each in account.logins if each > now - _MINUTE_SECONDS]
     if len(account.logins) >= world.settings.logins_per_minute:
         account.banned_until = now + world.settings.ban_seconds
         return Login("TEMPORARY_BAN_TOO_MANY_REQUESTS")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from base64 import b64encode
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ class Account:
     two_step: str | None = None
     certificates: set[bytes] = field(default_factory=set)
     wrong: int = 0  # passwords since the last right one
-    logins: deque[float] = field(default_factory=deque)  # the successful ones of the last minute
+    logins: list[float] = field(default_factory=list)  # the successful ones of the last minute
     banned_until: float = 0.0
 
 
