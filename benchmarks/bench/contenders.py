@@ -87,7 +87,6 @@ def _clouds() -> dict[str, Contender]:
             ("driver", f"betfair_session, {driver}", "library", 1, ""),
             ("obstore-by-hand", "obstore by hand", "obstore_by_hand", 1, ""),
             ("client-by-hand", f"{client} by hand", client_program, 1, ""),
-            ("driver-by-hand", f"{driver} by hand", f"{driver}_by_hand", 1, ""),
             ("port", "straightforward port", "port", port_reads, ""),
         ):
             found[f"{place}/{name}"] = Contender(label, program, place, reads, 1, driver=prefix)

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 TITLE = "The same with an eighth of a core"
 NAMES = ["python", "requests", "file/trusted", "file/verified", "file/by-hand"]
-NAMES += [
-    f"s3/{name}"
-    for name in ("obstore-trusted", "obstore", "obstore-by-hand", "driver", "driver-by-hand")
-]
+NAMES += [f"s3/{name}" for name in ("obstore-trusted", "obstore", "obstore-by-hand", "driver")]
 NAMES += ["s3/client-by-hand"]
 PERIOD, QUOTA = 100_000, 12_500  # microseconds
 SIZES = (128, 256, 512, 1769)
