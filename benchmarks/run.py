@@ -58,7 +58,8 @@ def section(found: dict[str, Any]) -> str:
     pieces += ["Where there is a ratio by processor time, that one decides."]
     for part, each in found.items():
         pieces += [f"### {PARTS[part].TITLE}", PARTS[part].section(each["figures"])]
-        pieces.append(f"Load average when it began: {each['load']:.1f}.")
+        day = each["machine"].partition(".")[0]
+        pieces.append(f"{day}; load average when it began: {each['load']:.1f}.")
     return "\n\n".join(piece.strip() for piece in pieces)
 
 
