@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -265,22 +264,12 @@ class Forks:
             found = read(store).content
             put(store, b"written", key="child")
             again = read(store, "child").content
-            shut_connections(getattr(getattr(place, "bucket", None), "server", None))
             store.close()
             return bytes(found), bytes(again)
 
         assert in_a_child(work) == (b"first", b"written")
-        put(store, b"second")  # it is not sent again where its connection is broken
+        put(store, b"second")
         assert place.get("prefix/token") == b"second"
-
-
-def shut_connections(server: Any) -> None:  # noqa: ANN401 - an object server, or nothing
-    """End every connection of this process to a server, as asyncio ends TLS sessions."""
-    for each in gc.get_objects() if server else ():
-        if isinstance(each, socket.socket) and each.family == socket.AF_INET:
-            with suppress(OSError):
-                if each.getpeername()[1] == server.port:
-                    each.shutdown(socket.SHUT_RDWR)
 
 
 class OwnFilesystem:
