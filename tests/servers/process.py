@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 
-GUARD = ["setpriv", "--pdeathsig", "KILL"] if sys.platform == "linux" else []
+GUARD = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 """Ends a server with the process that started it; a part of util-linux."""
 
 _ADDRESS = re.compile(r"127\.0\.0\.1:([1-9]\d*)")
