@@ -7,6 +7,7 @@ import ftplib
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,18 @@ from betfair_session import ConfigurationError, StoreError, StoreUnavailable, St
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT
-from storage.contract import CALLS, WRITES, Contract, OwnFilesystem, create, failure, get, put, read
+from storage.contract import (
+    CALLS,
+    WRITES,
+    Contract,
+    OwnFilesystem,
+    assert_conflict,
+    create,
+    failure,
+    get,
+    put,
+    read,
+)
 from storage.places import LocalPlace
 from storage.plain import Plain
 from storage.surroundings import in_a_child
@@ -226,6 +238,21 @@ def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], cal
     put(store, b"x", key="second")
     assert read(store, "second").content == b"x"
     hang.gate.set()
+
+
+def test_of_two_threads_that_meet_one_creates(tmp_path: Path, plain: type[Plain]) -> None:
+    """The second looks when the first has written."""
+    hang = plain.before = Hanging("write")
+    store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(create, store)
+        assert hang.reached.wait(60)
+        second = pool.submit(assert_conflict, lambda: create(store, b"second"))
+        assert not wait([second], 0.3).done
+        hang.gate.set()
+        assert first.result()
+        second.result()
+    assert read(store).content == b"first"
 
 
 def test_a_lost_connection_is_no_missing_token(tmp_path: Path, plain: type[Plain]) -> None:
