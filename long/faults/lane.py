@@ -17,12 +17,14 @@ from servers.process import poll
 from servers.proxy import Proxy
 from servers.script import Answer, Exchange, Fault, Rule
 from storage.places import BucketPlace, LocalPlace, Place
+from within import within
 
 from betfair_session import (
     BetfairSessionError,
     IdentityClient,
     LeaseSettings,
     PublishUncertain,
+    Session,
     SessionManager,
 )
 from betfair_session.login import lock as locks
@@ -37,6 +39,7 @@ _LEASE = LeaseSettings(ttl=12, login_deadline=PATIENCE, store_deadline=PATIENCE)
 _LANDING = 30.0  # seconds for what was held to arrive
 FROM_THEN_ON = 10**6
 KEY = "session.token"
+HEALING = "healing"
 
 
 class Way(NamedTuple):
@@ -208,26 +211,34 @@ class Lane:
             return Site(self._place, self.sandbox, f"{self._directory.name}{number:05}/{KEY}")
         return Site(LocalPlace(self._directory / f"{number:05}"), self.sandbox, KEY)
 
+    @contextmanager
+    def _opened(self, call: Call, site: Site) -> Iterator[tuple[Client, Session]]:
+        """Give a handle of a process that knows nothing; past the proxy if nothing is broken."""
+        broken = self._proxy and call.path.name != HEALING
+        client = Client(site, call.path)
+        with client, self._manager(call, site, client) as manager:
+            options = self._options if broken else site.place.options
+            session = manager.session(site.place.url(), site.key, options)
+            session._store.get("nothing", deadline=within(60))  # it opens its driver, which is slow
+            yield client, session
+
     def _make(self, call: Call, site: Site) -> None:
         before = self._live() | {site.found}
         self.sandbox.clear_journal()
-        self._break(call, site)
-        client = Client(site, call.path)
-        manager = self._manager(call, site, client)
-        place = site.place.url(), site.key, self._options if self._proxy else None
 
-        def work() -> None:
-            with client, manager:
-                try:
-                    call.token = manager.get_session(*place, timeout=TIMEOUT)
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it is looked at
-                    call.error = error
+        def work(session: Session) -> None:
+            try:
+                call.token = session.token(timeout=TIMEOUT)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is looked at
+                call.error = error
 
-        began = time.monotonic()
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        thread.join(HANG)
-        call.seconds = time.monotonic() - began
+        with self._opened(call, site) as (client, session):
+            self._break(call, site)
+            began = time.monotonic()
+            thread = threading.Thread(target=work, args=(session,), daemon=True)
+            thread.start()
+            thread.join(HANG)
+            call.seconds = time.monotonic() - began
         call.check(not thread.is_alive(), f"still at it after {HANG:g} s")
         self._end(call, site)
         self._look(call, site, client, before)
@@ -311,11 +322,10 @@ class Lane:
                 call.check(left < 16, f"no login for {left:.0f} s")
                 time.sleep(max(left, 0) + 1.2)  # HTTP's dates are whole seconds
             before, live = site.stored(), self._live()
-            quiet = Call(Path("healing", call.path.prepare, ""))
-            client = Client(site, quiet.path)
-            with client, self._manager(quiet, site, client) as manager:
+            quiet = Call(Path(HEALING, call.path.prepare, ""))
+            with self._opened(quiet, site) as (client, session):
                 try:
-                    token = manager.get_session(site.place.url(), site.key, site.place.options)
+                    token = session.token()
                 except BetfairSessionError as error:
                     call.check(fine=False, problem=f"not healed: {error!r}")
                     continue
