@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import KEY
+from command_line import KEY, Done
 from programs import CLI, SECONDS, start
 from servers.proxy import Proxy
 from servers.script import Answer
@@ -367,27 +367,32 @@ def test_credentials_that_are_not_there_are_found(
 
     Where the machine's own service never answers, the doctor does so in its time.
     """
-    missing = str(command.directory / "nowhere")
+    command.variables |= {
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
+        "AZURE_CLIENT_ID": "client",
+        "AZURE_TENANT_ID": "tenant",
+        "BETFAIR_SESSION_STORE": store,
+        "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
+    }
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        command.variables |= {
-            "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
-            "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{address}",
-            "GCE_METADATA_HOST": address,
-            "GCE_METADATA_IP": address,
-            "IDENTITY_ENDPOINT": f"http://{address}",
-            "IDENTITY_HEADER": "any",
-            "AZURE_CLIENT_ID": "client",
-            "AZURE_TENANT_ID": "tenant",
-            "BETFAIR_SESSION_STORE": store,
-            "BETFAIR_STORAGE_OPTIONS": json.dumps(options),
-        }
-        for value in ("", missing, "hidden-value" * 20):
-            found = command.doctor("--timeout", "1", **{name: value})
-            assert (found.code, found.states("problem")) == (5, ["store"])
-            texts = [each["text"] for each in found.document["checks"] if each["name"] == "store"]
-            assert any(name in text for text in texts) == bool(value)
-            assert any(missing in text for text in texts) == (value == missing)
+        services = dict.fromkeys(("GCE_METADATA_HOST", "GCE_METADATA_IP"), address)
+        services |= {"IDENTITY_ENDPOINT": f"http://{address}", "IDENTITY_HEADER": "any"}
+        services |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{address}"}
+        # In a process that ends: the search for credentials would go on in this one.
+        program = (*CLI, "doctor", "--json", "--timeout", "1")
+        variables = {**command.variables, **services, "PYTHONWARNINGS": "default"}
+        with start(*program, directory=command.directory, variables=variables) as process:
+            out, _ = process.communicate(timeout=SECONDS)
+    assert (process.returncode, Done(5, out, "").states("problem")) == (5, ["store"])
+    command.variables |= {"GCE_METADATA_HOST": "127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
+    missing = str(command.directory / "nowhere")
+    for value in (missing, "hidden-value" * 20):
+        found = command.doctor("--timeout", "2", **{name: value})
+        assert (found.code, found.states("problem")) == (5, ["store"])
+        texts = [each["text"] for each in found.document["checks"] if each["name"] == "store"]
+        assert any(name in text for text in texts)
+        assert any(missing in text for text in texts) == (value == missing)
 
 
 # --- Betfair --------------------------------------------------------------------------------------

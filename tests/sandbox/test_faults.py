@@ -212,6 +212,7 @@ def test_reset_puts_everything_back_and_drops_what_waits(
     assert (sandbox.sessions(), sandbox.journal(), sandbox.orders()) == ([], [], [])
     assert store.is_dir()
     assert caller.certlogin() == "SUCCESS"
+    assert sandbox.sessions()[0].issued < time.time() + 60  # the virtual clock is right again
     assert caller.certlogin("other", "other password").startswith("INVALID")
 
 
