@@ -15,6 +15,7 @@ import pytest
 from front import KEY
 from fsspec.implementations.memory import MemoryFileSystem
 from storage.surroundings import in_a_child
+from within import within
 
 from betfair_session import (
     BetfairSessionError,
@@ -207,7 +208,7 @@ def test_a_hook_or_a_signal_handler_may_not_ask_for_its_own_call() -> None:
     def work() -> str:
         assert other.join(alone, deadline=FAR, wait=False) is None
         with pytest.raises(ConfigurationError):
-            other.join(alone, deadline=FAR)
+            other.join(alone, deadline=within(5))
         return "done"
 
     other: SingleFlight[str] = SingleFlight()
@@ -285,14 +286,14 @@ def test_a_child_waits_for_no_thread_of_its_parent(
 
     def work() -> object:
         with lock.mine():
-            return flight.join(alone, deadline=FAR)
+            return flight.join(alone, deadline=within(20))
 
     assert in_a_child(work) == ("alone", True)
     found: list[object] = []
 
     def hook() -> None:
         hooked._afterwards = lambda: None  # the child's own hook
-        found.append(in_a_child(lambda: hooked.join(alone, deadline=FAR)))
+        found.append(in_a_child(lambda: hooked.join(alone, deadline=within(20))))
 
     hooked: SingleFlight[str] = SingleFlight(hook)
     assert hooked.join(alone, deadline=FAR) == ("alone", True)
