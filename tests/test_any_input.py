@@ -100,6 +100,7 @@ _ANSWERS_OF_DRIVERS: st.SearchStrategy[object] = st.sampled_from([{}, None, "tex
 
 
 @FEW
+@example(base=Exception, module="aiohttp", fields={"status": "²"}, response=None)
 @given(
     base=st.sampled_from([Exception, OSError, ValueError, KeyError]),
     module=st.sampled_from(["botocore.exceptions", "aiohttp", "azure.core", "gcsfs.retry", ""]),
