@@ -5,7 +5,7 @@
     python3 dev.py long explore --histories 20000 --seed 94000000
 
 What is explored, what is checked and what the model leaves out is told in tests/explore: plans.py,
-world.py and histories.py. The plans with three and four processes share so many worlds; those with
+truth.py and histories.py. The plans with three and four processes share so many worlds; those with
 two are walked to their end, or to a twentieth of that, besides. Ends with 1 when an invariant
 fails.
 """

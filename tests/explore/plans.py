@@ -123,9 +123,14 @@ PLANS: tuple[Rules, ...] = (
 # fmt: on
 
 PAIRS: tuple[Rules, ...] = tuple(
-    replace(plan, name=f"{plan.name}, 2", processes=2, spare=0, faults=2, times=1) for plan in PLANS
+    replace(plan, name=f"{plan.name}, 2", processes=2, spare=0, faults=2, times=1)
+    for plan in PLANS
+    if plan.processes == 3
 )
-"""The same with two processes, two faults and one jump, small enough to be seen to the end."""
+"""The same with two processes, two faults and one jump, small enough to be seen to the end.
+
+With two, those of four are others' again.
+"""
 _SHARED = _plan("rewrite ignored", "death", processes=2, token="live", share=True)
 CONTROLS: dict[str, tuple[Rules, str]] = {
     "nonce": (_plan("no nonce", processes=2, token="missing", broken="nonce"), "I1"),

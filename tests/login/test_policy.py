@@ -275,6 +275,18 @@ STORIES: dict[str, list[Any]] = {
         (UNSENT, release(UNTOUCHED)),
         (Written("L2"), UNSENT),
     ],
+    "a login that succeeds forgets earlier refusals": [
+        FIND_JUNK,
+        (
+            100.0,
+            LockRead(failed(), "L0", 100.0),
+            WriteLock(taken(failed(), 100, logins=(START + 100,)), "L0"),
+        ),
+        (Written("L1"), ReadToken()),
+        (JUNK, LogIn(10.0)),
+        (NEW, WriteToken("new", "V0")),
+        (Written("V1"), release(FINISHED._replace(since=START + 100, logins=(START + 100,)))),
+    ],
     # --- publishing ------------------------------------------------------------------------------
     "a publication is sent three times in the version found last, then its session is ended": [
         *PUBLISH,
