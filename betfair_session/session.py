@@ -21,6 +21,7 @@ from .process import AsyncClosable, clocks
 from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
 from .secret import Secret
+from .storage.contract import MARGIN_SECONDS
 from .tokens import parse_token
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 # Looked up once: a trading loop asks before every bet.
 _wall, _steady = clocks.wall, clocks.steady
 
-_MARGIN_SECONDS = 1.0  # HTTP dates are whole seconds
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
 
@@ -244,29 +244,17 @@ class Session(AsyncClosable):
             stored = self._store.get(self._key, deadline=soon)
             seen = (stored,)
             token = parse_token(stored.content, where=repr(self._key)) if stored else None
-            age = self._age(stored, soon) if stored and token else None
+            age = None
+            if stored and token:
+                age = self._store.age(stored, deadline=soon, slack=trust.window / 2)
             # One from the future was written by a clock that is wrong.
-            if token and age is not None and age >= -_MARGIN_SECONDS:
-                since = clocks.later(looked, -max(age, 0.0) - _MARGIN_SECONDS)
+            if token and age is not None and age >= -MARGIN_SECONDS:
+                since = clocks.later(looked, -max(age, 0.0) - MARGIN_SECONDS)
                 if clocks.passed(since) < trust.window and not trust.doubts(token, since):
                     trust.verified(token, since)
                     self._reporter.tell("trusted", time.monotonic() - began)
                     return token
         return self._ask_betfair(deadline, seen)
-
-    def _age(self, stored: StoredObject, deadline: float) -> float | None:
-        """Return the seconds since a token was written, at most; None where nobody can tell.
-
-        A store that hides its time is asked for it only in doubt: with half of the window left, the
-        machine's clock will do, and may be wrong by that half.
-        """
-        if stored.modified is None:
-            return None
-        now, guess, half = stored.now, clocks.wall() - stored.modified, self._trust.window / 2
-        if now is None and not self._store.on_this_machine and -_MARGIN_SECONDS <= guess < half:
-            return guess + half
-        now = self._store.server_now(deadline=deadline) if now is None else now
-        return None if now is None else now - stored.modified
 
     def _ask_betfair(
         self, deadline: float, seen: tuple[StoredObject | None] | None = None

@@ -12,13 +12,17 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from betfair_session.exceptions import StoreError
-from betfair_session.process import Closable
+from betfair_session.process import Closable, clocks
 
 if TYPE_CHECKING:
     from betfair_session.secret import SecretBytes
 
 MAX_READ = 4096
 """No store reads more than this many bytes (plus one, to tell) of an object."""
+
+
+MARGIN_SECONDS = 1.0
+"""By which a store's times may be off: HTTP dates are whole seconds."""
 
 
 class Condition(enum.Enum):
@@ -155,6 +159,27 @@ class TokenStore(Closable):
             had.
         """
         return None
+
+    def age(self, stored: StoredObject, *, deadline: float, slack: float) -> float | None:
+        """Tell how long ago an object was written.
+
+        Args:
+            stored: the object, just read.
+            deadline: when to give up, seconds by `time.monotonic`.
+            slack: seconds by which the machine's clock may be wrong where the store hides its time:
+                an object that is younger by that clock counts as so many seconds older, and the
+                store is not asked.
+
+        Returns:
+            The seconds, at most; below 0 for a time in the future, None where nobody can tell.
+        """
+        if stored.modified is None:
+            return None
+        now, guess = stored.now, clocks.wall() - stored.modified
+        if now is None and not self.on_this_machine and -MARGIN_SECONDS <= guess < slack:
+            return guess + slack
+        now = self.server_now(deadline=deadline) if now is None else now
+        return None if now is None else now - stored.modified
 
     def close(self) -> None:
         """Give back connections that this store opened; it may be used again afterwards."""
