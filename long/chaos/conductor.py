@@ -30,13 +30,7 @@ _BLOWS = (0.03, 0.03, 0.04)
 
 
 class Conductor(threading.Thread):
-    """Takes one token away, waits until its processes have healed that, and begins anew.
-
-    Attributes:
-        goal: how many generations there shall be.
-        generations: how many there were.
-        stuck: 1 when a round was never healed.
-    """
+    """Takes one token away, waits until its processes have healed that, and begins anew."""
 
     def __init__(self, team: int, scene: Scene, ledger: Ledger, troop: Troop, bell: str) -> None:
         """Direct a team of processes, which wait at a named pipe, on a scene of theirs."""
@@ -49,9 +43,9 @@ class Conductor(threading.Thread):
         self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
         self._login = threading.Event()
         self._orphans: list[str] = []
-        self.goal = 0
-        self.generations = 0
-        self.stuck = 0
+        self.goal = 0  # how many generations there shall be
+        self.generations = 0  # how many there were
+        self.stuck = 0  # 1 when a round was never healed
         troop.listen_to(team, lambda event: self._login.set() if event == "login" else None)
 
     def run(self) -> None:

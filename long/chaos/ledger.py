@@ -222,9 +222,10 @@ class Ledger:
         )
 
     def unsent(self) -> int:
-        """Return how many logins were told of that may not have been sent: a kill came between."""
+        """Return how many logins may not have been sent: by a kill, or as no answer came."""
         leases = [lease for each in self.rounds for lease in each.logins]
-        return sum(lease.killed and lease.answered is None for lease in leases)
+        killed = sum(lease.killed and lease.answered is None for lease in leases)
+        return killed + sum(lease.answered is False for lease in leases)
 
     def wrong(self, alive: set[str]) -> tuple[list[str], int]:
         """Return those that were returned although they were gone, and are not among the `alive`.

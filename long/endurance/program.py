@@ -18,97 +18,71 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 from within import within
 
 from betfair_session import BetfairSessionError, SessionManager, from_env
 
+Place: TypeAlias = tuple[str, str, dict[str, Any]]
 MANNERS = 20
 
 
-def held() -> dict[str, object]:
-    """Return what this process holds."""
+def tell() -> None:
+    """Print what this process holds."""
     gc.collect()
-    targets = _open_files()
-    return {
+    targets = []
+    for name in os.listdir("/proc/self/fd"):
+        # The directory's own is closed by now; another thread may just have closed one of its own.
+        with suppress(FileNotFoundError):
+            targets.append(os.readlink(f"/proc/self/fd/{name}"))
+    found = {
         "threads": sorted(each.name.rstrip("0123456789") for each in threading.enumerate()),
         "descriptors": len(targets),
         "sockets": sum(target.startswith("socket:") for target in targets),
         "loops": sum(isinstance(each, asyncio.AbstractEventLoop) for each in gc.get_objects()),
         "temporary files": len(os.listdir(tempfile.gettempdir())),
     }
+    print(json.dumps(found), flush=True)
 
 
-def tell(found: dict[str, object]) -> None:
-    """Print a line."""
-    sys.stdout.write(json.dumps(found) + "\n")
-    sys.stdout.flush()
+def call(manager: SessionManager, place: Place, number: int, pool: ThreadPoolExecutor) -> None:
+    """Make one call: most are plain, others by tasks, threads, a new manager, or in vain."""
 
+    async def tasks() -> None:
+        await asyncio.gather(*(manager.aget_session(*place) for _ in range(4)))
 
-def _open_files() -> list[str]:
-    """Return what the open descriptors are for."""
-    targets = []
-    for name in os.listdir("/proc/self/fd"):
-        # The directory's own is closed by now; another thread may just have closed one of its own.
-        with suppress(FileNotFoundError):
-            targets.append(os.readlink(f"/proc/self/fd/{name}"))
-    return targets
-
-
-class Calls:
-    """One manager, and calls in turn in every manner."""
-
-    def __init__(self, url: str, key: str, options: dict[str, Any]) -> None:
-        self._place = (url, key, options)
-        self._manager = from_env(dotenv=None)
-
-    def make(self, number: int, pool: ThreadPoolExecutor) -> None:
-        """Make one call: most are plain, others by tasks, threads, a new manager, or in vain."""
-        manner = number % MANNERS
-        if manner == 3:
-            asyncio.run(self._tasks())
-        elif manner == 7:
-            list(pool.map(lambda _: self._ask(self._manager), range(4)))
-        elif manner == 11:
-            with from_env(dotenv=None) as other:
-                self._ask(other)
-        elif manner == 13:
-            self._manager.logout(*self._place)  # the next call logs in
-            session = self._manager.session(*self._place)
-            session.store.delete(
-                session.key + ".login", deadline=within(20)
-            )  # else the brake stops it
-        elif manner == 17:
-            try:
-                self._manager.get_session(*self._place, timeout=1e-6)
-            except BetfairSessionError:
-                return
-        else:
-            self._ask(self._manager)
-
-    def close(self) -> None:
-        self._manager.close()
-
-    def _ask(self, manager: SessionManager) -> str:
-        return manager.get_session(*self._place)
-
-    async def _tasks(self) -> None:
-        await asyncio.gather(*(self._manager.aget_session(*self._place) for _ in range(4)))
+    manner = number % MANNERS
+    if manner == 3:
+        asyncio.run(tasks())
+    elif manner == 7:
+        list(pool.map(lambda _: manager.get_session(*place), range(4)))
+    elif manner == 11:
+        with from_env(dotenv=None) as other:
+            other.get_session(*place)
+    elif manner == 13:
+        manager.logout(*place)  # the next call logs in
+        session = manager.session(*place)
+        lock = session.key + ".login"
+        session.store.delete(lock, deadline=within(20))  # else the brake stops it
+    elif manner == 17:
+        with suppress(BetfairSessionError):
+            manager.get_session(*place, timeout=1e-6)
+    else:
+        manager.get_session(*place)
 
 
 def main(count: str, url: str, key: str, options: str) -> None:
     """Make the calls."""
     logging.disable()  # what is refused or too late here is so on purpose
-    calls, number = Calls(url, key, json.loads(options)), int(count)
-    with ThreadPoolExecutor(4) as pool:
+    number, place = int(count), (url, key, json.loads(options))
+    with from_env(dotenv=None) as manager, ThreadPoolExecutor(4) as pool:
         list(pool.map(threading.Barrier(4).wait, [60] * 4))  # all its threads are there
         for each in range(number):
             if each and each % (number // 10) == 0:
-                tell(held())
-            calls.make(each, pool)
-    calls.close()
-    tell(held())
+                tell()
+            call(manager, place, each, pool)
+    tell()
 
 
 if __name__ == "__main__":

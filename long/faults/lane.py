@@ -43,23 +43,14 @@ HEALING = "healing"
 
 
 class Way(NamedTuple):
-    """One way to break requests.
-
-    Attributes:
-        name: for people.
-        kind: what the proxy does, or the name of the sandbox's fault.
-        parameters: the sandbox's.
-        times: how many requests it hits.
-        doubtful: whether a write that met this may have landed, for all its sender knows.
-        late: whether what was held arrives only after others have healed everything.
-    """
+    """One way to break requests."""
 
     name: str
-    kind: Fault | Answer | str
-    parameters: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    times: int = 1
-    doubtful: bool = False
-    late: bool = False
+    kind: Fault | Answer | str  # what the proxy does, or the name of the sandbox's fault
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - the sandbox's; never changed
+    times: int = 1  # how many requests it hits
+    doubtful: bool = False  # whether a write that met this may have landed
+    late: bool = False  # whether what was held arrives only after others have healed everything
 
 
 class Client(IdentityClient):

@@ -30,22 +30,14 @@ from betfair_session.storage.contract import (
 
 
 class Cloud(NamedTuple):
-    """What a cloud serves, per second, and what a request costs.
-
-    Attributes:
-        name: the cloud.
-        reads, writes: requests a second of one bucket; `reads` counts both where `writes` is 0.
-        of_one: requests a second of one object; 0 for any number.
-        writes_of_one: writes a second of one object; 0 for any number.
-        read_price, write_price: US dollars for 10,000 requests.
-    """
+    """What a cloud serves, per second, and what a request costs."""
 
     name: str
-    reads: int
-    writes: int
-    of_one: int
-    writes_of_one: int
-    read_price: float
+    reads: int  # of one bucket; of both kinds where `writes` is 0
+    writes: int  # of one bucket
+    of_one: int  # requests of one object; 0 for any number
+    writes_of_one: int  # of one object; 0 for any number
+    read_price: float  # US dollars for 10,000
     write_price: float
 
 

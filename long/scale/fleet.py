@@ -41,15 +41,7 @@ class Function(Caller):
 
 
 class Fleet:
-    """One run.
-
-    Attributes:
-        store: the bucket.
-        served: when each function had its token, seconds after the first began.
-        errors: how the others ended.
-        asked: keepAlives.
-        logins: logins.
-    """
+    """One run."""
 
     def __init__(self, cloud: Cloud, token: str, *, seed: int = 1) -> None:
         self._rng = random.Random(seed)
@@ -61,9 +53,9 @@ class Fleet:
             self.store.place(KEY, b"old")
             known = locks.Lock(locks.DONE, "before", published=fingerprint(Secret("old")))
             self.store.place(KEY + LOCK_SUFFIX, locks.encode(known))
-        self.served: list[float] = []
-        self.errors: Counter[str] = Counter()
-        self.asked: Counter[int] = Counter()
+        self.served: list[float] = []  # when each function had its token, seconds after START
+        self.errors: Counter[str] = Counter()  # how the others ended
+        self.asked: Counter[int] = Counter()  # keepAlives in each second
         self.logins = 0
         self._queue: list[tuple[float, int, Callable[[float], None]]] = []
         self._turn = 0
