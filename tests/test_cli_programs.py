@@ -117,7 +117,7 @@ def test_an_account_without_a_certificate(
     for _ in range(2):  # it is asked for a login only
         if terminal:
             shown = typed(
-                *(() if sandbox.sessions() else ("code", "123456\n")),
+                *(() if sandbox.sessions() else (": ", "123456\n")),
                 "=\r\n",
                 program=(*CLI, *arguments),
                 directory=command.directory,
