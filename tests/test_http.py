@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import gzip
 import os
+import selectors
+import socket
 import ssl
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+import trustme
 from hidden.listeners import Listener, saying, tunnel
 from programs import run
 from servers.process import free_ports
@@ -27,14 +33,12 @@ from betfair_session import (
     IdentityUnavailable,
 )
 from betfair_session.betfair.connections import OwnSession, failure_of
-from betfair_session.betfair.http import IDLE_SECONDS
+from betfair_session.betfair.http import IDLE_SECONDS, Direct
 from betfair_session.process import clocks
 from betfair_session.process.threads import NoThreadError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
-    from pathlib import Path
 
     from front import Front
     from hidden.listeners import Stranger
@@ -112,8 +116,12 @@ OK, BODY = b"HTTP/1.1 200 OK\r\n", WHOLE.partition(b"\r\n\r\n")[2]
 CHUNKS = (
     OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n" + BODY[:9] + b"\r\n%x\r\n" % (len(BODY) - 9)
 )
+PACKED = gzip.compress(BODY)
 ANSWERS = {
     "whole": (WHOLE, True),
+    "compressed, though not asked to": (answer(PACKED, "Content-Encoding: gzip"), True),
+    "compressed and cut off": (answer(PACKED[:-9], "Content-Encoding: gzip"), False),
+    "compressed by nothing": (answer(BODY, "Content-Encoding: gzip"), False),
     "in chunks": (CHUNKS + BODY[9:] + b"\r\n0\r\n\r\n", True),
     "until the connection ends": (OK + b"\r\n" + BODY, True),
     "after another that goes before it": (b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE, True),
@@ -212,6 +220,63 @@ def test_no_answer_is_taken_for_the_next_calls(
         assert ask(client, "second")
 
 
+def test_what_follows_an_answer_is_not_the_next_calls(stranger: Stranger) -> None:
+    """It came in one piece with the answer, so nothing is left to read on the socket."""
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        listener.read_request(connection)
+        token = "first" if listener.connections == 1 else "second"
+        body = alive(token).partition(b"\r\n\r\n")[2]
+        head = len(answer(b" " * 8000)) - 8000
+        # What is read of a socket at once ends where the next answer begins.
+        connection.sendall(answer(body.ljust(8192 - head)) + alive("first"))
+        listener.read_request(connection)
+
+    with stranger.serving(serve) as listener, stranger.client(listener) as client:
+        assert ask(client, "first")
+        assert ask(client, "second")
+
+
+def test_a_connection_that_nothing_can_be_told_of_is_not_used_again(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may have too many files open to look."""
+
+    def full() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    pauses: list[float] = []
+    monkeypatch.setattr(clocks, "pause", pauses.append)
+    with stranger.serving(one_by_one(*[WHOLE] * 2)) as listener:
+        with stranger.client(listener) as client:
+            assert ask(client, "t")
+            monkeypatch.setattr(selectors, "DefaultSelector", full)
+            assert ask(client, "t")
+        assert (listener.connections, pauses) == (2, [])
+
+
+def test_a_connection_in_use_is_closed_after_it(stranger: Stranger) -> None:
+    """The client was closed in the meantime."""
+    asked, closed = threading.Event(), threading.Event()
+
+    def serve(listener: Listener, connection: socket.socket) -> None:
+        for _ in range(2):
+            listener.read_request(connection)
+            asked.set()
+            assert closed.wait(60)
+            connection.sendall(WHOLE)
+
+    with stranger.serving(serve) as listener, stranger.client(listener, timeout=60) as client:
+        thread = threading.Thread(target=ask, args=(client, "t"))
+        thread.start()
+        assert asked.wait(60)
+        client.close()
+        closed.set()
+        thread.join(60)
+        assert ask(client, "t")
+        assert listener.connections == 2
+
+
 @pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
 @pytest.mark.parametrize("proxied", [False, True])
 def test_a_connection_that_idled_for_long_is_not_used_again(
@@ -285,6 +350,44 @@ def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
         assert ask(client, token.reveal())
 
 
+@pytest.mark.usefixtures("short_waits")
+def test_authorities_may_change_in_their_file(stranger: Stranger, tmp_path: Path) -> None:
+    """A bot runs for longer than an authority of its own lasts."""
+    bundle = tmp_path / "authorities.pem"
+    right, wrong = Path(stranger.bundle).read_bytes(), trustme.CA().cert_pem.bytes()
+    bundle.write_bytes(right)
+    with (
+        stranger.serving(saying(WHOLE)) as listener,
+        stranger.client(listener, verify=bundle) as client,
+    ):
+        for authority, trusted in ((right, True), (wrong, False), (right, True)):
+            bundle.write_bytes(authority)
+            assert client.check("t").state == ("alive" if trusted else "unknown")
+        assert listener.heard.count(b"POST ") == 2
+
+
+def test_a_server_is_not_known_by_its_subject(tmp_path: Path) -> None:
+    """Only alternative names count: RFC 6125, 6.4.4, which browsers and urllib3 go by too."""
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("a@example.com", common_name="localhost").configure_cert(tls)
+    authority.cert_pem.write_to_path(bundle := str(tmp_path / "authority.pem"))
+    with Listener(saying(WHOLE), tls) as listener:
+        url = f"https://localhost:{listener.port}/"
+        client = IdentityClient("app-key", identity_url=url, verify=bundle)
+        with pytest.raises(IdentityUnavailable) as caught:
+            client.login("u", "p")
+    assert (caught.value.sent, listener.heard) == (False, b"")
+
+
+def test_a_path_is_sent_in_ascii(stranger: Stranger) -> None:
+    """As requests does; what is written so already stays."""
+    with stranger.serving(saying(WHOLE)) as listener:
+        url = f"https://localhost:{listener.port}/b\u00e9t%20/a;b=1/"
+        with stranger.client(listener, identity_url=url) as client:
+            assert ask(client, "t")
+        assert listener.heard.startswith(b"POST /b%C3%A9t%20/a;b=1/keepAlive HTTP/1.1\r\n")
+
+
 # --- what was sent, and what never was ------------------------------------------------------------
 
 
@@ -311,6 +414,27 @@ def test_a_login_without_an_answer_may_have_arrived(stranger: Stranger, *, their
         assert error.sent
         assert "proxy" not in str(error)
     assert failure(listener).sent == theirs  # nobody listens any more
+
+
+def test_nothing_is_sent_after_the_end(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others log in when this login's time is over; a name server may take longer."""
+    found, look_up = threading.Event(), socket.getaddrinfo
+
+    def slowly(*args: Any) -> Any:  # noqa: ANN401 - the system's own
+        assert found.wait(60)
+        return look_up(*args)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    with stranger.serving(saying(WHOLE)) as listener:
+        before = {*threading.enumerate()}
+        with pytest.raises(IdentityUnavailable):
+            stranger.client(listener, timeout=1).login("u", "p")
+        late = {*threading.enumerate()} - before
+        found.set()
+        for thread in late:
+            thread.join(60)
+        assert (len(late), listener.connections) == (1, 1)
+    assert listener.heard == b""
 
 
 @pytest.mark.parametrize("fault", ["reset", "status:503"])
@@ -389,6 +513,12 @@ def test_what_is_told_of_a_request_that_failed(
     assert ("proxy" in found.detail) == ("proxy" in told or reason.startswith("proxy"))
 
 
+def test_a_certificate_that_is_refused_later_says_nothing_of_the_request() -> None:
+    """A server may show another one in the middle of a connection."""
+    found = Direct.judge(unproven(20))
+    assert (found.sent, found.reason) == (True, "untrusted")
+
+
 # --- proxies --------------------------------------------------------------------------------------
 
 
@@ -442,7 +572,14 @@ def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> 
 
 
 @pytest.mark.parametrize(
-    ("variable", "imports"), [("https_proxy", True), ("ALL_PROXY", True), ("http_proxy", False)]
+    ("variable", "imports"),
+    [
+        ("https_proxy", True),
+        ("ALL_PROXY", True),
+        ("Https_Proxy", True),
+        ("HTTPS_proxy", True),
+        ("http_proxy", False),
+    ],
 )
 def test_only_a_proxy_needs_requests(
     sandbox: Sandbox, tmp_path: Path, variable: str, *, imports: bool

@@ -7,6 +7,7 @@ betting API.
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,6 @@ from .http import (
 )
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
 
     from requests import PreparedRequest, Response
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # http.client tells a proxy's status in this text and nowhere else.
 _TUNNEL = r"Tunnel connection failed: (\d{3})"
-_UNCONNECTED = (ConnectTimeoutError, NewConnectionError)
+_UNCONNECTED = (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
 
 
 class OwnSession(requests.Session):

@@ -16,16 +16,17 @@ import weakref
 from contextlib import closing, suppress
 from http.client import HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from betfair_session.process import Closable, clocks
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import NoThreadError, chain
+from betfair_session.process.threads import NoThreadError, OutOfTime, chain
 
 from .answers import MAX_ANSWER_BYTES, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.message import Message
 
     from betfair_session.certificates import Certificate
     from betfair_session.process.clocks import Times
@@ -42,7 +43,9 @@ _HEADERS = {**ACCEPT, "User-Agent": "betfair-session"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Codes of OpenSSL for a certificate that no known authority vouches for; others have other causes.
 _NO_AUTHORITY = {18, 19, 20, 21}
-_UNSENT = (NoThreadError, ssl.SSLCertVerificationError)
+_PATH = "!$%&'()*+,/:;=@[]"  # stays in a path as it is
+_COMPRESSED = {"gzip", "x-gzip", "deflate"}
+_EITHER = 47  # zlib's number for both formats
 
 
 class Failure(NamedTuple):
@@ -63,7 +66,7 @@ class Failure(NamedTuple):
             if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
                 detail = f"{type(cause).__name__}: {cause.strerror}"
                 break
-        sent = sent and not any(isinstance(cause, _UNSENT) for cause in causes)
+        sent = sent and not any(isinstance(cause, NoThreadError) for cause in causes)
         return cls(detail, sent, "untrusted" if untrusted else "")
 
 
@@ -97,12 +100,12 @@ def proxy_in_environment(scheme: str = "https") -> bool:
         from urllib.request import getproxies
 
         return bool(getproxies())
-    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    return any(map(os.environ.get, names))
+    names = {f"{scheme}_proxy", "all_proxy"}  # in any case: see urllib.request
+    return any(value and name.lower() in names for name, value in os.environ.items())
 
 
 class _NotConnectedError(Exception):
-    """There was no connection, so nothing was sent; the cause says why."""
+    """There was no connection in time, so nothing was sent; the cause says why."""
 
 
 class Direct(Closable):
@@ -113,6 +116,8 @@ class Direct(Closable):
         self._verify = verify
         self._certificate = certificate
         self._tls: ssl.SSLContext | None = None
+        self._loaded: tuple[int, ...] = ()  # the version of the authorities' file
+        self._closings = 0
         self._idle: list[tuple[HTTPSConnection, Times]] = []
         weakref.finalize(self, _close_all, self._idle)
         reset_in_child(self)
@@ -122,35 +127,40 @@ class Direct(Closable):
         self.close()
 
     def prepare(self) -> list[str]:
-        """Load the authorities and the certificate; return warnings about the latter."""
-        if self._tls is not None:
-            return []
+        """Load the authorities, when they changed, and the certificate; return its warnings."""
         bundle = self._verify
         if isinstance(bundle, bool):
             import certifi  # 7 ms, for importlib.resources
 
             bundle = certifi.where()
+        version = _version(bundle)
+        if self._tls is not None and version in {(), self._loaded}:
+            return []
         file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
         tls = ssl.create_default_context(cafile=file, capath=directory)
         tls.set_alpn_protocols(["http/1.1"])
+        tls.hostname_checks_common_name = False  # as urllib3 has it, and RFC 6125
         warnings = []
         if self._certificate:
             tls.post_handshake_auth = True  # some servers ask for a certificate only then
             warnings = self._certificate.load_into(tls)
-        self._tls = tls
+        self._tls, self._loaded = tls, version
         return warnings
 
     def send(
         self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
     ) -> Answer:
         """Send a POST and read its answer, until `end` by `time.monotonic`."""
-        parts = urlsplit(url)
+        parts, closings = urlsplit(url), self._closings
         connection, reusable = self._connection(parts.netloc, end), False
         try:
-            connection.sock.settimeout(max(end - time.monotonic(), 0.001))
+            left = end - time.monotonic()
+            if left <= 0:  # nobody waits any more, and another may log in
+                raise _NotConnectedError from OutOfTime()
+            connection.sock.settimeout(left)
             connection.request(
                 "POST",
-                parts.path,
+                quote(parts.path, safe=_PATH),
                 None if form is None else urlencode(revealed(form)),
                 {**_HEADERS, **({} if form is None else _FORM), **revealed(headers)},
             )
@@ -163,9 +173,10 @@ class Direct(Closable):
                     raise IncompleteRead(piece, response.length)
                 status, date = response.status, response.headers.get("Date", "")
                 reusable = not (piece or response.will_close or is_out_of_step(status))
+                body = _unpacked(body, response.headers)
             return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
         finally:
-            if reusable and len(self._idle) < _MOST_IDLE:
+            if reusable and closings == self._closings and len(self._idle) < _MOST_IDLE:
                 self._idle.append((connection, clocks.now()))
             else:
                 connection.close()
@@ -193,7 +204,8 @@ class Direct(Closable):
         return Failure.of(unsent or error, sent=not unsent)
 
     def close(self) -> None:
-        """Close the connections; the next call opens new ones."""
+        """Close the connections, those in use after it; the next call opens new ones."""
+        self._closings += 1
         _close_all(self._idle)
 
 
@@ -205,6 +217,31 @@ def _close_all(connections: list[tuple[HTTPSConnection, Times]]) -> None:
 
 def _is_open(connection: HTTPSConnection) -> bool:
     """Tell whether a connection still waits for a request: closed by the server, it can be read."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection.sock, selectors.EVENT_READ)
-        return not selector.select(0)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection.sock, selectors.EVENT_READ)
+            # TLS may hold something that the system gave out already.
+            return not (connection.sock.pending() or selector.select(0))
+    except OSError:  # too many open files to look
+        return False
+
+
+def _version(path: str) -> tuple[int, ...]:
+    """Return what changes with a file; () where it is gone, so that what was loaded stays."""
+    with suppress(OSError):
+        found = os.stat(path)
+        return found.st_mtime_ns, found.st_ino, found.st_size
+    return ()
+
+
+def _unpacked(body: bytes, headers: Message) -> bytes:
+    """Uncompress an answer, which some gateways compress without being asked to."""
+    if not body or headers.get("Content-Encoding", "").lower() not in _COMPRESSED:
+        return body
+    import zlib  # rarely needed
+
+    unpacking = zlib.decompressobj(_EITHER)
+    found = unpacking.decompress(body, MAX_ANSWER_BYTES)
+    if not unpacking.eof and len(found) < MAX_ANSWER_BYTES:
+        raise EOFError
+    return found
