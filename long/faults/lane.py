@@ -56,7 +56,7 @@ class Way(NamedTuple):
 class Client(IdentityClient):
     """The real client; it counts its logins and keeps their tokens."""
 
-    def __init__(self, site: Site, path: Path) -> None:
+    def __init__(self, site: Site, path: Path, timeout: float) -> None:
         sandbox = site.sandbox
         super().__init__(
             sandbox.app_key,
@@ -64,7 +64,7 @@ class Client(IdentityClient):
             identity_url=sandbox.identity_url,
             identity_cert_url=sandbox.identity_cert_url,
             verify=sandbox.ca_bundle,
-            timeout=PATIENCE,
+            timeout=timeout,
         )
         self._site, self._path = site, path
         self.logins = 0
@@ -205,10 +205,10 @@ class Lane:
     @contextmanager
     def _opened(self, call: Call, site: Site) -> Iterator[tuple[Client, Session]]:
         """Give a handle of a process that knows nothing; past the proxy if nothing is broken."""
-        broken = self._proxy and call.path.name != HEALING
-        client = Client(site, call.path)
+        calm = call.path.name == HEALING  # however busy the machine is
+        client = Client(site, call.path, 30.0 if calm else PATIENCE)
         with client, self._manager(call, site, client) as manager:
-            options = self._options if broken else site.place.options
+            options = self._options if self._proxy and not calm else site.place.options
             session = manager.session(site.place.url(), site.key, options)
             session._store.get("nothing", deadline=within(60))  # it opens its driver, which is slow
             yield client, session
@@ -269,7 +269,7 @@ class Lane:
             client,
             self.sandbox.username,
             self.sandbox.password,
-            lease=_LEASE,
+            lease=LeaseSettings() if call.path.name == HEALING else _LEASE,
             interactive=not call.path.certificate,
             verify_every=site.window,
             share_verification=site.window is not None,
