@@ -377,6 +377,21 @@ def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
     pytest.fail("it never came to an end")
 
 
+def test_an_interruption_ends_a_wait_for_another() -> None:
+    """Nothing new is begun; the other's lock is left alone."""
+    stage = Stage("", HELD)
+
+    def interrupt(_: float) -> None:
+        del vars(stage.clock)["sleep"]
+        raise KeyboardInterrupt
+
+    vars(stage.clock)["sleep"] = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        stage.find()
+    assert (stage.betfair.asked, stage.clock.slept) == ([], [])
+    assert stage.lock() == HELD
+
+
 def test_an_interruption_whose_lock_cannot_be_looked_at_is_made_up_for_by_the_next_call() -> None:
     """The process remembers the attempt."""
     stage = Stage(OLD)
