@@ -29,7 +29,7 @@ from betfair_session.exceptions import (
     IdentityUnavailable,
     LoginRefused,
 )
-from betfair_session.secret import Secret
+from betfair_session.secret import ODD_WORDS, Secret
 from betfair_session.tokens import is_token
 
 MARK = "q7Zk+9/xW3="
@@ -153,6 +153,18 @@ def test_what_an_answer_means(name: str, body: object, expected: Any) -> None:  
     if "ACCOUNT_NOW_LOCKED" in str(body):
         told = (found.status, found.login_class, found.suspects)
         assert told == ("ACCOUNT_NOW_LOCKED", "account", {})
+
+
+@pytest.mark.parametrize("name", ["certlogin", "login"])
+def test_a_refusal_says_what_helps(name: str) -> None:
+    """By what was sent and how; nobody without a certificate is told of one."""
+    code = "INVALID_USERNAME_OR_PASSWORD"
+    body = json.dumps({"loginStatus": code, "status": "FAIL", "error": code}).encode()
+    found = readings(Answer(200, body))[name]
+    assert (found.status, found.suspects) == (code, {"password": "blanks"})
+    assert str(found).endswith(describe(code, certificate=name == "certlogin").hint)
+    assert ODD_WORDS["blanks"] in str(found)
+    assert ("certificate" in str(found)) == (name == "certlogin")
 
 
 def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
