@@ -366,6 +366,24 @@ def test_authorities_may_change_in_their_file(stranger: Stranger, tmp_path: Path
         assert listener.heard.count(b"POST ") == 2
 
 
+def test_authorities_are_read_in_the_time_of_the_call(
+    stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their mount may hang, so the caller's own thread does not read them."""
+    readers: list[threading.Thread] = []
+    make = ssl.create_default_context
+
+    def watched(**given: Any) -> ssl.SSLContext:  # noqa: ANN401 - the system's own
+        readers.append(threading.current_thread())
+        return make(**given)
+
+    with stranger.serving(saying(WHOLE)) as listener, stranger.client(listener) as client:
+        monkeypatch.setattr(ssl, "create_default_context", watched)
+        assert ask(client, "t")
+    assert len(readers) == 1
+    assert threading.current_thread() not in readers
+
+
 def test_a_server_is_not_known_by_its_subject(tmp_path: Path) -> None:
     """Only alternative names count: RFC 6125, 6.4.4, which browsers and urllib3 go by too."""
     authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

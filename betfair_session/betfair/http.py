@@ -127,25 +127,31 @@ class Direct(Closable):
         self.close()
 
     def prepare(self) -> list[str]:
-        """Load the authorities, when they changed, and the certificate; return its warnings."""
-        bundle = self._verify
-        if isinstance(bundle, bool):
-            import certifi  # 7 ms, for importlib.resources
-
-            bundle = certifi.where()
-        version = _version(bundle)
-        if self._tls is not None and version in {(), self._loaded}:
+        """Load the certificate, if there is one; return warnings about it."""
+        if self._certificate is None or self._tls is not None:
             return []
-        file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
-        tls = ssl.create_default_context(cafile=file, capath=directory)
-        tls.set_alpn_protocols(["http/1.1"])
-        tls.hostname_checks_common_name = False  # as urllib3 has it, and RFC 6125
-        warnings = []
-        if self._certificate:
-            tls.post_handshake_auth = True  # some servers ask for a certificate only then
-            warnings = self._certificate.load_into(tls)
-        self._tls, self._loaded = tls, version
+        tls = _trusting(self._bundle())
+        tls.post_handshake_auth = True  # some servers ask for a certificate only then
+        warnings = self._certificate.load_into(tls)
+        self._tls = tls
         return warnings
+
+    def _bundle(self) -> str:
+        if isinstance(self._verify, str):
+            return self._verify
+        import certifi  # 7 ms, for importlib.resources
+
+        return certifi.where()
+
+    def _context(self) -> ssl.SSLContext:
+        """Return what TLS is to use: made anew when the authorities' file changed."""
+        bundle = self._bundle()
+        version = _version(bundle)
+        tls = self._tls
+        if tls is None or (self._certificate is None and version not in {(), self._loaded}):
+            tls = _trusting(bundle)
+            self._tls, self._loaded = tls, version
+        return tls
 
     def send(
         self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
@@ -189,11 +195,14 @@ class Direct(Closable):
                     return kept
                 kept.close()
         seconds = min(CONNECT_SECONDS, max(end - time.monotonic(), 0.001))
-        made = HTTPSConnection(host, timeout=seconds, context=self._tls)
         try:
-            made.connect()
+            made = HTTPSConnection(host, timeout=seconds, context=self._context())
+            try:
+                made.connect()
+            except BaseException:
+                made.close()
+                raise
         except Exception as error:
-            made.close()
             raise _NotConnectedError from error
         return made
 
@@ -224,6 +233,14 @@ def _is_open(connection: HTTPSConnection) -> bool:
             return not (connection.sock.pending() or selector.select(0))
     except OSError:  # too many open files to look
         return False
+
+
+def _trusting(bundle: str) -> ssl.SSLContext:
+    file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
+    tls = ssl.create_default_context(cafile=file, capath=directory)
+    tls.set_alpn_protocols(["http/1.1"])
+    tls.hostname_checks_common_name = False  # as urllib3 has it, and RFC 6125
+    return tls
 
 
 def _version(path: str) -> tuple[int, ...]:
