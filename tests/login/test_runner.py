@@ -10,8 +10,10 @@ import pytest
 
 from betfair_session import (
     BetfairSessionError,
+    ConfigurationError,
     LoginBrake,
     LoginRefused,
+    PublishUncertain,
     StoreUnavailable,
 )
 from betfair_session.login import lock as locks
@@ -168,6 +170,26 @@ def test_each_call_gets_its_time_but_no_more_than_is_left(
     stage.find()
     assert [deadline for *_, deadline in stage.shelf.calls] == deadlines
     assert stage.betfair.timeouts == [min(10.0, seconds - stage.clock.at)]
+
+
+def test_a_configuration_that_fails_with_a_session_at_stake_is_the_stores_failure() -> None:
+    """A driver that is opened anew may fail as it would at the start; the token may be stored."""
+    error = ConfigurationError("no credentials")
+    stage = Stage()
+    stage.shelf.errors["create"] = [None, error, error, error]
+    with pytest.raises(PublishUncertain) as failed:
+        stage.find()
+    told = failed.value.__cause__
+    assert isinstance(told, StoreUnavailable)
+    assert (told.__cause__, told.store, told.key, told.landed) == (error, "the shelf", KEY, True)
+    assert (str(told), stage.betfair.asked) == (str(error), ["certlogin"])
+    stage = Stage()
+    stage.shelf.errors["swap"] = [error] * 9  # nobody waits for a lock that is to be given back
+    assert stage.find() == NEW
+    stage = Stage()
+    stage.shelf.errors["create"] = [error]
+    with pytest.raises(ConfigurationError):
+        stage.find()
 
 
 # --- the store's clock ----------------------------------------------------------------------------
