@@ -28,6 +28,7 @@ from betfair_session import (
 )
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
+from betfair_session.process.threads import Once, OutOfTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -458,3 +459,20 @@ def test_a_first_call_while_python_shuts_down_is_an_error_of_ours() -> None:
     command = [sys.executable, "-c", LATE, *urls]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.stdout, ended.stderr) == ("busy False\n" * 8, "")
+
+
+def test_what_is_opened_while_its_store_is_closed_is_closed_later() -> None:
+    """Nor is it opened twice."""
+    once, go, made = Once[str](), threading.Event(), list[str]()
+
+    def make() -> str:
+        go.wait(60)
+        made.append("driver")
+        return made[-1]
+
+    with pytest.raises(OutOfTime):
+        once.get(make, deadline=within(0))
+    assert once.take() is None
+    go.set()
+    assert once.get(make, deadline=within(60)) == "driver"
+    assert (once.take(), once.take(), made) == ("driver", None, ["driver"])

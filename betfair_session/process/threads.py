@@ -136,11 +136,16 @@ class Once(Generic[_T]):
             return former
 
     def take(self) -> _T | None:
-        """Return what was made and forget it; at the next call what was kept of an earlier one."""
+        """Return what was made and forget it; at the next call what was kept of an earlier one.
+
+        What is still being made stays, for the next call or for `get`.
+        """
         with self._lock:
-            made, self._future = self._made(), None
+            made = self._made()
             if made is None:
                 made, self._former = self._former, None
+            else:
+                self._future = None
         return made
 
 
