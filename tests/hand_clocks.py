@@ -16,8 +16,8 @@ class HandClocks:
     """Both stand still until a test moves them."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        """Begin with the time it is."""
-        self.steady, self.wall = time.monotonic(), time.time()
+        """Begin with the time it is, in 64ths, which a datetime's microseconds hold exactly."""
+        self.steady, self.wall = time.monotonic(), time.time() * 64 // 1 / 64
         for module, prefix in ((clocks, ""), (session, "_")):
             patch.setattr(module, f"{prefix}steady", lambda: self.steady)
             patch.setattr(module, f"{prefix}wall", lambda: self.wall)
