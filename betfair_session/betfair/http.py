@@ -100,8 +100,8 @@ def proxy_in_environment(scheme: str = "https") -> bool:
         from urllib.request import getproxies
 
         return bool(getproxies())
-    names = {f"{scheme}_proxy", "all_proxy"}  # in any case: see urllib.request
-    return any(value and name.lower() in names for name, value in os.environ.items())
+    found = {name.lower() for name, value in os.environ.items() if value}  # as urllib.request does
+    return not found.isdisjoint({f"{scheme}_proxy", "all_proxy"})
 
 
 class _NotConnectedError(Exception):
