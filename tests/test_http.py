@@ -24,6 +24,7 @@ from servers.process import free_ports
 from storage.surroundings import in_a_child
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from within import within
 
 from betfair_session import (
     ConfigurationError,
@@ -34,6 +35,7 @@ from betfair_session import (
 )
 from betfair_session.betfair.connections import OwnSession, failure_of
 from betfair_session.betfair.http import IDLE_SECONDS, Direct
+from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.process.threads import NoThreadError
 
@@ -612,3 +614,15 @@ def test_only_a_proxy_needs_requests(
     variables = {variable: "http://127.0.0.1:9", "no_proxy": "localhost,127.0.0.1"}
     done = run(sys.executable, "-c", program, variables=variables, directory=tmp_path)
     assert (done.stdout.split(), done.stderr) == (["None", str(imports)], "")
+
+
+def test_a_stores_time_may_be_behind_an_authority_of_ones_own(
+    stranger: Stranger, no_proxy: pytest.MonkeyPatch
+) -> None:
+    """As for every request of requests: by REQUESTS_CA_BUNDLE."""
+    with stranger.serving(saying(answer(b"", "Date: now"))) as listener:
+        url = f"https://localhost:{listener.port}/"
+        with pytest.raises(ssl.SSLCertVerificationError):
+            date_at(url, within(60))
+        no_proxy.setenv("REQUESTS_CA_BUNDLE", stranger.bundle)
+        assert date_at(url, within(60)) == "now"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import ssl
 import time
 from contextlib import closing
@@ -178,7 +179,8 @@ def date_at(url: str, deadline: float) -> str | None:
     if parts.scheme == "https":  # anything else is an emulator
         import certifi
 
-        tls = ssl.create_default_context(cafile=certifi.where())
+        tls = ssl.create_default_context()  # the system's authorities, and requests'
+        tls.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
         connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
     with closing(connection):
         connection.request("HEAD", parts.path or "/")
