@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
     from front import Front
 
+    from betfair_session import Session
     from betfair_session.sandbox import Sandbox
 
-    Strike = Callable[[str], Future[None]]
+    Strike = Callable[..., Future[None]]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a thread a signal")
 
@@ -65,15 +66,28 @@ def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
 
 
 @pytest.fixture
-def strike_at(sandbox: Sandbox) -> Iterator[Callable[[str], Future[None]]]:
-    """Return what sends the main thread the signal once a request of it is under way."""
+def strike_at(sandbox: Sandbox) -> Iterator[Strike]:
+    """Return what sends the main thread the signal when a request, and a call, are under way."""
     with ThreadPoolExecutor(1) as pool:
 
-        def strike(endpoint: str) -> None:
+        def strike(endpoint: str, call: threading.Event | None = None) -> None:
             sandbox.wait_for(endpoint)
+            assert call is None or call.wait(60)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
-        yield lambda endpoint: pool.submit(strike, endpoint)
+        yield lambda *given: pool.submit(strike, *given)
+
+
+def next_call(session: Session) -> threading.Event:
+    """Return what tells that the next call of a handle has begun."""
+    begun, join = threading.Event(), session._flight._enter
+
+    def enter(mine: object) -> object:
+        begun.set()
+        return join(mine)  # type: ignore[arg-type] # as it came
+
+    session._flight._enter = enter  # type: ignore[method-assign, assignment]
+    return begun
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +123,7 @@ def test_a_limit_during_anothers_call(front: Front, limit: Exception, strike_at:
     """Who waits is not told that the other took too long; and that one goes on."""
     session = front.session()
     with front.under_way("certlogin", session.token) as leading:
-        struck = strike_at("certlogin")
+        struck = strike_at("certlogin", next_call(session))
         with pytest.raises(type(limit)):
             session.token()
         struck.result()
@@ -123,18 +137,11 @@ def test_a_limit_is_not_shared(
     session = front.session()
     token = session.token()
     front.sandbox.hold("keepAlive")
-    waits = threading.Event()
-    join = session._flight._enter
-
-    def enter(mine: object) -> object:
-        waits.set()
-        return join(mine)  # type: ignore[arg-type] # as it came
-
     with ThreadPoolExecutor(2) as pool:
 
         def strike() -> None:
             front.sandbox.wait_for("keepAlive")
-            session._flight._enter = enter  # type: ignore[method-assign, assignment]
+            waits = next_call(session)
             waiting.append(pool.submit(session.token))
             assert waits.wait(60)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
