@@ -330,16 +330,21 @@ use("closed").close()
 use("dropped")
 forgotten, late = use("forgotten"), open_store(url, options)
 
+# Before 3.12.3 Python 3.12 starts no thread once the main one has ended: python/cpython#113964.
+outlive = not (3, 12) <= sys.version_info < (3, 12, 3)
+
 def bot():
-    # Before 3.12.3 Python 3.12 starts no thread once the main one has ended: python/cpython#113964.
-    if not (3, 12) <= sys.version_info < (3, 12, 3):
+    if outlive:
         threading.main_thread().join()
     late.put("late", b"content", ABSENT, deadline=soon)  # it looks up a name first
     assert forgotten.get("late", deadline=soon).content == b"content"
     roots = {name.partition(".")[0] for name in set(sys.modules) - before}
     print(*sorted(roots & {"adlfs", "gcsfs", "obstore", "s3fs"}))
 
-threading.Thread(target=bot).start()
+thread = threading.Thread(target=bot)
+thread.start()
+if not outlive:
+    thread.join()
 """
 
 
