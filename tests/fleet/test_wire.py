@@ -31,7 +31,6 @@ pytestmark = pytest.mark.usefixtures("short_waits")
 CONFLICT = refusal(409, "ConditionalRequestConflict")
 FAILED_CONDITION = refusal(412, "PreconditionFailed")
 SLOW_DOWN = refusal(503, "SlowDown")
-TOO_MANY = refusal(429, "TooManyRequests")
 FORBIDDEN = refusal(403, "AccessDenied")
 
 
