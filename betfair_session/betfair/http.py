@@ -18,7 +18,7 @@ from http.client import HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from betfair_session.process import Closable, clocks
+from betfair_session.process import clocks
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import NoThreadError, OutOfTime, chain
 
@@ -108,7 +108,7 @@ class _NotConnectedError(Exception):
     """There was no connection in time, so nothing was sent; the cause says why."""
 
 
-class Direct(Closable):
+class Direct:
     """Connections to one server, each for one request at a time; safe to share between threads."""
 
     def __init__(self, verify: bool | str, certificate: Certificate | None) -> None:  # noqa: FBT001 - as requests has it

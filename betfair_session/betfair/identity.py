@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -299,7 +298,7 @@ class IdentityClient(Closable):
 
         headers = {"X-Application": self.app_key}
         # Once in hours: a connection of its own cannot be one that the server closed long ago.
-        with contextlib.closing(Transport(**self._settings, certificate=certificate)) as own:
+        with Transport(**self._settings, certificate=certificate) as own:
             return own.post(endpoint, headers, form, seconds)
 
     def _seconds(self, timeout: float | None) -> float:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
-from betfair_session.process import clocks
+from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
 
 from .answers import Answer, cannot_tell, is_passing
@@ -51,7 +51,7 @@ class _Sender(Protocol):
     def close(self) -> None: ...
 
 
-class Transport:
+class Transport(Closable):
     """Sends POSTs bounded in time and size, to verified servers, without following redirects."""
 
     def __init__(

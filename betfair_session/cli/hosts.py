@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -130,7 +130,7 @@ def _ask(
 
     began = time.monotonic()
     try:
-        with closing(Transport(verify=verify)) as transport:
+        with Transport(verify=verify) as transport:
             answer = transport.post(endpoint, {}, None, seconds)
         took = time.monotonic() - began
         with suppress(ValueError):
