@@ -130,7 +130,7 @@ class Direct:
         """Load the certificate, if there is one; return warnings about it."""
         if self._certificate is None or self._tls is not None:
             return []
-        tls = _trusting(self._bundle())
+        tls = trusting(self._bundle())
         tls.post_handshake_auth = True  # some servers ask for a certificate only then
         warnings = self._certificate.load_into(tls)
         self._tls = tls
@@ -149,7 +149,7 @@ class Direct:
         version = _version(bundle)
         tls = self._tls
         if tls is None or (self._certificate is None and version not in {(), self._loaded}):
-            tls = _trusting(bundle)
+            tls = trusting(bundle)
             self._tls, self._loaded = tls, version
         return tls
 
@@ -235,7 +235,8 @@ def _is_open(connection: HTTPSConnection) -> bool:
         return False
 
 
-def _trusting(bundle: str) -> ssl.SSLContext:
+def trusting(bundle: str) -> ssl.SSLContext:
+    """Return settings of TLS that believe the authorities in a file or directory alone."""
     file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
     tls = ssl.create_default_context(cafile=file, capath=directory)
     tls.set_alpn_protocols(["http/1.1"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import ssl
 import time
 from contextlib import closing
 from functools import partial
@@ -21,7 +20,7 @@ from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
 
 from .answers import Answer, cannot_tell, is_passing
-from .http import Direct, Failure, pause_before_next, proxy_in_environment
+from .http import Direct, Failure, pause_before_next, proxy_in_environment, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,8 +178,8 @@ def date_at(url: str, deadline: float) -> str | None:
     if parts.scheme == "https":  # anything else is an emulator
         import certifi
 
-        tls = ssl.create_default_context()  # the system's authorities, and requests'
-        tls.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
+        tls = trusting(os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
+        tls.load_default_certs()  # the system's, too
         connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
     with closing(connection):
         connection.request("HEAD", parts.path or "/")
