@@ -52,15 +52,29 @@ class SoftTimeLimit(Exception):
     """As task queues raise it in the midst of a task."""
 
 
+class Further:
+    """A handler that is no function, and raises further down."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, *_: object) -> None:
+        self.fail()
+
+    def fail(self) -> NoReturn:
+        raise self.error
+
+
+def plainly(error: Exception, _signum: int, _frame: object) -> NoReturn:
+    raise error
+
+
 @pytest.fixture(params=[TimeoutError, SoftTimeLimit, FileNotFoundError])
 def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
     """Return what SIGUSR1 raises in the main thread."""
     error: Exception = request.param()
-
-    def handle(_signum: int, _frame: object) -> NoReturn:
-        raise error
-
-    earlier = signal.signal(signal.SIGUSR1, handle)
+    handler = partial(plainly, error) if request.param is SoftTimeLimit else Further(error)
+    earlier = signal.signal(signal.SIGUSR1, handler)
     yield error
     signal.signal(signal.SIGUSR1, earlier)
 
@@ -78,15 +92,17 @@ def strike_at(sandbox: Sandbox) -> Iterator[Strike]:
         yield lambda *given: pool.submit(strike, *given)
 
 
-def next_call(session: Session) -> threading.Event:
-    """Return what tells that the next call of a handle has begun."""
-    begun, join = threading.Event(), session._flight._enter
+def calls_of(session: Session, number: int) -> threading.Event:
+    """Return what tells that so many calls of a handle have begun from now on."""
+    begun, entered, enter = threading.Event(), list[object](), session._flight._enter
 
-    def enter(mine: object) -> object:
-        begun.set()
-        return join(mine)  # type: ignore[arg-type] # as it came
+    def noted(mine: Any) -> Any:  # noqa: ANN401 - as it came
+        entered.append(mine)
+        if len(entered) == number:
+            begun.set()
+        return enter(mine)
 
-    session._flight._enter = enter  # type: ignore[method-assign, assignment]
+    vars(session._flight)["_enter"] = noted
     return begun
 
 
@@ -123,7 +139,7 @@ def test_a_limit_during_anothers_call(front: Front, limit: Exception, strike_at:
     """Who waits is not told that the other took too long; and that one goes on."""
     session = front.session()
     with front.under_way("certlogin", session.token) as leading:
-        struck = strike_at("certlogin", next_call(session))
+        struck = strike_at("certlogin", calls_of(session, 1))
         with pytest.raises(type(limit)):
             session.token()
         struck.result()
@@ -131,28 +147,25 @@ def test_a_limit_during_anothers_call(front: Front, limit: Exception, strike_at:
 
 
 def test_a_limit_is_not_shared(
-    front: Front, limit: Exception, earlier: set[threading.Thread]
+    front: Front, limit: Exception, strike_at: Strike, earlier: set[threading.Thread]
 ) -> None:
     """It is the main thread's alone; another that waits for its call makes one itself."""
     session = front.session()
-    token = session.token()
+    token, second = session.token(), calls_of(session, 2)
     front.sandbox.hold("keepAlive")
-    with ThreadPoolExecutor(2) as pool:
 
-        def strike() -> None:
-            front.sandbox.wait_for("keepAlive")
-            waits = next_call(session)
-            waiting.append(pool.submit(session.token))
-            assert waits.wait(60)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+    def wait() -> str:
+        front.sandbox.wait_for("keepAlive")
+        return session.token()
 
-        waiting: list[Future[str]] = []
-        struck = pool.submit(strike)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait)
+        struck = strike_at("keepAlive", second)
         with pytest.raises(type(limit)):
             session.token()
         struck.result()
         front.sandbox.release("keepAlive")
-        assert waiting[0].result() == token
+        assert waiting.result() == token
     let_finish(earlier)
 
 
@@ -211,37 +224,31 @@ def test_a_limit_during_a_betting_call(
             front.sandbox.expire_all()
 
 
-def test_a_limit_during_a_call_of_a_store(limit: Exception) -> None:
-    """Whatever its type would mean, and what a driver makes of it."""
-
-    def work() -> NoReturn:
-        try:
-            signal.raise_signal(signal.SIGUSR1)
-        except Exception as error:
-            message = "wrapped"
-            raise OSError(message) from error
-        raise AssertionError
-
-    for each in (partial(signal.raise_signal, signal.SIGUSR1), work):
-        with pytest.raises(type(limit)) as caught:
-            attempt(each, READ)
-        assert caught.value is limit
-        assert caught.value.__context__ is None
+def strike(*_: object, **__: object) -> None:
+    signal.raise_signal(signal.SIGUSR1)
 
 
-@pytest.mark.parametrize("struck", ["store", "file", "parser", "clock"])
-def test_a_limit_while_something_is_opened_or_read(
+def wrap() -> NoReturn:
+    """Fail as a driver that makes its own error of everything."""
+    try:
+        strike()
+    except Exception as error:
+        message = "wrapped"
+        raise OSError(message) from error
+    raise AssertionError
+
+
+@pytest.mark.parametrize("struck", ["call", "driver", "opening", "file", "parser", "clock"])
+def test_a_limit_in_a_store_or_a_file(
     limit: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
 ) -> None:
-    """It is no fault of a driver, a file or its content."""
-
-    def strike(*_: object, **__: object) -> None:
-        signal.raise_signal(signal.SIGUSR1)
-
+    """It is no fault of a driver, a file or its content, whatever its type would mean."""
     (tmp_path / "client.crt").write_text("")
     client = IdentityClient("key", (tmp_path / "client.crt", tmp_path / "client.crt"))
     calls: dict[str, tuple[str, object, Callable[[], object]]] = {
-        "store": ("storage.run_until", strike, lambda: open_store("memory://x")),
+        "call": ("", None, lambda: attempt(strike, READ)),
+        "driver": ("", None, lambda: attempt(wrap, READ)),
+        "opening": ("storage.run_until", strike, lambda: open_store("memory://x")),
         "file": ("certificates.reading.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),
         "clock": (
@@ -251,41 +258,12 @@ def test_a_limit_while_something_is_opened_or_read(
         ),
     }
     name, stand_in, call = calls[struck]
-    monkeypatch.setattr(f"betfair_session.{name}", stand_in, raising=False)
-    with pytest.raises(type(limit)):
+    if name:
+        monkeypatch.setattr(f"betfair_session.{name}", stand_in, raising=False)
+    with pytest.raises(type(limit)) as caught:
         call()
-
-
-class Handler:
-    """One that is no function, and raises further down."""
-
-    def __call__(self, *_: object) -> None:
-        """Handle a signal, once."""
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-        self.fail()
-
-    def fail(self) -> NoReturn:
-        """Raise."""
-        raise TimeoutError
-
-
-@pytest.mark.parametrize(
-    "handler",
-    [
-        Handler(),
-        partial(lambda _given, _signum, _frame: Handler().fail(), "given"),
-    ],
-    ids=["object", "partial"],
-)
-def test_handlers_of_all_kinds_are_known(handler: Callable[..., object]) -> None:
-    """Also after they have been replaced."""
-    earlier = signal.signal(signal.SIGUSR1, handler)
-    try:
-        with pytest.raises(TimeoutError) as caught:
-            signal.raise_signal(signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR1, earlier)
-    assert interruption(caught.value) is caught.value
+    assert caught.value is limit
+    assert caught.value.__context__ is None
 
 
 def test_other_errors_are_not_taken_for_a_handlers(limit: Exception) -> None:

@@ -49,47 +49,37 @@ class Kept:
 
 @dataclass
 class Write:
-    """A conditional write on its way, and when it is to land if it is late.
-
-    `again` when it writes a verified token anew, `lie` when the writer was told that it failed.
-    """
+    """A conditional write on its way."""
 
     key: str
     content: bytes
     version: str | None
-    due: float = 0.0
-    again: bool = False
-    lie: bool = False
+    due: float = 0.0  # when it is to land if it is late
+    again: bool = False  # whether it writes a verified token anew
+    lie: bool = False  # whether its writer was told that it failed
 
 
 class MemoryStore(TokenStore):
-    """Linearizable; `now` is the true time, which the scheduler sets before each call.
-
-    Attributes:
-        faults: how often a call goes wrong, from 0 to 1.
-        landing: told of each write just before it lands.
-        late: writes that may still land.
-        again: whether the present call is to write a verified token anew.
-        gap: how many seconds have to lie between two writes of one object.
-        liar: whether a write that it says to have failed may land all the same.
-        wrong: how wrong its clock is.
-    """
+    """Linearizable; the scheduler sets the true time before each call."""
 
     label = "memory"
     atomic = True
 
     def __init__(self, rng: random.Random, landing: Callable[[Write, Kept | None], None]) -> None:
-        """Begin empty, as one of several kinds of stores."""
+        """Begin empty, as one of several kinds; `landing` is told of writes before they land."""
         self.objects: dict[str, Kept] = {}
-        self.now = self.faults = self.wrong = 0.0
-        self.late: list[Write] = []
-        self.again, self._versions = False, 0
+        self.now = 0.0  # the true time
+        self.wrong = 0.0  # how wrong its own clock is
+        self.faults = 0.0  # how often a call goes wrong, from 0 to 1
+        self.late: list[Write] = []  # those that may still land
+        self.again = False  # whether the present call is to write a verified token anew
+        self._versions = 0
         self._rng, self._landing = rng, landing
         self._hides_date = rng.random() < 0.3
         self._whole_seconds = rng.random() < 0.5
         self._etags = rng.random() < 0.5
-        self.gap = rng.choice((0.0, 0.0, 1.0))
-        self.liar = rng.random() < 0.2
+        self.gap = rng.choice((0.0, 0.0, 1.0))  # seconds between two writes of one object
+        self.liar = rng.random() < 0.2  # a write that it says to have failed may land
         self.on_this_machine = rng.random() < 0.3
         if self.on_this_machine:
             self._hides_date, self._etags = True, True
@@ -188,7 +178,6 @@ class VirtualClock(Clock):
     """One process's clocks: right, wrong by a constant, or standing still in a freeze."""
 
     def __init__(self, rng: random.Random, skew: float | None = None) -> None:
-        """Begin with a wall clock that is somewhat wrong."""
         self.at = self.behind = 0.0
         self.skew = rng.choice((0.0, 0.0, -60.0, 60.0, -3600.0, 3600.0)) if skew is None else skew
         self._on_one_machine = skew is not None
@@ -221,13 +210,7 @@ class Seen(NamedTuple):
 
 
 class Caller:
-    """A process that wants a token.
-
-    Attributes:
-        effect: what it asks for, or how it ended: a Done, or an error.
-        seen: what the checks know of it.
-        told: what it was told last.
-    """
+    """A process that wants a token."""
 
     def __init__(  # noqa: PLR0917 - a process is all of these
         self,
@@ -255,8 +238,8 @@ class Caller:
         )
         self.login = self.runner.login
         self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
-        self.told: object = None
-        self.effect: Any = next(self._steps)
+        self.told: object = None  # the last that it was told
+        self.effect: Any = next(self._steps)  # what it asks for; at its end a Done, or an error
         self.seen = self._look()
 
     def tell(self, answer: object) -> None:
@@ -266,7 +249,6 @@ class Caller:
 
     @property
     def over(self) -> bool:
-        """Whether the call has ended."""
         return isinstance(self.effect, do.Done | BetfairSessionError)
 
     def _look(self) -> Seen:

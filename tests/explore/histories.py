@@ -4,8 +4,8 @@ Each call of the store is carried out whole at one moment, and its answer seen a
 between the others go on. A process may freeze at either, with or without its monotonic clock, or
 stop for ever. Store faults are actors.py's; Betfair refuses, stays unclear, and ends sessions;
 somebody deletes, overwrites and unlocks. In two histories of five verified tokens are written anew.
-After a while all this stops, and everybody has to end. The
-loop of the runner alone is taken apart here, to go one call at a time.
+After a while all this stops, and everybody has to end. Of the shipped code the runner's loop alone
+is taken apart, to go one call at a time.
 """
 
 from __future__ import annotations
@@ -66,11 +66,7 @@ class History:
             self._betfair, self.store.gap = 0.5, 1.0
 
     def run(self) -> None:
-        """Let it happen.
-
-        Raises:
-            Violation: an invariant does not hold.
-        """
+        """Let it happen; raises a Violation where an invariant does not hold."""
         rng = self._rng
         self.store.now = self._now
         self._scene()
@@ -250,8 +246,7 @@ class History:
             self.store.objects.pop(KEY, None)
         else:
             self.store.objects.pop(LOCK_KEY, None)
-            self.ledger.forget_logins()
-            self.ledger.removed = True
+            self.ledger.lock_is_deleted()
 
     def _clock_steps(self) -> None:
         """Set the clock of the machine that all of them run on, and with it the files' times."""
@@ -274,11 +269,7 @@ class History:
 
 
 def run(first: int, number: int) -> int:
-    """Run histories with the seeds from `first` on; return how many calls were made.
-
-    Raises:
-        Violation: with the seed that makes it happen again.
-    """
+    """Run histories with the seeds from `first` on; return how many calls were made."""
     calls = 0
     for seed in range(first, first + number):
         history = History(seed)

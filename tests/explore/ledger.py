@@ -31,32 +31,23 @@ class Ledger(Truth):
     I5: no more logins in a minute than the settings allow. They are counted from when the lock was
     taken, up to 16 s before the login, so 44 s are looked at; not those of processes whose lock had
     outlived its time or was another's by then, nor those before a lock was last removed.
-
-    Attributes:
-        live: the sessions that live.
-        states: of every process that runs.
-        removed: whether somebody ever removed or cleared a lock.
-        calm: whether nothing goes wrong but what Betfair says and how often a store takes writes.
-        banned_until: when the last ban ends that Betfair told of.
-        writer: the process whose call is carried out now, or None.
     """
 
     def __init__(self) -> None:
-        """Begin with no token, so one login may be made."""
         self.live: set[str] = set()
-        self.credit = 1
-        self.states: dict[int, Seen] = {}
-        self.writer: Seen | None = None
+        self.credit = 1  # there is no token yet
+        self.states: dict[int, Seen] = {}  # of every process that runs
+        self.writer: Seen | None = None  # whose call is carried out now
         self.store: MemoryStore
-        self.removed = False
-        self.calm = False
+        self.removed = False  # whether somebody ever removed or cleared a lock
+        self.calm = False  # nothing goes wrong but what Betfair says, and the store's pace
         self._landed: set[str] = set()
         self._denied: set[str] = set()
         self._out: set[str] = set()
         self._logins: list[float] = []
         self._ends: dict[str, float] = {}
         self._refused_until = 0.0
-        self.banned_until = 0.0
+        self._banned_until = 0.0
 
     def stored(self) -> str:
         """Return the token that is stored now, or ""."""
@@ -79,14 +70,15 @@ class Ledger(Truth):
     def running(self) -> Iterable[Seen]:
         return self.states.values()
 
-    def forget_logins(self) -> None:
+    def lock_is_deleted(self) -> None:
         """Leave out the logins that the lock cannot tell of any more."""
+        self.removed = True
         self._logins.clear()
 
     def logs_in(self, login: SharedLogin) -> None:
         """Count a login that is made now."""
         now = self.store.now
-        if self.calm and not self.removed and now < self.banned_until - MARGIN:
+        if self.calm and not self.removed and now < self._banned_until - MARGIN:
             fail("ban", "a login although Betfair has told this fleet of a ban")
         if not self.logged_in(login):
             return
@@ -141,7 +133,7 @@ class Ledger(Truth):
         after, effect, new = caller.seen, caller.effect, before.login.new
         look_at_step(caller.login, caller.told, effect, told_error=effect is caller.told)
         if isinstance(caller.told, LoginRefused) and caller.told.login_class == "ban":
-            self.banned_until = now + locks.BAN
+            self._banned_until = now + locks.BAN
         if isinstance(effect, do.Done) and effect.token.reveal() in self._out:
             fail("adopted", "a call ended with a token that was logged out")
         if isinstance(effect, do.LogIn):

@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
 
 class Option(NamedTuple):
-    """One way in which a call may go.
+    """One way in which a call may go."""
 
-    Attributes:
-        kind: the fault that the adversary pays for, or "".
-        change: what it does to the world; returns what the process is told.
-        how: for people.
-        off: how far the server's time that is told is off; None if none is.
-    """
-
-    kind: str
-    change: Callable[[World], object]
-    how: str = ""
-    off: float | None = None
+    kind: str  # the fault that the adversary pays for, or ""
+    change: Callable[[World], object]  # what it does; returns what the process is told
+    how: str = ""  # for people
+    off: float | None = None  # how far the server's time is off that is told, if any
 
 
 def told(answer: object, *changes: Callable[[World], object]) -> Callable[[World], object]:
@@ -55,16 +48,11 @@ def fails(kind: str) -> Iterator[Option]:
 
 
 class Moves:
-    """All that can happen in a world under given rules.
-
-    Attributes:
-        rules: the exploration's.
-        pool: the process states seen so far.
-        doing: what is being tried, for a violation's trace.
-    """
+    """All that can happen in a world under given rules."""
 
     def __init__(self, rules: Rules) -> None:
-        self.rules, self.pool, self.doing = rules, Pool(), ""
+        self.rules, self.pool = rules, Pool()
+        self.doing = ""  # what is being tried, for a violation's trace
         self._calls: dict[type, Callable[[World, Any], Iterator[Option]]] = {
             do.ReadToken: self._read_token,
             do.ReadLock: self._read_lock,
@@ -78,15 +66,10 @@ class Moves:
         self._doings = [doing for kind, doing in doings.items() if kind in rules.kinds]
 
     def first(self) -> World:
-        """Return the world as it begins."""
         return first(self.rules, self.pool)
 
     def all(self, world: World) -> Iterator[Move]:
-        """Yield every next world, with what happened.
-
-        Raises:
-            Violation: one of these happenings breaks an invariant; `doing` says which.
-        """
+        """Yield every next world, with what happened; in a Violation `doing` says that."""
         faults = self.rules.kinds if world.faults else ()
         for place in range(len(world.procs)):
             yield from self._calls_of(world, place, faults)

@@ -34,44 +34,26 @@ from betfair_session.login.account import LeaseSettings
 
 @dataclass(frozen=True)
 class Rules:
-    """One exploration: how the world begins, what its adversary may do, and what is broken in it.
-
-    Attributes:
-        name: for people.
-        kinds: the faults that the adversary may choose from, and `faults` how many it has in all.
-        times: how often time may go on, by one of `jumps`, seconds.
-        processes: how many run at a time, and `spare` how many more begin when one has ended.
-        token: what is stored at first: "missing", "dead", "live" or "junk".
-        lock: the lock at first, its true age, or None.
-        still: whether a process's monotonic clock may stand still meanwhile.
-        skews: how wrong the processes' wall clocks are; the first for the first, and so on.
-        deadlines: how long the processes may wait; likewise.
-        dates: whether each answer of the store tells its time (else it is asked for once).
-        etags: whether a token's version is its content, as on S3 and in files.
-        share: whether a verified token is written anew.
-        refusals: the kinds of refusal.
-        settings: the lease's.
-        broken: a part of the harness that is taken away, as a negative control.
-    """
+    """One exploration: how the world begins, and what its adversary may do."""
 
     name: str
-    kinds: tuple[str, ...] = ()
-    faults: int = 2
-    times: int = 2
-    processes: int = 3
-    spare: int = 1
-    token: str = "dead"
-    lock: tuple[locks.Lock, float] | None = None
-    jumps: tuple[float, ...] = (16.0, 32.0)
-    still: bool = False
-    skews: tuple[float, ...] = (0.0,)
-    deadlines: tuple[float, ...] = (float("inf"),)
-    dates: bool = True
-    etags: bool = False
-    share: bool = False
+    kinds: tuple[str, ...] = ()  # the faults that the adversary may choose from
+    faults: int = 2  # how many it has in all
+    times: int = 2  # how often time may go on
+    processes: int = 3  # that run at a time
+    spare: int = 1  # that begin when another has ended
+    token: str = "dead"  # what is stored at first; or "missing", "live", "junk"
+    lock: tuple[locks.Lock, float] | None = None  # the lock at first, and its true age
+    jumps: tuple[float, ...] = (16.0, 32.0)  # seconds by which time goes on
+    still: bool = False  # whether a process's monotonic clock may stand still meanwhile
+    skews: tuple[float, ...] = (0.0,)  # how wrong the processes' wall clocks are, one by one
+    deadlines: tuple[float, ...] = (float("inf"),)  # how long they may wait, likewise
+    dates: bool = True  # whether each answer of the store tells its time; else it is asked for once
+    etags: bool = False  # whether a token's version is its content, as on S3 and in files
+    share: bool = False  # whether a verified token is written anew
     refusals: tuple[str, ...] = ("temporary",)
     settings: LeaseSettings = field(default_factory=LeaseSettings)
-    broken: str = ""
+    broken: str = ""  # what is taken away from the harness, as a negative control
 
 
 def _plan(name: str, kinds: str = "", faults: int = 2, times: int = 2, **more: Any) -> Rules:  # noqa: ANN401 - as in Rules

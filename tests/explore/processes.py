@@ -85,50 +85,40 @@ class ModelClock(Clock):
 
 
 class Replica:
-    """A policy at work.
-
-    Attributes:
-        login: the policy.
-        effect: what it asks for, or how it ended: a Done, or an Ended.
-        told: what it was told last.
-        known: whether its idea of the server's time comes from an answer of the store.
-    """
+    """A policy at work."""
 
     def __init__(
         self, settings: LeaseSettings, *, deadline: float, share: bool, skew: float
     ) -> None:
         """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
         self.clock = ModelClock(skew)
-        self.known, self.told = False, cast("object", None)
+        self.known = False  # whether its idea of the server's time comes from the store
+        self.told: object = None  # the last that it was told
         self.raised: BetfairSessionError | None = None
         errors, memory = Errors("", ""), Memory()
         more: dict[str, Any] = {"owner": "", "deadline": deadline, "shared": True, "share": share}
         self.login = SharedLogin(settings, self.clock, errors, memory, **more)
         self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
-        self.effect: object = next(self._steps)
+        self.effect: object = next(self._steps)  # what it asks for; at its end a Done or an Ended
 
     @property
     def where(self) -> Position:
-        """Where the policy is."""
         return position(self._steps)
 
     def tell(self, answer: object, off: float | None, nonce: str) -> None:
-        """Tell it what happened, and perhaps the server's time; let it come to its next call.
-
-        An attempt gets its name when it first is written down.
-        """
+        """Tell it what happened, and perhaps the server's time; let it come to its next call."""
         login = self.login
         if off is not None:
             self.clock.off, self.known = off, True
         self.clock.name = nonce or NOBODY
-        if login.nonce == NOBODY:
+        if login.nonce == NOBODY:  # an attempt gets its name when it first is written down
             login.nonce = nonce
         self.told = answer
         while True:
             self._go_on(answer)
             if not isinstance(self.effect, do.Wait):
                 break
-            assert not isinstance(self.effect, do.Wait) or self.effect.seconds >= 0
+            assert self.effect.seconds >= 0
             answer = None
         told_error = self.raised is self.told
         look_at_step(self.login, self.told, self.raised or self.effect, told_error=told_error)
@@ -187,7 +177,6 @@ class Way:
     live: Replica | None = None
 
     def go(self, step: Step) -> Way:
-        """Return the way with one more step."""
         replica, self.live = self.live or self._again(), None
         step(replica)
         return Way(self.start, self, step, replica)
@@ -207,28 +196,18 @@ class Way:
 
 @dataclass(eq=False)
 class Local:
-    """A process, as the world sees it.
+    """A process, as the world sees it."""
 
-    Attributes:
-        key: everything that matters.
-        phase: what it is doing, and `effect` what it asks for and waits for.
-        login: the policy's attributes, without what no process acts upon.
-        off: its idea of the server's time, less the truth.
-        known: whether that comes from an answer of the store (else from its own wall clock).
-        over: whether it has ended.
-        looking: whether it has not yet tried to take the lock.
-        tokens, versions, lock_versions, nonces: the names that it knows, as bits.
-    """
-
-    key: Key
-    phase: str
-    effect: Any
-    login: SharedLogin
+    key: Key  # everything that matters
+    phase: str  # what it is doing
+    effect: Any  # what it asks for and waits for
+    login: SharedLogin  # the policy's attributes, without what no process acts upon
     replica: InitVar[Replica]
     way: Way = field(repr=False)
 
     def __post_init__(self, replica: Replica) -> None:
         login, effect = self.login, self.effect
+        # Its idea of the server's time, less the truth; whether that comes from the store.
         self.off, self.known = replica.clock.off, replica.known
         written = effect.lock if isinstance(effect, do.WriteLock) else None
         shown = [each for each in (login.lock, login.mine, login.memory.owed, written) if each]
@@ -237,8 +216,9 @@ class Local:
         about = effect.version if isinstance(effect, do.WriteToken) else None
         lock_about = effect.version if isinstance(effect, do.WriteLock) else None
         self.kind, self.over = type(effect), isinstance(effect, do.Done | Ended)
+        # It has not yet tried to take the lock.
         self.looking = not self.over and self.phase in LOOKING and self.phase != "take"
-        self.tokens = bits(*names)
+        self.tokens = bits(*names)  # the names that it knows, as of the other three
         self.versions = bits(login.version, login.base, about)
         self.lock_versions = bits(login.lock_version, lock_about)
         self.nonces = bits(login.nonce, *(lock.nonce for lock in shown))
@@ -337,7 +317,6 @@ class Pool:
         return known
 
     def lock_id(self, lock: Lock) -> int:
-        """Return the number of a lock's content."""
         known = self._lock_ids.get(lock)
         if known is None:
             known = self._lock_ids[lock] = len(self.locks)

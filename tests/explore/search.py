@@ -25,21 +25,13 @@ PATIENCE = 60.0  # seconds, besides the time to live of the lock that is there
 
 @dataclass
 class Count:
-    """What a search saw.
+    """What a search saw."""
 
-    Attributes:
-        worlds: how many different ones, by 64 bits of a digest each.
-        moves: how many steps between them.
-        finished: how many were left alone to see whether everybody ends.
-        complete: whether there were no more.
-        locals: how many different process states were met.
-    """
-
-    worlds: int = 0
-    moves: int = 0
-    finished: int = 0
-    complete: bool = False
-    locals: int = 0
+    worlds: int = 0  # how many different ones, by 64 bits of a digest each
+    moves: int = 0  # how many steps between them
+    finished: int = 0  # how many were left alone to see whether everybody ends
+    complete: bool = False  # whether there were no more
+    locals: int = 0  # how many different process states
 
 
 def digest(world: World) -> int:
@@ -50,18 +42,9 @@ def digest(world: World) -> int:
 
 
 def explore(rules: Rules, most: int, *, every: int = 64) -> Count:
-    """Walk in breadth, which meets a violation by its shortest way.
+    """Walk in breadth, which meets a Violation by its shortest way, through `most` worlds.
 
-    Args:
-        rules: the exploration.
-        most: how many different worlds at most.
-        every: of how many worlds one is left alone to see whether everybody ends.
-
-    Returns:
-        What was seen.
-
-    Raises:
-        Violation: an invariant does not hold.
+    One in `every` is left alone to see whether everybody ends.
     """
     moves, count = Moves(rules), Count()
     world = moves.first()
@@ -101,9 +84,6 @@ def finish(moves: Moves, world: World) -> None:
 
     The adversary has no more means, so one dead holder at most is in the way: the bound is what its
     lock has to live, the margin, and PATIENCE for a login and for second looks, two seconds a call.
-
-    Raises:
-        Violation: I4, or what else goes wrong on the way.
     """
     quiet = world.copy()
     quiet.faults = quiet.times = quiet.spare = 0

@@ -76,7 +76,6 @@ class Violation(AssertionError):
     """An invariant, by its name, that does not hold, and the trace of what happened before."""
 
     def __init__(self, invariant: str, what: str) -> None:
-        """Keep the name, and what happened."""
         super().__init__(f"{invariant}: {what}")
         self.invariant = invariant
         self.trace: list[str] = []
@@ -116,7 +115,7 @@ def snapshot(login: SharedLogin) -> SharedLogin:
 def look_at_step(
     login: SharedLogin, event: object, effect: object, *, told_error: bool = False
 ) -> None:
-    """Check what one process's step alone can show; see world.py, "adopted"."""
+    """Check what one process's step alone can show: "adopted"."""
     useless = login._useless()
     refused = isinstance(effect, LoginRefused | IdentityUnavailable) and not told_error
     if (refused or isinstance(effect, LoginBrake)) and not (useless or login.ended):
@@ -170,13 +169,9 @@ class Now(NamedTuple):
 
 
 class Truth:
-    """The truth, which no process knows.
+    """The truth, which no process knows."""
 
-    Attributes:
-        credit: the logins that may still be made in this generation.
-    """
-
-    credit: int
+    credit: int  # the logins that may still be made in this generation
 
     def now(self) -> Now:
         raise NotImplementedError

@@ -30,39 +30,24 @@ MOST_CREDIT = 9
 
 @dataclass(slots=True)
 class World(Truth):
-    """Everything at one moment.
+    """Everything at one moment."""
 
-    Attributes:
-        rules, pool: the exploration's, and its process states and locks; the same in all worlds.
-        token: the stored token's number, MISSING or JUNK.
-        version: its version's number; -1 when missing.
-        age: how long it has been stored, cut off past FRESH.
-        lock, lock_version, lock_age: likewise; the lock by its number in the pool, -1 when missing.
-        force: seconds for which the refusal in the lock truly still counts.
-        procs: the processes, by their numbers in the pool, sorted.
-        floats: writes that may still land.
-        live: the sessions that live, as bits.
-        landed: the tokens that have ever been stored, as bits.
-        out: the tokens that were logged out, as bits.
-        faults, times, spare: what is left of the adversary's means.
-    """
-
-    rules: Rules
-    pool: Pool
-    token: int
-    version: int
-    age: float
-    lock: int
+    rules: Rules  # the exploration's; the same in all worlds
+    pool: Pool  # its process states and locks; likewise
+    token: int  # the stored token's number, MISSING or JUNK
+    version: int  # its version's number; -1 when missing
+    age: float  # how long it has been stored, cut off past FRESH
+    lock: int  # its number in the pool; -1 when missing
     lock_version: int
     lock_age: float
-    force: float
-    procs: tuple[int, ...]
-    floats: tuple[Write, ...]
-    live: int
-    landed: int
-    out: int
+    force: float  # seconds for which the refusal in the lock truly still counts
+    procs: tuple[int, ...]  # the processes, by their numbers in the pool, sorted
+    floats: tuple[Write, ...]  # writes that may still land
+    live: int  # the sessions that live, as bits
+    landed: int  # the tokens that have ever been stored, likewise
+    out: int  # the tokens that were logged out, likewise
     credit: int
-    faults: int
+    faults: int  # what is left of the adversary's means
     times: int
     spare: int
 

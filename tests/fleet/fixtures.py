@@ -32,15 +32,9 @@ HASTY = {"ttl": 30.0, "login_deadline": 10.0, "store_deadline": 1.5}
 
 @dataclass(frozen=True)
 class Line:
-    """A scene on a server, and a session that talks to it through a proxy.
+    """A scene on a server, and a session that talks to it through a proxy."""
 
-    Attributes:
-        scene: as seen past the proxy.
-        proxy: what the session talks through.
-        session: a handle whose calls of the store take a second at most.
-    """
-
-    scene: Scene
+    scene: Scene  # as seen past the proxy
     proxy: Proxy
     session: Session
 
@@ -50,11 +44,6 @@ class Line:
         held = [each for each in self.proxy.requests if each.fault == "hold"]
         assert held
         assert any(all(each.status for each in held) for _ in poll(10))
-
-
-def reads(name: str) -> Callable[[Exchange], bool]:
-    """Match the reads of one object."""
-    return lambda exchange: exchange.method == "GET" and exchange.path.endswith(name)
 
 
 def writes(name: str) -> Callable[[Exchange], bool]:

@@ -9,55 +9,31 @@ Signal: TypeAlias = Literal["KILL", "STOP"]
 
 
 class Stop(NamedTuple):
-    """Where a process ends or freezes, by its own hand.
+    """Where a process ends or freezes, by its own hand."""
 
-    Attributes:
-        at: the number of the point, counted from 0, or its name (see `Points`).
-        stage: before or after the thing itself.
-        signal: which it sends to itself.
-    """
-
-    at: int | str
-    stage: Stage
-    signal: Signal
+    at: int | str  # the number of the point, counted from 0, or its name (see `Points`)
+    stage: Stage  # before or after the thing itself
+    signal: Signal  # which it sends to itself
 
 
 class Job(NamedTuple):
-    """One process's work.
-
-    Attributes:
-        url: the store.
-        options: its storage options.
-        key: the token's name.
-        identity: the arguments of IdentityClient.
-        username: whose account.
-        password: its password. It travels on standard input, never as an argument.
-        lease: the arguments of LeaseSettings.
-        timeout: seconds that the call may take.
-        calls: how many it makes, one each time that it is let go.
-        forks: how many children, which make one call each, it forks when it is let go after that.
-        warm: whether the store's connection is opened beforehand, so that a crowd meets.
-        stop: where to end or freeze.
-        inside: whether what the process does to files counts as points, too.
-        clock_offset: seconds that the machine's clock is wrong.
-        waits: which part of each wait is waited; see `shorten_waits`.
-    """
+    """One process's work."""
 
     url: str
-    options: dict[str, Any]
+    options: dict[str, Any]  # the store's
     key: str
-    identity: dict[str, Any]
+    identity: dict[str, Any]  # the arguments of IdentityClient
     username: str
-    password: str
-    lease: dict[str, float] = {}  # noqa: RUF012 - never changed
-    timeout: float = 60.0
-    calls: int = 1
-    forks: int = 0
-    warm: bool = False
+    password: str  # it travels on standard input, never as an argument
+    lease: dict[str, float] = {}  # noqa: RUF012 - the arguments of LeaseSettings, never changed
+    timeout: float = 60.0  # seconds that a call may take
+    calls: int = 1  # how many it makes, one each time that it is let go
+    forks: int = 0  # how many children, of one call each, it forks when it is let go after that
+    warm: bool = False  # whether it opens the store's connection beforehand, so that a crowd meets
     stop: Stop | None = None
-    inside: bool = False
-    clock_offset: float = 0.0
-    waits: float = 1.0
+    inside: bool = False  # whether what the process does to files counts as points, too
+    clock_offset: float = 0.0  # seconds that the machine's clock is wrong
+    waits: float = 1.0  # which part of each wait is waited; see `shorten_waits`
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Job:
@@ -66,31 +42,17 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one call.
-
-    Attributes:
-        token: what it returned, or "".
-        error: the name of the error's class, or "".
-        text: the error's text.
-        status: Betfair's code in it.
-        not_before: the time in it, or "".
-        ended: when it ended, by the machine's monotonic clock.
-        points: the things that the process did until then, in order.
-        nonce: a nonce that the process drew afterwards.
-    """
+    """What became of one call."""
 
     token: str = ""
-    error: str = ""
-    text: str = ""
-    status: str = ""
-    not_before: str = ""
-    ended: float = 0.0
-    points: tuple[str, ...] = ()
-    nonce: str = ""
+    error: str = ""  # the name of the error's class
+    text: str = ""  # the error's
+    ended: float = 0.0  # when, by the machine's monotonic clock
+    points: tuple[str, ...] = ()  # the things that the process did until then, in order
+    nonce: str = ""  # one that the process drew afterwards
 
     @property
     def store_calls(self) -> int:
-        """How many calls the store got."""
         return sum(not point.startswith(("login", "logout")) for point in self.points)
 
     @staticmethod

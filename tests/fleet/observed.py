@@ -23,22 +23,15 @@ _FILE_EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.scandir", "os.m
 
 
 class Points:
-    """The things that a process does, counted, and the one at which it ends or freezes.
-
-    Attributes:
-        passed: the names of those that it came to.
-        frozen: seconds that it was frozen for, by its own clocks: a minute, however short it was.
-    """
+    """The things that a process does, counted, and the one at which it ends or freezes."""
 
     def __init__(self, stop: Stop | None, tell: Callable[[str], object]) -> None:
-        """Stop at `stop`; tell every name when it is come to."""
         self._stop, self._tell = stop, tell
         self.passed: list[str] = []
-        self.frozen = 0.0
+        self.frozen = 0.0  # seconds, by its own clocks: a minute, however short it was
 
     @contextlib.contextmanager
     def around(self, name: str) -> Iterator[None]:
-        """Do a thing."""
         here = (len(self.passed), name)
         self.passed.append(name)
         self._tell(name)
@@ -115,7 +108,6 @@ class FleetClock(Clock):
     """One call's clock that is off, and goes on while the process is frozen."""
 
     def __init__(self, points: Points, offset: float) -> None:
-        """Be `offset` seconds off."""
         self._points, self._wrong = points, offset
 
     def mono(self) -> float:

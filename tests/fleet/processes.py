@@ -38,7 +38,6 @@ class Program:
         )
 
     def tell(self, content: object) -> None:
-        """Write a line to its standard input."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(content) + "\n")
         self.process.stdin.flush()
@@ -66,19 +65,12 @@ class Program:
 
 @dataclass
 class Member:
-    """What one process of a crowd has said, and what was seen of it.
+    """What one process of a crowd has said, and what was seen of it."""
 
-    Attributes:
-        pid: its number; 0 until it is ready.
-        points: what it did, if it is to end or freeze somewhere.
-        outcomes: of its call, and of those of its children.
-        seen: "", "frozen", "killed" or "ended".
-    """
-
-    pid: int = 0
-    points: list[str] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    seen: str = ""
+    pid: int = 0  # until it is ready
+    points: list[str] = field(default_factory=list)  # told if it is to end or freeze somewhere
+    outcomes: list[Outcome] = field(default_factory=list)  # its children's, too
+    seen: str = ""  # "frozen", "killed" or "ended"
 
 
 class Crowd(Program):
@@ -119,7 +111,6 @@ class Crowd(Program):
         assert [member.seen for member in some] == [seen] * len(some), some
 
     def freeze(self, number: int) -> None:
-        """Freeze one."""
         os.kill(self.members[number].pid, signal.SIGSTOP)
         self.wait_until("frozen", number)
 

@@ -33,15 +33,7 @@ time to live with its margin, and one login; too few for a second time to live."
 
 @dataclass(frozen=True)
 class Scene:
-    """Where the story takes place.
-
-    Attributes:
-        sandbox: Betfair.
-        place: where the token is kept.
-        username: whose token it is.
-        password: the account's.
-        key: the token's name.
-    """
+    """Where the story takes place."""
 
     sandbox: Sandbox
     place: Place
@@ -64,7 +56,6 @@ class Scene:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an IdentityClient needs."""
         return {
             "app_key": self.sandbox.app_key,
             "certificate": self.sandbox.certificate,
@@ -75,7 +66,6 @@ class Scene:
         }
 
     def job(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
-        """Return a process's job."""
         identity = {**self.identity, "certificate": list(self.sandbox.certificate)}
         job = Job(
             self.place.url(), self.place.options, self.key, identity, self.username, self.password
@@ -90,12 +80,7 @@ class Scene:
     def session(
         self, *, endpoint: str | None = None, lease: Mapping[str, float] | None = None
     ) -> Iterator[Session]:
-        """Open a handle that shares nothing with any other but the store.
-
-        Args:
-            endpoint: where the store's server is reached, such as a proxy's.
-            lease: the arguments of LeaseSettings.
-        """
+        """Open a handle that shares only the store with others; `endpoint` may be a proxy's."""
         options = self.place.options
         if endpoint is not None:
             assert isinstance(self.place, BucketPlace)
@@ -108,7 +93,6 @@ class Scene:
             yield manager.session(self.place.url(), self.key, options)
 
     def store_dead_token(self) -> str:
-        """Store a token that once lived."""
         token = self.sandbox.issue(self.username)
         self.sandbox.expire(token)
         self.place.put(self.key, token.encode())
@@ -119,7 +103,6 @@ class Scene:
         return (self.place.get(self.key) or b"").decode().strip()
 
     def lock(self) -> dict[str, Any]:
-        """Return the lock object."""
         found: dict[str, Any] = json.loads(self.place.get(self.key + ".login") or b"{}")
         return found
 

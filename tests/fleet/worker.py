@@ -44,10 +44,8 @@ _MODULES = {
 
 
 class Works(Protocol):
-    """What does a job."""
-
     def work(self) -> Outcome:
-        """Do it."""
+        """Do a job."""
 
 
 def say(**fields: object) -> None:
@@ -89,8 +87,6 @@ class Worker:
             token=token,
             error=type(failed).__name__ if failed else "",
             text=str(failed or ""),
-            status=getattr(failed, "status", ""),
-            not_before=str(getattr(failed, "not_before", None) or ""),
             ended=time.monotonic(),
             points=tuple(self.points.passed[before:]),
             nonce=Clock().nonce(),
