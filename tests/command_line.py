@@ -6,20 +6,16 @@ import io
 import json
 import os
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import pytest
 from programs import scrubbed
+from servers.objects import Bucket
 
 from betfair_session.cli import main
 from betfair_session.login import lock as locks
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
-    from servers.objects import Bucket
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
 

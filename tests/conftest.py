@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import signal
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
 from hand_clocks import HandClocks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
 
 # The modules that hold tests without being named so.
 pytest.register_assert_rewrite("storage", "login.script")

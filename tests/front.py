@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from betfair_session import LeaseSettings, Session, SessionManager
+from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.login import lock as locks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-    from concurrent.futures import Future
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from betfair_session import IdentityClient
-    from betfair_session.sandbox import Sandbox
-    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
+from betfair_session.sandbox import Sandbox
+from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
 KEY = "session.token"
 LOCK = "session.token.login"

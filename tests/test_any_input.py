@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hidden.listeners import Listener, Stranger
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
+from betfair_session import IdentityClient
 from betfair_session.betfair import answers
 from betfair_session.certificates import Certificate
 from betfair_session.environment import read_dotenv
@@ -27,13 +31,6 @@ from betfair_session.storage.contract import MAX_READ
 from betfair_session.storage.errors import Operation, explain
 from betfair_session.storage.location import redact
 from betfair_session.tokens import is_token
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from betfair_session import IdentityClient
 
 FEW = settings(
     max_examples=40,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,6 @@ from betfair_session import (
 )
 from betfair_session.arguments import checked_handle
 from betfair_session.secret import Secret
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DAY_HALF = timedelta(hours=12)
 

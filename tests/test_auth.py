@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from hidden.listeners import saying
+from hidden.listeners import Stranger, saying
 from secrets_shown import everything_in
 
 from betfair_session import (
@@ -18,18 +19,12 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
     LoginRefused,
+    Session,
     SessionManager,
     SessionRejected,
 )
 from betfair_session.exchange import auth as auth_module
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from hidden.listeners import Stranger
-
-    from betfair_session import Session
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
 RPC = "betting/json-rpc/v1"

@@ -11,11 +11,13 @@ import ssl
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
+from command_line import CommandLine, Done
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import load_pem_x509_certificate
 from secrets_shown import everything_in
@@ -27,13 +29,7 @@ from betfair_session import (
     IdentityClient,
     Secret,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from command_line import CommandLine, Done
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 PASS = "open-sesame-47"  # a made-up passphrase, looked for in every error
 CLIENT = "-addext keyUsage=digitalSignature,keyEncipherment -addext extendedKeyUsage=clientAuth"

@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import pytest
 from command_line import KEY, CommandLine, Terminal
@@ -17,9 +17,7 @@ from command_line import KEY, CommandLine, Terminal
 from betfair_session import Session
 from betfair_session.environment import NAMES
 from betfair_session.login import lock as locks
-
-if TYPE_CHECKING:
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 COMMANDS = ["token", "check", "status", "logout", "unlock", "doctor", "sandbox", "demo"]
 COMMANDS += ["certificate create", "certificate check"]

@@ -14,18 +14,14 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from command_line import KEY
+from command_line import KEY, CommandLine
 from programs import CLI, SECONDS, cli, run, scrubbed, start
 
 import betfair_session
 from betfair_session.environment import NAMES
 from betfair_session.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from command_line import CommandLine
 
 FULL = "/dev/full"
 VERSION = f"betfair-session {version('betfair-session')}"

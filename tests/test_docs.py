@@ -7,23 +7,18 @@ import io
 import json
 import re
 import shlex
+from collections.abc import Callable, Iterator
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from servers.azure import ACCOUNT, ACCOUNT_KEY
+from servers.objects import ObjectServer
 
 import betfair_session
 from betfair_session import IdentityClient, cli, exceptions, sandbox as sandbox_package, storage
 from betfair_session.environment import NAMES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from servers.objects import ObjectServer
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 _ROOT = Path(__file__).parents[1]
 _PAGES = {

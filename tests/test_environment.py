@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -19,11 +20,7 @@ from secrets_shown import everything_in
 
 from betfair_session import CertificateError, ConfigurationError, from_env, place_from_env
 from betfair_session.environment import NAMES, Environment, read_dotenv
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 _ACCOUNT = {"BETFAIR_USERNAME": "user", "BETFAIR_PASSWORD": "word", "BETFAIR_APP_KEY": "key"}
 _CERTIFICATE = {"BETFAIR_CERT_FILE": "client.crt", "BETFAIR_KEY_FILE": "client.key"}

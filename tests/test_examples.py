@@ -6,26 +6,30 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 import requests
 from programs import run
 
-from betfair_session import Event, IdentityUnavailable, LoginRefused, SessionManager, storage
+from betfair_session import (
+    Event,
+    IdentityClient,
+    IdentityUnavailable,
+    LoginRefused,
+    Session,
+    SessionManager,
+    storage,
+)
 from betfair_session.environment import NAMES
+from betfair_session.sandbox import Sandbox
 from betfair_session.storage.obstore import ObstoreStore
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from betfair_session import IdentityClient, Session
-    from betfair_session.sandbox import Sandbox
-
-    Made = Callable[..., Session]
+Made = Callable[..., Session]
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 _PROGRAMS = {

@@ -6,9 +6,10 @@ import json
 import pickle
 import re
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -22,17 +23,13 @@ from betfair_session import (
     Exchange,
     ExchangeError,
     LoginRefused,
+    Session,
     SessionManager,
     SessionRejected,
     session_is_invalid,
 )
 from betfair_session.process import clocks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from betfair_session import Session
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 EVENTS = [{"eventType": {"id": "7", "name": "Horse Racing"}, "marketCount": 1}]

@@ -8,26 +8,21 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from bench.contenders import CONTENDERS, Stage
 from bench.measure import PROGRAMS, file_of, python
+from servers.objects import Bucket
 
-from betfair_session import SessionManager
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from servers.objects import Bucket
-
-    from betfair_session import IdentityClient
-    from betfair_session.sandbox import Sandbox
+from betfair_session import IdentityClient, SessionManager
+from betfair_session.sandbox import Sandbox
 
 SERVERS = {"s3": "moto", "gs": "gcs", "abfs": "azure"}
 NEVER = {"betfair_session.cli", "betfair_session.integrations", "betfair_session.sandbox", "rich"}

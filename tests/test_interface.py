@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from front import KEY, live
@@ -16,11 +17,7 @@ from betfair_session import (
     SessionManager,
     from_env,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 
 def test_a_task_can_do_what_a_thread_can(sandbox: Sandbox, tmp_path: Path) -> None:

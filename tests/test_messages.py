@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 import betfair_session
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pytest
 
 PACKAGE = Path(betfair_session.__file__).parent
 GOLDEN = Path(__file__).parent / "data" / "messages.txt"

@@ -9,19 +9,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING
 
 import pytest
 
 import betfair_session
 from betfair_session import exceptions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 PACKAGE = Path(betfair_session.__file__).parent
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from betfair_session import IdentityClient, Session, SessionManager
 from betfair_session.integrations.betfairlightweight import APIClient
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 KEY = "session.token"
 

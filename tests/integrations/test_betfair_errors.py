@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 from betfairlightweight import BetfairError
@@ -16,12 +16,8 @@ from betfair_session import (
     exceptions,
 )
 from betfair_session.integrations.betfair_errors import as_betfair_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from betfair_session.integrations.betfairlightweight import APIClient
-    from betfair_session.sandbox import Sandbox
+from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.sandbox import Sandbox
 
 
 class Odd(exceptions.StoreUnavailable):

@@ -5,24 +5,19 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from betfairlightweight import BetfairError, StreamListener
 from betfairlightweight.exceptions import ListenerError, SocketError
 
-from betfair_session import ConfigurationError, LoginRefused, SessionManager
+from betfair_session import ConfigurationError, IdentityClient, LoginRefused, SessionManager
+from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.sandbox import Sandbox
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from betfair_session import IdentityClient
-    from betfair_session.integrations.betfairlightweight import APIClient
-    from betfair_session.sandbox import Sandbox
-
-    Bot = Callable[..., APIClient]
+Bot = Callable[..., APIClient]
 
 
 def tokens_shown(sandbox: Sandbox) -> list[str | None]:

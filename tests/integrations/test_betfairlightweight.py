@@ -6,32 +6,26 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
-from hidden.listeners import Listener, saying
+from hand_clocks import HandClocks
+from hidden.listeners import Listener, Stranger, saying
 
-from betfair_session import ConfigurationError, IdentityClient, SessionManager
+from betfair_session import ConfigurationError, IdentityClient, JurisdictionName, SessionManager
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.integrations import betfair_endpoints
 from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.sandbox import Sandbox
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from hand_clocks import HandClocks
-    from hidden.listeners import Stranger
-
-    from betfair_session import JurisdictionName
-    from betfair_session.sandbox import Sandbox
-
-    Bot = Callable[..., APIClient]
+Bot = Callable[..., APIClient]
 
 REJECTED = {
     "jsonrpc": "2.0",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from betfair_session.sandbox import Sandbox
+from sandbox.conftest import Caller
 
-    from betfair_session.sandbox import Sandbox
-    from sandbox.conftest import Caller
-
-    Call = Callable[..., Any]
+Call = Callable[..., Any]
 
 LIST, FUNDS = "SportsAPING/v1.0/listEventTypes", "AccountAPING/v1.0/getAccountFunds"
 DEAD = "A" * 43 + "="

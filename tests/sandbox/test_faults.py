@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
-from betfair_session.sandbox import SandboxError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from betfair_session.sandbox import Sandbox
-    from sandbox.conftest import Caller
+from betfair_session.sandbox import Sandbox, SandboxError
+from sandbox.conftest import Caller
 
 HTML, FAIL = b"<!DOCTYPE html>", b'{"token": ""'
 

@@ -6,15 +6,13 @@ import re
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 import requests
 
-if TYPE_CHECKING:
-    from betfair_session.sandbox import Sandbox
-    from sandbox.conftest import Caller
+from betfair_session.sandbox import Sandbox
+from sandbox.conftest import Caller
 
 FORM = "application/x-www-form-urlencoded"
 SUCCESS, WRONG, NEEDED = "SUCCESS", "INVALID_USERNAME_OR_PASSWORD", "CERT_AUTH_REQUIRED"
