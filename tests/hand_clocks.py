@@ -23,7 +23,6 @@ class HandClocks:
             patch.setattr(module, f"{prefix}wall", lambda: self.wall)
 
     def go(self, seconds: float) -> None:
-        """Let time pass."""
         self.steady += seconds
         self.wall += seconds
 

@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def heard() -> list[Event]:
-    """What the hook was told."""
     return []
 
 
 @pytest.fixture
 def listening(front: Front, heard: list[Event]) -> SessionManager:
-    """A process with a hook."""
     lease = LeaseSettings(ttl=6, login_deadline=3, store_deadline=1.5)
     return front.manager(lease=lease, on_event=heard.append)
 

@@ -31,7 +31,7 @@ from betfair_session.process.single_flight import SingleFlight
 from betfair_session.process.threads import Once, OutOfTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
 
     from front import Front
@@ -41,7 +41,6 @@ Found = tuple[str, bool] | BaseException | None
 
 
 def alone() -> str:
-    """Return what nobody is to be given who could share."""
     return "alone"
 
 
@@ -112,19 +111,13 @@ def led(
         return leading.result(60), [each.result(60) for each in asking]
 
 
-def test_a_call_without_company_is_made_and_nothing_is_kept() -> None:
-    """By threads and tasks."""
-    flight: SingleFlight[str] = SingleFlight()
-    assert [call() for call in ways(flight) * 2] == [("alone", True)] * 4
-
-
-def test_what_came_of_it_is_shared() -> None:
+def test_what_came_of_it_is_shared_and_not_kept() -> None:
     """And each is told who did the work; an error is shared as a copy, with its cause."""
     flight: SingleFlight[str] = SingleFlight()
     assert led(flight, ways(flight)) == (("the leader's", True), [("the leader's", False)] * 2)
+    assert [call() for call in ways(flight) * 2] == [("alone", True)] * 4
     error = IdentityUnavailable("away", endpoint="certlogin")
     error.__cause__ = ValueError("why")
-    flight = SingleFlight()
     its, found = led(flight, ways(flight), error)
     assert its is error
     for each in found:
@@ -134,7 +127,6 @@ def test_what_came_of_it_is_shared() -> None:
 
 
 def test_those_who_do_not_wait_get_nothing_and_those_without_time_an_error() -> None:
-    """While another is at it."""
     flight: SingleFlight[str] = SingleFlight()
     late = [
         *ways(flight, wait=False),
@@ -165,7 +157,6 @@ now = time.monotonic
 def test_what_concerns_the_leader_alone_is_not_shared(
     error: BaseException, its_time: float, theirs: float, *, shared: bool
 ) -> None:
-    """The others go on, one of them leading."""
     flight: SingleFlight[str] = SingleFlight()
     callers = ways(flight, now() + theirs)
     its, found = led(flight, callers, error, deadline=now() + its_time)
@@ -178,8 +169,7 @@ def test_what_concerns_the_leader_alone_is_not_shared(
 
 
 @pytest.mark.parametrize("task", [False, True])
-def test_what_comes_afterwards_keeps_nobody_waiting(*, task: bool) -> None:
-    """Others have the result meanwhile; the call that did the work returns after it."""
+def test_what_comes_afterwards_keeps_only_the_call_that_did_the_work(*, task: bool) -> None:
     began, go = threading.Event(), threading.Event()
 
     def afterwards() -> None:
@@ -221,7 +211,6 @@ class Interrupting(dict[int, Any]):
     """A dict in the midst of whose steps Ctrl-C is pressed."""
 
     def setdefault(self, key: int, default: Any = None) -> Any:  # noqa: ANN401 - as a dict's
-        """Take the call in, and be interrupted before anybody knows."""
         super().setdefault(key, default)
         raise KeyboardInterrupt
 
@@ -236,19 +225,17 @@ def test_an_interruption_at_any_step_leaves_nothing_behind(
         with pytest.raises(KeyboardInterrupt):
             call()
     assert flight._calls == {}
-    flight = SingleFlight()
+    flight, threads = SingleFlight(), list[threading.Thread]()
 
     def start_and_be_interrupted(work: Callable[[], object]) -> None:
         threads.append(threading.Thread(target=work))
         threads[-1].start()
         raise KeyboardInterrupt
 
-    threads: list[threading.Thread] = []
     with monkeypatch.context() as patch:
-        name = "betfair_session.process.single_flight.start"
-        patch.setattr(name, start_and_be_interrupted)
+        patch.setattr("betfair_session.process.single_flight.start", start_and_be_interrupted)
         with pytest.raises(KeyboardInterrupt):
-            asyncio.run(flight.ajoin(alone, deadline=FAR))
+            ways(flight)[1]()
     threads[0].join(60)
     assert [call() for call in ways(flight)] == [("alone", True)] * 2
 
@@ -256,10 +243,20 @@ def test_an_interruption_at_any_step_leaves_nothing_behind(
 # --- forks ----------------------------------------------------------------------------------------
 
 
+class Failing:
+    """One that cannot begin anew, which keeps no other from it; the interpreter tells of it."""
+
+    def after_fork(self) -> None:
+        raise OSError
+
+
 @pytest.fixture
 def busy() -> Iterator[tuple[ForkSafeLock, SingleFlight[str]]]:
     """A lock and a call that another thread has, and keeps until the end."""
+    some = Failing(), Failing()
+    reset_in_child(some[0])
     lock, flight = ForkSafeLock(), SingleFlight[str]()
+    reset_in_child(some[1])
     begun, over = threading.Event(), threading.Event()
 
     def work() -> str:
@@ -279,6 +276,7 @@ def busy() -> Iterator[tuple[ForkSafeLock, SingleFlight[str]]]:
     holder.join()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_child_waits_for_no_thread_of_its_parent(
     busy: tuple[ForkSafeLock, SingleFlight[str]],
 ) -> None:
@@ -301,68 +299,39 @@ def test_a_child_waits_for_no_thread_of_its_parent(
     assert found == [("alone", True)]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_one_that_cannot_begin_anew_keeps_no_other_from_it(
-    busy: tuple[ForkSafeLock, SingleFlight[str]],
-) -> None:
-    """The interpreter tells of it."""
-
-    class Failing:
-        def after_fork(self) -> None:
-            raise OSError
-
-    some = [Failing() for _ in range(2)]
-    reset_in_child(some[0])
-    mine = ForkSafeLock()
-    reset_in_child(some[1])
-
-    def work() -> bool:
-        with busy[0].mine(), mine.mine():
-            return True
-
-    assert in_a_child(work) is True
-
-
 # --- tasks ----------------------------------------------------------------------------------------
 
 
 def test_many_tasks_share_one_answer_and_one_thread(front: Front) -> None:
-    """With tasks of another loop and with threads, too; the loop goes on meanwhile.
-
-    A cancelled one does not take the token from the others.
-    """
-    found: list[str] = []
+    """Also with another loop's and with threads; a cancelled one takes it from nobody."""
     idle = threading.active_count()  # of other tests' servers
     manager, sandbox = front.manager(), front.sandbox
 
-    async def main() -> list[str]:
+    def ask() -> Coroutine[Any, Any, str]:
+        return manager.aget_session(front.path, KEY)
+
+    async def main() -> set[str]:
         await asyncio.to_thread(sandbox.hold, "certlogin")
-        first = asyncio.create_task(manager.aget_session(front.path, KEY))
+        first = asyncio.create_task(ask())
         await asyncio.to_thread(sandbox.wait_for, "certlogin")
-        asking = [asyncio.create_task(manager.aget_session(front.path, KEY)) for _ in range(200)]
+        asking = [asyncio.create_task(ask()) for _ in range(200)]
         await asyncio.sleep(0)
-        before = threading.active_count()
-        calls = [
-            lambda: found.append(manager.get_session(front.path, KEY)),
-            lambda: found.append(asyncio.run(manager.aget_session(front.path, KEY))),
+        assert threading.active_count() - idle < 20
+        others = [
+            pool.submit(manager.get_session, front.path, KEY),
+            pool.submit(lambda: asyncio.run(ask())),
         ]
-        others = [threading.Thread(target=call) for call in calls]
-        for other in others:
-            other.start()
-        assert before - idle < 20
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        for _ in range(1000):
+        for _ in range(1000):  # the loop goes on
             await asyncio.sleep(0)
         assert not any(task.done() for task in asking)
         await asyncio.to_thread(sandbox.release, "certlogin")
-        tokens = await asyncio.gather(*asking)
-        for other in others:
-            await asyncio.to_thread(other.join)
-        return tokens
+        return {*await asyncio.gather(*asking, *map(asyncio.wrap_future, others))}
 
-    assert {*asyncio.run(main()), *found} == {front.token.read_text()}
+    with ThreadPoolExecutor(2) as pool:
+        assert asyncio.run(main()) == {front.token.read_text()}
     assert sandbox.counts()["certlogin"] == 1
 
 
@@ -462,7 +431,6 @@ def test_a_first_call_while_python_shuts_down_is_an_error_of_ours() -> None:
 
 
 def test_what_is_opened_while_its_store_is_closed_is_closed_later() -> None:
-    """Nor is it opened twice."""
     once, go, made = Once[str](), threading.Event(), list[str]()
 
     def make() -> str:

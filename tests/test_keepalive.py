@@ -46,25 +46,21 @@ class Reports:
     """Collects reports, and lets a test wait for them."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self.all: list[Report] = []
         self._more = threading.Condition()
 
     def __call__(self, report: Report) -> None:
-        """Take one in."""
         with self._more:
             self.all.append(report)
             self._more.notify_all()
 
     def wait_for(self, number: int) -> list[Report]:
-        """Return once there are so many."""
         with self._more:
             assert self._more.wait_for(lambda: len(self.all) >= number, 60)
             return self.all[:number]
 
 
 def test_the_thread_keeps_a_session_alive_and_heals_it(session: Session, sandbox: Sandbox) -> None:
-    """Again and again, until it is stopped; the session lives on."""
     reports = Reports()
     with KeepAlive(session, every=SOON, on_report=reports) as keeping:
         reports.wait_for(3)
@@ -131,7 +127,6 @@ def test_a_refused_login_is_respected(session: Session, sandbox: Sandbox) -> Non
 
 
 def test_nothing_kills_the_thread(session: Session, front: Front) -> None:
-    """Neither errors of ours nor a hook that fails."""
     reports = Reports()
 
     def hook(report: Report) -> None:
@@ -241,7 +236,6 @@ def test_nobody_logs_in_while_the_store_is_down(
 def test_a_store_that_hangs_leaves_time_to_ask_betfair(
     session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However little the call has."""
     token, now, real = session.token(), [0.0], time.monotonic
 
     def hang(key: str, *, deadline: float) -> NoReturn:
@@ -315,7 +309,6 @@ sys.stdin.readline()
 
 
 def test_a_program_may_end_without_stopping_it(front: Front) -> None:
-    """The attempt under way is finished, and nothing complains."""
     front.sandbox.hold("certlogin")
     program = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PROGRAM, str(front.path)],

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def manager(front: Front) -> SessionManager:
-    """One process."""
     return front.manager()
 
 
@@ -150,7 +149,6 @@ def test_somebodys_data_is_left_alone(
 def test_when_betfair_cannot_tell_nothing_happens(
     front: Front, manager: SessionManager, fault: str
 ) -> None:
-    """No login and no change of the store, whether the token lives or not."""
     for token in (front.sandbox.issue(), UNKNOWN):
         front.token.write_text(token)
         before = front.token.stat()
@@ -171,7 +169,6 @@ def test_when_betfair_cannot_tell_nothing_happens(
 def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
     front: Front, manager: SessionManager, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    """It is found out before the login, by reading or by the lock."""
     store: Any = front.path
     options: dict[str, Any] = {}
     kind, reason = StoreError, ""
@@ -266,7 +263,6 @@ def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
 
 @pytest.mark.parametrize("why", ["answer lost", "nobody listens", "no certificate"])
 def test_only_a_login_that_may_have_arrived_keeps_others_waiting(front: Front, why: str) -> None:
-    """A machine that cannot log in does not shut out those that can."""
     client, sandbox = front.client, front.sandbox
     closed = f"https://localhost:{free_ports(1)[0]}/api/"
     front.client = IdentityClient(
@@ -358,7 +354,6 @@ def test_every_call_ends_in_its_own_time(front: Front, call: Callable[[Session],
 
 @pytest.mark.usefixtures("short_waits")
 def test_renew_adopts_anothers_token_and_logs_in_only_when_betfair_says_dead(front: Front) -> None:
-    """The betting API's word alone is not enough."""
     session = front.session()
     old = session.token()
     assert session.renew(old) == old
@@ -492,7 +487,6 @@ def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
 
 
 def test_the_same_place_is_one_handle(front: Front, manager: SessionManager) -> None:
-    """So that its threads find each other. Keys of one place share what was opened for it."""
     store = str(front.path)
     session, other = manager.session(store, KEY), manager.session(store, "other")
     assert manager.session(store, KEY, {}) is session is not other
@@ -529,7 +523,6 @@ def test_every_call_of_a_manager_takes_storage_options(
 def test_threads_that_open_a_place_at_once_get_one_handle(
     manager: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but one of the stores that they opened are closed again."""
     together, opened, closed = threading.Barrier(4), list[object](), list[object]()
 
     def opening(*given: Any, **named: Any) -> object:  # noqa: ANN401 - passed on

@@ -323,7 +323,6 @@ def test_our_threads_have_the_callers_context(way: str) -> None:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Collect each request's endpoint with what it belongs to."""
     seen: list[tuple[str, str]] = []
     put = HTTPConnection.putrequest
 
@@ -338,7 +337,6 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def test_requests_belong_to_the_call_that_makes_them(
     front: Front, seen: list[tuple[str, str]]
 ) -> None:
-    """In all ways to a token."""
     session = front.session()
     for name, work in (
         ("sync", session.token),

@@ -143,7 +143,6 @@ def test_a_postponement_is_short_and_never_past_the_sessions_end(hands: HandCloc
 def test_after_the_window_one_thread_asks_and_the_others_go_on(
     hands: HandClocks, session: Session, sandbox: Sandbox
 ) -> None:
-    """While keepAlive is held up, the others have the token at once."""
     token = session.token()
     hands.go(WINDOW)
     with under_way(sandbox, "keepAlive", session.token) as asking:
@@ -158,7 +157,6 @@ def test_after_the_window_one_thread_asks_and_the_others_go_on(
 def test_nobody_uses_a_token_that_is_dead_or_past_its_end(
     hands: HandClocks, session: Session, sandbox: Sandbox, seconds: float
 ) -> None:
-    """All wait for the one that logs in."""
     dead = session.token()
     hands.go(seconds)
     sandbox.expire_all()
@@ -274,7 +272,6 @@ def test_a_session_that_was_logged_out_is_not_trusted(
 def test_a_token_that_was_verified_during_its_logout_is_not_trusted(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another thread, before Betfair has ended its session."""
     token, logout = session.token(), session.client.logout
 
     def verify_first(of: Secret) -> None:
@@ -316,7 +313,6 @@ def test_a_verification_from_before_is_none(
 
 
 def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held() -> None:
-    """Another thread has heard that it is dead in that very moment."""
     trust = Trust(900.0, 3600.0)
 
     class Ended(Secret):
@@ -437,7 +433,6 @@ def test_a_store_that_hides_its_time_is_asked_for_it_only_in_doubt(
 def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
     hands: HandClocks, trusting: Callable[..., Session], front: Front
 ) -> None:
-    """The lock said that it had just been stored."""
     other, waiting, slept = trusting(), trusting(), list[str]()
 
     def sleep_after_the_lock_was_released(key: str) -> None:
@@ -462,7 +457,6 @@ def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
 def test_what_the_store_said_before_a_sleep_is_not_trusted(
     hands: HandClocks, trusting: Callable[..., Session], sandbox: Sandbox
 ) -> None:
-    """The token was young when it was read."""
     old, session = trusting(share=True).token(), trusting(share=True)
     watched = Watched(session)
 

@@ -30,7 +30,6 @@ DEAD = WOKE = None
 
 
 def Conflict(said: str = "conflict") -> VersionConflict:
-    """The condition of a write did not hold, or so it seems."""
     return VersionConflict(said, reason="conflict")
 
 
@@ -43,12 +42,10 @@ def StoreFailed(
 
 
 def Refused(said: str, status: str, login_class: str) -> LoginRefused:
-    """The login was answered with a status that is not a success."""
     return LoginRefused(said, status=status, login_class=login_class)
 
 
 def Unclear(said: str, *, sent: bool = True) -> IdentityUnavailable:
-    """Nobody knows what came of the call."""
     error = IdentityUnavailable(said)
     error.sent = sent
     return error
@@ -72,7 +69,6 @@ class Failed:
         return f"Failed({self.kind.__name__}, {self.says})"
 
     def fits(self, error: object) -> bool:
-        """Tell whether an error is such a one; a time is compared as seconds."""
         said = {name: getattr(error, name) for name in self.says}
         if isinstance(said.get("not_before"), datetime):
             said["not_before"] = said["not_before"].timestamp()
@@ -114,7 +110,6 @@ def blamed(lock: Lock, login_class: str, wait: float, at: float = 0.0, **fields:
 
 
 def release(lock: Lock, version: str = "L1", *, shared: bool = True) -> do.WriteLock:
-    """Return the write that gives the lock back."""
     return do.WriteLock(lock, version, gives_back=True, shared=shared)
 
 
@@ -145,7 +140,6 @@ class Script(HandClock):
         deadline: float = 3600,
         memory: Memory | None = None,
     ) -> None:
-        """Begin the call; it reads the token first."""
         super().__init__()
         self.wrong = 0.0
         self.memory = memory or Memory()
@@ -201,6 +195,5 @@ class Script(HandClock):
 
 
 def story(*rows: Any) -> Script:  # noqa: ANN401 - as in Script.walk
-    """Begin a call and walk through a story; a dict at its start says how the call begins."""
     how = rows[0] if isinstance(rows[0], dict) else {}
     return Script(**how).walk(*rows[bool(how) :])

@@ -105,7 +105,6 @@ class HandClock(Clock):
     """
 
     def __init__(self) -> None:
-        """Begin at START by the wall clock."""
         self.at = self.slow_wall = 0.0
         self.slept: list[float] = []
         self.jitters = 1.0
@@ -178,7 +177,6 @@ class Stage:
         atomic: bool = True,
         seen: tuple[StoredObject | None] | None = None,
     ) -> None:
-        """Prepare it; `live` are sessions that live."""
         self.shelf, self.clock, self.betfair = Shelf(), HandClock(), Betfair(*live)
         self.shelf.atomic = atomic
         if token:
@@ -201,7 +199,6 @@ class Stage:
         )
 
     def find(self) -> str:
-        """Return the token that it finds."""
         try:
             return self.runner.find().reveal()
         finally:
@@ -214,9 +211,7 @@ class Stage:
         return ", ".join(f"{call} {names.get(key, 'time')}" for call, key, _ in self.shelf.calls)
 
     def lock(self) -> locks.Lock:
-        """Return the lock as it is stored."""
         return locks.decode(self.shelf.objects[LOCK][0])
 
     def told(self) -> list[tuple[str, Any, str]]:
-        """Return the events: kinds, seconds and details."""
         return [(event.kind, event.seconds, event.detail) for event in self.events]

@@ -41,7 +41,6 @@ FIELDS = json.loads(encode(FULL))
 
 
 def written(**changes: object) -> bytes:
-    """Return the content of FULL's object with some fields changed."""
     return json.dumps({**FIELDS, **changes}).encode()
 
 
@@ -74,7 +73,6 @@ def test_junk_is_held_by_nobody_known_for_half_a_minute() -> None:
     ],
 )
 def test_what_is_no_lock_is_junk(content: bytes) -> None:
-    """Such as an object that lacks a field; only the list of logins may be left out."""
     assert decode(content) == JUNK
 
 
@@ -102,7 +100,6 @@ ODD: list[tuple[str, object]] = [
 
 @pytest.mark.parametrize(("name", "odd"), ODD)
 def test_an_object_with_a_field_of_another_kind_is_junk(name: str, odd: object) -> None:
-    """Nothing of it is believed."""
     assert decode(written(**{name: odd})) == JUNK
     assert decode(written(boot="this boot", up=True, now=0.0)) == JUNK
 

@@ -385,7 +385,6 @@ STORIES: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("name", STORIES)
 def test_a_call_goes_as_its_story_says(name: str) -> None:
-    """Each effect is compared whole."""
     story(*STORIES[name])
 
 
@@ -396,7 +395,6 @@ def test_a_call_goes_as_its_story_says(name: str) -> None:
 def test_a_token_that_is_rejected_young_is_noticed(
     age: float, published: str, *, young: bool
 ) -> None:
-    """One that a login of the last minute stored: the runner warns of it."""
     script = story(*FIND_DEAD, (age, LockRead(done(published=published), "L0", age)))
     if published != "fp-dead":
         script.tell(GONE_DEAD)
@@ -534,7 +532,6 @@ def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> Non
 
 
 def test_an_attempt_whose_fate_could_not_be_read_is_known_to_the_next_call() -> None:
-    """It takes that lock up at once, with the login not counted that was never made."""
     lost = [(NOTHING, TAKE), (BUSY, ReadLock()), (BROKEN, BROKEN)]
     lock = mine(since=START + 1, logins=(START + 1,))
     Script(memory=story(*lost).memory).walk(
@@ -587,14 +584,12 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
 
 @pytest.mark.parametrize("there", [THEIRS, TokenRead("dead", "V1", "fp-dead")])
 def test_a_conflict_of_the_blank_is_looked_at(there: TokenRead) -> None:
-    """Whatever another wrote, the call begins anew with it."""
     script = doubted().walk((Conflict(), ReadToken()), (there,))
     assert isinstance(script.asked, WriteLock)
     script.walk(AGAIN)
 
 
 def test_a_store_that_always_conflicts_ends_the_call() -> None:
-    """Although nothing changes, each write of the lock is refused as if something did."""
     script, writes = story(*OUTBID), 1
     answers = {WriteLock: Conflict(), ReadLock: LockRead(), Wait: WOKE}
     while type(script.asked) in answers:

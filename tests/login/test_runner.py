@@ -71,7 +71,6 @@ def test_each_path_makes_its_calls(name: str) -> None:
 
 
 def test_a_store_that_turns_out_to_ignore_conditions_is_asked_for_none() -> None:
-    """It does when the first lock is written."""
     stage = Stage()
     stage.shelf.done = lambda _: setattr(stage.shelf, "atomic", False)
     stage.find()
@@ -79,7 +78,6 @@ def test_a_store_that_turns_out_to_ignore_conditions_is_asked_for_none() -> None
 
 
 def test_a_lock_tells_of_the_login_that_was_made() -> None:
-    """Who made it when, and which token it stored."""
     stage = Stage()
     stage.find()
     at, printed = stage.clock.now()[1], fingerprint(Secret(NEW))
@@ -91,7 +89,6 @@ def test_a_lock_tells_of_the_login_that_was_made() -> None:
 
 
 def during_the_login(stage: Stage, doing: Callable[[], object]) -> str:
-    """Return the token that is found when something happens during the login."""
     log_in = stage.betfair.log_in
 
     def late(seconds: float) -> Secret:
@@ -290,7 +287,6 @@ def test_only_locks_in_files_note_the_machines_clock(*, files: bool) -> None:
 
 
 def test_a_login_is_told_with_the_time_its_write_took() -> None:
-    """The lock's are not told."""
     stage = Stage()
 
     def slowly(key: str) -> None:
@@ -400,7 +396,6 @@ def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
 
 
 def test_an_interruption_ends_a_wait_for_another() -> None:
-    """Nothing new is begun; the other's lock is left alone."""
     stage = Stage("", HELD)
 
     def interrupt(_: float) -> None:
@@ -415,7 +410,6 @@ def test_an_interruption_ends_a_wait_for_another() -> None:
 
 
 def test_an_interruption_whose_lock_cannot_be_looked_at_is_made_up_for_by_the_next_call() -> None:
-    """The process remembers the attempt."""
     stage = Stage(OLD)
 
     def interrupt(key: str) -> None:

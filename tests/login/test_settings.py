@@ -23,7 +23,6 @@ from betfair_session import ConfigurationError, LeaseSettings
     ],
 )
 def test_what_can_work_is_taken(settings: dict[str, float]) -> None:
-    """Up to the bounds."""
     assert LeaseSettings(**settings)._asdict().items() >= settings.items()  # type: ignore[arg-type] # one kind of number
 
 
