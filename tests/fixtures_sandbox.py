@@ -9,7 +9,7 @@ import kept
 import pytest
 from command_line import CommandLine
 from front import Front
-from hidden.listeners import Stranger
+from servers.listeners import Stranger
 
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.process.clocks import shorten_waits

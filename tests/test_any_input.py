@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hidden.listeners import Listener, Stranger
 from hypothesis import HealthCheck, example, given, settings, strategies as st
+from servers.listeners import Listener, Stranger
 
 from betfair_session import IdentityClient
 from betfair_session.betfair import answers

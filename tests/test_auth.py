@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from hidden.listeners import Stranger, saying
 from secrets_shown import everything_in
+from servers.listeners import Stranger, saying
 
 from betfair_session import (
     BetfairAuth,

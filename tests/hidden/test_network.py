@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import json
+import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 import requests
+import trustme
 from secrets_shown import everything_in
+from servers.listeners import Listener, saying
 
 from betfair_session import IdentityClient, IdentityUnavailable
-from hidden.listeners import Listener, saying, tunnel
 from hidden.planted import PASSWORD, USERNAME
 
 if TYPE_CHECKING:
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from servers.listeners import Stranger
+
     from hidden.conftest import Said
-    from hidden.listeners import Stranger
     from hidden.planted import Planted
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
-KEY = "session.token"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CALLS: list[Callable[[IdentityClient, str], object]] = [
     lambda client, _: client.certlogin(USERNAME, PASSWORD),
@@ -80,20 +82,25 @@ def test_no_redirect_takes_a_secret_along(planted: Planted, said: Said, stranger
     assert planted.found_in(said.text()) == []
 
 
-@pytest.mark.parametrize("kind", ["plain", "untrusted"])
+@pytest.mark.parametrize("kind", ["plain", "untrusted", "known by its subject"])
 def test_a_server_that_is_not_betfair_hears_nothing(
-    planted: Planted, said: Said, stranger: Stranger, kind: str
+    planted: Planted, said: Said, stranger: Stranger, tmp_path: Path, kind: str
 ) -> None:
-    """It speaks no TLS, or nobody vouches for it; both come before the first byte of ours."""
-    token = planted.sandbox.issue(USERNAME)
-    with Listener(at_once, stranger.tls if kind == "untrusted" else None) as server:
+    """It speaks no TLS, nobody vouches for it, or it has the name where none counts (RFC 6125)."""
+    token, verify, tls = planted.sandbox.issue(USERNAME), planted.sandbox.ca_bundle, stranger.tls
+    if "subject" in kind:
+        authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("a@example.com", common_name="localhost").configure_cert(tls)
+        authority.cert_pem.write_to_path(verify := str(tmp_path / "authority.pem"))
+    with Listener(at_once, None if kind == "plain" else tls) as server:
         base = f"https://localhost:{server.port}/api/"
-        client = planted.client(identity_url=base, identity_cert_url=base, timeout=5)
+        client = planted.client(identity_url=base, identity_cert_url=base, verify=verify, timeout=5)
         errors = failures(client, token)
     assert server.connections >= len(CALLS)
     assert planted.found_in(server.heard) == []
-    if kind == "untrusted":
-        assert {(error.reason, error.sent) for error in errors} == {("untrusted", False)}
+    if kind != "plain":
+        reason = "untrusted" if kind == "untrusted" else ""
+        assert {(error.reason, error.sent) for error in errors} == {(reason, False)}
     assert planted.found_in("\n".join(map(everything_in, errors)) + said.text()) == []
 
 
@@ -109,20 +116,6 @@ def test_a_page_that_repeats_the_password_is_not_quoted(
         error = failure(lambda: client.login(USERNAME, password))
     assert "was blocked." in str(error)
     assert "planted" not in str(error).lower()
-
-
-def test_a_proxy_sees_no_secret(
-    planted: Planted, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither in the request for the tunnel nor in what passes through it."""
-    with Listener(tunnel) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        with planted.client() as client, planted.manager(client) as manager:
-            assert len({manager.get_session(tmp_path, KEY) for _ in range(2)}) == 1
-            manager.logout(tmp_path, KEY)
-    assert proxy.heard.count(b"CONNECT localhost:") >= 2
-    assert planted.found_in(proxy.heard) == []
-    assert planted.found_in(said.text()) == []
 
 
 PROXIES = {  # what each says, and the reason that is told
@@ -159,27 +152,3 @@ def test_a_proxy_of_no_use_learns_and_shows_nothing(
     assert planted.found_in(shown) == []
     assert "proxypass-Hy8" not in "\n".join(map(str, errors)) + said.text()
     assert base64.b64encode(b"proxyuser:proxypass-Hy8").decode() not in shown
-
-
-@pytest.mark.parametrize("theirs", [False, True], ids=["our session", "the caller's session"])
-def test_netrc_and_the_environment_cannot_change_what_is_sent(
-    planted: Planted, netrc: bytes, monkeypatch: pytest.MonkeyPatch, *, theirs: bool
-) -> None:
-    """Requests would send what .netrc says, instead of our headers and to whatever host."""
-    assert netrc
-    for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.setenv(name, "/not/there.pem")
-    session = requests.Session()
-    session.headers.update({"X-Authentication": "thief", "X-Application": "thief"})
-    files = planted.sandbox.make_certificate("planted")
-    client = planted.client(certificate=files, session=session if theirs else None)
-    assert session.trust_env
-    token = client.certlogin(USERNAME, PASSWORD)
-    assert client.keep_alive(token) == token
-    client.login(USERNAME, PASSWORD)
-    client.logout(token)
-    entries = planted.sandbox.journal()
-    assert [entry.endpoint for entry in entries] == ["certlogin", "keepAlive", "login", "logout"]
-    assert [entry.defects for entry in entries] == [[], [], [], []]
-    assert token.reveal() not in [live.token for live in planted.sandbox.sessions()]
-    session.close()

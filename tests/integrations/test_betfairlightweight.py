@@ -17,7 +17,7 @@ import requests
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
 from hand_clocks import HandClocks
-from hidden.listeners import Listener, Stranger, saying
+from servers.listeners import Listener, Stranger, saying
 
 from betfair_session import ConfigurationError, IdentityClient, JurisdictionName, SessionManager
 from betfair_session.betfair.jurisdictions import JURISDICTIONS

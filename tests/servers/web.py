@@ -1,16 +1,15 @@
-"""A web server in threads of this process, for all that the tests themselves serve."""
+"""A web server in threads of this process, for all that the tests themselves serve by HTTP."""
 
 from __future__ import annotations
 
 import re
 import socket
 import struct
-import sys
-import threading
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
 
+from servers.listeners import Listener as Raw
 from servers.process import HOST
 from servers.script import Exchange
 
@@ -22,43 +21,17 @@ if TYPE_CHECKING:
 _BLOCK = 65536
 
 
-class Listener(ThreadingHTTPServer):
-    """Serves on a free port of the loopback address until it is closed.
+class Listener(Raw):
+    """Serves on a free port of the loopback address until it is closed."""
 
-    Attributes:
-        serve: returns the answer to a request; None breaks the connection.
-    """
-
-    daemon_threads = True
-    request_queue_size = 128
+    patience = None
 
     def __init__(
         self, serve: Callable[[Exchange], bytes | None], tls: ssl.SSLContext | None = None
     ) -> None:
-        """Begin."""
+        """Begin; `serve` returns the answer to a request, or None to break the connection."""
         self.serve = serve
-        self.open: set[socket.socket] = set()
-        super().__init__((HOST, 0), _Handler)
-        if tls:
-            self.socket = tls.wrap_socket(
-                self.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop, and break every connection."""
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-        for connection in list(self.open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that have gone; anything else shows in the tests."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(*_)  # type: ignore[arg-type] # as it was called
+        super().__init__(lambda _, connection: _Handler(connection, (HOST, 0), self), tls)
 
 
 def reset(connection: socket.socket) -> None:
@@ -74,16 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Listener
 
-    def setup(self) -> None:
-        super().setup()
-        self.server.open.add(self.connection)
-
     def finish(self) -> None:
-        self.server.open.discard(self.connection)
         with suppress(OSError, ValueError):
             super().finish()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - http.server's
         """Stay silent."""
 
     def _body(self) -> bytes:

@@ -20,10 +20,10 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2.credentials import Credentials
-from hidden.listeners import Listener, saying
 from s3fs import S3FileSystem
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
+from servers.listeners import Listener, saying
 from servers.script import Answer
 from within import within
 

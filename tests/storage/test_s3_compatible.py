@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from hidden.listeners import Listener, Stranger, tunnel
 from s3fs import S3FileSystem
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
+from servers.listeners import Listener, Stranger, tunnel
 from servers.process import HOST
 
 from betfair_session import ConfigurationError, StoreError

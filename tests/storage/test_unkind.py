@@ -19,11 +19,11 @@ import fsspec
 import pytest
 from aiohttp import TCPConnector
 from gcsfs.core import GCSFileSystem
-from hidden.listeners import Listener, Stranger, saying
 from secrets_shown import everything_in
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import OF_ONE_OBJECT, Says
 from servers.fixtures import CLOUD_LANES
+from servers.listeners import Listener, Stranger, saying
 from servers.process import poll
 from servers.script import Answer
 from within import within

@@ -1,29 +1,29 @@
-"""Servers that nobody should tell anything: they write down every byte that reaches them."""
+"""Servers in threads of this process, which write down every byte that reaches them."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 import select
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import trustme
-from servers.process import HOST
 
 from betfair_session import IdentityClient
+from servers.process import HOST, poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
 _SECONDS = 20
 
 
-class Listener:
+class Listener(ThreadingTCPServer):
     """Accepts connections on a free loopback port until closed.
 
     Attributes:
@@ -32,22 +32,26 @@ class Listener:
         connections: how many there were.
     """
 
+    daemon_threads = True
+    request_queue_size = 128
+    patience: ClassVar[float | None] = _SECONDS
+    """How long a connection waits for its other side."""
+
     def __init__(
         self,
-        answer: Callable[[Listener, socket.socket], None],
+        answer: Callable[[Any, socket.socket], object],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Listen; `answer` serves each connection, in a thread of its own."""
-        self._serve = answer
+        self._answer = answer
         self._tls = tls
-        self._socket = socket.create_server((HOST, 0))
-        self._socket.settimeout(_SECONDS)
-        self._threads: list[threading.Thread] = []
-        self._open: list[socket.socket] = []
-        self.port: int = self._socket.getsockname()[1]
+        self._open: dict[socket.socket, socket.socket] = {}
         self.heard = b""
         self.connections = 0
-        self._spawn(self._accept)
+        super().__init__((HOST, 0), BaseRequestHandler)
+        self.port: int = self.server_address[1]
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
 
     def read_head(self, connection: socket.socket) -> bytes:
         """Read up to the blank line that ends an HTTP head."""
@@ -66,41 +70,38 @@ class Listener:
             self.heard += piece
             left -= len(piece)
 
-    def _spawn(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Note a connection before its thread begins."""
+        self.connections += 1
+        self._open[request] = request
+        super().process_request(request, client_address)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            connection.settimeout(_SECONDS)
-            self._open.append(connection)
-            self.connections += 1
-            self._spawn(lambda connection=connection: self._answer(connection))  # type: ignore[misc]
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Serve a connection; many end with a client that has gone."""
+        del client_address
+        request.settimeout(self.patience)
+        try:
+            with suppress(OSError), self._secured(request) as connection:
+                self._open[request] = connection
+                self._answer(self, connection)
+        finally:
+            del self._open[request]
 
-    def _answer(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            if self._tls is None:
-                self._serve(self, connection)
-            else:
-                with self._tls.wrap_socket(connection, server_side=True) as secure:
-                    self._open.append(secure)
-                    self._serve(self, secure)
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
-    def __enter__(self) -> Self:
-        return self
+    def close(self) -> None:
+        """Stop, and break every connection."""
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+        for each in list(self._open.values()):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def __exit__(self, *_: object) -> None:
-        for each in (self._socket, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for thread in self._threads:
-            thread.join(_SECONDS)
+        self.close()
+        any(not self._open for _ in poll(_SECONDS))  # until all is heard
 
 
 class Stranger:
@@ -152,13 +153,10 @@ def tunnel(listener: Listener, connection: socket.socket, port: int = 0) -> None
     with socket.create_connection((HOST, port), timeout=_SECONDS) as upstream:
         connection.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
         ends = {connection: upstream, upstream: connection}
-        while True:
-            ready, _, _ = select.select(list(ends), [], [], _SECONDS)
+        while ready := select.select(list(ends), [], [], _SECONDS)[0]:
             for end in ready:
                 piece = end.recv(65536)
                 if not piece:
                     return
                 listener.heard += piece
                 ends[end].sendall(piece)
-            if not ready:
-                return
