@@ -116,11 +116,10 @@ class CommandLine:
             if "BETFAIR_" not in name or any(part in name for part in parts)
         }
 
-    def in_bucket(self, bucket: Bucket, endpoint: str | None = None) -> None:
-        """Keep the token in a bucket, perhaps behind a proxy."""
-        options = bucket.server.options(endpoint or bucket.server.endpoint)
+    def in_bucket(self, bucket: Bucket) -> None:
+        """Keep the token in a bucket."""
         self.variables["BETFAIR_SESSION_STORE"] = bucket.url()
-        self.variables["BETFAIR_STORAGE_OPTIONS"] = json.dumps(options)
+        self.variables["BETFAIR_STORAGE_OPTIONS"] = json.dumps(bucket.options)
 
     def put(self, content: str | bytes, name: str = KEY) -> Path:
         """Put an object into the store."""

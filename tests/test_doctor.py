@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 from command_line import KEY, CommandLine, Done
-from hidden.listeners import Listener, saying
 from programs import CLI, SECONDS, cli, start
+from servers.cloudlike import Cloud
+from servers.cloudlike_wire import Order
+from servers.listeners import Listener, saying
 from servers.objects import Bucket
-from servers.proxy import Proxy
-from servers.script import Answer, Exchange
+from servers.script import Answer
+from storage.places import BucketPlace
 
 from betfair_session.login import lock as locks
 from betfair_session.sandbox import Sandbox
@@ -210,24 +212,24 @@ def test_a_bucket(command: CommandLine, bucket_on: Callable[[str], Bucket], kind
 
 
 @pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("cloud_lane", ["s3"])
 def test_a_store_that_keeps_no_conditions(
-    command: CommandLine, bucket_on: Callable[[str], Bucket]
+    command: CommandLine, cloud: Cloud, cloud_place: BucketPlace
 ) -> None:
     """It promises none, or ignores them: each process logs in by itself, which is a warning."""
     command.store.mkdir()
-    bucket = bucket_on("cloud-s3")
-    with Proxy(bucket.server.port, deaf=True) as proxy:
-        command.in_bucket(bucket, proxy.endpoint)
-        plainly = {"BETFAIR_SESSION_STORE": f"plain://{command.store}"}
-        for changes in ({}, {**plainly, "BETFAIR_STORAGE_OPTIONS": ""}):
-            found = command.doctor(**changes)
-            assert (found.code, found.states("warning")) == (0, ["shared login"])
-            assert {"writing", "next login"} <= set(found.states("ok"))
-    assert [*bucket.keys(), *command.store.iterdir()] == []
+    cloud.forgetful = True
+    command.in_bucket(cloud_place)
+    plainly = {"BETFAIR_SESSION_STORE": f"plain://{command.store}"}
+    for changes in ({}, {**plainly, "BETFAIR_STORAGE_OPTIONS": ""}):
+        found = command.doctor(**changes)
+        assert (found.code, found.states("warning")) == (0, ["shared login"])
+        assert {"writing", "next login"} <= set(found.states("ok"))
+    assert [*cloud_place.keys(), *command.store.iterdir()] == []
 
 
 @pytest.mark.parametrize(
-    ("kind", "denied", "answer", "there", "state", "named"),
+    ("cloud_lane", "denied", "answer", "there", "state", "named"),
     [
         ("s3", f"PUT {PROBE}", FORBIDDEN, "", "problem", ""),
         ("s3", "PUT ", FAILED, "", "problem", ""),  # conditions that hold are refused
@@ -245,9 +247,9 @@ def test_a_store_that_keeps_no_conditions(
 )
 def test_a_store_that_does_not_work(
     command: CommandLine,
-    bucket_on: Callable[[str], Bucket],
+    cloud: Cloud,
+    cloud_place: BucketPlace,
     *,
-    kind: str,
     denied: str,
     answer: Answer,
     there: str,
@@ -255,52 +257,46 @@ def test_a_store_that_does_not_work(
     named: str,
 ) -> None:
     """Token and lock are tried themselves, on conditions that cannot hold, and stay as they are."""
-    bucket = bucket_on(f"cloud-{kind}")
-    command.in_bucket(bucket)
+    command.in_bucket(cloud_place)
     command("token")
     for name in {KEY, LOCK} - {*there.split()}:
-        bucket.delete(name)
-    before = {name: bucket.get(name) for name in sorted(bucket.keys())}
-    with Proxy(bucket.server.port) as proxy:
-        for match in denied.split(", "):
-            proxy.fail(writes_the_token if match == "key" else match, answer, times=99)
-        command.in_bucket(bucket, proxy.endpoint)
-        found = command.doctor()
+        cloud_place.delete(name)
+    before = cloud_place.contents()
+    cloud.requests.clear()
+    for match in denied.split(", "):
+        cloud.fail(writes_the_token if match == "key" else match, answer=answer)
+    found = command.doctor()
     assert (found.states(state), found.code) == (["writing"], 5 if state == "problem" else 0)
     assert named in f"{found.of('writing')}"
-    left = {name: bucket.get(name) for name in sorted(bucket.keys()) if PROBE not in name}
-    assert left == before
-    puts = [each for each in proxy.requests if each.method == "PUT"]
-    assert all({"if-match", "if-none-match"} & each.headers.keys() for each in puts)
+    left = cloud_place.contents().items()
+    assert {name: each for name, each in left if PROBE not in name} == before
+    tried = [each for each in cloud.requests if each.method == "PUT" and PROBE not in each.path]
+    assert all({"if-match", "if-none-match"} & each.headers.keys() for each in tried)
+    assert tried or KEY not in there
 
 
-def writes_the_token(each: Exchange) -> bool:
+def writes_the_token(order: Order) -> bool:
     """Tell whether a request would write the token's object."""
-    return each.method == "PUT" and each.path.endswith(KEY)
+    return (order.verb, order.name) == ("PUT", KEY)
 
 
+@pytest.mark.parametrize("cloud_lane", ["s3"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_doctor_cleans_up(
-    command: CommandLine, bucket_on: Callable[[str], Bucket], number: signal.Signals, code: int
+    command: CommandLine, cloud: Cloud, cloud_place: BucketPlace, number: signal.Signals, code: int
 ) -> None:
     """Its object is there, the answer is not: it is removed all the same."""
-    bucket = bucket_on("cloud-s3")
-    with Proxy(bucket.server.port) as proxy:
-        command.in_bucket(bucket, proxy.endpoint)
-        rule = proxy.fail(f"PUT {PROBE}", "hold-answer")
-        program = (*CLI, "doctor", "--timeout", "60")
-        variables = {**command.variables, "PYTHONWARNINGS": "default"}
-        with start(*program, directory=command.directory, variables=variables) as process:
-            assert rule.reached.wait(SECONDS)
-            give_up = time.monotonic() + SECONDS
-            while not bucket.keys():  # it is sent, but may not be written yet
-                assert time.monotonic() < give_up
-            process.send_signal(number)
-            _, errors = process.communicate(timeout=SECONDS)
-        rule.release.set()
-        removed = [each for each in proxy.requests if each.method == "DELETE"]
+    command.in_bucket(cloud_place)
+    fault = cloud.fail(f"PUT {PROBE}", answer="hold")
+    variables = {**command.variables, "PYTHONWARNINGS": "default"}
+    program = (*CLI, "doctor", "--timeout", "60")
+    with start(*program, directory=command.directory, variables=variables) as process:
+        assert fault.reached.wait(SECONDS)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=SECONDS)
+    removed = [each for each in cloud.orders if each.verb == "DELETE"]
     assert (process.returncode, errors.count("\n")) == (code, 1 if code == 130 else 0)
-    assert (len(removed), bucket.keys()) == (1, [])
+    assert (len(removed), cloud_place.keys()) == (1, [])
 
 
 @pytest.mark.parametrize(

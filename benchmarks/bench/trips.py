@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from servers.proxy import Proxy
+from rare_servers.proxy import Proxy
 
 from bench.contenders import KEY, Contender, Stage
 from bench.crowds import Crowds

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bench.contenders import CLOUDS, CONTENDERS, Stage
 from bench.measure import Program
+from rare_servers.proxy import Proxy
 from servers.objects import Bucket, ObjectServer
-from servers.proxy import Proxy
 
 from betfair_session.sandbox import Sandbox
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path as Directory
 from typing import Any, NamedTuple
 
+from rare_servers.proxy import Fault, Proxy, Rule
 from secrets_shown import everything_in
 from servers.process import poll
-from servers.proxy import Proxy
-from servers.script import Answer, Exchange, Fault, Rule
+from servers.script import Answer, Exchange
 from storage.places import BucketPlace, LocalPlace, Place
 from within import within
 

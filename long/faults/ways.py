@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from servers.s3 import refusal
 from servers.script import Answer
 
 from faults.lane import FROM_THEN_ON, PATIENCE, Way
@@ -53,6 +52,11 @@ _AZURE |= {429: "TooManyRequests", 500: "InternalError", 502: "BadGateway", 503:
 _PAGE = b"<!DOCTYPE html><html><body><h1>Sorry</h1><p>token=abc</p></body></html>"
 
 
+def _s3(status: int, code: str) -> Answer:
+    text = f"<Error><Code>{code}</Code><Message>scripted</Message><RequestId>1</RequestId></Error>"
+    return Answer(status, text.encode(), {"Content-Type": "application/xml"})
+
+
 def _gcs(status: int, code: str) -> Answer:
     detail = {"message": "scripted", "domain": "global", "reason": code}
     body = {"error": {"code": status, "message": "scripted", "errors": [detail]}}
@@ -60,7 +64,7 @@ def _gcs(status: int, code: str) -> Answer:
 
 
 def _azure(status: int, code: str) -> Answer:
-    answer = refusal(status, code)
+    answer = _s3(status, code)
     return Answer(status, answer.body, {**answer.headers, "x-ms-error-code": code})
 
 
@@ -78,7 +82,7 @@ def at_betfair() -> list[Way]:
 
 def at_store(kind: str) -> list[Way]:
     """Return all ways for a store, each for one request."""
-    say, codes = _WORDS.get(kind, (refusal, _S3))
+    say, codes = _WORDS.get(kind, (_s3, _S3))
     # To a store reached by http, an emulator of Google's, a bare 404 is one of its own.
     pages = (200, 403, 503) if kind == "gcs" else (200, 403, 404, 503)
     html = {"Content-Type": "text/html"}

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509 import load_pem_x509_certificate
+from rare_servers.proxy import Proxy
 from servers.objects import Bucket
-from servers.proxy import Proxy
 from servers.s3 import REGION, MotoServer
 
 from betfair_session.sandbox import Sandbox

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rare_servers.proxy import Proxy
 from servers.objects import Bucket, ObjectServer
-from servers.proxy import Proxy
 
 from betfair_session.sandbox import Sandbox
 from runtimes.clouds import Cloud, amazon, azure, google

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.places import BucketPlace
-
 from betfair_session import IdentityClient, LeaseSettings, SessionManager
 from fleet.job import Job
 
@@ -77,20 +75,14 @@ class Scene:
         return self.job(timeout=TAKEOVER, waits=0.03, **{"warm": True, **changes})
 
     @contextmanager
-    def session(
-        self, *, endpoint: str | None = None, lease: Mapping[str, float] | None = None
-    ) -> Iterator[Session]:
-        """Open a handle that shares only the store with others; `endpoint` may be a proxy's."""
-        options = self.place.options
-        if endpoint is not None:
-            assert isinstance(self.place, BucketPlace)
-            options = self.place.bucket.server.options(endpoint)
+    def session(self, *, lease: Mapping[str, float] | None = None) -> Iterator[Session]:
+        """Open a handle that shares only the store with others."""
         settings = LeaseSettings(**(lease or {}))  # type: ignore[arg-type] # whole numbers
         with (
             IdentityClient(**self.identity) as client,
             SessionManager(client, self.username, self.password, lease=settings) as manager,
         ):
-            yield manager.session(self.place.url(), self.key, options)
+            yield manager.session(self.place.url(), self.key, self.place.options)
 
     def store_dead_token(self) -> str:
         token = self.sandbox.issue(self.username)

@@ -3,149 +3,159 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from servers.proxy import Proxy
-from servers.s3 import refusal
+from servers.cloudlike_wire import Says
 from within import within
 
-from betfair_session import (
-    BetfairSessionError,
-    PublishUncertain,
-)
-from fleet.fixtures import writes
-from fleet.scene import KEY, LOCK
+from betfair_session import BetfairSessionError, PublishUncertain
+from fleet.scene import KEY, LOCK, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from servers.objects import ObjectServer
-    from servers.script import Answer, Fault
+    from servers.cloudlike import Cloud
+    from servers.cloudlike_wire import Order
+    from storage.places import BucketPlace
 
-    from fleet.fixtures import Line
-    from fleet.scene import Scene
+    from betfair_session import Session
+    from betfair_session.sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
-CONFLICT = refusal(409, "ConditionalRequestConflict")
-FAILED_CONDITION = refusal(412, "PreconditionFailed")
-SLOW_DOWN = refusal(503, "SlowDown")
-FORBIDDEN = refusal(403, "AccessDenied")
+
+def writes(name: str) -> Callable[[Order], bool]:
+    """Match the writes of one object."""
+    return lambda order: (order.verb, order.name) == ("PUT", name)
 
 
-# An S3 server that is not Amazon's is tried out by one more write: does it keep conditions?
-COSTS = {"moto": (3, 4), "obstore+moto": (3, 4), "gcs": (2, 3), "azure": (2, 3)}
-
-
-@pytest.mark.parametrize("kind", COSTS)
-def test_calls_cost_what_the_table_in_backends_md_says(
-    kind: str,
-    scene_on: Callable[[str], Scene],
-    server_of: Callable[[str], ObjectServer],
-    proxy_to: Callable[[ObjectServer], Proxy],
-) -> None:
-    """A first login costs five requests (seven there), a resume one, a later login six."""
-    proxy = proxy_to(server_of(kind.rpartition("+")[2]))
-    scene = scene_on(kind)
-
-    def cost() -> tuple[int, int]:
-        session.token()
-        methods = [each.method for each in proxy.requests]
-        proxy.clear()
-        # A look at the server's clock, which obstore hides, is neither a read nor a write.
-        looks = methods.count("HEAD")
-        assert looks <= kind.startswith("obstore")
-        return methods.count("GET"), len(methods) - methods.count("GET") - looks
-
-    with scene.session(endpoint=proxy.endpoint) as session:
-        session._store.get("nothing", deadline=within(30))  # it opens its driver
-        proxy.clear()
-        assert cost() == COSTS[kind]
-        assert cost() == (1, 0)
-        scene.sandbox.expire_all()
-        assert cost() == (3, 3)
+s3 = pytest.mark.parametrize("cloud_lane", ["s3"])
 
 
 @pytest.fixture
-def line(line_to: Callable[[str], Line]) -> Line:
-    """A session behind a proxy, before an S3 server."""
-    return line_to("moto")
+def scene(sandbox: Sandbox, cloud_place: BucketPlace) -> Scene:
+    """A place in a cloud that makes faults by script."""
+    return Scene.at(sandbox, cloud_place)
 
 
-@pytest.mark.parametrize("fault", ["lost", "truncate", CONFLICT, FAILED_CONDITION])
+@pytest.fixture
+def session(cloud: Cloud, scene: Scene) -> Iterator[Session]:
+    """A handle with its driver open, for calls of the store that take a second and a half."""
+    with scene.session(lease={"ttl": 30.0, "login_deadline": 10.0, "store_deadline": 1.5}) as made:
+        made._store.get("nothing", deadline=within(30))
+        cloud.orders.clear()
+        yield made
+
+
+def test_calls_cost_what_the_table_in_backends_md_says(
+    cloud: Cloud, scene: Scene, session: Session
+) -> None:
+    """A first login costs five requests, a resume one, a later login six.
+
+    An S3 server that is not Amazon's is tried out by two more: does it keep conditions?
+    """
+
+    def cost() -> tuple[int, int]:
+        session.token()
+        # A look at the server's clock, which obstore hides, asks for no object.
+        verbs = [each.verb for each in cloud.orders if each.verb != "LOOK"]
+        cloud.orders.clear()
+        return verbs.count("GET"), len(verbs) - verbs.count("GET")
+
+    tried = cloud.kind == "s3"
+    assert cost() == (2 + tried, 3 + tried)
+    assert cost() == (1, 0)
+    scene.sandbox.expire_all()
+    assert cost() == (3, 3)
+
+
+WRONG: list[dict[str, Any]] = [
+    {"lands": "now", "answer": "reset"},
+    {"lands": "now", "answer": Says(412, "PreconditionFailed")},  # as where it came twice
+    {"answer": "stall"},
+    {"answer": Says(409, "ConditionalRequestConflict")},
+    {"answer": Says(412, "PreconditionFailed")},
+]
+
+
+@s3
+@pytest.mark.parametrize("fault", WRONG)
 @pytest.mark.parametrize(("name", "dead"), [(LOCK, False), (KEY, True)])
 def test_a_write_whose_answer_is_lost_or_wrong_is_looked_at(
-    line: Line, name: str, fault: Fault | Answer, *, dead: bool
+    cloud: Cloud, scene: Scene, session: Session, fault: dict[str, Any], name: str, *, dead: bool
 ) -> None:
     """It landed, and is found by its nonce or content; or it did not, and is made again."""
     if dead:
-        line.scene.store_dead_token()
-    line.proxy.fail(writes(name), fault)
-    assert line.session.token() == line.scene.stored()
-    assert line.scene.logins() == 1
-    assert "logout" not in line.scene.sandbox.counts()
-    assert len(line.proxy.requests) <= 12  # it waited for nobody, which takes twenty looks
-    line.scene.assert_quiet()
+        scene.store_dead_token()
+    cloud.fail(writes(name), times=1, **fault)
+    assert session.token() == scene.stored()
+    assert scene.logins() == 1
+    assert "logout" not in scene.sandbox.counts()
+    assert len(cloud.orders) <= 12  # it waited for nobody, which takes twenty looks
+    scene.assert_quiet()
 
 
-def test_a_lock_that_lands_late_holds_nobody_longer_than_its_time_to_live(line: Line) -> None:
+@s3
+def test_a_lock_that_lands_late_holds_nobody_longer_than_its_time_to_live(
+    cloud: Cloud, scene: Scene, session: Session
+) -> None:
     """Its writer has long given up and will never release it."""
-    rule = line.proxy.fail(writes(LOCK), "hold", times=99)
+    fault = cloud.fail(writes(LOCK), lands="later", answer="silence")
     with pytest.raises(BetfairSessionError):
-        line.session.token(timeout=4)
-    line.late(rule)
-    assert line.scene.lock()["state"] == "held"
-    with line.scene.session() as other:
-        assert other.token(timeout=50) == line.scene.stored()
-    assert line.scene.logins() == 1
-    line.scene.assert_quiet()
+        session.token(timeout=4)
+    cloud.heal()
+    assert any(fault.land())
+    assert scene.lock()["state"] == "held"
+    with scene.session() as other:
+        assert other.token(timeout=50) == scene.stored()
+    assert scene.logins() == 1
+    scene.assert_quiet()
 
 
-def test_a_token_write_that_comes_twice_or_late_is_rejected(line: Line) -> None:
+@s3
+def test_a_token_write_that_comes_late_is_rejected(
+    cloud: Cloud, scene: Scene, session: Session
+) -> None:
     """The first attempt is still under way when the second one has landed."""
-    line.scene.store_dead_token()
-    late = line.proxy.fail(writes(KEY), "hold")
-    line.proxy.fail(writes(KEY), "duplicate")
-    token = line.session.token()
-    assert token == line.scene.stored()
-    line.late(late)
-    assert line.scene.stored() == token
-    assert line.scene.logins() == 1
-    line.scene.assert_quiet()
+    scene.store_dead_token()
+    fault = cloud.fail(writes(KEY), lands="later", answer="silence", times=1)
+    token = session.token()
+    assert fault.land() == [False]
+    assert token == scene.stored()
+    assert scene.logins() == 1
+    scene.assert_quiet()
 
 
+@s3
 def test_a_token_that_may_still_land_is_not_logged_out_and_replaces_no_later_one(
-    line: Line,
+    cloud: Cloud, scene: Scene, session: Session
 ) -> None:
     """Nobody knows whether it was stored; a newcomer's comes first."""
-    late = line.proxy.fail(writes(KEY), "hold", times=3)
+    fault = cloud.fail(writes(KEY), lands="later", answer="silence")
     with pytest.raises(PublishUncertain):
-        line.session.token()
-    assert line.scene.stored() == ""
-    with line.scene.session() as other:
+        session.token()
+    assert scene.stored() == ""
+    cloud.heal()
+    with scene.session() as other:
         token = other.token()
-        line.late(late)
-        assert other.token() == token == line.scene.stored()
-    counts = line.scene.sandbox.counts()
+        assert not any(fault.land())
+        assert other.token() == token == scene.stored()
+    counts = scene.sandbox.counts()
     assert (counts["certlogin"], "logout" in counts) == (2, False)
 
 
+@s3
 def test_a_store_that_ignores_conditions_is_found_out_before_a_login(
-    scene_on: Callable[[str], Scene], server_of: Callable[[str], ObjectServer]
+    cloud: Cloud, scene: Scene, session: Session
 ) -> None:
     """The lock is created a second time; then each process logs in by itself."""
-    scene = scene_on("moto")  # it checks no signature, which covers the conditions
+    cloud.forgetful = True
     scene.sandbox.hold("certlogin")
-    with (
-        Proxy(server_of("moto").port, deaf=True) as proxy,
-        scene.session(endpoint=proxy.endpoint) as session,
-        scene.session(endpoint=proxy.endpoint) as other,
-        ThreadPoolExecutor() as pool,
-    ):
+    with scene.session() as other, ThreadPoolExecutor() as pool:
         calls = [pool.submit(session.token) for _ in range(4)]
         scene.sandbox.wait_for("certlogin")
-        assert len([each for each in proxy.requests if writes(LOCK)(each)]) == 2
+        assert [each.name for each in cloud.orders if each.verb == "PUT"] == [LOCK, LOCK]
         calls.append(pool.submit(other.token))
         # The other process does not wait for the first one's lock.
         scene.sandbox.wait_for("certlogin", 2)

@@ -1,1 +1,1 @@
-"""Real servers on loopback for the tests: object stores, sftp, and a proxy that makes faults."""
+"""Real servers on loopback for the tests, and a stub of the clouds that makes faults."""

@@ -16,7 +16,6 @@ from servers.azure import AzureServer
 from servers.cloudlike import Cloud
 from servers.gcs import GCSServer
 from servers.process import ServerMissing
-from servers.proxy import Proxy
 from servers.s3 import MotoServer
 
 if TYPE_CHECKING:
@@ -87,13 +86,6 @@ def server_of() -> Iterator[Callable[[str], ObjectServer]]:
 def bucket_on(server_of: Callable[[str], ObjectServer]) -> Callable[[str], Bucket]:
     """Make a fresh bucket on the server of a kind."""
     return lambda kind: server_of(kind).new_bucket()
-
-
-@pytest.fixture
-def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
-    """Put a proxy in front of a server."""
-    with contextlib.ExitStack() as made:
-        yield lambda server: made.enter_context(Proxy(server.port))
 
 
 CLOUD_LANES = ("s3", "gcs", "azure", "obstore+s3", "obstore+gcs", "obstore+azure")

@@ -164,3 +164,7 @@ class Bucket:
 
     def keys(self) -> list[str]:
         return self.server.keys(self.name)
+
+    def contents(self) -> dict[str, bytes | None]:
+        """Return all objects, in order."""
+        return {key: self.get(key) for key in self.server.keys(self.name)}

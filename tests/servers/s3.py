@@ -10,17 +10,10 @@ from typing import Any, ClassVar
 
 from servers.objects import ProgramServer
 from servers.process import ServerMissing, ServerProcess
-from servers.script import Answer
 
 REGION = "us-east-1"
 
 _MOTO = Path(__file__).with_name("moto_program.py")
-
-
-def refusal(status: int, code: str) -> Answer:
-    """Return an error as S3 sends it, for the proxy to say it in its place."""
-    text = f"<Error><Code>{code}</Code><Message>scripted</Message><RequestId>1</RequestId></Error>"
-    return Answer(status, text.encode(), {"Content-Type": "application/xml"})
 
 
 class S3Server(ProgramServer):

@@ -1,19 +1,15 @@
-"""A request as a server or the proxy saw it, an answer, and what is to be done about some."""
+"""A request as a server saw it, and an answer."""
 
 from __future__ import annotations
 
-import threading
 import urllib.parse
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
-Fault: TypeAlias = Literal["delay", "reset", "lost", "truncate", "duplicate", "hold", "hold-answer"]
-_CONDITIONS = ("if-match", "if-none-match", "x-goog-if-generation-match")
 _BODYLESS = (204, 304)
 
 
@@ -46,7 +42,7 @@ class Exchange:
         body: the request's, with the framing of chunks.
         connection: the client's.
         lines: the headers as sent.
-        fault: what was done to it, or None.
+        fault: what a proxy did to it, or None.
         status: of the answer that the client was sent, or None when it got none.
         delivered: bytes of the answer that went to the client.
     """
@@ -57,7 +53,7 @@ class Exchange:
     body: bytes = field(repr=False)
     connection: socket.socket = field(repr=False)
     lines: list[tuple[str, str]] = field(repr=False)
-    fault: Fault | Answer | None = None
+    fault: object = None
     status: int | None = None
     delivered: int = 0
 
@@ -71,34 +67,3 @@ class Exchange:
         """The query."""
         text = self.target.partition("?")[2]
         return dict(urllib.parse.parse_qsl(text, keep_blank_values=True))
-
-    @property
-    def conditions(self) -> dict[str, str]:
-        """The conditions that it carries, from headers and query, by lower-case name."""
-        found = {name: self.headers[name] for name in _CONDITIONS if name in self.headers}
-        return found | {name.lower(): text for name, text in self.query.items() if "Match" in name}
-
-
-@dataclass
-class Rule:
-    """A fault for some requests.
-
-    Attributes:
-        reached: set once a request met it.
-        release: for "hold" and "hold-answer": to be set when they may go on.
-    """
-
-    match: Callable[[Exchange], bool]
-    kind: Fault | Answer
-    times: int
-    seconds: float
-    reached: threading.Event = field(default_factory=threading.Event)
-    release: threading.Event = field(default_factory=threading.Event)
-
-
-def matcher(match: str | Callable[[Exchange], bool]) -> Callable[[Exchange], bool]:
-    """Make a function of what `Proxy.fail` takes."""
-    if callable(match):
-        return match
-    method, _, part = match.partition(" ")
-    return lambda exchange: method in ("*", exchange.method) and part in exchange.path

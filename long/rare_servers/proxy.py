@@ -1,10 +1,9 @@
 """A proxy between a client and a plain HTTP server that counts requests and makes faults.
 
     proxy = Proxy(server.port)
-    proxy.fail("PUT", "lost")                     # the next PUT arrives, its answer does not
-    proxy.fail("GET token", Answer(503), times=2) # two GETs of a path with "token" in it
-    rule = proxy.fail("PUT", "hold")              # … rule.reached.wait(), rule.release.set()
-    assert [each.method for each in proxy.requests] == ["GET", "PUT"]
+    proxy.fail(lambda each: each.method == "PUT", "lost")  # it arrives, its answer does not
+    rule = proxy.fail(lambda each: True, "hold")           # … rule.release.set()
+    assert [each.method for each in proxy.requests] == ["PUT", "GET"]
 
 Requests pass unchanged, the Host header too (it is signed): clients speak to the proxy's own
 address. Each request is forwarded at most once, unless "duplicate" says otherwise.
@@ -15,54 +14,52 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Literal, Self, TypeAlias
 
 from servers.process import HOST
-from servers.script import Answer, Exchange, Rule, matcher
+from servers.script import Answer, Exchange
 from servers.web import Listener, reset
 
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-    from typing import Self
-
-    from servers.script import Fault
+Fault: TypeAlias = Literal["delay", "reset", "lost", "truncate", "duplicate", "hold", "hold-answer"]
 
 _OWN = ("connection", "keep-alive", "transfer-encoding", "content-length")
+
+
+@dataclass
+class Rule:
+    """A fault for some requests; for "hold" and "hold-answer", `release` lets them go on."""
+
+    match: Callable[[Exchange], bool]
+    kind: Fault | Answer
+    times: int
+    seconds: float
+    release: threading.Event = field(default_factory=threading.Event)
 
 
 class Proxy:
     """Listens on a free loopback port until closed.
 
     Attributes:
-        port: where it listens.
+        endpoint: where it listens.
         requests: all that came, in order of arrival.
     """
 
-    def __init__(
-        self, upstream_port: int, tls: ssl.SSLContext | None = None, *, deaf: bool = False
-    ) -> None:
-        """Stand in front of the server on that loopback port.
-
-        Args:
-            upstream_port: of the server.
-            tls: to speak to clients, if any.
-            deaf: whether conditions are taken out of requests, as by a store that ignores them.
-        """
-        self._dropped = ("if-match", "if-none-match") if deaf else ()
+    def __init__(self, upstream_port: int) -> None:
+        """Stand in front of the server on that loopback port."""
         self._upstream_port = upstream_port
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
         self._made: list[Rule] = []
         self.requests: list[Exchange] = []
-        self._listener = Listener(self._serve, tls)
-        self.port: int = self._listener.server_address[1]
-        self.endpoint = f"{'https' if tls else 'http'}://{HOST}:{self.port}"
+        self._listener = Listener(self._serve)
+        self.endpoint = f"http://{HOST}:{self._listener.port}"
 
     def fail(
         self,
-        match: str | Callable[[Exchange], bool],
+        match: Callable[[Exchange], bool],
         kind: Fault | Answer,
         *,
         times: int = 1,
@@ -71,7 +68,7 @@ class Proxy:
         """Do something to requests to come. The first rule that matches a request counts.
 
         Args:
-            match: "PUT", "PUT part-of-the-path", "*", or a function of the exchange.
+            match: tells to which.
             kind: "delay" (by `seconds`); "reset" before it is forwarded; "lost": forwarded, the
                 answer replaced by a reset; "truncate": half of the answer, then the end;
                 "duplicate": forwarded twice, the second answer counts; "hold": forwarded when
@@ -80,7 +77,7 @@ class Proxy:
             times: how many requests.
             seconds: for "delay".
         """
-        rule = Rule(matcher(match), kind, times, seconds)
+        rule = Rule(match, kind, times, seconds)
         with self._lock:
             self._rules.append(rule)
             self._made.append(rule)
@@ -120,7 +117,6 @@ class Proxy:
         if rule is None:
             return self._forward(exchange)
         exchange.fault = kind = rule.kind
-        rule.reached.set()
         if isinstance(kind, Answer):
             exchange.status = kind.status
             return kind.encode(exchange.method)
@@ -152,8 +148,7 @@ class Proxy:
                 exchange.method, exchange.target, skip_host=True, skip_accept_encoding=True
             )
             for name, value in exchange.lines:
-                if name.lower() not in self._dropped:
-                    server.putheader(name, value)
+                server.putheader(name, value)
             server.endheaders(exchange.body)
             answer = server.getresponse()
             body = answer.read()
