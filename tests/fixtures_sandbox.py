@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import kept
 import pytest
@@ -14,10 +15,6 @@ from servers.listeners import Stranger
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.process.clocks import shorten_waits
 from betfair_session.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

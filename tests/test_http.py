@@ -11,13 +11,15 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 import trustme
-from servers.listeners import Listener, saying, tunnel
+from front import Front
+from servers.listeners import Listener, Stranger, saying, tunnel
 from servers.process import free_ports
 from storage.surroundings import in_a_child
 from urllib3.exceptions import ConnectTimeoutError
@@ -35,14 +37,7 @@ from betfair_session.betfair.http import IDLE_SECONDS, Direct, proxy_in_environm
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.process.threads import NoThreadError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from front import Front
-    from servers.listeners import Stranger
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import logging
+import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
+from front import Front
+from hand_clocks import HandClocks
+from requests import PreparedRequest, Response
 from secrets_shown import everything_in
 from storage.surroundings import in_a_child
 
@@ -24,16 +29,7 @@ from betfair_session import (
     LoginRefused,
 )
 from betfair_session.process import clocks
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
-    from front import Front
-    from hand_clocks import HandClocks
-    from requests import PreparedRequest, Response
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 DEAD = "A" * 43 + "="
 CALLS = ["certlogin", "login", "keepAlive", "logout"]

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from servers.cloudlike_wire import Says
+from servers.cloudlike import Cloud
+from servers.cloudlike_wire import Order, Says
+from storage.places import BucketPlace
 from within import within
 
-from betfair_session import BetfairSessionError, PublishUncertain
+from betfair_session import BetfairSessionError, PublishUncertain, Session
+from betfair_session.sandbox import Sandbox
 from fleet.scene import KEY, LOCK, Scene
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from servers.cloudlike import Cloud
-    from servers.cloudlike_wire import Order
-    from storage.places import BucketPlace
-
-    from betfair_session import Session
-    from betfair_session.sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 

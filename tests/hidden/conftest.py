@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from betfair_session.sandbox import Sandbox
 from hidden.planted import Planted, plant
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from betfair_session.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from cryptography import x509
@@ -17,11 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from betfair_session import Certificate, IdentityClient, SessionManager
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 USERNAME = "planted-user-Qx7"
 PASSWORD = (

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from secrets_shown import everything_in
+from servers.cloudlike import Cloud
 from servers.script import Answer
+from storage.places import BucketPlace
 from within import within
 
 from betfair_session import BetfairSessionError, LeaseSettings, StoreError
-from hidden.planted import USERNAME
-
-if TYPE_CHECKING:
-    from servers.cloudlike import Cloud
-    from storage.places import BucketPlace
-
-    from hidden.conftest import Said
-    from hidden.planted import Planted
+from hidden.conftest import Said
+from hidden.planted import USERNAME, Planted
 
 KEY = "session.token"
 # Each with a logger that is heard when the driver is at work. obstore has none, and gcsfs speaks

@@ -9,7 +9,9 @@ import json
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from secrets_shown import everything_in
@@ -21,21 +23,15 @@ from betfair_session import (
     IdentityClient,
     LeaseSettings,
     Secret,
+    Session,
     SessionManager,
     from_env,
 )
 from betfair_session.certificates.files import create, write_files
 from betfair_session.environment import Environment
-from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from betfair_session import Session
-    from betfair_session.events import Event
-    from hidden.conftest import Said
-    from hidden.planted import Planted
+from betfair_session.events import Event
+from hidden.conftest import Said
+from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME, Planted
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 

@@ -5,28 +5,21 @@ from __future__ import annotations
 import base64
 import html
 import json
+import socket
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import requests
 import trustme
 from secrets_shown import everything_in
-from servers.listeners import Listener, saying
+from servers.listeners import Listener, Stranger, saying
 
 from betfair_session import IdentityClient, IdentityUnavailable
-from hidden.planted import PASSWORD, USERNAME
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from servers.listeners import Stranger
-
-    from hidden.conftest import Said
-    from hidden.planted import Planted
+from hidden.conftest import Said
+from hidden.planted import PASSWORD, USERNAME, Planted
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from within import within
@@ -22,12 +22,7 @@ from betfair_session import (
 from betfair_session.environment import Environment
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage import open_store
-from hidden.planted import CODE, PASSPHRASE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from hidden.planted import Planted
+from hidden.planted import CODE, PASSPHRASE, Planted
 
 KEY = "session.token"
 

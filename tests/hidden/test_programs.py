@@ -8,19 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from command_line import CommandLine
 from programs import CLI, SECONDS, cli, scrubbed
 
-from hidden.planted import PASSPHRASE, PASSWORD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from hidden.planted import Planted
+from hidden.planted import PASSPHRASE, PASSWORD, Planted
 
 KEY = "session.token"
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from secrets_shown import everything_in
 
 import betfair_session.session as ours
-from hidden.planted import CODE, PASSPHRASE, PASSWORD, USERNAME
-
-if TYPE_CHECKING:
-    from hidden.conftest import Said
-    from hidden.planted import Planted
+from hidden.conftest import Said
+from hidden.planted import CODE, PASSPHRASE, PASSWORD, USERNAME, Planted
 
 
 def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) -> None:

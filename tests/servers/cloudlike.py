@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from servers.cloudlike_wire import ABSENT, Order, Outcome, Says, Stored, order_of, said
 from servers.objects import ObjectServer
@@ -21,10 +23,6 @@ from servers.process import HOST
 from servers.s3 import read_models_once
 from servers.script import Answer, Exchange
 from servers.web import Listener, reset
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
 
 Kind: TypeAlias = Literal["s3", "gcs", "azure"]
 

@@ -6,24 +6,20 @@ import contextlib
 import fcntl
 import importlib
 import os
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import kept
 import pytest
+from storage.places import BucketPlace
 
 from servers.azure import AzureServer
 from servers.cloudlike import Cloud
 from servers.gcs import GCSServer
+from servers.objects import Bucket, ObjectServer
 from servers.process import ServerMissing
 from servers.s3 import MotoServer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from storage.places import BucketPlace
-
-    from servers.objects import Bucket, ObjectServer
 
 
 def _rare(kind: str) -> ObjectServer:

@@ -7,18 +7,16 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import trustme
 
 from betfair_session import IdentityClient
 from servers.process import HOST, poll
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _SECONDS = 20
 

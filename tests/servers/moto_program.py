@@ -8,8 +8,9 @@ is answered before the next begins, once all of it has come: its client may be f
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -18,9 +19,6 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 from werkzeug.wsgi import get_input_stream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _server = DomainDispatcherApplication(create_backend_app)
 _lock = threading.Lock()

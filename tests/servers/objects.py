@@ -12,14 +12,9 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from servers.process import HOST
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from servers.process import ServerProcess
+from servers.process import HOST, ServerProcess
 
 
 class ObjectServer(ABC):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.parse
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import socket
 
 _BODYLESS = (204, 304)
 

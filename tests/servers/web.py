@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from servers.listeners import Listener as Raw
 from servers.process import HOST
 from servers.script import Exchange
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
 
 _BLOCK = 65536
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 from servers.cloudlike import Cloud
 
-from storage.places import open_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from betfair_session.storage.contract import TokenStore
-    from storage.places import Place
+from betfair_session.storage.contract import TokenStore
+from storage.places import Place, open_at
 
 
 @pytest.fixture

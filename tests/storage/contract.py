@@ -8,10 +8,11 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from threading import Barrier
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -20,16 +21,18 @@ from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, ANY, MAX_READ, VersionConflict
+from betfair_session.storage.contract import (
+    ABSENT,
+    ANY,
+    MAX_READ,
+    Expect,
+    StoredObject,
+    TokenStore,
+    VersionConflict,
+)
 from betfair_session.tokens import is_blank
-from storage.places import TIMEOUT, open_at
+from storage.places import TIMEOUT, BucketPlace, Place, open_at
 from storage.surroundings import in_a_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from betfair_session.storage.contract import Expect, StoredObject, TokenStore
-    from storage.places import BucketPlace, Place
 
 KEYS = [
     "deep/er/with space",

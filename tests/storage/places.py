@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import fsspec
 from servers.objects import Bucket
 
 from betfair_session.storage import open_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from betfair_session.storage.contract import TokenStore
+from betfair_session.storage.contract import TokenStore
 
 TIMEOUT = 30.0
 """Seconds for calls that are expected to end by themselves."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import warnings
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 
 def in_a_child(work: Callable[[], object], seconds: float = 60) -> object:

@@ -9,10 +9,12 @@ import json
 import os
 import threading
 import types
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from email import message_from_bytes
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -21,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2.credentials import Credentials
 from s3fs import S3FileSystem
-from servers.cloudlike import Cloud
+from servers.cloudlike import Cloud, Kind
 from servers.cloudlike_wire import Says
 from servers.listeners import Listener, saying
 from servers.script import Answer
@@ -30,18 +32,11 @@ from within import within
 from betfair_session import ConfigurationError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import set_known
+from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.judging import judge
 from storage.contract import CALLS, create, delete, failure, get, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from servers.cloudlike import Kind
-
-    from betfair_session.storage.contract import TokenStore
 
 CLOUDS: dict[str, tuple[str, dict[str, Any]]] = {
     "s3": ("s3://bucket", {"key": "k", "secret": "s", "client_kwargs": {"region_name": "r"}}),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import fsspec
 import pytest
 from gcsfs.core import GCSFileSystem
+from servers.objects import Bucket
 from servers.process import poll
 
-from betfair_session.storage.contract import ABSENT, VersionConflict
+from betfair_session.storage.contract import ABSENT, TokenStore, VersionConflict
 from storage.contract import (
     Contract,
     Credentials,
@@ -28,17 +31,8 @@ from storage.contract import (
     put,
     read,
 )
-from storage.places import TIMEOUT, BucketPlace, LocalPlace, MemoryPlace
+from storage.places import TIMEOUT, BucketPlace, LocalPlace, MemoryPlace, Place
 from storage.surroundings import in_a_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from servers.objects import Bucket
-
-    from betfair_session.storage.contract import TokenStore
-    from storage.places import Place
 
 
 class OnOurServers(ObjectStore):

@@ -7,9 +7,11 @@ import ftplib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from traceback import TracebackException
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -20,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError
 from betfair_session import ConfigurationError, StoreError, StoreUnavailable, StoreWriteError
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT
+from betfair_session.storage.contract import ABSENT, TokenStore
 from storage.contract import (
     CALLS,
     WRITES,
@@ -36,12 +38,6 @@ from storage.contract import (
 from storage.places import LocalPlace
 from storage.plain import Plain
 from storage.surroundings import in_a_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from betfair_session.storage.contract import TokenStore
 
 
 class TestPlain(Contract, OwnFilesystem):

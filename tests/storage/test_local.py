@@ -15,24 +15,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, ANY, VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, Expect, TokenStore, VersionConflict
 from storage.contract import assert_conflict, create, failure, get, put, read
 from storage.surroundings import in_a_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from betfair_session.storage.contract import Expect, TokenStore
 
 _NOBODY = 65534
 LOCK = "token.login"

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeAlias
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 from s3fs import S3FileSystem
 from servers.cloudlike import Cloud
-from servers.cloudlike_wire import Says
+from servers.cloudlike_wire import Order, Says
 from servers.listeners import Listener, Stranger, tunnel
 from servers.process import HOST
 
 from betfair_session import ConfigurationError, StoreError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.tokens import is_blank
 from storage.contract import assert_conflict, create, delete, get, put, read
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from servers.cloudlike_wire import Order
-
-    from betfair_session.storage.contract import TokenStore
-
-    Match: TypeAlias = str | Callable[[Order], bool]
+Match: TypeAlias = str | Callable[[Order], bool]
 
 LOCK = "token.login"
 UNMET = Says(412, "PreconditionFailed")

@@ -11,9 +11,11 @@ import json
 import re
 import socket
 import ssl
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import fsspec
 import pytest
@@ -21,9 +23,10 @@ from aiohttp import TCPConnector
 from gcsfs.core import GCSFileSystem
 from secrets_shown import everything_in
 from servers.cloudlike import Cloud
-from servers.cloudlike_wire import OF_ONE_OBJECT, Says
+from servers.cloudlike_wire import OF_ONE_OBJECT, Order, Says
 from servers.fixtures import CLOUD_LANES
 from servers.listeners import Listener, Stranger, saying
+from servers.objects import Bucket
 from servers.process import poll
 from servers.script import Answer
 from within import within
@@ -31,7 +34,7 @@ from within import within
 from betfair_session.exceptions import StoreError, StoreUnavailable, StoreWriteError
 from betfair_session.secret import SecretBytes
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, VersionConflict
+from betfair_session.storage.contract import ABSENT, TokenStore, VersionConflict
 from storage.contract import (
     CALLS,
     CONDITIONAL,
@@ -45,15 +48,6 @@ from storage.contract import (
 )
 from storage.places import TIMEOUT, BucketPlace
 from storage.surroundings import in_a_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from servers.cloudlike_wire import Order
-    from servers.objects import Bucket
-
-    from betfair_session.storage.contract import TokenStore
 
 
 class Line(NamedTuple):
