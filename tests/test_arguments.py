@@ -7,160 +7,218 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import pytest
+import requests
 
 from betfair_session import (
+    BetfairAuth,
     ConfigurationError,
+    Exchange,
     IdentityClient,
     KeepAlive,
     LeaseSettings,
+    Session,
     SessionManager,
+    from_env,
+    session_is_invalid,
 )
-from betfair_session.arguments import checked_handle
+from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.secret import Secret
 
-DAY_HALF = timedelta(hours=12)
+# ruff: noqa: ANN401 - whatever a test gets wrong
+
+NOWHERE = "https://127.0.0.1:9/"
+HALF_A_DAY = timedelta(hours=12)
+BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 
 
-def client(**settings: Any) -> IdentityClient:  # noqa: ANN401 - whatever a test gets wrong
-    """Return a client."""
-    return IdentityClient("key", **settings)
+def client(app_key: Any = "key", **settings: Any) -> IdentityClient:
+    """Return a client, of a Betfair where nobody listens."""
+    urls = dict.fromkeys(("identity_url", "identity_cert_url"), NOWHERE)
+    return IdentityClient(app_key, **{**urls, **settings})
 
 
-def manager(*credentials: Any, of: Any = None, **settings: Any) -> SessionManager:  # noqa: ANN401 - likewise
+def manager(client: Any = None, username: Any = "u", password: Any = "p", **more: Any) -> Any:
     """Return a manager."""
-    return SessionManager(of or client(), *(credentials or ("u", "p")), **settings)
+    return SessionManager(client or IdentityClient("key"), username, password, **more)
 
 
-def keeping(session: Any = None, **settings: Any) -> KeepAlive:  # noqa: ANN401 - likewise
-    """Return one for an account of Italy, where sessions live for 20 minutes."""
-    italy = manager(of=client(jurisdiction="italy"))
-    return KeepAlive(session or italy.session("memory://x", "key"), **settings)
+def handle(**settings: Any) -> Session:
+    """Return a handle, of a client with these settings."""
+    made: Session = manager(client(**settings)).session("memory://x", "key")
+    return made
 
 
-def get(**given: Any) -> str:  # noqa: ANN401 - likewise
+def get(**given: Any) -> str:
     """Ask for a token."""
-    return manager().get_session(**{"store": "memory://x", "key": "key", **given})
+    token: str = manager().get_session(**{"store": "memory://x", "key": "key", **given})
+    return token
 
 
-def aget(**given: Any) -> str:  # noqa: ANN401 - likewise
+def aget(**given: Any) -> str:
     """Ask for a token in a task."""
-    return asyncio.run(manager().aget_session(**{"store": "memory://x", "key": "key", **given}))
+    place = {"store": "memory://x", "key": "key"}
+    token: str = asyncio.run(manager().aget_session(**{**place, **given}))
+    return token
 
 
-CALLS: dict[str, tuple[object, ...]] = {  # what a call refuses, besides places that cannot be
-    "store": ([], {}),
-    "timeout": (0, -1, float("nan"), "3", DAY_HALF),
-    "storage_options": ('{"key": "hidden"}', ["hidden"], 5),
-}
-CLIENTS: dict[str, tuple[object, ...]] = {  # what a client refuses
-    "verify": (False, None, "", 0, 1, "/nowhere/ca.pem"),
-    "timeout": (0, -1, Decimal("nan"), 10**400, float("inf"), "5", None),
-    "identity_url": (
-        *("http://localhost/api/", "HTTP://localhost/", "//localhost/", "ftp://localhost/"),
-        *("https://user:hidden@localhost/", "https://localhost/api/?x=1", "https://localhost/#"),
-        *("https://localhost:port/", "https://local host/"),
+def identity(name: str, **given: Any) -> object:
+    """Call Betfair's identity API."""
+    return getattr(client(certificate="c"), name)(**given)
+
+
+def exchange(session: Any = None, **settings: Any) -> Exchange:
+    """Return the APIs of a handle."""
+    return Exchange(session or handle(), **{"api_url": NOWHERE, **settings})
+
+
+def call(method: Any = "listX", ref: Any = None, **given: Any) -> object:
+    """Call the exchange."""
+    if ref is not None:
+        given["params"] = {**BET, "customerRef": ref}
+    return exchange().call(method, **given)
+
+
+def auth(hosts: Any) -> BetfairAuth:
+    """Return authentication for these hosts."""
+    return BetfairAuth(handle(), hosts=hosts)
+
+
+LONG = timedelta(minutes=20)  # how long sessions live in Italy and in Spain
+ITALY = partial(handle, jurisdiction="italy")
+BOT = partial(handle, jurisdiction="spain")
+SOON = (timedelta(0), timedelta(minutes=-1))
+NO_SECONDS = (0, -1, float("nan"), "3", HALF_A_DAY)
+NO_HOSTS = ("api.betfair.com", ["https://x"], [""], ["a/b"], ["u@h"], [7], ["höst"], 5)
+NO_REFS = ("", "x" * 33, "a b", "é", "a/b", "a\n", 7)
+NO_METHODS = ("", None, "list EventTypes", "../x", "StreamAPING/v1.0/x", "SportsAPING/v2.0/listX")
+NO_BASES = (
+    *(
+        "http://localhost/api/",
+        "HTTP://localhost/",
+        "//localhost/",
+        "ftp://localhost/",
+        "localhost",
     ),
-    "identity_cert_url": ("localhost", "http://localhost/api/"),
-    "api_url": ("http://localhost/exchange/",),
-    "jurisdiction": ("atlantis",),
-    "session": ("session",),
-    "proxies": ("http://hidden", {"https": 5}, {None: "x"}, 5),
-}
-
-
-@pytest.mark.parametrize(
-    ("make", "argument"),
-    [
-        (lambda: manager("\ud800", "p"), "username"),
-        (lambda: manager("u", "\ud800"), "password"),
-        (lambda: manager(None, "p"), "username"),
-        (lambda: manager("u", 5), "password"),
-        (lambda: manager("", "p"), "username"),
-        (lambda: manager("u", ""), "password"),
-        (lambda: manager(of="hidden-name"), "client"),
-        (lambda: manager(on_event=5), "on_event"),
-        (lambda: manager(login_timeout=0), "login_timeout"),
-        (lambda: manager(login_timeout="5"), "login_timeout"),
-        (lambda: manager(login_timeout=None), "login_timeout"),
-        (lambda: manager(login_timeout=timedelta(seconds=5)), "login_timeout"),
-        (lambda: manager(login_timeout=float("inf")), "login_timeout"),
-        (lambda: manager(two_step=5, interactive=True), "two_step"),
-        (lambda: manager(two_step="\ud800", interactive=True), "two_step"),
-        (lambda: manager(lease={}), "lease"),
-        *(
-            (lambda odd=odd: manager("u", "hidden-word", verify_every=odd), "verify_every")
-            for odd in (DAY_HALF, timedelta(0), timedelta(minutes=-15), 900)
-        ),
-        (lambda: manager(share_verification=True), "verify_every"),
-        (
-            lambda: manager(
-                of=client(jurisdiction="italy"), verify_every=timedelta(minutes=20, seconds=1)
-            ),
-            "verify_every",
-        ),
-        *(
-            (lambda odd=odd: keeping(every=odd), "every")
-            for odd in (timedelta(0), timedelta(minutes=-1), timedelta(minutes=20), 60)
-        ),
-        (lambda: keeping(on_report="x"), "on_report"),
-        (lambda: keeping(manager()), "session"),
-        *(
-            (lambda call=call, name=name, odd=odd: call(**{name: odd}), name)
-            for call in (get, aget)
-            for name, values in CALLS.items()
-            for odd in values
-        ),
-        (lambda: checked_handle(manager()), "session"),
-        *(
-            (lambda name=name, odd=odd: client(**{name: odd}), name)
-            for name, values in CLIENTS.items()
-            for odd in values
-        ),
-        *(
-            (lambda odd=odd: IdentityClient(odd), "app_key")
-            for odd in ("", "with space", "line\nbreak", "k" * 513)
-        ),
-        (lambda: client().check("a b"), "token"),
-        (lambda: client().keep_alive(""), "token"),
-        (lambda: client().logout("é"), "token"),
-        (lambda: client().certlogin("u", "p"), "certificate"),
-        *(
-            (lambda name=name: getattr(client(certificate="c"), name)("", "p"), "username")
-            for name in ("certlogin", "login")
-        ),
-        *(
-            (lambda name=name: getattr(client(certificate="c"), name)("u", "p\n"), "password")
-            for name in ("certlogin", "login")
-        ),
-        (lambda: client(certificate="c").certlogin("u", "p", timeout="3"), "timeout"),  # type: ignore[arg-type] # what is tested
-        (lambda: client().login("u", "p", timeout=0), "timeout"),
-        (lambda: client().keep_alive("x", timeout=0), "timeout"),
-        (lambda: client().login("u", "p", code=5), "code"),  # type: ignore[arg-type] # what is tested
-        (lambda: client().login("u", "p", code=lambda: os.environ["\0"]), "code"),
-    ],
+    *("https://user:hidden@localhost/", "https://localhost/api/?x=1", "https://localhost/#"),
+    *("https://localhost:port/", "https://local host/", "https://höst/"),
 )
-def test_what_cannot_work_is_named(make: Callable[[], object], argument: str) -> None:
-    """Whatever kind of value it is."""
+LOGINS = ("certlogin", "login")
+login = partial(identity, username="u", password="p")
+
+REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
+    (client, "app_key", ("", "with space", "line\nbreak", "k" * 513)),
+    (client, "verify", (False, None, "", 0, 1, "/nowhere/ca.pem")),
+    (client, "timeout", (0, -1, Decimal("nan"), 10**400, float("inf"), "5", None)),
+    *((client, f"{name}_url", NO_BASES) for name in ("identity", "identity_cert", "api")),
+    (client, "jurisdiction", ("atlantis",)),
+    (client, "session", ("session",)),
+    (client, "proxies", ("http://hidden", {"https": 5}, {None: "x"}, 5)),
+    (manager, "client", ("hidden-name",)),
+    (manager, "username", ("\ud800", None, "")),
+    (manager, "password", ("\ud800", 5, "")),
+    (manager, "on_event", (5,)),
+    (manager, "login_timeout", (0, "5", None, timedelta(seconds=5), float("inf"))),
+    (partial(manager, interactive=True), "two_step", (5, "\ud800")),
+    (manager, "lease", ({}, 30)),
+    (manager, "verify_every", (HALF_A_DAY, *SOON, 900)),
+    (
+        partial(manager, client(jurisdiction="italy")),
+        "verify_every",
+        (LONG + timedelta(seconds=1),),
+    ),
+    *((call, "timeout", NO_SECONDS) for call in (get, aget)),
+    *((call, "store", ([], {})) for call in (get, aget)),
+    *((call, "storage_options", ('{"key": "hidden"}', ["hidden"], 5)) for call in (get, aget)),
+    (partial(KeepAlive, ITALY()), "every", (*SOON, LONG, 60)),
+    (partial(KeepAlive, ITALY()), "on_report", ("x",)),
+    *((kind, "session", (manager(),)) for kind in (KeepAlive, exchange, BetfairAuth, APIClient)),
+    (APIClient, "session", ("hidden-name",)),
+    # Flumine looks six times in it, and the last look must come before the session's end.
+    (
+        partial(APIClient, BOT()),
+        "keep_alive_every",
+        (*SOON, timedelta(minutes=17.2), LONG, 60),
+    ),
+    *((partial(identity, name), "token", ("a b", "", "é")) for name in ("check", "logout")),
+    (partial(identity, "keep_alive", token="x"), "timeout", (0,)),
+    *((partial(identity, name, password="p"), "username", ("",)) for name in LOGINS),
+    *((partial(identity, name, username="u"), "password", ("p\n",)) for name in LOGINS),
+    *((partial(login, name), "timeout", ("3", 0)) for name in LOGINS),
+    (partial(login, "login"), "code", (5, lambda: os.environ["\0"])),
+    (exchange, "verify", (False, "", "/not/there.pem")),
+    (exchange, "timeout", (0, float("nan"), "3", None)),
+    (exchange, "api_url", ("http://höst/", "https://höst/", None)),
+    (exchange, "proxies", (5,)),
+    (auth, "hosts", NO_HOSTS),
+    (call, "method", NO_METHODS),
+    (call, "params", ([1], "", {"filter": object()}, {"price": float("nan")})),
+    (call, "timeout", (0, "3", timedelta(seconds=3))),
+]
+
+
+def refused(make: Callable[[], object], argument: str) -> ConfigurationError:
+    """See that a call is refused, and return the error."""
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert isinstance(caught.value, ValueError)
     assert caught.value.argument == argument
     assert "hidden" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_what_cannot_work_is_named(number: int) -> None:
+    make, argument, values = REFUSED[number]
+    for value in values:
+        refused(partial(make, **{argument: value}), argument)
+
+
+def test_what_else_cannot_work_is_named() -> None:
+    """A reference in an order's parameters, settings without which another makes no sense."""
+    for ref in NO_REFS:
+        for method in ("placeOrders", "SportsAPING/v1.0/cancelOrders"):
+            refused(partial(call, method, ref), "customerRef")
+    refused(partial(manager, share_verification=True), "verify_every")
+    refused(partial(client().certlogin, "u", "p"), "certificate")
+    refused(lambda: BetfairAuth(handle()), "api_url")  # whose session is not for Betfair's hosts
+    # A program would take every answer for one of a live session.
+    answers: list[Any] = [None, 7, ValueError("NO_SESSION"), object(), {"x"}, requests.Response]
+    for answer in answers:
+        assert isinstance(refused(partial(session_is_invalid, answer), "answer"), TypeError)
 
 
 def test_settings_that_just_work() -> None:
     """The edges of what is refused above."""
     client(proxies={"https": None}, timeout=Decimal("0.1"))
-    manager("u", "p", verify_every=DAY_HALF - timedelta.resolution)
-    manager("u", Secret("p"), verify_every=timedelta.resolution, share_verification=True)
+    manager(verify_every=HALF_A_DAY - timedelta.resolution)
+    manager(password=Secret("p"), verify_every=timedelta.resolution, share_verification=True)
     for code in ("5", lambda: "5", ""):
         manager(interactive=True, two_step=code)
-    manager(of=client(jurisdiction="australia"), verify_every=timedelta(days=1))
+    manager(client(jurisdiction="australia"), verify_every=timedelta(days=1))
     manager(lease=LeaseSettings(ttl=60.0))
+    assert APIClient(BOT(), keep_alive_every=timedelta(minutes=17)).session_timeout == 340
     assert client().timeout == 10.0
-    assert "hidden" not in repr(manager("hidden-name", "hidden-word"))
+    assert "hidden" not in repr(manager(username="hidden-name", password="hidden-word"))
     for kind in (SessionManager, IdentityClient):
         assert repr(kind.__new__(kind)).startswith(kind.__name__)
+
+
+def test_every_setting_of_a_manager_is_an_argument_of_from_env() -> None:
+    """The environment stands for the account alone; what is given reaches the manager."""
+    given, taken = (
+        {each.name: each.default for each in signature(make).parameters.values()}
+        for make in (SessionManager, from_env)
+    )
+    for name in ("client", "username", "password"):
+        del given[name]
+    assert taken == {"env": None, "dotenv": ".env", **given}
+    account = dict.fromkeys(("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY"), "x")
+    files = {"BETFAIR_CERT_FILE": "x.pem"}
+    wrong: dict[str, Any] = {"verify_every": 900, "on_event": 5, "login_timeout": 0, "lease": 30}
+    for name, value in wrong.items():
+        refused(partial(from_env, {**account, **files}, None, **{name: value}), name)

@@ -325,9 +325,6 @@ def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path
     with theirs:
         assert post(sandbox, auth_for(theirs)).ok
         assert not any(signs(auth_for(theirs), url) for url in BETFAIRS)
-    with pytest.raises(ConfigurationError) as caught:
-        auth_for(IdentityClient(sandbox.app_key, **settings))
-    assert caught.value.argument == "api_url"
     usual = IdentityClient(sandbox.app_key, verify=sandbox.ca_bundle)
     auth = auth_for(usual)
     usual.identity_url = sandbox.identity_url  # so that its keepAlive is answered
@@ -345,20 +342,6 @@ def test_a_host_of_the_callers_takes_the_place_of_betfairs(
         assert requests.post(url, json=READ, auth=auth, verify=sandbox.ca_bundle, timeout=30).ok
     with pytest.raises(ConfigurationError):
         requests.get("https://api.betfair.com/x", auth=auth, timeout=30)
-
-
-@pytest.mark.parametrize(
-    "hosts", ["api.betfair.com", ["https://x"], [""], ["a/b"], ["u@h"], [7], ["höst"], 5]
-)
-def test_what_is_no_host_or_handle_is_refused(betting_session: Session, hosts: Any) -> None:  # noqa: ANN401
-    """A single text is a common mistake, and a manager in a handle's place another."""
-    with pytest.raises(ConfigurationError) as caught:
-        BetfairAuth(betting_session, hosts=hosts)
-    assert caught.value.argument == "hosts"
-    manager: Any = SessionManager(betting_session.client, "u", "p")
-    with pytest.raises(ConfigurationError) as caught:
-        BetfairAuth(manager)
-    assert caught.value.argument == "session"
 
 
 def test_what_requests_keeps_does_not_show_the_token(

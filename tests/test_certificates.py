@@ -423,17 +423,21 @@ def test_a_new_certificate_is_what_betfair_asks_for(
     length = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     assert length == timedelta(days=90, hours=1)  # an hour early, for clocks that are late
     command.variables |= {"BETFAIR_CERT_FILE": "", "BETFAIR_KEY_FILE": ""}
+    openssl(place, f"rsa -in it.key -aes256 -passout pass:{PASS} -out locked.key")
+    crt, pem = str(files["crt"]), files["pem"].read_text()
     forms: tuple[dict[str, str], ...] = (
-        {"BETFAIR_CERT_FILE": str(files["crt"]), "BETFAIR_KEY_FILE": str(files["key"])},
+        {"BETFAIR_CERT_FILE": crt, "BETFAIR_KEY_FILE": str(files["key"])},
+        {"BETFAIR_CERT_FILE": crt, "BETFAIR_KEY_FILE": str(place / "locked.key"), **PHRASE},
         {"BETFAIR_CERT_FILE": str(files["pem"])},
+        {"BETFAIR_CERT_PEM": files["crt"].read_text(), "BETFAIR_KEY_PEM": files["key"].read_text()},
+        {"BETFAIR_CERT_PEM": pem.replace("\n", "\\n")},
         {"BETFAIR_PKCS12_FILE": str(files["p12"]), **PHRASE},
+        {"BETFAIR_PKCS12_BASE64": base64.encodebytes(files["p12"].read_bytes()).decode(), **PHRASE},
     )
     assert command.json("token", **forms[0]).error["status"] == "CERT_AUTH_REQUIRED"
     sandbox.upload_certificate(files["crt"].read_text())
-    command("unlock", **forms[0])
-    for form in forms:
-        sandbox.expire_all()
-        assert command("token", **form).code == 0
+    for number, form in enumerate(forms):  # each at a place of its own, where it logs in
+        assert command("token", str(command.store), f"form/{number}", **form).code == 0
 
 
 def test_a_certificate_that_ends_soon_is_one_warning(

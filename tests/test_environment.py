@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import base64
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-    pkcs12,
-)
-from cryptography.x509 import load_pem_x509_certificate
+from front import KEY, live
 from secrets_shown import everything_in
 
-from betfair_session import CertificateError, ConfigurationError, from_env, place_from_env
+from betfair_session import (
+    CertificateError,
+    ConfigurationError,
+    LoginRefused,
+    from_env,
+    place_from_env,
+)
 from betfair_session.environment import NAMES, Environment, read_dotenv
 from betfair_session.sandbox import Sandbox
 
@@ -86,11 +86,11 @@ def test_a_dotenv_file_means_what_it_says(
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
     """One variable alone is named by an attribute, too."""
-    error = refused(lambda: Environment({}, None).require(place=True))
+    error = refused(partial(Environment({}, None).require, place=True))
     assert all(name in str(error) for name in (*_COMPLETE, "BETFAIR_PKCS12_BASE64"))
     for name in {*_COMPLETE} - {"BETFAIR_KEY_FILE"}:  # one file may hold both
         given = Environment({**_COMPLETE, name: " "}, None)
-        error = refused(lambda given=given: given.require(place=True))  # type: ignore[misc]
+        error = refused(partial(given.require, place=True))
         assert error.argument == name
         assert not [each for each in _COMPLETE if each != name and each in str(error)]
 
@@ -146,56 +146,16 @@ def test_storage_options_that_are_no_json_object_are_an_error(text: str) -> None
     assert (error.argument, error.__context__) == ("BETFAIR_STORAGE_OPTIONS", None)
 
 
-@pytest.mark.parametrize(
-    ("env", "dotenv"),
-    [
-        ("x", None),
-        ([], None),
-        ({"BETFAIR_USERNAME": 5}, None),
-        ({**_COMPLETE, "BETFAIR_APP_KEY": b"key"}, None),
-        ({"BETFAIR_SESSION_KEY": None}, None),
-        ({}, 5),
-        ({}, True),
-        ({}, b".env"),
-    ],
-)
-def test_arguments_of_a_wrong_type_are_refused(env: Any, dotenv: Any) -> None:  # noqa: ANN401 - what is tested
+def test_arguments_of_a_wrong_type_are_refused() -> None:
     """By both ways in."""
+    odd: list[Any] = ["x", [], {"BETFAIR_USERNAME": 5}, {"BETFAIR_SESSION_KEY": None}]
+    odd.append({**_COMPLETE, "BETFAIR_APP_KEY": b"key"})
+    files: list[Any] = [5, True, b".env"]
     for read in (from_env, place_from_env):
-        refused(lambda read=read: read(env, dotenv))  # type: ignore[misc]
-
-
-def test_a_certificate_is_taken_in_every_form(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Files, text and PKCS#12; not by a wrong passphrase."""
-    crt, key = (Path(path).read_bytes() for path in sandbox.certificate)
-    loaded: Any = load_pem_private_key(key, None)
-    lock = BestAvailableEncryption(b"open sesame")
-    locked = loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
-    certificate = load_pem_x509_certificate(crt)
-    bundle = pkcs12.serialize_key_and_certificates(None, loaded, certificate, None, lock)
-    paths = {}
-    for name, content in {"pem": crt + key, "key": locked, "p12": bundle}.items():
-        paths[name] = str(tmp_path / name)
-        Path(paths[name]).write_bytes(content)
-    opens = {"BETFAIR_CERT_PASSPHRASE": "open sesame"}
-    encrypted: list[dict[str, str]] = [
-        {"BETFAIR_CERT_FILE": sandbox.certificate[0], "BETFAIR_KEY_FILE": paths["key"]},
-        {"BETFAIR_PKCS12_FILE": paths["p12"]},
-        {"BETFAIR_PKCS12_BASE64": base64.encodebytes(bundle).decode()},
-    ]
-    for form in (
-        {"BETFAIR_CERT_FILE": paths["pem"]},
-        {"BETFAIR_CERT_PEM": crt.decode(), "BETFAIR_KEY_PEM": key.decode()},
-        {"BETFAIR_CERT_PEM": (crt + key).decode().replace("\n", "\\n")},
-        *({**form, **opens} for form in encrypted),
-    ):
-        with from_env({**_ACCOUNT, **form}, None) as manager:
-            assert manager.client.check_certificate() == []
-    for form in encrypted:
-        wrong = {**_ACCOUNT, **form, "BETFAIR_CERT_PASSPHRASE": "wrong hunter2"}
-        error = refused(from_env(wrong, None).client.check_certificate)
-        assert isinstance(error, CertificateError)
-        assert error.reason == "passphrase"
+        for env in odd:
+            refused(partial(read, env, None))
+        for dotenv in files:
+            refused(partial(read, {}, dotenv))
 
 
 @pytest.mark.parametrize("around", ["{}\n", "\ufeff{}\r\n"])
@@ -226,3 +186,39 @@ def test_a_control_character_in_a_secret_is_refused_before_anything_is_sent(valu
             from_env({**_COMPLETE, name: value}, None)
         assert caught.value.argument == name
         assert value not in everything_in(caught.value)
+
+
+# --- a manager of the environment's account ------------------------------------------------------
+
+
+def test_a_task_can_do_what_a_thread_can(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Each call of a handle has a twin for tasks, which takes the same arguments."""
+
+    async def tasks() -> None:
+        async with manager, manager.session(tmp_path, KEY) as session:
+            token = await session.atoken(20)
+            assert await session.averify(20) == await session.arenew(token, timeout=20) == token
+            sandbox.expire(token)
+            assert [await session.averify()] == live(sandbox)
+            await session.alogout()
+        assert not (tmp_path / KEY).exists()
+
+    with from_env(sandbox.environment(), None) as manager:
+        asyncio.run(tasks())
+        assert live(sandbox) == []
+        with manager.session(tmp_path, KEY) as session:
+            token = session.verify(20)
+        assert live(sandbox) == [token]  # closing a handle ends no session
+
+
+def test_a_remembered_refusal_does_not_hide_a_new_mistake(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A certificate that is missing since then has to be put right first."""
+    variables = {**sandbox.environment(), "BETFAIR_PASSWORD": "wrong"}
+    for changes, error in (
+        ({}, LoginRefused),
+        ({"BETFAIR_CERT_FILE": "missing.crt"}, CertificateError),
+        ({"BETFAIR_PASSWORD": "right"}, LoginRefused),
+    ):
+        with from_env({**variables, **changes}, None) as manager, pytest.raises(error):
+            manager.get_session(tmp_path, KEY)
+    assert sandbox.counts() == {"certlogin": 1}

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,7 +23,6 @@ from betfair_session import (
     ExchangeError,
     LoginRefused,
     Session,
-    SessionManager,
     SessionRejected,
     session_is_invalid,
 )
@@ -381,55 +379,6 @@ def test_netrc_redirects_and_other_hosts_get_nothing(exchange: Exchange, sandbox
     assert "other" not in sandbox.counts()
 
 
-@pytest.mark.parametrize(
-    ("argument", "settings"),
-    [
-        *(("verify", {"verify": value}) for value in (False, "", "/not/there.pem")),
-        *(("timeout", {"timeout": value}) for value in (0, float("nan"), "3", None)),
-        *(("api_url", {"api_url": f"{value}://höst/"}) for value in ("http", "https")),
-        ("proxies", {"proxies": 5}),
-        ("api_url", {}),  # a sandbox's session is not for Betfair's hosts
-    ],
-)
-def test_settings_that_cannot_work_are_refused(
-    betting_session: Session, sandbox: Sandbox, argument: str, settings: dict[str, Any]
-) -> None:
-    """TLS cannot be switched off, and a manager is no handle."""
-    given = {"api_url": sandbox.api_url, **settings} if settings else {}
-    with pytest.raises(ConfigurationError) as caught:
-        Exchange(betting_session, **given)
-    assert caught.value.argument == argument
-    manager: Any = SessionManager(betting_session.client, "u", "p")
-    with pytest.raises(ConfigurationError) as caught:
-        Exchange(manager, api_url=sandbox.api_url)
-    assert caught.value.argument == "session"
-
-
-@pytest.mark.parametrize(
-    ("argument", "method", "settings"),
-    [
-        *(("method", method, {}) for method in (
-            "", None, "list EventTypes", "../x", "StreamAPING/v1.0/x", "SportsAPING/v2.0/listX",
-        )),
-        *(("params", "listX", {"params": params}) for params in (
-            [1], "", {"filter": object()}, {"price": float("nan")},
-        )),
-        *(("timeout", "listX", {"timeout": value}) for value in (0, "3", timedelta(seconds=3))),
-        *(("customerRef", method, {"params": {**BET, "customerRef": ref}})
-          for ref in ("", "x" * 33, "a b", "é", "a/b", "a\n", 7)
-          for method in ("placeOrders", "SportsAPING/v1.0/cancelOrders")),
-    ],
-)  # fmt: skip
-def test_calls_that_cannot_be_are_refused(
-    exchange: Exchange, sandbox: Sandbox, argument: str, method: str, settings: dict[str, Any]
-) -> None:
-    """Before anything is sent."""
-    with pytest.raises(ConfigurationError) as caught:
-        exchange.call(method, **settings)
-    assert caught.value.argument == argument
-    assert sandbox.counts() == {}
-
-
 # --- what an answer says of the session -----------------------------------------------------------
 
 
@@ -483,14 +432,3 @@ def test_each_form_of_an_invalid_session_is_seen(code: str) -> None:
 def test_nothing_else_is(answer: Any) -> None:  # noqa: ANN401 - JSON
     """The number -32099 alone says nothing, and text that is no such answer says less."""
     assert not session_is_invalid(answer)
-
-
-@pytest.mark.parametrize(
-    "answer", [None, 7, True, ValueError("NO_SESSION"), object(), {"NO_SESSION"}, requests.Response]
-)
-def test_what_is_no_answer_is_refused(answer: Any) -> None:  # noqa: ANN401 - what is tested
-    """Else a program would take every answer for one of a live session."""
-    with pytest.raises(TypeError) as caught:
-        session_is_invalid(answer)
-    assert isinstance(caught.value, ConfigurationError)
-    assert caught.value.argument == "answer"

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,30 +219,6 @@ def test_it_asks_the_hosts_of_its_jurisdiction(name: JurisdictionName, tmp_path:
     assert trading.api_uri == f"https://{JURISDICTIONS[name].api_host}/exchange/"
     ending = {"italy": ".it", "spain": ".es"}.get(name, ".com")
     assert f"//api.betfair{ending}/" in trading.navigation_uri
-
-
-def test_arguments_that_cannot_work_are_refused(tmp_path: Path) -> None:
-    """A manager, a name, and an interval that is none or ends too late.
-
-    Flumine looks six times in it, and the last look must come before the session's end.
-    """
-    make: Any = APIClient
-    manager = SessionManager(IdentityClient("key", jurisdiction="spain"), "user", "password")
-    session = manager.session(tmp_path, "session.token")
-    calls: list[tuple[Callable[[], object], str]] = [
-        (lambda: make(manager), "session"),
-        (lambda: make("name-of-mine"), "session"),
-        (lambda: make(session, keep_alive_every=60), "keep_alive_every"),
-    ]
-    for minutes in (0, -1, 17.2, 20):
-        settings = {"keep_alive_every": timedelta(minutes=minutes)}
-        calls.append((partial(make, session, **settings), "keep_alive_every"))
-    for call, argument in calls:
-        with pytest.raises(ConfigurationError) as caught:
-            call()
-        assert caught.value.argument == argument
-        assert "of-mine" not in str(caught.value)
-    assert make(session, keep_alive_every=timedelta(minutes=17)).session_timeout == 340
 
 
 def test_a_sandboxs_token_is_not_for_betfairs_hosts(

@@ -116,10 +116,8 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
 
 # Its own way to make a TLS context is an old one.
 @pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
-def test_the_established_client_understands_it_unchanged(
-    sandbox: Sandbox, caller: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each answer is parsed by its own resource classes; it streams until it is cut off."""
+def test_the_established_client_understands_it_unchanged(sandbox: Sandbox, caller: Caller) -> None:
+    """By its own resource classes; tests/integrations shows it bet and stream."""
     betfairlightweight = pytest.importorskip("betfairlightweight")
     account = (sandbox.username, sandbox.password, sandbox.app_key)
     client = betfairlightweight.APIClient(
@@ -129,28 +127,8 @@ def test_the_established_client_understands_it_unchanged(
     client.identity_cert_uri = sandbox.identity_cert_url
     assert client.login().session_token == client.session_token
     assert client.keep_alive().status == "SUCCESS"
-    assert client.betting.list_event_types()[0].event_type.name == "Horse Racing"
-    assert client.account.get_account_funds().available_to_bet_balance == 1000.0
-    assert client.account.get_account_details().currency_code == "GBP"
     assert client.account.get_account_statement().account_statement == []
     assert client.account.list_currency_rates()[0].currency_code == "EUR"
-    limit = betfairlightweight.filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
-    order = betfairlightweight.filters.place_instruction("LIMIT", 1, "BACK", limit_order=limit)
-    report = client.betting.place_orders("1.1", [order])
-    assert (report.status, report.place_instruction_reports[0].status) == ("SUCCESS", "SUCCESS")
-    streams = betfairlightweight.streaming.BetfairStream
-    host, port = sandbox.stream_address
-    monkeypatch.setitem(streams.HOSTS, "sandbox", host)
-    monkeypatch.setattr(streams, "_BetfairStream__port", port)
-    stream = client.streaming.create_stream(host="sandbox")
-    stream.subscribe_to_markets(market_filter={}, market_data_filter={})
-    while len(sandbox.journal("stream")[0].operations) < 2:
-        pass
-    sandbox.close_streams()
-    with pytest.raises(betfairlightweight.exceptions.SocketError):
-        stream.start()
-    assert (stream.listener.connections_available, bool(stream.listener.clk)) == (9, True)
-    stream.stop()
     assert client.logout().status == "SUCCESS"
     assert sandbox.sessions() == []
     assert {tuple(entry.defects) for entry in sandbox.journal()} == {()}

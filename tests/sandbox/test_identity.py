@@ -129,7 +129,7 @@ def test_too_many_logins_ban_and_wrong_passwords_lock(sandbox: Sandbox, caller: 
 
 
 def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: Caller) -> None:
-    """An extended session outlives its first length; the clock can be set as well as turned."""
+    """An extended session outlives its first length; without Accept the answers are no JSON."""
     token, other = sandbox.issue(), sandbox.issue()
     assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", token)
     for _ in range(3):
@@ -148,18 +148,14 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
     first, second = sandbox.journal("logout")[-2:]
     assert (first.outcome, second.outcome, first.status) == ("SUCCESS", "NO_SESSION", 200)
     assert (first.at <= second.at, first.connection) == (True, second.connection)
-    assert [(each.token, each.username) for each in sandbox.sessions()] == [
-        (other, sandbox.username)
-    ]
+    (session,) = sandbox.sessions()
+    assert (session.token, session.username) == (other, sandbox.username)
     assert [sandbox.expire(each) for each in (token, other)] == [False, True]
     sandbox.clear_journal()
     assert (sandbox.expire_all(), sandbox.counts()) == (0, {})
-    sandbox.set_time_offset(0)
-    sandbox.issue()
-    sandbox.set_time_offset(13 * 3600)
     sandbox.configure(session_seconds=0)  # how a test rejects every new token
     sandbox.issue()
-    assert token not in {session.token for session in sandbox.sessions()}
+    assert sandbox.sessions() == []
 
 
 def test_only_post_to_the_very_path_is_taken(sandbox: Sandbox, caller: Caller) -> None:
