@@ -243,7 +243,6 @@ class Caller:
         self.seen = self._look()
 
     def tell(self, answer: object) -> None:
-        """Go on to the next effect, or the end."""
         self.told, self.effect = answer, go_on(self._steps, answer)
         self.seen = self._look()
 

@@ -76,7 +76,6 @@ class Ledger(Truth):
         self._logins.clear()
 
     def logs_in(self, login: SharedLogin) -> None:
-        """Count a login that is made now."""
         now = self.store.now
         if self.calm and not self.removed and now < self._banned_until - MARGIN:
             fail("ban", "a login although Betfair has told this fleet of a ban")
@@ -102,7 +101,6 @@ class Ledger(Truth):
             self._ends.setdefault(_name(lock), ends)
 
     def landing(self, write: Write, old: Kept | None) -> None:
-        """Look at a write just before it lands."""
         if write.key == KEY:
             same = old is not None and old.content == write.content
             self.token_lands(again=write.again, same=same)
@@ -118,7 +116,6 @@ class Ledger(Truth):
         self._refused_until = self._ends.get(_name(lock), 0.0)
 
     def logs_out(self, token: str) -> None:
-        """Look at a logout that is made now."""
         used = token == self.stored() or (token in self._landed and token in self.live)
         if used and token not in self._denied:
             fail("I3", "a token that others may use was logged out")
@@ -129,7 +126,6 @@ class Ledger(Truth):
         self._out.add(token)
 
     def told(self, before: Seen, caller: Caller, now: float) -> None:
-        """Look at a process's step."""
         after, effect, new = caller.seen, caller.effect, before.login.new
         look_at_step(caller.login, caller.told, effect, told_error=effect is caller.told)
         if isinstance(caller.told, LoginRefused) and caller.told.login_class == "ban":

@@ -31,8 +31,6 @@ class Option(NamedTuple):
 
 
 def told(answer: object, *changes: Callable[[World], object]) -> Callable[[World], object]:
-    """Return what changes a world and tells an answer."""
-
     def change(world: World) -> object:
         for each in changes:
             each(world)

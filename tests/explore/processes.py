@@ -85,8 +85,6 @@ class ModelClock(Clock):
 
 
 class Replica:
-    """A policy at work."""
-
     def __init__(
         self, settings: LeaseSettings, *, deadline: float, share: bool, skew: float
     ) -> None:
@@ -182,7 +180,6 @@ class Way:
         return Way(self.start, self, step, replica)
 
     def _again(self) -> Replica:
-        """Go the whole way with a fresh policy."""
         steps: list[Step] = []
         way: Way | None = self
         while way is not None and way.step is not None:
@@ -262,7 +259,6 @@ def plain_effect(effect: object) -> Any:  # noqa: ANN401 - any of them
 
 
 def seen(way: Way) -> Local:
-    """Return a process as the world sees it."""
     replica = way.live
     assert replica is not None
     login, where = snapshot(replica.login), replica.where
@@ -343,7 +339,6 @@ class Pool:
         return known
 
     def step_of(self, key: Key) -> Step:
-        """Return what a process does in a step: what it is told, or that time passes."""
         return partial(_take, key)
 
     def later_lock(self, number: int, seconds: float) -> int:

@@ -35,7 +35,6 @@ class Count:
 
 
 def digest(world: World) -> int:
-    """Return 64 bits that stand for a world."""
     # The format's second version: later ones depend on who else holds the same objects.
     content = marshal.dumps(world.key(), 2)
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big")

@@ -29,7 +29,6 @@ EACH = 1_000  # histories; python3 dev.py long explore runs a million
 
 @pytest.mark.parametrize("plan", [*PAIRS, LATE_LANDING], ids=lambda plan: plan.name)
 def test_no_invariant_fails_whatever_the_adversary_does(plan: Rules) -> None:
-    """No reachable world breaks an invariant, and left alone everybody ends in time."""
     count = explore(plan, WORLDS)
     assert count.complete or count.worlds >= WORLDS
     assert count.finished

@@ -82,12 +82,10 @@ class Violation(AssertionError):
 
 
 def fail(invariant: str, what: str) -> NoReturn:
-    """Say that an invariant does not hold."""
     raise Violation(invariant, what)
 
 
 def position(steps: GeneratorType[Any, Any, Any]) -> Position:
-    """Return where a generator is; nothing when it has ended."""
     found: list[tuple[str, int]] = []
     inner: Any = steps
     while inner is not None and inner.gi_frame is not None:
@@ -97,7 +95,6 @@ def position(steps: GeneratorType[Any, Any, Any]) -> Position:
 
 
 def phase(where: Position, effect: object) -> str:
-    """Return what the policy is doing, in one word."""
     names = {name for name, _ in where}
     for name, by_effect, word in _WORDS:
         if name in names:
@@ -164,7 +161,6 @@ class Now(NamedTuple):
     lock_age: float
 
     def held_by(self, nonce: str) -> bool:
-        """Tell whether an attempt truly has the lock."""
         return self.lock is not None and (self.lock.state, self.lock.nonce) == (locks.HELD, nonce)
 
 

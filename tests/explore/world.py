@@ -52,11 +52,9 @@ class World(Truth):
     spare: int
 
     def copy(self) -> World:
-        """Return a world that can be changed."""
         return World(*_values(self))
 
     def key(self) -> tuple[Any, ...]:
-        """Return the whole world as a value."""
         return _values(self)[2:]
 
     def fresh_nonce(self) -> str:
@@ -148,13 +146,11 @@ class World(Truth):
         return (self.pool.locals[proc] for proc in self.procs)
 
     def store_token(self, content: int, *, blank: bool = False) -> None:
-        """Put something else where the token is."""
         used = self.used_versions(lock=False) | 1
         self.version = token_version(self.rules, content, used)
         self.token, self.age = JUNK if blank else content, 0.0
 
     def store_lock(self, content: int, force: float) -> None:
-        """Put something else where the lock is."""
         self.lock_version = _first_unused(self.used_versions(lock=True))
         self.lock, self.lock_age, self.force = content, 0.0, force
 
@@ -173,7 +169,6 @@ class World(Truth):
         self.out |= name
 
     def told(self, before: Local, after: Local) -> None:
-        """Look at a process's step."""
         safe = bits(before.login.new) & (self.landed | self.out | ~self.live)
         self.gives_up(before, after, safe=bool(safe))
         if isinstance(after.effect, do.Done) and self.out & bits(after.effect.token):
@@ -190,12 +185,10 @@ def _first_unused(used: int) -> int:
 
 
 def token_version(rules: Rules, token: int, used: int) -> int:
-    """Return the version that the store gives to a token."""
     return max(token, 0) if rules.etags else _first_unused(used)
 
 
 def first(rules: Rules, pool: Pool) -> World:
-    """Make the world as an exploration begins."""
     token = {"missing": MISSING, "junk": JUNK}.get(rules.token, 1)
     lock, age = rules.lock or (locks.JUNK, 0.0)
     live = rules.token == "live"

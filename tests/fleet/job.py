@@ -37,13 +37,10 @@ class Job(NamedTuple):
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Job:
-        """Make it from JSON's types."""
         return Job(**{**fields, "stop": Stop(*fields["stop"]) if fields["stop"] else None})
 
 
 class Outcome(NamedTuple):
-    """What became of one call."""
-
     token: str = ""
     error: str = ""  # the name of the error's class
     text: str = ""  # the error's
@@ -57,5 +54,4 @@ class Outcome(NamedTuple):
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Outcome:
-        """Make it from JSON's types."""
         return Outcome(**{**fields, "points": tuple(fields["points"])})

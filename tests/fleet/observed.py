@@ -42,8 +42,6 @@ class Points:
             self._meet(here, "after")
 
     def watch_files(self, directory: str) -> None:
-        """Count what the process does to files in a directory, too."""
-
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
             if event in _FILE_EVENTS and str(arguments[0]).startswith(directory):
                 with self.around(f"{event} {os.path.basename(str(arguments[0]))}"):

@@ -23,10 +23,7 @@ _PROGRAM = Path(__file__).with_name("worker.py")
 
 
 class Program:
-    """A program that takes and gives lines of JSON."""
-
     def __init__(self, *arguments: str, program: Path = _PROGRAM) -> None:
-        """Start it in a process group of its own."""
         paths = [str(_TESTS), str(_TESTS.parent), os.environ.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
             [sys.executable, str(program), *arguments],
@@ -43,13 +40,11 @@ class Program:
         self.process.stdin.flush()
 
     def kill(self) -> None:
-        """End it and its children, whatever they are doing."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def close(self) -> None:
-        """End it, and close its pipes."""
         self.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
@@ -77,7 +72,6 @@ class Crowd(Program):
     """Processes forked from one that has only imported; each begins when it is let go."""
 
     def __init__(self, jobs: Sequence[Job], program: Path = _PROGRAM) -> None:
-        """Start them and wait until all are ready."""
         super().__init__(program=program)
         self.members = [Member() for _ in jobs]
         self.tell([job._asdict() for job in jobs])
@@ -98,7 +92,6 @@ class Crowd(Program):
                 vars(member).update(line)
 
     def go(self, *numbers: int) -> None:
-        """Let some go, or all."""
         self.tell(numbers or [*range(len(self.members))])
 
     def _some(self, numbers: tuple[int, ...]) -> list[Member]:
@@ -128,7 +121,6 @@ class Crowd(Program):
 
 
 def run_crowd(jobs: Sequence[Job]) -> list[Outcome]:
-    """Let a crowd make one call each."""
     with Crowd(jobs) as crowd:
         crowd.go()
         return crowd.outcomes()

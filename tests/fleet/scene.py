@@ -41,7 +41,6 @@ class Scene:
 
     @staticmethod
     def at(sandbox: Sandbox, place: Place) -> Scene:
-        """Return the scene with the sandbox's own account."""
         return Scene(sandbox, place, sandbox.username, sandbox.password)
 
     def aside(self, number: int) -> Scene:
@@ -99,7 +98,6 @@ class Scene:
         return found
 
     def live(self) -> list[str]:
-        """Return the account's live sessions, oldest first."""
         sessions = self.sandbox.sessions()
         return [each.token for each in sessions if each.username == self.username]
 
@@ -108,7 +106,6 @@ class Scene:
         return self.sandbox.counts().get("certlogin", 0)
 
     def objects(self) -> list[str]:
-        """List what there is around the token."""
         found = self.place.keys()
         folder = self.key.rpartition("/")[0]
         return [key for key in found if key.startswith(folder)]

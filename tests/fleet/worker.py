@@ -54,8 +54,6 @@ def say(**fields: object) -> None:
 
 
 class Worker:
-    """One process's manager and session, with everything observed."""
-
     def __init__(self, job: Job, tell: Callable[[str], object]) -> None:
         """Open what the job names; nothing is sent yet, unless its connection is to be warm."""
         self._job, self.points = job, Points(job.stop, tell)
@@ -77,7 +75,6 @@ class Worker:
             self.points.watch_files(job.url.removeprefix("file://"))
 
     def work(self) -> Outcome:
-        """Make one call."""
         token, failed, before = "", None, len(self.points.passed)
         try:
             token = self._session.token(timeout=self._job.timeout)

@@ -124,13 +124,7 @@ def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: 
 
 
 class Script(HandClock):
-    """A call with one hour of time.
-
-    Attributes:
-        login: the policy.
-        asked: its last effect, or how it ended: a Done or an error.
-        wrong: how far its idea of the store's clock is ahead.
-    """
+    """A call with one hour of time."""
 
     def __init__(
         self,
@@ -141,7 +135,7 @@ class Script(HandClock):
         memory: Memory | None = None,
     ) -> None:
         super().__init__()
-        self.wrong = 0.0
+        self.wrong = 0.0  # how far its idea of the store's clock is ahead
         self.memory = memory or Memory()
         self.login = SharedLogin(
             LeaseSettings(),
@@ -154,7 +148,7 @@ class Script(HandClock):
             share=share,
         )
         self._steps: Generator[Any, Any, do.Done] = self.login.run()
-        self.asked: object = next(self._steps)
+        self.asked: object = next(self._steps)  # at its end a Done, or an error
         assert self.asked == do.ReadToken()
 
     def server(self) -> float:

@@ -34,29 +34,19 @@ _VERBS: dict[object, str] = {ABSENT: "create", ANY: "replace"}
 
 
 class Shelf(TokenStore):
-    """Objects in memory, in numbered versions.
-
-    Attributes:
-        objects: content and version by name.
-        calls: the calls so far: their names, the objects' names and the time-outs.
-        errors: what the next calls raise, by their names; None for nothing.
-        modified: when every object was written, by the store's clock.
-        now: the store's clock in its answers; None if the driver hides it.
-        clock: the store's clock when it is asked for it.
-        done: is told of each write that was made.
-    """
+    """Objects in memory, in numbered versions."""
 
     label = "the shelf"
     atomic = True
 
     def __init__(self) -> None:
-        self.objects: dict[str, tuple[bytes, str]] = {}
-        self.calls: list[tuple[str, str, float]] = []
-        self.errors: dict[str, list[Exception | None]] = {}
-        self.modified: float | None = 5000.0
-        self.now: float | None = 5010.0
-        self.clock: float | None = None
-        self.done: Callable[[str], object] = lambda _: None
+        self.objects: dict[str, tuple[bytes, str]] = {}  # content and version
+        self.calls: list[tuple[str, str, float]] = []  # their names, the objects', the deadlines
+        self.errors: dict[str, list[Exception | None]] = {}  # of the next calls of a name
+        self.modified: float | None = 5000.0  # when each object was written, by its clock
+        self.now: float | None = 5010.0  # its clock in its answers; None if the driver hides it
+        self.clock: float | None = None  # its clock when it is asked for it
+        self.done: Callable[[str], object] = lambda _: None  # is told of each write
         self._versions = 0
 
     def _note(self, call: str, key: str, deadline: float) -> None:
@@ -95,19 +85,13 @@ class Shelf(TokenStore):
 
 
 class HandClock(Clock):
-    """Time that passes only by waiting, and randomness that is known.
-
-    Attributes:
-        at: seconds since the start, by the monotonic clock.
-        slow_wall: how far the wall clock is behind.
-        slept: the waits.
-        jitters: the jitter, which is at its most.
-    """
+    """Time that passes only by waiting, and randomness that is known."""
 
     def __init__(self) -> None:
-        self.at = self.slow_wall = 0.0
+        self.at = 0.0  # seconds since the start, by the monotonic clock
+        self.slow_wall = 0.0  # how far the wall clock is behind
         self.slept: list[float] = []
-        self.jitters = 1.0
+        self.jitters = 1.0  # the most
         self._nonces = 0
 
     def mono(self) -> float:
@@ -132,20 +116,14 @@ class HandClock(Clock):
 
 
 class Betfair:
-    """An account whose logins make NEW, then others.
-
-    Attributes:
-        live: the sessions that live.
-        asked: the calls so far.
-        timeouts: of the keepAlives.
-    """
+    """An account whose logins make NEW, then others."""
 
     lease, timeout, interactive = LeaseSettings(), 10.0, False
 
     def __init__(self, *live: str) -> None:
         self.client, self.live = self, [Secret(token) for token in live]
         self.asked: list[str] = []
-        self.timeouts: list[float] = []
+        self.timeouts: list[float] = []  # of the keepAlives
 
     def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
         self.asked.append("keepAlive")
