@@ -23,7 +23,7 @@ from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
 
-from .shelf import KEY, LOCK, NEW, OLD, Stage
+from .shelf import KEY, LOCK, NEW, OLD, START, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,25 +201,49 @@ def not_before(stage: Stage) -> float:
     return failed.value.not_before.timestamp()
 
 
-@pytest.mark.parametrize(
-    ("now", "asked", "left"), [(5010.0, None, 50.0), (None, 5020.0, 40.0), (None, None, None)]
-)
-def test_a_locks_age_is_told_by_the_store(
-    now: float | None, asked: float | None, left: float | None
-) -> None:
-    """It was written at 5000; where its answers hide the time, the store is asked for it once.
+HIDDEN: dict[str, Any] = {"now": None, "clock": 5020.0}
+MOVED: dict[str, Any] = {"on_this_machine": True, "now": None, "clock": 5000.0 + 86_400}
+"""A store of files whose times have moved by a day."""
+HERE = REFUSED._replace(since=9000.0, not_before=10_200.0, now=9000.0, boot="this boot", up=295.0)
+"""A lock in a file that this machine wrote 5 s ago."""
+BUSY = HERE._replace(state=locks.DONE, logins=(8990.0, 8993.0, 8996.0, 9000.0))
+SOON = REFUSED._replace(not_before=START + 17.0)
 
-    Where it tells none, the lock's times are compared with the clock at hand.
-    """
-    stage = Stage(OLD, REFUSED._replace(not_before=9017.0) if left is None else REFUSED)
-    stage.shelf.now, stage.shelf.clock = now, asked
-    at = stage.clock.now()[1]
-    assert not_before(stage) == pytest.approx(9017.0 if left is None else at + left)
-    assert stage.calls == "read token, read lock" + ("" if now else ", ask time")
+
+@pytest.mark.parametrize(
+    ("lock", "store", "left"),
+    [
+        (REFUSED, {}, 50.0),  # it was written at 5000, and the store's answer is of 5010
+        (REFUSED, HIDDEN, 40.0),
+        # Where the store tells no time, the lock's are compared with the clock at hand.
+        (SOON, {**HIDDEN, "clock": None}, 17.0),
+        (SOON, {"now": START, "modified": None}, 17.0),
+        # A step of the machine's clock shortens no ban, and releases no brake.
+        (HERE, MOVED, 1195.0),
+        (HERE._replace(up=300.0), MOVED, 1200.0),
+        (HERE._replace(up=300.5), MOVED, 1200.0),  # by a clock read a moment later there
+        (BUSY, MOVED, 45.0),
+        # From another machine or start, or the future, it is as old as its file: a day.
+        (HERE._replace(boot="another"), MOVED, None),
+        (HERE._replace(boot=""), MOVED, None),
+        (HERE._replace(up=1e12), MOVED, None),
+    ],
+)
+def test_a_locks_age_is_told_by_the_clock_of_its_store(
+    lock: locks.Lock, store: dict[str, Any], left: float | None
+) -> None:
+    """One that hides its time is asked for it, once, and only when nothing else tells it."""
+    stage = Stage(OLD, lock)
+    vars(stage.shelf).update(store)
+    if left is None:
+        assert stage.find() == NEW
+    else:
+        assert not_before(stage) == pytest.approx(START + left)
+    asked = stage.shelf.now is None and (store is not MOVED or left is None)
+    assert stage.calls.count("ask time") == asked
 
 
 def test_the_stores_clock_goes_on_while_nobody_asks() -> None:
-    """What it said first counts, and the time since then; without a lock's time nothing does."""
     stage = Stage(OLD, REFUSED)
 
     def slowly(_: Secret, **__: object) -> None:
@@ -229,51 +253,13 @@ def test_the_stores_clock_goes_on_while_nobody_asks() -> None:
     vars(stage.betfair)["keep_alive"] = slowly
     assert not_before(stage) == pytest.approx(stage.clock.now()[1] + 43.0)
     assert "ask time" not in stage.calls
-    stage = Stage(OLD, REFUSED._replace(not_before=9017.0))
-    stage.shelf.now, stage.shelf.modified = 9000.0, None
-    assert not_before(stage) == pytest.approx(9017.0)
-
-
-def local(**fields: Any) -> Stage:  # noqa: ANN401 - any field's
-    """A stage with a lock in a file that this machine wrote 5 s ago; its clock was set since."""
-    lock = REFUSED._replace(since=9000.0, not_before=10_200.0, now=9000.0)
-    stage = Stage(OLD, lock._replace(**{"boot": "this boot", "up": 295.0, **fields}))
-    stage.shelf.on_this_machine = True
-    stage.shelf.now, stage.shelf.clock = None, 5000.0 + 86_400
-    return stage
-
-
-@pytest.mark.parametrize(
-    ("fields", "left"),
-    [
-        ({}, 1195.0),
-        ({"up": 300.0}, 1200.0),
-        ({"up": 300.5}, 1200.0),  # by a clock that was read a moment later there
-        ({"state": locks.DONE, "logins": (8990.0, 8993.0, 8996.0, 9000.0)}, 45.0),
-    ],
-)
-def test_a_step_of_the_machines_clock_shortens_no_ban_and_releases_no_brake(
-    fields: dict[str, Any], left: float
-) -> None:
-    """Files' times have moved by a day; the lock was written five seconds ago nevertheless."""
-    stage = local(**fields)
-    assert not_before(stage) == pytest.approx(stage.clock.now()[1] + left)
-    assert "ask time" not in stage.calls
-
-
-@pytest.mark.parametrize("fields", [{"boot": "another"}, {"boot": ""}, {"up": 1e12}])
-def test_a_lock_from_another_machine_or_start_is_as_old_as_its_file(fields: dict[str, Any]) -> None:
-    """So is one of a version that notes no such clock, and one from the future."""
-    stage = local(**fields)
-    assert stage.find() == NEW
-    assert "ask time" in stage.calls
 
 
 @pytest.mark.parametrize("files", [True, False])
 def test_only_locks_in_files_note_the_machines_clock(*, files: bool) -> None:
     """The formats of the clouds' locks stay as they are, also when a lock from files is at hand."""
-    stage = local(boot="another")
-    stage.shelf.on_this_machine = files
+    stage = Stage(OLD, HERE._replace(boot="another"))
+    vars(stage.shelf).update({**MOVED, "on_this_machine": files})
     if files:
         del stage.shelf.objects[LOCK]
     assert stage.find() == NEW
