@@ -101,23 +101,6 @@ def test_waiting_and_adopting_are_told(
     assert adopted.seconds >= waited.seconds > 0
 
 
-def test_a_lease_that_is_taken_over_is_told(
-    front: Front,
-    listening: SessionManager,
-    heard: list[Event],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """With whom it was taken from; the log warns."""
-    held = locks.Lock(locks.HELD, "theirs", owner="somewhere process 1", ttl=0.1, since=1.0)
-    front.lock.write_bytes(locks.encode(held))
-    listening.get_session(front.path, KEY)
-    assert heard[0].detail == "somewhere process 1"
-    kinds = [event.kind for event in heard]
-    assert kinds == ["waited", "lease taken over", "logged in", "written"]
-    warnings = [each.levelname for each in caplog.records if "taken over" in each.getMessage()]
-    assert warnings == ["WARNING"]
-
-
 def test_what_cannot_work_is_told(
     front: Front,
     listening: SessionManager,

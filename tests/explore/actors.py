@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from login.script import go_on
 
@@ -22,7 +22,7 @@ from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
 
-from .truth import phase, position, snapshot
+from .truth import Seen, phase, position, snapshot
 
 if TYPE_CHECKING:
     import random
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from betfair_session.login.account import LeaseSettings
     from betfair_session.login.lock import Memory
-    from betfair_session.login.policy import SharedLogin
     from betfair_session.storage.contract import Expect
 
 KEY = "token"
@@ -200,13 +199,6 @@ class VirtualClock(Clock):
 
     def nonce(self) -> str:
         return f"{self._rng.getrandbits(64):016x}"
-
-
-class Seen(NamedTuple):
-    """What a check needs to know of a process at one moment: its attributes, and what it does."""
-
-    phase: str
-    login: SharedLogin
 
 
 class Caller:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from betfair_session.login.policy import SharedLogin
 
-    from .actors import Caller, Kept, MemoryStore, Seen, Write
+    from .actors import Caller, Kept, MemoryStore, Write
+    from .truth import Seen
 
 LOCK_KEY = KEY + LOCK_SUFFIX
 FROM_COUNTING_TO_LOGIN = 16.0

@@ -30,7 +30,7 @@ from betfair_session.login.lock import Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
 
-from .truth import look_at_step, phase, position, snapshot
+from .truth import Seen, look_at_step, phase, position, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,13 +192,11 @@ class Way:
 
 
 @dataclass(eq=False)
-class Local:
-    """A process, as the world sees it."""
+class Local(Seen):
+    """A process, as the world sees it; `login` is without what no process acts upon."""
 
     key: Key  # everything that matters
-    phase: str  # what it is doing
     effect: Any  # what it asks for and waits for
-    login: SharedLogin  # the policy's attributes, without what no process acts upon
     replica: InitVar[Replica]
     way: Way = field(repr=False)
 
@@ -283,7 +281,7 @@ def seen(way: Way) -> Local:
     attributes = {**vars(login), **dict.fromkeys(_NEVER_READ.split())}
     about = (ended, plain(owed) if owed else None, login.memory.since if owed else None)
     key: Key = (where, effect, *attributes.values(), *about, replica.clock.off, replica.known)
-    return Local(key if where else ("over", effect), now, effect, login, replica, way)
+    return Local(now, login, key if where else ("over", effect), effect, replica, way)
 
 
 # --- all of them ---------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ freeze between the check and the send. The other checks:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -140,14 +141,12 @@ def _vouched(login: SharedLogin) -> bool:
 # --- what is so ----------------------------------------------------------------------------------
 
 
-class Seen(Protocol):
+@dataclass(eq=False)
+class Seen:
     """What a check needs to know of a process: what it does, and the policy's attributes."""
 
-    @property
-    def phase(self) -> str: ...
-
-    @property
-    def login(self) -> SharedLogin: ...
+    phase: str
+    login: SharedLogin
 
 
 class Now(NamedTuple):

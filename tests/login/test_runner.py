@@ -284,8 +284,10 @@ def test_a_login_is_told_with_the_time_its_write_took() -> None:
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_a_wait_is_told_once_with_all_its_time_and_for_whom(*, dated: bool) -> None:
-    """Then whose lock was taken over, and its age as far as it is known."""
+def test_a_wait_is_told_once_with_all_its_time_and_for_whom(
+    caplog: pytest.LogCaptureFixture, *, dated: bool
+) -> None:
+    """Then, as a warning, whose lock was taken over, and its age as far as it is known."""
     stage = Stage("", HELD)
     stage.shelf.now, stage.shelf.clock = None, 5010.0
     stage.shelf.modified = 5000.0 if dated else None
@@ -299,6 +301,8 @@ def test_a_wait_is_told_once_with_all_its_time_and_for_whom(*, dated: bool) -> N
         ("lease taken over", pytest.approx(age), "another"),
     ]
     assert [kind for kind, *_ in stage.told()[2:]] == ["logged in", "written"]
+    (warning,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert "taken over" in warning.getMessage()
 
 
 def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
