@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from betfair_session.exceptions import (
@@ -16,7 +15,7 @@ from betfair_session.exceptions import (
 )
 
 from .forks import reset_in_child
-from .threads import NoThreadError, begin, finished, interruption, start
+from .threads import NoThreadError, Outcome, begin, interruption, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ _T = TypeVar("_T")
 _SHORT_SECONDS = 2.0  # before the end of a call's time, from when it may fail for want of that
 
 
-class _Call(Future[_T]):
+class _Call(Outcome[_T]):
     """A call under way.
 
     Attributes:
@@ -39,14 +38,14 @@ class _Call(Future[_T]):
         super().__init__()
         self.deadline = deadline
         self.leader = leader
-        self.over: Future[None] = Future()
+        self.over: Outcome[None] = Outcome()
 
     def shared(self, deadline: float) -> tuple[_T, bool] | None:
         """Return or raise what came of it for another caller; None if that says nothing to him."""
         if not self.done():
             message = "another thread of this process is still at it"
             raise LoginTimeout(message)
-        error = self.exception()
+        error = self.error
         if error is None:
             return self.result(), False
         # The end of its own time, or its interruption, is the leader's alone.
@@ -112,7 +111,7 @@ class SingleFlight(Generic[_T]):
                     "a signal handler may not ask for the token that its own thread is getting"
                 )
                 raise ConfigurationError(message)
-            finished([call], deadline)
+            call.wait(deadline)
             found = call.shared(deadline)
             if found:
                 return found
@@ -137,11 +136,11 @@ class SingleFlight(Generic[_T]):
                     raise no_thread() from why
                 raise
             if call is mine:
-                await _done(call.over, None)
+                await _done(call.over)
                 return call.result(), True
             if not wait:
                 return None
-            await _done(call, max(deadline - time.monotonic(), 0))
+            await _done(call, deadline)
             found = call.shared(deadline)
             if found:
                 return found
@@ -161,20 +160,19 @@ class SingleFlight(Generic[_T]):
             self._leave(call, error)
         else:
             self._forget(call)
-            with contextlib.suppress(InvalidStateError):  # the task that began it was interrupted
-                call.set_result(result)
+            call.end(result)
         try:
             self._in_it.add(me)
             self._afterwards()
         finally:
             self._in_it.discard(me)
-            call.over.set_result(None)
+            call.over.end()
 
     def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
         """End a call that has no result; nothing if it has ended."""
         if not call.done():
             self._forget(call)
-            call.set_exception(error or KeyboardInterrupt())
+            call.end(error=error or KeyboardInterrupt())
 
     def _forget(self, call: _Call[_T]) -> None:
         if self._calls.get(0) is call:
@@ -186,12 +184,12 @@ async def aside(work: Callable[[], _T]) -> _T:
 
     It goes on when the task is cancelled.
     """
-    import asyncio
-
     try:
-        return await asyncio.wrap_future(begin(work))
+        outcome = begin(work)
     except NoThreadError as why:
         raise no_thread() from why
+    await _done(outcome)
+    return outcome.result()
 
 
 def no_thread() -> IdentityUnavailable:
@@ -201,16 +199,17 @@ def no_thread() -> IdentityUnavailable:
     return error
 
 
-async def _done(call: Future[Any], seconds: float | None) -> None:
-    """Wait for a call to end, or until so many seconds have passed."""
+async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
+    """Wait for some work to end, or until `deadline`."""
     import asyncio
 
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 
-    def tell(_: Future[Any]) -> None:
+    def tell() -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
             loop.call_soon_threadsafe(over.set)
 
-    call.add_done_callback(tell)
+    outcome.then(tell)
+    left = None if deadline is None else max(deadline - time.monotonic(), 0)
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(over.wait(), seconds)
+        await asyncio.wait_for(over.wait(), left)

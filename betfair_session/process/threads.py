@@ -8,14 +8,15 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from concurrent.futures import Future, wait
+from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .forks import reset_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _T = TypeVar("_T")
@@ -55,24 +56,72 @@ def is_ending(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "shutdown" in str(error)
 
 
-def begin(work: Callable[[], _T]) -> Future[_T]:
+class Outcome(Generic[_T]):
+    """What comes of some work; concurrent.futures would import `logging`, for a tenth of a start.
+
+    No step of it holds a lock that an interruption could leave held.
+    """
+
+    def __init__(self) -> None:
+        """Begin without one."""
+        self._over = threading.Event()
+        self._found: dict[int, tuple[Any, BaseException | None]] = {}
+        self._watching: list[Callable[[], object]] = []
+
+    def done(self) -> bool:
+        """Tell whether the work has ended."""
+        return self._over.is_set()
+
+    def wait(self, deadline: float) -> bool:
+        """Wait until the work has ended, or until `deadline`; tell which."""
+        return self._over.wait(max(deadline - time.monotonic(), 0))
+
+    def end(self, result: _T | None = None, error: BaseException | None = None) -> None:
+        """Take in how the work ended; the first who says so counts."""
+        self._found.setdefault(0, (result, error))
+        self._over.set()
+        self._tell()
+
+    def then(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called when the work has ended, in the thread that ends it, or now."""
+        self._watching.append(tell)
+        if self.done():
+            self._tell()
+
+    def _tell(self) -> None:
+        with suppress(IndexError):  # until there is none left
+            while True:
+                self._watching.pop()()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the work raised, once it has ended."""
+        return self._found[0][1]
+
+    def result(self) -> _T:
+        """Return what the work returned, or raise what it raised, once it has ended."""
+        try:
+            result: _T
+            result, error = self._found[0]
+            if error is not None:
+                raise error
+            return result
+        finally:
+            del self, error  # a traceback would keep both
+
+
+def begin(work: Callable[[], _T]) -> Outcome[_T]:
     """Do `work` in a thread of its own; return what holds its outcome when it is done."""
-    future: Future[_T] = Future()
-    future.set_running_or_notify_cancel()
+    outcome: Outcome[_T] = Outcome()
 
     def fill() -> None:
         try:
-            future.set_result(work())
+            outcome.end(work())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            future.set_exception(error)
+            outcome.end(error=error)
 
     start(fill)
-    return future
-
-
-def finished(futures: Collection[Future[Any]], deadline: float) -> bool:
-    """Wait until all of them are done, or until `deadline`; tell which."""
-    return not wait(futures, max(deadline - time.monotonic(), 0)).not_done
+    return outcome
 
 
 def run_until(deadline: float, work: Callable[[], _T]) -> _T:
@@ -81,10 +130,10 @@ def run_until(deadline: float, work: Callable[[], _T]) -> _T:
     Read time-outs start anew with every byte, and some drivers have none at all, so only another
     thread can promise an end.
     """
-    future = begin(work)
-    if not finished([future], deadline):
+    outcome = begin(work)
+    if not outcome.wait(deadline):
         raise OverrunError
-    return future.result()
+    return outcome.result()
 
 
 class Once(Generic[_T]):
@@ -100,29 +149,29 @@ class Once(Generic[_T]):
     def _begin(self) -> None:
         # The collector may run what asks again in the very thread that holds it.
         self._lock = threading.RLock()
-        self._future: Future[_T] | None = None
+        self._outcome: Outcome[_T] | None = None
         self._former: _T | None = None
 
     def after_fork(self) -> None:
         """Have it made anew; what the parent made is kept, since dropping it might close it."""
-        self._parents = (self._future, self._former, self._parents)
+        self._parents = (self._outcome, self._former, self._parents)
         self._begin()
 
     def get(self, make: Callable[[], _T], *, deadline: float) -> _T:
         """Return what `make` made, now or earlier; after `deadline` (OutOfTime) it goes on."""
         with self._lock:
-            future = self._future
-            if future is None or (future.done() and future.exception() is not None):
-                future = self._future = begin(make)
-        if not finished([future], deadline):
+            outcome = self._outcome
+            if outcome is None or (outcome.done() and outcome.error is not None):
+                outcome = self._outcome = begin(make)
+        if not outcome.wait(deadline):
             raise OutOfTime
-        return future.result()
+        return outcome.result()
 
     def _made(self) -> _T | None:
-        future = self._future
-        if future is None or not future.done() or future.exception() is not None:
+        outcome = self._outcome
+        if outcome is None or not outcome.done() or outcome.error is not None:
             return None
-        return future.result()
+        return outcome.result()
 
     def renew(self, made: _T) -> _T | None:
         """Have another made if `made` is still the one; return what was kept the last time.
@@ -132,7 +181,7 @@ class Once(Generic[_T]):
         with self._lock:
             if self._made() is not made:
                 return None
-            former, self._former, self._future = self._former, made, None
+            former, self._former, self._outcome = self._former, made, None
             return former
 
     def take(self) -> _T | None:
@@ -145,7 +194,7 @@ class Once(Generic[_T]):
             if made is None:
                 made, self._former = self._former, None
             else:
-                self._future = None
+                self._outcome = None
         return made
 
 
@@ -163,24 +212,25 @@ class Lane:
 
     def after_fork(self) -> None:
         """Clear the lane: the child has none of these threads."""
-        self._late: set[Future[Any]] = set()
+        self._late: set[Outcome[Any]] = set()
 
     def run(self, deadline: float, work: Callable[[], _T]) -> _T:
         """Do `work` after what still goes on; OutOfTime: not begun, OverrunError: not ended."""
-        if self._late and not finished(self._late, deadline):
-            raise OutOfTime
+        for late in list(self._late):
+            if not late.wait(deadline):
+                raise OutOfTime
         try:
-            future = begin(work)
+            outcome = begin(work)
         except NoThreadError:
             return work()  # in this thread, with no end to it
         try:
-            if not finished([future], deadline):
+            if not outcome.wait(deadline):
                 raise OverrunError
-            return future.result()
+            return outcome.result()
         finally:
-            if not future.done():  # out of time, or interrupted
-                self._late.add(future)
-                future.add_done_callback(self._late.discard)
+            if not outcome.done():  # out of time, or interrupted
+                self._late.add(outcome)
+                outcome.then(partial(self._late.discard, outcome))
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

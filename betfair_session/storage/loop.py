@@ -14,16 +14,15 @@ import threading
 import time
 import weakref
 from abc import abstractmethod
-from concurrent.futures.thread import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from betfair_session.betfair.http import proxy_in_environment
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import Once, OutOfTime, begin, finished, start
+from betfair_session.process.threads import Once, OutOfTime, start
 
 from .cloud import CloudStore, Driver, drivers_own
 from .meanings import no_credentials
@@ -31,7 +30,6 @@ from .meanings import no_credentials
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine
-    from concurrent.futures import Future
 
     from .cloud import Soon
 
@@ -52,7 +50,17 @@ class DaemonExecutor(ThreadPoolExecutor):
 
     def submit(self, work: Callable[..., T], /, *args: object, **options: object) -> Future[T]:
         """Begin at once, in a thread of its own."""
-        return begin(partial(work, *args, **options))
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+
+        def fill() -> None:
+            try:
+                future.set_result(work(*args, **options))
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                future.set_exception(error)
+
+        start(fill)
+        return future
 
 
 class _Loops:
@@ -263,7 +271,7 @@ class LoopStore(CloudStore):
 
     def close(self) -> None:
         """Close the connections that this store opened; the next call opens new ones."""
-        finished(self._under_way.copy(), time.monotonic() + _CLOSING_SECONDS)
+        wait(self._under_way.copy(), _CLOSING_SECONDS)
         release(self._ours, self._shut)
 
     def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
