@@ -18,7 +18,6 @@ account: `betfair-session sandbox`.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from .exceptions import (
@@ -63,9 +62,6 @@ if TYPE_CHECKING:
     from .storage.contract import TokenStore as TokenStore
 
     __version__: str
-
-# What is in the library's log is shown where the program has set up logging, as with any library.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if not TYPE_CHECKING:  # a type checker would think that every misspelt name exists
     # The imports above once more, made when a name is used: a cold start pays for each.

@@ -19,10 +19,7 @@ _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has 
 _YEAR_SECONDS = 366 * 86_400.0  # Python's own waits overflow at some point beyond
 
 # A host name or address, perhaps a port, perhaps a path; no credentials, query or fragment.
-_BASE = re.compile(
-    r"https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?",
-    re.ASCII | re.IGNORECASE,
-)
+_BASE = r"(?ai)https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
 
 
 def refuse(argument: str, message: str) -> NoReturn:
@@ -87,7 +84,7 @@ def checked_handle(session: T) -> T:
 
 def https_base(url: str, *, name: str) -> str:
     """Return a plain https URL with one slash at its end."""
-    if not (isinstance(url, str) and _BASE.fullmatch(url)):
+    if not (isinstance(url, str) and re.fullmatch(_BASE, url)):
         refuse(name, f"{name} must be a plain https URL such as https://localhost:8443/api/")
     return url.rstrip("/") + "/"
 

@@ -9,12 +9,13 @@ import io
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .exceptions import ConfigurationError
 from .manager import SessionManager
+from .process import NamedTuple
 from .secret import Secret, check_credential
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
+import sys
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
+from .process import NamedTuple
 from .process.threads import interruption
 
 if TYPE_CHECKING:
@@ -27,14 +28,15 @@ EventKind: TypeAlias = Literal[
 
 T = TypeVar("T")
 
-_log = logging.getLogger("betfair_session")
+DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+"""As in `logging`."""
 
 _LEVELS: dict[EventKind, int] = {
-    "logged in": logging.INFO,
-    "logged out": logging.INFO,
-    "lease taken over": logging.WARNING,
-    "refused": logging.WARNING,
-    "cannot tell": logging.WARNING,
+    "logged in": INFO,
+    "logged out": INFO,
+    "lease taken over": WARNING,
+    "refused": WARNING,
+    "cannot tell": WARNING,
 }
 """All others are DEBUG; so is "failed": whoever gave what cannot work gets the error itself."""
 
@@ -88,14 +90,39 @@ class Event(NamedTuple):
     detail: str = ""
 
 
-def call_hook(hook: Callable[[T], object], told: T, log: logging.Logger) -> None:
+class Log:
+    """A logger of `logging`, which takes a tenth of a start to import.
+
+    A program that has not imported it has not set it up either, so that nobody would see a line.
+    """
+
+    def __init__(self, name: str = "betfair_session") -> None:
+        """Prepare for the logger of that name."""
+        self._name = name
+
+    def tell(self, level: int, text: str, *values: object, exc_info: bool = False) -> None:
+        """Log a line, of the caller's."""
+        if "logging" in sys.modules:
+            import logging
+
+            library = logging.getLogger("betfair_session")
+            if not library.handlers:  # shown where the program has set up logging, and only there
+                library.addHandler(logging.NullHandler())
+            log = logging.getLogger(self._name)
+            log.log(level, text, *values, exc_info=exc_info, stacklevel=2)
+
+
+log = Log()
+
+
+def call_hook(hook: Callable[[T], object], told: T, log: Log) -> None:
     """Call a hook of the caller's; what it raises is logged, and goes no further."""
     try:
         hook(told)
     except Exception as error:  # it is the caller's code
         if interruption(error):
             raise
-        log.exception("the hook for a %s failed", type(told).__name__)
+        log.tell(ERROR, "the hook for a %s failed", type(told).__name__, exc_info=True)
 
 
 class Reporter:
@@ -108,9 +135,9 @@ class Reporter:
 
     def tell(self, kind: EventKind, seconds: float, detail: str = "") -> None:
         """Log one event, and keep it for the hook."""
-        level = _LEVELS.get(kind, logging.DEBUG)
+        level = _LEVELS.get(kind, DEBUG)
         text = f": {detail}" if detail else ""
-        _log.log(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
+        log.tell(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
         if self._hook:
             self._waiting.append(Event(kind, self._store, self._key, seconds, detail))
 
@@ -119,4 +146,4 @@ class Reporter:
         while self._hook and self._waiting:
             with contextlib.suppress(IndexError):  # another thread was faster
                 event = self._waiting.pop(0)
-                call_hook(self._hook, event, _log)
+                call_hook(self._hook, event, log)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import weakref
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .arguments import checked_handle, checked_hook, checked_interval, refuse
-from .events import call_hook
+from .events import CRITICAL, WARNING, Log, call_hook
 from .exceptions import BetfairSessionError, ConfigurationError
-from .process import Closable, clocks
+from .process import Closable, NamedTuple, clocks
 from .process.single_flight import no_thread
 from .process.threads import NoThreadError, interruption, start
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from .process.clocks import Times
     from .session import Session
 
-_log = logging.getLogger("betfair_session.keepalive")
+_log = Log("betfair_session.keepalive")
 
 _MOST = timedelta(hours=1)
 _UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
@@ -138,8 +137,8 @@ class KeepAlive(Closable):
             what = type(error).__name__
             if not isinstance(error, BetfairSessionError) or isinstance(error, ConfigurationError):
                 what += f": {error}"  # the text of any other is in the log already, as an event
-            _log.warning(
-                "%r was not kept alive, next try in %.0f s: %s", self._session, again, what
+            _log.tell(
+                WARNING, "%r was not kept alive, next try in %.0f s: %s", self._session, again, what
             )
         self._last = report = Report(datetime.now(UTC), error, again)
         if self._on_report is not None:
@@ -190,7 +189,7 @@ class KeepAlive(Closable):
                 since = clocks.now()
         finally:
             if not self._stopping.is_set():
-                _log.critical("%r is no longer kept alive: the thread ended", self._session)
+                _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
 
     def _rest(self, report: Report, began: Times) -> bool:
         """Wait until the next attempt is due; return whether the thread ends in its place."""

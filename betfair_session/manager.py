@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .arguments import (
     checked_client,
@@ -14,8 +13,9 @@ from .arguments import (
     checked_window,
     refuse,
 )
+from .events import WARNING, Log
 from .login.account import Account, LeaseSettings, checked_lease
-from .process import AsyncClosable
+from .process import AsyncClosable, NamedTuple
 from .process.forks import ForkSafeLock
 from .process.single_flight import aside
 from .secret import Secret, check_credential
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .storage import Store
     from .storage.contract import TokenStore
 
-_log = logging.getLogger("betfair_session")
+_log = Log()
 
 _LEAST_SECONDS = 0.001  # that a call has left when opening its store took all its time
 
@@ -232,7 +232,8 @@ class SessionManager(AsyncClosable):
             if found is not mine:  # another thread was faster
                 mine.store.close()
             elif not mine.store.atomic:
-                _log.warning(
+                _log.tell(
+                    WARNING,
                     "%s is no store that this library vouches for, so each process logs in by "
                     "itself; see backends.md for those that share one login",
                     mine.store.label,

@@ -35,7 +35,8 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
     ("name", "after", "allowed", "never"),
     [
         # Neither requests nor fsspec, nor anything else from outside of the standard library.
-        ("file/trusted", "", STANDARD, set()),
+        # Nor what would cost it a tenth more: logging, or compiling annotations.
+        ("file/trusted", "import typing; typing.ForwardRef = None", STANDARD, {"logging"}),
         ("file/verified", "", sys.stdlib_module_names, FOREIGN),
         *(
             (f"{place}/driver", f"import requests, {driver}", {"azure"}, set())

@@ -7,10 +7,10 @@ or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavail
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
-from betfair_session.process import clocks
+from betfair_session.process import NamedTuple, clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.tokens import is_token
 
@@ -26,7 +26,7 @@ EXCERPT_CHARACTERS = 160
 
 _OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR, _DOWN = 200, 403, 429, 500, 503
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
-_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
+_CODE = r"(?a)[A-Z][A-Z0-9_]{0,63}"
 # Refusals that a blank or a quote in what was sent may explain.
 _MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
 
@@ -107,7 +107,9 @@ class Answer(NamedTuple):
         found: object = value.get(token)
         told: list[object] = [value.get(name) for name in codes]
         # Anything may be where a code should be; what does not look like one is not to be shown.
-        shown = [code if isinstance(code, str) and _CODE.fullmatch(code) else "" for code in told]
+        shown = [
+            code if isinstance(code, str) and re.fullmatch(_CODE, code) else "" for code in told
+        ]
         fit = isinstance(found, str) and is_token(found)
         return (Secret(str(found)) if fit else None), shown
 

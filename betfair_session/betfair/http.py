@@ -15,10 +15,10 @@ import time
 import weakref
 from contextlib import closing, suppress
 from http.client import HTTPSConnection, IncompleteRead
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from betfair_session.process import clocks
+from betfair_session.process import NamedTuple, clocks
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import NoThreadError, OutOfTime, chain
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,12 @@ from betfair_session.arguments import (
     refuse,
 )
 from betfair_session.certificates import Certificate
+from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import IdentityUnavailable
 from betfair_session.process import Closable, clocks
 from betfair_session.secret import Secret
 from betfair_session.tokens import check_sendable
 
-from .answers import Check, Endpoint, read_login, read_session
-from .credentials import asked_code, checked_form
 from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
 if TYPE_CHECKING:
@@ -31,11 +29,11 @@ if TYPE_CHECKING:
 
     from betfair_session.certificates.reading import StrPath
 
-    from .answers import Answer
+    from .answers import Check
     from .jurisdictions import JurisdictionName
     from .transport import Transport
 
-_log = logging.getLogger("betfair_session.betfair.identity")
+_log = Log("betfair_session.betfair.identity")
 
 
 class IdentityClient(Closable):
@@ -97,7 +95,7 @@ class IdentityClient(Closable):
         self.identity_url = https_base(identity_url or place.identity_url, name="identity_url")
         cert_url = identity_cert_url or place.identity_cert_url
         self._cert_base = https_base(cert_url, name="identity_cert_url")
-        host = Endpoint("", self.identity_url).host.partition(":")[0]
+        host = self.identity_url.split("/")[2].partition(":")[0]
         usual = place.api_url if is_betfairs(host) else None
         self.api_url = https_base(api_url, name="api_url") if api_url else usual
         self.verify = checked_verify(verify)
@@ -144,11 +142,11 @@ class IdentityClient(Closable):
             ConfigurationError: the client has no certificate, its proxy cannot be used, or the
                 username or password is empty or holds a control character; nothing was sent.
         """
+        from .credentials import checked_form
+
         username, password = Secret(username), Secret(password)
         certificate, form = self._needed_certificate(), checked_form(username, password)
-        endpoint = Endpoint("certlogin", self._cert_base)
-        answer = self._log_in(endpoint, form, self._seconds(timeout), certificate)
-        return read_login(endpoint, answer, {**form, "app_key": self.app_key})[0]
+        return self._log_in("certlogin", form, form, self._seconds(timeout), certificate)
 
     def login(
         self,
@@ -175,10 +173,12 @@ class IdentityClient(Closable):
             ConfigurationError: `code` failed, or took too long; a value is empty or holds a
                 control character; nothing was sent.
         """
+        from .credentials import asked_code, checked_form
+
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)
-        form = checked_form(username, password)
-        given = {**form, "app_key": self.app_key}
+        given = checked_form(username, password)
+        form = given.copy()
         began, seconds = clocks.now(), self._seconds(timeout)
         if code := asked_code(code):
             # Betfair's rule: the code follows the password, without anything between.
@@ -191,11 +191,7 @@ class IdentityClient(Closable):
                 "time: `timeout` here, `login_deadline` in a manager's LeaseSettings"
             )
             refuse("code", message)
-        endpoint = Endpoint("login", self.identity_url)
-        token, limited = read_login(endpoint, self._log_in(endpoint, form, seconds), given)
-        if limited:
-            _log.warning("Betfair calls this session's access limited")
-        return token
+        return self._log_in("login", form, given, seconds)
 
     def check(self, token: str | Secret, *, timeout: float | None = None) -> Check:
         """Find out whether a session lives, without raising when Betfair cannot tell.
@@ -212,6 +208,8 @@ class IdentityClient(Closable):
         Raises:
             ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
+        from .answers import Check
+
         token = Secret(token)
         asked = datetime.fromtimestamp(clocks.wall(), UTC)
         try:
@@ -276,6 +274,7 @@ class IdentityClient(Closable):
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
         """Send a question about a token, which may be repeated."""
+        from .answers import Endpoint, read_session
         from .transport import Transport
 
         check_sendable(token, "token")
@@ -288,18 +287,25 @@ class IdentityClient(Closable):
 
     def _log_in(
         self,
-        endpoint: Endpoint,
+        name: str,
         form: dict[str, Secret],
+        given: dict[str, Secret],
         seconds: float,
         certificate: Certificate | None = None,
-    ) -> Answer:
-        """Send a login's form, exactly once."""
+    ) -> Secret:
+        """Send a login's form, exactly once; `given` is what was given for it."""
+        from .answers import Endpoint, read_login
         from .transport import Transport
 
-        headers = {"X-Application": self.app_key}
+        base = self.identity_url if certificate is None else self._cert_base
+        endpoint, headers = Endpoint(name, base), {"X-Application": self.app_key}
         # Once in hours: a connection of its own cannot be one that the server closed long ago.
         with Transport(**self._settings, certificate=certificate) as own:
-            return own.post(endpoint, headers, form, seconds)
+            answer = own.post(endpoint, headers, form, seconds)
+        token, limited = read_login(endpoint, answer, {**given, "app_key": self.app_key})
+        if limited:
+            _log.tell(WARNING, "Betfair calls this session's access limited")
+        return token
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)

@@ -10,9 +10,10 @@ makes betting calls, replace any host that turns out differently.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process import NamedTuple
 
 __all__ = ["JURISDICTIONS", "Jurisdiction", "JurisdictionName", "jurisdiction"]
 

@@ -12,7 +12,8 @@ Classes: `credentials` (fix username, password or code), `account` (locked, susp
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple
+
+from betfair_session.process import NamedTuple
 
 __all__ = ["LoginStatus", "describe", "known_codes", "wait_after"]
 

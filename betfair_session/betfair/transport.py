@@ -6,7 +6,6 @@ Errors of foreign kinds keep the request with its secrets, so none of them leave
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import time
 from contextlib import closing
@@ -15,6 +14,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
@@ -36,7 +36,7 @@ _OWN_AUTHORITY = (
     "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
     "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
 )
-_log = logging.getLogger("betfair_session.betfair.identity")
+_log = Log("betfair_session.betfair.identity")
 
 
 class _Sender(Protocol):
@@ -123,7 +123,7 @@ class Transport(Closable):
         sender, prepared = self._sender(), False
         try:
             for warning in sender.prepare():
-                _log.warning("%s", warning)
+                _log.tell(WARNING, "%s", warning)
             # Loading a certificate takes time too, and others may have taken the login over.
             left = seconds - clocks.passed(began)
             if left <= 0:

@@ -6,9 +6,10 @@ login needs them. Resuming a stored session needs neither the files nor the cryp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import CertificateError
+from betfair_session.process import NamedTuple
 
 from .reading import discreet, look, of_base64, of_bytes, of_path, of_pem, of_text
 

@@ -7,9 +7,10 @@ import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.process import NamedTuple
 from betfair_session.secret import Secret
 
 from .fitness import MIN_BITS, belongs, day, fitness, key_text, public_key

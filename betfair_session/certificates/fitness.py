@@ -13,9 +13,10 @@ import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.process import NamedTuple
 
 from .reading import attempt
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from functools import wraps
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeAlias, TypeVar, Union
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-StrPath: TypeAlias = Union[str, "os.PathLike[str]"]
+StrPath: TypeAlias = str | os.PathLike[str]
 """A file's path."""
 
 MAX_FILE_BYTES = 256 * 1024

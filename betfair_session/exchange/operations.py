@@ -10,10 +10,11 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

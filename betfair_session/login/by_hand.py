@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from betfair_session.exceptions import NotATokenError, StoreError, StoreUnavailable
+from betfair_session.process import NamedTuple
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import NOTHING
 from betfair_session.storage.contract import VersionConflict

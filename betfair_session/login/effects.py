@@ -8,7 +8,9 @@ objects by two names only: the token and the lock.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from betfair_session.process import NamedTuple
 
 if TYPE_CHECKING:
     from betfair_session.process.clocks import Times

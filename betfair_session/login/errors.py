@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -16,6 +16,7 @@ from betfair_session.exceptions import (
     StoreError,
     StoreWriteError,
 )
+from betfair_session.process import NamedTuple
 from betfair_session.storage.contract import VersionConflict
 
 from .lock import HELD

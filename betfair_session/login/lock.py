@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
+
+from betfair_session.process import NamedTuple
 
 from .account import MAX_TTL, MOST_LOGINS
 

@@ -7,11 +7,11 @@ back, and only then does the interruption go on.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .lock import Lock, Memory
     from .policy import Steps
 
-_log = logging.getLogger("betfair_session")
+_log = Log()
 
 _LAST_SECONDS = 1.0  # seconds that a call of the store gets although the caller's time is up
 _LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
@@ -297,7 +297,7 @@ class Runner:
         return None
 
     def _warn(self, text: str) -> None:
-        _log.warning("%s %r: %s", self._store.label, self._key, text)
+        _log.tell(WARNING, "%s %r: %s", self._store.label, self._key, text)
 
 
 # ruff: noqa: SLF001 - the table belongs to the class, and holds no cycle in each runner

@@ -1,12 +1,27 @@
-"""What one process's threads, event loops and forks share."""
+"""What one process's threads, event loops and forks share; and base classes of this package."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import NamedTuple as NamedTuple, Self
+else:
+
+    class _Maker(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+            if not bases:
+                return super().__new__(cls, name, bases, body)
+            names = body["__annotations__"]
+            defaults = [body.pop(each) for each in names if each in body]
+            module = body["__module__"]
+            fields = namedtuple(name, names, defaults=defaults, module=module)  # noqa: PYI024 - to make one
+            return type(name, (fields,), {"__slots__": (), **body})
+
+    class NamedTuple(metaclass=_Maker):
+        """As typing.NamedTuple, which compiles each annotation: a tenth of a trusted start."""
 
 
 class Closable(ABC):

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process.threads import interruption, run_until
@@ -42,10 +42,7 @@ class FileSystem(Protocol):
         """Read a file."""
 
 
-# A Union, so that a caller's `Store | None` works where nothing has imported fsspec.
-Store: TypeAlias = Union[
-    str, "os.PathLike[str]", FileSystem, tuple[FileSystem, Union[str, "os.PathLike[str]"]]
-]
+Store: TypeAlias = str | os.PathLike[str] | FileSystem | tuple[FileSystem, str | os.PathLike[str]]
 """What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
 
 _CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
+from betfair_session.events import DEBUG, WARNING, Log
 from betfair_session.exceptions import ConfigurationError
+from betfair_session.process import NamedTuple
 from betfair_session.process.threads import Once
 from betfair_session.tokens import blank
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log = logging.getLogger("betfair_session.storage")
+_log = Log("betfair_session.storage")
 
 Driver = Any
 """An fsspec filesystem or what else a store sends its requests with; none of them is typed."""
@@ -257,7 +258,7 @@ class CloudStore(TokenStore):
             found = self._look(target)
         except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
             told = judge(error, cloud=True).detail
-            _log.debug("%s could not be tried out: %s", self.label, told)
+            _log.tell(DEBUG, "%s could not be tried out: %s", self.label, told)
             return version
         if found is not None and found.version == version and found.content != content:
             message = (
@@ -273,7 +274,8 @@ class CloudStore(TokenStore):
 
     def _distrust(self, why: str) -> None:
         self.atomic = self.probe = False
-        _log.warning(
+        _log.tell(
+            WARNING,
             "%s does not keep the conditions of writes (it %s), so each process logs in by itself; "
             "see backends.md for stores that share one login",
             self.label,

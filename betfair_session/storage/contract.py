@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import enum
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from betfair_session.exceptions import StoreError
-from betfair_session.process import Closable, clocks
+from betfair_session.process import Closable, NamedTuple, clocks
 
 if TYPE_CHECKING:
     from betfair_session.secret import SecretBytes

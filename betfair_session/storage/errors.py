@@ -7,7 +7,7 @@ and with it its Authorization header. Its frames, where a token may be, are neve
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -16,6 +16,7 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
+from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption, is_ending
 
 from .contract import ABSENT, ANY, VersionConflict

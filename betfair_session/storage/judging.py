@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 from contextlib import suppress
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from betfair_session.process import NamedTuple
 from betfair_session.process.threads import chain
 
 from . import meanings

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import stat
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.threads import Lane, OutOfTime
 from betfair_session.secret import SecretBytes
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_log = logging.getLogger("betfair_session.storage")
+_log = Log("betfair_session.storage")
 
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself, and says more
 _GO_FILE = ".attrs"  # what Go keeps about a token, beside it
@@ -232,7 +232,7 @@ class LocalStore(TokenStore):
             raise StoreUnavailable(message, store=self.label, reason="forbidden")
         if rights and path not in self._warned:
             self._warned.add(path)
-            _log.warning("%s can be read by every user of this machine; chmod 600 it", path)
+            _log.tell(WARNING, "%s can be read by every user of this machine; chmod 600 it", path)
 
     def _check_new(self, status: os.stat_result) -> None:
         """See that a file just made has its mode: no later call would read it otherwise."""

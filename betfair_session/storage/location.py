@@ -28,21 +28,22 @@ _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 # Quotes of shells and word processors, and characters without width.
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Patterns, compiled where they are needed: a plain path needs none.
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://.*"
 # What a path begins with that was to be a URL: "s3:bucket", "s3:/bucket", "s3:\\bucket",
 # "s3//bucket"; a single letter is a drive of Windows.
-_MISTYPED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)")
-_DRIVE = re.compile(r"[A-Za-z]:[/\\]|\\\\")
-_VARIABLE = re.compile(r"\$[{(A-Za-z_]|%\w+%")
+_MISTYPED = r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)"
+_DRIVE = r"[A-Za-z]:[/\\]|\\\\"
+_VARIABLE = r"\$[{(A-Za-z_]|%\w+%"
 # From a colon in the first segment, unless a port follows it, to the last @.
 _USERINFO = r"(?s)(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@"
 
 
 def scheme_of(url: str) -> str | None:
     """Return a URL's scheme in lower case, or None for a local path."""
-    found = _SCHEME.match(url)
-    return found.group(1).lower() if found else None
+    found = "://" in url and re.match(_SCHEME, url)
+    return found[1].lower() if found else None
 
 
 def is_chained(url: str) -> bool:
@@ -91,7 +92,7 @@ def check_ends(text: str) -> None:
     if inner != text:
         meant = repr(redact(inner))
         problem = f"has blanks, quotes or control characters around it: did you mean {meant}?"
-    elif any(map(_is_control, text)):
+    elif _holds_control(text):
         problem = "holds a control character, such as a line end"
     if problem:
         message = f"the store {problem}"
@@ -100,10 +101,13 @@ def check_ends(text: str) -> None:
 
 def _check_path(path: str) -> None:
     """Refuse a local path that was not meant as one."""
+    _check_no_url(path)
+    if path.startswith(("/", ".")):
+        return
     problem = ""
-    if _VARIABLE.match(path):
+    if re.match(_VARIABLE, path):
         problem = "begins with a variable that was not filled in"
-    elif os.name == "posix" and _DRIVE.match(path):
+    elif os.name == "posix" and re.match(_DRIVE, path):
         problem = "is a path of Windows, which this system does not know"
     if problem:
         name = redact(path)
@@ -111,8 +115,7 @@ def _check_path(path: str) -> None:
             f"the store {name!r} {problem}; for a directory of that name write {'./' + name!r}"
         )
         raise ConfigurationError(message)
-    _check_no_url(path)
-    found = _MISTYPED.match(path)
+    found = re.match(_MISTYPED, path)
     scheme = found[1].lower() if found else ""
     if found and (scheme in _BARE if found[2].startswith("//") else _is_known(scheme)):
         root = "/" if scheme in LOCAL else ""
@@ -122,8 +125,8 @@ def _check_path(path: str) -> None:
 
 def _check_no_url(path: str) -> None:
     """Refuse a path that holds a URL, as after a variable's name or another directory."""
-    found = re.search(_URL, path)
-    if found or "://" in path:
+    if "://" in path:
+        found = re.search(_URL, path)
         raise _looks_like_a_url(found[0] if found and _is_known(found[1].lower()) else "")
 
 
@@ -163,7 +166,17 @@ def _check_query(url: str, scheme: str) -> None:
 
 def _without_odd_ends(text: str) -> str:
     """Return a text without what no name begins or ends with, unless by mistake."""
-    return text.strip("".join(c for c in text if c in _ODD or c.isspace() or _is_control(c)))
+    if not any(map(_is_odd, (text[:1], text[-1:]))):
+        return text
+    return text.strip("".join(filter(_is_odd, text)))
+
+
+def _is_odd(character: str) -> bool:
+    return character != "" and (character in _ODD or character.isspace() or _is_control(character))
+
+
+def _holds_control(text: str) -> bool:
+    return not text.isprintable() and any(map(_is_control, text))
 
 
 def _is_control(character: str) -> bool:
@@ -176,7 +189,7 @@ def local_path(url: str) -> str:
     path = url if scheme is None else url.split("://", 1)[1]
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
         path = path[len("localhost") :]  # any other name there is a path's, as to fsspec
-    if not path or any(map(_is_control, path)):
+    if not path or _holds_control(path):
         message = f"the store {path!r} names no directory"
         raise ConfigurationError(message)
     # file:///C:/tokens names C:/tokens.
@@ -196,13 +209,13 @@ def check_key(key: object) -> str:
     problems = (
         (not key, "is empty"),
         (
-            key.startswith(("/", "\\")) or _DRIVE.match(key),
+            key.startswith(("/", "\\")) or (key[1:2] == ":" and re.match(_DRIVE, key)),
             "is absolute; it must be a name below the store",
         ),
-        (any(map(_is_control, key)), "holds a control character"),
+        (_holds_control(key), "holds a control character"),
         (_without_odd_ends(key) != key, "has blanks, quotes or invisible characters around it"),
         (
-            {"", ".", ".."} & set(re.split(r"[/\\]", key)),
+            {"", ".", ".."} & {*key.replace("\\", "/").split("/")},
             "has an empty, '.' or '..' part; it must be a plain name below the store",
         ),
         ("../" in key, "holds '../', for which the Go library uses another name"),
