@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+
+import pytest
 
 from betfair_session import session
 from betfair_session.process import clocks
-
-if TYPE_CHECKING:
-    import pytest
 
 
 class HandClocks:

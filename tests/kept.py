@@ -9,14 +9,11 @@ import atexit
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+
+from servers.objects import ObjectServer
 
 from betfair_session.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from servers.objects import ObjectServer
 
 KEEP = int(os.environ.get("BETFAIR_SESSION_KEEP_SERVERS") or "0")
 """How many sessions run at once and share the servers; 0 where each has its own."""

@@ -6,25 +6,21 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import pytest
-from front import KEY, LOCK, Watched
+from front import KEY, LOCK, Front, Watched
 
 from betfair_session import (
     BetfairSessionError,
+    Event,
     IdentityUnavailable,
     LeaseSettings,
     LoginRefused,
     NotATokenError,
+    SessionManager,
     StoreWriteError,
 )
 from betfair_session.login import lock as locks
-
-if TYPE_CHECKING:
-    from front import Front
-
-    from betfair_session import Event, SessionManager
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any
 
 import fsspec
 import pytest
-from front import KEY
+from front import KEY, Front
 from fsspec.implementations.memory import MemoryFileSystem
 from storage.surroundings import in_a_child
 from within import within
@@ -29,12 +31,6 @@ from betfair_session import (
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
 from betfair_session.process.threads import Once, OutOfTime
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-    from contextlib import AbstractContextManager
-
-    from front import Front
 
 FAR = time.monotonic() + 86_400
 Found = tuple[str, bool] | BaseException | None

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-from front import KEY
+from front import KEY, Front
 
 from betfair_session import LeaseSettings, LoginRefused, NotATokenError, StoreError
 from betfair_session.login import lock as locks
-from betfair_session.login.by_hand import inspect, inspect_login
+from betfair_session.login.by_hand import Inspection, inspect, inspect_login
 from betfair_session.login.lock import BAN, MARGIN
 from betfair_session.storage import open_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from front import Front
-
-    from betfair_session.login.by_hand import Inspection
 
 
 def look(path: Path) -> Inspection:

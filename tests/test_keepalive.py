@@ -7,13 +7,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 from unittest.mock import Mock
 
 import pytest
 from front import KEY, Front, Watched
+from hand_clocks import HandClocks
 from storage.surroundings import in_a_child
 
 from betfair_session import (
@@ -25,14 +28,7 @@ from betfair_session import (
 )
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from hand_clocks import HandClocks
-
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 SOON = timedelta(milliseconds=20)
 

@@ -9,8 +9,10 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 from unittest.mock import Mock
 
 import fsspec
@@ -28,6 +30,8 @@ from betfair_session import (
     LoginRefused,
     LoginTimeout,
     NotATokenError,
+    Session,
+    SessionManager,
     StoreError,
     StoreUnavailable,
     StoreWriteError,
@@ -35,12 +39,6 @@ from betfair_session import (
 from betfair_session.login import lock as locks
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import VersionConflict
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from betfair_session import Session, SessionManager
 
 
 @pytest.fixture

@@ -7,41 +7,42 @@ import os
 import re
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
 from http.client import HTTPConnection
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import requests
-from front import KEY, let_finish
+from front import KEY, Front, let_finish
 from fsspec.asyn import get_loop
 from secrets_shown import everything_in
 from within import within
 
-from betfair_session import Exchange, ExchangeError, IdentityClient, IdentityUnavailable, KeepAlive
+from betfair_session import (
+    Exchange,
+    ExchangeError,
+    IdentityClient,
+    IdentityUnavailable,
+    KeepAlive,
+    Session,
+)
 from betfair_session.betfair.connections import OwnSession
 from betfair_session.certificates import reading
 from betfair_session.login import lock as locks
 from betfair_session.process.single_flight import aside
 from betfair_session.process.threads import Once, interruption, run_until
+from betfair_session.sandbox import Sandbox
 from betfair_session.storage import open_store
 from betfair_session.storage.errors import Operation, attempt
 from betfair_session.storage.loop import background_loop, run
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
-    from pathlib import Path
+Strike = Callable[..., Future[None]]
 
-    from front import Front
-
-    from betfair_session import Session
-    from betfair_session.sandbox import Sandbox
-
-    Strike = Callable[..., Future[None]]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a thread a signal")
 

@@ -5,29 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from front import KEY, UNKNOWN, Watched, live, under_way
+from front import KEY, UNKNOWN, Front, Watched, live, under_way
+from hand_clocks import HandClocks
+from servers.objects import Bucket
 from storage.places import BucketPlace
 
-from betfair_session import IdentityUnavailable, LoginRefused, Secret, StoreError
+from betfair_session import IdentityUnavailable, LoginRefused, Secret, Session, StoreError
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
 from betfair_session.process.trust import Trust
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from front import Front
-    from hand_clocks import HandClocks
-    from servers.objects import Bucket
-
-    from betfair_session import Session
-    from betfair_session.sandbox import Sandbox
+from betfair_session.sandbox import Sandbox
 
 WINDOW = 900.0  # seconds
 LENGTH = 12 * 3600.0  # seconds that an international session lives

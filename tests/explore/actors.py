@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from types import GeneratorType
+from typing import Any, cast
 
 from login.script import go_on
 
@@ -15,23 +18,22 @@ from betfair_session.exceptions import (
     StoreWriteError,
 )
 from betfair_session.login import effects as do
-from betfair_session.login.account import Account
+from betfair_session.login.account import Account, LeaseSettings
+from betfair_session.login.lock import Memory
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret, SecretBytes
-from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore, VersionConflict
+from betfair_session.storage.contract import (
+    ABSENT,
+    ANY,
+    Expect,
+    StoredObject,
+    TokenStore,
+    VersionConflict,
+)
 
 from .truth import Seen, phase, position, snapshot
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
-    from types import GeneratorType
-
-    from betfair_session.login.account import LeaseSettings
-    from betfair_session.login.lock import Memory
-    from betfair_session.storage.contract import Expect
 
 KEY = "token"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from login import script as m
 
@@ -27,9 +27,6 @@ from betfair_session.tokens import fingerprint
 from .actors import KEY, Caller, MemoryStore, VirtualClock
 from .ledger import LOCK_KEY, Ledger
 from .truth import Violation, fail
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _REFUSALS = ("temporary", "credentials", "ban")
 PATIENCE = 240.0  # seconds after the last fault: the longest deadline, a time to live, some calls

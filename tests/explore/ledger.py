@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from betfair_session.exceptions import LoginRefused
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.lock import BRAKE_WINDOW, MARGIN
+from betfair_session.login.policy import SharedLogin
 from betfair_session.secret import Secret
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import fingerprint, parse_token
 
-from .actors import KEY
-from .truth import Now, Truth, fail, look_at_step
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from betfair_session.login.policy import SharedLogin
-
-    from .actors import Caller, Kept, MemoryStore, Write
-    from .truth import Seen
+from .actors import KEY, Caller, Kept, MemoryStore, Write
+from .truth import Now, Seen, Truth, fail, look_at_step
 
 LOCK_KEY = KEY + LOCK_SUFFIX
 FROM_COUNTING_TO_LOGIN = 16.0

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
 
-from .processes import Pool
-from .world import JUNK, MISSING, first
+from .plans import Rules
+from .processes import Local, Pool
+from .world import JUNK, MISSING, World, Write, first
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .plans import Rules
-    from .processes import Local
-    from .world import World, Write
-
-    Move: TypeAlias = tuple[str, World]
-    Doing: TypeAlias = tuple[str, Callable[[World], object]]
+Move: TypeAlias = tuple[str, World]
+Doing: TypeAlias = tuple[str, Callable[[World], object]]
 
 
 class Option(NamedTuple):

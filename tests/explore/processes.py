@@ -15,35 +15,30 @@ call is one that still sleeps.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from types import GeneratorType
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from login import script as m
 from login.script import go_on
 
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
+from betfair_session.login.account import LeaseSettings
 from betfair_session.login.call import CONFLICTS, TAKES
 from betfair_session.login.errors import Errors
-from betfair_session.login.lock import Memory
+from betfair_session.login.lock import Lock, Memory
 from betfair_session.login.policy import SharedLogin
 from betfair_session.process.clocks import Clock
 
-from .truth import Seen, look_at_step, phase, position, snapshot
+from .plans import Rules
+from .truth import Position, Seen, look_at_step, phase, position, snapshot
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import GeneratorType
+Step: TypeAlias = Callable[["Replica"], None]
+Key: TypeAlias = tuple[object, ...]
 
-    from betfair_session.login.account import LeaseSettings
-    from betfair_session.login.lock import Lock
-
-    from .plans import Rules
-    from .truth import Position
-
-    Step: TypeAlias = Callable[["Replica"], None]
-    Key: TypeAlias = tuple[object, ...]
 
 NOBODY = "n0"  # names an attempt that no lock was ever written for
 _ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings

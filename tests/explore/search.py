@@ -7,17 +7,14 @@ from collections import deque
 from dataclasses import dataclass
 from hashlib import blake2b
 from sys import intern
-from typing import TYPE_CHECKING
 
 from betfair_session.login import lock as locks
 from betfair_session.login.lock import MARGIN
 
 from .moves import Moves
+from .plans import Rules
 from .truth import Violation, fail
-
-if TYPE_CHECKING:
-    from .plans import Rules
-    from .world import World
+from .world import World
 
 ROUND = 2.0  # seconds; a wait is 1.5 s at most
 PATIENCE = 60.0  # seconds, besides the time to live of the lock that is there

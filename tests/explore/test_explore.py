@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
 
@@ -13,14 +14,9 @@ from betfair_session.login.policy import SharedLogin
 
 from .actors import MemoryStore
 from .histories import History, run
-from .plans import CONTROLS, LATE_LANDING, PAIRS, SUSPENDED
+from .plans import CONTROLS, LATE_LANDING, PAIRS, SUSPENDED, Rules
 from .search import explore
 from .truth import Violation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from .plans import Rules
 
 WORLDS = 3_000  # of each plan; python3 dev.py long explore walks on
 BATCHES = 10

@@ -34,8 +34,10 @@ freeze between the check and the send. The other checks:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
+from types import GeneratorType
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -45,17 +47,12 @@ from betfair_session.exceptions import (
     PublishUncertain,
 )
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.lock import FRESH, MARGIN
+from betfair_session.login.lock import FRESH, MARGIN, Lock
 from betfair_session.login.policy import SharedLogin
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import GeneratorType
+Position: TypeAlias = tuple[tuple[str, int], ...]
+"""The functions that a generator is in, outermost first, and how far each has come."""
 
-    from betfair_session.login.lock import Lock
-
-    Position: TypeAlias = tuple[tuple[str, int], ...]
-    """The functions that a generator is in, outermost first, and how far each has come."""
 
 _WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
     ("_recall", {}, "pay"),  # inner functions before those that call them

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.lock import BAN, FRESH, MARGIN
+from betfair_session.login.lock import BAN, FRESH, MARGIN, Lock
 
-from .processes import bits
+from .plans import Rules
+from .processes import Local, Pool, bits
 from .truth import Now, Truth, fail
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+Write: TypeAlias = tuple[str, int, int, float]
+"""A write that may still land: "token", "rewrite" (of a token that was verified) or "lock",
+content, version (-1 to create), force."""
 
-    from betfair_session.login.lock import Lock
-
-    from .plans import Rules
-    from .processes import Local, Pool
-
-    Write: TypeAlias = tuple[str, int, int, float]
-    """A write that may still land: "token", "rewrite" (of a token that was verified) or "lock",
-    content, version (-1 to create), force."""
 
 MISSING, JUNK = 0, -1
 MOST_CREDIT = 9

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from storage.places import BucketPlace, LocalPlace
+from servers.objects import Bucket
+from storage.places import BucketPlace, LocalPlace, Place
 
+from betfair_session.sandbox import Sandbox
 from fleet.scene import Scene
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from servers.objects import Bucket
-    from storage.places import Place
-
-    from betfair_session.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -6,18 +6,14 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from betfair_session import IdentityClient
 from betfair_session.process.clocks import Clock
-from betfair_session.storage.contract import ABSENT, ANY, StoredObject, TokenStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from betfair_session.secret import Secret
-    from betfair_session.storage.contract import Expect
-    from fleet.job import Stop
+from betfair_session.secret import Secret
+from betfair_session.storage.contract import ABSENT, ANY, Expect, StoredObject, TokenStore
+from fleet.job import Stop
 
 _FILE_EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.scandir", "os.mkdir"}
 

@@ -8,15 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from fleet.job import Job, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Self
 
 _TESTS = Path(__file__).parents[1]
 _PROGRAM = Path(__file__).with_name("worker.py")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from betfair_session import IdentityClient, LeaseSettings, SessionManager
+from storage.places import Place
+
+from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
+from betfair_session.sandbox import Sandbox
 from fleet.job import Job
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from storage.places import Place
-
-    from betfair_session import Session
-    from betfair_session.sandbox import Sandbox
 
 KEY, LOCK = "session.token", "session.token.login"
 

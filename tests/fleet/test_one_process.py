@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
+import pytest
 from servers.process import poll
 
 from betfair_session.process.clocks import Clock, passed, pause, shorten_waits
 from fleet.observed import ObservedStore, Points
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pytest
-
-    from fleet.scene import Scene
+from fleet.scene import Scene
 
 
 def test_threads_that_wait_poll_the_store_as_one(scene_on: Callable[[str], Scene]) -> None:

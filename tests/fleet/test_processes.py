@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 
 from fleet.job import Stop
 from fleet.processes import Crowd
-from fleet.scene import GENEROUS, KEY, LOCK
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from fleet.scene import Scene
+from fleet.scene import GENEROUS, KEY, LOCK, Scene
 
 pytestmark = pytest.mark.usefixtures("one_crowd")
 

@@ -17,8 +17,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from servers.s3 import read_models_once
 from within import within
@@ -28,9 +29,6 @@ from betfair_session.login import runner as runner_module
 from betfair_session.process.clocks import Clock, shorten_waits
 from fleet.job import Job, Outcome
 from fleet.observed import FleetClock, ObservedClient, ObservedStore, Points
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 _MODULES = {

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from betfair_session import (
     BetfairSessionError,
@@ -22,9 +23,6 @@ from betfair_session.process.clocks import passed
 from betfair_session.storage.contract import VersionConflict
 
 from .shelf import START, HandClock
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 DEAD = WOKE = None
 

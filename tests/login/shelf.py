@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
-from betfair_session.events import Reporter
+from betfair_session.events import Event, Reporter
 from betfair_session.login import lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.lock import Memory
@@ -20,11 +21,6 @@ from betfair_session.storage.contract import (
     TokenStore,
     VersionConflict,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from betfair_session.events import Event
 
 KEY, LOCK = "token", "token.login"
 OLD, NEW = "o" * 44, "n" * 44

@@ -8,7 +8,7 @@ a dict sets the script's clocks. What only keeps the fleet safe is not told here
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -35,7 +35,7 @@ from betfair_session.login.effects import (
     WriteToken,
     Written,
 )
-from betfair_session.login.lock import DONE, FAILED
+from betfair_session.login.lock import DONE, FAILED, Lock
 
 from .script import (
     DEAD,
@@ -57,9 +57,6 @@ from .script import (
     taken,
 )
 from .shelf import START
-
-if TYPE_CHECKING:
-    from betfair_session.login.lock import Lock
 
 BUSY = StoreFailed("busy", landed=True, passing=True)
 BROKEN = StoreFailed("broken")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,10 @@ from betfair_session.login import lock as locks
 from betfair_session.login.call import PASSING
 from betfair_session.login.runner import owner_name
 from betfair_session.secret import Secret, SecretBytes
-from betfair_session.storage.contract import StoredObject
+from betfair_session.storage.contract import Expect, StoredObject
 from betfair_session.tokens import fingerprint
 
 from .shelf import KEY, LOCK, NEW, OLD, START, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from betfair_session.storage.contract import Expect
 
 FINISHED = locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))
 HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
