@@ -186,7 +186,7 @@ STORIES: dict[str, list[Any]] = {
         (2.5, WOKE, ReadToken()),
         (NOTHING, Wait(0.125)),
         (2.625, WOKE, ReadLock()),
-        (LockRead(held(), "L0", 0.0), Failed(LoginTimeout, owner="another")),
+        (LockRead(held(since=1e300), "L0", 0.0), Failed(LoginTimeout, owner="another", since=None)),
     ],
     "a call with enough time for a short login makes it": [
         {"deadline": 2.75},
@@ -302,7 +302,7 @@ STORIES: dict[str, list[Any]] = {
         (NOTHING, Wait(0.25), SEND),
         (BROKEN, ReadToken()),
         (BROKEN, release(UNSTORED)),
-        (Written("L2"), Failed(PublishUncertain, __cause__=BROKEN)),
+        (Written("L2"), Failed(PublishUncertain, __cause__=BROKEN, landed=True)),
     ],
     "what was refused for good did not land, and needs no look to be ended": [
         *PUBLISH,
@@ -339,7 +339,14 @@ STORIES: dict[str, list[Any]] = {
         FIND_JUNK,
         (
             LockRead(failed(since=START - 3600, not_before=START - 3540), "L0", 5.0),
-            Failed(LoginRefused, not_before=START + 55),
+            Failed(LoginRefused, not_before=START + 55, status="STATUS", login_class="credentials"),
+        ),
+    ],
+    "a login that got no answer counts for a moment": [
+        FIND_JUNK,
+        (
+            LockRead(failed(status="", login_class="unknown", not_before=START + 15), "L0", 5.0),
+            Failed(IdentityUnavailable, not_before=START + 10),
         ),
     ],
     "a waiter looks at token and lock in turn and ever more rarely": [
