@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,10 @@ import pytest
 import requests
 from programs import run
 
-from betfair_session import (
-    Event,
-    IdentityClient,
-    IdentityUnavailable,
-    LoginRefused,
-    Session,
-    SessionManager,
-    storage,
-)
+from betfair_session import Event, EventKind, IdentityClient, LoginRefused, SessionManager, storage
 from betfair_session.environment import NAMES
 from betfair_session.sandbox import Sandbox
 from betfair_session.storage.obstore import ObstoreStore
-
-Made = Callable[..., Session]
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 _PROGRAMS = {
@@ -182,35 +171,22 @@ def alerts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return posted
 
 
-@pytest.fixture
-def session_with(sandbox: Sandbox, client: IdentityClient, tmp_path: Path) -> Iterator[Made]:
-    """Make a session whose events go to the alert of a web hook."""
-    managers: list[SessionManager] = []
-
-    def make(url: str = "https://hook") -> Session:
-        hook = _run("events", "alert.py")["Alert"](url)
-        managers.append(SessionManager(client, sandbox.username, sandbox.password, on_event=hook))
-        return managers[-1].session(tmp_path, "session.token")
-
-    yield make
-    for manager in managers:
-        manager.close()
-
-
 def test_a_refused_login_raises_one_alert(
-    sandbox: Sandbox, alerts: list[str], session_with: Made, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox,
+    client: IdentityClient,
+    alerts: list[str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It says why; the next refusal within ten minutes raises none, and neither does success.
-
-    An alert that cannot be raised harms nothing, and the log does not tell of the web hook.
-    """
-    session = session_with()
-    session.token()
-    sandbox.expire_all()
+    """It says why. One that cannot be raised harms nothing, and the log tells no hook."""
     sandbox.login_status("SUSPENDED")
-    for each in (session, session, session_with("https://unreachable/hook-that-nobody-may-know")):
-        with pytest.raises(LoginRefused):
-            each.token()
+    account = (client, sandbox.username, sandbox.password)
+    for url in ("https://hook", "https://unreachable/hook-that-nobody-may-know"):
+        hook = _run("events", "alert.py")["Alert"](url)
+        with SessionManager(*account, on_event=hook) as manager:
+            for _ in range(2):
+                with pytest.raises(LoginRefused):
+                    manager.get_session(tmp_path, "session.token")
     (text,) = alerts
     assert "SUSPENDED" in text
     assert sandbox.password not in text
@@ -218,30 +194,24 @@ def test_a_refused_login_raises_one_alert(
     assert "nobody-may-know" not in caplog.text
 
 
-def test_three_calls_that_cannot_tell_raise_an_alert(
-    sandbox: Sandbox, alerts: list[str], session_with: Made
-) -> None:
-    """A hiccup is no alert: what counts is three calls in a row."""
-    session = session_with()
-    token = session.token()
-    for unclear in (2, 3):
-        assert alerts == []
-        sandbox.fault("keepAlive", "blocked", times=None)
-        for _ in range(unclear):
-            with pytest.raises(IdentityUnavailable):
-                session.token()
-        sandbox.clear_faults()
-        assert session.token() == token
-    assert len(alerts) == 1
+UNCLEAR: list[EventKind] = ["cannot tell", "cannot tell"]
 
 
-@pytest.mark.parametrize(("stored", "count"), [(False, 1), (True, 0)])
-def test_logins_that_are_never_stored_raise_an_alert(
-    alerts: list[str], *, stored: bool, count: int
+@pytest.mark.parametrize(
+    ("kinds", "count"),
+    [
+        (["failed", "failed"], 1),
+        ([*UNCLEAR, "resumed", *UNCLEAR], 0),  # what counts is three calls in a row
+        ([*UNCLEAR, *UNCLEAR], 1),
+        # Each login works, and its token is lost: that is not fine.
+        (["logged in", "cannot tell"] * 3, 1),
+        (["logged in", "written", "cannot tell"] * 3, 0),
+    ],
+)
+def test_what_is_an_alert_and_what_a_hiccup(
+    alerts: list[str], kinds: list[EventKind], count: int
 ) -> None:
-    """Each login works, and its token is lost: that is not fine, however often Betfair answers."""
     alert = _run("events", "alert.py")["Alert"]("https://hook")
-    for _ in range(3):
-        for kind in ("logged in", *(("written",) if stored else ()), "cannot tell"):
-            alert(Event(kind, "tokens", "session.token"))
+    for kind in kinds:
+        alert(Event(kind, "tokens", "session.token"))
     assert len(alerts) == count

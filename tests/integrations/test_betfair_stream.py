@@ -13,7 +13,7 @@ import pytest
 from betfairlightweight import BetfairError, StreamListener
 from betfairlightweight.exceptions import ListenerError, SocketError
 
-from betfair_session import ConfigurationError, IdentityClient, LoginRefused, SessionManager
+from betfair_session import ConfigurationError, IdentityClient, SessionManager
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.sandbox import Sandbox
 
@@ -96,18 +96,6 @@ def test_another_refusal_is_raised(sandbox: Sandbox, trading: APIClient, app_key
         stream.start()
     assert not stream.running
     assert sandbox.counts()["stream"] == (1 if app_key else 2)
-
-
-def test_without_a_token_it_does_not_connect(sandbox: Sandbox, trading: APIClient) -> None:
-    """The error is ours and a BetfairError, which is what reconnecting loops catch."""
-    sandbox.expire_all()
-    sandbox.login_status("SUSPENDED")
-    stream = trading.streaming.create_stream()
-    with pytest.raises(BetfairError) as caught:
-        stream.start()
-    assert isinstance(caught.value, LoginRefused)
-    assert not stream.running
-    assert "stream" not in sandbox.counts()
 
 
 def test_a_server_that_must_not_have_the_token_gets_none(

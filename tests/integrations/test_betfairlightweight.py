@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import pickle
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,28 +15,31 @@ import requests
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
 from hand_clocks import HandClocks
+from programs import run
+from secrets_shown import everything_in
 from servers.listeners import Listener, Stranger, saying
 
-from betfair_session import ConfigurationError, IdentityClient, JurisdictionName, SessionManager
+from betfair_session import (
+    BetfairSessionError,
+    ConfigurationError,
+    IdentityClient,
+    IdentityUnavailable,
+    JurisdictionName,
+    LoginRefused,
+    SessionManager,
+    exceptions,
+)
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.integrations import betfair_endpoints
+from betfair_session.integrations.betfair_errors import as_betfair_errors
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.sandbox import Sandbox
 
 Bot = Callable[..., APIClient]
 
-REJECTED = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "error": {
-        "code": -32099,
-        "message": "ANGX-0003",
-        "data": {
-            "exceptionname": "APINGException",
-            "APINGException": {"errorCode": "INVALID_SESSION_INFORMATION"},
-        },
-    },
-}
+DETAIL = {"errorCode": "INVALID_SESSION_INFORMATION"}
+DATA = {"exceptionname": "APINGException", "APINGException": DETAIL}
+REJECTED = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32099, "data": DATA}}
 
 
 def place(trading: APIClient) -> Any:  # noqa: ANN401 - betfairlightweight has no types
@@ -70,9 +72,14 @@ def test_bots_share_one_login_and_a_logout_leaves_it_to_the_others(
 
 
 def test_a_logout_can_be_told_to_end_the_session(sandbox: Sandbox, bot: Bot) -> None:
-    """Then it is dead for all who share it, and the next login makes another."""
+    """Then it is dead for all who share it; unless Betfair does not answer, which is told."""
     trading = bot(end_session_on_logout=True)
     trading.login()
+    sandbox.fault("logout", "blocked")
+    with pytest.raises(BetfairError) as caught:
+        trading.logout()
+    assert isinstance(caught.value, IdentityUnavailable)
+    assert [session.token for session in sandbox.sessions()] == [trading.session_token]
     assert trading.logout().status == "SUCCESS"
     assert sandbox.sessions() == []
     trading.login()
@@ -167,19 +174,14 @@ def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
 
 
 def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
-    client: IdentityClient,
-    sandbox: Sandbox,
-    bot: Bot,
-    tmp_path: Path,
-    hands: HandClocks,
+    client: IdentityClient, sandbox: Sandbox, bot: Bot, tmp_path: Path, hands: HandClocks
 ) -> None:
     """It is due an hour after the last one, or ten minutes after a token of unknown age came.
 
     A sleep of the machine counts as well.
     """
-    manager = SessionManager(
-        client, sandbox.username, sandbox.password, verify_every=timedelta(hours=2)
-    )
+    account = (client, sandbox.username, sandbox.password)
+    manager = SessionManager(*account, verify_every=timedelta(hours=2))
     trading = bot(manager.session(tmp_path, "session.token"))
     trading.login()
     hands.go(300)
@@ -196,8 +198,7 @@ def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
     expired.append(trading.session_expired)
     trading.login()
     hands.steady += 1600  # that clock alone went on
-    expired.append(trading.session_expired)
-    assert expired == [False, True, False, True]
+    assert [*expired, trading.session_expired] == [False, True, False, True]
 
 
 def test_a_token_of_the_callers_is_used_until_it_is_rejected(sandbox: Sandbox, bot: Bot) -> None:
@@ -284,20 +285,15 @@ def test_a_bots_token_goes_nowhere_else(
 @pytest.mark.parametrize("installed", [False, True])
 def test_without_the_package_the_extra_is_named(tmp_path: Path, *, installed: bool) -> None:
     """It stays a ModuleNotFoundError; one that lacks something itself says what that is."""
+    name = "no_such_part" if installed else "betfairlightweight"
+    (tmp_path / "betfairlightweight.py").write_text("import no_such_part\n")
     code = (
+        f"import sys; sys.modules[{name!r}] = None\n"
         "try: import betfair_session.integrations.betfairlightweight\n"
         "except ModuleNotFoundError as error: print(error.name, error)"
     )
-    if installed:
-        (tmp_path / "betfairlightweight.py").write_text("import no_such_part\n")
-    else:
-        code = "import sys; sys.modules['betfairlightweight'] = None\n" + code
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    name = "no_such_part" if installed else "betfairlightweight"
-    assert done.stdout.split()[0] == name
+    done = run(sys.executable, "-c", code, directory=tmp_path)
+    assert done.stdout.split()[0] == name, done.stderr
     assert ("betfair-session[betfairlightweight]" in done.stdout) != installed
 
 
@@ -322,3 +318,59 @@ def test_an_error_of_the_original_shows_no_token(sandbox: Sandbox, trading: APIC
     token = request.headers["X-Authentication"]
     assert token == trading.session_token
     assert token not in repr(caught.value) + repr(dict(request.headers)) + str(caught.value)
+
+
+# --- our errors are BetfairErrors, too ------------------------------------------------------------
+
+
+class Odd(exceptions.StoreUnavailable):
+    """A class of a caller's own store; it is told as the nearest of ours."""
+
+
+@pytest.mark.parametrize("name", [*exceptions.__all__, "Odd"])
+def test_every_error_is_both_and_keeps_all_that_it_holds(name: str) -> None:
+    """It also goes through a process pool, as ours do."""
+    ours: type[BetfairSessionError] = getattr(exceptions, name, Odd)
+    error, cause = ours("what happened"), OSError("why")
+    vars(error)["detail"] = "more"
+    with pytest.raises(BetfairError) as caught, as_betfair_errors():
+        raise error from cause
+    both = caught.value
+    assert isinstance(both, exceptions.StoreUnavailable if name == "Odd" else ours)
+    assert type(both).__name__ == {"Odd": "StoreUnavailable"}.get(name, name)
+    assert (both.args, vars(both), both.__cause__) == (error.args, vars(error), cause)
+    copy = pickle.loads(pickle.dumps(both))
+    assert (type(copy), copy.args, vars(copy)) == (type(both), both.args, vars(both))
+
+
+@pytest.mark.parametrize("call", ["login", "keep_alive", "betting", "stream"])
+def test_whichever_call_needs_a_session_either_handler_catches(
+    sandbox: Sandbox, trading: APIClient, call: str
+) -> None:
+    """Nobody logs in when Betfair cannot tell, and the token is kept; a refusal has its code."""
+    calls: dict[str, Callable[[], object]] = {
+        "login": trading.login,
+        "keep_alive": trading.keep_alive,
+        "betting": trading.betting.list_event_types,
+        "stream": lambda: trading.streaming.create_stream().start(),
+    }
+    token = trading.session_token
+    sandbox.expire_all()
+    sandbox.fault("keepAlive", "blocked", times=None)
+    with pytest.raises(BetfairError) as caught:
+        calls[call]()
+    assert isinstance(caught.value, IdentityUnavailable)
+    assert trading.session_token == token
+    sandbox.clear_faults()
+    sandbox.login_status("SUSPENDED")
+    with pytest.raises(BetfairError) as caught:
+        calls[call]()
+    error = caught.value
+    assert isinstance(error, LoginRefused)
+    assert (error.status, error.endpoint) == ("SUSPENDED", "certlogin")
+    assert error.not_before is not None
+    shown = everything_in(error)
+    for secret in (sandbox.password, sandbox.app_key, str(token)):
+        assert secret not in shown
+    assert sandbox.counts()["certlogin"] == 1
+    assert "stream" not in sandbox.counts()
