@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from secrets_shown import everything_in
 
+from betfair_session import BetfairSessionError
 from betfair_session.sandbox import Sandbox
 from hidden.planted import Planted, plant
 
@@ -24,23 +26,18 @@ class Said:
     """Everything that was said, by this library and by those below it."""
 
     def __init__(self, log: pytest.LogCaptureFixture, shown: list[warnings.WarningMessage]) -> None:
-        """Listen."""
-        self._log = log
-        self._warnings = shown
+        self._log, self._warnings = log, shown
 
     def text(self) -> str:
         """Return every record of the log with all that it carries, and every warning."""
+        formatted = logging.Formatter().format
         lines = [
-            f"{record.name} {record.getMessage()} {record.__dict__} {self._formatted(record)}"
-            for record in self._log.records
+            f"{each.name} {each.getMessage()} {each.__dict__} {formatted(each)}"
+            for each in self._log.records
         ]
         return "\n".join(
             [*lines, *(f"{each.message!r} {each.filename}" for each in self._warnings)]
         )
-
-    @staticmethod
-    def _formatted(record: logging.LogRecord) -> str:
-        return logging.Formatter().format(record)
 
 
 @pytest.fixture
@@ -50,3 +47,21 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[Said]:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         yield Said(caplog, shown)
+
+
+Fails = Callable[[Callable[[], object]], BetfairSessionError]
+
+
+@pytest.fixture
+def fails(planted: Planted, said: Said) -> Iterator[Fails]:
+    """Return the error of a call that must fail; neither it nor what is said may show a secret."""
+
+    def fail(work: Callable[[], object]) -> BetfairSessionError:
+        planted.secrets()  # takes note of the tokens that live now
+        with pytest.raises(BetfairSessionError) as caught:
+            work()
+        assert planted.found_in(everything_in(caught.value)) == []
+        return caught.value
+
+    yield fail
+    assert planted.found_in(said.text()) == []

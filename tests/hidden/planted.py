@@ -46,19 +46,12 @@ def forms_of(text: str) -> set[str]:
 
 @dataclass
 class Planted:
-    """One account with secrets of its own.
-
-    Attributes:
-        sandbox: where the account is.
-        p12: the path of its certificate and key, which PASSPHRASE opens.
-        key_lines: the lines of its private key, as an unencrypted PEM file has them.
-        seen: tokens that were alive once.
-    """
+    """One account with secrets of its own."""
 
     sandbox: Sandbox
-    p12: Path
-    key_lines: tuple[str, ...]
-    seen: set[str] = field(default_factory=set)
+    p12: Path  # its certificate and key, which PASSPHRASE opens
+    key_lines: tuple[str, ...]  # of its private key, as an unencrypted PEM file has them
+    seen: set[str] = field(default_factory=set)  # tokens that were alive once
 
     def secrets(self) -> dict[str, str]:
         """Return every secret there has been so far, by its name."""
@@ -76,12 +69,7 @@ class Planted:
         }
 
     def found_in(self, text: str | bytes, *, but: Iterable[str] = ()) -> list[str]:
-        """Return the names of the secrets that a text shows, in whatever form.
-
-        Args:
-            text: what came out.
-            but: the first words of the names of those that may be there.
-        """
+        """Return the names of the secrets that a text shows, without those that begin so."""
         text = text if isinstance(text, str) else text.decode("latin-1")
         allowed = tuple(but)
         return [

@@ -1,7 +1,5 @@
 """Every way in which a call can fail, and nothing secret in what is said of it."""
 
-# ruff: noqa: PT017 - an error is one of two good ends, and what it says is checked
-
 from __future__ import annotations
 
 import asyncio
@@ -30,7 +28,7 @@ from betfair_session import (
 from betfair_session.certificates.files import create, write_files
 from betfair_session.environment import Environment
 from betfair_session.events import Event
-from hidden.conftest import Said
+from hidden.conftest import Fails, Said
 from hidden.planted import APP_KEY, CODE, PASSPHRASE, PASSWORD, USERNAME, Planted
 
 pytestmark = pytest.mark.usefixtures("short_waits")
@@ -49,20 +47,22 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def private(path: Path, text: str) -> None:
-    """Write a file for its user alone."""
+def token_in(path: Path, planted: Planted) -> str:
+    """Store a token that lives."""
+    token = planted.sandbox.issue(USERNAME)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_text(text, "utf-8")
+    path.write_text(token)
+    return token
 
 
 @pytest.mark.parametrize("endpoint", ["certlogin", "login", "keepAlive", "logout"])
 def test_no_fault_of_betfairs_shows_a_secret(
-    planted: Planted, said: Said, tmp_path: Path, endpoint: str
+    planted: Planted, fails: Fails, tmp_path: Path, endpoint: str
 ) -> None:
     """Each fault of the sandbox in turn: errors, logs of all libraries, warnings, events, lock."""
     events: list[Event] = []
-    sandbox, errors = planted.sandbox, 0
+    sandbox = planted.sandbox
     code = CODE if endpoint == "login" else None
     sandbox.set_two_step(code, USERNAME)
     settings: dict[str, Any] = {
@@ -70,24 +70,21 @@ def test_no_fault_of_betfairs_shows_a_secret(
         "lease": LeaseSettings(ttl=6, login_deadline=0.5, store_deadline=2),
         **({"interactive": True, "two_step": code} if code else {}),
     }
-    with planted.client(timeout=0.5) as client:
-        manager = planted.manager(client, **settings)
-        for number, (kind, parameters) in enumerate(FAULTS.items()):
-            place = tmp_path / f"store{number}"
+    with planted.client(timeout=0.5) as client, planted.manager(client, **settings) as manager:
+        call = manager.logout if endpoint == "logout" else manager.get_session
+        for kind, parameters in FAULTS.items():
+            place = tmp_path / kind
             if endpoint in {"keepAlive", "logout"}:
-                private(place / KEY, sandbox.issue(USERNAME))
+                token_in(place / KEY, planted)
             sandbox.fault(endpoint, kind, times=None, **parameters)
-            planted.secrets()  # takes note of the tokens that live now
-            try:
-                (manager.logout if endpoint == "logout" else manager.get_session)(place, KEY)
-            except BetfairSessionError as error:
-                errors += 1
-                assert planted.found_in(everything_in(error)) == [], kind
+            if kind == "token" and endpoint in {"keepAlive", "logout"}:  # they have none to give
+                call(place, KEY)
+            else:
+                fails(lambda place=place: call(place, KEY))  # type: ignore[misc]
             sandbox.clear_faults()
-            lock = place / f"{KEY}.login"
-            assert not lock.exists() or planted.found_in(lock.read_bytes()) == []
-    assert errors >= len(FAULTS) - 3
-    assert planted.found_in("\n".join(map(repr, events)) + said.text()) == []
+            for lock in place.glob("*.login"):
+                assert planted.found_in(lock.read_bytes()) == []
+    assert planted.found_in("\n".join(map(repr, events))) == []
 
 
 ANSWERS = [
@@ -102,7 +99,7 @@ ANSWERS = [
 ]
 
 
-def test_no_refusal_shows_a_secret(planted: Planted, said: Said, tmp_path: Path) -> None:
+def test_no_refusal_shows_a_secret(planted: Planted, fails: Fails, tmp_path: Path) -> None:
     """Neither itself nor what the next callers read of it, though it repeats what was sent.
 
     A careless server may put the password where its code or its token should be.
@@ -112,50 +109,38 @@ def test_no_refusal_shows_a_secret(planted: Planted, said: Said, tmp_path: Path)
         for body in ANSWERS:
             planted.sandbox.fault("certlogin", "non_object", body=body)
             for _ in range(2):
-                with pytest.raises(BetfairSessionError) as caught:
-                    manager.get_session(tmp_path, KEY)
-                assert planted.found_in(everything_in(caught.value)) == []
+                fails(lambda: manager.get_session(tmp_path, KEY))
             assert planted.found_in((tmp_path / f"{KEY}.login").read_bytes()) == []
             manager.unlock(tmp_path, KEY)
     assert planted.sandbox.counts() == {"certlogin": len(ANSWERS)}
-    assert planted.found_in(said.text()) == []
 
 
 def test_no_failure_of_a_local_store_shows_a_secret(
-    planted: Planted, said: Said, tmp_path: Path
+    planted: Planted, fails: Fails, tmp_path: Path
 ) -> None:
     """Not written, somebody's data, nobody's directory, another's login, too many logins."""
-    errors = []
+    sandbox, data, file = planted.sandbox, tmp_path / "data", tmp_path / "file"
     lease = LeaseSettings(logins_per_minute=1)
     with planted.client() as client, planted.manager(client, lease=lease) as manager:
 
-        def fail(place: Path, key: str = KEY, timeout: float = 10) -> None:
-            with pytest.raises(BetfairSessionError) as caught:
-                manager.get_session(place, key, timeout=timeout)
-            errors.append(caught.value)
+        def fail(place: Path, key: str = KEY) -> type[Exception]:
+            return type(fails(lambda: manager.get_session(place, key, timeout=10)))
 
-        broken = tmp_path / "broken"
-        planted.sandbox.break_store(str(broken))
-        fail(broken)
-        planted.sandbox.fault("logout", "reset", times=None)
-        planted.sandbox.break_store(str(tmp_path / "worse"))
-        fail(tmp_path / "worse")
-        planted.sandbox.clear_faults()
-        data = tmp_path / "data"
+        kinds = set()
+        for name in ("broken", "worse"):
+            sandbox.break_store(str(tmp_path / name))
+            kinds.add(fail(tmp_path / name))
+            sandbox.fault("logout", "reset", times=None)
+        sandbox.clear_faults()
         data.mkdir(mode=0o700)
         token = manager.get_session(data, KEY)
         (data / "other").write_text(f"{token} {PASSWORD} " * 100, "utf-8")
-        fail(data, "other")
         (data / KEY).write_text(f"{token} {PASSWORD}", "utf-8")
-        fail(data, "../up")
-        planted.sandbox.expire_all()
-        fail(data)  # the brake
-        (tmp_path / "file").write_text(token, "ascii")
-        fail(tmp_path / "file")
-    shown = "\n".join(map(everything_in, errors))
-    assert len({type(error) for error in errors}) >= 4
-    assert planted.found_in(shown) == []
-    assert planted.found_in(said.text()) == []
+        kinds |= {fail(data, "other"), fail(data, "../up")}
+        sandbox.expire_all()
+        file.write_text(token, "ascii")
+        kinds |= {fail(data), fail(file)}  # the brake, and no directory
+    assert len(kinds) >= 4
 
 
 @pytest.mark.parametrize("endpoint", ["certlogin", "keepAlive"])
@@ -163,23 +148,21 @@ def test_no_failure_in_an_event_loop_shows_a_secret(
     planted: Planted, said: Said, tmp_path: Path, endpoint: str
 ) -> None:
     """The same for tasks, with asyncio's debugging on, alone and when many share the failure."""
-    token = tmp_path / KEY
-    private(token, planted.sandbox.issue(USERNAME))
+    token = token_in(tmp_path / KEY, planted)
     planted.secrets()
     if endpoint == "certlogin":
         planted.sandbox.expire_all()
     planted.sandbox.fault(endpoint, "blocked", times=None)
 
     async def ask(session: Session) -> Sequence[BaseException | str]:
-        calls = (session.atoken(), session.arenew(token.read_text("ascii")), session.atoken())
+        calls = (session.atoken(), session.arenew(token), session.atoken())
         return await asyncio.gather(*calls, return_exceptions=True)
 
     with planted.client() as client, planted.manager(client) as manager:
         errors = asyncio.run(ask(manager.session(tmp_path, KEY)), debug=True)
     assert [type(error) for error in errors] == [Blocked] * 3
     shown = "\n".join(everything_in(error) for error in errors if isinstance(error, Exception))
-    assert planted.found_in(shown) == []
-    assert planted.found_in(said.text()) == []
+    assert planted.found_in(shown + said.text()) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a thread a signal")
@@ -269,5 +252,4 @@ def test_no_wrong_argument_is_repeated(planted: Planted, said: Said, tmp_path: P
         text = said_only if name.startswith(_SAID_ONLY) else everything_in(error)
         shown[name] = planted.found_in(text)
     assert {name: found for name, found in shown.items() if found} == {}
-    assert len(shown) > 20
     assert planted.found_in(said.text()) == []

@@ -121,24 +121,50 @@ def test_no_command_line_of_a_process_shows_a_secret(
     assert planted.found_in(out, but=("token",)) == []
 
 
-LEFTOVERS = {
+# Each with the command that is killed, and how.
+LEFTOVERS: dict[str, tuple[str, str]] = {
     # While the key is handed to TLS by a file, where the system has no anonymous one.
-    "certificate": """
-import os, signal, ssl
+    "certificate": (
+        "token",
+        """
 from betfair_session.certificates import fitness
 fitness._memory_file = lambda: None
-ssl.SSLContext.load_cert_chain = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+ssl.SSLContext.load_cert_chain = lambda *_, **__: die()
 """,
+    ),
     # Between writing the token's temporary file and giving it its name.
-    "token": """
-import os, signal
-def die(source, target, *_, **__):
-    if target.endswith(".token"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return link(source, target)
-link, os.link = os.link, die
+    "token": (
+        "token",
+        """
+link = os.link
+os.link = lambda source, target, **more: (target.endswith(".token") and die(), link(source, target))
 """,
+    ),
+    # While a new certificate is written: at the second of its files, and at the last.
+    **dict.fromkeys(
+        ("2 files", "4 files"),
+        (
+            "certificate create --p12",
+            """
+left, real = [int(sys.argv[0][0])], os.open
+def count(path, *how, **more):
+    descriptor = real(path, *how, **more)
+    left[0] -= str(path).endswith((".crt", ".key", ".pem", ".p12"))
+    left[0] or die()
+    return descriptor
+os.open = count
+""",
+        ),
+    ),
 }
+_KILLED = """
+import os, signal, ssl, sys
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[0] = sys.argv.pop(1)
+{}
+from betfair_session.cli import main
+sys.exit(main())
+"""
 
 
 @pytest.mark.parametrize("moment", LEFTOVERS)
@@ -146,18 +172,16 @@ def test_what_a_killed_program_leaves_is_private(
     planted: Planted, variables: dict[str, str], tmp_path: Path, moment: str
 ) -> None:
     """After kill -9 there is at most a key that nothing opens, and a token only its user reads."""
-    code = (
-        LEFTOVERS[moment] + "\nimport sys\nfrom betfair_session.cli import main\nsys.exit(main())"
-    )
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    command, code = LEFTOVERS[moment]
+    place = tmp_path / "place"
+    place.mkdir()
     before = set(tmp_path.rglob("*"))
     old = os.umask(0)  # the worst that there is
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, "token"],
-            env=scrubbed({**variables, "HOME": str(tmp_path), "TMPDIR": str(temporary)}),
-            cwd=tmp_path, capture_output=True, timeout=SECONDS, check=False,
+            [sys.executable, "-c", _KILLED.format(code), moment, *command.split()],
+            env=scrubbed({**variables, "HOME": str(tmp_path), "TMPDIR": str(place)}),
+            cwd=place, capture_output=True, timeout=SECONDS, check=False,
         )  # fmt: skip
     finally:
         os.umask(old)
@@ -165,14 +189,15 @@ def test_what_a_killed_program_leaves_is_private(
     left = {path for path in tmp_path.rglob("*") if path not in before and path.is_file()}
     assert left
     for path in left:
-        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.stat().st_mode & 0o777 == 0o600 or path.suffix == ".crt", path
         may = ("token",) if moment == "token" and ".login" not in path.name else ()
         assert planted.found_in(path.read_bytes(), but=may) == []
-    texts = [path.read_bytes() for path in left]
-    if moment == "certificate":
-        assert any(b"BEGIN ENCRYPTED PRIVATE KEY" in text for text in texts)
+    if "files" in moment:
+        assert len(left) == int(moment[0])
+    elif moment == "certificate":
+        assert any(b"BEGIN ENCRYPTED PRIVATE KEY" in path.read_bytes() for path in left)
     else:
-        assert any(planted.found_in(text) for text in texts)
+        assert any(planted.found_in(path.read_bytes()) for path in left)
         _age_lock(tmp_path / "store" / f"{KEY}.login")
         again = cli("token", "--json", variables=variables, directory=tmp_path)
         assert again.returncode == 0
@@ -180,44 +205,6 @@ def test_what_a_killed_program_leaves_is_private(
         token = json.loads(again.stdout)["token"]
         files = [path for path in (tmp_path / "store").iterdir() if path.name != f"{KEY}.login"]
         assert [path.read_text("ascii") for path in files] == [token]
-
-
-_KILLED_WHILE_WRITING = """
-import os, signal, sys
-left = [int(sys.argv.pop(1))]
-real = os.open
-def count(path, flags, mode=0o777, **more):
-    descriptor = real(path, flags, mode, **more)
-    left[0] -= str(path).endswith((".crt", ".key", ".pem", ".p12"))
-    if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return descriptor
-os.open = count
-from betfair_session.cli import main
-sys.exit(main())
-"""
-
-
-@pytest.mark.parametrize("number", [2, 4])
-def test_a_killed_making_of_a_certificate_leaves_no_open_key(
-    planted: Planted, tmp_path: Path, number: int
-) -> None:
-    """Whichever of the files it was at, all but the certificate are their user's alone."""
-    old = os.umask(0)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _KILLED_WHILE_WRITING, str(number), "certificate", "create",
-             "--p12"],
-            env=scrubbed({"HOME": str(tmp_path), "BETFAIR_CERT_PASSPHRASE": PASSPHRASE}),
-            cwd=tmp_path, capture_output=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
-    finally:
-        os.umask(old)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    left = {path.suffix: path for path in tmp_path.iterdir() if path.is_file()}
-    assert len(left) == number
-    assert {path.stat().st_mode & 0o777 for end, path in left.items() if end != ".crt"} == {0o600}
-    assert [path for path in left.values() if planted.found_in(path.read_bytes())] == []
 
 
 def _age_lock(lock: Path) -> None:

@@ -27,7 +27,7 @@ from within import within
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ABSENT, ANY, Expect, TokenStore, VersionConflict
-from storage.contract import assert_conflict, create, failure, get, put, read
+from storage.contract import assert_conflict, create, delete, failure, get, put, read
 from storage.surroundings import in_a_child
 
 _NOBODY = 65534
@@ -36,18 +36,14 @@ LOCK = "token.login"
 
 @pytest.fixture
 def store(tmp_path: Path) -> TokenStore:
-    """A store in an empty directory."""
     return open_store(tmp_path)
 
 
 def mode(path: Path) -> int:
-    """Return a file's mode."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def raising(error: Exception) -> Callable[..., NoReturn]:
-    """Return a function that raises an error, whatever it is given."""
-
     def fail(*_: object, **__: object) -> NoReturn:
         raise error
 
@@ -218,22 +214,34 @@ def test_nothing_of_it_confuses_the_go_library(
     vanished = seen - set(os.listdir(tmp_path))
     assert len(vanished) == 2
     assert all(name.endswith(".attrs") for name in vanished)
-    for call, key in ((get, "k.attrs"), (get, "k.attrs.login")):
-        with pytest.raises(ConfigurationError):
-            call(store, key)
-    with pytest.raises(ConfigurationError):
-        create(store, key="k.attrs")
+    for key in ("k.attrs", "k.attrs.login"):
+        for call in (get, delete):
+            with pytest.raises(ConfigurationError):
+                call(store, key=key)
     assert os.listdir(tmp_path) == ["token"]
 
 
 @pytest.mark.parametrize("umask", [0, 0o177], ids=oct)
-def test_files_and_new_directories_are_only_for_their_owner(tmp_path: Path, umask: int) -> None:
-    """0600 and 0700, whatever the umask; directories that exist are left as they are."""
+def test_files_and_new_directories_are_only_for_their_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    """0600 and 0700, whatever the umask, and whoever makes the directory a moment before.
+
+    Directories that exist are left as they are.
+    """
+    make = os.mkdir
+
+    def be_late(path: str, *arguments: Any) -> None:  # noqa: ANN401 - os.mkdir's
+        make(path, *arguments)
+        make(path, *arguments)
+
     tmp_path.chmod(0o755)
     before = os.umask(umask)
     try:
-        store = open_store(tmp_path / "a" / "b")
-        put(store, b"y", create(store, b"x", "c/k"), "c/k")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "mkdir", make if umask else be_late)
+            store = open_store(tmp_path / "a" / "b")
+            put(store, b"y", create(store, b"x", "c/k"), "c/k")
         put(store, b"z", ANY, "c/other")
     finally:
         os.umask(before)
@@ -350,22 +358,6 @@ def test_what_is_no_file_is_refused(tmp_path: Path, store: TokenStore, what: str
         assert (error.reason, error.landed) == ("other", landed)
         assert (error.store, error.key) == (str(tmp_path), "token")
     assert len(os.listdir("/proc/self/fd")) == len(open_files)
-
-
-def test_a_directory_that_another_makes_just_then_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its absence was seen, and a moment later it is there."""
-    make = os.mkdir
-
-    def be_late(path: str, *arguments: Any) -> None:  # noqa: ANN401 - os.mkdir's
-        make(path, *arguments)
-        make(path, *arguments)
-
-    monkeypatch.setattr(os, "mkdir", be_late)
-    store = open_store(tmp_path / "a")
-    put(store, b"first")
-    assert read(store).content == b"first"
 
 
 # --- what cannot be written -----------------------------------------------------------------------
