@@ -33,7 +33,6 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[IdentityClient]:
-    """A client with the sandbox's default account and certificate."""
     with IdentityClient(
         sandbox.app_key,
         certificate=sandbox.certificate,
@@ -71,7 +70,6 @@ def betting_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) ->
 
 @pytest.fixture
 def command(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """The command line, in this process."""
     return CommandLine(sandbox, tmp_path, monkeypatch)
 
 

@@ -142,7 +142,6 @@ def test_nothing_of_an_answer_is_shown_but_codes(status: int, body: bytes) -> No
     ],
 )
 def test_what_an_answer_means(name: str, body: object, expected: Any) -> None:  # noqa: ANN401
-    """By certlogin, the interactive login, or keepAlive and logout."""
     found: Any = readings(Answer(200, json.dumps(body).encode()))[name]
     if not isinstance(expected, type):
         assert (found and found.reveal()) == expected
@@ -200,7 +199,6 @@ def test_an_excerpt_reads_like_the_page(page: bytes, expected: str) -> None:
 
 
 def test_what_may_pass_by_itself() -> None:
-    """429 and 5xx, and no other status."""
     passing = {status for status in range(100, 600) if is_passing(status)}
     assert passing == {429, *range(500, 600)}
 
@@ -270,7 +268,6 @@ def test_the_jurisdictions_hosts_lengths_and_names() -> None:
 
 
 def test_betfairs_domains_are_known() -> None:
-    """And no other's is taken for one."""
     theirs = [place.identity_host for place in JURISDICTIONS.values()]
     assert all(map(is_betfairs, [*theirs, "Identitysso.Betfair.Com.Au", "betfair.it"]))
     others = ("notbetfair.com", "betfair.com.example.org", "localhost", "")

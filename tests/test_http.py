@@ -42,7 +42,6 @@ from betfair_session.sandbox import Sandbox
 
 @pytest.fixture
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Take all variables for proxies away."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -50,7 +49,6 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Return an HTTP answer."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*head, "", ""]).encode() + body
 
@@ -210,10 +208,7 @@ def test_no_answer_is_taken_for_the_next_calls(
 def test_a_connection_that_does_not_just_wait_is_not_used_again(
     stranger: Stranger, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    """So nothing is sent in vain, nor answered by what was meant for another call.
-
-    A process may have too many files open to look.
-    """
+    """So nothing is sent in vain, nor answered by what was meant for another call."""
     answered, pauses = threading.Event(), list[float]()
 
     def serve(listener: Listener, connection: socket.socket) -> None:
@@ -277,11 +272,7 @@ def test_a_login_has_a_connection_of_its_own(stranger: Stranger) -> None:
 def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
     sandbox: Sandbox, no_proxy: pytest.MonkeyPatch
 ) -> None:
-    """Without a word about it, the usual authorities; a call's proxies before all others.
-
-    Nothing of .netrc goes along, and no variable names authorities. A forked child opens
-    connections of its own, in the sessions that it was given, too.
-    """
+    """No .netrc, no variable's authorities, no connection of a parent's; a call's proxies first."""
     url = sandbox.identity_url
     no_proxy.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     with OwnSession() as session, pytest.raises(requests.exceptions.SSLError):
@@ -365,10 +356,7 @@ def test_a_path_is_sent_in_ascii(stranger: Stranger) -> None:
 
 @pytest.mark.parametrize("theirs", [False, True])
 def test_a_login_without_an_answer_may_have_arrived(stranger: Stranger, *, theirs: bool) -> None:
-    """Behind a proxy too, for which urllib3 calls that a fault of the proxy's.
-
-    A caller's adapters may repeat, and the last attempt's end says nothing of the first.
-    """
+    """Behind a proxy too; a caller's adapters may have sent it before."""
 
     def hang_up(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
@@ -431,7 +419,6 @@ def test_the_pauses_between_attempts_grow(
 
 
 def because(error: Exception, *causes: Exception) -> Exception:
-    """Return an error with its causes."""
     for effect, cause in zip([error, *causes], causes, strict=False):
         effect.__cause__ = cause
     return error
@@ -463,7 +450,6 @@ UNANSWERED = because(ConnectTimeoutError(), TimeoutError())
 def test_what_is_told_of_a_request_that_failed(
     error: Exception, reason: str, *, sent: bool
 ) -> None:
-    """By the kinds of the errors."""
     found = failure_of(error)
     assert (found.sent, found.reason) == (sent, reason)
 
@@ -494,10 +480,7 @@ def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
 
 
 def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    """The argument's or the caller's own session's before the environment's; {} is none.
-
-    What passes is TLS alone, and the certificate is shown through it.
-    """
+    """The argument's or the caller's session's before the environment's; it sees TLS alone."""
     theirs = requests.Session()
     theirs.trust_env = False
     given: dict[str, Any] = {

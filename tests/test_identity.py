@@ -36,7 +36,6 @@ CALLS = ["certlogin", "login", "keepAlive", "logout"]
 
 
 def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401 - a client's
-    """Return a client for the sandbox, with some settings changed."""
     given = {
         "app_key": sandbox.app_key,
         "certificate": sandbox.certificate,
@@ -48,7 +47,6 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
 
 
 def calls(client: IdentityClient, sandbox: Sandbox, token: str) -> dict[str, Callable[..., object]]:
-    """Return the four calls by the names of their endpoints."""
     return {
         "certlogin": lambda **more: client.certlogin(sandbox.username, sandbox.password, **more),
         "login": lambda **more: client.login(sandbox.username, sandbox.password, **more),
@@ -135,7 +133,6 @@ def test_a_call_ends_when_its_time_is_up(
 
 @pytest.mark.parametrize("name", ["certlogin", "login"])
 def test_a_refusal_names_what_looks_mistyped(sandbox: Sandbox, name: str) -> None:
-    """By the argument's name; what came along is not shown."""
     username, password = " nobody", '"hunter2"'
     sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
     with identity(sandbox, app_key="'key'") as client, pytest.raises(LoginRefused) as caught:
@@ -147,10 +144,7 @@ def test_a_refusal_names_what_looks_mistyped(sandbox: Sandbox, name: str) -> Non
 
 
 def test_an_account_without_a_certificate_logs_in(front: Front) -> None:
-    """With a two-step code, as a text or from what asks for it, which follows the password.
-
-    A manager asks for it at the login only, and tries no other kind of login by itself.
-    """
+    """With a two-step code, which is asked for at the login only; no other kind is tried."""
     sandbox, account = front.sandbox, (front.sandbox.username, front.sandbox.password)
     front.client = client = identity(sandbox, certificate=None)
     assert client.login(*account, code="")
@@ -288,22 +282,17 @@ def test_a_client_that_was_closed_or_forked_opens_connections_of_its_own(
 
 
 class Recorder(requests.Session):
-    """A caller's session, which remembers what it sends, and by which settings."""
-
     def __init__(self) -> None:
-        """Remember nothing yet."""
         super().__init__()
         self.sent: list[PreparedRequest] = []
         self.settings: list[dict[str, Any]] = []
         self.closed = False
 
     def close(self) -> None:
-        """Remember that, too."""
         self.closed = True
         super().close()
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # noqa: ANN401 - requests'
-        """Remember and send."""
         self.sent.append(request)
         self.settings.append(settings)
         return super().send(request, **settings)
@@ -313,11 +302,7 @@ class Recorder(requests.Session):
 def test_requests_are_what_betfair_documents(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their URLs and headers to the letter, by a session of the caller's, which stays open.
-
-    It reads no more of an answer than it must, follows no redirect, and takes the client's word
-    for whom to trust, by which proxy, and for how long: not .netrc's, nor the environment's.
-    """
+    """To the letter, by a caller's session, which stays open and decides nothing."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
     with Recorder() as session:
         session.headers["X-Application"] = "thief"

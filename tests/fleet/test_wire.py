@@ -20,7 +20,6 @@ pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 def writes(name: str) -> Callable[[Order], bool]:
-    """Match the writes of one object."""
     return lambda order: (order.verb, order.name) == ("PUT", name)
 
 
@@ -45,10 +44,7 @@ def session(cloud: Cloud, scene: Scene) -> Iterator[Session]:
 def test_calls_cost_what_the_table_in_backends_md_says(
     cloud: Cloud, scene: Scene, session: Session
 ) -> None:
-    """A first login costs five requests, a resume one, a later login six.
-
-    An S3 server that is not Amazon's is tried out by two more: does it keep conditions?
-    """
+    """An S3 server that is not Amazon's is tried out by two more: does it keep conditions?"""
 
     def cost() -> tuple[int, int]:
         session.token()

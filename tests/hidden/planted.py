@@ -80,7 +80,6 @@ class Planted:
         ]
 
     def client(self, **settings: Any) -> IdentityClient:  # noqa: ANN401 - IdentityClient's
-        """Make a client for the account, with other settings than the usual."""
         usual: dict[str, Any] = {
             "certificate": Certificate.from_pkcs12(self.p12, PASSPHRASE),
             "identity_url": self.sandbox.identity_url,

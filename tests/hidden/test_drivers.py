@@ -85,10 +85,7 @@ def test_no_failure_of_a_server_shows_a_token(
 def test_no_time_out_of_a_store_shows_a_token(
     planted: Planted, fails: Fails, cloud: Cloud, cloud_place: BucketPlace, verb: str
 ) -> None:
-    """In no frame, a driver's neither: asyncio keeps those of what it cancels, from 3.12 on.
-
-    A write without an answer, and a read that stalls in the middle of the token.
-    """
+    """In no frame, a driver's neither: asyncio keeps those of what it cancels, from 3.12 on."""
     if verb == "GET":
         cloud_place.put(KEY, planted.sandbox.issue(USERNAME).encode())
     answer = "stall" if verb == "GET" else "silence"

@@ -100,10 +100,7 @@ ANSWERS = [
 
 
 def test_no_refusal_shows_a_secret(planted: Planted, fails: Fails, tmp_path: Path) -> None:
-    """Neither itself nor what the next callers read of it, though it repeats what was sent.
-
-    A careless server may put the password where its code or its token should be.
-    """
+    """Nor what the next callers read of it, where a careless server repeats what was sent."""
     lease = LeaseSettings(logins_per_minute=100)
     with planted.client() as client, planted.manager(client, lease=lease) as manager:
         for body in ANSWERS:
@@ -232,7 +229,6 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
 
 
 def session_at(planted: Planted, store: str) -> object:
-    """Name a place."""
     return planted.manager(planted.client()).session(store, KEY)
 
 

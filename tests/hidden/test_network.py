@@ -40,7 +40,6 @@ Failures = Callable[[IdentityClient, str], list[Any]]
 
 @pytest.fixture
 def failures(fails: Fails) -> Failures:
-    """Return the errors that all calls end with."""
     return lambda client, token: [fails(partial(call, client, token)) for call in CALLS]
 
 

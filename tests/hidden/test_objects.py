@@ -29,7 +29,6 @@ KEY = "session.token"
 
 @pytest.fixture
 def objects(planted: Planted, tmp_path: Path) -> dict[str, object]:
-    """One of each kind of object, after a login."""
     place = tmp_path / "store"
     client = planted.client()
     events: list[Event] = []

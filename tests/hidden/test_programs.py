@@ -24,7 +24,6 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and kill -9 are P
 
 @pytest.fixture
 def variables(planted: Planted, tmp_path: Path) -> dict[str, str]:
-    """All that a command needs."""
     return {
         **planted.environment(),
         "BETFAIR_SESSION_STORE": str(tmp_path / "store"),

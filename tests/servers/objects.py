@@ -33,11 +33,9 @@ class ObjectServer(ABC):
 
     @property
     def endpoint(self) -> str:
-        """The server's base URL."""
         return f"http://{HOST}:{self.port}"
 
     def url(self, bucket: str) -> str:
-        """Return a bucket's URL, as fsspec takes it."""
         return f"{self.scheme}://{bucket}"
 
     @abstractmethod
@@ -49,13 +47,11 @@ class ObjectServer(ABC):
         """Create a bucket."""
 
     def drop_bucket(self, name: str) -> None:
-        """Remove a bucket with all that is in it."""
         for key in self.keys(name):
             self.delete(name, key)
         self._drop(name)
 
     def _drop(self, name: str) -> None:
-        """Remove an empty bucket."""
         raise NotImplementedError
 
     @abstractmethod
@@ -75,7 +71,6 @@ class ObjectServer(ABC):
         """List a bucket's objects, in order."""
 
     def new_bucket(self) -> Bucket:
-        """Create a bucket with a name of its own."""
         name = f"t{secrets.token_hex(8)}"
         self.make_bucket(name)
         return Bucket(self, name)
@@ -104,7 +99,6 @@ class ProgramServer(ObjectServer):
     """What the tests speak to it with."""
 
     def __init__(self) -> None:
-        """Start it."""
         self.directory = Path(tempfile.mkdtemp(prefix="server-"))
         try:
             self._begin()
@@ -161,5 +155,4 @@ class Bucket:
         return self.server.keys(self.name)
 
     def contents(self) -> dict[str, bytes | None]:
-        """Return all objects, in order."""
         return {key: self.get(key) for key in self.server.keys(self.name)}

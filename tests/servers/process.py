@@ -119,7 +119,6 @@ class ServerProcess:
         os.waitpid(self.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        """Let a frozen server go on."""
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:

@@ -53,7 +53,6 @@ class S3Server(ProgramServer):
         self.client.delete_bucket(Bucket=name)
 
     def version_bucket(self, name: str) -> None:
-        """Keep every version of the bucket's objects from now on."""
         kept = {"Status": "Enabled"}
         self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration=kept)
 
@@ -77,8 +76,6 @@ class S3Server(ProgramServer):
 
 
 class MotoServer(S3Server):
-    """moto's server, everything in memory."""
-
     def _start(self) -> ServerProcess:
         if importlib.util.find_spec("moto") is None:
             message = "moto's server is not installed (dependency group test)"

@@ -61,6 +61,5 @@ class Exchange:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The query."""
         text = self.target.partition("?")[2]
         return dict(urllib.parse.parse_qsl(text, keep_blank_values=True))

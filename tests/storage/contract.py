@@ -63,29 +63,24 @@ def failure(call: str, store: TokenStore, version: str = '"1"', timeout: float =
 
 
 def get(store: TokenStore, key: str = "token") -> StoredObject | None:
-    """Read an object that may be missing."""
     return store.get(key, deadline=within(TIMEOUT))
 
 
 def read(store: TokenStore, key: str = "token") -> StoredObject:
-    """Read an object that must be there."""
     found = get(store, key)
     assert found is not None
     return found
 
 
 def put(store: TokenStore, content: bytes, expect: Expect = ANY, key: str = "token") -> str:
-    """Write an object; return its version."""
     return store.put(key, content, expect, deadline=within(TIMEOUT))
 
 
 def create(store: TokenStore, content: bytes = b"first", key: str = "token") -> str:
-    """Create an object; return its version."""
     return put(store, content, ABSENT, key)
 
 
 def delete(store: TokenStore, expect: Expect = ANY, key: str = "token") -> None:
-    """Remove an object."""
     store.delete(key, expect, deadline=within(TIMEOUT))
 
 
@@ -99,18 +94,13 @@ def assert_conflict(work: Callable[[], object]) -> None:
 
 
 class Contract:
-    """Every store."""
-
     atomic: ClassVar[bool] = True
     deletes_on_a_condition: ClassVar[bool] = True
     unfit: ClassVar[frozenset[str]] = frozenset()
     """Prefixes that fsspec's driver reads as something else, and refuses."""
 
     def test_what_is_written_is_read_back(self, place: Place, store: TokenStore) -> None:
-        """All byte values, below the prefix, with the version and the age by the store's clock.
-
-        A closed store opens again: closing gives back its own connections only.
-        """
+        """With its version, and its age by the store's clock; a closed store opens again."""
         content = bytes(range(256)) + b"\r\n\n\r\x00"
         assert get(store) is None
         version = create(store, content)
@@ -306,7 +296,6 @@ class OwnFilesystem:
 
 
 def _settings(filesystem: Any) -> dict[str, str]:  # noqa: ANN401 - fsspec is untyped
-    """Everything about a filesystem that could be set, as text."""
     kinds = (str, int, float, bool, dict, list, tuple, type(None))
     noted = {"_intrans", "_cache", "_s3creator", "_request_id"}  # while a driver works
     found = {name: each for name, each in vars(filesystem).items() if isinstance(each, kinds)}
@@ -352,8 +341,6 @@ if not outlive:
 
 
 class ObjectStore(Contract):
-    """An object store behind HTTP."""
-
     driver: ClassVar[str]
 
     def test_a_store_that_is_dropped_leaves_nothing(self, place: Place) -> None:
@@ -372,10 +359,7 @@ class ObjectStore(Contract):
         assert filesystems() - before == set()
 
     def test_a_short_program_ends_without_complaints(self, place: BucketPlace) -> None:
-        """Stores are closed, dropped or forgotten, and serve a thread that outlives the main one.
-
-        A cold start pays for one driver.
-        """
+        """With one driver, and stores that are closed, dropped, forgotten, or used late."""
         # Google's packages leave an old Python behind; we do not yet.
         leave = ("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore:You are using")
         warnings = [part for each in ("error", *leave) for part in ("-W", each)]

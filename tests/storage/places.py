@@ -40,19 +40,13 @@ class Place(Protocol):
 
 
 def open_at(place: Place, prefix: str = "") -> TokenStore:
-    """Open a store at a prefix of a place."""
     return open_store(place.url(prefix), place.options)
 
 
 class BucketPlace(Bucket):
-    """A bucket on a server, reached through fsspec's driver or another.
-
-    Attributes:
-        bucket: on the running server.
-    """
+    """A bucket on a server, reached through fsspec's driver or another."""
 
     def __init__(self, bucket: Bucket, driver: str = "") -> None:
-        """Put `driver` before the URL's scheme, as in "obstore+"."""
         super().__init__(bucket.server, bucket.name)
         self.bucket, self._driver = bucket, driver
 
@@ -94,8 +88,6 @@ class LocalPlace:
 
 @dataclass(frozen=True)
 class MemoryPlace:
-    """A folder in fsspec's memory, as that keeps it."""
-
     folder: str
     options: dict[str, Any] = field(default_factory=dict)
 

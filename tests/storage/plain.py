@@ -11,22 +11,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 
 class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
-    """A kind of store that the library has never heard of, and that fsspec opens by URL.
-
-    As some drivers do, it looks for a file in a listing that it keeps, knows no ranges, and makes
-    no directory unasked.
-
-    Attributes:
-        opened: how often it was.
-        before: called with the name of each method before it is carried out.
-    """
+    """What looks for files in a listing that it keeps, knows no ranges, and makes no directory."""
 
     protocol = "plain"
     opened = 0
     before: Any = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        """Count."""
         super().__init__(*arguments, **options)
         self.listings: dict[str, set[str]] = {}
         type(self).opened += 1
@@ -42,7 +33,6 @@ class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
             type(self).before(name)
 
     def cat_file(self, path: str, **_: Any) -> bytes:  # noqa: ANN401 - fsspec's
-        """Read."""
         self._first("read")
         directory, name = os.path.split(path)
         if name not in self.listings.setdefault(directory, set(os.listdir(directory))):
@@ -51,17 +41,14 @@ class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
         return content
 
     def invalidate_cache(self, path: str | None = None) -> None:
-        """Forget the listings."""
         del path
         self.listings.clear()
 
     def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        """Write."""
         self._first("write")
         super().pipe_file(*arguments, **options)
 
     def rm_file(self, path: str) -> None:
-        """Remove."""
         self._first("delete")
         super().rm_file(path)
 

@@ -25,13 +25,11 @@ from betfair_session.storage.location import check_key
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, where a mistake would make a directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def refused(*arguments: Any) -> str:  # noqa: ANN401 - as open_store takes them
-    """Return the text of the refusal of a store, which shows no secret and is one line."""
     with pytest.raises(ConfigurationError) as caught:
         open_store(*arguments)
     text = str(caught.value)
@@ -244,7 +242,6 @@ def test_obstore_is_used_when_it_is_asked_for() -> None:
 def test_a_variables_endpoint_that_is_no_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, url: str, options: dict[str, Any], variable: str
 ) -> None:
-    """As an option's is."""
     monkeypatch.setenv(variable, "localhost:1")
     assert variable in refused(url, options)
 

@@ -36,13 +36,10 @@ from storage.surroundings import in_a_child
 
 
 class OnOurServers(ObjectStore):
-    """An object store on a server of these tests."""
-
     server: ClassVar[str]
 
     @pytest.fixture
     def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
-        """A fresh bucket or container."""
         return BucketPlace(bucket_on(self.server), "obstore+" if self.driver == "obstore" else "")
 
 
@@ -80,11 +77,8 @@ class Whole:
 
 
 class TestLocal(Contract, Whole, Forks, OwnFilesystem):
-    """A directory on this machine."""
-
     @pytest.fixture
     def place(self, tmp_path: Path) -> LocalPlace:
-        """A fresh directory."""
         directory = tmp_path / "place"
         directory.mkdir(mode=0o700)
         return LocalPlace(directory)
@@ -115,11 +109,8 @@ class TestLocal(Contract, Whole, Forks, OwnFilesystem):
 
 
 class TestMemory(Contract, Forks, OwnFilesystem):
-    """A folder in this process's memory."""
-
     @pytest.fixture
     def place(self) -> Iterator[MemoryPlace]:
-        """A folder of its own."""
         folder = f"t{secrets.token_hex(8)}"
         yield MemoryPlace(folder)
         memory = fsspec.filesystem("memory")
@@ -128,8 +119,6 @@ class TestMemory(Contract, Forks, OwnFilesystem):
 
 
 class TestS3(OnOurServers, Forks, OwnFilesystem):
-    """S3 through s3fs, on moto."""
-
     server, driver = "moto", "s3fs"
 
     def test_a_deleted_object_in_a_versioned_bucket_is_missing(
@@ -149,8 +138,6 @@ class TestS3(OnOurServers, Forks, OwnFilesystem):
 
 
 class TestGCS(OnOurServers, Forks, OwnFilesystem):
-    """Google Cloud Storage through gcsfs, on fake-gcs-server."""
-
     server, driver = "gcs", "gcsfs"
     deletes_on_a_condition: ClassVar[bool] = False  # it ignores that; the stub does not
 
@@ -160,8 +147,6 @@ class TestGCS(OnOurServers, Forks, OwnFilesystem):
 
 
 class TestAzure(OnOurServers, Forks, OwnFilesystem, Credentials):
-    """Azure Blob Storage through adlfs, on Azurite."""
-
     server, driver = "azure", "adlfs"
 
 

@@ -47,15 +47,12 @@ class TestPlain(Contract, OwnFilesystem):
 
     @pytest.fixture
     def place(self, tmp_path: Path, plain: type[Plain]) -> LocalPlace:
-        """A directory that is reached through it."""
         del plain
         (tmp_path / "place").mkdir()
         return LocalPlace(tmp_path / "place", "plain")
 
 
 def always(error: BaseException) -> Callable[..., None]:
-    """Return a method that fails so."""
-
     def fail(*_: object, **__: object) -> None:
         raise error
 
@@ -89,7 +86,6 @@ class UnheardError(Exception):
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
-    """Return an error with a cause."""
     error.__cause__ = cause
     return error
 
@@ -122,11 +118,7 @@ ERRORS: list[tuple[Exception, str, bool]] = [
 
 @pytest.mark.parametrize(("error", "reason", "landed"), ERRORS, ids=repr)
 def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, landed: bool) -> None:
-    """Also what nobody has heard of; a write that failed in an unknown way may have landed.
-
-    Memory sends no request twice. Another driver may have: only what a store certainly refuses
-    tells of all that it did.
-    """
+    """A write may have landed; a driver that may repeat says so of all but certain refusals."""
     certain = reason == "forbidden"
     for kind, may in ((MemoryFileSystem, landed), (Plain, not certain)):
         store = failing(error, kind)
@@ -165,8 +157,6 @@ def test_what_the_caller_handles_is_no_part_of_an_error(kind: type[Exception]) -
 
 
 class FrozenError(OSError):
-    """Lets nothing be set."""
-
     def __setattr__(self, *_: object) -> None:
         raise AttributeError
 
@@ -212,7 +202,6 @@ class Hanging:
     """What hangs the first time, as on a connection that is only half open."""
 
     def __init__(self, *names: str) -> None:
-        """Hang at one of these methods."""
         self.names = names
         self.reached, self.gate = threading.Event(), threading.Event()
 

@@ -225,10 +225,7 @@ def test_nothing_of_it_confuses_the_go_library(
 def test_files_and_new_directories_are_only_for_their_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
 ) -> None:
-    """0600 and 0700, whatever the umask, and whoever makes the directory a moment before.
-
-    Directories that exist are left as they are.
-    """
+    """0600 and 0700, whatever the umask, and whoever makes the directory a moment before."""
     make = os.mkdir
 
     def be_late(path: str, *arguments: Any) -> None:  # noqa: ANN401 - os.mkdir's
@@ -336,7 +333,6 @@ def test_a_file_that_everybody_may_change_or_read_is_noticed(
 
 
 def test_a_link_is_followed(tmp_path: Path, store: TokenStore) -> None:
-    """The file that it points to is replaced, not the link."""
     real = tmp_path / "elsewhere" / "real"
     real.parent.mkdir()
     (tmp_path / "token").symlink_to(real)
@@ -410,11 +406,7 @@ _THE_TOKEN = ["read-only a k"] * 3
 def test_what_cannot_be_written_is_told(
     tmp_path: Path, before: str, then: str, told: list[str]
 ) -> None:
-    """On real file systems: the old content stays, and nothing half-written.
-
-    A token that cannot be replaced keeps the lock from being taken, or it would be logged in for
-    nothing, again and again; the other keys go on.
-    """
+    """The old content stays; a token that cannot be replaced keeps the lock from being taken."""
     done = subprocess.run(
         ["unshare", "-Urm", sys.executable, "-c", UNWRITABLE, str(tmp_path), before, then],
         capture_output=True,
@@ -483,7 +475,6 @@ class Mount:
     """Stands in for a network mount that hangs: every file below it opens when it is back."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Begin in good health."""
         self.waiting = 0
         self.reached, self.back = threading.Event(), threading.Event()
         self._root, self._open = str(root), os.open
@@ -517,10 +508,7 @@ class Mount:
 def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it is tried; when it is back, all goes on, and nothing is written late.
-
-    Nor does a forked child wait for its parent's call: it has no such thread.
-    """
+    """When it is back all goes on, and nothing is written late; no forked child waits for it."""
     mount = Mount(tmp_path, monkeypatch)
     seen = create(store, b"old")
 
@@ -566,10 +554,7 @@ def test_a_disk_is_known_and_costs_no_thread(
 def test_the_time_is_the_file_systems_own(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It agrees with that of a file just written, and leaves nothing behind; it may be unknown.
-
-    It is that of the token's own directory: the root above it may be nobody's to write to.
-    """
+    """That of the token's own directory: the root above it may be nobody's to write to."""
     create(store)
     modified = read(store).modified
     monkeypatch.chdir(tmp_path)

@@ -30,12 +30,10 @@ drivers = pytest.mark.parametrize("driver", ["", "obstore+"])
 
 
 def conditional(order: Order) -> bool:
-    """Tell whether it is a write on a condition."""
     return order.verb == "PUT" and order.expect is not None
 
 
 def checksums(cloud: Cloud) -> list[str]:
-    """Return the names of the headers of all requests that tell of a checksum."""
     sent = [name for each in cloud.requests for name in each.headers]
     return [name for name in sent if "checksum" in name or "trailer" in name]
 
@@ -70,10 +68,7 @@ def amazon(driver: str, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
 def test_amazon_keeps_conditions_and_is_sent_a_checksum(
     amazon: tuple[Cloud, TokenStore], driver: str
 ) -> None:
-    """It is not tried out; a bucket with Object Lock and a default retention demands a checksum.
-
-    It deletes on a condition, which obstore cannot: there a blank takes the object's place.
-    """
+    """It is not tried out; Object Lock's default retention demands a checksum."""
     cloud, store = amazon
     create(store, key=LOCK)
     assert (len(cloud.requests), bool(checksums(cloud))) == (1, True)
@@ -105,10 +100,7 @@ def test_a_server_that_keeps_conditions_is_tried_out_once(s3: Cloud, driver: str
 
 @pytest.mark.parametrize("own", [False, True])
 def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> None:
-    """There botocore frames what it writes with a checksum, which servers refuse, or keep.
-
-    A caller's own settings count; the lock, which comes before a login, is read back.
-    """
+    """There botocore frames what it writes; a caller's own settings count, and are found out."""
     file = tmp_path / "ca.pem"
     with Cloud("s3", tls=Stranger(file).tls) as cloud:
         bucket = cloud.new_bucket()

@@ -51,27 +51,18 @@ from storage.surroundings import in_a_child
 
 
 class Line(NamedTuple):
-    """A cloud with one object, "prefix/token", and a store on it that is open already.
+    """A cloud with one object, "prefix/token", and a store on it that is open already."""
 
-    Attributes:
-        name: of the lane: the cloud, and the driver where it is obstore.
-        version: of that object.
-    """
-
-    name: str
+    name: str  # of the lane: the cloud, and the driver where it is obstore
     cloud: Cloud
     bucket: Bucket
     store: TokenStore
-    version: str
-
-    def state(self) -> dict[str, bytes | None]:
-        """Return what is in the bucket."""
-        return {key: self.bucket.get(key) for key in self.bucket.keys()}  # noqa: SIM118 - no mapping
+    version: str  # of that object
 
     def reset(self) -> Line:
         """Return the lane in its first state."""
         self.cloud.heal()
-        for key in self.bucket.keys():  # noqa: SIM118 - it is no mapping
+        for key in self.bucket.contents():
             self.bucket.delete(key)
         version = create(self.store, b"present")
         self.cloud.orders.clear()
@@ -146,26 +137,19 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Sorry</h1><p>token=abc</p></body></html>
 
 
 class Row(NamedTuple):
-    """One answer of a cloud's to any call, and what is told of it.
+    """One answer of a cloud's to any call, and what is told of it."""
 
-    Attributes:
-        reason: "conflict", "missing" and "lasting" mean something else to each call. "?" after it
-            stands for a write that may have landed, "x2" for credentials that are looked for anew,
-            once, since key files are rewritten while a program runs.
-        says: status, code and message; without a code it is somebody else's page.
-    """
-
+    # "conflict", "missing" and "lasting" mean something else to each call. "?" after it stands for
+    # a write that may have landed, "x2" for credentials that are looked for anew, once.
     reason: str
-    says: str
+    says: str  # status, code and message; without a code it is somebody else's page
 
     @property
     def code(self) -> str:
-        """The code."""
         return re.split("[ :]", self.says + " ")[1]
 
     @property
     def answer(self) -> Says | Answer:
-        """What is answered."""
         status, _, rest = self.says.partition(" ")
         code, _, message = rest.partition(": ")
         return Says(int(status), code, message or "scripted") if code else Answer(int(status), PAGE)
@@ -276,10 +260,7 @@ def _changes(order: Order) -> bool:
     ids=lambda each: each if isinstance(each, str) else each.says,
 )
 def test_an_answer_means(line: Line, row: Row) -> None:
-    """The reason, the type and whether a write may have landed, for every call; asked once.
-
-    A conflict in unknown words is looked into once.
-    """
+    """The reason, the type and whether a write may have landed; unknown words are looked into."""
     asks = 2 if row.reason.endswith("x2") else 1
     # To look for credentials takes a driver anew each time.
     for call in CALLS if asks == 1 else ("read", "replace"):
@@ -298,7 +279,7 @@ def test_an_answer_means(line: Line, row: Row) -> None:
             assert line.bucket.name in error.store
         assert (len(fault.met), len(line.cloud.orders)) == (asks, asks + looks), call
         line.cloud.heal()
-        assert line.state() == PRESENT
+        assert line.bucket.contents() == PRESENT
 
 
 @pytest.mark.parametrize("status", [409, 412])
@@ -320,15 +301,12 @@ def test_each_call_is_one_request(line: Line) -> None:
         (sent,) = line.cloud.requests
         assert "expect" not in sent.headers, "that would be a round trip more"
         assert (order.expect is not None) is (call in CONDITIONAL)
-        assert line.state() == CHANGED.get(call, PRESENT)
+        assert line.bucket.contents() == CHANGED.get(call, PRESENT)
 
 
 @pytest.mark.parametrize("line", BY_HTTPS, indirect=True)
 def test_somebody_elses_words_are_no_answer(line: Line) -> None:
-    """With 404, of what routes requests and knows no way: a live token would look absent.
-
-    With 200, as a network's login page: it is neither a token nor a completed write.
-    """
+    """A 404 would make a live token look absent; a 200 is neither a token nor a written one."""
     own = b'{"error": {"code": 404, "message": "Not Found", "errors": [{"reason": "x"}]}}'
     bodies = [PAGE, b"", b"404 page not found\n", b"no object in that bucket"]
     if line.name == "gcs by https":
@@ -354,7 +332,7 @@ def test_no_redirect_leads_elsewhere(line: Line) -> None:
         for call in CALLS:
             failure(call, line.store, line.version)
         assert elsewhere.connections == 0
-    assert line.state() == PRESENT
+    assert line.bucket.contents() == PRESENT
 
 
 @pytest.mark.parametrize(("lands", "answer"), [("now", "drop"), ("never", "reset")])
@@ -366,7 +344,7 @@ def test_a_broken_connection_is_told(line: Line, lands: str, answer: str) -> Non
         error = failure(call, now.store, now.version)
         assert (error.reason, error.landed) == ("unreachable", call != "read")
         assert len(line.cloud.orders) == (2 if call == "read" else 1)
-        assert line.state() == (CHANGED.get(call, PRESENT) if lands == "now" else PRESENT)
+        assert line.bucket.contents() == (CHANGED.get(call, PRESENT) if lands == "now" else PRESENT)
 
 
 def test_a_call_without_an_answer_ends_in_time_and_may_land_later(line: Line) -> None:
@@ -387,7 +365,7 @@ def test_a_call_without_an_answer_ends_in_time_and_may_land_later(line: Line) ->
     for call, error in errors.items():
         assert type(error) is StoreUnavailable
         assert (error.reason, error.landed) == ("timeout", call != "read")
-    assert line.state() == PRESENT
+    assert line.bucket.contents() == PRESENT
     line.cloud.heal()
     assert any(sum(len(each.late) for each in faults) == len(WRITES) for _ in poll(10))
     landed = [each for fault in faults for each in fault.land()]
@@ -396,11 +374,7 @@ def test_a_call_without_an_answer_ends_in_time_and_may_land_later(line: Line) ->
 
 
 def test_what_a_proxy_or_a_look_alike_does_to_headers(line: Line) -> None:
-    """A weak ETag, or one without quotes, serves as well.
-
-    Without a date that can be read, the store's clock is not known (what Azure's own driver cannot
-    read is an error).
-    """
+    """A weak ETag or a bare one serves; without a date the store's clock is not known."""
     for form in ('W/"{}"', "{}"):
         line.cloud.etag = form
         version = create(line.store, key=form[:1])
