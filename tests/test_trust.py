@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
@@ -28,23 +29,17 @@ LENGTH = 12 * 3600.0  # seconds that an international session lives
 NIGHT = 8 * 3600.0
 
 
-@pytest.fixture
-def trusting(front: Front) -> Callable[..., Session]:
-    """Return what makes a handle with a trust window, as another process has it."""
-
-    def make(*, share: bool = False, every: float = WINDOW) -> Session:
-        window = timedelta(seconds=every)
-        return front.session(verify_every=window, share_verification=share)
-
-    return make
+def trusting(front: Front, *, share: bool = False, every: float = WINDOW) -> Session:
+    """Return a handle with a trust window, as another process has it."""
+    return front.session(verify_every=timedelta(seconds=every), share_verification=share)
 
 
 @pytest.fixture
-def session(trusting: Callable[..., Session], sandbox: Sandbox) -> Session:
+def session(front: Front) -> Session:
     """A handle that has just logged in; the journal is empty."""
-    session = trusting()
+    session = trusting(front)
     session.token()
-    sandbox.clear_journal()
+    front.sandbox.clear_journal()
     return session
 
 
@@ -190,10 +185,10 @@ def test_silence_does_not_take_a_token_that_should_live(
 @pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("share", [False, True])
 def test_a_token_found_dead_is_not_trusted_although_the_login_fails(
-    trusting: Callable[..., Session], sandbox: Sandbox, *, share: bool
+    front: Front, *, share: bool
 ) -> None:
     """It lies there young, since the login that would replace it was refused or not answered."""
-    session = trusting(share=share)
+    session, sandbox = trusting(front, share=share), front.sandbox
     token = session.token()
     sandbox.expire(token)
     sandbox.login_status("SUSPENDED", times=1)
@@ -238,43 +233,31 @@ def test_a_rejected_token_is_renewed_once_for_all(
 
 
 @pytest.mark.usefixtures("short_waits")
-@pytest.mark.parametrize("left", ["its own", "another", "none", "unknown"])
+@pytest.mark.parametrize("how", ["alone", "replaced", "removed", "unanswered", "verified"])
 def test_a_session_that_was_logged_out_is_not_trusted(
-    session: Session, trusting: Callable[..., Session], front: Front, left: str
+    session: Session, front: Front, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """Nor an older one, whose token another process has replaced or removed meanwhile.
+    """Nor an older one; nor one that Betfair may have ended, or that was verified meanwhile."""
+    old, end = session.token(), session.client.logout
 
-    Nor one whose logout got no answer: Betfair may have ended its session.
-    """
-    old = session.token()
-    if left != "its own":
+    def verify_first(of: Secret) -> None:
+        assert session.verify() == old
+        end(of)
+
+    if how in {"replaced", "removed"}:
         front.sandbox.expire(old)
-    if left == "another":
-        trusting().token()
-    elif left == "none":
+    if how == "replaced":
+        trusting(front).token()
+    elif how == "removed":
         front.token.unlink()
-    elif left == "unknown":
+    elif how == "unanswered":
         front.sandbox.fault("logout", "lost", times=3)
-        with pytest.raises(IdentityUnavailable):
-            session.logout()
-    if left != "unknown":
+    elif how == "verified":
+        monkeypatch.setattr(session.client, "logout", verify_first)
+    with pytest.raises(IdentityUnavailable) if how == "unanswered" else nullcontext():
         session.logout()
     assert front.live() == []
     assert session.token() != old
-
-
-def test_a_token_that_was_verified_during_its_logout_is_not_trusted(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token, logout = session.token(), session.client.logout
-
-    def verify_first(of: Secret) -> None:
-        assert session.verify() == token
-        logout(of)
-
-    monkeypatch.setattr(session.client, "logout", verify_first)
-    session.logout()
-    assert session.token() != token
 
 
 @pytest.mark.parametrize("what", ["logout", "rejection", "sleep", "sleep in a login"])
@@ -327,13 +310,13 @@ def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held()
     ("seconds", "asked"), [(14 * 60, 0), (16 * 60, 1), (-60, 1)], ids=["young", "old", "future"]
 )
 def test_cold_starts_trust_what_was_written_within_the_window(
-    trusting: Callable[..., Session], front: Front, seconds: int, asked: int
+    front: Front, seconds: int, asked: int
 ) -> None:
     """Past it the first asks and writes that down; a file from the future tells no age."""
-    token = trusting(share=True).token()
+    token = trusting(front, share=True).token()
     inode = front.token.stat().st_ino
     os.utime(front.token, (time.time() - seconds,) * 2)
-    cold = [trusting(share=True) for _ in range(20)]
+    cold = [trusting(front, share=True) for _ in range(20)]
     assert {each.token() for each in cold} == {token}
     assert front.sandbox.counts() == {"certlogin": 1, **({"keepAlive": asked} if asked else {})}
     assert front.token.stat().st_ino == inode  # what others put there would stay as it is
@@ -343,11 +326,9 @@ def test_cold_starts_trust_what_was_written_within_the_window(
         assert 0 < cold[-1]._trust.held.until - time.time() <= 60
 
 
-def test_a_rejected_token_is_asked_about_however_young(
-    trusting: Callable[..., Session], front: Front
-) -> None:
+def test_a_rejected_token_is_asked_about_however_young(front: Front) -> None:
     """Renew and verify do not take the store's word; nor is it given where a logout came first."""
-    one, other = (trusting(share=True) for _ in range(2))
+    one, other = (trusting(front, share=True) for _ in range(2))
     old = one.token()
     front.sandbox.expire_all()
     token = one.renew(old)
@@ -412,7 +393,7 @@ def test_a_store_that_hides_its_time_is_asked_for_it_only_in_doubt(
     tell = Mock(return_value=now if known else None)
     os.utime(front.token, (now - written, now - written))
     hands.wall += wrong
-    session = front.session(verify_every=timedelta(seconds=WINDOW), share_verification=True)
+    session = trusting(front, share=True)
     store: Any = session.store
     store.on_this_machine = False
     store.server_now = tell
@@ -425,9 +406,9 @@ def test_a_store_that_hides_its_time_is_asked_for_it_only_in_doubt(
 
 
 def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
-    hands: HandClocks, trusting: Callable[..., Session], front: Front
+    hands: HandClocks, front: Front
 ) -> None:
-    other, waiting, slept = trusting(), trusting(), list[str]()
+    other, waiting, slept = trusting(front), trusting(front), list[str]()
 
     def sleep_after_the_lock_was_released(key: str) -> None:
         if key == KEY or slept:
@@ -448,15 +429,13 @@ def test_a_token_that_was_vouched_for_before_a_sleep_is_not_trusted(
     assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
 
 
-def test_what_the_store_said_before_a_sleep_is_not_trusted(
-    hands: HandClocks, trusting: Callable[..., Session], sandbox: Sandbox
-) -> None:
-    old, session = trusting(share=True).token(), trusting(share=True)
+def test_what_the_store_said_before_a_sleep_is_not_trusted(hands: HandClocks, front: Front) -> None:
+    old, session = trusting(front, share=True).token(), trusting(front, share=True)
     watched = Watched(session)
 
     def sleep(_key: str) -> None:
         watched.after_read = lambda _key: None
-        sandbox.expire(old)
+        front.sandbox.expire(old)
         hands.sleep(NIGHT)
 
     watched.after_read = sleep
