@@ -8,7 +8,8 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
 from http.client import HTTPConnection
@@ -41,9 +42,6 @@ from betfair_session.storage import open_store
 from betfair_session.storage.errors import Operation, attempt
 from betfair_session.storage.loop import background_loop, run
 
-Strike = Callable[..., Future[None]]
-
-
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a thread a signal")
 
 READ = Operation("read", "a store", KEY)
@@ -70,27 +68,53 @@ def plainly(error: Exception, _signum: int, _frame: object) -> NoReturn:
     raise error
 
 
+class Limit:
+    """What SIGUSR1 raises in the main thread."""
+
+    def __init__(self, error: Exception, sandbox: Sandbox) -> None:
+        self.error, self._sandbox = error, sandbox
+        self._earlier = {*threading.enumerate()}  # other tests' threads, which have ends of theirs
+
+    def raised(
+        self, *others: type[Exception]
+    ) -> AbstractContextManager[pytest.ExceptionInfo[Exception]]:
+        return pytest.raises((type(self.error), *others))
+
+    @contextmanager
+    def strikes(
+        self, endpoint: str, call: threading.Event | None = None, *others: type[Exception]
+    ) -> Iterator[None]:
+        """End the block when a request of it, and a call, are under way."""
+        self._sandbox.hold(endpoint)
+
+        def strike() -> None:
+            self._sandbox.wait_for(endpoint)
+            assert call is None or call.wait(60)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+        with ThreadPoolExecutor(1) as pool:
+            struck = pool.submit(strike)
+            with self.raised(*others) as caught:
+                yield
+            struck.result()
+        assert caught.value is self.error or isinstance(caught.value, others)
+        self._sandbox.release(endpoint)
+
+    def let_finish(self) -> None:
+        """Wait for the threads of what was given up."""
+        let_finish(self._earlier)
+
+
 @pytest.fixture(params=[TimeoutError, SoftTimeLimit, FileNotFoundError])
-def limit(request: pytest.FixtureRequest) -> Iterator[Exception]:
+def limit(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Limit]:
     """Return what SIGUSR1 raises in the main thread."""
     error: Exception = request.param()
     handler = partial(plainly, error) if request.param is SoftTimeLimit else Further(error)
     earlier = signal.signal(signal.SIGUSR1, handler)
-    yield error
+    made = Limit(error, sandbox)
+    yield made
+    made.let_finish()
     signal.signal(signal.SIGUSR1, earlier)
-
-
-@pytest.fixture
-def strike_at(sandbox: Sandbox) -> Iterator[Strike]:
-    """Return what sends the main thread the signal when a request, and a call, are under way."""
-    with ThreadPoolExecutor(1) as pool:
-
-        def strike(endpoint: str, call: threading.Event | None = None) -> None:
-            sandbox.wait_for(endpoint)
-            assert call is None or call.wait(60)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
-        yield lambda *given: pool.submit(strike, *given)
 
 
 def calls_of(session: Session, number: int) -> threading.Event:
@@ -107,70 +131,46 @@ def calls_of(session: Session, number: int) -> threading.Event:
     return begun
 
 
-@pytest.fixture(autouse=True)
-def earlier() -> set[threading.Thread]:
-    """Return the threads that other tests have left behind, which may wait for their own ends."""
-    return {*threading.enumerate()}
-
-
 @pytest.mark.parametrize("endpoint", ["keepAlive", "certlogin"])
-def test_a_limit_during_a_question_to_betfair(
-    front: Front, limit: Exception, strike_at: Strike, earlier: set[threading.Thread], endpoint: str
-) -> None:
+def test_a_limit_during_a_question_to_betfair(front: Front, limit: Limit, endpoint: str) -> None:
     """The lock is given back, and the handle is free. KeepAlive does not report it."""
     session = front.session()
     if endpoint == "keepAlive":
         session.token()
-    front.sandbox.hold(endpoint)
-    struck = strike_at(endpoint)
-    call = KeepAlive(session).run_once if endpoint == "keepAlive" else session.token
-    with pytest.raises(type(limit)) as caught:
-        call()
-    assert caught.value is limit
-    struck.result()
-    front.sandbox.release(endpoint)
+    with limit.strikes(endpoint):
+        (KeepAlive(session).run_once if endpoint == "keepAlive" else session.token)()
     # A login that may have arrived is respected for a moment by all.
     assert front.read_lock().state == (locks.DONE if endpoint == "keepAlive" else locks.FAILED)
     session.unlock()
     assert session.token() in front.live()
-    let_finish(earlier)
 
 
-def test_a_limit_during_anothers_call(front: Front, limit: Exception, strike_at: Strike) -> None:
+def test_a_limit_during_anothers_call(front: Front, limit: Limit) -> None:
     """Who waits is not told that the other took too long; and that one goes on."""
     session = front.session()
     with front.under_way("certlogin", session.token) as leading:
-        struck = strike_at("certlogin", calls_of(session, 1))
-        with pytest.raises(type(limit)):
+        with limit.strikes("certlogin", calls_of(session, 1)):
             session.token()
-        struck.result()
-    assert [leading.result()] == front.live()
+        assert [leading.result()] == front.live()
 
 
-def test_a_limit_is_not_shared(
-    front: Front, limit: Exception, strike_at: Strike, earlier: set[threading.Thread]
-) -> None:
+def test_a_limit_is_not_shared(front: Front, limit: Limit) -> None:
     """It is the main thread's alone; another that waits for its call makes one itself."""
     session = front.session()
-    token, second = session.token(), calls_of(session, 2)
-    front.sandbox.hold("keepAlive")
+    token = session.token()
 
     def wait() -> str:
         front.sandbox.wait_for("keepAlive")
         return session.token()
 
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(wait)
-        struck = strike_at("keepAlive", second)
-        with pytest.raises(type(limit)):
+        with limit.strikes("keepAlive", calls_of(session, 2)):
+            waiting = pool.submit(wait)
             session.token()
-        struck.result()
-        front.sandbox.release("keepAlive")
         assert waiting.result() == token
-    let_finish(earlier)
 
 
-def test_a_limit_in_a_hook_or_in_what_brings_the_code(front: Front, limit: Exception) -> None:
+def test_a_limit_in_a_hook_or_in_what_brings_the_code(front: Front, limit: Limit) -> None:
     """It is not taken for a defect of theirs."""
 
     def struck(_: object = None) -> str:
@@ -183,7 +183,7 @@ def test_a_limit_in_a_hook_or_in_what_brings_the_code(front: Front, limit: Excep
         KeepAlive(front.session(), on_report=struck).run_once,
         lambda: front.client.login(*account, code=struck),
     ):
-        with pytest.raises(type(limit)):
+        with limit.raised():
             call()
         assert front.live() == [front.token.read_text()]
     assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
@@ -193,34 +193,25 @@ BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 
 
 @pytest.mark.parametrize("endpoint", ["betting", "certlogin"])
-def test_a_limit_during_a_betting_call(
-    front: Front,
-    limit: Exception,
-    strike_at: Strike,
-    earlier: set[threading.Thread],
-    endpoint: str,
-) -> None:
+def test_a_limit_during_a_betting_call(front: Front, limit: Limit, endpoint: str) -> None:
     """A bet that its caller has given up, and may place again, is not sent any more.
 
     By `requests`, which makes an error of its own of what it does not expect, it is sent once.
     """
+    sent = int(endpoint == "betting")
     with Exchange(front.session(), api_url=front.sandbox.api_url) as exchange:
         url = f"{front.sandbox.api_url}betting/rest/v1.0/listEventTypes/"
-        calls: list[tuple[Callable[[], object], int]] = [
-            (lambda: exchange.call("placeOrders", BET), int(endpoint == "betting")),
-            (lambda: exchange.requests.post(url, json={}), int(endpoint == "betting")),
+        calls: list[Callable[[], object]] = [
+            lambda: exchange.call("placeOrders", BET),
+            lambda: exchange.requests.post(url, json={}),
         ]
-        for call, sent in calls:
+        for call in calls:
             front.sandbox.clear_journal()
-            front.sandbox.hold(endpoint)
-            struck = strike_at(endpoint)
-            with pytest.raises((type(limit), requests.RequestException)):
+            with limit.strikes(endpoint, None, requests.RequestException):
                 call()
-            struck.result()
-            front.sandbox.release(endpoint)
-            let_finish(earlier)
+            limit.let_finish()
             assert front.sandbox.counts().get("betting", 0) == sent
-            assert len(front.sandbox.orders()) == int(endpoint == "betting")
+            assert len(front.sandbox.orders()) == sent
             front.session().unlock()
             front.sandbox.expire_all()
 
@@ -241,7 +232,7 @@ def wrap() -> NoReturn:
 
 @pytest.mark.parametrize("struck", ["call", "driver", "opening", "file", "parser", "clock"])
 def test_a_limit_in_a_store_or_a_file(
-    limit: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
+    limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
 ) -> None:
     """It is no fault of a driver, a file or its content, whatever its type would mean."""
     (tmp_path / "client.crt").write_text("")
@@ -261,13 +252,13 @@ def test_a_limit_in_a_store_or_a_file(
     name, stand_in, call = calls[struck]
     if name:
         monkeypatch.setattr(f"betfair_session.{name}", stand_in, raising=False)
-    with pytest.raises(type(limit)) as caught:
+    with limit.raised() as caught:
         call()
-    assert caught.value is limit
+    assert caught.value is limit.error
     assert caught.value.__context__ is None
 
 
-def test_other_errors_are_not_taken_for_a_handlers(limit: Exception) -> None:
+def test_other_errors_are_not_taken_for_a_handlers(limit: Limit) -> None:
     """Neither a driver's own, nor one in a call that is made while a limit's is handled."""
 
     def fail(*_: object) -> NoReturn:
@@ -275,10 +266,10 @@ def test_other_errors_are_not_taken_for_a_handlers(limit: Exception) -> None:
 
     try:
         signal.raise_signal(signal.SIGUSR1)
-    except type(limit):
+    except type(limit.error):
         with pytest.raises(TimeoutError) as caught:
             fail(1, SimpleNamespace())
-    assert caught.value.__context__ is limit
+    assert caught.value.__context__ is limit.error
     assert interruption(caught.value) is None
 
 
