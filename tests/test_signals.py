@@ -35,8 +35,7 @@ from betfair_session import (
 from betfair_session.betfair.connections import OwnSession
 from betfair_session.certificates import reading
 from betfair_session.login import lock as locks
-from betfair_session.process.single_flight import aside
-from betfair_session.process.threads import Once, interruption, run_until
+from betfair_session.process.threads import Once, interruption
 from betfair_session.sandbox import Sandbox
 from betfair_session.storage import open_store
 from betfair_session.storage.errors import Operation, attempt
@@ -288,8 +287,6 @@ async def segment() -> str:
 
 
 WAYS: dict[str, Callable[[], str]] = {
-    "a thread with an end": lambda: run_until(within(60), SEGMENT.get),
-    "a thread beside an event loop": lambda: asyncio.run(aside(SEGMENT.get)),
     "the opening of a driver": lambda: Once[str]().get(SEGMENT.get, deadline=within(60)),
     "our event loop": lambda: run(background_loop(), segment, deadline=within(60)),
     "our loop's look-ups": lambda: run(
@@ -313,32 +310,28 @@ def test_our_threads_have_the_callers_context(way: str) -> None:
         assert copy_context().run(ask) == name
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    seen: list[tuple[str, str]] = []
-    put = HTTPConnection.putrequest
+def test_requests_belong_to_the_call_that_makes_them(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, put = list[tuple[str, str]](), HTTPConnection.putrequest
 
     def traced(self: HTTPConnection, method: str, url: str, **settings: Any) -> None:  # noqa: ANN401 - http.client's
         seen.append((url.rpartition("/")[2], SEGMENT.get()))
         put(self, method, url, **settings)
 
     monkeypatch.setattr(HTTPConnection, "putrequest", traced)
-    return seen
-
-
-def test_requests_belong_to_the_call_that_makes_them(
-    front: Front, seen: list[tuple[str, str]]
-) -> None:
     session = front.session()
     for name, work in (
         ("sync", session.token),
         ("async", lambda: asyncio.run(session.atoken())),
+        ("aside", lambda: asyncio.run(session.alogout())),
         ("kept", lambda: KeepAlive(session).start().stop()),
     ):
         context = copy_context()
         context.run(SEGMENT.set, name)
         context.run(work)
-    assert seen == [("certlogin", "sync"), ("keepAlive", "async"), ("keepAlive", "kept")]
+    asked = [("certlogin", "sync"), ("keepAlive", "async"), ("logout", "aside")]
+    assert seen == [*asked, ("certlogin", "kept")]
 
 
 @pytest.mark.usefixtures("short_waits")
