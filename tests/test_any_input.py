@@ -4,32 +4,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
+from fuzz import network
+from fuzz.seeds import seeds
+from fuzz.targets import TARGETS
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from servers.listeners import Listener, Stranger
 
 from betfair_session import IdentityClient
-from betfair_session.betfair import answers
-from betfair_session.certificates import Certificate
-from betfair_session.environment import read_dotenv
-from betfair_session.exceptions import (
-    BetfairSessionError,
-    CertificateError,
-    ConfigurationError,
-    IdentityError,
-)
-from betfair_session.login import lock as locks
-from betfair_session.storage.contract import MAX_READ
-from betfair_session.storage.errors import Operation, explain
-from betfair_session.storage.location import redact
+from betfair_session.exceptions import IdentityError
 from betfair_session.tokens import is_token
 
 FEW = settings(
@@ -39,98 +26,27 @@ FEW = settings(
 )
 PLANTED = "PLANTED9"
 
-_TEXT = st.text(max_size=12)
-_LEAF = st.none() | st.booleans() | st.integers() | st.floats() | _TEXT
-_ANY = st.recursive(
-    _LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3)
-)
-_NUMBER = st.floats() | st.integers() | st.sampled_from([0, 1, 1e308, -1e308, 2**70, 1.8e9])
 
+@pytest.mark.parametrize("name", sorted(TARGETS.keys() - {"command_line", "errors"}))
+def test_good_input_and_what_is_nearly_good(name: str) -> None:
+    """Each of the fuzzer's targets takes it, in proportionate time, by the work of this thread."""
+    target = TARGETS[name]
 
-def _nearly(**right: Any) -> st.SearchStrategy[dict[str, Any]]:  # noqa: ANN401 - strategies
-    """Make dicts with these keys; now and then one is missing, or holds something else."""
-    return st.fixed_dictionaries(
-        {}, optional={name: value | _ANY for name, value in right.items()}
-    ) | st.fixed_dictionaries(right)
+    @FEW
+    @given(st.sampled_from(seeds(name)), st.integers(0, 4500), st.integers(0, 20), st.binary())
+    def look(seed: bytes, cut: int, lost: int, more: bytes) -> None:
+        target(seed[: cut % (len(seed) + 1)] + more + seed[cut % (len(seed) + 1) + lost :])
 
-
-_LOCKS = _nearly(
-    v=st.just(1),
-    state=st.sampled_from(["held", "done", "failed"]),
-    nonce=_TEXT,
-    owner=_TEXT,
-    ttl=_NUMBER,
-    since=_NUMBER,
-    logins=st.lists(_NUMBER, max_size=30) | st.just([1] * 1900),
-    published=_TEXT,
-    refusals=_NUMBER,
-    status=_TEXT,
-    login_class=_TEXT | st.sampled_from(["unknown", "store", "ban"]),
-    not_before=_NUMBER,
-)
-
-
-@FEW
-@given(fields=_LOCKS, now=_NUMBER.map(float), age=st.none() | st.floats())
-def test_a_lock_of_any_content_is_read_and_never_grows(
-    fields: dict[str, Any], now: float, age: float | None
-) -> None:
-    """It can be written again and stays the same; it forbids logins for a ban's time at most."""
-    content = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    read = locks.decode(content)
-    for written in (locks.encode(read), locks.cleared(content), locks.withdrawn(content)):
-        assert written is None or len(written) <= MAX_READ
-    assert locks.decode(locks.encode(read)) == read
-    assert read.refused_for(now, age) <= 2 * locks.BAN
-    assert read.expired(None, watched=121.0)
-    assert len(read.recent(now)) <= 4
-
-
-_STATUSES: st.SearchStrategy[object] = st.sampled_from(
-    [None, 404, 503, 0, -1, "409", "²", "x", b"409", [], {}, 10**30, True]
-)
-_ANSWERS_OF_DRIVERS: st.SearchStrategy[object] = st.sampled_from([{}, None, "text", 5]) | st.builds(
-    lambda status, code: {"ResponseMetadata": {"HTTPStatusCode": status}, "Error": {"Code": code}},
-    _STATUSES,
-    _STATUSES,
-)
-
-
-@FEW
-@example(base=Exception, module="aiohttp", fields={"status": "²"}, response=None)
-@given(
-    base=st.sampled_from([Exception, OSError, ValueError, KeyError]),
-    module=st.sampled_from(["botocore.exceptions", "aiohttp", "azure.core", "gcsfs.retry", ""]),
-    fields=st.dictionaries(st.sampled_from(["status", "status_code", "code"]), _STATUSES),
-    response=_ANSWERS_OF_DRIVERS,
-)
-def test_any_error_of_a_driver_becomes_one_of_ours(
-    base: type[Exception], module: str, fields: dict[str, Any], response: object
-) -> None:
-    """Whatever is where an HTTP status or a code should be; credentials are not repeated."""
-    made = type("ClientError", (base,), {"__module__": module})
-    error = made("https://u:p@h/?sig=1 Bearer plantedsecret9")
-    for name, value in {**fields, "response": response}.items():
-        setattr(error, name, value)
-    ours = explain(error, Operation("read", "s3://b", "k", {}))
-    assert isinstance(ours, BetfairSessionError)
-    assert "plantedsecret9" not in str(ours)
-    assert "sig=1" not in str(ours)
-
-
-@pytest.mark.parametrize("part", ["token:", "?", " ", "-----BEGIN A-----", "<", "://a:", "A='"])
-def test_long_input_takes_no_longer_than_in_proportion(tmp_path: Path, part: str) -> None:
-    """A hundred thousand characters, by the work of this thread, whatever else is running."""
-    text = part * (100_000 // len(part)) + "x"
-    (tmp_path / ".env").write_text(text)
     began = time.thread_time()
-    redact(text)
-    answers.Answer(200, text.encode()).excerpt()
-    with contextlib.suppress(ConfigurationError):
-        read_dotenv(str(tmp_path / ".env"))
-    with contextlib.suppress(CertificateError):
-        Certificate.of(text.encode()).check()
-    assert time.thread_time() - began < 5
+    for seed in seeds(name):
+        target(seed)
+    look()
+    assert time.thread_time() - began < 60
+
+
+def test_any_error_of_a_driver_becomes_one_of_ours() -> None:
+    """Whatever is where an HTTP status or a code should be; credentials are not repeated."""
+    network.errors()
 
 
 _LINES = st.sampled_from(

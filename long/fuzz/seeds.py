@@ -150,6 +150,8 @@ def _certificates() -> list[bytes]:
     ]
 
 
+_HELD: dict[str, object] = json.loads(locks.encode(_LOCKS[1]))
+_ODD_TEXTS = dict.fromkeys(("nonce", "owner", "published", "login_class"), "\u00e9" * 200)
 _BUGS: tuple[tuple[str, str, bytes], ...] = (
     ("a passphrase that is no UTF-8", "certificate", b"\x05\x03-----BEGIN PRIVATE KEY-----"),
     ("a password with an @", "address", b"\0\x02a@"),
@@ -166,5 +168,10 @@ _BUGS: tuple[tuple[str, str, bytes], ...] = (
         b'{"v":1,"state":"done","nonce":"","owner":"","ttl":1,"since":1,"logins":['
         + b",".join([b"1"] * 1900)
         + b'],"published":"","refusals":0,"status":"","login_class":"","not_before":0}',
+    ),
+    (
+        "a lock whose text grows",
+        "lock",
+        json.dumps({**_HELD, **_ODD_TEXTS}, ensure_ascii=False).encode(),
     ),
 )
