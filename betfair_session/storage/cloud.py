@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from abc import abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.events import DEBUG, WARNING, Log
@@ -18,7 +20,7 @@ from .location import LOCK_SUFFIX, check_driver_options, redact
 from .meanings import Known, Sent, lost_race
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
     from datetime import datetime
 
     from .contract import Expect
@@ -64,6 +66,18 @@ def seconds_of(date: str | datetime | None) -> float | None:
     return date.timestamp() if date else None
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect no garbage while a driver is imported: its many objects stay, and it takes long."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 class Target(NamedTuple):
     """What one call is about: the bucket's object `name`, by a driver, until `deadline`."""
 
@@ -98,7 +112,8 @@ class CloudStore(TokenStore):
         self._options = dict(options or {})
         self._theirs = filesystem
         try:
-            self._kind = self._import()
+            with _no_collection():
+                self._kind = self._import()
         except ImportError as error:
             message = (
                 f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -282,6 +283,17 @@ def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     assert "paramiko" in refused("sftp://host/x")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_garbage_is_collected_as_before(*, on: bool) -> None:
+    """A driver is imported without; a program that collects none itself goes on so."""
+    (gc.enable if on else gc.disable)()
+    try:
+        open_store("s3://bucket")
+        assert gc.isenabled() == on
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache", "own"])
