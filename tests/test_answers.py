@@ -29,7 +29,7 @@ from betfair_session.exceptions import (
     IdentityUnavailable,
     LoginRefused,
 )
-from betfair_session.secret import ODD_WORDS, Secret
+from betfair_session.secret import Secret
 from betfair_session.tokens import is_token
 
 MARK = "q7Zk+9/xW3="
@@ -161,8 +161,7 @@ def test_a_refusal_says_what_helps(name: str) -> None:
     body = json.dumps({"loginStatus": code, "status": "FAIL", "error": code}).encode()
     found = readings(Answer(200, body))[name]
     assert (found.status, found.suspects) == (code, {"password": "blanks"})
-    assert str(found).endswith(describe(code, certificate=name == "certlogin").hint)
-    assert ODD_WORDS["blanks"] in str(found)
+    assert describe(code, certificate=name == "certlogin").hint in str(found)
     assert ("certificate" in str(found)) == (name == "certlogin")
 
 

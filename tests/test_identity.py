@@ -56,17 +56,23 @@ def calls(client: IdentityClient, sandbox: Sandbox, token: str) -> dict[str, Cal
 
 
 def test_a_session_from_its_login_to_its_end(client: IdentityClient, sandbox: Sandbox) -> None:
-    """The certificate goes to certlogin alone, keepAlives share a connection, a logout ends it."""
+    """The certificate goes to certlogin alone; a forked child and a closed client connect anew."""
     token = client.certlogin(sandbox.username, sandbox.password)
     assert [session.token for session in sandbox.sessions()] == [token.reveal()]
-    assert [client.keep_alive(token) for _ in range(3)] == [token] * 3
+    assert client.keep_alive(token) == token
+    assert in_a_child(lambda: client.keep_alive(token) == token) is True
+    assert client.keep_alive(token) == token
+    client.close()
+    gc.collect()  # it leaves nothing behind
     client.logout(token)
     assert sandbox.sessions() == []
     assert client.keep_alive(token) is None
     client.logout(token)  # one that is dead already is fine
     entries = sandbox.journal()
     assert [entry.certificate for entry in entries] == [True] + [False] * 6
-    assert len({entry.connection for entry in entries[1:]}) == 1
+    first, child, again, *later = [entry.connection for entry in entries[1:]]
+    assert first == again
+    assert len({first, child, *later}) == 3
     assert not any(entry.defects for entry in entries)
     assert client.keep_alive("x") is None  # INPUT_VALIDATION_ERROR
 
@@ -265,75 +271,54 @@ def test_the_bases_are_the_jurisdictions_or_the_callers() -> None:
         assert named.api_url == "https://localhost:1/x/"
 
 
-def test_a_client_that_was_closed_or_forked_opens_connections_of_its_own(
-    client: IdentityClient, sandbox: Sandbox
-) -> None:
-    """Two processes on one TLS connection would garble it. close() leaves nothing behind."""
-    token = sandbox.issue()
-    assert client.keep_alive(token)
-    assert in_a_child(lambda: client.keep_alive(token) is not None) is True
-    assert client.keep_alive(token)
-    client.close()
-    gc.collect()
-    assert client.keep_alive(token)
-    first, child, again, later = [entry.connection for entry in sandbox.journal()]
-    assert first == again
-    assert len({first, child, later}) == 3
-
-
-class Recorder(requests.Session):
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: list[PreparedRequest] = []
-        self.settings: list[dict[str, Any]] = []
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
-        super().close()
-
-    def send(self, request: PreparedRequest, **settings: Any) -> Response:  # noqa: ANN401 - requests'
-        self.sent.append(request)
-        self.settings.append(settings)
-        return super().send(request, **settings)
-
-
 @pytest.mark.usefixtures("netrc")
 def test_requests_are_what_betfair_documents(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the letter, by a caller's session, which stays open and decides nothing."""
+    sent, closed = list[tuple[PreparedRequest, dict[str, Any]]](), list[requests.Session]()
+    really = requests.Session.send
+
+    def send(self: requests.Session, request: PreparedRequest, **more: Any) -> Response:  # noqa: ANN401 - requests'
+        sent.append((request, more))
+        return really(self, request, **more)
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    monkeypatch.setattr(requests.Session, "close", closed.append)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
-    with Recorder() as session:
-        session.headers["X-Application"] = "thief"
-        with identity(sandbox, session=session) as client:
-            token = client.certlogin(sandbox.username, sandbox.password)
-            assert client.keep_alive(token) == token
-        assert not session.closed
-        client.login(sandbox.username, sandbox.password, timeout=2)
-        client.logout(token)
-        both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
-        with pytest.raises(CertificateError):  # requests takes paths
-            identity(sandbox, session=session, certificate=both).certlogin("u", "p")
+    session = requests.Session()
+    session.headers["X-Application"] = "thief"
+    with identity(sandbox, session=session) as client:
+        token = client.certlogin(sandbox.username, sandbox.password)
+        assert client.keep_alive(token) == token
+    client.login(sandbox.username, sandbox.password, timeout=2)
+    client.logout(token)
+    both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
+    with pytest.raises(CertificateError):  # requests takes paths
+        identity(sandbox, session=session, certificate=both).certlogin("u", "p")
+    assert closed == []
+    monkeypatch.undo()
+    session.close()
     asks = {"X-Application": sandbox.app_key, "Accept": "application/json"}
     form = {**asks, "Content-Type": "application/x-www-form-urlencoded"}
     about = {**asks, "X-Authentication": token.reveal()}
     usual = {"User-Agent", "Accept-Encoding", "Connection", "Content-Length"}
-    sent = [
+    told = [
         (each.method, each.url, {k: v for k, v in each.headers.items() if k not in usual})
-        for each in session.sent
+        for each, _ in sent
     ]
-    assert sent == [
+    assert told == [
         ("POST", sandbox.identity_cert_url + "certlogin", form),
         ("POST", sandbox.identity_url + "keepAlive", about),
         ("POST", sandbox.identity_url + "login", form),
         ("POST", sandbox.identity_url + "logout", about),
     ]
-    assert all(each.headers["Accept-Encoding"] == "identity" for each in session.sent)
-    for each in session.settings:
+    assert all(each.headers["Accept-Encoding"] == "identity" for each, _ in sent)
+    settings = [each for _, each in sent]
+    for each in settings:
         assert (each["allow_redirects"], each["stream"]) == (False, True)
         assert each["verify"] == sandbox.ca_bundle
-    assert [bool(each["cert"]) for each in session.settings] == [True, False, False, False]
-    times = [each["timeout"] for each in session.settings]
+    assert [bool(each["cert"]) for each in settings] == [True, False, False, False]
+    times = [each["timeout"] for each in settings]
     assert all(connect == pytest.approx(min(read, 3), abs=0.1) for connect, read in times)
     assert [round(read) for _, read in times] == [10, 10, 2, 10]
