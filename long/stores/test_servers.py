@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -166,11 +168,12 @@ def test_a_frozen_server_holds_nobody(
     version = create(store, b"present")
     server = place.bucket.server
     assert isinstance(server, ProgramServer)
-    server.process.pause()
+    os.kill(server.process.pid, signal.SIGSTOP)
+    os.waitpid(server.process.pid, os.WUNTRACED)  # until its last thread has stopped
     try:
         error = failure(call, store, version, timeout=1)
     finally:
-        server.process.resume()
+        os.kill(server.process.pid, signal.SIGCONT)
     assert isinstance(error, StoreUnavailable)
     assert error.reason == "timeout"
     if not error.landed:

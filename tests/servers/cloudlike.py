@@ -62,27 +62,16 @@ _generations = itertools.count(1_790_000_000_000_000)
 
 @dataclass
 class Fault:
-    """What happens to some requests.
-
-    Attributes:
-        match: the orders that it is for.
-        lands: whether they are carried out: "now", "never", or "later", by `land`. A fault that
-            gives the usual answer carries them out.
-        answer: what is said: the "usual", at once or ("hold") when `release` is set, words of the
-            cloud's, an Answer as it is, "drop" or "reset" for a broken connection, "silence" or
-            "stall" (a byte before the end of the answer) until `release` is set, when the
-            connection breaks.
-        times: how many requests it is for; None for all.
-        seconds: how long it lasts from the first one on; None for ever.
-        met: what it was done to.
-        reached: set once it was done to something.
-    """
+    """What happens to some requests."""
 
     match: Callable[[Order], bool]
+    # Whether they are carried out, or put off for `land`. The usual answer carries them out.
     lands: Literal["now", "never", "later"] = "never"
+    # The usual one comes at once or ("hold") at its release. Silence or a stall, a byte before the
+    # end, last until then, when the connection breaks; words are the cloud's own.
     answer: Answer | Says | Literal["usual", "hold", "drop", "reset", "silence", "stall"] = "usual"
-    times: int | None = None
-    seconds: float | None = None
+    times: int | None = None  # how many requests it is for
+    seconds: float | None = None  # from the first one on
     met: list[Order] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
@@ -116,18 +105,7 @@ def _break(exchange: Exchange, fault: Fault) -> None:
 
 
 class Cloud(ObjectServer):
-    """One cloud, with its own ways until a test says otherwise.
-
-    Attributes:
-        pace: seconds that must lie between two changes of one object; Google takes one a second.
-        headers: of every usual answer, in place of its own; None leaves one out.
-        etag: the form of an ETag, such as 'W/"{}"' or "{}".
-        forgetful: whether it takes no notice of conditions, as some servers of S3's protocol do.
-        expired: parts of an Authorization that it takes for expired.
-        pages: what it says at other paths, such as an authority's for tokens.
-        orders: what it was asked, in order.
-        requests: the same as it came, with what asked for nothing.
-    """
+    """One cloud, with its own ways until a test says otherwise."""
 
     def __init__(self, kind: Kind, *, pace: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         """Serve, until it is stopped; with `tls`, speak it."""
@@ -135,14 +113,14 @@ class Cloud(ObjectServer):
             read_models_once()
         self.kind: Kind = kind
         self.scheme = {"gcs": "gs", "azure": "abfs"}.get(kind, "s3")
-        self.pace = pace
-        self.headers: dict[str, str | None] = {}
-        self.etag = '"{}"'
-        self.forgetful = False
-        self.expired: set[str] = set()
-        self.pages: dict[str, Answer] = {}
-        self.orders: list[Order] = []
-        self.requests: list[Exchange] = []
+        self.pace = pace  # seconds between two changes of one object; Google takes one a second
+        self.headers: dict[str, str | None] = {}  # of usual answers; None leaves one out
+        self.etag = '"{}"'  # its form
+        self.forgetful = False  # whether it takes no notice of conditions
+        self.expired: set[str] = set()  # parts of an Authorization
+        self.pages: dict[str, Answer] = {}  # what it says at other paths
+        self.orders: list[Order] = []  # what it was asked, in order
+        self.requests: list[Exchange] = []  # the same as it came, with what asked for nothing
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
         self._buckets: dict[str, dict[str, Stored]] = {}
@@ -158,12 +136,7 @@ class Cloud(ObjectServer):
     def fail(self, match: str | Callable[[Order], bool] = "*", **what: Any) -> Fault:  # noqa: ANN401 - a Fault's
         """Have something happen to some requests; of several faults the newest counts.
 
-        Args:
-            match: such as "PUT", or "* token" (where the name holds that), or a function.
-            what: what happens, as Fault's attributes.
-
-        Returns:
-            The fault, to be looked at and ended.
+        A match is a function, "PUT", or "* token", where the name holds that.
         """
         if isinstance(match, str):
             verb, _, part = match.partition(" ")

@@ -44,17 +44,12 @@ class Says(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a request asks for, in whichever interface.
+    """What a request asks for, in whichever interface."""
 
-    Attributes:
-        verb: "GET", "PUT", "DELETE", or "LOOK" at the bucket.
-        expect: the version that a write names, ABSENT for no object, None for no condition.
-    """
-
-    verb: str
+    verb: str  # "GET", "PUT", "DELETE", or "LOOK" at the bucket
     bucket: str
     name: str = ""
-    expect: str | None = None
+    expect: str | None = None  # the version that a write names, or ABSENT
     content: bytes = b""
 
 

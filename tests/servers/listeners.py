@@ -22,18 +22,11 @@ _SECONDS = 20
 
 
 class Listener(ThreadingTCPServer):
-    """Accepts connections on a free loopback port until closed.
-
-    Attributes:
-        port: where it listens.
-        heard: every byte of every connection, as it arrived (after TLS, where it speaks it).
-        connections: how many there were.
-    """
+    """Accepts connections on a free loopback port until closed."""
 
     daemon_threads = True
     request_queue_size = 128
-    patience: ClassVar[float | None] = _SECONDS
-    """How long a connection waits for its other side."""
+    patience: ClassVar[float | None] = _SECONDS  # with the other side of a connection
 
     def __init__(
         self,
@@ -44,8 +37,8 @@ class Listener(ThreadingTCPServer):
         self._answer = answer
         self._tls = tls
         self._open: dict[socket.socket, socket.socket] = {}
-        self.heard = b""
-        self.connections = 0
+        self.heard = b""  # every byte of every connection, after TLS
+        self.connections = 0  # how many there were
         super().__init__((HOST, 0), BaseRequestHandler)
         self.port: int = self.server_address[1]
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
@@ -102,12 +95,7 @@ class Listener(ThreadingTCPServer):
 
 
 class Stranger:
-    """Another server on this machine, for which an authority of its own vouches.
-
-    Attributes:
-        tls: what it proves itself by.
-        bundle: the path of its authority's certificate, and of those in other bundles.
-    """
+    """Another server on this machine, for which an authority of its own vouches."""
 
     def __init__(self, bundle: Path, *others: str, name: str = HOST) -> None:
         """Write the bundle."""
@@ -116,7 +104,7 @@ class Stranger:
         authority.issue_cert("localhost", name).configure_cert(self.tls)
         ours = authority.cert_pem.bytes()
         bundle.write_bytes(ours + b"".join(Path(each).read_bytes() for each in others))
-        self.bundle = str(bundle)
+        self.bundle = str(bundle)  # with its authority's certificate, and those of the others
 
     def serving(self, answer: Callable[[Listener, socket.socket], None]) -> Listener:
         return Listener(answer, self.tls)

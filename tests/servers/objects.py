@@ -22,14 +22,10 @@ class ObjectServer(ABC):
 
     Its buckets are looked at and changed by something other than the library's drivers. A server
     that looks at credentials has `wrong_options(endpoint)` and `reader_options(endpoint, bucket)`.
-
-    Attributes:
-        scheme: of the URLs that name its buckets.
-        port: where it listens on the loopback address.
     """
 
-    scheme: str
-    port: int
+    scheme: str  # of the URLs that name its buckets
+    port: int  # on the loopback address
 
     @property
     def endpoint(self) -> str:
@@ -87,16 +83,10 @@ class ObjectServer(ABC):
 
 
 class ProgramServer(ObjectServer):
-    """A running program that serves objects, on a port that the system gave it.
-
-    Attributes:
-        process: the running program.
-        directory: of its own, for all that it writes.
-    """
+    """A running program that serves objects, on a port that the system gave it."""
 
     process: ServerProcess
-    client: Any = None
-    """What the tests speak to it with."""
+    client: Any = None  # what the tests speak to it with
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="server-"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -39,12 +38,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def poll(seconds: float, pause: float = 0.02) -> Iterator[None]:
-    """Yield until the time is over: for loops that wait until something is so.
-
-    Args:
-        seconds: how long to go on.
-        pause: seconds between two looks.
-    """
+    """Yield until that many seconds are over: for loops that wait until something is so."""
     end = time.monotonic() + seconds
     while True:
         yield
@@ -54,12 +48,7 @@ def poll(seconds: float, pause: float = 0.02) -> Iterator[None]:
 
 
 class ServerProcess:
-    """A running server.
-
-    Attributes:
-        pid: its process id.
-        log: the file with all that it printed.
-    """
+    """A running server; `log` is the file with all that it printed."""
 
     def __init__(
         self,
@@ -111,15 +100,6 @@ class ServerProcess:
 
         self.wait_until(listens)
         return found[0]
-
-    def pause(self) -> None:
-        """Freeze it: connections are still accepted by the system, nothing is answered."""
-        os.kill(self.pid, signal.SIGSTOP)
-        # Until its last thread has stopped.
-        os.waitpid(self.pid, os.WUNTRACED)
-
-    def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it at once: it keeps nothing that anybody needs."""

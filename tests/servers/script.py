@@ -30,29 +30,17 @@ class Answer:
 
 @dataclass
 class Exchange:
-    """One request, and what came of it.
-
-    Attributes:
-        method: such as "GET".
-        target: path and query, as sent.
-        headers: by lower-case name.
-        body: the request's, with the framing of chunks.
-        connection: the client's.
-        lines: the headers as sent.
-        fault: what a proxy did to it, or None.
-        status: of the answer that the client was sent, or None when it got none.
-        delivered: bytes of the answer that went to the client.
-    """
+    """One request, and what came of it."""
 
     method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes = field(repr=False)
-    connection: socket.socket = field(repr=False)
-    lines: list[tuple[str, str]] = field(repr=False)
-    fault: object = None
-    status: int | None = None
-    delivered: int = 0
+    target: str  # path and query, as sent
+    headers: dict[str, str]  # by lower-case name
+    body: bytes = field(repr=False)  # with the framing of chunks
+    connection: socket.socket = field(repr=False)  # the client's
+    lines: list[tuple[str, str]] = field(repr=False)  # the headers as sent
+    fault: object = None  # what a proxy did to it
+    status: int | None = None  # of the answer that a proxy passed on
+    delivered: int = 0  # bytes of the answer that went to the client
 
     @property
     def path(self) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from threading import Barrier
 from typing import Any, ClassVar
 
 import fsspec
 import pytest
 from fsspec.implementations.dirfs import DirFileSystem
+from programs import run
 from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreError
@@ -358,20 +359,17 @@ class ObjectStore(Contract):
         del store
         assert filesystems() - before == set()
 
-    def test_a_short_program_ends_without_complaints(self, place: BucketPlace) -> None:
+    def test_a_short_program_ends_without_complaints(
+        self, place: BucketPlace, tmp_path: Path
+    ) -> None:
         """With one driver, and stores that are closed, dropped, forgotten, or used late."""
         # Google's packages leave an old Python behind; we do not yet.
         leave = ("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore:You are using")
         warnings = [part for each in ("error", *leave) for part in ("-W", each)]
         endpoint = place.bucket.server.endpoint.replace("127.0.0.1", "localhost")
-        done = subprocess.run(
-            [sys.executable, *warnings, "-c", _PROGRAM],
-            input=json.dumps([place.url("prefix"), place.bucket.server.options(endpoint)]),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        given = json.dumps([place.url("prefix"), place.bucket.server.options(endpoint)])
+        program = (sys.executable, *warnings, "-c", _PROGRAM)
+        done = run(*program, directory=tmp_path, text=given)
         assert (done.stdout, done.stderr) == (f"{self.driver}\n", "")
         assert place.get("prefix/late") == b"content"
 

@@ -7,11 +7,12 @@ import ftplib
 import os
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import chain, repeat
 from pathlib import Path
 from traceback import TracebackException
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -52,27 +53,14 @@ class TestPlain(Contract, OwnFilesystem):
         return LocalPlace(tmp_path / "place", "plain")
 
 
-def always(error: BaseException) -> Callable[..., None]:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    return fail
-
-
-def once(*errors: Exception) -> Callable[[str], None]:
+def once(*errors: Exception) -> Mock:
     """Return what fails so the first times; see Plain.before."""
-    left = list(errors)
-
-    def fail(_: str) -> None:
-        if left:
-            raise left.pop(0)
-
-    return fail
+    return Mock(side_effect=chain(errors, repeat(None)))
 
 
 def failing(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenStore:
     """Return a store on a filesystem of a kind on which everything fails so."""
-    methods = dict.fromkeys(("cat_file", "pipe_file", "rm_file"), always(error))
+    methods = dict.fromkeys(("cat_file", "pipe_file", "rm_file"), Mock(side_effect=error))
     return open_store((type("Failing", (kind,), methods)(skip_instance_cache=True), "/x"))
 
 
@@ -133,12 +121,9 @@ def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, lan
 
 def test_with_no_descriptor_left_the_error_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even a module can be loaded then, as those that know the words for errors are."""
-
-    class Crowded:
-        find_spec = staticmethod(always(OSError(errno.EMFILE, "too many open files")))
-
+    crowded = Mock(find_spec=Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
     monkeypatch.delitem(sys.modules, "betfair_session.storage.judging")
-    monkeypatch.setattr(sys, "meta_path", [Crowded])
+    monkeypatch.setattr(sys, "meta_path", [crowded])
     for call in CALLS:
         error = failure(call, failing(OSError(errno.EIO, "x")))
         assert (error.reason, error.landed) == ("busy", call != "read")
@@ -175,7 +160,6 @@ INNER, OUTER = TimeoutError(SECRET), OSError(5, SECRET)
         FrozenError(SECRET),
         ExceptionGroup("x", [INNER]),
     ],
-    ids=["harmless", "itself", "cause", "argument", "frozen", "group"],
 )
 def test_an_error_keeps_no_foreign_frame_and_no_secret(raised: Exception) -> None:
     """What was being written is in their locals, however an error holds another."""
@@ -301,7 +285,7 @@ def test_a_key_file_that_is_missing_is_no_missing_token(tmp_path: Path, plain: t
     plain.before = once(BrokenPipeError())
     failure("read", store)
     missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/keys/id_ed25519")
-    plain.__init__ = always(missing)  # type: ignore[method-assign]
+    plain.__init__ = Mock(side_effect=missing)  # type: ignore[method-assign]
     for call in CALLS:
         error = failure(call, store, "1")
         assert (error.reason, error.landed) == ("forbidden", False)
@@ -319,7 +303,7 @@ def test_a_key_file_that_is_missing_is_no_missing_token(tmp_path: Path, plain: t
 )
 def test_an_opening_that_fails(plain: type[Plain], given: Exception, reason: str) -> None:
     """Some drivers connect when they are made; the next call may find the server well again."""
-    plain.__init__ = always(given)  # type: ignore[method-assign]
+    plain.__init__ = Mock(side_effect=given)  # type: ignore[method-assign]
     with pytest.raises((StoreUnavailable, ConfigurationError)) as caught:
         open_store("plain://user:hunter2@host/x")
     error = caught.value

@@ -15,18 +15,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from programs import run
 from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import ABSENT, ANY, Expect, TokenStore, VersionConflict
+from betfair_session.storage.contract import ABSENT, ANY, TokenStore, VersionConflict
 from storage.contract import assert_conflict, create, delete, failure, get, put, read
 from storage.surroundings import in_a_child
 
@@ -41,13 +43,6 @@ def store(tmp_path: Path) -> TokenStore:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def raising(error: Exception) -> Callable[..., NoReturn]:
-    def fail(*_: object, **__: object) -> NoReturn:
-        raise error
-
-    return fail
 
 
 # --- writers that stop half-way -------------------------------------------------------------------
@@ -140,7 +135,7 @@ def test_a_write_whose_file_is_always_taken_away_ends(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, stolen: str, call: str
 ) -> None:
     """Each time by somebody who came first; in time, with an error that says so."""
-    monkeypatch.setattr(os, stolen, raising(FileNotFoundError()))
+    monkeypatch.setattr(os, stolen, Mock(side_effect=FileNotFoundError()))
     error = failure(call, store, timeout=1)
     assert (error.reason, error.landed) == ("busy", False)
     assert os.listdir(tmp_path) == []
@@ -165,7 +160,7 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
             return b"%d" % writer
         return None
 
-    monkeypatch.setattr(*lacking, raising(OSError(number, "not here")))
+    monkeypatch.setattr(*lacking, Mock(side_effect=OSError(number, "not here")))
     create(store)
     assert_conflict(lambda: create(store, b"x"))
     line = threading.Barrier(8)
@@ -284,7 +279,7 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "stat", of_another)
-        patch.setattr(os, "fchown", raising(PermissionError()))
+        patch.setattr(os, "fchown", Mock(side_effect=PermissionError()))
         put(store, b"two")
     assert mode(file) == 0o600
     file.chmod(0o660)
@@ -401,19 +396,13 @@ _THE_TOKEN = ["read-only a k"] * 3
         ("true", _ITSELF, _THE_TOKEN),
         ("true", _LINK, _THE_TOKEN),
     ],
-    ids=["full", "read-only", "a file that is mounted by itself", "a link to a read-only mount"],
 )
 def test_what_cannot_be_written_is_told(
     tmp_path: Path, before: str, then: str, told: list[str]
 ) -> None:
     """The old content stays; a token that cannot be replaced keeps the lock from being taken."""
-    done = subprocess.run(
-        ["unshare", "-Urm", sys.executable, "-c", UNWRITABLE, str(tmp_path), before, then],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    program = ("unshare", "-Urm", sys.executable, "-c", UNWRITABLE)
+    done = run(*program, str(tmp_path), before, then, directory=tmp_path)
     assert (done.stderr, done.stdout.splitlines()) == ("", [*told, "[b'x', b'x'] []"])
 
 
@@ -446,7 +435,7 @@ def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
         os.chmod(root, mode)
         tried = change("+") if flag else os.geteuid() == 0
         if not tried:
-            patch.setattr(os, "rmdir", raising(OSError(number, "no")))
+            patch.setattr(os, "rmdir", Mock(side_effect=OSError(number, "no")))
         told = in_a_child(take)
         patch.undo()
         if tried and flag:
@@ -471,59 +460,44 @@ def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(builtins, "open", open_mounts)
 
 
-class Mount:
-    """Stands in for a network mount that hangs: every file below it opens when it is back."""
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.waiting = 0
-        self.reached, self.back = threading.Event(), threading.Event()
-        self._root, self._open = str(root), os.open
-        self.back.set()
-        mounted_as(monkeypatch, "nfs4")
-        monkeypatch.setattr(os, "open", self._wait)
-
-    def _wait(self, path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
-        if str(path).startswith(self._root) and not self.back.is_set():
-            self.waiting += 1
-            self.reached.set()
-            self.back.wait(60)
-            self.waiting -= 1
-        return self._open(path, *arguments, **more)
-
-    @contextlib.contextmanager
-    def hanging(self, store: TokenStore, key: str, expect: Expect) -> Iterator[None]:
-        """Hang for the time of a block, with a write that was given up."""
-        self.back.clear()
-        self.reached.clear()
-        try:
-            with pytest.raises(StoreUnavailable) as caught:
-                store.put(key, b"late", expect, deadline=within(0.3))
-            assert (caught.value.reason, caught.value.landed) == ("timeout", True)
-            assert self.reached.wait(60)
-            yield
-        finally:
-            self.back.set()
-
-
 def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When it is back all goes on, and nothing is written late; no forked child waits for it."""
-    mount = Mount(tmp_path, monkeypatch)
-    seen = create(store, b"old")
+    reached, back, waiting = threading.Event(), threading.Event(), list[str]()
+    really = os.open
+
+    def wait_for_it(path: Any, *arguments: Any, **more: Any) -> int:  # noqa: ANN401 - os.open's
+        if str(path).startswith(str(tmp_path)) and not back.is_set():
+            waiting.append(path)
+            reached.set()
+            back.wait(60)
+        return really(path, *arguments, **more)
 
     def work() -> object:
-        mount.back.set()
+        back.set()
         return bytes(read(store).content)
 
+    mounted_as(monkeypatch, "nfs4")
+    seen = create(store, b"old")
+    monkeypatch.setattr(os, "open", wait_for_it)
     for key, expect in (("token", ANY), ("token", seen), ("new", ABSENT)):
-        with mount.hanging(store, key, expect):
+        for each in (reached, back):
+            each.clear()
+        waiting.clear()
+        try:
+            with pytest.raises(StoreUnavailable) as caught:
+                store.put(key, b"late", expect, deadline=within(0.3))
+            assert (caught.value.reason, caught.value.landed) == ("timeout", True)
+            assert reached.wait(60)
             for _ in range(3):
                 error = failure("read", store, timeout=0)
                 assert (error.reason, error.landed) == ("timeout", False)
-            assert mount.waiting == 1
+            assert len(waiting) == 1
             if expect is ANY:
                 assert in_a_child(work) == b"old"
+        finally:
+            back.set()
         assert (read(store).content, get(store, "new")) == (b"old", None)
         assert os.listdir(tmp_path) == ["token"]
 
