@@ -7,7 +7,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -61,6 +61,20 @@ def failure(call: str, store: TokenStore, version: str = '"1"', timeout: float =
     with pytest.raises(StoreError) as caught:
         CALLS[call](store, version, within(timeout))
     return caught.value
+
+
+def all_fail(
+    store: TokenStore,
+    reason: str,
+    calls: Iterable[str] = CALLS,
+    *,
+    landed: bool = False,
+    version: str = '"1"',
+) -> None:
+    """Make calls that must fail for a reason; tell whether their writes may have landed."""
+    for call in calls:
+        error = failure(call, store, version)
+        assert (error.reason, error.landed) == (reason, landed and call != "read"), call
 
 
 def get(store: TokenStore, key: str = "token") -> StoredObject | None:
@@ -386,8 +400,6 @@ class Credentials:
             with open_store(place.url("prefix"), options) as store:
                 if options is reader:
                     assert read(store).content == b"present"
-                for call in WRITES:
-                    error = failure(call, store, '"1"')
-                    assert (error.reason, error.landed) == ("forbidden", False)
+                all_fail(store, "forbidden", WRITES)
         assert place.get("prefix/token") == b"present"
         assert place.keys() == ["prefix/token"]

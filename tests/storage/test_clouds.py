@@ -32,9 +32,8 @@ from within import within
 from betfair_session import ConfigurationError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import set_known
-from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.judging import judge
-from storage.contract import CALLS, create, delete, failure, get, read
+from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
 
@@ -71,13 +70,6 @@ def gcs() -> Iterator[Cloud]:
         yield cloud
 
 
-def forbidden(store: TokenStore, *calls: str) -> None:
-    """Make calls that nothing is sent for, as no credentials are good."""
-    for call in calls or ("read", "create"):
-        error = failure(call, store)
-        assert (error.reason, error.landed) == ("forbidden", False)
-
-
 # --- credentials ----------------------------------------------------------------------------------
 
 
@@ -87,7 +79,7 @@ def test_amazons_credentials_may_come_later(nowhere: pytest.MonkeyPatch, s3: Clo
     options = bucket.options
     key, secret = options.pop("key"), options.pop("secret")
     with open_store(bucket.url(), options) as store:
-        forbidden(store)
+        all_fail(store, "forbidden", ["read", "create"])
         assert s3.requests == []
         nowhere.setenv("AWS_ACCESS_KEY_ID", key)
         nowhere.setenv("AWS_SECRET_ACCESS_KEY", secret)
@@ -102,7 +94,7 @@ def test_googles_credentials_may_come_later(nowhere: pytest.MonkeyPatch, gcs: Cl
     bucket = gcs.new_bucket()
     nowhere.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     with open_store(bucket.url()) as store:
-        forbidden(store)
+        all_fail(store, "forbidden", ["read", "create"])
         nowhere.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
         assert get(store) is None
 
@@ -117,7 +109,7 @@ def test_nobody_is_asked_for_an_mfa_code(nowhere: pytest.MonkeyPatch, tmp_path: 
     answer = io.StringIO("123456\n")
     nowhere.setattr("sys.stdin", answer)
     with open_store("s3://bucket", {"profile": "mine"}) as store:
-        forbidden(store)
+        all_fail(store, "forbidden", ["read", "create"])
     assert answer.tell() == 0
 
 
@@ -127,7 +119,7 @@ def test_a_missing_key_file_is_no_missing_object(nowhere: pytest.MonkeyPatch, dr
     nowhere.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
     region = {"client_kwargs": {"region_name": "eu-west-1"}}
     with open_store(f"{driver}s3://bucket", region) as store:
-        forbidden(store, *CALLS)
+        all_fail(store, "forbidden")
         assert "/keys/missing" in str(failure("read", store))
 
 
@@ -143,7 +135,7 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
             ("abfs://c", {"account_name": "n", "anon": False}),
         ):
             with open_store(url, options) as store:
-                forbidden(store)
+                all_fail(store, "forbidden", ["read", "create"])
     answer: Any = {
         "Error": {"Code": "NoSuchKey"},
         "ResponseMetadata": {"HTTPStatusCode": 404, "HTTPHeaders": {"x-amz-request-id": "1"}},
@@ -174,7 +166,7 @@ def test_renewed_keys_of_amazons_are_read(
             s3.expired.add(f"KEY{number}/")
             renew(number + 1)
             if not ours:
-                forbidden(store, "read")
+                all_fail(store, "forbidden", ["read"])
                 return
         assert get(store) is None
     assert len(s3.orders) == 7, "each key but the first was met with one refusal"
@@ -411,9 +403,7 @@ def test_nobody_listening_is_told(kind: Kind, driver: str) -> None:
     with Cloud(kind) as cloud:
         bucket = cloud.new_bucket()
     with open_store(driver + bucket.url(), bucket.options) as store:
-        for call in CALLS:
-            error = failure(call, store)
-            assert (error.reason, error.landed) == ("unreachable", False)
+        all_fail(store, "unreachable")
 
 
 @pytest.mark.parametrize("kind", ["gcs", "azure"])

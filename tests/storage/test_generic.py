@@ -29,6 +29,7 @@ from storage.contract import (
     WRITES,
     Contract,
     OwnFilesystem,
+    all_fail,
     assert_conflict,
     create,
     failure,
@@ -124,9 +125,7 @@ def test_with_no_descriptor_left_the_error_is_still_ours(monkeypatch: pytest.Mon
     crowded = Mock(find_spec=Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
     monkeypatch.delitem(sys.modules, "betfair_session.storage.judging")
     monkeypatch.setattr(sys, "meta_path", [crowded])
-    for call in CALLS:
-        error = failure(call, failing(OSError(errno.EIO, "x")))
-        assert (error.reason, error.landed) == ("busy", call != "read")
+    all_fail(failing(OSError(errno.EIO, "x")), "busy", landed=True)
 
 
 @pytest.mark.parametrize("kind", [OSError, requests.Timeout, UnheardError])
@@ -286,10 +285,8 @@ def test_a_key_file_that_is_missing_is_no_missing_token(tmp_path: Path, plain: t
     failure("read", store)
     missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/keys/id_ed25519")
     plain.__init__ = Mock(side_effect=missing)  # type: ignore[method-assign]
-    for call in CALLS:
-        error = failure(call, store, "1")
-        assert (error.reason, error.landed) == ("forbidden", False)
-        assert "/keys/id_ed25519" in str(error)
+    all_fail(store, "forbidden")
+    assert "/keys/id_ed25519" in str(failure("read", store))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ from storage.contract import (
     CALLS,
     CONDITIONAL,
     WRITES,
+    all_fail,
     assert_conflict,
     create,
     failure,
@@ -313,14 +314,11 @@ def test_somebody_elses_words_are_no_answer(line: Line) -> None:
         bodies += [own, b"[]", b"{}", b'{"error": "x"}', b'{"error": {}}', b"null", b"\xff", b"{"]
     for body in bodies:
         line.cloud.fail(answer=Answer(404, body))
-        for call in ("read", "delete"):
-            error = failure(call, line.store, line.version)
-            assert (error.reason, error.landed) == ("server", call != "read" and body != own)
+        all_fail(line.store, "server", ["read", "delete"], landed=body != own)
     for body in (PAGE, b"", b"[]", b"{}", b'"x"'):
         line.cloud.fail(answer=Answer(200, body))
-        for call in ("read", "create", "replace_if_version", "replace"):
-            error = failure(call, line.store, line.version)
-            assert (error.reason, error.landed) == ("server", call != "read")
+        calls = ["read", "create", "replace_if_version", "replace"]
+        all_fail(line.store, "server", calls, landed=True, version=line.version)
 
 
 @pytest.mark.parametrize("line", ["gcs", "gcs by https"], indirect=True)
