@@ -12,7 +12,7 @@ from servers.azure import AzureServer
 from servers.gcs import GCSServer
 from servers.objects import ObjectServer
 from servers.s3 import MotoServer
-from storage.places import BucketPlace, LocalPlace, Place
+from storage.places import LocalPlace, Place
 
 # Google's driver would ask a control plane that no emulator has.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
@@ -45,4 +45,4 @@ def place_for(kind: str, directory: Path, stack: ExitStack) -> Place:
         (directory / "store").mkdir(mode=0o700)
         return WholePlace(directory / "store")
     driver, plus, server = kind.rpartition("+")
-    return BucketPlace(stack.enter_context(_SERVERS[server]()).new_bucket(), driver + plus)
+    return stack.enter_context(_SERVERS[server]()).new_bucket(driver + plus)

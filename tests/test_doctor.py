@@ -21,7 +21,6 @@ from servers.cloudlike_wire import Order
 from servers.listeners import Listener, saying
 from servers.objects import Bucket
 from servers.script import Answer
-from storage.places import BucketPlace
 
 from betfair_session.login import lock as locks
 from betfair_session.sandbox import Sandbox
@@ -214,7 +213,7 @@ def test_a_bucket(command: CommandLine, bucket_on: Callable[[str], Bucket], kind
 @pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("cloud_lane", ["s3"])
 def test_a_store_that_keeps_no_conditions(
-    command: CommandLine, cloud: Cloud, cloud_place: BucketPlace
+    command: CommandLine, cloud: Cloud, cloud_place: Bucket
 ) -> None:
     """It promises none, or ignores them: each process logs in by itself, which is a warning."""
     command.store.mkdir()
@@ -248,7 +247,7 @@ def test_a_store_that_keeps_no_conditions(
 def test_a_store_that_does_not_work(
     command: CommandLine,
     cloud: Cloud,
-    cloud_place: BucketPlace,
+    cloud_place: Bucket,
     *,
     denied: str,
     answer: Answer,
@@ -283,7 +282,7 @@ def writes_the_token(order: Order) -> bool:
 @pytest.mark.parametrize("cloud_lane", ["s3"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_doctor_cleans_up(
-    command: CommandLine, cloud: Cloud, cloud_place: BucketPlace, number: signal.Signals, code: int
+    command: CommandLine, cloud: Cloud, cloud_place: Bucket, number: signal.Signals, code: int
 ) -> None:
     """Its object is there, the answer is not: it is removed all the same."""
     command.in_bucket(cloud_place)

@@ -16,7 +16,6 @@ import pytest
 from front import KEY, UNKNOWN, Front, Watched, live, under_way
 from hand_clocks import HandClocks
 from servers.objects import Bucket
-from storage.places import BucketPlace
 
 from betfair_session import IdentityUnavailable, LoginRefused, Secret, Session, StoreError
 from betfair_session.login import lock as locks
@@ -347,7 +346,7 @@ def test_the_servers_time_tells_of_the_verification(
     front: Front, bucket_on: Callable[[str], Bucket], driver: str
 ) -> None:
     """A young object is trusted, an old one is verified and made young."""
-    place = BucketPlace(bucket_on("moto"), driver)
+    place = bucket_on(f"{driver}moto")
 
     def get(every: float) -> str:
         window = timedelta(seconds=every)

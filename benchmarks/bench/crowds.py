@@ -18,7 +18,7 @@ from rare_servers.seaweed import SeaweedServer
 from servers.azure import AzureServer
 from servers.gcs import GCSServer
 from servers.s3 import MotoServer
-from storage.places import BucketPlace, LocalPlace
+from storage.places import LocalPlace
 
 from betfair_session.sandbox import Sandbox
 
@@ -114,7 +114,7 @@ class Crowds:
             directory = self._stack.enter_context(tempfile.TemporaryDirectory())
             return LocalPlace(Path(directory))
         driver, plus, server = kind.rpartition("+")
-        return BucketPlace(self.server(server).new_bucket(), driver + plus)
+        return self.server(server).new_bucket(driver + plus)
 
     def run(
         self,

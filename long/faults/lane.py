@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from rare_servers.proxy import Fault, Proxy, Rule
 from secrets_shown import everything_in
+from servers.objects import Bucket
 from servers.process import poll
 from servers.script import Answer, Exchange
-from storage.places import BucketPlace, LocalPlace, Place
+from storage.places import LocalPlace, Place
 from within import within
 
 from betfair_session import (
@@ -167,8 +168,8 @@ class Lane:
             self.sandbox = stack.enter_context(Sandbox())
             self.sandbox.configure(logins_per_minute=1e9)
             self._place, self._proxy = place, None
-            if isinstance(place, BucketPlace):
-                server = place.bucket.server
+            if isinstance(place, Bucket):
+                server = place.server
                 self._proxy = stack.enter_context(Proxy(server.port))
                 self._options = server.options(self._proxy.endpoint)
             self._stack = stack.pop_all()

@@ -10,7 +10,6 @@ from hidden.conftest import Fails, Said, fails, planted, said  # noqa: F401 - fi
 from hidden.planted import Planted
 from servers.cloudlike import Cloud
 from servers.objects import Bucket
-from storage.places import BucketPlace
 
 
 @pytest.mark.parametrize(
@@ -23,9 +22,7 @@ def test_no_driver_logs_a_token(
     kind: str,
 ) -> None:
     """A login, a resumption, a rejection, a logout: each reads or writes the token."""
-    driver, _, server = kind.rpartition("+")
-    place = BucketPlace(bucket_on(server), f"{driver}+" if driver else "")
-    shared.live_a_life(planted, said, place)
+    shared.live_a_life(planted, said, bucket_on(kind))
 
 
 @pytest.mark.parametrize("cloud_lane", ["obstore+gcs", "obstore+azure"])
@@ -33,7 +30,7 @@ def test_no_failure_of_a_server_shows_a_token(
     planted: Planted,  # noqa: F811
     fails: Fails,  # noqa: F811
     cloud: Cloud,
-    cloud_place: BucketPlace,
+    cloud_place: Bucket,
 ) -> None:
     """A lost, a refused and an unreadable answer to each kind of request, in turn."""
     shared.meet_failures(planted, fails, cloud, cloud_place)

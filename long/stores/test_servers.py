@@ -28,7 +28,7 @@ from storage.contract import (
     put,
     read,
 )
-from storage.places import BucketPlace, LocalPlace, Place, open_at
+from storage.places import LocalPlace, Place, open_at
 from storage.surroundings import in_a_child
 from within import within
 
@@ -52,8 +52,7 @@ def place(
     lane: str = getattr(request.cls, "lane", None) or request.getfixturevalue("lane")
     if lane == "local":
         return LocalPlace(tmp_path)
-    driver, plus, kind = lane.rpartition("+")
-    return BucketPlace(bucket_on(kind), driver + plus)
+    return bucket_on(lane)
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ class TestSFTP(Contract, Forks, OwnFilesystem):
 
     def test_it_survives_its_server(self) -> None:
         """Sshfs itself never connects again, and fsspec hands the dead one to all who ask."""
-        with SFTPServer() as server, open_at(BucketPlace(server.new_bucket())) as store:
+        with SFTPServer() as server, open_at(server.new_bucket()) as store:
             version = create(store)
             server.process.stop()
             for _ in range(2):
@@ -161,12 +160,12 @@ def test_a_reader_sees_no_part(lane: str, store: TokenStore) -> None:
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_frozen_server_holds_nobody(
-    lane: str, place: BucketPlace, store: TokenStore, call: str
+    lane: str, place: Bucket, store: TokenStore, call: str
 ) -> None:
     """With the server frozen the call ends; a write lands later only if it said so."""
     del lane
     version = create(store, b"present")
-    server = place.bucket.server
+    server = place.server
     assert isinstance(server, ProgramServer)
     os.kill(server.process.pid, signal.SIGSTOP)
     os.waitpid(server.process.pid, os.WUNTRACED)  # until its last thread has stopped

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from servers.objects import Bucket
-from storage.places import BucketPlace, LocalPlace, Place
+from storage.places import LocalPlace, Place
 
 from betfair_session.sandbox import Sandbox
 from fleet.scene import Scene
@@ -24,7 +24,6 @@ def scene_on(
             directory = tmp_path / "store"
             directory.mkdir(mode=0o700, exist_ok=True)
             return LocalPlace(directory)
-        driver, plus, server = kind.rpartition("+")
-        return BucketPlace(bucket_on(server), driver + plus)
+        return bucket_on(kind)
 
     return lambda kind: Scene.at(sandbox, place_on(kind))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Order, Says
-from storage.places import BucketPlace
+from servers.objects import Bucket
 from within import within
 
 from betfair_session import BetfairSessionError, PublishUncertain, Session
@@ -27,7 +27,7 @@ s3 = pytest.mark.parametrize("cloud_lane", ["s3"])
 
 
 @pytest.fixture
-def scene(sandbox: Sandbox, cloud_place: BucketPlace) -> Scene:
+def scene(sandbox: Sandbox, cloud_place: Bucket) -> Scene:
     """A place in a cloud that makes faults by script."""
     return Scene.at(sandbox, cloud_place)
 

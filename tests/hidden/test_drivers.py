@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from secrets_shown import everything_in
 from servers.cloudlike import Cloud
+from servers.objects import Bucket
 from servers.script import Answer
-from storage.places import BucketPlace
 from within import within
 
 from betfair_session import BetfairSessionError, LeaseSettings
@@ -33,7 +33,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def live_a_life(planted: Planted, said: Said, place: BucketPlace) -> None:
+def live_a_life(planted: Planted, said: Said, place: Bucket) -> None:
     """Log in, resume, have a token rejected and log out, and look for the token in what is said."""
     at = (place.url(), KEY, place.options)
     with planted.client() as client, planted.manager(client) as manager:
@@ -47,7 +47,7 @@ def live_a_life(planted: Planted, said: Said, place: BucketPlace) -> None:
     assert planted.found_in(said.text()) == []
 
 
-def meet_failures(planted: Planted, fails: Fails, cloud: Cloud, place: BucketPlace) -> None:
+def meet_failures(planted: Planted, fails: Fails, cloud: Cloud, place: Bucket) -> None:
     """Meet a lost, a refused and an unreadable answer to each kind of request, in turn."""
     at = (place.url(), KEY, place.options)
     lease = LeaseSettings(ttl=3, login_deadline=1, store_deadline=0.5)
@@ -66,7 +66,7 @@ def meet_failures(planted: Planted, fails: Fails, cloud: Cloud, place: BucketPla
 @pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("cloud_lane", LANES)
 def test_no_driver_shows_a_token(
-    planted: Planted, said: Said, cloud_place: BucketPlace, cloud_lane: str
+    planted: Planted, said: Said, cloud_place: Bucket, cloud_lane: str
 ) -> None:
     live_a_life(planted, said, cloud_place)
     assert f"\n{LANES[cloud_lane]}" in f"\n{said.text()}"
@@ -75,7 +75,7 @@ def test_no_driver_shows_a_token(
 @pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("cloud_lane", LANES)
 def test_no_failure_of_a_server_shows_a_token(
-    planted: Planted, fails: Fails, cloud: Cloud, cloud_place: BucketPlace
+    planted: Planted, fails: Fails, cloud: Cloud, cloud_place: Bucket
 ) -> None:
     meet_failures(planted, fails, cloud, cloud_place)
 
@@ -83,7 +83,7 @@ def test_no_failure_of_a_server_shows_a_token(
 @pytest.mark.parametrize("cloud_lane", LANES)
 @pytest.mark.parametrize("verb", ["GET", "PUT"])
 def test_no_time_out_of_a_store_shows_a_token(
-    planted: Planted, fails: Fails, cloud: Cloud, cloud_place: BucketPlace, verb: str
+    planted: Planted, fails: Fails, cloud: Cloud, cloud_place: Bucket, verb: str
 ) -> None:
     """In no frame, a driver's neither: asyncio keeps those of what it cancels, from 3.12 on."""
     if verb == "GET":

@@ -66,10 +66,10 @@ class ObjectServer(ABC):
     def keys(self, bucket: str) -> list[str]:
         """List a bucket's objects, in order."""
 
-    def new_bucket(self) -> Bucket:
+    def new_bucket(self, driver: str = "") -> Bucket:
         name = f"t{secrets.token_hex(8)}"
         self.make_bucket(name)
-        return Bucket(self, name)
+        return Bucket(self, name, driver)
 
     @abstractmethod
     def stop(self) -> None:
@@ -124,9 +124,10 @@ class Bucket:
 
     server: ObjectServer
     name: str
+    driver: str = ""  # before the URL's scheme, such as "obstore+"
 
     def url(self, prefix: str = "") -> str:
-        return self.server.url(self.name) + (f"/{prefix}" if prefix else "")
+        return self.driver + self.server.url(self.name) + (f"/{prefix}" if prefix else "")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import fsspec
 import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from programs import run
+from servers.objects import Bucket
 from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreError
@@ -32,7 +33,7 @@ from betfair_session.storage.contract import (
     VersionConflict,
 )
 from betfair_session.tokens import is_blank
-from storage.places import TIMEOUT, BucketPlace, Place, open_at
+from storage.places import TIMEOUT, Place, open_at
 from storage.surroundings import in_a_child
 
 KEYS = [
@@ -373,15 +374,13 @@ class ObjectStore(Contract):
         del store
         assert filesystems() - before == set()
 
-    def test_a_short_program_ends_without_complaints(
-        self, place: BucketPlace, tmp_path: Path
-    ) -> None:
+    def test_a_short_program_ends_without_complaints(self, place: Bucket, tmp_path: Path) -> None:
         """With one driver, and stores that are closed, dropped, forgotten, or used late."""
         # Google's packages leave an old Python behind; we do not yet.
         leave = ("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore:You are using")
         warnings = [part for each in ("error", *leave) for part in ("-W", each)]
-        endpoint = place.bucket.server.endpoint.replace("127.0.0.1", "localhost")
-        given = json.dumps([place.url("prefix"), place.bucket.server.options(endpoint)])
+        endpoint = place.server.endpoint.replace("127.0.0.1", "localhost")
+        given = json.dumps([place.url("prefix"), place.server.options(endpoint)])
         program = (sys.executable, *warnings, "-c", _PROGRAM)
         done = run(*program, directory=tmp_path, text=given)
         assert (done.stdout, done.stderr) == (f"{self.driver}\n", "")
@@ -391,11 +390,11 @@ class ObjectStore(Contract):
 class Credentials:
     """For stores on servers that look at credentials."""
 
-    def test_wrong_credentials_are_told(self, place: BucketPlace) -> None:
+    def test_wrong_credentials_are_told(self, place: Bucket) -> None:
         """A wrong key, and one that may only read: forbidden, and nothing has changed."""
-        server: Any = place.bucket.server
+        server: Any = place.server
         place.put("prefix/token", b"present")
-        reader = server.reader_options(server.endpoint, place.bucket.name)
+        reader = server.reader_options(server.endpoint, place.name)
         for options in (server.wrong_options(server.endpoint), reader):
             with open_store(place.url("prefix"), options) as store:
                 if options is reader:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import fsspec
-from servers.objects import Bucket
 
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
@@ -17,7 +16,7 @@ TIMEOUT = 30.0
 
 
 class Place(Protocol):
-    """An empty bucket, directory or memory folder of one test's own."""
+    """An empty bucket (servers/objects.py), directory or memory folder of one test's own."""
 
     def url(self, prefix: str = "") -> str:
         """Return the URL of the place, or of a prefix in it."""
@@ -41,17 +40,6 @@ class Place(Protocol):
 
 def open_at(place: Place, prefix: str = "") -> TokenStore:
     return open_store(place.url(prefix), place.options)
-
-
-class BucketPlace(Bucket):
-    """A bucket on a server, reached through fsspec's driver or another."""
-
-    def __init__(self, bucket: Bucket, driver: str = "") -> None:
-        super().__init__(bucket.server, bucket.name)
-        self.bucket, self._driver = bucket, driver
-
-    def url(self, prefix: str = "") -> str:
-        return self._driver + super().url(prefix)
 
 
 @dataclass(frozen=True)

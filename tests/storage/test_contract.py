@@ -31,7 +31,7 @@ from storage.contract import (
     put,
     read,
 )
-from storage.places import TIMEOUT, BucketPlace, LocalPlace, MemoryPlace, Place
+from storage.places import TIMEOUT, LocalPlace, MemoryPlace, Place
 from storage.surroundings import in_a_child
 
 
@@ -39,8 +39,8 @@ class OnOurServers(ObjectStore):
     server: ClassVar[str]
 
     @pytest.fixture
-    def place(self, bucket_on: Callable[[str], Bucket]) -> BucketPlace:
-        return BucketPlace(bucket_on(self.server), "obstore+" if self.driver == "obstore" else "")
+    def place(self, bucket_on: Callable[[str], Bucket]) -> Bucket:
+        return bucket_on(self.server)
 
 
 class Whole:
@@ -122,11 +122,11 @@ class TestS3(OnOurServers, Forks, OwnFilesystem):
     server, driver = "moto", "s3fs"
 
     def test_a_deleted_object_in_a_versioned_bucket_is_missing(
-        self, place: BucketPlace, store: TokenStore
+        self, place: Bucket, store: TokenStore
     ) -> None:
         """A delete marker reads as nothing, conflicts with the old version, and can be filled."""
-        server: Any = place.bucket.server  # moto's can
-        server.version_bucket(place.bucket.name)
+        server: Any = place.server  # moto's can
+        server.version_bucket(place.name)
         stale = create(store)
         delete(store)
         assert get(store) is None
@@ -153,7 +153,7 @@ class TestAzure(OnOurServers, Forks, OwnFilesystem, Credentials):
 class TestObstore(OnOurServers):
     """S3 through obstore, on moto."""
 
-    server, driver = "moto", "obstore"
+    server, driver = "obstore+moto", "obstore"
 
     def test_a_forked_child_is_told(self, store: TokenStore) -> None:
         """Obstore would hang in the child of a process that used it; the error says so instead."""

@@ -47,7 +47,7 @@ from storage.contract import (
     put,
     read,
 )
-from storage.places import TIMEOUT, BucketPlace
+from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
 
 
@@ -76,10 +76,10 @@ def opened(lane: str) -> Iterator[Line]:
     """One cloud and one store for all tests of a lane."""
     kind: Any = lane.rpartition("+")[2]
     with Cloud(kind) as cloud:
-        place = BucketPlace(cloud.new_bucket(), lane.removesuffix(kind))
+        place = cloud.new_bucket(lane.removesuffix(kind))
         with open_store(place.url("prefix"), place.options) as store:
             store.get("token", deadline=within(60))
-            yield Line(lane, cloud, place.bucket, store, "")
+            yield Line(lane, cloud, place, store, "")
 
 
 @contextmanager
