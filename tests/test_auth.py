@@ -116,29 +116,17 @@ def test_a_second_rejection_is_an_error(auth: BetfairAuth, sandbox: Sandbox) -> 
         assert secret not in shown
 
 
-def fault_of(code: str) -> dict[str, Any]:
-    """Return a JSON-RPC error."""
-    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
-    return {"jsonrpc": "2.0", "error": {"code": -32099, "data": detail}, "id": 1}
+DETAIL = {"exceptionname": "APINGException", "APINGException": {"errorCode": "NO_SESSION"}}
+REJECTION = {"jsonrpc": "2.0", "error": {"code": -32099, "data": DETAIL}, "id": 1}
 
 
-@pytest.mark.parametrize(
-    ("answer", "rejected"),
-    [
-        (json.dumps(fault_of("NO_SESSION")), True),
-        (json.dumps(fault_of("NO_APP_KEY_FOR_NO_SESSION")), False),
-        ('{"result": "INVALID_SESSION_INFORMATION"}', False),
-        ('{"error": {"code": -32099, "message": "NO_SESSION"}}', False),
-        ('["NO_SESSION"]', False),
-        ("NO_SESSION", False),
-    ],
-)
+@pytest.mark.parametrize(("answer", "rejected"), [(REJECTION, True), (["NO_SESSION"], False)])
 def test_a_session_that_betfair_calls_alive_is_tried_once_more(
-    auth: BetfairAuth, sandbox: Sandbox, answer: str, *, rejected: bool
+    auth: BetfairAuth, sandbox: Sandbox, answer: object, *, rejected: bool
 ) -> None:
     """Its keepAlive decides; an answer that only mentions a code costs nothing more."""
-    sandbox.fault("betting", "non_object", body=answer)
-    assert (post(sandbox, auth).text == answer) != rejected
+    sandbox.fault("betting", "non_object", body=json.dumps(answer))
+    assert (post(sandbox, auth).json() == answer) != rejected
     more = {"betting": 2, "keepAlive": 1} if rejected else {"betting": 1}
     assert sandbox.counts() == {"certlogin": 1, **more}
 
@@ -148,7 +136,7 @@ def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandb
 
     Then the rejection is the answer.
     """
-    parts = [{"result": [], "id": 1}, fault_of("NO_SESSION")]
+    parts = [{"result": [], "id": 1}, REJECTION]
     sandbox.fault("betting", "non_object", body=json.dumps(parts))
     assert post(sandbox, auth, [PLACE, READ]).json() == parts
     assert sandbox.counts() == {"certlogin": 1, "betting": 1, "keepAlive": 1}
@@ -262,7 +250,6 @@ def test_netrc_changes_nothing(
 FOREIGN = [
     "http://{host}/exchange/x",
     "https://{name}/exchange/x",
-    "https://{name}:1/exchange/x",
     "https://{name}.:{port}/exchange/x",
     "https://{name}.example:{port}/x",
     "https://x{host}/x",
@@ -273,7 +260,6 @@ FOREIGN = [
     "https://example.com/{host}",
     "https://lосalhost:{port}/x",  # noqa: RUF001 - two letters are Cyrillic
     "https://127.0.0.1:{port}/x",
-    "https://[::1]:{port}/x",
     "https://api.betfair.com/exchange/x",
     "ftp://{host}/x",
 ]

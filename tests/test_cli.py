@@ -68,7 +68,9 @@ def test_logout_ends_the_session(command: CommandLine, sandbox: Sandbox) -> None
 
 def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: Sandbox) -> None:
     """After a refusal no login is tried; `unlock` lets the next call try at once."""
-    sandbox.login_status("SUSPENDED", times=1)
+    sandbox.login_status("SUSPENDED", times=2)
+    assert command("token", "another", "key").err.count("\n") == 1  # not warned of as well
+    sandbox.clear_journal()
     for endpoint in ("certlogin", None):
         error = command.json("token").error
         assert (error["type"], error["exit_code"]) == ("LoginRefused", 3)
@@ -86,19 +88,22 @@ def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: San
     assert sandbox.counts() == {"certlogin": 2}
 
 
-def test_what_is_not_to_be_unlocked(command: CommandLine, sandbox: Sandbox) -> None:
-    """A ban has to end by itself; four logins in a minute stay counted, and it says how long."""
-    sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS", times=1)
-    for text in (command("token").err, command("status").out):
-        assert "TEMPORARY_BAN_TOO_MANY_REQUESTS" in text
-        assert "session unlock" not in " ".join(text.split())
+def test_four_logins_in_a_minute_stay_counted(command: CommandLine) -> None:
+    """They are not to be unlocked, and it says how long that lasts."""
     now = time.time()
     command.lock(REFUSED._replace(since=now, logins=(now,) * 4, not_before=now + 900))
     error = command.json("unlock").error
     assert (error["type"], error["exit_code"]) == ("LoginBrake", 1)
     assert seconds_until(error["not_before"]) == pytest.approx(60, abs=30)
     assert command.json("status").document["login"]["state"] == "braked"
-    assert sandbox.counts() == {"certlogin": 1}
+
+
+def test_a_ban_has_to_end_by_itself(command: CommandLine, sandbox: Sandbox) -> None:
+    """Nobody is told to unlock it."""
+    sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS", times=1)
+    for text in (command("token").err, command("status").out):
+        assert "TEMPORARY_BAN_TOO_MANY_REQUESTS" in text
+        assert "session unlock" not in " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -178,79 +183,46 @@ def test_a_login_that_does_not_end(command: CommandLine, sandbox: Sandbox) -> No
     assert (done.code, done.err.count("\n"), "another machine" in done.err) == (0, 1, True)
 
 
-@pytest.mark.parametrize(
-    ("changes", "argument"),
-    [
-        ({"BETFAIR_PASSWORD": ""}, "BETFAIR_PASSWORD"),
-        ({"BETFAIR_PASSWORD": "", "BETFAIR_SESSION_KEY": ""}, None),
-        ({"BETFAIR_CERT_FILE": ""}, "BETFAIR_CERT_FILE"),
-        ({"BETFAIR_KEY_FILE": ""}, None),
-        ({"BETFAIR_JURISDICTION": "atlantis"}, "jurisdiction"),
-        ({"BETFAIR_IDENTITY_URL": "http://x"}, "identity_url"),
-        ({"BETFAIR_CA_BUNDLE": "x.pem"}, "verify"),
-        ({"BETFAIR_APP_KEY": "ä"}, "app_key"),
-        ({"BETFAIR_STORAGE_OPTIONS": '{"key": "hidden-value"'}, "BETFAIR_STORAGE_OPTIONS"),
-        ({"BETFAIR_SESSION_STORE": "nosuch://place"}, None),
+SFTP = "token sftp://user:hidden-value@host/place key"
+WRONG: dict[str, list[tuple[str, dict[str, str], str]]] = {
+    "ConfigurationError": [  # what it names, the variable or the argument to change
+        ("token", {"BETFAIR_PASSWORD": ""}, "BETFAIR_PASSWORD"),
+        ("token", {"BETFAIR_PASSWORD": "", "BETFAIR_SESSION_KEY": ""}, "BETFAIR_SESSION_KEY"),
+        ("token", {"BETFAIR_JURISDICTION": "atlantis"}, "BETFAIR_JURISDICTION"),
+        ("token", {"BETFAIR_CA_BUNDLE": "x.pem"}, "BETFAIR_CA_BUNDLE"),
+        ("token", {"BETFAIR_STORAGE_OPTIONS": '{"k": "hidden-value"'}, "BETFAIR_STORAGE_OPTIONS"),
+        ("token", {"BETFAIR_SESSION_STORE": "nosuch://place"}, "nosuch"),
+        ("status s4://bucket key", {}, "s3"),
     ],
-)
-def test_a_configuration_that_cannot_work(
-    command: CommandLine, sandbox: Sandbox, changes: dict[str, str], argument: str | None
-) -> None:
-    """Exit code 2 with the variable to change, no secret, and Betfair is not asked."""
-    done = command.json("token", **changes)
-    assert (done.error["exit_code"], done.error.get("argument")) == (2, argument)
-    for name in changes:
-        assert name in done.error["message"] or "STORE" in name
-    assert not any(secret in done.out for secret in command.secrets())
-    assert sandbox.counts() == {}
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "",
-        "hidden-value",
-        "certificate",
-        "certificate hidden-value",
-        "certificate check",
-        "certificate create --days 0",
-        "certificate create --days hidden-value",
-        "sandbox --port 65534",
-        "token store",
-        "token store key hidden-value",
-        "token --password=hidden-value",
-        "token --password hidden-value",
-        "token --json=hidden-value",
-        "token --timeout",
-        "token --timeout 0",
-        "token --timeout inf",
-        "token --timeout nan",
-        "token --timeout hidden-value",
-        "token --time 5",
-        "token sftp://user:hidden-value@host/place key",
+    "CertificateError": [("token", {"BETFAIR_KEY_FILE": ""}, "BETFAIR_KEY_FILE")],
+    "UsageError": [  # what is named then, or what was meant
+        *((words, {}, "") for words in ("", "hidden-value", "certificate hidden-value")),
+        *((words, {}, "") for words in ("certificate check", "certificate create --days 0")),
+        *((words, {}, "") for words in ("sandbox --port 65534", "token store", "token --time 5")),
+        *((f"token {more}", {}, "") for more in ("--timeout nan", "--timeout hidden-value")),
+        *((f"token {more}", {}, "") for more in ("--json=hidden-value", "store key hidden-value")),
+        ("token --password=hidden-value", {}, ""),
+        (SFTP, {}, ""),
+        ("tokne", {}, "`token`"),
+        ("token --tiemout", {}, "--timeout"),
     ],
-)
-def test_wrong_usage(command: CommandLine, sandbox: Sandbox, arguments: str) -> None:
-    """Exit code 2 and one line, which repeats nothing that may be a secret."""
-    done = command(*arguments.split())
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert "hidden-value" not in done.err
-    if arguments != "token --timeout":
-        assert command.json(*arguments.split()).error["type"] == "UsageError"
-    assert [*command.directory.iterdir()] == []
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_cannot_work_is_refused(command: CommandLine, sandbox: Sandbox, kind: str) -> None:
+    """Exit code 2 and one line that names what to change, and nothing that may be a secret."""
+    for arguments, changes, named in WRONG[kind]:
+        done = command(*arguments.split(), **changes)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert named in done.err
+        assert not any(secret in done.err for secret in command.secrets())
+        error = command.json(*arguments.split(), **changes).error
+        assert (error["type"], error["exit_code"]) == (kind, 2)
+        assert error.get("argument") in (None, named, "jurisdiction", "verify", "certificate")
+    assert command.json("token", BETFAIR_PASSWORD="").error["argument"] == "BETFAIR_PASSWORD"
+    assert os.listdir(command.directory) == (["store"] if kind == "CertificateError" else [])
     assert sandbox.counts() == {}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "meant"),
-    [("tokne", "`token`"), ("token --tiemout", "--timeout"), ("status s4://bucket key", "s3")],
-)
-def test_a_typing_error_is_met_with_what_was_meant(
-    command: CommandLine, arguments: str, meant: str
-) -> None:
-    """A command's, an option's, a store's."""
-    done = command(*arguments.split())
-    assert (done.code, done.err.count("\n"), meant in done.err) == (2, 1, True)
 
 
 def test_an_error_of_its_own_shows_its_kind_and_place_only(
@@ -268,20 +240,6 @@ def test_an_error_of_its_own_shows_its_kind_and_place_only(
     place = f"{fail.__code__.co_filename}:{fail.__code__.co_firstlineno + 2}"
     assert all(word in done.err for word in ("RuntimeError", place))
     assert "hidden-value" not in done.err
-
-
-def test_what_the_library_warns_of_has_a_line_of_its_own(
-    command: CommandLine, sandbox: Sandbox
-) -> None:
-    """The token is printed all the same; what an error reports is not warned of as well."""
-    path = command.put(sandbox.issue())
-    path.chmod(0o644)
-    done = command("token")
-    assert (done.code, done.out.strip()) == (0, sandbox.sessions()[0].token)
-    assert (done.err.count("\n"), KEY in done.err) == (1, True)
-    path.unlink()
-    sandbox.login_status("SUSPENDED", times=1)
-    assert command("token").err.count("\n") == 1
 
 
 def test_each_command_teaches(command: CommandLine) -> None:

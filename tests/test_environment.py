@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from front import KEY, live
+from front import KEY
 from secrets_shown import everything_in
 
 from betfair_session import (
@@ -186,29 +185,6 @@ def test_a_control_character_in_a_secret_is_refused_before_anything_is_sent(valu
             from_env({**_COMPLETE, name: value}, None)
         assert caught.value.argument == name
         assert value not in everything_in(caught.value)
-
-
-# --- a manager of the environment's account ------------------------------------------------------
-
-
-def test_a_task_can_do_what_a_thread_can(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Each call of a handle has a twin for tasks, which takes the same arguments."""
-
-    async def tasks() -> None:
-        async with manager, manager.session(tmp_path, KEY) as session:
-            token = await session.atoken(20)
-            assert await session.averify(20) == await session.arenew(token, timeout=20) == token
-            sandbox.expire(token)
-            assert [await session.averify()] == live(sandbox)
-            await session.alogout()
-        assert not (tmp_path / KEY).exists()
-
-    with from_env(sandbox.environment(), None) as manager:
-        asyncio.run(tasks())
-        assert live(sandbox) == []
-        with manager.session(tmp_path, KEY) as session:
-            token = session.verify(20)
-        assert live(sandbox) == [token]  # closing a handle ends no session
 
 
 def test_a_remembered_refusal_does_not_hide_a_new_mistake(sandbox: Sandbox, tmp_path: Path) -> None:

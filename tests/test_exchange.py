@@ -132,10 +132,14 @@ def saying(told: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "non_object", "body": json.dumps(told)}
 
 
+def detail(code: str, member: str = "APINGException", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return what an error of JSON-RPC and a fault of REST say in detail."""
+    return {"exceptionname": member, member: {"errorCode": code}, **more}
+
+
 def refusing(code: str) -> dict[str, Any]:
     """Return the fault that answers with a code, in the way of both forms."""
-    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
-    return saying({"detail": detail, "error": {"data": detail}})
+    return saying({"detail": detail(code), "error": {"data": detail(code)}})
 
 
 FATES = [
@@ -326,8 +330,12 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
         assert direct.call("listEventTypes") == EVENTS
 
 
+@pytest.mark.usefixtures("netrc")
 def test_the_ready_session_signs_and_repeats_reads(exchange: Exchange, sandbox: Sandbox) -> None:
-    """Single, in a batch, by REST or by GET; without arguments for TLS or time."""
+    """Single, in a batch, by REST or by GET; without arguments for TLS or time.
+
+    It goes to the API's host alone, along no redirect, and with nothing of .netrc.
+    """
     rpc, rest = sandbox.api_url + RPC, sandbox.api_url + REST
     sends: list[Callable[[], requests.Response]] = [
         lambda: exchange.requests.post(rpc, json=READ),
@@ -344,6 +352,12 @@ def test_the_ready_session_signs_and_repeats_reads(exchange: Exchange, sandbox: 
         assert sandbox.counts()["betting"] == 3
     sandbox.fault("betting", "status:503", times=2)
     assert exchange.requests.get(rest).status_code == 405
+    sandbox.fault("betting", "redirect", location=sandbox.api_url + "x", status=307)
+    assert exchange.requests.post(rpc, json={}).status_code == 307
+    with pytest.raises(ConfigurationError):
+        exchange.requests.get("https://api.betfair.com/exchange/x")
+    assert not any(entry.defects for entry in sandbox.journal())
+    assert "other" not in sandbox.counts()
 
 
 def test_the_ready_session_repeats_nothing_else(exchange: Exchange, sandbox: Sandbox) -> None:
@@ -368,30 +382,18 @@ def test_the_ready_session_repeats_nothing_else(exchange: Exchange, sandbox: San
     assert sandbox.orders() == []
 
 
-@pytest.mark.usefixtures("netrc")
-def test_netrc_redirects_and_other_hosts_get_nothing(exchange: Exchange, sandbox: Sandbox) -> None:
-    """The ready session goes to the API's host alone."""
-    sandbox.fault("betting", "redirect", location=sandbox.api_url + "x", status=307)
-    assert exchange.requests.post(sandbox.api_url + RPC, json={}).status_code == 307
-    with pytest.raises(ConfigurationError):
-        exchange.requests.get("https://api.betfair.com/exchange/x")
-    assert not any(entry.defects for entry in sandbox.journal())
-    assert "other" not in sandbox.counts()
-
-
 # --- what an answer says of the session -----------------------------------------------------------
 
 
-def rpc(code: str, member: str = "APINGException", **other: object) -> dict[str, Any]:
+def rpc(code: str, *more: str, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return a JSON-RPC error as the API answers it."""
-    data = {"exceptionname": member, member: {"errorCode": code}, **other}
+    data = detail(code, *more, **other)
     return {"jsonrpc": "2.0", "error": {"code": -32099, "message": "ANGX-0003", "data": data}}
 
 
 def fault(code: str) -> dict[str, Any]:
     """Return a REST fault as the API answers it."""
-    detail = {"exceptionname": "APINGException", "APINGException": {"errorCode": code}}
-    return {"faultcode": "Client", "faultstring": "ANGX-0003", "detail": detail}
+    return {"faultcode": "Client", "faultstring": "ANGX-0003", "detail": detail(code)}
 
 
 def status(code: str) -> dict[str, Any]:
@@ -417,16 +419,16 @@ def test_each_form_of_an_invalid_session_is_seen(code: str) -> None:
     "answer",
     [
         rpc("NO_APP_KEY"),
-        [rpc("NO_APP_KEY"), {"result": []}],
+        [rpc("NO_APP_KEY_FOR_NO_SESSION"), {"result": []}],
         fault("INVALID_APP_KEY"),
         status("SUBSCRIPTION_LIMIT_EXCEEDED"),
         {**status("NO_SESSION"), "op": "mcm"},
-        {"error": {"code": -32099, "message": "ANGX-0003"}},
+        {"error": {"code": -32099, "message": "NO_SESSION"}},
         {"error": "NO_SESSION"},
         {"errorCode": "NO_SESSION"},
         {"result": "INVALID_SESSION_INFORMATION"},
         rpc("OTHER", AccountAPINGException={"errorCode": "NO_SESSION"}),
-        *([], {}, "7", "", "<html>NO_SESSION</html>", b"\xff", "[" * 100_000),
+        *([], {}, "7", "", '["NO_SESSION"]', "<html>NO_SESSION</html>", b"\xff", "[" * 100_000),
     ],
 )
 def test_nothing_else_is(answer: Any) -> None:  # noqa: ANN401 - JSON
