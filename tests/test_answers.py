@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -195,6 +198,15 @@ def test_an_excerpt_reads_like_the_page(page: bytes, expected: str) -> None:
     assert blocked.excerpt() == expected
     assert len(expected) <= EXCERPT_CHARACTERS
     assert expected in str(readings(blocked)["keepAlive"])
+
+
+@pytest.mark.parametrize("form", [str, html.escape, json.dumps, quote, str.upper, str.title])
+def test_no_word_of_what_was_sent_is_quoted(form: Callable[[str], str]) -> None:
+    sent = Secret('plantedcorrect "plantedhorse" & plantedbattery\'s')
+    page = f"<p>The request {form(sent.reveal())} was blocked.".encode()
+    shown = str(readings(Answer(403, page, (sent,)))["login"])
+    assert "was blocked." in shown
+    assert "planted" not in shown.lower()
 
 
 def test_what_may_pass_by_itself() -> None:

@@ -98,9 +98,14 @@ FAULTS: dict[str, tuple[int | None, bool]] = {  # the status to be told, and whe
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("endpoint", CALLS)
 def test_no_fault_is_taken_for_an_answer(
-    client: IdentityClient, sandbox: Sandbox, endpoint: str, fault: str
+    client: IdentityClient,
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    endpoint: str,
+    fault: str,
 ) -> None:
     """Each is "cannot tell". A login is sent once, what is harmless three times if it may pass."""
+    caplog.set_level(1)
     status, passing = FAULTS[fault]
     token = sandbox.issue()
     call = calls(client, sandbox, token)[endpoint]
@@ -113,6 +118,9 @@ def test_no_fault_is_taken_for_an_answer(
     base = sandbox.identity_cert_url if endpoint == "certlogin" else sandbox.identity_url
     assert base == f"https://{error.host}/api/"
     assert isinstance(error, Blocked) == (fault == "blocked")
+    shown = everything_in(error) + caplog.text
+    for secret in (token, sandbox.password, sandbox.username, sandbox.app_key):
+        assert secret not in shown
     if repeated:  # two failures are survived
         sandbox.clear_faults()
         sandbox.fault(endpoint, fault, times=2)
@@ -132,6 +140,7 @@ def test_a_call_ends_when_its_time_is_up(
     with pytest.raises(IdentityUnavailable) as caught:
         calls(client, sandbox, sandbox.issue())[endpoint](timeout=0.4)
     assert caught.value.status_code is None
+    assert sandbox.password not in everything_in(caught.value)
     assert sandbox.counts().get(endpoint, 0) <= 1  # a certificate's loading may have taken it all
     if endpoint == "keepAlive":
         assert client.check(DEAD, timeout=0.4).state == "unknown"

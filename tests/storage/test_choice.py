@@ -6,7 +6,8 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+from unittest.mock import Mock
 
 import fsspec
 import pytest
@@ -231,20 +232,18 @@ def test_obstore_is_used_when_it_is_asked_for() -> None:
         assert usual is type(open_store(url, {"obstore": False, **options})) is not prefixed
 
 
-@pytest.mark.parametrize(
-    ("url", "options", "variable"),
-    [
+def test_a_variables_endpoint_that_is_no_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for url, options, variable in (
         ("obstore+s3://b", {}, "AWS_ENDPOINT_URL_S3"),
         ("obstore+s3://b", {}, "AWS_ENDPOINT_URL"),
         ("obstore+gs://b", {"token": "anon"}, "GOOGLE_BASE_URL"),
         ("obstore+abfs://b", {"account_name": "n"}, "AZURE_STORAGE_ENDPOINT"),
-    ],
-)
-def test_a_variables_endpoint_that_is_no_address_is_refused(
-    monkeypatch: pytest.MonkeyPatch, url: str, options: dict[str, Any], variable: str
-) -> None:
-    monkeypatch.setenv(variable, "localhost:1")
-    assert variable in refused(url, options)
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "localhost:1")
+            assert variable in refused(url, options)
 
 
 class PanicException(BaseException):
@@ -253,10 +252,7 @@ class PanicException(BaseException):
 
 def test_a_panic_becomes_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends no program, where a store is made and where it is used."""
-
-    def panic(*_: object, **__: object) -> None:
-        raise PanicException
-
+    panic = Mock(side_effect=PanicException)
     made = type("S3Store", (), {"__init__": lambda *_, **__: None, "get": panic, "put": panic})
     for kind in (made, panic):
         monkeypatch.setattr("obstore.store.S3Store", kind)
@@ -278,9 +274,7 @@ def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "s3fs", None)
     assert "betfair-session[s3]" in refused("s3://bucket")
 
-    def missing(*_: object, **__: object) -> NoReturn:
-        raise ImportError(name="paramiko")
-
+    missing = Mock(side_effect=ImportError(name="paramiko"))
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     assert "paramiko" in refused("sftp://host/x")
 

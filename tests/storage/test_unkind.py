@@ -397,10 +397,14 @@ def test_a_huge_object_is_not_fetched_whole(line: Line) -> None:
     assert sent.delivered < 10_000_000
 
 
-def test_no_error_shows_a_credential_or_a_token(line: Line) -> None:
-    """Neither in its text, attributes and frames, nor in what it was raised from."""
+def test_no_error_shows_a_credential_or_a_token(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in its text, attributes and frames, nor in what it was raised from; nor do logs."""
+    caplog.set_level(1)
+    line.bucket.put("prefix/token", b"tokenAtRest")
     content = SecretBytes(b"tokenInFlight")
-    planted = ["secretKeyOfTheStub", "a2V5T2ZUaGVTdHVi", "tokenInFlight", "present"]
+    planted = ["secretKeyOfTheStub", "a2V5T2ZUaGVTdHVi", "tokenInFlight", "tokenAtRest"]
     planted += ["KEYIDOFTHESTUB"] if "KEYIDOFTHESTUB" in json.dumps(line.bucket.options) else []
     said = [Says(status, "AccessDenied") for status in (400, 403, 412, 500, 503)]
     shown = f"{line.store.label} {line.store!r} {line.store}"
@@ -415,6 +419,8 @@ def test_no_error_shows_a_credential_or_a_token(line: Line) -> None:
                 work()
             shown += everything_in(caught.value)
     assert [each for each in planted if each in shown] == []
+    logged = "".join(f"{each.getMessage()} {each.__dict__}" for each in caplog.records)
+    assert [each for each in planted if each.startswith("token") and each in logged] == []
 
 
 @pytest.mark.parametrize("line", ["s3", "gcs", "azure", "gcs by https"], indirect=True)
