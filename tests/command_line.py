@@ -37,7 +37,6 @@ class Done(NamedTuple):
 
     @property
     def error(self) -> dict[str, Any]:
-        """What the document says of the error."""
         error: dict[str, Any] = self.document["error"]
         return error
 
@@ -51,10 +50,7 @@ class Done(NamedTuple):
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
-
     def isatty(self) -> bool:
-        """Say so."""
         return True
 
 
@@ -69,7 +65,6 @@ class CommandLine:
     """
 
     def __init__(self, sandbox: Sandbox, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Prepare."""
         self._sandbox = sandbox
         self.directory = directory
         self.store = directory / "store"
@@ -99,7 +94,6 @@ class CommandLine:
         return Done(code, out.getvalue(), err.getvalue())
 
     def json(self, *arguments: str, **changes: str) -> Done:
-        """Run a command with --json."""
         return self(*arguments, "--json", **changes)
 
     def doctor(self, *arguments: str, **changes: str) -> Done:
@@ -117,12 +111,10 @@ class CommandLine:
         }
 
     def in_bucket(self, bucket: Bucket) -> None:
-        """Keep the token in a bucket."""
         self.variables["BETFAIR_SESSION_STORE"] = bucket.url()
         self.variables["BETFAIR_STORAGE_OPTIONS"] = json.dumps(bucket.options)
 
     def put(self, content: str | bytes, name: str = KEY) -> Path:
-        """Put an object into the store."""
         path = self.store / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -130,7 +122,6 @@ class CommandLine:
         return path
 
     def lock(self, lock: locks.Lock) -> Path:
-        """Put a lock object into the store."""
         return self.put(locks.encode(lock), f"{KEY}.login")
 
     def secrets(self) -> list[str]:

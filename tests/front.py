@@ -21,7 +21,6 @@ UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
 
 
 def live(sandbox: Sandbox) -> list[str]:
-    """Return the tokens that live."""
     return [session.token for session in sandbox.sessions()]
 
 
@@ -42,12 +41,10 @@ class Front:
 
     @property
     def token(self) -> Path:
-        """The token's file."""
         return self.path / KEY
 
     @property
     def lock(self) -> Path:
-        """The lock's file."""
         return self.path / LOCK
 
     def manager(self, **settings: Any) -> SessionManager:  # noqa: ANN401 - the manager's
@@ -57,15 +54,12 @@ class Front:
         return SessionManager(self.client, *account, **given)
 
     def session(self, **settings: Any) -> Session:  # noqa: ANN401 - the manager's
-        """Return a handle as another process has it."""
         return self.manager(**settings).session(self.path, KEY)
 
     def read_lock(self) -> locks.Lock:
-        """Read the lock."""
         return locks.decode(self.lock.read_bytes())
 
     def live(self) -> list[str]:
-        """Return the tokens that live."""
         return live(self.sandbox)
 
     def under_way(
@@ -79,7 +73,6 @@ class Watched:
     """A handle's real store: it counts what is read, and a test may act around each call."""
 
     def __init__(self, session: Session) -> None:
-        """Take the place of that handle's store."""
         self._store: TokenStore = session.store
         self.reads: list[str] = []
         self.after_read: Callable[[str], object] = lambda _key: None
@@ -92,7 +85,6 @@ class Watched:
         return getattr(self._store, name)
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Read."""
         stored = self._store.get(key, deadline=deadline)
         self.after_read(key)
         with self._read:
@@ -101,17 +93,14 @@ class Watched:
         return stored
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Write."""
         self.before_write(key, expect)
         return self._store.put(key, content, expect, deadline=deadline)
 
     def delete(self, key: str, expect: Expect, *, deadline: float) -> None:
-        """Delete."""
         self.before_delete()
         self._store.delete(key, expect, deadline=deadline)
 
     def wait_for_read(self, key: str) -> None:
-        """Wait until an object has been read."""
         with self._read:
             assert self._read.wait_for(lambda: key in self.reads, 60)
 

@@ -30,7 +30,6 @@ def run(
     directory: Path,
     text: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in a directory and wait for it."""
     return subprocess.run(
         command,
         cwd=directory,
@@ -65,5 +64,4 @@ def cli(
     directory: Path,
     text: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run `betfair-session` in a directory and wait for it."""
     return run(*CLI, *arguments, variables=variables, directory=directory, text=text)

@@ -37,54 +37,45 @@ BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 
 
 def client(app_key: Any = "key", **settings: Any) -> IdentityClient:
-    """Return a client, of a Betfair where nobody listens."""
     urls = dict.fromkeys(("identity_url", "identity_cert_url"), NOWHERE)
     return IdentityClient(app_key, **{**urls, **settings})
 
 
 def manager(client: Any = None, username: Any = "u", password: Any = "p", **more: Any) -> Any:
-    """Return a manager."""
     return SessionManager(client or IdentityClient("key"), username, password, **more)
 
 
 def handle(**settings: Any) -> Session:
-    """Return a handle, of a client with these settings."""
     made: Session = manager(client(**settings)).session("memory://x", "key")
     return made
 
 
 def get(**given: Any) -> str:
-    """Ask for a token."""
     token: str = manager().get_session(**{"store": "memory://x", "key": "key", **given})
     return token
 
 
 def aget(**given: Any) -> str:
-    """Ask for a token in a task."""
     place = {"store": "memory://x", "key": "key"}
     token: str = asyncio.run(manager().aget_session(**{**place, **given}))
     return token
 
 
 def identity(name: str, **given: Any) -> object:
-    """Call Betfair's identity API."""
     return getattr(client(certificate="c"), name)(**given)
 
 
 def exchange(session: Any = None, **settings: Any) -> Exchange:
-    """Return the APIs of a handle."""
     return Exchange(session or handle(), **{"api_url": NOWHERE, **settings})
 
 
 def call(method: Any = "listX", ref: Any = None, **given: Any) -> object:
-    """Call the exchange."""
     if ref is not None:
         given["params"] = {**BET, "customerRef": ref}
     return exchange().call(method, **given)
 
 
 def auth(hosts: Any) -> BetfairAuth:
-    """Return authentication for these hosts."""
     return BetfairAuth(handle(), hosts=hosts)
 
 
@@ -162,7 +153,6 @@ REFUSED: list[tuple[Callable[..., object], str, tuple[object, ...]]] = [
 
 
 def refused(make: Callable[[], object], argument: str) -> ConfigurationError:
-    """See that a call is refused, and return the error."""
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert isinstance(caught.value, ValueError)

@@ -45,12 +45,10 @@ FORMS: dict[str, tuple[object, str]] = {
 
 @pytest.fixture
 def auth(betting_session: Session, sandbox: Sandbox) -> BetfairAuth:
-    """Authentication for the sandbox's betting API."""
     return BetfairAuth(betting_session, hosts=[host_of(sandbox.api_url)])
 
 
 def host_of(url: str) -> str:
-    """Return a URL's host and port."""
     return url.split("/")[2]
 
 
@@ -61,7 +59,6 @@ def post(
     path: str = RPC,
     **settings: Any,  # noqa: ANN401 - requests'
 ) -> requests.Response:
-    """Send one call to the sandbox."""
     given = {"json": content, "verify": sandbox.ca_bundle, "timeout": 30, **settings}
     return requests.post(sandbox.api_url + path, auth=auth, **given)
 
@@ -173,7 +170,6 @@ def test_orders_are_not_replayed_late_or_unwanted(
 
 
 def test_a_long_streamed_answer_is_left_to_the_caller(auth: BetfairAuth, sandbox: Sandbox) -> None:
-    """Nothing of it has been read when it comes back."""
     sandbox.fault("betting", "huge")
     with post(sandbox, auth, stream=True) as answer:
         assert answer.raw.tell() == 0
@@ -333,7 +329,6 @@ def test_a_host_of_the_callers_takes_the_place_of_betfairs(
 def test_what_requests_keeps_does_not_show_the_token(
     auth: BetfairAuth, betting_session: Session, sandbox: Sandbox
 ) -> None:
-    """Neither an answer nor an exception."""
     answer = post(sandbox, auth)
     sandbox.fault("betting", "reset")
     with pytest.raises(requests.ConnectionError) as caught:

@@ -57,7 +57,6 @@ pkcs12 -export -in good.crt -nokeys -passout pass:{PASS} -out keyless.p12
 
 
 def openssl(directory: Path, arguments: str, *more: str) -> str:
-    """Run the openssl program in a directory and return what it printed."""
     command = ["openssl", *arguments.split(), *more]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -105,7 +104,6 @@ def made_by_openssl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kit(made_by_openssl: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in the directory with all of these."""
     monkeypatch.chdir(made_by_openssl)
     return made_by_openssl
 
@@ -214,7 +212,6 @@ def refused(reason: str, kit: Path) -> Any:  # noqa: ANN401 - what pytest.raises
 
 
 def log_in(certificate: Certificate, sandbox: Sandbox) -> Secret:
-    """Log in with it."""
     with IdentityClient(
         sandbox.app_key,
         certificate=certificate,
@@ -383,7 +380,6 @@ PHRASE = {"BETFAIR_CERT_PASSPHRASE": PASS}
 
 
 def made(command: CommandLine, *more: str) -> Done:
-    """Have a certificate made, a .p12 too."""
     return command.json("certificate", "create", "--p12", *more, **PHRASE)
 
 

@@ -27,7 +27,6 @@ NO_FILES = {"BETFAIR_CERT_FILE": "", "BETFAIR_KEY_FILE": ""}
 
 
 def seconds_until(moment: str) -> float:
-    """Return how far away a time is that a document tells."""
     return datetime.fromisoformat(moment).timestamp() - time.time()
 
 
@@ -99,7 +98,6 @@ def test_four_logins_in_a_minute_stay_counted(command: CommandLine) -> None:
 
 
 def test_a_ban_has_to_end_by_itself(command: CommandLine, sandbox: Sandbox) -> None:
-    """Nobody is told to unlock it."""
     sandbox.login_status("TEMPORARY_BAN_TOO_MANY_REQUESTS", times=1)
     for text in (command("token").err, command("status").out):
         assert "TEMPORARY_BAN_TOO_MANY_REQUESTS" in text
@@ -374,7 +372,6 @@ def test_a_terminal_is_told_what_is_waited_for(command: CommandLine, sandbox: Sa
 
 
 def test_a_sandbox_that_cannot_start_is_one_line(command: CommandLine) -> None:
-    """With the port that is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = command("sandbox", "--port", port)

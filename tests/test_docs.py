@@ -125,16 +125,10 @@ def test_an_example_of_a_backend_runs(
     assert [printed.strip()] == [session.token for session in sandbox.sessions()]
 
 
-@pytest.mark.parametrize(
-    "text", [block for text in _PAGES.values() for block in _blocks(text, "json")]
-)
-def test_json_is_json(text: str) -> None:
-    """Options and policies can be pasted."""
-    assert isinstance(json.loads(text), dict)
-
-
-def test_the_policy_for_s3_is_for_both_objects() -> None:
-    """Token and lock need the same three permissions, the bucket one more."""
+def test_options_and_policies_can_be_pasted() -> None:
+    """For S3, token and lock need the same three permissions, the bucket one more."""
+    texts = [json.loads(block) for text in _PAGES.values() for block in _blocks(text, "json")]
+    assert all(isinstance(each, dict) for each in texts)
     policy = next(json.loads(text) for text in _blocks(_BACKENDS, "json") if "Statement" in text)
     objects, bucket = policy["Statement"]
     assert sorted(objects["Action"]) == ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
@@ -165,15 +159,12 @@ def test_the_reference_names_everything_that_is_public() -> None:
 @pytest.mark.parametrize("page", _PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """Files that are linked exist, and so do their headings."""
-    for link in re.findall(r"\]\(([^)]+)\)", _PAGES[page]):
-        if link.startswith("https://"):
-            continue
+    for link in re.findall(r"\]\((?!https://)([^)]+)\)", _PAGES[page]):
         name, _, heading = link.partition("#")
         target = (_ROOT / page).parent / name if name else _ROOT / page
         assert target.is_file(), link
-        lines = target.read_text(encoding="utf-8").splitlines() if heading else []
-        titles = [line.lstrip("# ").lower() for line in lines if line.startswith("#")]
-        found = [re.sub(r"[^\w -]", "", title).replace(" ", "-") for title in titles]
+        titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+        found = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
         assert not heading or heading in found, link
 
 
@@ -193,18 +184,14 @@ def test_a_command_can_be_run(
             with contextlib.suppress(SystemExit):
                 assert cli.main([*arguments, "--help"]) == 0
             assert "usage" in capsys.readouterr().out.lower()
-        case ["python3", "-m", "venv", _]:
+        case ["python3" | "python", "-m", "venv" | "pip", *_]:
             pass
         case ["python", "-c", program]:
             server = server_of("azure")
             exec(_reaching(server, program))
             server.put("my-container", "key", b"there is one")
             server.drop_bucket("my-container")
-        case ["python", "-m", "pytest", file, *_]:
-            assert (_ROOT / file).is_file()
-        case ["python", "-m", "pip", "install", *_]:
-            pass
-        case ["python3" | "python", file, *_]:
+        case ["python", "-m", "pytest", file, *_] | ["python3" | "python", file, *_]:
             assert (_ROOT / file).is_file()
         case ["pip", "install", *_, what]:
             extras = re.search(r"\[([\w,]+)\]$", what)

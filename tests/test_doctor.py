@@ -275,7 +275,6 @@ def test_a_store_that_does_not_work(
 
 
 def writes_the_token(order: Order) -> bool:
-    """Tell whether a request would write the token's object."""
     return (order.verb, order.name) == ("PUT", KEY)
 
 
@@ -309,7 +308,6 @@ def test_an_interrupted_doctor_cleans_up(
 def test_what_keeps_the_next_login_back(
     command: CommandLine, lock: locks.Lock, state: str, code: int
 ) -> None:
-    """For most of it somebody has to find the cause."""
     now = time.time()
     kept = lock._replace(since=now, logins=(now,) * len(lock.logins), not_before=now + 900)
     path = command.lock(kept)

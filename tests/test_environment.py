@@ -146,7 +146,6 @@ def test_storage_options_that_are_no_json_object_are_an_error(text: str) -> None
 
 
 def test_arguments_of_a_wrong_type_are_refused() -> None:
-    """By both ways in."""
     odd: list[Any] = ["x", [], {"BETFAIR_USERNAME": 5}, {"BETFAIR_SESSION_KEY": None}]
     odd.append({**_COMPLETE, "BETFAIR_APP_KEY": b"key"})
     files: list[Any] = [5, True, b".env"]

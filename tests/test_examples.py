@@ -43,14 +43,12 @@ def _text_of(*parts: str) -> str:
 
 
 def _run(*parts: str) -> dict[str, Any]:
-    """Run an example's module; return its names."""
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(_text_of(*parts), parts[-1], "exec"), names)
     return names
 
 
 def _found(pattern: str, *parts: str) -> str:
-    """Return the one thing that a pattern finds in an example's file."""
     (found,) = re.findall(pattern, _text_of(*parts), re.DOTALL | re.MULTILINE)
     return str(found)
 
@@ -157,7 +155,6 @@ def test_the_local_trial_invokes_the_function_as_lambda_does(tmp_path: Path) -> 
 
 @pytest.fixture
 def alerts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was posted to the web hook."""
     posted: list[str] = []
 
     def post(url: str, *, json: dict[str, str], timeout: float) -> MagicMock:

@@ -48,7 +48,6 @@ def exchange(
 
 
 def failure(call: Callable[[], object]) -> ExchangeError:
-    """Return the error that a call ends with."""
     with pytest.raises(ExchangeError) as caught:
         call()
     return caught.value
@@ -128,7 +127,6 @@ OTHERS = {"jsonrpc": "2.0", "result": ["another call's"], "id": 0}
 
 
 def saying(told: dict[str, Any]) -> dict[str, Any]:
-    """Return the fault that answers with some JSON."""
     return {"kind": "non_object", "body": json.dumps(told)}
 
 
@@ -386,18 +384,15 @@ def test_the_ready_session_repeats_nothing_else(exchange: Exchange, sandbox: San
 
 
 def rpc(code: str, *more: str, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Return a JSON-RPC error as the API answers it."""
     data = detail(code, *more, **other)
     return {"jsonrpc": "2.0", "error": {"code": -32099, "message": "ANGX-0003", "data": data}}
 
 
 def fault(code: str) -> dict[str, Any]:
-    """Return a REST fault as the API answers it."""
     return {"faultcode": "Client", "faultstring": "ANGX-0003", "detail": detail(code)}
 
 
 def status(code: str) -> dict[str, Any]:
-    """Return a stream's status message."""
     return {"op": "status", "statusCode": "FAILURE", "errorCode": code}
 
 

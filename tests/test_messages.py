@@ -73,5 +73,4 @@ class _Flat(ast.NodeTransformer):
     """Writes texts within what is filled in alike in each version of Python."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
-        """Make a plain text of it."""
         return ast.Constant(_text(node))

@@ -89,7 +89,6 @@ def test_the_errors_are_those_of_the_contract() -> None:
     ],
 )
 def test_a_pickle_keeps_what_programs_branch_on(error: BetfairSessionError) -> None:
-    """A process pool pickles what its workers raise."""
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
     assert vars(error)
 

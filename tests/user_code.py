@@ -47,7 +47,6 @@ betfair_session.get_session("tokens", "key")  # wrong
 
 
 def clients() -> None:
-    """Every form of a certificate, and what a client cannot be made of."""
     IdentityClient("key", ("client.crt", "client.key"))
     IdentityClient("key", certificate=Path("client.pem"), jurisdiction="italy", timeout=5)
     IdentityClient("key", Certificate.from_pkcs12_base64("text", "phrase"), verify="bundle.pem")
@@ -64,7 +63,6 @@ def clients() -> None:
 
 
 def managers(client: IdentityClient) -> None:
-    """A manager and its settings."""
     lease = LeaseSettings(ttl=60)
     every = timedelta(minutes=15)
     SessionManager(client, "username", "password", verify_every=every, share_verification=True)
@@ -84,7 +82,6 @@ def managers(client: IdentityClient) -> None:
 
 
 def places(manager: SessionManager) -> None:
-    """What is a place for a token, and what is none."""
     assert_type(manager.get_session("s3://bucket", "key", {"profile": "x"}, timeout=20), str)
     assert_type(manager.get_session(Path("tokens"), "key"), str)
     assert_type(place_from_env().key, str)
@@ -97,7 +94,6 @@ def places(manager: SessionManager) -> None:
 
 
 async def tasks(manager: SessionManager, session: Session) -> None:
-    """The asyncio front."""
     assert_type(await manager.aget_session("tokens", "key"), str)
     async with session as same:
         assert_type(same, Session)
@@ -110,7 +106,6 @@ async def tasks(manager: SessionManager, session: Session) -> None:
 
 
 def handles(session: Session) -> None:
-    """What a handle returns, and what it cannot do."""
     assert_type(session.token(), str)
     assert_type(session.renew(rejected="old"), str)
     assert_type(session.verify(timeout=3), str)
@@ -132,7 +127,6 @@ def handles(session: Session) -> None:
 
 
 def helpers(manager: SessionManager, session: Session) -> None:
-    """What takes a handle; a manager is none."""
     with KeepAlive(session, every=timedelta(minutes=10)) as keeping:
         assert_type(keeping.last, Report | None)
         assert_type(keeping.run_once().ok, bool)
@@ -154,7 +148,6 @@ def helpers(manager: SessionManager, session: Session) -> None:
 
 
 def hook(event: Event) -> None:
-    """An event's kind is one of the known words."""
     assert_type(event.detail, str)
     assert_type(event.kind == "logged in", bool)
     use(event.kind == "login")  # wrong
@@ -162,12 +155,10 @@ def hook(event: Event) -> None:
 
 
 def reported(report: Report) -> None:
-    """A report's times are seconds."""
     use(report.again_in > timedelta(minutes=15))  # wrong
 
 
 def errors(session: Session) -> None:
-    """What errors carry."""
     try:
         session.token()
     except LoginRefused as error:

@@ -17,8 +17,6 @@ KEY = "session.token"
 
 @pytest.fixture
 def bot_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Callable[[], Session]:
-    """Return a function that makes a handle as another process has it: only the store is shared."""
-
     def make() -> Session:
         manager = SessionManager(client, sandbox.username, sandbox.password)
         return manager.session(tmp_path / "store", KEY)
@@ -30,7 +28,6 @@ def bot_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Cal
 def bot(
     sandbox: Sandbox, bot_session: Callable[[], Session], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., APIClient]:
-    """Return a function that makes an APIClient as another process has it."""
     # What the stream trusts; the identity client has been told already.
     monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)
 

@@ -21,7 +21,6 @@ Bot = Callable[..., APIClient]
 
 
 def tokens_shown(sandbox: Sandbox) -> list[str | None]:
-    """Return the tokens that streams have shown, in order."""
     return [entry.token for entry in sandbox.journal("stream")]
 
 

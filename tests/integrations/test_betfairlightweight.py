@@ -43,7 +43,6 @@ REJECTED = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32099, "data": DATA}}
 
 
 def place(trading: APIClient) -> Any:  # noqa: ANN401 - betfairlightweight has no types
-    """Place an order."""
     limit = filters.limit_order(size=2.0, price=1.01, persistence_type="LAPSE")
     instruction = filters.place_instruction("LIMIT", 1, "BACK", limit_order=limit)
     return trading.betting.place_orders("1.1", [instruction], customer_ref="ref-1")
@@ -87,7 +86,6 @@ def test_a_logout_can_be_told_to_end_the_session(sandbox: Sandbox, bot: Bot) -> 
 
 
 def test_lightweight_answers_are_dicts(bot: Bot) -> None:
-    """By the client's setting, or by the call's."""
     trading = bot(lightweight=True)
     login = trading.login()
     assert login == {"sessionToken": trading.session_token, "loginStatus": "SUCCESS"}
@@ -154,7 +152,6 @@ def test_a_second_rejection_is_raised(sandbox: Sandbox, trading: APIClient) -> N
 def test_nothing_else_is_repeated(
     sandbox: Sandbox, trading: APIClient, fault: str, error: type[Exception]
 ) -> None:
-    """Least of all an order that may have been carried out."""
     if fault == "app key":  # it has the same number as an invalid session
         trading.app_key = "wrong"
     else:
@@ -202,7 +199,6 @@ def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
 
 
 def test_a_token_of_the_callers_is_used_until_it_is_rejected(sandbox: Sandbox, bot: Bot) -> None:
-    """`set_session_token` works as ever."""
     trading = bot()
     own = sandbox.issue()
     trading.set_session_token(own)

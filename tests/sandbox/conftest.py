@@ -15,7 +15,6 @@ class Caller:
     """Requests alone, which trusts the sandbox, whatever the environment says."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        """Prepare."""
         self.sandbox = sandbox
         self.http = requests.Session()
         self.http.trust_env = False  # otherwise REQUESTS_CA_BUNDLE would win over `verify`
@@ -37,13 +36,11 @@ class Caller:
         return str(answer.json()["loginStatus"])
 
     def login(self, code: str = "", **headers: str | None) -> requests.Response:
-        """Log in as the website does."""
         given = {"X-Application": self.sandbox.app_key, "Accept": "application/json", **headers}
         form = {"username": self.sandbox.username, "password": self.sandbox.password + code}
         return self.post(self.sandbox.identity_url + "login", data=form, headers=given)
 
     def ask(self, operation: str, token: str | None, **more: Any) -> requests.Response:  # noqa: ANN401
-        """Send keepAlive or logout for a token."""
         headers = {"Accept": more.pop("accept", "application/json"), "X-Authentication": token}
         return self.post(self.sandbox.identity_url + operation, headers=headers, **more)
 
@@ -57,7 +54,6 @@ class Caller:
 
 @pytest.fixture
 def caller(sandbox: Sandbox) -> Iterator[Caller]:
-    """Return such a client."""
     caller = Caller(sandbox)
     yield caller
     caller.http.close()

@@ -31,7 +31,6 @@ def call(sandbox: Sandbox, caller: Caller) -> Call:
 
 
 def rpc(method: str, number: int = 1, params: object = None) -> dict[str, object]:
-    """Return a JSON-RPC request."""
     return {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
 
 

@@ -21,7 +21,6 @@ ELSEWHERE = {"kind": "redirect", "status": 307, "location": "https://elsewhere/"
 
 
 def kept_alive(sandbox: Sandbox) -> bool:
-    """Tell whether the one session was extended."""
     (session,) = sandbox.sessions()
     return session.kept_alive > session.issued
 
@@ -104,7 +103,6 @@ def test_what_else_a_fault_can_do(sandbox: Sandbox, caller: Caller) -> None:
 def test_a_fault_hits_as_often_as_asked_after_those_it_skips(
     sandbox: Sandbox, caller: Caller
 ) -> None:
-    """In turn with others."""
     token = sandbox.issue()
 
     def statuses(count: int) -> list[int]:

@@ -43,7 +43,6 @@ def test_only_an_uploaded_certificate_of_the_account_logs_in(
 
 
 def test_a_resumed_tls_session_keeps_its_client_certificate(sandbox: Sandbox) -> None:
-    """A client that resumes TLS need not show it again."""
     context = ssl.create_default_context(cafile=sandbox.ca_bundle)
     context.load_cert_chain(*sandbox.certificate)
     form = urlencode({"username": sandbox.username, "password": sandbox.password})
@@ -159,7 +158,6 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
 
 
 def test_only_post_to_the_very_path_is_taken(sandbox: Sandbox, caller: Caller) -> None:
-    """Any other method is answered with 405; what is nearly an endpoint is none."""
     for url in (sandbox.identity_url + "login", sandbox.api_url + "betting/json-rpc/v1"):
         assert caller.http.get(url, timeout=20).status_code == 405
     sandbox.clear_journal()

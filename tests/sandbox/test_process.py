@@ -23,14 +23,12 @@ ALONE = ("-m", "betfair_session.sandbox")
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:
-    """Start Python in a process group of its own, with pipes."""
     pipes: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     command = [sys.executable, *arguments]
     return subprocess.Popen(command, text=True, start_new_session=True, **pipes)
 
 
 def line_of(program: subprocess.Popen[str]) -> str:
-    """Return the next line that a program prints."""
     assert program.stdout
     return program.stdout.readline()
 
@@ -116,7 +114,6 @@ def test_a_signal_ends_it_cleanly(signs: list[signal.Signals]) -> None:
 
 
 def test_a_sandbox_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A frozen one cannot even be asked."""
     monkeypatch.setattr(process, "_STOP_SECONDS", 0.1)
     sandbox = Sandbox()
     os.kill(sandbox.pid, signal.SIGSTOP)
