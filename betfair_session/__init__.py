@@ -95,9 +95,8 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         if name not in _HOME_OF:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        from importlib import import_module
-
-        value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        home = __import__(f"{__name__}.{_HOME_OF[name]}", fromlist=[name])
+        value: object = getattr(home, name)
         globals()[name] = value
         return value
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LONGEST_PATH = 1024  # characters
 _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
 _YEAR_SECONDS = 366 * 86_400.0  # Python's own waits overflow at some point beyond
 
@@ -87,6 +88,13 @@ def https_base(url: str, *, name: str) -> str:
     if not (isinstance(url, str) and re.fullmatch(_BASE, url)):
         refuse(name, f"{name} must be a plain https URL such as https://localhost:8443/api/")
     return url.rstrip("/") + "/"
+
+
+def is_path(value: object) -> bool:
+    """Tell whether a value can be a file's path, and is no key that was pasted in its place."""
+    path = os.fsdecode(value) if isinstance(value, str | os.PathLike) else ""
+    fits = 0 < len(path) <= _LONGEST_PATH and path.isprintable()
+    return fits and "-----BEGIN" not in path
 
 
 def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa: FBT001 - requests' own name and kind

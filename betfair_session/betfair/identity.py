@@ -10,9 +10,9 @@ from betfair_session.arguments import (
     checked_seconds,
     checked_verify,
     https_base,
+    is_path,
     refuse,
 )
-from betfair_session.certificates import Certificate
 from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import IdentityUnavailable
 from betfair_session.process import Closable, clocks
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import requests
 
+    from betfair_session.certificates import Certificate
     from betfair_session.certificates.reading import StrPath
 
     from .answers import Check
@@ -89,6 +90,12 @@ class IdentityClient(Closable):
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
         app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
+        # The usual pair of paths waits until a login needs it: its class takes long to import.
+        paths = isinstance(certificate, tuple) and [*map(is_path, certificate)] == [True, True]
+        if not (certificate is None or paths):
+            given, certificate = [certificate], None  # nor a key
+            certificate = _made(given)
+        self._certificate = certificate
         check_sendable(app_key, "app_key")
         self.app_key = app_key
         self.jurisdiction = place = find_jurisdiction(jurisdiction)
@@ -100,7 +107,6 @@ class IdentityClient(Closable):
         self.api_url = https_base(api_url, name="api_url") if api_url else usual
         self.verify = checked_verify(verify)
         self.timeout = checked_seconds(timeout)
-        self._certificate = None if certificate is None else Certificate.of(certificate)
         if not (session is None or callable(getattr(session, "post", None))):
             refuse("session", "session must be a requests.Session")
         proxies = checked_proxies(proxies)
@@ -270,7 +276,8 @@ class IdentityClient(Closable):
         if self._certificate is None:
             message = "the certificate login needs a client certificate; give IdentityClient one"
             refuse("certificate", message)
-        return self._certificate
+        self._certificate = made = _made([self._certificate])
+        return made
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
         """Send a question about a token, which may be repeated."""
@@ -309,3 +316,11 @@ class IdentityClient(Closable):
 
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds(timeout)
+
+
+def _made(
+    given: list[Certificate | StrPath | tuple[StrPath, StrPath] | bytes],
+) -> Certificate:
+    from betfair_session.certificates import Certificate
+
+    return Certificate.of(given.pop())

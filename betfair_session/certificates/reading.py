@@ -7,6 +7,7 @@ import re
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
+from betfair_session.arguments import is_path
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption
@@ -28,7 +29,6 @@ StrPath: TypeAlias = str | os.PathLike[str]
 MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
 
-_MAX_PATH = 1024  # characters
 _BLOCK = (  # patterns, compiled when a certificate is looked at, not at each start
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[^-]*(?:-(?!----)[^-]*)*)"
     rb"(?P<end>-----END (?P=label)-----)?"
@@ -94,8 +94,7 @@ def of_path(value: object) -> Source:
         message = f"a certificate is given as a path, a pair of paths, or bytes, not as {kind}"
         raise CertificateError(message)
     path = os.fsdecode(value)
-    # A key pasted where its path belongs must not come back in "no such file: …".
-    if not path or len(path) > _MAX_PATH or "-----BEGIN" in path or not path.isprintable():
+    if not is_path(path):  # which must not come back in "no such file: …"
         message = (
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"

@@ -181,7 +181,9 @@ def _mounts() -> list[tuple[str, str]]:
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
             fields, _, kind = line.partition(b" - ")
-            point = re.sub(_OCTAL, lambda octal: bytes([int(octal[1], 8)]), fields.split()[4])
+            point = fields.split()[4]
+            if b"\\" in point:
+                point = re.sub(_OCTAL, lambda octal: bytes([int(octal[1], 8)]), point)
             found.append((os.fsdecode(point), os.fsdecode(kind.split()[0])))
     return found
 

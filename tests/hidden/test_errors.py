@@ -166,6 +166,8 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
         "renew": lambda: session.renew(token, timeout=0),
         "key as path": lambda: Certificate.from_files("client.crt", key),
         "pair with key": lambda: Certificate.of(("client.crt", key)),
+        "client with key": lambda: IdentityClient("app-key", ("client.crt", key)),
+        "key and a wrong address": lambda: IdentityClient("app-key", key, identity_url="http://x"),
         "damaged key": lambda: Certificate.of(key.encode()).check(),
         "damaged text": lambda: Certificate.from_pem(key, key, PASSPHRASE).check(),
         "no base64": lambda: Certificate.from_pkcs12_base64(key, PASSPHRASE).check(),
