@@ -14,7 +14,7 @@ import heapq
 import random
 from collections.abc import Callable
 
-from login import script as m
+from login.script import ERRORS
 
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
@@ -176,9 +176,9 @@ class History:
         unlucky = self._rng.random() < self._betfair
         if isinstance(effect, do.Ask):
             if unlucky:
-                return m.Unclear("unclear")
+                return ERRORS["unclear"]()
             alive = effect.token.reveal() in self.ledger.live
-            return do.Session(effect.token, fingerprint(effect.token)) if alive else m.DEAD
+            return do.Session(effect.token, fingerprint(effect.token)) if alive else None
         if isinstance(effect, do.LogIn):
             return self._login(caller, unlucky=unlucky)
         if isinstance(effect, do.LogOut):
@@ -193,11 +193,11 @@ class History:
     def _login(self, caller: Caller, *, unlucky: bool) -> object:
         kind = self._rng.choice(("unsent", "unclear", *_REFUSALS)) if unlucky else ""
         if kind == "unsent":
-            return m.Unclear("unsent", sent=False)
+            return ERRORS[kind]()
         self.ledger.logs_in(caller.login)
         if kind:
             self.ledger.credit += 1
-            return m.Unclear("unclear") if kind == "unclear" else m.Refused("no", "CODE", kind)
+            return ERRORS[kind]()
         token = Secret(self._new_token(live=True))
         return do.Session(token, fingerprint(token))
 

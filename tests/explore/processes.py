@@ -21,8 +21,7 @@ from functools import partial
 from types import GeneratorType
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from login import script as m
-from login.script import go_on
+from login.script import ERRORS, go_on
 
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
@@ -351,18 +350,3 @@ def _take(key: Key, replica: Replica) -> None:
         replica.later(rest[0], still=rest[1])
     else:
         replica.forget()
-
-
-ERRORS: dict[str, Callable[[], BetfairSessionError]] = {
-    "conflict": m.Conflict,
-    "lost": lambda: m.StoreFailed("lost", landed=True, passing=True),
-    "busy": lambda: m.StoreFailed("busy", passing=True),
-    "forbidden": lambda: m.StoreFailed("forbidden"),
-    "unclear": lambda: m.Unclear("unclear"),
-    "unsent": lambda: m.Unclear("unsent", sent=False),
-    **{
-        kind: partial(m.Refused, "refused", "CODE", kind)
-        for kind in ("temporary", "credentials", "ban")
-    },
-}
-"""What a process is told of a failure, each time anew."""

@@ -39,14 +39,12 @@ from betfair_session.login.lock import DONE, FAILED, Lock
 
 from .script import (
     DEAD,
+    ERRORS,
+    START,
     WOKE,
-    Conflict,
     Failed,
     Got,
-    Refused,
     Script,
-    StoreFailed,
-    Unclear,
     blamed,
     done,
     failed,
@@ -56,12 +54,10 @@ from .script import (
     story,
     taken,
 )
-from .shelf import START
 
-BUSY = StoreFailed("busy", landed=True, passing=True)
-BROKEN = StoreFailed("broken")
-THROTTLED = StoreFailed("slow down", reason="throttled")
-UNSENT = Unclear("unsent", sent=False)
+BUSY, BROKEN, THROTTLED = ERRORS["lost"](), ERRORS["forbidden"](), ERRORS["throttled"]()
+CONFLICT, UNSENT = ERRORS["conflict"](), ERRORS["unsent"]()
+REFUSED, BAN = ERRORS["account"](), ERRORS["ban"]()
 
 NOTHING, JUNK = TokenRead(), TokenRead(None, "V0")
 GONE_DEAD = TokenRead("dead", "V0", "fp-dead")
@@ -83,7 +79,7 @@ PUBLISH = [*LOG_IN, (NEW, SEND)]
 PUBLISHED = [*PUBLISH, (Written("V1"), release(FINISHED))]
 LOGGED_IN = (Written("L2"), Got("new", "logged in"))
 AGAIN = (Written("L2"), ReadToken())
-OUTBID = [(NOTHING, TAKE), (Conflict(), ReadLock())]
+OUTBID = [(NOTHING, TAKE), (CONFLICT, ReadLock())]
 WAIT = [*OUTBID, (LockRead(held(), "L0", 0.0), Wait(0.25))]
 FOUND = [*WAIT, (WOKE, ReadToken()), (THEIRS, ReadLock())]
 LATER: Any = {"since": START + 72, "logins": (START + 72,)}
@@ -98,7 +94,7 @@ STORIES: dict[str, list[Any]] = {
     "a rotated token that another's has overtaken is not trusted unasked": [
         (TokenRead("old", "V0", "fp"), Ask("old")),
         (NEW, WriteToken("new", "V0")),
-        (Conflict(), Got("new", "resumed", math.inf)),
+        (CONFLICT, Got("new", "resumed", math.inf)),
     ],
     "a rotated token is used although it could not be written": [
         (TokenRead("old", "V0", "fp"), Ask("old")),
@@ -170,7 +166,7 @@ STORIES: dict[str, list[Any]] = {
         (LockRead(), TAKE),
         (BUSY, Wait(0.5), ReadLock()),
         (LockRead(), TAKE),
-        (Conflict(), Wait(1.0), ReadLock()),
+        (CONFLICT, Wait(1.0), ReadLock()),
         (LockRead(), TAKE),
         (BUSY, BUSY),
     ],
@@ -231,7 +227,7 @@ STORIES: dict[str, list[Any]] = {
         (1.0, NOTHING, Wait(0.375)),
         (2.0, WOKE, ReadLock()),
         (72.0, LockRead(), WriteLock(taken(done(logins=()), 72, nonce="nonce 2"), None)),
-        (72.0, Conflict(), Wait(0.5), ReadLock()),
+        (72.0, CONFLICT, Wait(0.5), ReadLock()),
         (
             LockRead(mine(), "L1", 38.0),
             WriteLock(taken(mine(), 72, nonce="nonce 3", login_class="store", **LATER), "L1"),
@@ -264,7 +260,7 @@ STORIES: dict[str, list[Any]] = {
     ],
     "a login without an answer keeps all from another for a moment": [
         *LOG_IN,
-        (3.0, Unclear("why"), release(blamed(mine(), "unknown", 15, 3))),
+        (3.0, ERRORS["unclear"](), release(blamed(mine(), "unknown", 15, 3))),
         (Written("L2"), Failed(IdentityUnavailable, not_before=START + 18)),
     ],
     "a login that was never sent is none": [
@@ -320,12 +316,12 @@ STORIES: dict[str, list[Any]] = {
     # --- giving the lock back --------------------------------------------------------------------
     "after a conflict a lock that is still mine is given back again": [
         *PUBLISHED,
-        (Conflict(), ReadLock()),
+        (CONFLICT, ReadLock()),
         (LockRead(mine(), "L1", 0.0), Wait(1.25), release(FINISHED)),
     ],
     "a lock that cannot be looked at after a conflict is left alone": [
         *PUBLISHED,
-        (Conflict(), ReadLock()),
+        (CONFLICT, ReadLock()),
         (BROKEN, Got("new", "logged in")),
     ],
     "past the caller's time the lock is given back once more": [
@@ -413,18 +409,18 @@ def test_a_refusal_is_written_down_for_all(refusals: int, wait: float) -> None:
     """With the time from which another login may be tried: longer for each in a row."""
     before = failed(refusals=refusals, published="fp-dead")
     lock = taken(before, 200, logins=(START + 200,))
-    note = blamed(lock, "account", wait, 201, status="OTHER", refusals=refusals + 1)
+    note = blamed(lock, "account", wait, 201, status="CODE", refusals=refusals + 1)
     story(
         *FIND_DEAD,
         (200.0, LockRead(before, "L0", 200.0), WriteLock(lock, "L0")),
         (Written("L1"), ReadToken()),
         (GONE_DEAD, LogIn(10.0)),
-        (201.0, Refused("no", "OTHER", "account"), release(note)),
+        (201.0, REFUSED, release(note)),
         (Written("L2"), Failed(LoginRefused, not_before=START + 201 + wait)),
     )
 
 
-@pytest.mark.parametrize("answer", [BUSY, BROKEN, Conflict("late")])
+@pytest.mark.parametrize("answer", [BUSY, BROKEN, CONFLICT])
 def test_a_publication_without_a_good_answer_is_looked_at(answer: StoreError) -> None:
     """It may have landed; where only a look can tell, one that fails is repeated."""
     publish = [*PUBLISH, (answer, ReadToken())]
@@ -449,7 +445,7 @@ def test_a_lock_that_cannot_be_given_back_at_once_is_given_back_later(trouble: S
 def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused: bool) -> None:
     """Five seconds; a refusal has what is left of the lease, and is remembered after that."""
     script = story(*(LOG_IN if refused else PUBLISH))
-    script.tell(Refused("no", "BANNED", "ban") if refused else Written("V1"))
+    script.tell(BAN if refused else Written("V1"))
     while isinstance(asked := script.asked, WriteLock | Wait):
         script.at += asked.seconds if isinstance(asked, Wait) else 0.0
         script.tell(WOKE if isinstance(asked, Wait) else BUSY)
@@ -465,17 +461,17 @@ def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused
 def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, owes: bool) -> None:
     """After a conflict it is looked at: an earlier try may have landed, or another has it."""
     look = (LockRead(read, "L2" if read else None, 0.0), Got("new", "logged in"))
-    script = story(*PUBLISHED, (Conflict(), ReadLock()), look)
+    script = story(*PUBLISHED, (CONFLICT, ReadLock()), look)
     assert (script.memory.owed is not None) is owes
 
 
-NOTED = blamed(mine(), "ban", 1200, status="BANNED", refusals=1)
+NOTED = blamed(mine(), "ban", 1200, status="CODE", refusals=1)
 BANNED = Failed(LoginRefused, not_before=START + 1200)
 
 
 def again() -> Script:
     """Begin the next call of a process that was refused, and could not note it."""
-    refusal = (Refused("no", "BANNED", "ban"), release(NOTED))
+    refusal = (BAN, release(NOTED))
     end = (BROKEN, Failed(LoginRefused, not_before=START + 1200))
     return Script(memory=story(*LOG_IN, refusal, end).memory)
 
@@ -530,7 +526,7 @@ def test_a_finished_login_that_could_not_be_noted_holds_up_no_later_one() -> Non
         (DEAD, ReadLock()),
         (LockRead(mine(), "L1", 5.0), ReadToken()),
         (TokenRead("new", "V1", "fp-new"), WriteLock(taken(mine()), "L1")),
-        (Conflict(), ReadLock()),
+        (CONFLICT, ReadLock()),
         (LockRead(held(), "L2", 0.0), Wait(0.25)),
     )
 
@@ -568,7 +564,7 @@ def test_after_a_token_that_may_not_be_stored_a_blank_is_written_before_the_next
     assert script.asked.lock.login_class == ""
 
 
-@pytest.mark.parametrize("error", [BROKEN, BUSY, THROTTLED, Conflict()])
+@pytest.mark.parametrize("error", [BROKEN, BUSY, THROTTLED, CONFLICT])
 def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> None:
     """The store's error is raised, the earlier login is the last counted, the next call tries."""
     script = doubted()
@@ -577,7 +573,7 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
         assert isinstance(asked, WriteToken | ReadToken | Wait)
         pauses += [asked.seconds] if isinstance(asked, Wait) else []
         script.tell({WriteToken: error, ReadToken: GONE_DEAD}.get(type(asked)))
-    expected: dict[StoreError, list[float]] = {BROKEN: [], THROTTLED: [1.25, 1.5]}
+    expected: dict[object, list[float]] = {BROKEN: [], THROTTLED: [1.25, 1.5]}
     assert pauses == expected.get(error, [0.25, 0.5])
     assert (asked.lock.state, asked.lock.login_class) == (FAILED, "store")
     assert asked.lock.logins == (START,)
@@ -588,14 +584,14 @@ def test_where_the_blank_cannot_be_written_nobody_logs_in(error: StoreError) -> 
 
 @pytest.mark.parametrize("there", [THEIRS, TokenRead("dead", "V1", "fp-dead")])
 def test_a_conflict_of_the_blank_is_looked_at(there: TokenRead) -> None:
-    script = doubted().walk((Conflict(), ReadToken()), (there,))
+    script = doubted().walk((CONFLICT, ReadToken()), (there,))
     assert isinstance(script.asked, WriteLock)
     script.walk(AGAIN)
 
 
 def test_a_store_that_always_conflicts_ends_the_call() -> None:
     script, writes = story(*OUTBID), 1
-    answers = {WriteLock: Conflict(), ReadLock: LockRead(), Wait: WOKE}
+    answers = {WriteLock: CONFLICT, ReadLock: LockRead(), Wait: WOKE}
     while type(script.asked) in answers:
         writes += isinstance(script.asked, WriteLock)
         script.tell(answers[type(script.asked)])

@@ -24,7 +24,7 @@ from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import Expect, StoredObject
 from betfair_session.tokens import fingerprint
 
-from .shelf import KEY, LOCK, NEW, OLD, START, Stage
+from .script import KEY, LOCK, NEW, OLD, START, Stage
 
 FINISHED = locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))
 HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
