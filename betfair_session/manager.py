@@ -93,10 +93,11 @@ class SessionManager(AsyncClosable):
                 control character in it; an argument of a wrong type, a time that is not above 0,
                 a trust window longer than a session lives, or a setting without the one it needs.
         """
-        length = checked_client(client).jurisdiction.session_length
+        # First, so that no traceback shows them.
         username, password = Secret(username), Secret(password)
         if two_step is not None and not callable(two_step):
             two_step = Secret(two_step)
+        length = checked_client(client).jurisdiction.session_length
         check_credential(username, "username")
         check_credential(password, "password")
         if isinstance(two_step, Secret) and two_step:

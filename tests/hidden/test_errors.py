@@ -161,6 +161,7 @@ def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[]
         "two-step code": lambda: SessionManager(client, USERNAME, PASSWORD, two_step=CODE + "\n"),
         "two-step question": lambda: client.login(USERNAME, PASSWORD, code=lambda: CODE + 1),  # type: ignore[operator] # it fails
         "login_timeout": lambda: SessionManager(client, USERNAME, PASSWORD, login_timeout=0),
+        "no client": lambda: SessionManager(None, USERNAME, PASSWORD),  # type: ignore[arg-type] # yes
         "sharing": lambda: SessionManager(client, USERNAME, PASSWORD, share_verification=True),
         "no UTF-8": lambda: SessionManager(client, USERNAME, PASSWORD + "\udcff"),
         "renew": lambda: session.renew(token, timeout=0),
