@@ -127,42 +127,38 @@ UNCLEAR: dict[str, object] = {"exit_code": 4, "endpoint": "keepAlive"}
 
 
 @pytest.mark.parametrize(
-    ("content", "fault", "arguments", "expected"),
-    [
-        ("live", "status:503", "token check", {**UNCLEAR, "status_code": 503}),
-        ("live", "html200", "token check", {**UNCLEAR, "status_code": 200}),
-        ("live", "reset", "token check", UNCLEAR),
-        ("x" * 5000, "", "token check status logout", {"exit_code": 2, "type": "NotATokenError"}),
-        ("a directory", "", "token check status", {"exit_code": 5}),
-        ("a file in place of the store", "", "token check status", {"exit_code": 5}),
-    ],
+    ("fault", "more"),
+    [("status:503", {"status_code": 503}), ("html200", {"status_code": 200}), ("reset", {})],
 )
-def test_a_failure_has_its_exit_code(
-    command: CommandLine,
-    sandbox: Sandbox,
-    *,
-    content: str,
-    fault: str,
-    arguments: str,
-    expected: dict[str, object],
+def test_betfair_that_cannot_tell(
+    command: CommandLine, sandbox: Sandbox, fault: str, more: dict[str, int]
 ) -> None:
-    """What is stored stays, and no login is made."""
-    path = command.put(sandbox.issue() if content == "live" else content)
-    if expected["exit_code"] == 5:
+    """Exit code 4; what is stored stays, and no login is made."""
+    path = command.put(token := sandbox.issue())
+    sandbox.fault("keepAlive", fault, times=None)
+    for name in ("token", "check"):
+        assert command.json(name).error.items() >= {**UNCLEAR, **more}.items()
+    assert path.read_text() == token
+    assert [*sandbox.counts()] == ["keepAlive"]
+
+
+@pytest.mark.parametrize("what", ["data", "a directory", "a file in place of the store"])
+def test_what_lies_in_a_tokens_place_and_is_none(
+    command: CommandLine, sandbox: Sandbox, what: str
+) -> None:
+    """Exit code 2 for data after a mistyped key, 5 for what is no object; it stays as it is."""
+    path = command.put("x" * 5000)
+    if what == "a directory":
         path.unlink()
-        path.mkdir() if content == "a directory" else command.store.rmdir()
-    if content == "a file in place of the store":
-        command.store.write_text(content)
-        command.variables["BETFAIR_SESSION_STORE"] += "/deeper"
-    if fault:
-        sandbox.fault("keepAlive", fault, times=None)
-    before = path.exists()
-    for name in arguments.split():
+        path.mkdir()
+    elif what == "a file in place of the store":
+        command.variables["BETFAIR_SESSION_STORE"] += f"/{KEY}/deeper"
+    for name in ("token", "check", "status", *(["logout"] if what == "data" else [])):
         error = command.json(name).error
-        assert {key: error[key] for key in expected} == expected
-        assert expected["exit_code"] != 5 or error["reason"]
-    assert path.exists() == before
-    assert set(sandbox.counts()) <= {"keepAlive"}
+        assert error["exit_code"] == (2 if what == "data" else 5)
+        assert error["reason"] if what != "data" else error["type"] == "NotATokenError"
+    assert path.exists()
+    assert sandbox.counts() == {}
 
 
 def test_a_login_that_does_not_end(command: CommandLine, sandbox: Sandbox) -> None:

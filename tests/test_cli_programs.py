@@ -139,31 +139,26 @@ def test_a_terminal_that_shows_no_such_character_is_no_error(command: CommandLin
 # --- streams and signals --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("redirection", "arguments", "code", "lines"),
-    [
-        ("2>&-", "token", 0, 0),  # only what would be said there is lost
-        ("<&- 2>&-", "token", 0, 0),
-        (">&-", "token", 1, 2),  # a result that nobody can get is an error
-        (">&-", "--help", 1, 1),
-        (f"> {FULL}", "token --json", 1, 2),
-        (f"> {FULL}", "--version", 1, 1),
-        ("<&- >&- 2>&-", "status", 1, 0),  # exit codes need no stream
-        (">&-", "logout --quiet", 0, 1),
-        (">&- 2>&-", "token --nonsense", 2, 0),
-        (f"2> {FULL}", "token --nonsense", 2, 0),
-    ],
-)
+STREAMS = [  # how they are redirected, the command, its exit code, lines on standard error
+    ("2>&-", "token", 0, 0),  # only what would be said there is lost
+    ("<&- 2>&-", "token", 0, 0),
+    (">&-", "token", 1, 2),  # a result that nobody can get is an error
+    (">&-", "--help", 1, 1),
+    (f"> {FULL}", "token --json", 1, 2),
+    (f"> {FULL}", "--version", 1, 1),
+    ("<&- >&- 2>&-", "status", 1, 0),  # exit codes need no stream
+    (">&-", "logout --quiet", 0, 1),
+    (">&- 2>&-", "token --nonsense", 2, 0),
+    (f"2> {FULL}", "token --nonsense", 2, 0),
+]
+
+
+@pytest.mark.parametrize("number", range(len(STREAMS)))
 def test_streams_that_are_closed_or_full(
-    command: CommandLine,
-    sandbox: Sandbox,
-    *,
-    redirection: str,
-    arguments: str,
-    code: int,
-    lines: int,
+    command: CommandLine, sandbox: Sandbox, number: int
 ) -> None:
     """As a shell or a service may start it; none ends in an error of the interpreter."""
+    redirection, arguments, code, lines = STREAMS[number]
     token = sandbox.issue()
     command.put(token).chmod(0o644)  # which is warned of in a line
     shell = ("sh", "-c", f'exec "$0" "$@" {redirection}', *CLI, *arguments.split())

@@ -362,37 +362,27 @@ def test_credentials_that_are_not_there_are_found(
 # --- Betfair --------------------------------------------------------------------------------------
 
 NO_TOKEN = '{"status": "SUCCESS", "token": ""}'
+ANSWERS: list[tuple[str, str, dict[str, Any], str]] = [  # and what is a problem then
+    *(("keepAlive", fault, {}, HOSTS) for fault in ("status:503", "blocked", "stall")),
+    ("keepAlive", "non_object", {"body": NO_TOKEN}, "identity certlogin"),  # not Betfair's
+    # What the login's host says to a keepAlive matters less.
+    ("keepAlive", "html200", {}, "identity token"),
+    ("keepAlive", "internal_error", {}, "identity token"),
+    ("keepAlive", "status:503", {"skip": 2}, "token"),
+    ("account", "status:503", {}, "account"),
+    # Betfair exchanges the token for one that lives nowhere; nobody renews that.
+    ("keepAlive", "token", {"skip": 2, "value": "A" * 43 + "="}, "account"),
+]
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "fault", "more", "code", "problems"),
-    [
-        *(("keepAlive", fault, {}, 4, HOSTS) for fault in ("status:503", "blocked", "stall")),
-        ("keepAlive", "non_object", {"body": NO_TOKEN}, 4, "identity certlogin"),  # not Betfair's
-        # What the login's host says to a keepAlive matters less.
-        ("keepAlive", "html200", {}, 4, "identity token"),
-        ("keepAlive", "internal_error", {}, 4, "identity token"),
-        ("keepAlive", "status:503", {"skip": 2}, 4, "token"),
-        # Betfair exchanges the token for one that lives nowhere; nobody renews that.
-        ("keepAlive", "token", {"skip": 2, "value": "A" * 43 + "="}, 1, "account"),
-        ("account", "status:503", {}, 4, "account"),
-    ],
-)
-def test_what_betfair_may_answer(
-    command: CommandLine,
-    sandbox: Sandbox,
-    *,
-    endpoint: str,
-    fault: str,
-    more: dict[str, Any],
-    code: int,
-    problems: str,
-) -> None:
+@pytest.mark.parametrize("number", range(len(ANSWERS)))
+def test_what_betfair_may_answer(command: CommandLine, sandbox: Sandbox, number: int) -> None:
     """Without a token that surely lives, the account API is not asked; and nobody logs in."""
+    endpoint, fault, more, problems = ANSWERS[number]
     command.put(sandbox.issue())
     sandbox.fault(endpoint, fault, times=None, **more)
     found = command.doctor("--timeout", "1")
-    assert (found.code, found.states("problem")) == (code, problems.split())
+    assert (found.code, found.states("problem")) == (1 if fault == "token" else 4, problems.split())
     assert ("account" in found.states("not checked")) == ("token" in problems)
     assert "certlogin" not in sandbox.counts()
     assert os.listdir(command.store) == [KEY]
@@ -433,19 +423,15 @@ def test_a_proxy_is_named_and_what_it_answers(
     assert len(advice) == 3
 
 
-@pytest.mark.parametrize(("ahead", "state"), [(0, "ok"), (3, "ok"), (90, "warning")])
 def test_clocks_are_compared(
-    command: CommandLine,
-    sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    ahead: int,
-    state: str,
+    command: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This machine's with the hosts' and the store's; a few seconds are nothing."""
     command.put(sandbox.issue())
     right = time.time
-    monkeypatch.setattr(time, "time", lambda: right() + ahead)
-    clock = command.doctor().of("clock")
-    assert clock["state"] == state
-    assert len(re.findall(r"localhost:\d+|the store", clock["text"])) == 3
+    for ahead, state in ((0, "ok"), (3, "ok"), (90, "warning")):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: right() + ahead)  # noqa: B023 - called at once
+            clock = command.doctor().of("clock")
+        assert clock["state"] == state
+        assert len(re.findall(r"localhost:\d+|the store", clock["text"])) == 3
