@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from secrets_shown import everything_in
+from storage.places import LocalPlace
 
+import betfair_session.session as ours
 from betfair_session import (
     BetfairSessionError,
     Blocked,
@@ -35,13 +42,24 @@ pytestmark = pytest.mark.usefixtures("short_waits")
 KEY = "session.token"
 
 
-def token_in(path: Path, planted: Planted) -> str:
-    """Store a token that lives."""
+def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) -> None:
+    """In any form; in an error's cause, attributes and frames of ours; in a log."""
     token = planted.sandbox.issue(USERNAME)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(token)
-    return token
+    texts = (USERNAME, urlencode({"": PASSWORD}), base64.b64encode(PASSPHRASE.encode()), token)
+    assert [planted.found_in(text) for text in texts] == [
+        ["username"], ["password"], ["passphrase"], ["token 0"]
+    ]  # fmt: skip
+    place: dict[str, Any] = {}
+    code = "def fail(hidden, cause):\n    raise ValueError('no') from cause"
+    exec(compile(code, str(ours.__file__), "exec"), place)
+    assert planted.found_in(said.text()) == []
+    for hidden, cause in ((CODE, None), ("nothing", KeyError(CODE))):
+        with pytest.raises(ValueError, match="no") as caught:
+            place["fail"](hidden, cause)
+        vars(caught.value)["request"] = {"": PASSWORD}
+        assert planted.found_in(everything_in(caught.value)) == ["password", "code"]
+    logging.getLogger("any.where").log(2, "no", extra={"request": USERNAME})
+    assert planted.found_in(said.text()) == ["username"]
 
 
 ANSWERS = [
@@ -105,8 +123,9 @@ def test_no_failure_in_an_event_loop_shows_a_secret(
     planted: Planted, said: Said, tmp_path: Path, endpoint: str
 ) -> None:
     """The same for tasks, with asyncio's debugging on, alone and when many share the failure."""
-    token = token_in(tmp_path / KEY, planted)
+    token = planted.sandbox.issue(USERNAME)
     planted.secrets()
+    LocalPlace(tmp_path).put(KEY, token.encode())
     if endpoint == "certlogin":
         planted.sandbox.expire_all()
     planted.sandbox.fault(endpoint, "blocked", times=None)
@@ -143,72 +162,55 @@ def test_an_interrupt_shows_no_secret(planted: Planted, tmp_path: Path) -> None:
     assert planted.found_in(everything_in(caught.value)) == []
 
 
-def _wrong_arguments(planted: Planted, directory: Path) -> dict[str, Callable[[], object]]:
-    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(planted.key_lines)
-    client = planted.client()
-    token = planted.sandbox.issue(USERNAME)
-    session = planted.manager(client).session(directory, KEY)
-    write_files(directory, "client", create("client"))
-    (directory / ".env").write_text(f"BETFAIR_PASSWORD={PASSPHRASE}\nnot a line\n", "utf-8")
-    good = {"BETFAIR_USERNAME": "u", "BETFAIR_PASSWORD": "p", "BETFAIR_APP_KEY": "k"}
-    odd = PASSPHRASE + "\ud800"
-    return {
-        "app key": lambda: IdentityClient(APP_KEY + " "),
-        "keepAlive": lambda: client.keep_alive(token + "\n"),
-        "check": lambda: client.check(token + "\n"),
-        "logout": lambda: client.logout(token + "\n"),
-        "certlogin": lambda: IdentityClient("k").certlogin(USERNAME, PASSWORD),
-        "two-step code": lambda: SessionManager(client, USERNAME, PASSWORD, two_step=CODE + "\n"),
-        "two-step question": lambda: client.login(USERNAME, PASSWORD, code=lambda: CODE + 1),  # type: ignore[operator] # it fails
-        "login_timeout": lambda: SessionManager(client, USERNAME, PASSWORD, login_timeout=0),
-        "no client": lambda: SessionManager(None, USERNAME, PASSWORD),  # type: ignore[arg-type] # yes
-        "sharing": lambda: SessionManager(client, USERNAME, PASSWORD, share_verification=True),
-        "no UTF-8": lambda: SessionManager(client, USERNAME, PASSWORD + "\udcff"),
-        "renew": lambda: session.renew(token, timeout=0),
-        "key as path": lambda: Certificate.from_files("client.crt", key),
-        "pair with key": lambda: Certificate.of(("client.crt", key)),
-        "client with key": lambda: IdentityClient("app-key", ("client.crt", key)),
-        "key and a wrong address": lambda: IdentityClient("app-key", key, identity_url="http://x"),
-        "damaged key": lambda: Certificate.of(key.encode()).check(),
-        "damaged text": lambda: Certificate.from_pem(key, key, PASSPHRASE).check(),
-        "no base64": lambda: Certificate.from_pkcs12_base64(key, PASSPHRASE).check(),
-        "wrong passphrase": lambda: Certificate.from_pkcs12(planted.p12, PASSPHRASE[1:]).check(),
-        "odd passphrase": lambda: Certificate.from_pkcs12(planted.p12, odd).check(),
-        "name of files": lambda: create("a/b", 1, Secret(PASSPHRASE)),
-        "existing files": lambda: write_files(
-            directory, "client", create("client", 1, Secret(PASSPHRASE))
-        ),
-        ".env": lambda: Environment({}, directory / ".env"),
-        "storage options": lambda: Environment(
-            {"BETFAIR_SESSION_STORE": "s", "BETFAIR_SESSION_KEY": "k",
-             "BETFAIR_STORAGE_OPTIONS": PASSWORD}, None,
-        ).place(),
-        "variables": lambda: from_env({**good, "BETFAIR_CERT_FILE": key}, None),
-        "store with password": lambda: session_at(planted, f"nosuch://u:{PASSPHRASE}@host/x"),
-        "store with @": lambda: session_at(planted, f"nosuch://u:a@{PASSPHRASE}@host/x"),
-        "store with slash": lambda: session_at(planted, f"nosuch://u:{PASSPHRASE}/@host/x"),
-        "store with query": lambda: session_at(planted, f"nosuch://host/x?sig={PASSPHRASE}"),
-    }  # fmt: skip
-
-
-def session_at(planted: Planted, store: str) -> object:
-    return planted.manager(planted.client()).session(store, KEY)
-
-
-# What the caller wrote into a store's URL, or hands over as a mapping of variables, is in the
-# locals of whoever takes it; only what is said of it is searched.
-_SAID_ONLY = ("store with", "variables", "storage options")
-
-
-def test_no_wrong_argument_is_repeated(planted: Planted, said: Said, tmp_path: Path) -> None:
+def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path: Path) -> None:
     """Neither in the error nor in the locals of our frames."""
-    shown = {}
-    for name, wrong in _wrong_arguments(planted, tmp_path).items():
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(planted.key_lines)
+    client, token = planted.client(), planted.sandbox.issue(USERNAME)
+    manager = partial(SessionManager, client, USERNAME)
+    session = manager(PASSWORD).session(tmp_path, KEY)
+    write_files(tmp_path, "client", create("client"))
+    (tmp_path / ".env").write_text(f"BETFAIR_PASSWORD={PASSPHRASE}\nnot a line\n", "utf-8")
+    for wrong in (
+        lambda: IdentityClient(APP_KEY + " "),
+        lambda: client.keep_alive(token + "\n"),
+        lambda: client.check(token + "\n"),
+        lambda: client.logout(token + "\n"),
+        lambda: IdentityClient("k").certlogin(USERNAME, PASSWORD),
+        lambda: manager(PASSWORD, two_step=CODE + "\n"),
+        lambda: client.login(USERNAME, PASSWORD, code=lambda: CODE + 1),  # type: ignore[operator] # it fails
+        lambda: manager(PASSWORD, login_timeout=0),
+        lambda: manager(PASSWORD, share_verification=True),
+        lambda: SessionManager(None, USERNAME, PASSWORD),  # type: ignore[arg-type] # it is refused
+        lambda: manager(PASSWORD + "\udcff"),
+        lambda: session.renew(token, timeout=0),
+        lambda: Certificate.from_files("client.crt", key),
+        lambda: Certificate.of(("client.crt", key)),
+        lambda: IdentityClient("app-key", ("client.crt", key)),
+        lambda: IdentityClient("app-key", key, identity_url="http://x"),
+        lambda: Certificate.of(key.encode()).check(),
+        lambda: Certificate.from_pem(key, key, PASSPHRASE).check(),
+        lambda: Certificate.from_pkcs12_base64(key, PASSPHRASE).check(),
+        lambda: Certificate.from_pkcs12(planted.p12, PASSPHRASE[1:]).check(),
+        lambda: Certificate.from_pkcs12(planted.p12, PASSPHRASE + "\ud800").check(),
+        lambda: create("a/b", 1, Secret(PASSPHRASE)),
+        lambda: write_files(tmp_path, "client", create("client", 1, Secret(PASSPHRASE))),
+        lambda: Environment({}, tmp_path / ".env"),
+    ):
+        fails(wrong)
+    # What a caller writes into a URL, or hands over as variables, is in the locals of who takes it.
+    account = {"BETFAIR_USERNAME": "u", "BETFAIR_PASSWORD": "p", "BETFAIR_APP_KEY": "k"}
+    place = {"BETFAIR_SESSION_STORE": "s", "BETFAIR_SESSION_KEY": "k"}
+    urls = (
+        *(f"nosuch://u:{PASSPHRASE}@host/x", f"nosuch://u:a@{PASSPHRASE}@host/x"),
+        *(f"nosuch://u:{PASSPHRASE}/@host/x", f"nosuch://host/x?sig={PASSPHRASE}"),
+    )
+    works: list[Callable[[], object]] = [
+        lambda: Environment({**place, "BETFAIR_STORAGE_OPTIONS": PASSWORD}, None).place(),
+        lambda: from_env({**account, "BETFAIR_CERT_FILE": key}, None),
+        *(partial(manager(PASSWORD).session, url, KEY) for url in urls),
+    ]
+    for work in works:
         with pytest.raises(BetfairSessionError) as caught:
-            wrong()
+            work()
         error = caught.value
-        said_only = f"{error} {error!r} {error.args} {vars(error)}"
-        text = said_only if name.startswith(_SAID_ONLY) else everything_in(error)
-        shown[name] = planted.found_in(text)
-    assert {name: found for name, found in shown.items() if found} == {}
-    assert planted.found_in(said.text()) == []
+        assert planted.found_in(f"{error} {error!r} {error.args} {vars(error)}") == []
