@@ -15,7 +15,7 @@ from .arguments import (
 )
 from .events import WARNING, Log
 from .login.account import Account, LeaseSettings, checked_lease
-from .process import AsyncClosable, NamedTuple
+from .process import AsyncClosable
 from .process.forks import ForkSafeLock
 from .process.single_flight import aside
 from .secret import Secret, check_credential
@@ -35,14 +35,6 @@ if TYPE_CHECKING:
 _log = Log()
 
 _LEAST_SECONDS = 0.001  # that a call has left when opening its store took all its time
-
-
-class _Opened(NamedTuple):
-    """A store that was opened with some options, and the handles in it by their keys."""
-
-    options: dict[str, Any]
-    store: TokenStore
-    handles: dict[str, Session]
 
 
 class SessionManager(AsyncClosable):
@@ -115,8 +107,9 @@ class SessionManager(AsyncClosable):
             share_verification=share_verification,
             on_event=on_event,
         )
-        # By what names a store; its storage options cannot be a key.
-        self._stores: dict[Any, list[_Opened]] = {}
+        # By what names a store, and by that and the key; storage options cannot be a key.
+        self._stores: dict[Any, list[tuple[dict[str, Any], TokenStore]]] = {}
+        self._handles: dict[Any, list[tuple[dict[str, Any], Session]]] = {}
         self._lock = ForkSafeLock()
 
     @property
@@ -196,23 +189,24 @@ class SessionManager(AsyncClosable):
             session, _ = self._open(store, key, storage_options, None)
         return session
 
-    def _known(
-        self, store: Store, key: str, storage_options: Mapping[str, Any] | None
-    ) -> Session | None:
+    def _known(self, store: Store, key: str, given: Mapping[str, Any] | None) -> Session | None:
         """Return the handle for one place, if it has been made."""
-        opened = self._opened(store, storage_options)
-        return opened.handles.get(key) if opened and isinstance(key, str) else None
+        try:
+            known = self._handles.get((store, key), ())
+        except TypeError:  # one of them cannot be hashed, as `_open` will say
+            return None
+        for options, session in known:
+            if not (options or given) or options == given:
+                return session
+        return None
 
-    def _opened(self, store: Store, given: Mapping[str, Any] | None) -> _Opened | None:
+    def _opened(self, store: Store, options: dict[str, Any]) -> TokenStore | None:
         """Return a store that has been opened, if it has been."""
         try:
             known = self._stores.get(store, ())
         except TypeError:  # it cannot be hashed
             refuse("store", f"a store cannot be a {type(store).__name__}")
-        for opened in known:
-            if not (opened.options or given) or opened.options == given:
-                return opened
-        return None
+        return next((opened for those, opened in known if those == options), None)
 
     def _open(
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
@@ -220,26 +214,30 @@ class SessionManager(AsyncClosable):
         """Make the handle for one place; return the seconds of the call that are left, too."""
         deadline = deadline_of(self._account, timeout)
         options, name = checked_options(given), check_key(key)
-        found = self._opened(store, options)
-        if found is None:
+        opened = self._opened(store, options)
+        if opened is None:
             # Outside of the lock: other places' callers need not wait for a driver that connects.
             seconds = min(deadline - time.monotonic(), self._account.lease.store_deadline)
-            mine = _Opened(options, open_store(store, options, timeout=seconds), {})
+            mine = open_store(store, options, timeout=seconds)
             with self._lock.mine():
-                found = self._opened(store, options)
-                if found is None:
-                    found = mine
-                    self._stores.setdefault(store, []).append(mine)
-            if found is not mine:  # another thread was faster
-                mine.store.close()
-            elif not mine.store.atomic:
+                opened = self._opened(store, options)
+                if opened is None:
+                    opened = mine
+                    self._stores.setdefault(store, []).append((options, mine))
+            if opened is not mine:  # another thread was faster
+                mine.close()
+            elif not mine.atomic:
                 _log.tell(
                     WARNING,
                     "%s is no store that this library vouches for, so each process logs in by "
                     "itself; see backends.md for those that share one login",
-                    mine.store.label,
+                    mine.label,
                 )
-        session = found.handles.setdefault(name, Session(self._account, found.store, name))
+        with self._lock.mine():
+            session = self._known(store, name, options)
+            if session is None:
+                session = Session(self._account, opened, name)
+                self._handles.setdefault((store, name), []).append((options, session))
         return session, max(deadline - time.monotonic(), _LEAST_SECONDS)
 
     def logout(
@@ -263,9 +261,10 @@ class SessionManager(AsyncClosable):
     def close(self) -> None:
         """Close the stores that were opened; the client stays open, it is the caller's."""
         with self._lock.mine():
-            stores = [opened.store for known in self._stores.values() for opened in known]
+            handles = [session for known in self._handles.values() for _, session in known]
+            self._handles.clear()
             self._stores.clear()
-        for store in stores:
+        for store in {id(session.store): session.store for session in handles}.values():
             store.close()
 
     def __repr__(self) -> str:
