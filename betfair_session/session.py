@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from .login.lock import Memory
     from .storage.contract import StoredObject, TokenStore
 
-# Looked up once: a trading loop asks before every bet.
-_wall, _steady = clocks.wall, clocks.steady
+_wall = clocks.wall  # looked up once: a trading loop asks before every bet
 
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
@@ -92,7 +91,7 @@ class Session(AsyncClosable):
             BetfairSessionError: as `SessionManager.get_session`.
         """
         held = self._trust.held
-        if held.since <= _wall() < held.until and _steady() < held.until_steady:
+        if held.since <= _wall() < held.soon or held.fresh:
             return held.token
         deadline = deadline_of(self._account, timeout)
         found = self._flight.join(

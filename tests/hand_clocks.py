@@ -16,9 +16,9 @@ class HandClocks:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         """Begin with the time it is, in 64ths, which a datetime's microseconds hold exactly."""
         self.steady, self.wall = time.monotonic(), time.time() * 64 // 1 / 64
-        for module, prefix in ((clocks, ""), (session, "_")):
-            patch.setattr(module, f"{prefix}steady", lambda: self.steady)
-            patch.setattr(module, f"{prefix}wall", lambda: self.wall)
+        patch.setattr(clocks, "steady", lambda: self.steady)
+        for module, name in ((clocks, "wall"), (session, "_wall")):
+            patch.setattr(module, name, lambda: self.wall)
 
     def go(self, seconds: float) -> None:
         self.steady += seconds

@@ -81,6 +81,18 @@ def test_a_window_ends_by_the_clock_that_went_further(
     assert watched.reads == ([] if trusted else [KEY])
 
 
+def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Session) -> None:
+    """So often both clocks are looked at, which cost more than all else of a call."""
+    watched = Watched(session)
+    hands.go(10.0)
+    session.token()
+    for steady, wall, reads in ((900.0, 0.9, []), (0.0, 0.1, [KEY])):
+        hands.steady += steady
+        hands.wall += wall
+        session.token()
+        assert watched.reads == reads
+
+
 @pytest.mark.parametrize(("window", "length"), [(900.0, 1200.0), (3.0, None), (3.0, 2.0)])
 def test_the_times_of_a_verification(
     hands: HandClocks, window: float, length: float | None

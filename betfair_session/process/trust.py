@@ -18,31 +18,38 @@ if TYPE_CHECKING:
 RETRY = 5.0
 """Seconds until the next attempt after one within the session's length that got no answer."""
 
+_SLICE_SECONDS = 1.0  # by which a window may last too long, if a clock is set at just that moment
 _NEVER: Times = (0.0, 0.0)
 
 
 class Held:
-    """A token and the times of its use. Never changed once made, so that reading needs no lock.
+    """A token and the times of its use. Reading it needs no lock: no two threads disagree.
 
     Attributes:
         token: the text itself, which no repr, pickle or copy shows.
-        since: when this was made, by the wall clock; if that shows less, it was set back.
+        since: when both clocks were looked at, by the wall clock; if that shows less, it was set
+            back.
+        soon: until when the wall clock alone is looked at.
         until, until_steady: when the window ends, by the wall clock and by the steady one.
         ends: when the session ends.
     """
 
-    __slots__ = ("ends", "since", "token", "until", "until_steady")
+    __slots__ = ("ends", "since", "soon", "token", "until", "until_steady")
 
     def __init__(self, token: str, since: float, until: Times, ends: Times) -> None:
         """Keep them."""
-        self.token, self.since = token, since
+        self.token, self.since, self.soon = token, since, since
         self.until_steady, self.until = until
         self.ends = ends
 
     @property
     def fresh(self) -> bool:
-        """Whether the token may be used at once; `Session.token` has the same line."""
-        return self.since <= clocks.wall() < self.until and clocks.steady() < self.until_steady
+        """Whether the token may be used at once, by both clocks."""
+        now = clocks.wall()
+        fresh = self.since <= now < self.until and clocks.steady() < self.until_steady
+        if fresh:
+            self.since, self.soon = now, min(now + _SLICE_SECONDS, self.until)
+        return fresh
 
     @property
     def usable(self) -> bool:
