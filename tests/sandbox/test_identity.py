@@ -85,11 +85,10 @@ def test_an_interactive_login(sandbox: Sandbox, caller: Caller) -> None:
     answer = caller.login().json()
     (session,) = sandbox.sessions()
     fine = {"status": SUCCESS, "error": "", "product": sandbox.app_key, "token": session.token}
-    assert {name: answer[name] for name in fine} == fine
+    assert answer.items() >= fine.items()
     sandbox.set_two_step("123456")
-    assert caller.login().json()["error"] == "STRONG_AUTH_CODE_REQUIRED"
-    assert caller.login("654321").json()["error"] == "STRONG_CODE_FAIL"
-    assert caller.login("123456").json()["status"] == SUCCESS
+    errors = {"": "STRONG_AUTH_CODE_REQUIRED", "654321": "STRONG_CODE_FAIL", "123456": ""}
+    assert {code: caller.login(code).json()["error"] for code in errors} == errors
     assert caller.login(Accept="*/*").text.startswith("<!DOCTYPE html>")
     assert len(sandbox.sessions()) == 2
 
@@ -98,18 +97,17 @@ def test_a_login_status_is_given_on_demand(sandbox: Sandbox, caller: Caller) -> 
     """Both logins answer with the code in their own shape; only LIMITED_ACCESS gives a token."""
     sandbox.login_status("SUSPENDED", times=2)
     assert caller.certlogin() == "SUSPENDED"
-    refused = caller.login().json()
-    assert (refused["status"], refused["error"], refused["token"]) == ("FAIL", "SUSPENDED", "")
-    assert caller.certlogin() == SUCCESS
-    sandbox.login_status("KYC_SUSPEND")
-    assert {caller.certlogin() for _ in range(3)} == {"KYC_SUSPEND"}
-    sandbox.login_status(None)
+    fail = {"status": "FAIL", "error": "SUSPENDED", "token": ""}
+    assert caller.login().json().items() >= fail.items()
     assert caller.certlogin() == SUCCESS
     sandbox.login_status("LIMITED_ACCESS")
-    assert caller.login().json()["token"] == sandbox.sessions()[-1].token
+    for _ in range(2):
+        assert caller.login().json()["token"] == sandbox.sessions()[-1].token
     sandbox.login_status("TERMS_AND_CONDITIONS", status="LOGIN_RESTRICTED")
-    restricted = caller.login().json()
-    assert (restricted["status"], restricted["token"]) == ("LOGIN_RESTRICTED", "")
+    restricted = {"status": "LOGIN_RESTRICTED", "token": ""}
+    assert caller.login().json().items() >= restricted.items()
+    sandbox.login_status(None)
+    assert caller.certlogin() == SUCCESS
 
 
 def test_too_many_logins_ban_and_wrong_passwords_lock(sandbox: Sandbox, caller: Caller) -> None:
