@@ -14,36 +14,19 @@ from betfair_session import (
     BetfairSessionError,
     Event,
     IdentityUnavailable,
-    LeaseSettings,
     LoginRefused,
     NotATokenError,
-    SessionManager,
     StoreWriteError,
 )
 from betfair_session.login import lock as locks
 
 
-@pytest.fixture
-def heard() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def listening(front: Front, heard: list[Event]) -> SessionManager:
-    lease = LeaseSettings(ttl=6, login_deadline=3, store_deadline=1.5)
-    return front.manager(lease=lease, on_event=heard.append)
-
-
-def test_each_call_tells_what_it_did(
-    front: Front,
-    listening: SessionManager,
-    heard: list[Event],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixture) -> None:
     """With where, how long it took, and the error's text; and nobody is shown a secret."""
     caplog.set_level(logging.DEBUG)
     sandbox, store = front.sandbox, front.path / "store"
-    everything: list[Event] = []
+    heard, everything = list[Event](), list[Event]()
+    listening = front.manager(on_event=heard.append)
 
     def told(
         raises: type[BetfairSessionError] | None = None, call: str = "get_session"
@@ -79,11 +62,10 @@ def test_each_call_tells_what_it_did(
         assert secret not in f"{everything} {said}"
 
 
-def test_waiting_and_adopting_are_told(
-    front: Front, listening: SessionManager, heard: list[Event]
-) -> None:
+def test_waiting_and_adopting_are_told(front: Front) -> None:
     """And for whom it waited. Betfair is not asked about a token that the lock vouches for."""
-    session = listening.session(front.path, KEY)
+    heard: list[Event] = []
+    session = front.session(on_event=heard.append)
     watched = Watched(session)
     with ThreadPoolExecutor(1) as pool:
         with front.under_way("certlogin", front.session().token) as first:
@@ -97,17 +79,13 @@ def test_waiting_and_adopting_are_told(
     assert adopted.seconds >= waited.seconds > 0
 
 
-def test_what_cannot_work_is_told(
-    front: Front,
-    listening: SessionManager,
-    heard: list[Event],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_what_cannot_work_is_told(front: Front, caplog: pytest.LogCaptureFixture) -> None:
     """Such as somebody's data; the log leaves it to the error that is raised."""
+    heard: list[Event] = []
     front.token.touch(mode=0o600)
     front.token.write_text("x" * 2000)
     with pytest.raises(NotATokenError):
-        listening.get_session(front.path, KEY)
+        front.session(on_event=heard.append).token()
     assert [event.kind for event in heard] == ["failed"]
     assert not [each for each in caplog.records if each.levelno > logging.DEBUG]
 
