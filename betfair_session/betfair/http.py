@@ -26,7 +26,6 @@ from .answers import MAX_ANSWER_BYTES, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from email.message import Message
 
     from betfair_session.certificates import Certificate
     from betfair_session.process.clocks import Times
@@ -179,7 +178,8 @@ class Direct:
                     raise IncompleteRead(piece, response.length)
                 status, date = response.status, response.headers.get("Date", "")
                 reusable = not (piece or response.will_close or is_out_of_step(status))
-                body = _unpacked(body, response.headers)
+                if body and response.headers.get("Content-Encoding", "").lower() in _COMPRESSED:
+                    body = _unpacked(body)
             return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
         finally:
             if reusable and closings == self._closings and len(self._idle) < _MOST_IDLE:
@@ -252,10 +252,8 @@ def _version(path: str) -> tuple[int, ...]:
     return ()
 
 
-def _unpacked(body: bytes, headers: Message) -> bytes:
+def _unpacked(body: bytes) -> bytes:
     """Uncompress an answer, which some gateways compress without being asked to."""
-    if not body or headers.get("Content-Encoding", "").lower() not in _COMPRESSED:
-        return body
     import zlib  # rarely needed
 
     unpacking = zlib.decompressobj(_EITHER)

@@ -31,14 +31,15 @@ class _Call(Outcome[_T]):
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
         leader: the thread that works on it; None before it has begun.
-        over: ends when all is done that belongs to it.
+        over: for a task: ends when all is done that belongs to the call.
     """
+
+    over: Outcome[None] | None = None
 
     def __init__(self, deadline: float, leader: int | None = None) -> None:
         super().__init__()
         self.deadline = deadline
         self.leader = leader
-        self.over: Outcome[None] = Outcome()
 
     def shared(self, deadline: float) -> tuple[_T, bool] | None:
         """Return or raise what came of it for another caller; None if that says nothing to him."""
@@ -125,6 +126,8 @@ class SingleFlight(Generic[_T]):
         """
         while True:
             mine: _Call[_T] = _Call(deadline)
+            over: Outcome[None] = Outcome()
+            mine.over = over
             try:
                 call = self._enter(mine)
                 if call is mine:
@@ -136,7 +139,7 @@ class SingleFlight(Generic[_T]):
                     raise no_thread() from why
                 raise
             if call is mine:
-                await _done(call.over)
+                await _done(over)
                 return call.result(), True
             if not wait:
                 return None
@@ -166,7 +169,8 @@ class SingleFlight(Generic[_T]):
             self._afterwards()
         finally:
             self._in_it.discard(me)
-            call.over.end()
+            if call.over:
+                call.over.end()
 
     def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
         """End a call that has no result; nothing if it has ended."""

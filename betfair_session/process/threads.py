@@ -80,7 +80,8 @@ class Outcome(Generic[_T]):
         """Take in how the work ended; the first who says so counts."""
         self._found.setdefault(0, (result, error))
         self._over.set()
-        self._tell()
+        if self._watching:
+            self._tell()
 
     def then(self, tell: Callable[[], object]) -> None:
         """Have `tell` called when the work has ended, in the thread that ends it, or now."""

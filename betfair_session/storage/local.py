@@ -80,14 +80,7 @@ class LocalStore(TokenStore):
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read a file through one open; see TokenStore.get."""
-
-        def read() -> StoredObject | None:
-            try:
-                return self._read(self._path(key))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-
-        return self._attempt(read, "read", key, deadline)
+        return self._attempt(lambda: self._read(key), "read", key, deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Put a finished temporary file in its place; see the module and TokenStore.put."""
@@ -133,7 +126,7 @@ class LocalStore(TokenStore):
                     if expect is not ABSENT:
                         files.fence(path, but=temporary)
                     if isinstance(expect, str):
-                        self._compare(key, path, expect)
+                        self._compare(key, expect)
                     self._see_time_left(deadline, key, fenced=fenced)
                     put = files.link if expect is ABSENT else files.rename
                     put(temporary, path)
@@ -147,11 +140,10 @@ class LocalStore(TokenStore):
                 finally:
                     files.remove(temporary)
 
-    def _compare(self, key: str, path: str, version: str) -> None:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if self._read(path).version == version:
-                return
-        raise self.conflict(key) from None
+    def _compare(self, key: str, version: str) -> None:
+        found = self._read(key)
+        if found is None or found.version != version:
+            raise self.conflict(key)
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
@@ -162,7 +154,7 @@ class LocalStore(TokenStore):
                 with files.directory_lock(os.path.dirname(path), deadline):
                     files.fence(path)
                     if isinstance(expect, str):
-                        self._compare(key, path, expect)
+                        self._compare(key, expect)
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
                 if expect is not ANY:
@@ -201,11 +193,15 @@ class LocalStore(TokenStore):
             raise ConfigurationError(message)
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
-    def _read(self, path: str) -> StoredObject:
+    def _read(self, key: str) -> StoredObject | None:
+        path = self._path(key)
         self._near = os.path.dirname(path)
-        with self._open(path) as file:
-            modified = os.fstat(file.fileno()).st_mtime
-            content = file.read(MAX_READ + 1)
+        try:
+            with self._open(path) as file:
+                modified = os.fstat(file.fileno()).st_mtime
+                content = file.read(MAX_READ + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         return StoredObject(SecretBytes(content), _version(content), modified=modified)
 
     def _open(self, path: str) -> BinaryIO:
