@@ -55,24 +55,18 @@ def test_a_dead_session_is_told_in_json_rpc_and_in_rest(
         assert told[exception]["errorCode"] == "INVALID_SESSION_INFORMATION"
 
 
-def test_a_live_session_gets_results_singly_in_a_batch_and_by_rest(
-    sandbox: Sandbox, call: Call
-) -> None:
-    """The journal names the operations. None of them extends the session: only keepAlive does."""
-    token = sandbox.issue()
+def test_a_call_does_not_extend_its_session(sandbox: Sandbox, call: Call) -> None:
+    """Only keepAlive does. The journal names the operations, of a batch each."""
+    token, batch = sandbox.issue(), [rpc(LIST, 1), rpc("SportsAPING/v1.0/listMarketCatalogue", 2)]
     sandbox.advance(11 * 3600)
-    assert call(RPC, rpc(LIST), token)["result"][0]["eventType"]["id"] == "7"
-    batch = call(RPC, [rpc(LIST, 1), rpc("SportsAPING/v1.0/listMarketCatalogue", 2)], token)
-    assert [(one["id"], "result" in one) for one in batch] == [(1, True), (2, True)]
-    assert call("account/rest/v1.0/getAccountDetails/", {}, token)["currencyCode"] == "GBP"
-    assert [(entry.outcome, entry.operations) for entry in sandbox.journal()] == [
-        ("SUCCESS", ["listEventTypes"]),
-        ("SUCCESS", ["listEventTypes", "listMarketCatalogue"]),
-        ("SUCCESS", ["getAccountDetails"]),
-    ]
+    assert [(one["id"], "result" in one) for one in call(RPC, batch, token)] == [(1, 1), (2, 1)]
+    (entry,) = sandbox.journal()
+    assert (entry.outcome, entry.operations) == (
+        "SUCCESS",
+        ["listEventTypes", "listMarketCatalogue"],
+    )
     sandbox.advance(2 * 3600)
     assert "error" in call(RPC, rpc(LIST), token)
-    assert sandbox.journal()[-1].outcome == "INVALID_SESSION_INFORMATION"
 
 
 def test_what_else_is_refused(sandbox: Sandbox, call: Call) -> None:
@@ -89,14 +83,12 @@ def test_what_else_is_refused(sandbox: Sandbox, call: Call) -> None:
 def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
     sandbox: Sandbox, call: Call
 ) -> None:
-    """A customerRef of one's own drops duplicates for 60 s; a malformed order is refused."""
+    """By each account; without a reference it is placed whenever it is sent."""
 
     def place(token: str, **params: object) -> str:
         order = {"marketId": "1.1", "instructions": [{"selectionId": 1}], **params}
-        told = call(RPC, rpc("SportsAPING/v1.0/placeOrders", params=order), token)
-        if "error" in told:
-            return str(told["error"]["data"]["APINGException"]["errorCode"])
-        return str(told["result"].get("errorCode") or told["result"]["status"])
+        result = call(RPC, rpc("SportsAPING/v1.0/placeOrders", params=order), token)["result"]
+        return str(result.get("errorCode") or result["status"])
 
     sandbox.add_account("other", "other password")
     token, others = sandbox.issue(), sandbox.issue("other")
@@ -105,10 +97,6 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
     assert [place(token), place(token)] == ["SUCCESS"] * 2
     sandbox.advance(61)
     assert place(token, customerRef="ref-1") == "SUCCESS"
-    bad: list[dict[str, object]] = [{"customerRef": "x" * 33}, {"customerRef": "a b"}]
-    bad.append({"instructions": []})
-    for params in bad:
-        assert place(token, **params) == "INVALID_INPUT_DATA"
     references = [order.customer_ref for order in sandbox.orders()]
     assert references == ["ref-1", "ref-1", None, None, "ref-1"]
 

@@ -23,17 +23,14 @@ def test_only_an_uploaded_certificate_of_the_account_logs_in(
     sandbox: Sandbox, caller: Caller
 ) -> None:
     """TLS lets any in, or none; the login does not. Strangers to the authority get nothing."""
-    assert caller.certlogin() == SUCCESS
     stranger = sandbox.make_certificate("stranger")
-    assert [caller.certlogin(cert=None), caller.certlogin(cert=stranger)] == [NEEDED, NEEDED]
-    assert [entry.certificate for entry in sandbox.journal()] == [True, False, True]
-    assert sandbox.make_certificate("stranger") == stranger
-    sandbox.upload_certificate(Path(stranger[0]).read_text())
-    assert caller.certlogin(cert=stranger) == SUCCESS
+    assert [caller.certlogin(cert=each) for each in (None, stranger)] == [NEEDED, NEEDED]
+    assert [entry.certificate for entry in sandbox.journal()] == [False, True]
     sandbox.add_account("other", "other password")
-    assert caller.certlogin("other", "other password") == NEEDED
-    sandbox.upload_certificate(Path(sandbox.certificate[0]).read_text(), "other")
-    assert caller.certlogin("other", "other password") == SUCCESS
+    other = ("other", "other password")
+    assert caller.certlogin(*other) == NEEDED
+    sandbox.upload_certificate(Path(stranger[0]).read_text(), "other")
+    assert caller.certlogin(*other, cert=sandbox.make_certificate("stranger")) == SUCCESS
     assert sandbox.sessions()[-1].username == "other"
     sandbox.remove_certificates()
     assert caller.certlogin() == NEEDED
