@@ -45,7 +45,6 @@ def client(sandbox: Sandbox) -> Iterator[IdentityClient]:
 
 @pytest.fixture
 def front(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Front:
-    """The sandbox's account, and a directory that its token is kept in."""
     return Front(client, sandbox, tmp_path)
 
 

@@ -169,7 +169,6 @@ def test_a_refusal_says_what_helps(name: str) -> None:
 
 
 def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
-    """A password may look like one; a code that is known is told nevertheless."""
     sent = (Secret("HUNTER2"), Secret("CLOSED"))
     for code, told in (("HUNTER2", "UNKNOWN"), ("HUNTER3", "HUNTER3"), ("CLOSED", "CLOSED")):
         body = json.dumps({"loginStatus": code, "status": "FAIL", "error": code}).encode()
@@ -221,7 +220,6 @@ FACTS = {row["status"]: row["class"] for row in csv.DictReader(TABLE, delimiter=
 
 
 def test_the_table_holds_every_known_code_with_its_class_and_a_hint() -> None:
-    """No more and no less; an unknown code keeps its name."""
     assert {code: describe(code).login_class for code in known_codes()} == FACTS
     assert len(FACTS) == 58
     for code in [*FACTS, "MOON_PHASE_UNSUITABLE"]:
@@ -236,7 +234,6 @@ def test_the_table_holds_every_known_code_with_its_class_and_a_hint() -> None:
 
 @pytest.mark.parametrize("login_class", sorted({*FACTS.values(), "unknown", "never heard of"}))
 def test_how_long_no_login_is_sent_after_refusals(login_class: str) -> None:
-    """Those that need a person back off up to 15 minutes; a ban lasts 20."""
     short = dict.fromkeys(["temporary", "unknown", "never heard of"], [15] * 6)
     seconds = {"ban": [1200] * 6, **short}.get(login_class, [15, 15, 60, 300, 900, 900])
     waits = [wait_after(login_class, count) for count in (0, 1, 2, 3, 4, 9)]
@@ -258,7 +255,6 @@ PLACES = {  # identity host, certlogin host, betting API, minutes of a session, 
 
 
 def test_the_jurisdictions_hosts_lengths_and_names() -> None:
-    """As Betfair's pages give them; what nobody could check is marked."""
     assert set(JURISDICTIONS) == set(PLACES)
     for name, (host, cert, api, minutes, code) in PLACES.items():
         place = JURISDICTIONS[name]

@@ -54,7 +54,6 @@ def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def alive(token: str, *headers: str) -> bytes:
-    """Return keepAlive's answer for a live session."""
     return answer(b'{"token":"%s","status":"SUCCESS","error":""}' % token.encode(), *headers)
 
 
@@ -171,7 +170,6 @@ def test_an_answer_without_end_is_left_soon(stranger: Stranger, status: str, *, 
 
 
 def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, front: Front) -> None:
-    """What comes later is nobody's any more."""
     over = threading.Event()
     with stranger.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over)) as listener:
         url, session = f"https://localhost:{listener.port}/", front.session()
@@ -241,7 +239,6 @@ def test_a_connection_that_does_not_just_wait_is_not_used_again(
 
 
 def test_a_connection_in_use_is_closed_after_it(stranger: Stranger) -> None:
-    """The client was closed in the meantime."""
     asked, closed = threading.Event(), threading.Event()
 
     def serve(listener: Listener, connection: socket.socket) -> None:
@@ -327,7 +324,6 @@ def test_authorities_may_change_in_their_file(
 
 
 def test_a_path_is_sent_in_ascii(stranger: Stranger) -> None:
-    """As requests does; what is written so already stays."""
     with stranger.serving(saying(WHOLE)) as listener:
         url = f"https://localhost:{listener.port}/b\u00e9t%20/a;b=1/"
         with stranger.client(listener, identity_url=url) as client:
@@ -385,7 +381,6 @@ def test_nothing_is_sent_after_the_end(stranger: Stranger, monkeypatch: pytest.M
 def test_the_pauses_between_attempts_grow(
     client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """None is begun that would outlast the call."""
     token = sandbox.issue()
     pauses: list[float] = []
     monkeypatch.setattr(clocks, "pause", pauses.append)

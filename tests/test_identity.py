@@ -212,7 +212,6 @@ def test_a_code_that_cannot_be_used_sends_nothing(sandbox: Sandbox, hands: HandC
 def test_limited_access_is_a_session_with_a_warning(
     client: IdentityClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Betfair issues a token with it."""
     client.login(sandbox.username, sandbox.password)
     assert caplog.records == []
     sandbox.login_status("LIMITED_ACCESS")

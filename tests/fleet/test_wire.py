@@ -90,7 +90,6 @@ def test_a_write_whose_answer_is_lost_or_wrong_is_looked_at(
 def test_a_lock_that_lands_late_holds_nobody_longer_than_its_time_to_live(
     cloud: Cloud, scene: Scene, session: Session
 ) -> None:
-    """Its writer has long given up and will never release it."""
     fault = cloud.fail(writes(LOCK), lands="later", answer="silence")
     with pytest.raises(BetfairSessionError):
         session.token(timeout=4)

@@ -43,7 +43,6 @@ KEY = "session.token"
 
 
 def test_a_secret_is_found_wherever_it_is_planted(planted: Planted, said: Said) -> None:
-    """In any form; in an error's cause, attributes and frames of ours; in a log."""
     token = planted.sandbox.issue(USERNAME)
     texts = (USERNAME, urlencode({"": PASSWORD}), base64.b64encode(PASSPHRASE.encode()), token)
     assert [planted.found_in(text) for text in texts] == [

@@ -68,7 +68,6 @@ def objects(planted: Planted, tmp_path: Path) -> dict[str, object]:
 
 
 def test_nothing_shows_a_secret(planted: Planted, objects: dict[str, object]) -> None:
-    """In repr, str, format, its attributes, a copy or a pickle; some cannot be pickled."""
     shown, refused = {}, 0
     for name, each in objects.items():
         # Environment is the one object that has them as they came; its repr says nothing.

@@ -51,7 +51,6 @@ COMMANDS: list[tuple[str, int, dict[str, str]]] = [  # each with its code and it
 def test_only_the_token_command_prints_the_token(
     planted: Planted, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every other command and every failure prints no secret at all, on either stream."""
     sandbox, command = planted.sandbox, CommandLine(planted.sandbox, tmp_path, monkeypatch)
     command.variables = scrubbed({**variables, "HOME": str(tmp_path)})
 

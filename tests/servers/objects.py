@@ -120,8 +120,6 @@ class ProgramServer(ObjectServer):
 
 @dataclass
 class Bucket:
-    """One test's bucket (or container) on a server."""
-
     server: ObjectServer
     name: str
     driver: str = ""  # before the URL's scheme, such as "obstore+"

@@ -12,14 +12,11 @@ _BODYLESS = (204, 304)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server says."""
-
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
 
     def encode(self, method: str) -> bytes:
-        """Return it as bytes for a request with that method."""
         headers = {"Content-Type": "text/plain", **self.headers}
         if self.status not in _BODYLESS:
             headers.setdefault("Content-Length", str(len(self.body)))
@@ -44,7 +41,6 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path alone, with its escapes resolved."""
         return urllib.parse.unquote(self.target.partition("?")[0])
 
     @cached_property

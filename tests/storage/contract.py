@@ -203,7 +203,6 @@ class Contract:
         assert place.get("prefix/token") == b"small"
 
     def test_names_are_taken_literally(self, place: Place, store: TokenStore) -> None:
-        """Every call finds the object under exactly the name that others see."""
         for key in KEYS:
             version = create(store, b"first", key)
             assert place.keys() == [f"prefix/{key}"]
@@ -225,7 +224,6 @@ class Contract:
                 delete(other)
 
     def test_threads_share_a_store_and_one_wins(self, place: Place, store: TokenStore) -> None:
-        """Each with an object of its own, and all with one, through stores of their own."""
         version = create(store, b"first", "race")
         line = Barrier(6)
 
@@ -381,7 +379,6 @@ class Credentials:
     """For stores on servers that look at credentials."""
 
     def test_wrong_credentials_are_told(self, place: Bucket) -> None:
-        """A wrong key, and one that may only read: forbidden, and nothing has changed."""
         server: Any = place.server
         place.put("prefix/token", b"present")
         reader = server.reader_options(server.endpoint, place.name)

@@ -145,7 +145,6 @@ KEYS: dict[bool, list[Any]] = {
     ("key", "fits"), [(each, fits) for fits, listed in KEYS.items() for each in listed]
 )
 def test_a_key_names_one_object_below_the_store(key: Any, *, fits: bool) -> None:  # noqa: ANN401 - as a caller's
-    """It neither climbs nor is a name that another program would not find, or a lock's."""
     if fits:
         assert check_key(key) == key
         return
@@ -220,7 +219,6 @@ def test_an_option_that_a_driver_reads_is_taken(url: str, options: dict[str, Any
 
 
 def test_obstore_is_used_when_it_is_asked_for() -> None:
-    """By the prefix or by the option; the same options serve both."""
     for url, options in (
         ("s3://bucket/prefix", {"key": "k", "secret": "s"}),
         ("gs://bucket", {"token": "anon"}),
@@ -251,7 +249,6 @@ class PanicException(BaseException):
 
 
 def test_a_panic_becomes_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends no program, where a store is made and where it is used."""
     panic = Mock(side_effect=PanicException)
     made = type("S3Store", (), {"__init__": lambda *_, **__: None, "get": panic, "put": panic})
     for kind in (made, panic):
@@ -316,5 +313,4 @@ def test_a_filesystem_and_its_root_are_read_as_they_are(here: Path) -> None:
 
 
 def test_a_filesystem_that_cannot_write_on_a_condition_is_refused() -> None:
-    """Such as obstore's own for fsspec, which takes conditions and overwrites."""
     refused((FsspecStore("s3"), "bucket"))

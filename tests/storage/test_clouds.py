@@ -74,7 +74,6 @@ def gcs() -> Iterator[Cloud]:
 
 
 def test_amazons_credentials_may_come_later(nowhere: pytest.MonkeyPatch, s3: Cloud) -> None:
-    """As a machine's own do, when a program starts before them."""
     bucket = s3.new_bucket()
     options = bucket.options
     key, secret = options.pop("key"), options.pop("secret")
@@ -182,7 +181,6 @@ def bearer(number: int, seconds: int = 3600) -> Answer:
 def test_a_renewed_key_file_of_googles_is_read(
     tmp_path: Path, gcs: Cloud, seconds: int, driver: str
 ) -> None:
-    """A service account's key is replaced in its file, and the old one deleted."""
     bucket = gcs.new_bucket()
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -287,7 +285,6 @@ def test_a_filesystem_whose_loop_would_never_answer_is_refused(s3: Cloud, given:
 def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
     nowhere: pytest.MonkeyPatch, kind: Kind, driver: str, variable: str
 ) -> None:
-    """As Azure's portal writes it, in options and in the environment."""
     with Cloud(kind) as cloud:
         bucket = cloud.new_bucket()
         options = bucket.options
@@ -348,7 +345,6 @@ def test_a_store_is_reached_through_the_proxy_and_nowhere_else(
     variables: dict[str, str],
     host: str,
 ) -> None:
-    """Where each URL leads to, for requests and for the question what the time is."""
     for name, value in variables.items():
         nowhere.setenv(name, value)
     nowhere.setenv("AWS_ACCESS_KEY_ID", "k")
@@ -368,7 +364,6 @@ def test_a_store_is_reached_through_the_proxy_and_nowhere_else(
 
 
 def test_a_callers_own_proxy_goes_before_the_environments(nowhere: pytest.MonkeyPatch) -> None:
-    """That of gcsfs's session; or none, where the session is told not to look for one."""
     no = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
     with Listener(saying(no)) as theirs, Listener(saying(no)) as proxy:
         nowhere.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -452,7 +447,6 @@ def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
 def test_calls_under_way_end_before_the_store_is_closed(
     s3: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another handle's, as a rule: those of one place share their store."""
     monkeypatch.setattr(loop, "_CLOSING_SECONDS", 60)
     bucket = s3.new_bucket()
     fault = s3.fail("GET", answer="hold")

@@ -84,7 +84,6 @@ class TestLocal(Contract, Whole, Forks, OwnFilesystem):
         return LocalPlace(directory)
 
     def test_of_four_processes_one_wins(self, place: LocalPlace, store: TokenStore) -> None:
-        """Race after race, whether they create or replace."""
         line = multiprocessing.get_context("fork").Barrier(4)
         for turn in range(0, 40, 2):
             create(store, b"first", f"t{turn}")

@@ -197,7 +197,6 @@ class Hanging:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], call: str) -> None:
-    """A driver may have none; a write that hangs keeps no other from writing."""
     hang = plain.before = Hanging("read", "write", "delete")
     store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
     error = failure(call, store, "1", timeout=0.05)
@@ -209,7 +208,6 @@ def test_every_call_has_a_time_to_end_in(tmp_path: Path, plain: type[Plain], cal
 
 
 def test_of_two_threads_that_meet_one_creates(tmp_path: Path, plain: type[Plain]) -> None:
-    """The second looks when the first has written."""
     hang = plain.before = Hanging("write")
     store = open_store((plain(skip_instance_cache=True), str(tmp_path)))
     with ThreadPoolExecutor() as pool:

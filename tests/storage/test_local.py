@@ -134,7 +134,6 @@ def test_a_child_forked_during_a_write_keeps_nobody_waiting(
 def test_a_write_whose_file_is_always_taken_away_ends(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, stolen: str, call: str
 ) -> None:
-    """Each time by somebody who came first; in time, with an error that says so."""
     monkeypatch.setattr(os, stolen, Mock(side_effect=FileNotFoundError()))
     error = failure(call, store, timeout=1)
     assert (error.reason, error.landed) == ("busy", False)
@@ -505,7 +504,6 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
 def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
     store: TokenStore, no_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    """As at the exit of the interpreter; most mounts never hang."""
     with no_threads():
         create(store)
         assert read(store).content == b"first"

@@ -285,7 +285,6 @@ def test_an_answer_means(line: Line, row: Row) -> None:
 
 @pytest.mark.parametrize("status", [409, 412])
 def test_a_conflict_in_unknown_words_is_one_where_another_wrote(line: Line, status: int) -> None:
-    """The object says so."""
     for key in ("prefix/token", "prefix/fresh"):
         line.bucket.put(key, b"another's")
     line.cloud.fail("PUT", answer=Says(status, "OddWords"))
@@ -389,7 +388,6 @@ def test_what_a_proxy_or_a_look_alike_does_to_headers(line: Line) -> None:
 
 
 def test_a_huge_object_is_not_fetched_whole(line: Line) -> None:
-    """Of 50 MB only a part crosses the wire, in one request."""
     line.bucket.put("prefix/huge", b"x" * 50_000_000)
     assert len(read(line.store, "huge").content) == 4097
     line.store.close()
