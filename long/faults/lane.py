@@ -241,16 +241,14 @@ class Lane:
         if self._proxy:
             self._proxy.clear()
             kind: Any = way.kind if way else "delay"
-            call.rule = self._proxy.fail(
-                lambda exchange: call.meets(site, exchange), kind, times=FROM_THEN_ON, seconds=0.3
-            )
+            call.rule = self._proxy.fail(lambda exchange: call.meets(site, exchange), kind)
         elif way:
             # The n-th request of all: faults skip by endpoint, and "*" is every endpoint.
             self.sandbox.fault("*", str(way.kind), way.times, skip=call.number, **way.parameters)
 
     def _end(self, call: Call, site: Site) -> None:
         if self._proxy and call.rule:
-            self._proxy.forget(call.rule)
+            self._proxy.clear()
             if call.path.after_looks and not call.acted:
                 call.path.after_looks(site)
             if call.way and not call.way.late:

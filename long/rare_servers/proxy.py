@@ -25,103 +25,71 @@ from servers.web import Listener, reset
 
 Fault: TypeAlias = Literal["delay", "reset", "lost", "truncate", "duplicate", "hold", "hold-answer"]
 
+DELAY_SECONDS = 0.3
 _OWN = ("connection", "keep-alive", "transfer-encoding", "content-length")
 
 
 @dataclass
 class Rule:
-    """A fault for some requests; for "hold" and "hold-answer", `release` lets them go on."""
+    """A fault for the requests that match; `release` ends a hold."""
 
     match: Callable[[Exchange], bool]
     kind: Fault | Answer
-    times: int
-    seconds: float
     release: threading.Event = field(default_factory=threading.Event)
 
 
 class Proxy:
-    """Listens on a free loopback port until closed.
-
-    Attributes:
-        endpoint: where it listens.
-        requests: all that came, in order of arrival.
-    """
+    """Listens on a free loopback port until closed."""
 
     def __init__(self, upstream_port: int) -> None:
         """Stand in front of the server on that loopback port."""
         self._upstream_port = upstream_port
         self._lock = threading.Lock()
-        self._rules: list[Rule] = []
+        self._rule: Rule | None = None
         self._made: list[Rule] = []
-        self.requests: list[Exchange] = []
+        self.requests: list[Exchange] = []  # all that came, in order of arrival
         self._listener = Listener(self._serve)
         self.endpoint = f"http://{HOST}:{self._listener.port}"
 
-    def fail(
-        self,
-        match: Callable[[Exchange], bool],
-        kind: Fault | Answer,
-        *,
-        times: int = 1,
-        seconds: float = 1,
-    ) -> Rule:
-        """Do something to requests to come. The first rule that matches a request counts.
+    def fail(self, match: Callable[[Exchange], bool], kind: Fault | Answer) -> Rule:
+        """Do something to requests to come, until `clear` or another rule.
 
         Args:
             match: tells to which.
-            kind: "delay" (by `seconds`); "reset" before it is forwarded; "lost": forwarded, the
-                answer replaced by a reset; "truncate": half of the answer, then the end;
-                "duplicate": forwarded twice, the second answer counts; "hold": forwarded when
-                released, even if the client has gone; "hold-answer": the answer waits for the
-                release; or an Answer to give instead of the server's.
-            times: how many requests.
-            seconds: for "delay".
+            kind: "delay"; "reset" before it is forwarded; "lost": forwarded, the answer replaced by
+                a reset; "truncate": half of the answer, then the end; "duplicate": forwarded twice,
+                the second answer counts; "hold": forwarded when released, even if the client has
+                gone; "hold-answer": the answer waits for the release; or an Answer to give instead
+                of the server's.
         """
-        rule = Rule(match, kind, times, seconds)
-        with self._lock:
-            self._rules.append(rule)
-            self._made.append(rule)
+        self._rule = rule = Rule(match, kind)
+        self._made.append(rule)
         return rule
 
-    def forget(self, rule: Rule) -> None:
-        """Let further requests pass by a rule; what it holds is held until its release."""
-        with self._lock:
-            self._rules.remove(rule)
-
     def clear(self) -> None:
-        """Forget all rules and requests; what is held goes on."""
+        """Forget rule and requests; what is held is held until its release."""
         with self._lock:
-            rules, self._rules, self.requests = self._rules, [], []
-        for rule in rules:
-            rule.release.set()
-
-    def close(self) -> None:
-        """End every connection, and let go what is held."""
-        self.clear()
-        for rule in self._made:
-            rule.release.set()
-        self._listener.close()
+            self._rule, self.requests = None, []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        for rule in self._made:
+            rule.release.set()
+        self._listener.close()
 
     def _serve(self, exchange: Exchange) -> bytes | None:
         with self._lock:
-            rule = next((each for each in self._rules if each.times and each.match(exchange)), None)
+            rule = self._rule if self._rule and self._rule.match(exchange) else None
             self.requests.append(exchange)
-            if rule:
-                rule.times -= 1
         if rule is None:
             return self._forward(exchange)
-        exchange.fault = kind = rule.kind
+        kind = rule.kind
         if isinstance(kind, Answer):
-            exchange.status = kind.status
             return kind.encode(exchange.method)
         if kind == "delay":
-            time.sleep(rule.seconds)
+            time.sleep(DELAY_SECONDS)
         elif kind == "hold":
             rule.release.wait()
         elif kind == "duplicate":

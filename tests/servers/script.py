@@ -35,7 +35,6 @@ class Exchange:
     body: bytes = field(repr=False)  # with the framing of chunks
     connection: socket.socket = field(repr=False)  # the client's
     lines: list[tuple[str, str]] = field(repr=False)  # the headers as sent
-    fault: object = None  # what a proxy did to it
     status: int | None = None  # of the answer that a proxy passed on
     delivered: int = 0  # bytes of the answer that went to the client
 

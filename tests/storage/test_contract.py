@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any, ClassVar, cast
 
-import fsspec
 import pytest
 from gcsfs.core import GCSFileSystem
 from servers.objects import Bucket
@@ -109,12 +108,8 @@ class TestLocal(Contract, Whole, Forks, OwnFilesystem):
 
 class TestMemory(Contract, Forks, OwnFilesystem):
     @pytest.fixture
-    def place(self) -> Iterator[MemoryPlace]:
-        folder = f"t{secrets.token_hex(8)}"
-        yield MemoryPlace(folder)
-        memory = fsspec.filesystem("memory")
-        if memory.exists(f"/{folder}"):
-            memory.rm(f"/{folder}", recursive=True)
+    def place(self) -> MemoryPlace:
+        return MemoryPlace(f"t{secrets.token_hex(8)}")
 
 
 class TestS3(OnOurServers, Forks, OwnFilesystem):
