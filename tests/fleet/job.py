@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Stage: TypeAlias = Literal["before", "after"]
@@ -45,13 +46,9 @@ class Outcome(NamedTuple):
     error: str = ""  # the name of the error's class
     text: str = ""  # the error's
     ended: float = 0.0  # when, by the machine's monotonic clock
-    points: tuple[str, ...] = ()  # the things that the process did until then, in order
+    points: Sequence[str] = ()  # the things that the process did until then, in order
     nonce: str = ""  # one that the process drew afterwards
 
     @property
     def store_calls(self) -> int:
         return sum(not point.startswith(("login", "logout")) for point in self.points)
-
-    @staticmethod
-    def decode(fields: dict[str, Any]) -> Outcome:
-        return Outcome(**{**fields, "points": tuple(fields["points"])})

@@ -84,7 +84,7 @@ class Crowd(Program):
             if "point" in line:
                 member.points.append(line["point"])
             elif "outcome" in line:
-                member.outcomes.append(Outcome.decode(line["outcome"]))
+                member.outcomes.append(Outcome(**line["outcome"]))
             else:
                 vars(member).update(line)
 

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
-from typing import Protocol
+from typing import Any, TypeAlias
 
 from servers.s3 import read_models_once
 from within import within
@@ -40,10 +40,8 @@ _MODULES = {
 }
 """What all need, and what each store's scheme needs beside it."""
 
-
-class Works(Protocol):
-    def work(self) -> Outcome:
-        """Do a job."""
+Make: TypeAlias = Callable[[Job], Any]
+"""Makes of a job what does it, by its `work()`."""
 
 
 def say(**fields: object) -> None:
@@ -104,7 +102,7 @@ def preload(scheme: str) -> None:
     gc.freeze()
 
 
-def child(number: int, job: Job, make: Callable[[Job], Works] | None, gate: int) -> None:
+def child(number: int, job: Job, make: Make | None, gate: int) -> None:
     """Do a job when the gate lets it, and tell; then fork, and let the children do it again."""
 
     def tell(point: str) -> None:
@@ -138,7 +136,7 @@ def fork(number: int, doing: Callable[[], object]) -> int:
     return pid
 
 
-def main(make: Callable[[Job], Works] | None = None) -> None:
+def main(make: Make | None = None) -> None:
     """Do the jobs on standard input; `make` makes of a job what does it, in the child."""
     end_with_parent()
     jobs = [Job.decode(fields) for fields in json.loads(sys.stdin.readline())]
