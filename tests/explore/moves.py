@@ -116,7 +116,7 @@ class Moves:
             pool, number = self.pool, world.procs[place]
             answer = option.change(new)
             nonce = new.fresh_nonce() if pool.locals[number].looking else ""
-            after = pool.step((number, "tell", answer, option.off, nonce))
+            after = pool.step(number, "tell", answer, option.off, nonce)
             new.told(pool.locals[number], pool.locals[after])
             self._put(place, after, new)
 
@@ -128,7 +128,7 @@ class Moves:
         procs, facts = world.procs, self.pool.locals[number]
         world.procs = (*procs[:place], *procs[place + 1 :])
         if facts.looking and not facts.nonces & world.used_nonces() & ~1:
-            number = self.pool.step((number, "forget"))
+            number = self.pool.step(number, "forget")
         elif facts.over and world.spare:
             world.spare -= 1
             number = self.pool.newcomer(self.rules, world.spare)
@@ -272,7 +272,7 @@ class Moves:
         def change(new: World) -> None:
             new.times -= cost
             new.procs = tuple(
-                pool.step((proc, "later", seconds, place == still)) if proc else 0
+                pool.step(proc, "later", seconds, place == still) if proc else 0
                 for place, proc in enumerate(new.procs)
             )
             if new.lock >= 0:

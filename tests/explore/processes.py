@@ -35,7 +35,7 @@ from betfair_session.process.clocks import Clock
 from .plans import Rules
 from .truth import Position, Seen, look_at_step, phase, position, snapshot
 
-Step: TypeAlias = Callable[["Replica"], None]
+Step: TypeAlias = tuple[Any, ...]
 Key: TypeAlias = tuple[object, ...]
 
 
@@ -97,9 +97,13 @@ class Replica:
     def where(self) -> Position:
         return position(self._steps)
 
+    def take(self, what: str, *how: Any) -> None:  # noqa: ANN401 - those methods'
+        """Take a step: "tell", "later" or "forget"."""
+        getattr(self, what)(*how)
+
     def tell(self, answer: object, off: float | None, nonce: str) -> None:
         """Tell it what happened, and perhaps the server's time; let it come to its next call."""
-        login = self.login
+        login, answer = self.login, ERRORS[answer]() if isinstance(answer, str) else answer
         if off is not None:
             self.clock.off, self.known = off, True
         self.clock.name = nonce or NOBODY
@@ -124,7 +128,7 @@ class Replica:
             self.raised = self.effect
             self.effect = Ended(type(self.raised).__name__)
 
-    def later(self, seconds: float, *, still: bool) -> None:
+    def later(self, seconds: float, still: bool) -> None:  # noqa: FBT001 - one part of a step
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
         login, memory, felt = self.login, self.login.memory, 0.0 if still else seconds
         login.deadline -= felt
@@ -165,23 +169,19 @@ class Way:
 
     start: Callable[[], Replica]
     before: Way | None = None
-    step: Step | None = None
+    step: Step = ()
     live: Replica | None = None
 
-    def go(self, step: Step) -> Way:
+    def go(self, *step: Any) -> Way:  # noqa: ANN401 - as in Replica.take
         replica, self.live = self.live or self._again(), None
-        step(replica)
+        replica.take(*step)
         return Way(self.start, self, step, replica)
 
     def _again(self) -> Replica:
-        steps: list[Step] = []
-        way: Way | None = self
-        while way is not None and way.step is not None:
-            steps.append(way.step)
-            way = way.before
-        replica = self.start()
-        for step in reversed(steps):
-            step(replica)
+        if self.before is None:
+            return self.start()
+        replica = self.before._again()
+        replica.take(*self.step)
         return replica
 
 
@@ -305,11 +305,10 @@ class Pool:
         return known
 
     def lock_id(self, lock: Lock) -> int:
-        known = self._lock_ids.get(lock)
-        if known is None:
-            known = self._lock_ids[lock] = len(self.locks)
+        if lock not in self._lock_ids:
+            self._lock_ids[lock] = len(self.locks)
             self.locks.append(lock)
-        return known
+        return self._lock_ids[lock]
 
     def newcomer(self, rules: Rules, number: int) -> int:
         """Return a process that begins, by the number that the rules know it by."""
@@ -322,16 +321,12 @@ class Pool:
             self._steps[key] = self.local_id(Way(start, live=start()))
         return self._steps[key]
 
-    def step(self, key: Key) -> int:
-        """Return a process after a step: its number, "tell", "later" or "forget", how."""
-        known = self._steps.get(key)
-        if known is None:
-            way = self.locals[cast("int", key[0])].way.go(self.step_of(key))
-            known = self._steps[key] = self.local_id(way)
-        return known
-
-    def step_of(self, key: Key) -> Step:
-        return partial(_take, key)
+    def step(self, number: int, *step: Any) -> int:  # noqa: ANN401 - as in Replica.take
+        """Return a process after a step."""
+        key = (number, *step)
+        if key not in self._steps:
+            self._steps[key] = self.local_id(self.locals[number].way.go(*step))
+        return self._steps[key]
 
     def later_lock(self, number: int, seconds: float) -> int:
         """Return the lock's content, told from a later now."""
@@ -339,14 +334,3 @@ class Pool:
         if key not in self._steps:
             self._steps[key] = self.lock_id(later_lock(self.locks[number], seconds))
         return self._steps[key]
-
-
-def _take(key: Key, replica: Replica) -> None:
-    _, what, *rest = cast("tuple[Any, ...]", key)
-    if what == "tell":
-        answer, off, nonce = rest
-        replica.tell(ERRORS[answer]() if isinstance(answer, str) else answer, off, nonce)
-    elif what == "later":
-        replica.later(rest[0], still=rest[1])
-    else:
-        replica.forget()
