@@ -121,7 +121,7 @@ class Ledger(Truth):
 
     def told(self, before: Seen, caller: Caller, now: float) -> None:
         after, effect, new = caller.seen, caller.effect, before.login.new
-        look_at_step(caller.login, caller.told, effect, told_error=effect is caller.told)
+        look_at_step(caller.login, caller.told, effect)
         if isinstance(caller.told, LoginRefused) and caller.told.login_class == "ban":
             self._banned_until = now + locks.BAN
         if isinstance(effect, do.Done) and effect.token.reveal() in self._out:

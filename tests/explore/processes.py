@@ -85,8 +85,6 @@ class Replica:
         """Begin a call in a process whose wall clock is wrong by `skew` seconds."""
         self.clock = ModelClock(skew)
         self.known = False  # whether its idea of the server's time comes from the store
-        self.told: object = None  # the last that it was told
-        self.raised: BetfairSessionError | None = None
         errors, memory = Errors("", ""), Memory()
         more: dict[str, Any] = {"owner": "", "deadline": deadline, "shared": True, "share": share}
         self.login = SharedLogin(settings, self.clock, errors, memory, **more)
@@ -103,30 +101,22 @@ class Replica:
 
     def tell(self, answer: object, off: float | None, nonce: str) -> None:
         """Tell it what happened, and perhaps the server's time; let it come to its next call."""
-        login, answer = self.login, ERRORS[answer]() if isinstance(answer, str) else answer
+        login, told = self.login, ERRORS[answer]() if isinstance(answer, str) else answer
         if off is not None:
             self.clock.off, self.known = off, True
         self.clock.name = nonce or NOBODY
         if login.nonce == NOBODY:  # an attempt gets its name when it first is written down
             login.nonce = nonce
-        self.told = answer
-        while True:
-            self._go_on(answer)
-            if not isinstance(self.effect, do.Wait):
-                break
-            assert self.effect.seconds >= 0
-            answer = None
-        told_error = self.raised is self.told
-        look_at_step(self.login, self.told, self.raised or self.effect, told_error=told_error)
+        effect = go_on(self._steps, told)
+        while isinstance(effect, do.Wait):
+            assert effect.seconds >= 0
+            effect = go_on(self._steps, None)
+        look_at_step(login, told, effect)
+        ended = isinstance(effect, BetfairSessionError)
+        self.effect = Ended(type(effect).__name__) if ended else effect
         if login.nonce == nonce and phase(self.where, self.effect) != "take":
             login.nonce = NOBODY
         self._settle()
-
-    def _go_on(self, answer: object) -> None:
-        self.effect = go_on(self._steps, answer)
-        if isinstance(self.effect, BetfairSessionError):
-            self.raised = self.effect
-            self.effect = Ended(type(self.raised).__name__)
 
     def later(self, seconds: float, still: bool) -> None:  # noqa: FBT001 - one part of a step
         """Let time pass; with `still`, the process's monotonic clock does not notice."""

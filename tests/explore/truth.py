@@ -107,12 +107,10 @@ def snapshot(login: SharedLogin) -> SharedLogin:
     return kept
 
 
-def look_at_step(
-    login: SharedLogin, event: object, effect: object, *, told_error: bool = False
-) -> None:
+def look_at_step(login: SharedLogin, event: object, effect: object) -> None:
     """Check what one process's step alone can show: "adopted"."""
     useless = login._useless()
-    refused = isinstance(effect, LoginRefused | IdentityUnavailable) and not told_error
+    refused = isinstance(effect, LoginRefused | IdentityUnavailable) and effect is not event
     if (refused or isinstance(effect, LoginBrake)) and not (useless or login.ended):
         fail("adopted", "a refusal was raised in place of a token")
     if isinstance(effect, do.LogIn) and not useless:
