@@ -211,16 +211,6 @@ def refused(reason: str, kit: Path) -> Any:  # noqa: ANN401 - what pytest.raises
     assert [secret for secret in (PASS, *keys) if secret in shown] == []
 
 
-def log_in(certificate: Certificate, sandbox: Sandbox) -> Secret:
-    with IdentityClient(
-        sandbox.app_key,
-        certificate=certificate,
-        identity_cert_url=sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    ) as client:
-        return client.certlogin(sandbox.username, sandbox.password)
-
-
 class PeekingContext(ssl.SSLContext):
     """A real TLS context that remembers what it was handed, and how."""
 
@@ -254,7 +244,9 @@ def test_every_form_logs_in(form: str, kit: Path, sandbox: Sandbox) -> None:
     """A server that demands this very certificate gets it, and no repr tells its secrets."""
     sandbox.upload_certificate((kit / "good.crt").read_text())
     certificate = make(*GOOD[form])
-    assert log_in(certificate, sandbox)
+    places = {"identity_cert_url": sandbox.identity_cert_url, "verify": sandbox.ca_bundle}
+    with IdentityClient(sandbox.app_key, certificate, **places) as client:
+        assert client.certlogin(sandbox.username, sandbox.password)
     text = repr(certificate) + repr(tuple(certificate))
     assert PASS not in text
     assert (kit / "good.key").read_text().splitlines()[3] not in text
@@ -308,31 +300,24 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
         Certificate.of("good.pem").load_into(ssl.create_default_context())
 
 
-@pytest.mark.parametrize(
-    ("edge", "seconds", "outcome"),
-    [
-        ("begin", -1, "not-yet-valid"),
-        ("begin", 0, ""),
-        ("end", -30 * 86_400 - 1, ""),
-        ("end", -30 * 86_400, "warned"),
-        ("end", -1, "warned"),
-        ("end", 0, "expired"),
-    ],
-)
-def test_the_dates_are_judged_to_the_second(
-    kit: Path, edge: str, seconds: int, outcome: str
-) -> None:
+def test_the_dates_are_judged_to_the_second(kit: Path) -> None:
     """The last 30 days are warned about; any zone will do, none will not."""
     dates = load_pem_x509_certificate((kit / "good.crt").read_bytes())
-    moment = dates.not_valid_before_utc if edge == "begin" else dates.not_valid_after_utc
-    now = (moment + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=2)))
-    certificate = Certificate.of("good.pem")
-    if outcome in ("", "warned"):
-        assert bool(certificate.check(now)) == (outcome == "warned")
-    else:
-        with refused(outcome, kit):
-            certificate.check(now)
-    for naive in (now.replace(tzinfo=None), 0):
+    begin, end = dates.not_valid_before_utc, dates.not_valid_after_utc
+    certificate, month = Certificate.of("good.pem"), 30 * 86_400
+    for edge, seconds, warns in (
+        (begin, 0, False),
+        (end, -month - 1, False),
+        (end, -month, True),
+        (end, -1, True),
+    ):
+        now = (edge + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=2)))
+        assert bool(certificate.check(now)) == warns
+    with refused("not-yet-valid", kit):
+        certificate.check(begin - timedelta(seconds=1))
+    with refused("expired", kit):
+        certificate.check(end)
+    for naive in (end.replace(tzinfo=None), 0):
         with pytest.raises(ConfigurationError):
             certificate.check(naive)  # type: ignore[arg-type] # what is tested
 

@@ -87,7 +87,8 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
 
     def place(token: str, **params: object) -> str:
         order = {"marketId": "1.1", "instructions": [{"selectionId": 1}], **params}
-        result = call(RPC, rpc("SportsAPING/v1.0/placeOrders", params=order), token)["result"]
+        told = call(RPC, rpc("SportsAPING/v1.0/placeOrders", params=order), token)
+        result = told["result"] if "result" in told else told["error"]["data"]["APINGException"]
         return str(result.get("errorCode") or result["status"])
 
     sandbox.add_account("other", "other password")
@@ -97,6 +98,7 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
     assert [place(token), place(token)] == ["SUCCESS"] * 2
     sandbox.advance(61)
     assert place(token, customerRef="ref-1") == "SUCCESS"
+    assert {place(token, customerRef=odd) for odd in ("x" * 33, "a b")} == {"INVALID_INPUT_DATA"}
     references = [order.customer_ref for order in sandbox.orders()]
     assert references == ["ref-1", "ref-1", None, None, "ref-1"]
 
