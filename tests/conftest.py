@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -55,6 +56,15 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     return base64.b64encode(b"thief:thief")
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that names no proxy, and nobody to be reached without one."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    return monkeypatch
 
 
 @pytest.fixture

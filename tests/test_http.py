@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
-import os
 import selectors
 import socket
 import ssl
@@ -38,14 +37,6 @@ from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.process.threads import NoThreadError
 from betfair_session.sandbox import Sandbox
-
-
-@pytest.fixture
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    return monkeypatch
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:

@@ -20,7 +20,7 @@ from betfair_session import IdentityClient
 from hidden.conftest import Fails, Said
 from hidden.planted import PASSWORD, USERNAME, Planted
 
-pytestmark = pytest.mark.usefixtures("short_waits")
+pytestmark = pytest.mark.usefixtures("short_waits", "no_proxy")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CALLS: list[Callable[[IdentityClient, str], object]] = [
@@ -44,12 +44,6 @@ def at_once(listener: Listener, connection: socket.socket) -> None:
     """Answer whatever comes first, be it TLS or not."""
     listener.heard += connection.recv(4096)
     connection.sendall(OK)
-
-
-@pytest.fixture(autouse=True)
-def _proxies_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_no_redirect_takes_a_secret_along(
