@@ -6,8 +6,9 @@ import contextlib
 import io
 import json
 import re
+import secrets
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def execute(
     server_of: Callable[[str], ObjectServer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[str], str]]:
+) -> Callable[[str], str]:
     """A function that runs a program of a page with the sandbox as Betfair; what it prints."""
     monkeypatch.chdir(tmp_path)
     for part, name in zip(sandbox.certificate, ("client-2048.crt", "client-2048.key"), strict=True):
@@ -74,15 +75,15 @@ def execute(
         monkeypatch.setitem(defaults, name, getattr(sandbox, name))
     monkeypatch.setitem(defaults, "verify", sandbox.ca_bundle)
 
-    buckets: dict[tuple[str, str], ObjectServer] = {}
+    buckets: dict[tuple[str, str], str] = {}  # by the server's kind and the name on the page
 
     def run(program: str) -> str:
         for scheme, bucket in set(re.findall(r'"([\w+]+)://(my-\w+)', program)):
             server = server_of(_SERVERS[scheme])
-            if (_SERVERS[scheme], bucket) not in buckets:
-                server.make_bucket(bucket)
-                buckets[_SERVERS[scheme], bucket] = server
-            program = _reaching(server, program)
+            named = (_SERVERS[scheme], bucket)
+            if named not in buckets:
+                buckets[named] = server.new_bucket().name
+            program = _reaching(server, program).replace(bucket, buckets[named])
             options = server.options(server.endpoint)
             monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
             if "connection_string" in options:
@@ -94,9 +95,7 @@ def execute(
             exec(compile(program, "page", "exec"), {"__name__": "__main__"})
         return printed.getvalue()
 
-    yield run
-    for (_, bucket), server in buckets.items():
-        server.drop_bucket(bucket)
+    return run
 
 
 def _reaching(server: ObjectServer, program: str) -> str:
@@ -185,10 +184,9 @@ def test_a_command_can_be_run(
                 assert cli.main([*arguments, "--help"]) == 0
             assert "usage" in capsys.readouterr().out.lower()
         case ["python", "-c", program]:
-            server = server_of("azure")
-            exec(_reaching(server, program))
-            server.put("my-container", "key", b"there is one")
-            server.drop_bucket("my-container")
+            server, name = server_of("azure"), f"c{secrets.token_hex(8)}"
+            exec(_reaching(server, program).replace("my-container", name))
+            server.put(name, "key", b"there is one")
         case ["pip", "install", *_, what]:
             extras = re.search(r"\[([\w,]+)\]$", what)
             named = set(extras[1].split(",")) if extras else {what}

@@ -65,9 +65,6 @@ class AzureServer(ProgramServer):
     def make_bucket(self, name: str) -> None:
         self.client.create_container(name)
 
-    def _drop(self, name: str) -> None:
-        self.client.delete_container(name)
-
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.client.get_blob_client(bucket, key).upload_blob(content, overwrite=True)
 

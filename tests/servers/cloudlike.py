@@ -262,9 +262,6 @@ class Cloud(ObjectServer):
     def make_bucket(self, name: str) -> None:
         self._buckets[name] = {}
 
-    def _drop(self, name: str) -> None:
-        del self._buckets[name]
-
     def put(self, bucket: str, key: str, content: bytes) -> None:
         number = next(_generations)
         version = {"gcs": str(number), "azure": f"0x{number:X}"}.get(self.kind)

@@ -49,9 +49,6 @@ class GCSServer(ProgramServer):
     def make_bucket(self, name: str) -> None:
         self._ask("POST", "storage/v1/b?project=test", json={"name": name})
 
-    def _drop(self, name: str) -> None:
-        self._ask("DELETE", f"storage/v1/b/{name}")
-
     def put(self, bucket: str, key: str, content: bytes) -> None:
         query = urllib.parse.urlencode({"uploadType": "media", "name": key})
         headers = {"Content-Type": "application/octet-stream"}

@@ -42,14 +42,6 @@ class ObjectServer(ABC):
     def make_bucket(self, name: str) -> None:
         """Create a bucket."""
 
-    def drop_bucket(self, name: str) -> None:
-        for key in self.keys(name):
-            self.delete(name, key)
-        self._drop(name)
-
-    def _drop(self, name: str) -> None:
-        raise NotImplementedError
-
     @abstractmethod
     def put(self, bucket: str, key: str, content: bytes) -> None:
         """Write an object."""

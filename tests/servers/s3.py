@@ -49,13 +49,6 @@ class S3Server(ProgramServer):
     def make_bucket(self, name: str) -> None:
         self.client.create_bucket(Bucket=name)
 
-    def _drop(self, name: str) -> None:
-        self.client.delete_bucket(Bucket=name)
-
-    def version_bucket(self, name: str) -> None:
-        kept = {"Status": "Enabled"}
-        self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration=kept)
-
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self.client.put_object(Bucket=bucket, Key=key, Body=content)
 

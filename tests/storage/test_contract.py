@@ -15,6 +15,7 @@ import pytest
 from gcsfs.core import GCSFileSystem
 from servers.objects import Bucket
 from servers.process import poll
+from servers.s3 import MotoServer
 
 from betfair_session.storage.contract import ABSENT, TokenStore, VersionConflict
 from storage.contract import (
@@ -119,8 +120,8 @@ class TestS3(OnOurServers, Forks, OwnFilesystem):
         self, place: Bucket, store: TokenStore
     ) -> None:
         """A delete marker reads as nothing, conflicts with the old version, and can be filled."""
-        server: Any = place.server  # moto's can
-        server.version_bucket(place.name)
+        client, kept = cast("MotoServer", place.server).client, {"Status": "Enabled"}
+        client.put_bucket_versioning(Bucket=place.name, VersioningConfiguration=kept)
         stale = create(store)
         delete(store)
         assert get(store) is None
