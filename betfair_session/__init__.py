@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from .certificates.reading import StrPath as StrPath
     from .environment import Place as Place, from_env as from_env, place_from_env as place_from_env
     from .events import Event as Event, EventKind as EventKind
-    from .exchange.answers import session_is_invalid as session_is_invalid
     from .exchange.auth import BetfairAuth as BetfairAuth
+    from .exchange.calls import session_is_invalid as session_is_invalid
     from .exchange.client import Exchange as Exchange
     from .keepalive import KeepAlive as KeepAlive, Report as Report
     from .login.account import LeaseSettings as LeaseSettings
@@ -73,7 +73,7 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
         "certificates.reading": "StrPath",
         "environment": "Place from_env place_from_env",
         "events": "Event EventKind",
-        "exchange.answers": "session_is_invalid",
+        "exchange.calls": "session_is_invalid",
         "exchange.auth": "BetfairAuth",
         "exchange.client": "Exchange",
         "keepalive": "KeepAlive Report",

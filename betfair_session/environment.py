@@ -6,11 +6,11 @@ For programs and the command line only: nothing else in the library reads the en
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from .betfair.answers import decoded
 from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .exceptions import ConfigurationError
@@ -160,10 +160,7 @@ class Environment:
 
     def storage_options(self) -> dict[str, Any]:
         """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set."""
-        try:
-            options = json.loads(self._values.get(_OPTIONS, "{}"))
-        except (ValueError, RecursionError):
-            options = None  # the error holds the text
+        options = decoded(self._values.get(_OPTIONS, "{}"))
         if not isinstance(options, dict):
             message = f'{_OPTIONS} must be a JSON object such as {{"profile": "betting"}}'
             raise ConfigurationError(message, argument=_OPTIONS)

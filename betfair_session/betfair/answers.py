@@ -7,7 +7,7 @@ or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavail
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
 from betfair_session.process import NamedTuple, clocks
@@ -72,6 +72,16 @@ def is_passing(status_code: int) -> bool:
     return status_code == _TOO_MANY or status_code >= _SERVER_ERROR
 
 
+def decoded(text: str | bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
+    """Return what JSON says, None for what is no JSON."""
+    import json  # nothing needs it while a token is trusted
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 class Answer(NamedTuple):
     """An HTTP answer.
 
@@ -96,12 +106,7 @@ class Answer(NamedTuple):
 
     def fields(self, token: str, *codes: str) -> tuple[Secret | None, list[str]] | None:
         """Return a JSON object's token and codes, each if it looks like one; None for junk."""
-        import json  # nothing needs it while a token is trusted
-
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
+        value = decoded(self.body)
         if not isinstance(value, dict):
             return None
         found: object = value.get(token)

@@ -7,7 +7,6 @@ The headers are those of Betfair's page on calling its API: X-Application and X-
 
 from __future__ import annotations
 
-import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,14 +14,14 @@ from urllib.parse import urlsplit
 
 from requests.auth import AuthBase
 
-from betfair_session.arguments import checked_handle
+from betfair_session.arguments import checked_handle, refuse
+from betfair_session.betfair.answers import decoded
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
-from betfair_session.exceptions import ConfigurationError, SessionRejected
+from betfair_session.exceptions import SessionRejected
 from betfair_session.process import clocks
 from betfair_session.secret import SecretHeader
 
-from .answers import names_invalid_session
-from .operations import ORDER_SECONDS, called, change_orders
+from .calls import ORDER_SECONDS, called, change_orders, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,7 +112,7 @@ class BetfairAuth(AuthBase):
                 f"a session token goes by https to {', '.join(sorted(self._hosts))} only, and not "
                 f"to {_shown(request.url)}; BetfairAuth's `hosts` can name others"
             )
-            raise ConfigurationError(message, argument="hosts")
+            refuse("hosts", message)
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
         request.headers[_APPLICATION] = SecretHeader(self._session.client.app_key.reveal())
         answered = partial(self._answered, clocks.now())
@@ -134,13 +133,13 @@ class BetfairAuth(AuthBase):
     ) -> Response:
         """Look at an answer; requests calls this before anything else sees it."""
         response.headers.pop("Location", None)
-        rejected = _rejected(response, settings)
-        if not rejected:
+        found = _rejected(response, settings)
+        if not found:
             return response
         request = response.request
         old = request.headers[_AUTHENTICATION]
         new = SecretHeader(self._session.renew(str(old)))
-        if rejected == "partly" or not self._may_replay(request, sent):
+        if found == "partly" or not self._may_replay(request, sent):
             return response
         return _replay(response, new, settings)
 
@@ -160,16 +159,8 @@ def _rejected(response: Response, settings: dict[str, Any]) -> Literal["", "part
     if settings.get("stream") and not short and response.status_code < _BAD_REQUEST:
         return ""
     # The codes have this in common; most answers need no more than this look.
-    if b"_SESSION" not in response.content:
-        return ""
-    try:
-        answer = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    if not names_invalid_session(answer):
-        return ""
-    parts = answer if isinstance(answer, list) else [answer]
-    return "wholly" if all(names_invalid_session([part]) for part in parts) else "partly"
+    named = b"_SESSION" in response.content
+    return rejected(decoded(response.content)) if named else ""
 
 
 def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -> Response:
@@ -196,7 +187,7 @@ def api_base(client: IdentityClient) -> str:
             "give IdentityClient an api_url, or set BETFAIR_API_URL: its identity_url is not "
             f"Betfair's, and a session from there is not for {client.jurisdiction.api_host}"
         )
-        raise ConfigurationError(message, argument="api_url")
+        refuse("api_url", message)
     return client.api_url
 
 
@@ -210,8 +201,7 @@ def _checked(hosts: Iterable[str]) -> frozenset[str]:
     names = [None] if isinstance(hosts, str) or not hasattr(hosts, "__iter__") else list(hosts)
     places = [_place(name) if isinstance(name, str) else "" for name in names]
     if not all(_HOST.fullmatch(place) for place in places):
-        message = 'hosts must be a list of names such as "api.betfair.com" or "localhost:8443"'
-        raise ConfigurationError(message, argument="hosts")
+        refuse("hosts", 'hosts must be a list such as ["api.betfair.com", "localhost:8443"]')
     return frozenset(places)
 
 

@@ -28,15 +28,16 @@ from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
 
-from .answers import exchange_error, read_result
 from .auth import BetfairAuth, api_base
-from .operations import (
+from .calls import (
     ORDER_SECONDS,
     ORDERS,
     Operation,
     called,
+    exchange_error,
     find_operation,
     only_read,
+    read_result,
     with_customer_ref,
 )
 

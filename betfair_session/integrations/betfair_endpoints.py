@@ -16,8 +16,7 @@ from betfairlightweight.exceptions import APIError
 
 from betfair_session.arguments import refuse
 from betfair_session.betfair.connections import OwnSession, on_its_own
-from betfair_session.exchange.answers import names_invalid_session
-from betfair_session.exchange.operations import ORDER_SECONDS, change_orders
+from betfair_session.exchange.calls import ORDER_SECONDS, change_orders, rejected
 from betfair_session.process.clocks import now, passed
 from betfair_session.secret import SecretHeader
 
@@ -113,7 +112,7 @@ class _Renewing(_Sending):
         try:
             return super().request(method, params, session)
         except APIError as error:
-            if not names_invalid_session(error.response):
+            if not rejected(error.response):
                 raise
             rejection = error
         self.client.renew_token(sent)

@@ -14,7 +14,7 @@ from betfairlightweight import endpoints
 from betfairlightweight.exceptions import SocketError
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
-from betfair_session.exchange.answers import session_is_invalid
+from betfair_session.exchange.calls import session_is_invalid
 
 if TYPE_CHECKING:
     from betfairlightweight.streaming import BaseListener

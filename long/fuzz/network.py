@@ -19,7 +19,7 @@ from betfair_session.betfair.answers import (
     read_session,
 )
 from betfair_session.exceptions import BetfairSessionError, IdentityError
-from betfair_session.exchange.answers import session_is_invalid
+from betfair_session.exchange.calls import session_is_invalid
 from betfair_session.secret import Secret
 from betfair_session.storage.errors import Operation, attempt, explain
 from betfair_session.storage.obstore import understanding

@@ -1,23 +1,56 @@
-"""What an answer of the betting and account APIs says: a result, an error, an invalid session.
+"""Calls of the betting and account APIs, and what their answers say, for a careful sender.
 
 The number -32099 alone says nothing: NO_APP_KEY, and every other error of the API, has it as well.
-What counts is the errorCode inside. Source: Betfair's pages on JSON-RPC, REST, and the errors of
-the Betting, Accounts and Stream APIs; INVALID_SESSION_TOKEN appears in their prose only.
+What counts is the errorCode inside. Sources: Betfair's pages on the Betting, Accounts and Stream
+APIs, on JSON-RPC and REST, and for `customerRef` on placeOrders; INVALID_SESSION_TOKEN appears in
+their prose only.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
+from betfair_session.arguments import refuse
+from betfair_session.betfair.answers import decoded
 from betfair_session.exceptions import ConfigurationError, ExchangeError
-
-from .operations import only_read
+from betfair_session.process import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import requests
 
+ORDERS = frozenset({"placeOrders", "cancelOrders", "replaceOrders", "updateOrders"})
+"""The operations that change orders."""
+
+ORDER_SECONDS = 40.0
+"""Seconds after its first sending in which an order call may be sent again.
+
+Betfair drops a second placeOrders with the same customerRef for 60. The rest is for what may lie
+between a decision to send and the arrival: name look-ups, connections, lost packets.
+"""
+
+_FAMILIES = {"SportsAPING": "betting", "AccountAPING": "account"}
+_ACCOUNT = frozenset(
+    {
+        "createDeveloperAppKeys",
+        "getAccountDetails",
+        "getAccountFunds",
+        "getAccountStatement",
+        "getDeveloperAppKeys",
+        "getVendorClientId",
+        "listCurrencyRates",
+    }
+)
+_METHOD = re.compile(r"(?:(\w+)/v1\.0/)?([A-Za-z]+)", re.ASCII)
+_REST = re.compile(r"/rest/v1(?:\.0)?/(\w+)/?$", re.ASCII)
+_READ = re.compile(r"(list|get)[A-Z]\w*", re.ASCII)
+_CREATES = frozenset({"getApplicationSubscriptionToken"})  # in spite of its name
+_CUSTOMER_REF = re.compile(r"[A-Za-z0-9:\-._+*;~]{1,32}")
 _INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESSION_TOKEN"})
 _CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)
 _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
@@ -45,6 +78,70 @@ _MEANINGS = {
 }
 
 
+class Operation(NamedTuple):
+    """One operation."""
+
+    service: str  # "betting" or "account", as in its URL
+    method: str  # its full name, such as "SportsAPING/v1.0/listEventTypes"
+    name: str  # the last part of it
+
+
+def find_operation(method: str) -> Operation:
+    """Find what a caller names, in full, such as "SportsAPING/v1.0/listEventTypes", or in short.
+
+    In short it belongs to the betting API, unless it is one of the well-known of the account API.
+    Whether Betfair knows it is not checked. ConfigurationError: it cannot be a method's name.
+    """
+    found = _METHOD.fullmatch(method) if isinstance(method, str) else None
+    family, name = found.groups() if found else ("", "")
+    family = family or ("AccountAPING" if name in _ACCOUNT else "SportsAPING")
+    if not name or family not in _FAMILIES:
+        known = "/…, ".join(_FAMILIES)
+        refuse("method", f"{method!r} is no method such as listEventTypes or {known}/…")
+    return Operation(_FAMILIES[family], f"{family}/v1.0/{name}", name)
+
+
+def called(url: str, body: object) -> list[str]:
+    """Tell which operations a request calls, without the family; [] where that cannot be told."""
+    rest = _REST.search(urlsplit(url).path)
+    if rest:
+        return [rest[1]]
+    content = decoded(body) if isinstance(body, str | bytes) else []
+    calls = content if isinstance(content, list) else [content]
+    methods = [str(call.get("method", "")) if isinstance(call, dict) else "" for call in calls]
+    return [method.rpartition("/")[2] for method in methods]
+
+
+def only_read(names: Iterable[str]) -> bool:
+    """Tell whether operations change nothing, so that they can be repeated; False for none."""
+    names = list(names)
+    return bool(names) and all(_READ.fullmatch(name) and name not in _CREATES for name in names)
+
+
+def change_orders(names: Iterable[str]) -> bool:
+    """Tell whether any of these operations changes orders."""
+    return not ORDERS.isdisjoint(names)
+
+
+def with_customer_ref(name: str, params: object) -> dict[str, Any]:
+    """Return a copy of an operation's parameters; that of placeOrders has a customerRef.
+
+    By that, Betfair knows a repetition. ConfigurationError: the parameters are no mapping, or the
+    caller's own customerRef is none that Betfair takes.
+    """
+    if not isinstance(params, Mapping):
+        refuse("params", f"params must be a dict, not a {type(params).__name__}")
+    complete = dict(params)
+    given = complete.get("customerRef")
+    if name == "placeOrders" and given is None:
+        complete["customerRef"] = secrets.token_hex(16)
+    fit = given is None or (isinstance(given, str) and _CUSTOMER_REF.fullmatch(given))
+    if name in ORDERS and not fit:
+        name = "customerRef"
+        refuse(name, f"{name} must be 1 to 32 letters, digits or any of : - . _ + * ; ~")
+    return complete
+
+
 class _NoAnswerError(ConfigurationError, TypeError):
     """An argument that cannot be an answer."""
 
@@ -66,22 +163,20 @@ def session_is_invalid(
     """
     content = getattr(answer, "content", answer)  # a response's; httpx has it as well
     if isinstance(content, str | bytes | bytearray):
-        try:
-            return names_invalid_session(json.loads(content))
-        except (ValueError, RecursionError):
-            return False
+        return bool(rejected(decoded(content)))
     if not isinstance(answer, dict | list):
         kind = type(answer).__name__
         del answer, content  # which no traceback is to show
         message = f"an answer is a Response, text, bytes, or the dict or list in it, not {kind}"
         raise _NoAnswerError(message, argument="answer")
-    return names_invalid_session(answer)
+    return bool(rejected(answer))
 
 
-def names_invalid_session(answer: object) -> bool:
-    """Tell whether decoded JSON, whatever it is, names an invalid session in any part of it."""
+def rejected(answer: object) -> Literal["", "partly", "wholly"]:
+    """Tell whether decoded JSON names an invalid session, for all calls of a batch or some."""
     parts = answer if isinstance(answer, list) else [answer]
-    return any(_error_code(part) in _INVALID for part in parts)
+    found = [_error_code(part) in _INVALID for part in parts]
+    return ("wholly" if all(found) else "partly") if any(found) else ""
 
 
 def _error_code(part: object) -> str:
@@ -111,10 +206,7 @@ def read_result(
         number: the JSON-RPC call's; None for an answer of the REST form, which has none.
         unknown: whether the fate of another sending of the call is unknown.
     """
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        answer = None
+    answer = decoded(content)
     if number is None:
         result, answered = answer, answer is not None and not _error_code(answer)
     else:
