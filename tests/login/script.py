@@ -256,6 +256,7 @@ class Shelf(TokenStore):
         self.now: float | None = 5010.0  # its clock in its answers; None if the driver hides it
         self.clock: float | None = None  # its clock when it is asked for it
         self.done: Callable[[str], object] = lambda _: None  # is told of each write
+        self.lost = ""  # whose next write lands, and its answer is lost
         self._versions = 0
 
     def _note(self, call: str, key: str, deadline: float) -> None:
@@ -280,6 +281,9 @@ class Shelf(TokenStore):
         assert isinstance(content, bytes)
         self.objects[key] = (content, f"V{self._versions}")
         self.done(key)
+        if key == self.lost:
+            self.lost = ""
+            raise StoreUnavailable(key, reason="timeout", landed=True)
         return f"V{self._versions}"
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
@@ -302,14 +306,17 @@ class Betfair:
         self.client, self.live = self, [Secret(token) for token in live]
         self.asked: list[str] = []
         self.timeouts: list[float] = []  # of the keepAlives
+        self.meanwhile: Callable[[], object] = lambda: None  # what happens before an answer
 
     def keep_alive(self, token: Secret, *, timeout: float) -> Secret | None:
         self.asked.append("keepAlive")
         self.timeouts.append(timeout)
+        self.meanwhile()
         return token if token in self.live else None
 
     def log_in(self, seconds: float) -> Secret:
         assert seconds > 0
+        self.meanwhile()
         self.live.append(Secret(f"{len(self.asked)}" * 44 if "certlogin" in self.asked else NEW))
         self.asked.append("certlogin")
         return self.live[-1]

@@ -21,7 +21,7 @@ from betfair_session.login import lock as locks
 from betfair_session.login.call import PASSING
 from betfair_session.login.runner import owner_name
 from betfair_session.secret import Secret, SecretBytes
-from betfair_session.storage.contract import Expect, StoredObject
+from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
 
 from .script import KEY, LOCK, NEW, OLD, START, Stage
@@ -84,29 +84,19 @@ def test_a_lock_tells_of_the_login_that_was_made() -> None:
 # --- what others do -------------------------------------------------------------------------------
 
 
-def during_the_login(stage: Stage, doing: Callable[[], object]) -> str:
-    log_in = stage.betfair.log_in
-
-    def late(seconds: float) -> Secret:
-        doing()
-        return log_in(seconds)
-
-    vars(stage.betfair)["log_in"] = late
-    return stage.find()
-
-
 def test_what_others_do_during_a_login() -> None:
     """A token stored is adopted; a gap is filled; a successor's lock is left alone."""
     stage = Stage("", None, OLD)
     foreign = (OLD.encode(), "T1")
-    assert during_the_login(stage, lambda: stage.shelf.objects.update({KEY: foreign})) == OLD
+    stage.betfair.meanwhile = lambda: stage.shelf.objects.update({KEY: foreign})
+    assert stage.find() == OLD
     assert stage.betfair.asked == ["certlogin", "logout", "keepAlive"]
     assert [kind for kind, *_ in stage.told()] == ["logged in", "logged out", "resumed"]
     assert (stage.lock().state, stage.lock().published) == (locks.DONE, "")
     for lock in (HELD, FINISHED):  # it took over, or has stored a token that was deleted since
         stage, theirs = Stage(), (locks.encode(lock), "L1")
-        found = during_the_login(stage, lambda: stage.shelf.objects.update({LOCK: theirs}))  # noqa: B023 - called at once
-        assert found == NEW == stage.shelf.objects[KEY][0].decode()
+        stage.betfair.meanwhile = lambda: stage.shelf.objects.update({LOCK: theirs})  # noqa: B023 - called at once
+        assert stage.find() == NEW == stage.shelf.objects[KEY][0].decode()
         assert stage.shelf.objects[LOCK] == theirs
 
 
@@ -242,11 +232,11 @@ def test_a_locks_age_is_told_by_the_clock_of_its_store(
 def test_the_stores_clock_goes_on_while_nobody_asks() -> None:
     stage = Stage(OLD, REFUSED)
 
-    def slowly(_: Secret, **__: object) -> None:
+    def slowly() -> None:
         stage.shelf.now = None
         stage.clock.at += 7.0
 
-    vars(stage.betfair)["keep_alive"] = slowly
+    stage.betfair.meanwhile = slowly
     assert not_before(stage) == pytest.approx(stage.clock.now()[1] + 43.0)
     assert "ask time" not in stage.calls
 
@@ -345,21 +335,6 @@ class Interrupted(Stage):
         return made
 
 
-def lose(stage: Stage, lost: str) -> None:
-    """Have the answer to the first write of an object be lost."""
-    put, written = stage.shelf.put, []
-
-    def without_answer(key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        version = put(key, content, expect, deadline=deadline)
-        written.append(key)
-        if key == lost and written.count(key) == 1:
-            message = "lost"
-            raise StoreUnavailable(message, reason="timeout", landed=True)
-        return version
-
-    vars(stage.shelf)["put"] = without_answer
-
-
 @pytest.mark.parametrize("lost", ["", LOCK, KEY])
 @pytest.mark.parametrize("after", [False, True])
 def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
@@ -368,7 +343,7 @@ def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
     """It goes on when the lock is given back; what was logged in is stored, ended or told of."""
     for number in range(3, 100):  # the first calls begin the time of the whole
         stage = Interrupted(number, after=after)
-        lose(stage, lost)
+        stage.shelf.lost = lost
         with suppress(KeyboardInterrupt, BetfairSessionError):
             stage.find()
         lock = stage.lock() if LOCK in stage.shelf.objects else locks.Lock(locks.DONE)
