@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from front import KEY, Front
 
-from betfair_session import LeaseSettings, LoginRefused, NotATokenError, StoreError
+from betfair_session import LeaseSettings, NotATokenError, StoreError
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import Inspection, inspect, inspect_login
 from betfair_session.login.lock import BAN, MARGIN
@@ -22,14 +23,6 @@ def look(path: Path) -> Inspection:
     found = inspect(open_store(path), KEY, timeout=5)
     assert sorted((each.name, each.read_bytes()) for each in path.iterdir()) == before
     return found
-
-
-def put_lock(path: Path, lock: locks.Lock, *, age: float = 0.0) -> None:
-    """Write a lock object as if that had happened `age` seconds ago."""
-    file = path / f"{KEY}.login"
-    file.write_bytes(locks.encode(lock))
-    file.chmod(0o600)
-    os.utime(file, (time.time() - age,) * 2)
 
 
 def test_a_place_where_nothing_is(tmp_path: Path) -> None:
@@ -68,6 +61,7 @@ def test_what_lies_in_the_tokens_place(front: Front) -> None:
 
 HOLDER = locks.Lock(locks.HELD, "n" * 8, "a host", ttl=30.0)
 FAILURE = locks.Lock(locks.FAILED, not_before=15.0)
+REFUSAL = FAILURE._replace(status="ACCOUNT_NOW_LOCKED", login_class="account")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +70,8 @@ FAILURE = locks.Lock(locks.FAILED, not_before=15.0)
         (HOLDER, 0.0, "held", 30.0 + MARGIN),  # counted by the store's clock
         (HOLDER, 20.0, "held", 10.0 + MARGIN),
         (HOLDER, 40.0, "free", None),  # anybody may take it over
+        (REFUSAL, 5.0, "refused", 15.0),
+        (REFUSAL, BAN, "free", None),  # no refusal counts for longer
         (FAILURE._replace(login_class="unknown"), 0.0, "unanswered", 15.0),
         (FAILURE._replace(login_class="store"), 0.0, "unstored", None),  # a blank is written first
         (locks.Lock(locks.DONE, logins=(-50.0, -30.0, -20.0, -10.0)), 0.0, "braked", 10.0),
@@ -88,20 +84,16 @@ def test_what_a_lock_says_of_the_next_login(
 
     The writer's clock was an hour fast, but how long ago it wrote is told by the store's.
     """
-    now, fast = time.time(), 3600.0
+    now, fast, file = time.time(), 3600.0, tmp_path / f"{KEY}.login"
     logins = tuple(now + login for login in lock.logins)
-    put_lock(
-        tmp_path,
-        lock._replace(
-            since=now + fast - age, not_before=now + fast + lock.not_before, logins=logins
-        ),
-        age=age,
-    )
+    times: dict[str, Any] = {"since": now + fast - age, "not_before": now + fast + lock.not_before}
+    file.write_bytes(locks.encode(lock._replace(logins=logins, **times)))
+    os.utime(file, (now - age, now - age))
     login = look(tmp_path).login
     assert (login.state, len(login.recent)) == (state, len(logins))
     assert login.until == (until and pytest.approx(now + until, abs=1))
     assert login.lock is not None
-    assert login.lock.owner == lock.owner
+    assert (login.lock.owner, login.lock.status) == (lock.owner, lock.status)
     store, more = open_store(tmp_path), LeaseSettings(logins_per_minute=10)
     assert logins == () or inspect_login(store, KEY, timeout=5, settings=more).state == "free"
     store.atomic = False  # where everybody logs in alone, nobody waits for a lock
@@ -116,20 +108,3 @@ def test_a_lock_that_nobody_can_read(tmp_path: Path) -> None:
     assert (login.state, login.lock) == ("held", locks.JUNK)
     os.utime(file, (0, 0))
     assert look(tmp_path).login.state == "free"
-
-
-def test_a_refusal_and_its_end(front: Front) -> None:
-    """It says until when, as the error did; the next call after that may log in."""
-    front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD")
-    with pytest.raises(LoginRefused) as refused:
-        front.session().token()
-    login = look(front.path).login
-    assert login.state == "refused"
-    assert login.lock is not None
-    assert (login.lock.status, login.lock.refusals) == ("INVALID_USERNAME_OR_PASSWORD", 1)
-    assert refused.value.not_before is not None
-    assert login.until == pytest.approx(refused.value.not_before.timestamp(), abs=1)
-    put_lock(front.path, login.lock._replace(boot=""), age=BAN)
-    assert look(front.path).login.state == "free"
-    front.session().unlock()
-    assert look(front.path).login.state == "free"
