@@ -83,7 +83,7 @@ def inspect(
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
     token = _token_in(stored, store, key)
     known = _server_time(store, (stored, locked), timeout)
-    login = _judge(store, locked, known, settings)
+    login = _login_now(store, locked, known, settings)
     empty = stored is None or is_blank(stored.content)
     published = login.lock.published if login.lock else ""
     return Inspection(
@@ -101,7 +101,7 @@ def inspect_login(
 ) -> Login:
     """Look at a token's lock alone."""
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
-    return _judge(store, locked, _server_time(store, (locked,), timeout), settings)
+    return _login_now(store, locked, _server_time(store, (locked,), timeout), settings)
 
 
 def _token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
@@ -117,7 +117,7 @@ def _server_time(
     return store.server_now(deadline=time.monotonic() + timeout) if told is None else told
 
 
-def _judge(
+def _login_now(
     store: TokenStore,
     locked: StoredObject | None,
     known: float | None,

@@ -94,8 +94,8 @@ class Call:
         self.base: str | None = None  # the version that the new token replaces
         self.tries = self.takes = self.blanks = self.sends = 0  # of what is being repeated
         self.tried: tuple[str | None, ...] = ()  # the lock's version of the last try to take it
-        self.maybe = False  # whether the new token may still land
-        self.doubt = False  # whether only a look can tell that it has not landed
+        self.may_land = False  # whether an earlier send of the new token may still land
+        self.unproven = False  # whether no answer proves that none has landed: read the token back
         self.trouble: StoreError | None = None  # why something is tried again
         self.failure: StoreError | None = None  # why the token was not written
         self.ended: Exception | None = None  # what the call raises when the lock is given back

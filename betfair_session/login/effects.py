@@ -35,7 +35,7 @@ class ReadLock(NamedTuple):
 class WriteLock(NamedTuple):
     """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
 
-    `gives_back`: nothing depends on it. `shared` False: write it unconditionally.
+    `gives_back`: whether it ends this call's hold. `shared` False: write it unconditionally.
     """
 
     lock: Lock
@@ -62,13 +62,13 @@ class Wait(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Ask Betfair whether the token lives; a Session comes back, or None when it is dead."""
+    """Ask Betfair whether the token lives; a LiveToken comes back, or None when it is dead."""
 
     token: Token
 
 
 class LogIn(NamedTuple):
-    """Send one login that ends within some seconds; a Session comes back."""
+    """Send one login that ends within some seconds; a LiveToken comes back."""
 
     seconds: float
 
@@ -102,7 +102,7 @@ class Written(NamedTuple):
     honest: bool = True
 
 
-class Session(NamedTuple):
+class LiveToken(NamedTuple):
     """A token that Betfair calls alive."""
 
     token: Token

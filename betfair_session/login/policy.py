@@ -47,25 +47,28 @@ class SharedLogin(Call):
                 if done:
                     return done
             if (yield from self._come_to_lock()):  # steps 3 to 5
-                done = yield from self._log_in()  # steps 6 to 10
+                done = yield from self._use_lock()  # steps 6 to 10
                 if done:
                     return done
                 self._begin()  # another was faster, or this process was frozen
 
     def _adopt(self) -> Steps[do.Done | None]:
-        """Step 2. Return the token if another just published it, or Betfair calls it alive."""
+        """Step 2. Return the token if another just published it, or Betfair calls it alive.
+
+        It is written anew when Betfair answers with another, or to share when it was verified.
+        """
         known = self.shared and (self.polls or self._lock_just_read())
         if known and (yield from self._is_vouched_for()):
             return do.Done(self.token, "adopted", later(self.looked, -FRESH))
         self.asked = self.clock.now()
-        session = yield do.Ask(self.token)
-        if session is None:
+        alive = yield do.Ask(self.token)
+        if alive is None:
             self.dead = self.token
             return None
         how: Literal["adopted", "resumed"] = "adopted" if self.polls else "resumed"
-        if session.token == self.token and not (self.share and self.shared and self._just_asked()):
+        if alive.token == self.token and not (self.share and self.shared and self._just_asked()):
             return do.Done(self.token, how, self.asked)
-        self.new = session.token
+        self.new = alive.token
         try:
             yield do.WriteToken(self.new, self.version)
         except VersionConflict:  # another wrote; this one may have been logged out meanwhile
@@ -117,9 +120,10 @@ class SharedLogin(Call):
         return self._allowed()
 
     def _recall(self) -> Steps[str]:
-        """Go on as if an earlier call of this process had given the lock back, which it could not.
+        """Take over a lock that an earlier call of this process holds, and could not give back.
 
-        What forbids a login is written down first; else the lock can be taken as it is.
+        What that call should have written counts as read. If it forbids a login, it is written
+        first, for the other processes.
         """
         self.lock = self.mine = self.memory.lock(self.clock)
         self.lock_age, self.memory.owed = 0.0, None
@@ -162,11 +166,11 @@ class SharedLogin(Call):
 
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
 
-    def _log_in(self) -> Steps[do.Done | None]:
-        """Return the new token, or None without a login; the lock is given back in any case."""
+    def _use_lock(self) -> Steps[do.Done | None]:
+        """Log in, and give the lock back in any case; None without a login: begin anew."""
         self.mine = self._held().untouched()
         try:
-            yield from self._renew()
+            yield from self._log_in()
         except Exception as error:  # noqa: BLE001 - it is raised below
             self.ended = error
         yield from self._give_back()
@@ -176,7 +180,7 @@ class SharedLogin(Call):
             raise ended
         return do.Done(self.new, "logged in", self.asked) if self.new else None
 
-    def _renew(self) -> Steps[None]:
+    def _log_in(self) -> Steps[None]:
         """Log in if the token is still useless, can be written, and there is time."""
         # Step 6. Read the token again: another may have been faster.
         self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
@@ -193,11 +197,11 @@ class SharedLogin(Call):
         self.asked = self.clock.now()
         self.mine = self._failed(SHORT, "unknown")  # unless there is an answer
         try:
-            session = yield do.LogIn(seconds)  # step 8
+            made = yield do.LogIn(seconds)  # step 8
         except Exception as error:
             self._note_failure(error)
             raise
-        self.new, self.new_fingerprint = session
+        self.new, self.new_fingerprint = made
         yield from self._publish()
 
     def _show_writable(self) -> Steps[bool]:
@@ -231,27 +235,27 @@ class SharedLogin(Call):
                 break
             except StoreError as error:
                 self.failure = self.trouble = error
-                self.maybe = self.maybe or error.landed
-                self.doubt = self.doubt or error.landed or error.reason in PASSING
+                self.may_land = self.may_land or error.landed
+                self.unproven = self.unproven or error.landed or error.reason in PASSING
             if not (yield from self._read_back()):
-                yield from self._give_up(sure=not self.doubt)
+                yield from self._give_up(sure=not self.unproven)
             if self.token == self.new:
                 break
             if self.version != self.base and not self._useless():  # another's is there
-                if not self.maybe:
+                if not self.may_land:
                     yield do.LogOut(self.new)
                 self.new, self.mine = None, self._held().finished("")
                 return
             self.base = self.version
             if self.sends >= SENDS and not self._in_crowd(self.failure):
-                yield from self._give_up(sure=not self.maybe)
+                yield from self._give_up(sure=not self.may_land)
             yield self._pause(self.sends, self._gap())
         self.mine = self._held().finished(self.new_fingerprint)
 
     def _read_back(self) -> Steps[bool]:
         """Read the token after a publication without a good answer; return whether that worked."""
         with suppress(BetfairSessionError):
-            tries = READS if self.doubt else 0
+            tries = READS if self.unproven else 0
             read = yield from self._read(do.ReadToken(), tries)
             self.token, self.version, self.fingerprint = read
             return True

@@ -159,8 +159,9 @@ class Runner:
         return done
 
     def _told(self, error: BetfairSessionError, effect: do.Effect) -> BetfairSessionError:
-        """Return an error as the policy is told it: with a session at stake, as the store's own."""
-        # A driver that is opened anew may fail as it would at the start, by its configuration.
+        """Return the error that the policy is told of."""
+        # A driver that is opened anew during a login may fail by its configuration. A session may
+        # be at stake by then, so the policy hears of a store that gave no answer.
         write = isinstance(effect, do.WriteToken) or getattr(effect, "gives_back", False)
         if not (write and isinstance(error, ConfigurationError)):
             return error
@@ -198,10 +199,10 @@ class Runner:
         """Return how long ago a lock was written, by a clock that all its readers share."""
         clock = self._clock
         if self._store.on_this_machine:
-            passed = lock.age_here(clock)
-            if passed is not None:
-                clock.learn(lock.now + passed, from_store=False)
-                return passed
+            age = lock.age_here(clock)
+            if age is not None:
+                clock.learn(lock.now + age, from_store=False)
+                return age
         if not clock.knows:  # only now does the store's clock matter, and the driver hides it
             told = self._store.server_now(deadline=self._deadline())
             if told is not None:
@@ -266,15 +267,15 @@ class Runner:
 
     # --- Betfair ---------------------------------------------------------------------------------
 
-    def _ask(self, ask: do.Ask) -> do.Session | None:
+    def _ask(self, ask: do.Ask) -> do.LiveToken | None:
         client, deadline = self._account.client, self.login.deadline
         alive, self.login.asked = keep_alive(client, ask.token, deadline, self._clock)
         if alive is None:
             self._trust.forget(ask.token)
             return None
-        return do.Session(alive)
+        return do.LiveToken(alive)
 
-    def _log_in(self, login: do.LogIn) -> do.Session:
+    def _log_in(self, login: do.LogIn) -> do.LiveToken:
         if self.login.young:
             self._warn(
                 "Betfair rejected a token that is less than a minute old; does the egress address "
@@ -283,7 +284,7 @@ class Runner:
         began = self._clock.mono()
         token = self._account.log_in(login.seconds)
         self._report("logged in", self._clock.mono() - began)
-        return do.Session(token, fingerprint(token))
+        return do.LiveToken(token, fingerprint(token))
 
     def _log_out(self, logout: do.LogOut) -> BetfairSessionError | None:
         began = self._clock.mono()

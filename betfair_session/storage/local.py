@@ -87,7 +87,7 @@ class LocalStore(TokenStore):
 
         def work() -> str:
             if expect == version:
-                return self._renew(key, version)
+                return self._touch(key, version)
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
                 self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
@@ -101,7 +101,7 @@ class LocalStore(TokenStore):
         version = _version(content)
         return self._attempt(work, verb_of(expect), key, deadline + _GRACE_SECONDS)
 
-    def _renew(self, key: str, version: str) -> str:
+    def _touch(self, key: str, version: str) -> str:
         """Give a file that holds what is to be written a new time, and no new content.
 
         By its descriptor, so that a foreign file in its place stays as it is. (Windows takes none,

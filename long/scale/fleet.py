@@ -130,11 +130,11 @@ class Fleet:
         if isinstance(effect, do.Ask):
             self.asked[int(now)] += 1
             alive = effect.token.reveal() in self._live
-            return do.Session(effect.token, fingerprint(effect.token)) if alive else None
+            return do.LiveToken(effect.token, fingerprint(effect.token)) if alive else None
         if isinstance(effect, do.LogOut):
             self._live.discard(effect.token.reveal())
             return None
         self.logins += 1
         token = f"new-{self.logins}"
         self._live.add(token)
-        return do.Session(Secret(token), fingerprint(Secret(token)))
+        return do.LiveToken(Secret(token), fingerprint(Secret(token)))

@@ -178,7 +178,7 @@ class History:
             if unlucky:
                 return ERRORS["unclear"]()
             alive = effect.token.reveal() in self.ledger.live
-            return do.Session(effect.token, fingerprint(effect.token)) if alive else None
+            return do.LiveToken(effect.token, fingerprint(effect.token)) if alive else None
         if isinstance(effect, do.LogIn):
             return self._login(caller, unlucky=unlucky)
         if isinstance(effect, do.LogOut):
@@ -199,7 +199,7 @@ class History:
             self.ledger.credit += 1
             return ERRORS[kind]()
         token = Secret(self._new_token(live=True))
-        return do.Session(token, fingerprint(token))
+        return do.LiveToken(token, fingerprint(token))
 
     def _new_token(self, *, live: bool) -> str:
         self._tokens += 1

@@ -224,7 +224,7 @@ class Moves:
     def _validate(self, world: World, local: Local) -> Iterator[Option]:
         token = local.effect.token
         alive = world.live >> int(token[1:]) & 1
-        yield Option("", told(do.Session(token, f"f{token[1:]}") if alive else None))
+        yield Option("", told(do.LiveToken(token, f"f{token[1:]}") if alive else None))
         yield Option("unclear", told("unclear"))
 
     def _login(self, _: World, local: Local) -> Iterator[Option]:
@@ -232,7 +232,7 @@ class Moves:
             new.logged_in(local.login)
             token = new.fresh_token()
             new.live |= 1 << token
-            return do.Session(f"t{token}", f"f{token}")
+            return do.LiveToken(f"t{token}", f"f{token}")
 
         def fail(new: World) -> None:  # another has to be allowed for
             new.logged_in(local.login)

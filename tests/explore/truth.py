@@ -61,7 +61,7 @@ _WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
     ("_read_back", {}, "readback"),
     ("_show_writable", {}, "blank"),
     ("_publish", {do.LogOut: "logout"}, "publish"),
-    ("_renew", {do.LogIn: "login"}, "confirm"),
+    ("_log_in", {do.LogIn: "login"}, "confirm"),
     ("_take", {}, "take"),
     ("_look_at_lock", {}, "lock"),
     ("_adopt", {do.Ask: "validate", do.WriteToken: "rotate"}, "vouch"),
@@ -120,7 +120,7 @@ def look_at_step(login: SharedLogin, event: object, effect: object) -> None:
             fail("adopted", "another token was returned than a good one that was read")
         if effect.how != "logged in" and not _vouched(login):
             fail("adopted", "a token was returned that nobody vouches for")
-    gone_on = isinstance(event, do.Session) and not isinstance(effect, BetfairSessionError)
+    gone_on = isinstance(event, do.LiveToken) and not isinstance(effect, BetfairSessionError)
     if gone_on and getattr(effect, "token", None) != getattr(event, "token", None):
         fail("adopted", "another token was returned, or written, than the one that is alive")
 
@@ -228,5 +228,5 @@ class Truth:
         # Not when the call ends: another may log in as soon as the lock tells of it.
         uncertain = isinstance(after.login.ended, PublishUncertain)
         self.credit += uncertain
-        if before.login.new is not None and not (safe or uncertain or before.login.maybe):
+        if before.login.new is not None and not (safe or uncertain or before.login.may_land):
             fail("leak", "a live session was forgotten")

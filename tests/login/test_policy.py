@@ -23,12 +23,12 @@ from betfair_session import (
 )
 from betfair_session.login.effects import (
     Ask,
+    LiveToken,
     LockRead,
     LogIn,
     LogOut,
     ReadLock,
     ReadToken,
-    Session,
     TokenRead,
     Wait,
     WriteLock,
@@ -62,7 +62,7 @@ REFUSED, BAN = ERRORS["account"](), ERRORS["ban"]()
 NOTHING, JUNK = TokenRead(), TokenRead(None, "V0")
 GONE_DEAD = TokenRead("dead", "V0", "fp-dead")
 THEIRS = TokenRead("theirs", "V1", "fp-other")
-LIVE, NEW = Session("live", "fp"), Session("new", "fp-new")
+LIVE, NEW = LiveToken("live", "fp"), LiveToken("new", "fp-new")
 
 UNTOUCHED = mine(state=DONE, logins=())
 FINISHED = mine(state=DONE, published="fp-new")
@@ -659,7 +659,7 @@ def test_a_waiter_adopts_what_the_lock_vouches_for(
 ) -> None:
     """Within a minute of the login, and that very token; anything else is asked about."""
     read = LockRead(lock, "L1" if lock else None, age)
-    asked = [(read, Ask("theirs")), (Session("theirs", "fp-other"), Got("theirs", "adopted"))]
+    asked = [(read, Ask("theirs")), (LiveToken("theirs", "fp-other"), Got("theirs", "adopted"))]
     story(*FOUND, *([(read, Got("theirs", "adopted", 60.0))] if adopted else asked))
 
 
