@@ -11,6 +11,7 @@ The extra `betfairlightweight` installs what it needs, and so does the extra `fl
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,7 +26,9 @@ except ModuleNotFoundError as error:
     )
     raise ModuleNotFoundError(message, name=error.name) from None
 from betfairlightweight import resources
+from betfairlightweight.exceptions import BetfairError
 
+import betfair_session.exceptions as ours
 from betfair_session.arguments import checked_handle, checked_interval, refuse
 from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.keepalive import keep_alive_interval
@@ -33,10 +36,9 @@ from betfair_session.process.clocks import earlier, later, now, reached
 from betfair_session.secret import SecretHeader
 
 from .betfair_endpoints import SHARED, HttpSession, SessionEndpoint
-from .betfair_errors import as_betfair_errors
-from .betfair_stream import Streaming
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
 
     import requests
@@ -46,6 +48,29 @@ if TYPE_CHECKING:
 __all__ = ["APIClient"]
 
 _LOOKS = 6  # how often flumine looks within one keep-alive interval
+
+
+def _both(kind: type[ours.BetfairSessionError]) -> type[ours.BetfairSessionError]:
+    return type(
+        kind.__name__, (kind, BetfairError), {"__module__": __name__, "__doc__": kind.__doc__}
+    )
+
+
+_BOTH = {kind: _both(kind) for kind in (getattr(ours, name) for name in ours.__all__)}
+# Where pickle looks for them.
+globals().update({both.__name__: both for both in _BOTH.values()})
+
+
+@contextmanager
+def as_betfair_errors() -> Iterator[None]:
+    """Raise an error of ours as one that is a `BetfairError` as well, with all that it holds."""
+    try:
+        yield
+    except ours.BetfairSessionError as error:
+        both = next(_BOTH[kind] for kind in type(error).__mro__ if kind in _BOTH)
+        again = both.__new__(both, *error.args)
+        again.__dict__.update(error.__dict__)
+        raise again.with_traceback(error.__traceback__) from error.__cause__
 
 
 class APIClient(betfairlightweight.APIClient):
@@ -165,7 +190,6 @@ class APIClient(betfairlightweight.APIClient):
         self.logout = SessionEndpoint(self, self._log_out, resources.LogoutResource)
         for name, endpoint in SHARED.items():
             setattr(self, name, endpoint(self))
-        self.streaming = Streaming(self)
 
     def _log_in(self) -> dict[str, str | None]:
         self.obtain_token()

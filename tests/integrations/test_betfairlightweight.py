@@ -31,8 +31,7 @@ from betfair_session import (
 )
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.integrations import betfair_endpoints
-from betfair_session.integrations.betfair_errors import as_betfair_errors
-from betfair_session.integrations.betfairlightweight import APIClient
+from betfair_session.integrations.betfairlightweight import APIClient, as_betfair_errors
 from betfair_session.sandbox import Sandbox
 
 Bot = Callable[..., APIClient]
