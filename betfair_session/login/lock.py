@@ -1,6 +1,7 @@
 """The small object beside a token that says who logs in, and how the last login went.
 
-It holds no secret. Times are the store's own, in seconds since the epoch.
+It holds no secret. Times are the store's own, in seconds since the epoch. (`LeaseSettings` has the
+times that a caller can set: the lease is this lock for as long as one process may hold it.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,17 @@
-"""What one process's threads, event loops and forks share; and base classes of this package."""
+"""What one process's threads, event loops and forks share; and base classes of this package.
+
+A call runs in its caller's thread. Other threads, all daemons that `threads.start` begins, are:
+
+- "betfair-session": one piece of work that its caller can leave at a deadline, such as a request to
+  Betfair, a blocking driver's call, a file on a mount that may hang, or a driver that is opened;
+  or the work that a task waits for (`SingleFlight.ajoin`, `aside`).
+- "betfair-session-io": the event loop of the asynchronous drivers (storage/loop.py).
+- "betfair-keepalive": a `KeepAlive` that was started.
+
+A forked child has none of them. There forks.py calls `after_fork` of everything that was given to
+`reset_in_child`: locks begin anew, calls under way are forgotten, and connections and drivers are
+opened anew, while those of the parent are left alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time that goes on while a machine sleeps or a function is frozen: one of two clocks does.
+"""Time by two clocks, since either alone can be wrong.
 
 The steady clock never steps, but may stand still in a machine that is suspended, and does in one
 that is frozen whole, as serverless functions are. The wall clock is right afterwards, but may step.

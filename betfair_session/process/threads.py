@@ -1,6 +1,7 @@
 """Threads for work that has no end of its own; and what an error that ended some work is made of.
 
-A deadline is a moment by `time.monotonic`. What is done in a thread must bear being abandoned.
+A deadline is a moment by `time.monotonic`. Then the caller leaves the work in its thread, so only
+work that may end late, or never, without harm is done here.
 """
 
 from __future__ import annotations

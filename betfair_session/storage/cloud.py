@@ -1,4 +1,9 @@
-"""What the clouds' stores have in common: opening, bounding, translating and closing a driver."""
+"""What the clouds' stores have in common; a subclass sends single requests.
+
+`_call` opens the driver, opens it anew when credentials have expired, and turns its errors into
+ours. Where `probe` is set, `put` tries out whether the server keeps the conditions of writes; if
+it does not, `atomic` becomes False, and each write only looks first.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +38,10 @@ Driver = Any
 """An fsspec filesystem or what else a store sends its requests with; none of them is typed."""
 
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
-"""A result, from a driver that blocks, or a coroutine for it."""
+"""What a request returns: its result if the driver blocks, else a coroutine for it."""
 
 CONNECT_SECONDS = 3
-"""To connect, where a driver can be told: then it knows that nothing was sent."""
+"""For a driver to connect: if that alone takes too long, nothing was sent."""
 
 
 def set_known(thing: object, **values: object) -> None:

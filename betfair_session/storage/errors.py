@@ -1,5 +1,9 @@
 """The boundary that errors cross: what a driver, a server or the system raises becomes ours.
 
+`attempt` does a store's work, and `explain` makes our error of what it raised. What the foreign one
+means, judging.py looks up in the tables of meanings.py: a new exception class gets a row in
+`TYPES` there, a server's code one in `CODES`. A store that knows the meaning itself raises `Known`.
+
 The foreign error is kept as the cause only if it cannot carry a credential: some hold the request,
 and with it its Authorization header. Its frames, where a token may be, are never kept.
 """

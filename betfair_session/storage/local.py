@@ -174,7 +174,7 @@ class LocalStore(TokenStore):
         return self._attempt(work, "read", "", deadline)
 
     def _attempt(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
-        """Do `work`, in a thread that can be left unless the file is on a disk."""
+        """Do `work` at once if the file is on a disk; else in a thread that can be left."""
         operation = Operation(verb, self.label, key, _HINTS)
         if self._on_disk.get(key):
             return attempt(work, operation)
@@ -240,7 +240,7 @@ class LocalStore(TokenStore):
             raise StoreWriteError(message, store=self.label, reason="forbidden")
 
     def _see_time_left(self, deadline: float, key: str, *, fenced: bool) -> None:
-        """Let nothing appear for which nobody waits any more: it may come after hours."""
+        """Raise when time is up: a write that hung for hours must not appear after all."""
         if time.monotonic() < deadline:
             return
         if not fenced:

@@ -20,9 +20,11 @@ GCS = frozenset({"gs", "gcs"})
 AZURE = frozenset({"abfs", "abfss", "az"})
 """The schemes of each store that has a class of its own here."""
 
+_OWN = LOCAL | S3 | GCS | AZURE
+
 # What other programs call them.
 _OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memory", "s3n": "s3"}
-_OURS = (*sorted(LOCAL | S3 | GCS | AZURE), "memory", "sftp", *_OTHER_NAMES)
+_OURS = (*sorted(_OWN), "memory", "sftp", *_OTHER_NAMES)
 _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 
 # Quotes of shells and word processors, and characters without width.
@@ -81,7 +83,7 @@ def check_store(text: str) -> None:
         _check_path(text)
     elif scheme in LOCAL:
         _check_no_url(text.partition("://")[2])
-    if scheme and scheme.removeprefix("obstore+") in LOCAL | S3 | GCS | AZURE:
+    if scheme and scheme.removeprefix("obstore+") in _OWN:
         _check_query(text, scheme)
 
 

@@ -2,7 +2,7 @@
 
 A *round* begins when the run takes the token away (its session is ended, the object deleted or
 overwritten) and lasts until the next act; each brings one new token generation. The logins that
-login-lease.md's I1 allows in a round are
+I1 (see tests/explore/truth.py) allows in a round are
 
 - one for the act, unless it stored a live token itself;
 - one for each further dead token stored, or deletion made, in the middle of it;

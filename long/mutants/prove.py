@@ -40,7 +40,7 @@ def _modules(names: str) -> list[str]:
 
 
 _CALLS = [
-    *("tests/test_arguments.py", "tests/login/test_errors.py", "tests/test_session.py"),
+    *("tests/test_arguments.py", "tests/test_session.py"),
     *("tests/test_trust.py", "tests/test_events.py"),
     *("tests/test_http.py", "tests/test_values.py", "tests/test_flight.py"),
 ]

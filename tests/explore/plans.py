@@ -18,7 +18,7 @@ What the model leaves out:
 - A call's answer comes when the call is made: a process frozen between the two is one frozen
   before its next call. Only its idea of the server's time could differ, as in random histories.
 - Waits take no time: whoever waits may look again at any moment. That everybody ends is shown
-  separately, by leaving one world in 64 alone (finish.py), with time.
+  separately, by leaving one world in 64 alone (search.py), with time.
 - Worlds are told apart by 64 bits of a digest. The chance that any two of n were taken for one, so
   that what follows the second went unseen, is about n² / 2⁶⁵.
 """
