@@ -6,13 +6,15 @@ import contextlib
 import os
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _LONGEST_PATH = 1024  # characters
@@ -21,6 +23,22 @@ _YEAR_SECONDS = 366 * 86_400.0  # Python's own waits overflow at some point beyo
 
 # A host name or address, perhaps a port, perhaps a path; no credentials, query or fragment.
 _BASE = r"(?ai)https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
+
+
+def discreet(method: Callable[P, T]) -> Callable[P, T]:
+    """Let an error out without the frames and the errors that it comes from: they hold secrets."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except ConfigurationError as error:
+            caught = [error.with_traceback(None)]
+        del args, kwargs  # which a traceback would show
+        caught[0].__context__ = None
+        raise caught.pop()
+
+    return call
 
 
 def refuse(argument: str, message: str) -> NoReturn:

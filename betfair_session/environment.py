@@ -10,10 +10,10 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from .arguments import discreet, refuse
 from .betfair.answers import decoded
 from .betfair.identity import IdentityClient
 from .certificates import Certificate
-from .exceptions import ConfigurationError
 from .manager import SessionManager
 from .process import NamedTuple
 from .secret import Secret, check_credential
@@ -83,19 +83,33 @@ class Environment:
     work.
     """
 
+    @discreet  # the values have names there
     def __init__(
         self,
         env: Mapping[str, str] | None = None,
         dotenv: str | os.PathLike[str] | None = ".env",
     ) -> None:
-        """Read the variables; the arguments are those of `from_env`."""
-        found = _found(env, dotenv)
-        if isinstance(found, str):
-            raise ConfigurationError(found)
-        self._values, there = found
+        """Read the variables; the arguments are those of `from_env`.
+
+        One line end after a value and a byte order mark before it are no part of it: `echo`,
+        editors and secret managers leave them there.
+        """
+        if env is not None and not hasattr(env, "keys"):
+            kind = type(env).__name__
+            refuse("env", f"env must be a mapping of variables, such as os.environ, not {kind}")
+        in_file = None if dotenv is None else read_dotenv(dotenv)
+        given: dict[str, Any] = {**(in_file or {}), **(os.environ if env is None else env)}
+        self._values: dict[str, str] = {}
+        for name in NAMES:
+            value = given.get(name, "")
+            if not isinstance(value, str):
+                refuse(name, f"{name} must be a text, not {type(value).__name__}")
+            value = _LINE_END.sub("", value).removeprefix("\ufeff")
+            if value.strip():
+                self._values[name] = value
         self._sources = "the environment"
         if dotenv is not None:
-            self._sources += " and in" if there else "; there is no file"
+            self._sources += "; there is no file" if in_file is None else " and in"
             self._sources += f" {os.fspath(dotenv)}"
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
@@ -162,15 +176,13 @@ class Environment:
         """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set."""
         options = decoded(self._values.get(_OPTIONS, "{}"))
         if not isinstance(options, dict):
-            message = f'{_OPTIONS} must be a JSON object such as {{"profile": "betting"}}'
-            raise ConfigurationError(message, argument=_OPTIONS)
+            refuse(_OPTIONS, f'{_OPTIONS} must be a JSON object such as {{"profile": "betting"}}')
         return options
 
     def _complain_of(self, missing: list[str]) -> None:
         if missing:
-            message = f"not set: {', '.join(missing)} (looked in {self._sources})"
             alone = missing[0] if len(missing) == 1 and missing[0] in NAMES else ""
-            raise ConfigurationError(message, argument=alone)
+            refuse(alone, f"not set: {', '.join(missing)} (looked in {self._sources})")
 
     def _secret(self, name: str) -> Secret:
         value = Secret(self._values[name])
@@ -182,56 +194,26 @@ class Environment:
         begun = [names for names in _CERTIFICATES if any(map(self.get, names))]
         if len(begun) > 1:
             first = " and ".join(next(filter(self.get, names)) for names in begun)
-            message = f"{first} are set: give the certificate in one way only"
-            raise ConfigurationError(message)
+            refuse("", f"{first} are set: give the certificate in one way only")
         return (
             [names[0] for names in begun if not self.get(names[0])] if begun else [_ANY_CERTIFICATE]
         )
 
 
-def _found(
-    env: Mapping[str, str] | None, dotenv: str | os.PathLike[str] | None
-) -> tuple[dict[str, str], bool] | str:
-    """Return the variables and whether there is a file, or what is wrong with a variable.
-
-    No traceback begins here, where the values have names. One line end after a value and a byte
-    order mark before it are no part of it: `echo`, editors and secret managers leave them there.
-    """
-    if env is not None and not hasattr(env, "keys"):
-        return f"env must be a mapping of variables, such as os.environ, not {type(env).__name__}"
-    in_file = None if dotenv is None else _read(dotenv)
-    if isinstance(in_file, str):
-        return in_file
-    merged: dict[str, Any] = {**(in_file or {}), **(os.environ if env is None else env)}
-    values = {name: merged[name] for name in NAMES if name in merged}
-    for name, value in values.items():
-        if not isinstance(value, str):
-            return f"{name} must be a text, not {type(value).__name__}"
-        values[name] = _LINE_END.sub("", value).removeprefix("\ufeff")
-    return {name: value for name, value in values.items() if value.strip()}, in_file is not None
-
-
+@discreet  # what is read has names there
 def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
     """Read a `.env` file, if there is one; an error tells a line's number, not what it says."""
-    found = _read(path)
-    if isinstance(found, str):
-        raise ConfigurationError(found)
-    return found
-
-
-def _read(path: str | os.PathLike[str]) -> dict[str, str] | str | None:
-    """Read the file, or say why not; here, where no traceback begins that could show the text."""
     try:
         with open(os.fspath(path), encoding="utf-8-sig") as file:
             text = file.read()
     except TypeError:
         kind = type(path).__name__
-        return f'dotenv must be a path, such as ".env", or None for no file, not {kind}'
+        refuse("dotenv", f'dotenv must be a path, such as ".env", or None for no file, not {kind}')
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None  # a directory of this name is somebody's virtual environment
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        return f"{path} cannot be read: {reason}"
+        refuse("dotenv", f"{path} cannot be read: {reason}")
 
     from dotenv.parser import parse_stream
 
@@ -240,7 +222,8 @@ def _read(path: str | os.PathLike[str]) -> dict[str, str] | str | None:
         if binding.error or (binding.key is not None and binding.value is None):
             start = binding.original.string
             line = binding.original.line + start[: len(start) - len(start.lstrip())].count("\n")
-            return f"{path}, line {line}: this is not NAME=value, or a quote is not closed"
+            what = "this is not NAME=value, or a quote is not closed"
+            refuse("dotenv", f"{path}, line {line}: {what}")
         if binding.key is not None:
             found[binding.key] = binding.value or ""
     return found

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from betfair_session.arguments import discreet
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 
-from .reading import discreet, look, of_base64, of_bytes, of_path, of_pem, of_text
+from .reading import look, of_base64, of_bytes, of_path, of_pem, of_text
 
 if TYPE_CHECKING:
     import ssl

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from betfair_session.arguments import discreet
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.secret import Secret
 
 from .fitness import MIN_BITS, belongs, day, fitness, key_text, public_key
-from .reading import Contents, discreet, look, of_path
+from .reading import Contents, look, of_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
 from betfair_session.arguments import is_path
-from betfair_session.exceptions import CertificateError, ConfigurationError
+from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret
@@ -35,22 +34,6 @@ _BLOCK = (  # patterns, compiled when a certificate is looked at, not at each st
 )
 # How a PKCS#12 file starts, and nothing else in DER: a sequence, whose first part is version 3.
 _PKCS12 = rb"(?s)\x30.{1,5}\x02\x01\x03"
-
-
-def discreet(method: Callable[P, T]) -> Callable[P, T]:
-    """Let an error out without the frames and the errors that it comes from: they hold secrets."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(*args, **kwargs)
-        except ConfigurationError as error:
-            caught = [error.with_traceback(None)]
-        del args, kwargs  # which a traceback would show
-        caught[0].__context__ = None
-        raise caught.pop()
-
-    return call
 
 
 class Source(NamedTuple):
