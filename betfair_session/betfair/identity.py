@@ -148,7 +148,7 @@ class IdentityClient(Closable):
             ConfigurationError: the client has no certificate, its proxy cannot be used, or the
                 username or password is empty or holds a control character; nothing was sent.
         """
-        from .credentials import checked_form
+        from .transport import checked_form
 
         username, password = Secret(username), Secret(password)
         certificate, form = self._needed_certificate(), checked_form(username, password)
@@ -179,7 +179,7 @@ class IdentityClient(Closable):
             ConfigurationError: `code` failed, or took too long; a value is empty or holds a
                 control character; nothing was sent.
         """
-        from .credentials import asked_code, checked_form
+        from .transport import asked_code, checked_form
 
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)

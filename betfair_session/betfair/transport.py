@@ -1,4 +1,4 @@
-"""What a request to the identity service may take, how often it is sent, and what its end means.
+"""What the identity service is sent, how often and for how long, and what comes of it.
 
 Errors of foreign kinds keep the request with its secrets, so none of them leaves this module.
 """
@@ -14,21 +14,22 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from betfair_session.arguments import discreet, refuse
 from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
 from betfair_session.process.threads import OverrunError, interruption, run_until
+from betfair_session.secret import Secret, check_credential
 
 from .answers import Answer, cannot_tell, is_passing
 from .http import Direct, Failure, pause_before_next, proxy_in_environment, trusting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import requests
 
     from betfair_session.certificates import Certificate
-    from betfair_session.secret import Secret
 
     from .answers import Endpoint
 
@@ -37,6 +38,27 @@ _OWN_AUTHORITY = (
     "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
 )
 _log = Log("betfair_session.betfair.identity")
+
+
+def checked_form(username: Secret, password: Secret) -> dict[str, Secret]:
+    """Return a login's form, after a look at it: a wrong one may lock the account."""
+    check_credential(username, "username")
+    check_credential(password, "password")
+    return {"username": username, "password": password}
+
+
+@discreet
+def asked_code(code: Secret | Callable[[], str] | None) -> Secret:
+    """Return the two-step code, asking for it if need be."""
+    try:
+        found = Secret("" if code is None else code() if callable(code) else code)
+    except Exception as error:
+        if interruption(error):
+            raise
+        refuse("code", f"asking for the two-step code failed: {type(error).__name__}")
+    if found.reveal() != "":
+        check_credential(found, "code")
+    return found
 
 
 class _Sender(Protocol):
