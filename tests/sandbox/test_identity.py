@@ -147,6 +147,9 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
     assert [sandbox.expire(each) for each in (token, other)] == [False, True]
     sandbox.clear_journal()
     assert (sandbox.expire_all(), sandbox.counts()) == (0, {})
+    sandbox.set_time_offset(0)
+    sandbox.issue()
+    sandbox.set_time_offset(13 * 3600)
     sandbox.configure(session_seconds=0)  # how a test rejects every new token
     sandbox.issue()
     assert sandbox.sessions() == []
