@@ -93,6 +93,27 @@ def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Sessi
         assert watched.reads == reads
 
 
+@pytest.mark.parametrize("asked", ["fresh", "usable"])
+def test_another_threads_look_at_the_clocks_is_no_clock_set_back(
+    hands: HandClocks, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Which comes a moment after mine, and is noted before I compare."""
+    trust, looks = Trust(900.0, 3600.0), list[bool]()
+    trust.verified(Secret("t"), clocks.now())
+
+    def wall() -> float:
+        mine = hands.wall
+        if not looks:
+            looks.append(True)
+            hands.go(0.001)
+            looks.append(trust.held.fresh)
+        return mine
+
+    monkeypatch.setattr(clocks, "wall", wall)
+    assert getattr(trust.held, asked)
+    assert looks == [True, True]
+
+
 @pytest.mark.parametrize(("window", "length"), [(900.0, 1200.0), (3.0, None), (3.0, 2.0)])
 def test_the_times_of_a_verification(
     hands: HandClocks, window: float, length: float | None

@@ -45,8 +45,8 @@ class Held:
     @property
     def fresh(self) -> bool:
         """Whether the token may be used at once, by both clocks."""
-        now = clocks.wall()
-        fresh = self.since <= now < self.until and clocks.steady() < self.until_steady
+        since, now = self.since, clocks.wall()  # in this order: another thread may look meanwhile
+        fresh = since <= now < self.until and clocks.steady() < self.until_steady
         if fresh:
             self.since, self.soon = now, min(now + _SLICE_SECONDS, self.until)
         return fresh
@@ -54,8 +54,8 @@ class Held:
     @property
     def usable(self) -> bool:
         """Whether the session has not ended, by both clocks: either may stand still in a freeze."""
-        (steady, wall), now = self.ends, clocks.wall()
-        return self.since <= now < wall and clocks.steady() < steady
+        (steady, wall), since, now = self.ends, self.since, clocks.wall()
+        return since <= now < wall and clocks.steady() < steady
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
         message = "a token is not to be pickled"
