@@ -23,7 +23,7 @@ from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import requests
 
@@ -93,7 +93,7 @@ class IdentityClient(Closable):
         # The usual pair of paths waits until a login needs it: its class takes long to import.
         paths = isinstance(certificate, tuple) and [*map(is_path, certificate)] == [True, True]
         if not (certificate is None or paths):
-            given, certificate = [certificate], None  # nor a key
+            given, certificate = iter((certificate,)), None  # nor a key
             certificate = _made(given)
         self._certificate = certificate
         check_sendable(app_key, "app_key")
@@ -148,9 +148,9 @@ class IdentityClient(Closable):
             ConfigurationError: the client has no certificate, its proxy cannot be used, or the
                 username or password is empty or holds a control character; nothing was sent.
         """
+        username, password = Secret(username), Secret(password)
         from .transport import checked_form
 
-        username, password = Secret(username), Secret(password)
         certificate, form = self._needed_certificate(), checked_form(username, password)
         return self._log_in("certlogin", form, form, self._seconds(timeout), certificate)
 
@@ -179,10 +179,10 @@ class IdentityClient(Closable):
             ConfigurationError: `code` failed, or took too long; a value is empty or holds a
                 control character; nothing was sent.
         """
-        from .transport import asked_code, checked_form
-
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)
+        from .transport import asked_code, checked_form
+
         given = checked_form(username, password)
         form = given.copy()
         began, seconds = clocks.now(), self._seconds(timeout)
@@ -214,9 +214,9 @@ class IdentityClient(Closable):
         Raises:
             ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
         """
+        token = Secret(token)
         from .answers import Check
 
-        token = Secret(token)
         asked = datetime.fromtimestamp(clocks.wall(), UTC)
         try:
             alive = self.keep_alive(token, timeout=timeout)
@@ -276,7 +276,7 @@ class IdentityClient(Closable):
         if self._certificate is None:
             message = "the certificate login needs a client certificate; give IdentityClient one"
             refuse("certificate", message)
-        self._certificate = made = _made([self._certificate])
+        self._certificate = made = _made(iter((self._certificate,)))
         return made
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
@@ -319,8 +319,9 @@ class IdentityClient(Closable):
 
 
 def _made(
-    given: list[Certificate | StrPath | tuple[StrPath, StrPath] | bytes],
+    given: Iterator[Certificate | StrPath | tuple[StrPath, StrPath] | bytes],
 ) -> Certificate:
+    """Make a certificate of the one that is given, which no frame shows during the import."""
     from betfair_session.certificates import Certificate
 
-    return Certificate.of(given.pop())
+    return Certificate.of(next(given))

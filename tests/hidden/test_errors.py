@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -159,6 +160,35 @@ def test_an_interrupt_shows_no_secret(planted: Planted, tmp_path: Path) -> None:
     planted.sandbox.release("certlogin")
     assert any(name.startswith("token") for name in planted.secrets())
     assert planted.found_in(everything_in(caught.value)) == []
+
+
+@pytest.mark.parametrize("module", ["answers", "transport", "certificates"])
+def test_an_import_that_fails_shows_no_secret(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """As one does that Ctrl-C interrupts; much is imported by the first call that needs it."""
+    client, token = planted.client(), planted.sandbox.issue(USERNAME)
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(planted.key_lines)
+    planted.secrets()
+    home = "betfair_session" if module == "certificates" else "betfair_session.betfair"
+    monkeypatch.setitem(sys.modules, f"{home}.{module}", None)
+    errors: list[BetfairSessionError | ImportError] = []
+    for work in (
+        lambda: client.certlogin(USERNAME, PASSWORD),
+        lambda: client.login(USERNAME, PASSWORD, code=CODE),
+        lambda: client.check(token),
+        lambda: client.keep_alive(token),
+        lambda: client.logout(token),
+        lambda: IdentityClient(APP_KEY, key),
+        lambda: IdentityClient(APP_KEY, ("client.crt", key)),
+        lambda: IdentityClient(APP_KEY, key.encode()),
+    ):
+        try:
+            work()
+        except (ImportError, BetfairSessionError) as error:
+            errors.append(error)
+    assert [type(error) for error in errors].count(ModuleNotFoundError) >= 2
+    assert planted.found_in("".join(map(everything_in, errors))) == []
 
 
 def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path: Path) -> None:
