@@ -10,7 +10,7 @@ from betfair_session.login import effects as do, lock as locks
 
 from .plans import Rules
 from .processes import Local, Pool
-from .world import JUNK, MISSING, World, Write, first
+from .world import JUNK, MISSING, World, Write
 
 Move: TypeAlias = tuple[str, World]
 Doing: TypeAlias = tuple[str, Callable[[World], object]]
@@ -57,9 +57,6 @@ class Moves:
         }
         doings = {"death": _deaths, "delete": _delete, "foreign": _foreign}
         self._doings = [doing for kind, doing in doings.items() if kind in rules.kinds]
-
-    def first(self) -> World:
-        return first(self.rules, self.pool)
 
     def all(self, world: World) -> Iterator[Move]:
         """Yield every next world, with what happened; in a Violation `doing` says that."""

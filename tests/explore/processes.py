@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from functools import partial
 from types import GeneratorType
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from login.script import ERRORS, go_on
 
@@ -48,12 +48,6 @@ _KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "pay", "confirm", "blank"
 _NEVER_READ = "settings clock errors memory owner shared looked young crowd trouble failure ended"
 
 # --- one process ---------------------------------------------------------------------------------
-
-
-class Ended(NamedTuple):
-    """How a call ended without a token: by a kind of error."""
-
-    kind: str
 
 
 class ModelClock(Clock):
@@ -89,7 +83,7 @@ class Replica:
         more: dict[str, Any] = {"owner": "", "deadline": deadline, "shared": True, "share": share}
         self.login = SharedLogin(settings, self.clock, errors, memory, **more)
         self._steps = cast("GeneratorType[Any, Any, Any]", self.login.run())
-        self.effect: object = next(self._steps)  # what it asks for; at its end a Done or an Ended
+        self.effect: object = next(self._steps)  # at its end a Done, or an error's name
 
     @property
     def where(self) -> Position:
@@ -113,7 +107,7 @@ class Replica:
             effect = go_on(self._steps, None)
         look_at_step(login, told, effect)
         ended = isinstance(effect, BetfairSessionError)
-        self.effect = Ended(type(effect).__name__) if ended else effect
+        self.effect = type(effect).__name__ if ended else effect
         if login.nonce == nonce and phase(self.where, self.effect) != "take":
             login.nonce = NOBODY
         self._settle()
@@ -194,7 +188,7 @@ class Local(Seen):
         names += [getattr(effect, "token", None), *(lock.published for lock in shown)]
         about = effect.version if isinstance(effect, do.WriteToken) else None
         lock_about = effect.version if isinstance(effect, do.WriteLock) else None
-        self.kind, self.over = type(effect), isinstance(effect, do.Done | Ended)
+        self.kind, self.over = type(effect), isinstance(effect, do.Done | str)
         # It has not yet tried to take the lock.
         self.looking = not self.over and self.phase in LOOKING and self.phase != "take"
         self.tokens = bits(*names)  # the names that it knows, as of the other three
@@ -276,7 +270,7 @@ class Pool:
 
     def __init__(self) -> None:
         nobody = Replica(cast("Any", None), deadline=0.0, share=False, skew=0.0)
-        nobody.effect = Ended("")
+        nobody.effect = ""
         self.locals = [seen(Way(lambda: nobody, live=nobody))]
         self.locks: list[Lock] = []
         self._local_ids: dict[Key, int] = {}

@@ -14,7 +14,7 @@ from betfair_session.login.lock import MARGIN
 from .moves import Moves
 from .plans import Rules
 from .truth import Violation, fail
-from .world import World
+from .world import World, first
 
 ROUND = 2.0  # seconds; a wait is 1.5 s at most
 PATIENCE = 60.0  # seconds, besides the time to live of the lock that is there
@@ -43,7 +43,7 @@ def explore(rules: Rules, most: int, *, every: int = 64) -> Count:
     One in `every` is left alone to see whether everybody ends.
     """
     moves, count = Moves(rules), Count()
-    world = moves.first()
+    world = first(rules, moves.pool)
     here = digest(world)
     back: dict[int, tuple[int, str]] = {here: (0, "")}
     queue = deque([(here, world)])
