@@ -17,6 +17,7 @@ from .exceptions import (
     LoginTimeout,
     StoreError,
 )
+from .login.account import store_call_end
 from .process import AsyncClosable, clocks
 from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
@@ -238,8 +239,7 @@ class Session(AsyncClosable):
         trust, seen = self._trust, None
         began, looked = time.monotonic(), clocks.now()
         with suppress(BetfairSessionError):  # the call below tells it
-            latest = began + self._account.lease.store_deadline
-            soon = min(latest, max(deadline, began + 1.0))
+            soon = store_call_end(self._account.lease, deadline, began)
             stored = self._store.get(self._key, deadline=soon)
             seen = (stored,)
             token = parse_token(stored.content, where=repr(self._key)) if stored else None

@@ -15,4 +15,7 @@ is taken by a conditional write. A call goes these steps (policy.py):
 8. Log in, once.
 9. Publish the token under the version of step 6. End the session only if that certainly failed.
 10. Give the lock back with what came of it; what cannot be noted is remembered by the process.
+
+Session (session.py) is before this: within its trust window it asks nobody; and while the store
+cannot be read, it keeps the token at hand alive, without a login.
 """

@@ -21,6 +21,8 @@ MAX_TTL = 120.0
 MOST_LOGINS = 100
 """Logins in a minute after which Betfair bans further ones."""
 
+_LAST_SECONDS = 1.0  # that a call of the store gets although the caller's time is up
+
 
 class _Times(NamedTuple):
     ttl: float = 30.0
@@ -76,6 +78,14 @@ class LeaseSettings(_Times):
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # a narrower type
         """Make settings out of a sequence, as `_replace` does; these are checked, too."""
         return cls(*iterable)
+
+
+def store_call_end(lease: LeaseSettings, deadline: float, now: float) -> float:
+    """Return when one call of the store gives up, for a caller who has until `deadline`.
+
+    It gets a last second even when the caller's time is up. All are moments of one clock.
+    """
+    return min(now + lease.store_deadline, max(deadline, now + _LAST_SECONDS))
 
 
 def checked_lease(lease: object) -> LeaseSettings:

@@ -100,6 +100,10 @@ class Call:
         self.failure: StoreError | None = None  # why the token was not written
         self.ended: Exception | None = None  # what the call raises when the lock is given back
 
+    def _see_token(self, read: do.TokenRead) -> None:
+        """Take in what was read of the token."""
+        self.token, self.version, self.fingerprint = read
+
     def _see_lock(self, read: do.LockRead) -> None:
         """Take in what was read of the lock, and since when it has been so."""
         changed = read.version != self.lock_version or self.lock is None

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from betfair_session.process import NamedTuple
+from betfair_session.storage.contract import MARGIN_SECONDS
 
 from .account import MAX_TTL, MOST_LOGINS
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 VERSION = 1
 """The format's number; an object with another one is left alone until it expires."""
 
-MARGIN = 1.0
-"""Seconds added to a time to live before a lock counts as expired: HTTP dates are whole seconds."""
+MARGIN = MARGIN_SECONDS
+"""Seconds added to a time to live before a lock counts as expired."""
 
 BRAKE_WINDOW = 60.0
 """Seconds in which logins are counted."""

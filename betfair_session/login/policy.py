@@ -41,7 +41,7 @@ class SharedLogin(Call):
         """Come to a live token, and tell how; raises a BetfairSessionError where there is none."""
         while True:
             # Step 1. Read the token.
-            self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
+            self._see_token((yield from self._read(do.ReadToken())))
             if not self._useless():
                 done = yield from self._adopt()  # step 2
                 if done:
@@ -183,7 +183,7 @@ class SharedLogin(Call):
     def _log_in(self) -> Steps[None]:
         """Log in if the token is still useless, can be written, and there is time."""
         # Step 6. Read the token again: another may have been faster.
-        self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
+        self._see_token((yield from self._read(do.ReadToken())))
         self.base = self.version
         if not self._useless():
             return
@@ -216,7 +216,7 @@ class SharedLogin(Call):
                 self.base = written.version
                 return True
             if isinstance(self.failure, VersionConflict) or self.failure.landed:
-                self.token, self.version, self.fingerprint = yield from self._read(do.ReadToken())
+                self._see_token((yield from self._read(do.ReadToken())))
                 if self.version != self.base or not self._useless():
                     return False  # another wrote, or this was: begin anew
             if self.failure.reason not in PASSING or self.blanks == SENDS:
@@ -256,8 +256,7 @@ class SharedLogin(Call):
         """Read the token after a publication without a good answer; return whether that worked."""
         with suppress(BetfairSessionError):
             tries = READS if self.unproven else 0
-            read = yield from self._read(do.ReadToken(), tries)
-            self.token, self.version, self.fingerprint = read
+            self._see_token((yield from self._read(do.ReadToken(), tries)))
             return True
         return False
 

@@ -26,6 +26,7 @@ from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import blank, fingerprint, is_blank, parse_token
 
 from . import effects as do, lock as locks
+from .account import store_call_end
 from .errors import Errors, kind_of
 from .policy import SharedLogin
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 _log = Log()
 
-_LAST_SECONDS = 1.0  # seconds that a call of the store gets although the caller's time is up
 _LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
 
@@ -247,9 +247,7 @@ class Runner:
         return self._store.put(key, content, expect, deadline=self._deadline())
 
     def _deadline(self) -> float:
-        now = self._clock.mono()
-        longest = now + self._account.lease.store_deadline
-        return min(longest, max(self.login.deadline, now + _LAST_SECONDS))
+        return store_call_end(self._account.lease, self.login.deadline, self._clock.mono())
 
     def _wait(self, wait: do.Wait) -> None:
         began = self._clock.mono()

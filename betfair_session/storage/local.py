@@ -84,6 +84,7 @@ class LocalStore(TokenStore):
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Put a finished temporary file in its place; see the module and TokenStore.put."""
+        version = _version(content)
 
         def work() -> str:
             if expect == version:
@@ -98,7 +99,6 @@ class LocalStore(TokenStore):
                 raise
             return version
 
-        version = _version(content)
         return self._attempt(work, verb_of(expect), key, deadline + _GRACE_SECONDS)
 
     def _touch(self, key: str, version: str) -> str:
