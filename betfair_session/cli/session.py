@@ -16,6 +16,7 @@ from betfair_session.events import Event
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login
+from betfair_session.login.errors import in_words, moment
 from betfair_session.login.runner import owner_name
 from betfair_session.secret import SecretBytes
 from betfair_session.session import Session
@@ -24,7 +25,7 @@ from betfair_session.tokens import parse_token
 
 from .commands import Named, command, option, place, timeout
 from .output import Output, complain
-from .status import moment, place_of, see_directory, span, utc
+from .status import place_of, see_directory, span
 
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
@@ -161,9 +162,9 @@ def unlock(out: Output, *, named: Named, timeout: float) -> int:
             until = login.until or login.now
             message = (
                 f"{what} is unlocked, but there were too many logins in the last minute; the next "
-                f"is allowed at {moment(until)} (in {span(until - login.now)})"
+                f"is allowed at {in_words(until)} (in {span(until - login.now)})"
             )
-            raise LoginBrake(message, not_before=utc(until))
+            raise LoginBrake(message, not_before=moment(until))
         # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
         _tell(out, session, "" if out.quiet else text, unlocked=True)
@@ -185,8 +186,8 @@ def login_of(session: Session) -> Callable[[], str]:
             return "logging in at Betfair …"
         return (
             f"waiting for {lock.owner or 'another process'}, logging in since "
-            f"{moment(lock.since)}; if it does not finish, others take over at "
-            f"{moment(login.until)} …"
+            f"{in_words(lock.since)}; if it does not finish, others take over at "
+            f"{in_words(login.until)} …"
         )
 
     return look

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 from betfair_session.environment import Environment, Place
 from betfair_session.exceptions import StoreUnavailable
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import Inspection, Login, inspect
+from betfair_session.login.errors import in_words, moment
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.local import LocalStore
@@ -82,7 +82,7 @@ def login_words(login: Login) -> str:
     lock = login.lock
     if lock is None:
         return "free; there was no login through this library yet"
-    end = f"{moment(login.until)} (in {span((login.until or 0) - login.now)})"
+    end = f"{in_words(login.until)} (in {span((login.until or 0) - login.now)})"
     since = _ago(lock.since, login.now)
     return {
         "free": f"free; {_before(lock, login.now)}",
@@ -184,22 +184,8 @@ def login_document(login: Login) -> dict[str, object]:
     }
 
 
-def utc(seconds: float | None) -> datetime | None:
-    """Return a time, in seconds since the epoch; None when there is no such time."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC) if seconds else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def moment(seconds: float | None) -> str:
-    """Write a time, in seconds since the epoch, for people."""
-    time = utc(seconds)
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "an unknown time"
-
-
 def _iso(seconds: float | None) -> str | None:
-    time = utc(seconds)
+    time = moment(seconds)
     return time.isoformat(timespec="seconds") if time else None
 
 
@@ -213,4 +199,4 @@ def span(seconds: float) -> str:
 
 
 def _ago(then: float, now: float) -> str:
-    return f"{moment(then)} ({span(now - then)} ago)"
+    return f"{in_words(then)} ({span(now - then)} ago)"

@@ -57,7 +57,7 @@ class Errors(NamedTuple):
         since = moment(lock.since)
         return LoginTimeout(
             f"{lock.owner} has been logging in for the token {self.place} since "
-            f"{_words(since)}, longer than this call may wait; call again",
+            f"{in_words(lock.since)}, longer than this call may wait; call again",
             owner=lock.owner,
             since=since,
         )
@@ -67,14 +67,14 @@ class Errors(NamedTuple):
         then = moment(not_before)
         return LoginBrake(
             f"the token {self.place} needed {len(lock.logins)} login attempts in the last minute"
-            f"{self._what_came_of(lock)}. Another login is allowed from {_words(then)}",
+            f"{self._what_came_of(lock)}. Another login is allowed from {in_words(not_before)}",
             not_before=then,
         )
 
     def remembered(self, lock: Lock, not_before: float) -> LoginRefused | IdentityUnavailable:
         """Make the error of an earlier login that failed, which still counts."""
         then = moment(not_before)
-        until = f"no other login is made before {_words(then)}"
+        until = f"no other login is made before {in_words(not_before)}"
         if not lock.status:
             error = IdentityUnavailable(
                 f"a login for the token {self.place} ended without an answer a moment ago; {until}"
@@ -154,7 +154,7 @@ def kind_of(error: BetfairSessionError) -> EventKind:
     return "failed" if isinstance(error, ConfigurationError) else "cannot tell"
 
 
-def moment(seconds: float) -> datetime | None:
+def moment(seconds: float | None) -> datetime | None:
     """Return a time as a caller gets it; None for none, or one far beyond all calendars."""
     try:
         return datetime.fromtimestamp(seconds, UTC) if seconds else None
@@ -162,5 +162,7 @@ def moment(seconds: float) -> datetime | None:
         return None
 
 
-def _words(time: datetime | None) -> str:
+def in_words(seconds: float | None) -> str:
+    """Write a time for people."""
+    time = moment(seconds)
     return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "an unknown time"
