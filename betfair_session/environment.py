@@ -113,8 +113,7 @@ class Environment:
             self._sources += f" {os.fspath(dotenv)}"
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        message = "an environment holds secrets and cannot be pickled"
-        raise TypeError(message)
+        raise TypeError("an environment holds secrets and cannot be pickled")
 
     def require(
         self, *, account: bool = True, certificate: bool = True, place: bool = False

@@ -212,11 +212,10 @@ class Certificate(NamedTuple):
         """
         holds_key = {source.name: source.plain_pem_key() for source in self.sources}
         if None in holds_key.values():
-            message = (
+            raise CertificateError(
                 "with a requests session of your own, the certificate has to be in PEM files with "
                 f"an unencrypted key, which {self!r} is not"
             )
-            raise CertificateError(message)
         # The certificate first, also when the two files were given the other way round.
         names = sorted(holds_key, key=lambda name: holds_key[name] is True)
         return names[0] if len(names) == 1 else (names[0], names[1])
@@ -227,8 +226,7 @@ class Certificate(NamedTuple):
         material = assemble([look(source, self.passphrase) for source in self.sources])
         problems, warnings = fitness(material.certificate, material.name, now)
         if problems:
-            message = "; ".join(map(str, problems))
-            raise CertificateError(message, reason=problems[0].reason)
+            raise CertificateError("; ".join(map(str, problems)), reason=problems[0].reason)
         return material, warnings
 
     def __repr__(self) -> str:

@@ -44,8 +44,7 @@ def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict
     no plain file name of 1 to 64 characters is a ConfigurationError.
     """
     if not (_NAME.fullmatch(name) and name.isprintable()):
-        message = f"{name!r} is not a plain file name of at most 64 characters"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"{name!r} is not a plain file name of at most 64 characters")
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

@@ -78,11 +78,10 @@ def of_path(value: object) -> Source:
         raise CertificateError(message)
     path = os.fsdecode(value)
     if not is_path(path):  # which must not come back in "no such file: …"
-        message = (
+        raise CertificateError(
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
         )
-        raise CertificateError(message)
     return Source(os.path.expanduser(path))  # a `.env` file has no shell that would do it
 
 
@@ -116,8 +115,7 @@ def of_base64(name: str, value: object) -> Source:
     text = "".join(of_text(name, value).reveal().replace("\\n", "").split())
     content = attempt(base64.b64decode, text, validate=True)
     if content is None:
-        message = f"{name} is not base64; encode the .p12 file itself, whole"
-        raise CertificateError(message)
+        raise CertificateError(f"{name} is not base64; encode the .p12 file itself, whole")
     return of_bytes(name, content)
 
 

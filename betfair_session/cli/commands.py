@@ -65,8 +65,7 @@ def number(kind: type[float], low: float, high: float, words: str) -> Callable[[
             given = kind(value)
             if low <= given <= high:
                 return given
-        message = f"must be {words}"
-        raise click.BadParameter(message)
+        raise click.BadParameter(f"must be {words}")
 
     return convert
 
@@ -103,13 +102,11 @@ class Group(Command, click.Group):
     """Commands; a mistyped one is met with the nearest."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read what precedes the command."""
         return click.Group.parse_args(self, ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the first argument names."""
         if args[0] not in self.commands:
             near = difflib.get_close_matches(args[0], self.commands, n=1)
             ctx.fail("no such command" + (f"; did you mean `{near[0]}`?" if near else ""))
@@ -122,12 +119,10 @@ def _show(ctx: click.Context, text: str) -> NoReturn:
 
 
 def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
-    """Make an option."""
     return click.Option([name], help=help_, **more)
 
 
 def timeout(default: float, help_: str = "give up after that") -> click.Option:
-    """Make the option --timeout."""
     shown = f"{help_} ({default:.0f})"
     return option("--timeout", shown, type=SECONDS, default=default, metavar="SECONDS")
 
@@ -138,7 +133,6 @@ def completed(kind: str) -> Callable[..., list[CompletionItem]]:
 
 
 def place() -> list[click.Argument]:
-    """Make the arguments STORE and KEY."""
     store = click.Argument(["store"], required=False, shell_complete=completed("dir"))
     return [store, click.Argument(["key"], required=False, callback=_check_place)]
 

@@ -158,7 +158,6 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
 
 
 def compare_clocks(clocks: list[Clock]) -> Finding:
-    """Compare this machine's clock with others."""
     if not clocks:
         return Finding("clock", "not checked", "neither Betfair nor the store told the time")
     wrong = [

@@ -118,8 +118,7 @@ def need(what: str, extra: str, *modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         install = f'pip install "betfair-session[{extra}]"'
-        message = f"{what} needs {' and '.join(missing)}: {install}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"{what} needs {' and '.join(missing)}: {install}")
 
 
 def prepare() -> None:
@@ -185,7 +184,6 @@ def fail(error: BaseException, out: Output) -> int:
 
 
 def code_of(error: BaseException) -> int:
-    """Return the exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
 
 
@@ -243,7 +241,6 @@ class Finding(NamedTuple):
 
 
 def problem(name: str, error: BetfairSessionError, advice: str = "") -> Finding:
-    """Make a finding of what an error tells."""
     return Finding(name, "problem", _line(error), advice or key_hint(error), code_of(error))
 
 

@@ -136,7 +136,6 @@ class Probe:
     """Writes an object of its own beside the token, and removes it again however this ends."""
 
     def __init__(self, store: TokenStore, key: str, seconds: float) -> None:
-        """Prepare; each call of the store may take that many seconds."""
         self._store = store
         self._key = key
         self._lock = key + LOCK_SUFFIX
@@ -146,7 +145,6 @@ class Probe:
         self._seconds = seconds
 
     def run(self) -> Iterator[Finding]:
-        """Write, compare and remove."""
         label, began = self._store.label, time.monotonic()
         try:
             try:

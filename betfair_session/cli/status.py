@@ -68,7 +68,6 @@ def see_directory(store: TokenStore) -> None:
 
 
 def token_words(found: Inspection) -> str:
-    """Say what the token object is."""
     if found.token == "missing":  # noqa: S105 - it is no password
         return "none; the next call logs in"
     written = f"written {_ago(found.written, found.now)}" if found.written else "age unknown"
@@ -78,7 +77,6 @@ def token_words(found: Inspection) -> str:
 
 
 def login_words(login: Login) -> str:
-    """Say whether the next call may log in, and why not."""
     lock = login.lock
     if lock is None:
         return "free; there was no login through this library yet"

@@ -172,11 +172,10 @@ def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -
     answer.headers.pop("Location", None)
     answer.history.append(response)
     if _rejected(answer, settings) == "wholly":
-        message = (
+        raise SessionRejected(
             f"{urlsplit(response.url).netloc} rejected the session again right after its renewal: "
             "is it the right jurisdiction, and does the egress address change between calls?"
         )
-        raise SessionRejected(message)
     return answer
 
 

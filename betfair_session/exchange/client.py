@@ -249,8 +249,7 @@ class _ResendingAdapter(OwnAdapter):
         left = budget.left()
         if left <= 0:
             budget.unknown -= 1
-            message = "no time was left to send the request"
-            raise requests.Timeout(message)
+            raise requests.Timeout("no time was left to send the request")
         bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
         try:
             response = super().send(request, **{**settings, "timeout": bounds})
@@ -270,6 +269,5 @@ def _read(response: Response, budget: _Budget) -> None:
         pieces.append(piece)
         if budget.left() <= 0:
             response.close()
-            message = "the answer took too long"
-            raise requests.Timeout(message)
+            raise requests.Timeout("the answer took too long")
     response._content = b"".join(pieces)  # noqa: SLF001 - where requests keeps it

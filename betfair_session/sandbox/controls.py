@@ -56,14 +56,14 @@ class Controls:
         """
         bundle = os.environ.get("BETFAIR_CA_BUNDLE", "")
         if directory is None and not bundle:
-            message = "set the variables that the sandbox printed, or name its directory"
-            raise SandboxError(message)
+            raise SandboxError("set the variables that the sandbox printed, or name its directory")
         path = Path(os.path.dirname(bundle) if directory is None else directory)
         try:
             return cls(*known(path))
         except (OSError, ValueError):
-            message = f"no sandbox runs in {os.fspath(path)!r}; name its directory"
-            raise SandboxError(message) from None
+            raise SandboxError(
+                f"no sandbox runs in {os.fspath(path)!r}; name its directory"
+            ) from None
 
     def _call(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPSConnection(
@@ -74,13 +74,11 @@ class Controls:
             connection.request("POST", "/", body, {"X-Sandbox-Control": self._control_token})
             answer = json.load(connection.getresponse())
         except OSError as error:
-            message = f"the sandbox does not answer: {error}"
-            raise SandboxError(message) from error
+            raise SandboxError(f"the sandbox does not answer: {error}") from error
         finally:
             connection.close()
         if "error" in answer:
-            message = f"{name}: {answer['error']}"
-            raise SandboxError(message)
+            raise SandboxError(f"{name}: {answer['error']}")
         return answer["result"]
 
     def reset(self) -> None:
@@ -251,8 +249,7 @@ class Controls:
         deadline = time.monotonic() + timeout
         while (waiting := self.waiting(endpoint)) < requests:
             if time.monotonic() > deadline:
-                message = f"{waiting} requests to {endpoint} are waiting, not {requests}"
-                raise SandboxError(message)
+                raise SandboxError(f"{waiting} requests to {endpoint} are waiting, not {requests}")
             time.sleep(_POLL)
 
     def break_store(self, path: str) -> None:

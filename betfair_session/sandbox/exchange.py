@@ -196,14 +196,12 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
     delimiter = b"\r\n"
 
     def __init__(self, world: World) -> None:
-        """Connect to `world`."""
         self._world = world
         self._id = uuid4().hex
         self._authenticated = False
         self._heartbeats: dict[str, Any] = {}
 
     def connectionMade(self) -> None:  # noqa: N802
-        """Note it in the journal, and greet."""
         port = self.transport.getPeer().port
         self._entry = JournalEntry("stream", "", "", time.monotonic(), port, certificate=False)
         self._world.journal.append(self._entry)
@@ -211,13 +209,11 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
         self._send(op="connection", connectionId=self._id)
 
     def connectionLost(self, reason: object = None) -> None:  # noqa: ARG002, N802
-        """Let the heart beat no more."""
         self._world.streams.discard(self)
         for heartbeat in self._heartbeats.values():
             heartbeat.stop()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
-        """Answer one message."""
         message = _parsed(line)
         message = message if isinstance(message, dict) else {}
         operation = str(message.get("op", ""))

@@ -120,8 +120,7 @@ def scripted(
     carried_out, known = _KINDS.get(name, (False, {}))
     fits = name in _KINDS and parameters.keys() <= known.keys()
     if not fits or (name == "status") != code.isdigit():
-        message = f"there is no fault {kind!r} with parameters {sorted(parameters)}"
-        raise ValueError(message)
+        raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
     effect = carried_out if effect is None else effect
     return Fault(endpoint, kind, times, skip, effect, {**known, **parameters})
 

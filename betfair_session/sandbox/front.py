@@ -28,11 +28,9 @@ class Front:
     isLeaf = True  # noqa: N815 - Twisted's name
 
     def __init__(self, world: World) -> None:
-        """Answer from `world`."""
         self._world = world
 
     def render(self, request: Any) -> Any:  # noqa: ANN401 - Twisted is untyped here
-        """Take a request; the answer follows when it is due."""
         ask = _ask(request)
         api = exchange.PATH.fullmatch(ask.path)
         entry = JournalEntry(

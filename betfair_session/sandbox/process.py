@@ -95,8 +95,7 @@ class Sandbox(Controls):
             too_slow.cancel()
         if "environment" not in details:
             why = details.get("error", "its error output says why")
-            message = f"the sandbox did not start: {why}"
-            raise SandboxError(message)
+            raise SandboxError(f"the sandbox did not start: {why}")
         return details
 
     @property

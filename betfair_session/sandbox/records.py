@@ -103,12 +103,10 @@ class Ask(NamedTuple):
 
     @property
     def application(self) -> str:
-        """The application key, or an empty text."""
         return self.headers.get("x-application", "")
 
     @property
     def token(self) -> str:
-        """The session token, or an empty text."""
         return self.headers.get("x-authentication", "")
 
     def form(self) -> dict[str, str] | None:
@@ -134,11 +132,9 @@ class Answer(NamedTuple):
 
 
 def json_answer(outcome: str, content: object, status: int = 200) -> Answer:
-    """Make an answer of JSON."""
     return Answer(outcome, json.dumps(content).encode(), status)
 
 
 def html_answer(outcome: str, title: str, status: int = 200) -> Answer:
-    """Make an answer that is a web page."""
     page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{title}</body></html>"
     return Answer(outcome, page.encode(), status, "text/html; charset=utf-8")

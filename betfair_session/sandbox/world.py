@@ -123,7 +123,6 @@ class World:
         return token
 
     def session(self, token: str) -> Session | None:
-        """Return a live session, or None."""
         session = self._sessions.get(token)
         if session and self.now() >= session.kept_alive + self.settings.session_seconds:
             del self._sessions[token]
@@ -150,8 +149,7 @@ class World:
     def _account(self, username: str | None) -> Account:
         account = self.accounts.get(username or self.username)
         if account is None:
-            message = "there is no such account"
-            raise ValueError(message)
+            raise ValueError("there is no such account")
         return account
 
     def add_account(self, username: str, password: str, two_step: str | None) -> None:
@@ -162,8 +160,7 @@ class World:
 
     def make_certificate(self, name: str) -> tuple[str, str]:
         if not name.isidentifier():
-            message = "a certificate's name is made of letters, digits and _"
-            raise ValueError(message)
+            raise ValueError("a certificate's name is made of letters, digits and _")
         crt, key = (self._directory / f"{name}.{end}" for end in ("crt", "key"))
         if not key.exists():
             # Betfair takes no other keys than RSA.
@@ -220,8 +217,7 @@ class World:
     def hold(self, endpoint: str, stage: str) -> None:
         _check(endpoint)
         if stage not in _STAGES:
-            message = "stage is 'before' or 'after'"
-            raise ValueError(message)
+            raise ValueError("stage is 'before' or 'after'")
         self.held.add((endpoint, stage))
 
     def release(self, endpoint: str, times: int | None) -> None:
@@ -283,5 +279,4 @@ class World:
 
 def _check(endpoint: str) -> None:
     if endpoint not in _ENDPOINTS:
-        message = f"there is no endpoint {endpoint!r}"
-        raise ValueError(message)
+        raise ValueError(f"there is no endpoint {endpoint!r}")
