@@ -96,6 +96,7 @@ WRONG: dict[tuple[int, str], list[dict[str, str]]] = {
     ],
     (2, HOSTS): [{"HTTPS_PROXY": "nonsense://localhost:1"}],
     (2, "account"): [{"BETFAIR_APP_KEY": "wrong"}],
+    (2, f"certificate {HOSTS}"): [{"BETFAIR_KEY_FILE": "", "BETFAIR_CA_BUNDLE": ""}],
 }
 
 
