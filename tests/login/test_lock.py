@@ -53,12 +53,6 @@ def test_recorded_locks_are_read_and_written_to_the_letter(content: bytes) -> No
     assert encode(decode(content)) == content
 
 
-def test_junk_is_held_by_nobody_known_for_half_a_minute() -> None:
-    """So it holds everybody up no longer than a process that died."""
-    assert Lock(HELD) == JUNK
-    assert JUNK_TTL == JUNK.ttl == 30.0
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -72,8 +66,10 @@ def test_junk_is_held_by_nobody_known_for_half_a_minute() -> None:
         ),
     ],
 )
-def test_what_is_no_lock_is_junk(content: bytes) -> None:
-    assert decode(content) == JUNK
+def test_what_is_no_lock_is_held_by_nobody_known_for_half_a_minute(content: bytes) -> None:
+    """So it holds everybody up no longer than a process that died."""
+    assert decode(content) == JUNK == Lock(HELD, ttl=30.0)
+    assert JUNK.ttl == JUNK_TTL
 
 
 ODD: list[tuple[str, object]] = [
