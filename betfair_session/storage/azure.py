@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from betfair_session.secret import SecretBytes
 
-from .cloud import CONNECT_SECONDS, Driver, drivers_own, seconds_of, set_known
+from .cloud import CONNECT_SECONDS, Driver, drivers_own, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .loop import LoopStore, proxy_for, run_on_ours
-from .meanings import version_in
+from .meanings import seconds_of, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

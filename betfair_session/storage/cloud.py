@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 from abc import abstractmethod
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.events import DEBUG, WARNING, Log
@@ -25,8 +24,7 @@ from .location import LOCK_SUFFIX, check_driver_options, redact
 from .meanings import Known, Sent, lost_race
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Coroutine, Mapping
 
     from .contract import Expect
 
@@ -57,30 +55,6 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
     if home.__module__.partition(".")[0] == "fsspec":
         raise AttributeError(name=name, obj=kind)
     return getattr(kind, name)
-
-
-def seconds_of(date: str | datetime | None) -> float | None:
-    """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
-    if isinstance(date, str):
-        from email.utils import parsedate_to_datetime
-
-        try:
-            date = parsedate_to_datetime(date)
-        except (TypeError, ValueError):
-            return None
-    return date.timestamp() if date else None
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Collect no garbage while a driver is imported: its many objects stay, and it takes long."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Target(NamedTuple):
@@ -116,14 +90,18 @@ class CloudStore(TokenStore):
         self._url = url
         self._options = dict(options or {})
         self._theirs = filesystem
+        collects = gc.isenabled()
+        gc.disable()  # a driver's many objects all stay, and to look at them takes long
         try:
-            with _no_collection():
-                self._kind = self._import()
+            self._kind = self._import()
         except ImportError as error:
             message = (
                 f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'
             )
             raise ConfigurationError(message) from error
+        finally:
+            if collects:
+                gc.enable()
         if filesystem is not None and not isinstance(filesystem, self._kind):
             given, wanted = (
                 f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self._kind)

@@ -21,10 +21,10 @@ from urllib.parse import quote
 
 from betfair_session.secret import SecretBytes
 
-from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
+from .cloud import CONNECT_SECONDS, Driver, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .loop import LoopStore, proxy_for, read_start, run_on_ours
-from .meanings import OWN_HEADERS, Refusal, version_in
+from .meanings import OWN_HEADERS, Refusal, seconds_of, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _LONGEST_DETAIL = 160
 LONGEST_TEXT = 2000
@@ -75,6 +78,18 @@ def version_in(value: object) -> str:
         return str(value)
     message = "the answer has no version; something between here and the store gave it"
     raise Known(message, "server", Sent.MAYBE)
+
+
+def seconds_of(date: str | datetime | None) -> float | None:
+    """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
+    if isinstance(date, str):
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+    return date.timestamp() if date else None
 
 
 WORDS = {

@@ -20,10 +20,10 @@ from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import OutOfTime, interruption, run_until
 from betfair_session.secret import SecretBytes
 
-from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of
+from .cloud import CONNECT_SECONDS, CloudStore, Driver
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .location import AZURE, GCS, S3, is_amazon
-from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials, version_in
+from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials, seconds_of, version_in
 from .obstore_config import configure, usual_endpoint
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from betfair_session.secret import SecretBytes
 
-from .cloud import CONNECT_SECONDS, Driver, seconds_of, set_known
+from .cloud import CONNECT_SECONDS, Driver, set_known
 from .contract import ABSENT, ANY, MAX_READ, StoredObject
 from .location import is_amazon
 from .loop import LoopStore, read_start, run_on_ours
-from .meanings import no_credentials, version_in
+from .meanings import no_credentials, seconds_of, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
