@@ -15,13 +15,12 @@ from betfair_session.environment import Environment
 from betfair_session.events import Event
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
-from betfair_session.login.by_hand import inspect_login
+from betfair_session.login.by_hand import inspect_login, token_in
 from betfair_session.login.errors import in_words, moment
 from betfair_session.login.runner import owner_name
 from betfair_session.secret import SecretBytes
 from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore, VersionConflict
-from betfair_session.tokens import parse_token
 
 from .commands import Named, command, option, place, timeout
 from .output import Output, complain
@@ -102,7 +101,7 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
     """Send one keepAlive for a stored token; return what it found out, None if none is stored."""
     end = time.monotonic() + timeout
     stored = store.get(key, deadline=min(end, time.monotonic() + _STORE_SECONDS))
-    token = parse_token(stored.content, where=f"{key!r} in {store.label}") if stored else None
+    token = token_in(stored, store, key)
     if stored is None or token is None:
         return None
     # Never 0, which would stand for the client's own time.

@@ -81,7 +81,7 @@ def inspect(
     """Look at a token and at its lock, in three calls of the store of `timeout` seconds at most."""
     stored = store.get(key, deadline=time.monotonic() + timeout)
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
-    token = _token_in(stored, store, key)
+    token = token_in(stored, store, key)
     known = _server_time(store, (stored, locked), timeout)
     login = _login_now(store, locked, known, settings)
     empty = stored is None or is_blank(stored.content)
@@ -104,7 +104,8 @@ def inspect_login(
     return _login_now(store, locked, _server_time(store, (locked,), timeout), settings)
 
 
-def _token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
+def token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
+    """Return the token that an object holds; None if there is no object, or no token in it."""
     where = f"{key!r} in {store.label}"
     return parse_token(stored.content, where=where) if stored else None
 
@@ -153,7 +154,7 @@ def log_out(
     stored = store.get(key, deadline=time.monotonic() + seconds)
     if stored is None:
         return
-    token = _token_in(stored, store, key)
+    token = token_in(stored, store, key)
     if token is None and not is_blank(stored.content):
         message = (
             f"{key!r} in {store.label} holds something that is no session token, so there is "

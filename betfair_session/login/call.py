@@ -146,7 +146,7 @@ class Call:
         """Tell whether the token was read right after the lock, because of what that said."""
         return self.lock is not None and self.reread == self.lock_version
 
-    def _my_lock(self) -> Lock:
+    def _lock_to_take(self) -> Lock:
         """Return the lock that was read, with my name in it."""
         before, now = self.lock or Lock(locks.DONE), self.clock.server()
         gone = before.state == locks.HELD and self.shared  # its token may land yet
@@ -207,14 +207,14 @@ class Call:
             return self.errors.timeout(self.lock)
         return self.trouble
 
-    def _held(self) -> Lock:
+    def _taken(self) -> Lock:
         """Return the lock as this call has taken it."""
         assert self.lock is not None
         return self.lock
 
     def _failed(self, wait: float, login_class: str, status: str = "", refusals: int = 0) -> Lock:
         """Return the lock after a login that failed, with the time of the next."""
-        return self._held().failed(self.clock.server(), wait, login_class, status, refusals)
+        return self._taken().failed(self.clock.server(), wait, login_class, status, refusals)
 
     def _elapsed(self, since: Times) -> float:
         """Return the seconds since then, by the clock that went further: one may stand still."""
@@ -299,11 +299,11 @@ class Call:
         if isinstance(error, LoginRefused):
             from betfair_session.betfair.login_status import wait_after
 
-            wait = wait_after(error.login_class, self._held().refusals + 1).total_seconds()
+            wait = wait_after(error.login_class, self._taken().refusals + 1).total_seconds()
             self.mine = self._failed(wait, error.login_class, error.status, refusals=1)
         elif isinstance(error, IdentityUnavailable) and error.sent:
             self.mine = self._failed(SHORT, "unknown")
         else:
-            self.mine = self._held().untouched()  # it never left
+            self.mine = self._taken().untouched()  # it never left
             return
         error.not_before = moment(self._wall_in(self.mine.not_before - self.mine.since))

@@ -137,7 +137,7 @@ class SharedLogin(Call):
         """Step 5. Write my name into the lock that was read; return whether that is certain."""
         if not self._login_seconds():
             raise self._too_late()
-        self.mine = self._my_lock()
+        self.mine = self._lock_to_take()
         self.started = self.started or self.clock.now()
         try:
             written = yield do.WriteLock(self.mine, self.lock_version, shared=self.shared)
@@ -168,7 +168,7 @@ class SharedLogin(Call):
 
     def _use_lock(self) -> Steps[do.Done | None]:
         """Log in, and give the lock back in any case; None without a login: begin anew."""
-        self.mine = self._held().untouched()
+        self.mine = self._taken().untouched()
         try:
             yield from self._log_in()
         except Exception as error:  # noqa: BLE001 - it is raised below
@@ -244,13 +244,13 @@ class SharedLogin(Call):
             if self.version != self.base and not self._useless():  # another's is there
                 if not self.may_land:
                     yield do.LogOut(self.new)
-                self.new, self.mine = None, self._held().finished("")
+                self.new, self.mine = None, self._taken().finished("")
                 return
             self.base = self.version
             if self.sends >= SENDS and not self._in_crowd(self.failure):
                 yield from self._give_up(sure=not self.may_land)
             yield self._pause(self.sends, self._gap())
-        self.mine = self._held().finished(self.new_fingerprint)
+        self.mine = self._taken().finished(self.new_fingerprint)
 
     def _read_back(self) -> Steps[bool]:
         """Read the token after a publication without a good answer; return whether that worked."""
@@ -317,5 +317,5 @@ class SharedLogin(Call):
                 self._see_lock((yield do.ReadLock()))
         if self.started and self._owned_by(self.nonce):
             if self.mine.state == locks.HELD:
-                self.mine = self._held().untouched()
+                self.mine = self._taken().untouched()
             yield from self._give_back()
