@@ -172,27 +172,13 @@ def go_on(steps: Generator[Any, Any, do.Done], answer: object) -> Any:  # noqa: 
 class Script(HandClock):
     """A call with one hour of time."""
 
-    def __init__(
-        self,
-        *,
-        shared: bool = True,
-        share: bool = False,
-        deadline: float = 3600,
-        memory: Memory | None = None,
-    ) -> None:
+    def __init__(self, *, memory: Memory | None = None, **how: Any) -> None:  # noqa: ANN401 - a Call's
         super().__init__()
         self.wrong = 0.0  # how far its idea of the store's clock is ahead
         self.memory = memory or Memory()
-        self.login = SharedLogin(
-            LeaseSettings(),
-            self,
-            Errors("the store", "token"),
-            self.memory,
-            owner="me",
-            deadline=deadline,
-            shared=shared,
-            share=share,
-        )
+        how = {"owner": "me", "deadline": 3600.0, "shared": True, **how}
+        errors = Errors("the store", "token")
+        self.login = SharedLogin(LeaseSettings(), self, errors, self.memory, **how)
         self._steps: Generator[Any, Any, do.Done] = self.login.run()
         self.asked: object = next(self._steps)  # at its end a Done, or an error
         assert self.asked == do.ReadToken()
