@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -149,6 +150,7 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
     assert (sandbox.expire_all(), sandbox.counts()) == (0, {})
     sandbox.set_time_offset(0)
     sandbox.issue()
+    assert sandbox.sessions()[0].issued < time.time() + 60
     sandbox.set_time_offset(13 * 3600)
     sandbox.configure(session_seconds=0)  # how a test rejects every new token
     sandbox.issue()
