@@ -105,10 +105,13 @@ class Call:
         self.token, self.version, self.fingerprint = read
 
     def _see_lock(self, read: do.LockRead) -> None:
-        """Take in what was read of the lock, and since when it has been so."""
+        """Take in what was read of the lock, and since when it has been so.
+
+        A call that was outbid takes a new nonce.
+        """
         changed = read.version != self.lock_version or self.lock is None
         if changed and read.lock and read.lock.nonce != self.nonce and self.started:
-            # Outbid: a new nonce, so that a late write is not mistaken for a new attempt.
+            # So that a late write is not mistaken for a new attempt.
             self.nonce, self.started = self.clock.nonce(), None
         if changed:
             self.lock_since = self.clock.mono()
@@ -183,7 +186,7 @@ class Call:
         self.tries += 1
 
     def _in_crowd(self, error: StoreError) -> bool:
-        """Tell whether to go on while there is time, since the store has too many requests."""
+        """Tell whether to go on, since the store only has too many requests; wait longer then."""
         if error.reason != "throttled" or not self._left():
             return False
         if self._owned_by(self.nonce):  # the holder has the lease's time, and makes haste
@@ -272,7 +275,10 @@ class Call:
         return "take"
 
     def _respect(self, lock: Lock) -> None:
-        """Refuse a login that an earlier one forbids: it failed, or there were too many."""
+        """Refuse a login that an earlier one forbids: it failed, or there were too many.
+
+        If none is refused, note whether the token that Betfair rejected was `young`.
+        """
         now = self.clock.server()
         why, left = lock.forbids(now, self.lock_age, self.settings.logins_per_minute)
         if why != "refused":
@@ -284,7 +290,10 @@ class Call:
         self.young = bool(lock.recent(now)) and published and self.dead is not None
 
     def _respect_memory(self) -> None:
-        """Refuse a login that a refusal forbids which this process knows of and could not note."""
+        """Refuse a login for a refusal that this process could not write into the lock.
+
+        It is forgotten when its time is over, or the lock tells of it or of something later.
+        """
         owed, lock = self.memory.owed, self.lock
         if owed is None:
             return

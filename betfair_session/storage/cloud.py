@@ -188,6 +188,7 @@ class CloudStore(TokenStore):
         self._call(verb, key, work, deadline)
 
     def _look(self, target: Target) -> StoredObject | None:
+        """Read the object; once more when our own connection had been closed meanwhile."""
         driver, name, deadline = target
         # A server closes idle connections, which shows only when one is used again. A caller's
         # driver sees to that by itself.
@@ -207,6 +208,7 @@ class CloudStore(TokenStore):
         return self._run(deadline, lambda left: self._write(driver, name, content, left, expect))
 
     def _holds(self, target: Target, expect: Expect) -> bool:
+        """Tell whether a condition holds now."""
         found = self._look(target)
         return (found.version if found else ABSENT) == expect
 

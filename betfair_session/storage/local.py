@@ -70,7 +70,7 @@ class LocalStore(TokenStore):
             message = "the storage option allow_world_writable must be true or false"
             raise ConfigurationError(message)
         self._root = _absolute(root)
-        self._near = self._root  # where the last read looked: a directory that can be written
+        self._near = self._root  # where `server_now` makes its file: beside the last one read
         watched = os.name == "posix" and not allowed
         self._foreign_rights = stat.S_IROTH | stat.S_IWOTH if watched else 0
         self._warned: set[str] = set()
