@@ -31,7 +31,7 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
 )
-from betfair_session.betfair.connections import OwnSession, failure_of
+from betfair_session.betfair.by_requests import OwnSession, failure_of
 from betfair_session.betfair.http import IDLE_SECONDS, Direct, proxy_in_environment
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks

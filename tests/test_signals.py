@@ -32,7 +32,7 @@ from betfair_session import (
     KeepAlive,
     Session,
 )
-from betfair_session.betfair.connections import OwnSession
+from betfair_session.betfair.by_requests import OwnSession
 from betfair_session.certificates import reading
 from betfair_session.login import lock as locks
 from betfair_session.process.threads import Once, interruption

@@ -1,7 +1,7 @@
 """Single requests by Python's own http.client, which follows no redirect and knows no cookies.
 
 `import requests` takes longer than all else that resuming a session needs. So it serves only where
-there is a proxy, or a session of the caller's; see connections.py.
+there is a proxy, or a session of the caller's; see by_requests.py.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def asked_code(code: Secret | Callable[[], str] | None) -> Secret:
 
 
 class _Sender(Protocol):
-    """What sends single requests; http.py and connections.py have one each."""
+    """What sends single requests; http.py and by_requests.py have one each."""
 
     def prepare(self) -> list[str]: ...
     def send(
@@ -173,7 +173,7 @@ class Transport(Closable):
         if by_requests not in self._senders:
             made: _Sender
             if by_requests:
-                from .connections import ByRequests
+                from .by_requests import ByRequests
 
                 made = ByRequests(self._verify, self._certificate, self._proxies, self._session)
             else:
@@ -191,7 +191,7 @@ def date_at(url: str, deadline: float) -> str | None:
     """Return the Date of a server's answer to a HEAD without credentials, as its header has it."""
     parts, seconds = urlsplit(url), max(deadline - time.monotonic(), 0.001)
     if proxy_in_environment(parts.scheme):
-        from .connections import OwnSession, on_its_own
+        from .by_requests import OwnSession, on_its_own
 
         with OwnSession() as session:
             answer = session.head(url, auth=on_its_own, allow_redirects=False, timeout=seconds)

@@ -22,7 +22,7 @@ from betfair_session.arguments import (
     https_base,
 )
 from betfair_session.betfair.answers import is_passing
-from betfair_session.betfair.connections import OwnAdapter, OwnSession, failure_of
+from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks

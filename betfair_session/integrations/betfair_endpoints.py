@@ -22,7 +22,7 @@ from betfairlightweight.exceptions import APIError, SocketError
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
-from betfair_session.betfair.connections import OwnSession, on_its_own
+from betfair_session.betfair.by_requests import OwnSession, on_its_own
 from betfair_session.exchange.calls import (
     ORDER_SECONDS,
     change_orders,
