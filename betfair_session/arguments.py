@@ -57,10 +57,12 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
     return min(seconds, _YEAR_SECONDS)
 
 
-def checked_interval(value: timedelta, name: str) -> timedelta:
-    """Return a timedelta above 0."""
+def checked_interval(value: timedelta, name: str, length: timedelta | None = None) -> timedelta:
+    """Return a timedelta above 0, and below a session's length if that is known."""
     if not isinstance(value, timedelta) or value <= timedelta(0):
         refuse(name, f"{name} must be a timedelta above 0, such as timedelta(minutes=15)")
+    if length is not None and value >= length:
+        refuse(name, f"{name} must be shorter than a session of this jurisdiction, {length}")
     return value
 
 
@@ -71,10 +73,7 @@ def checked_window(every: timedelta | None, length: timedelta | None, *, share: 
         if share:
             refuse(name, f"share_verification needs {name}, which says how long it counts")
         return 0.0
-    seconds = checked_interval(every, name).total_seconds()
-    if length is not None and every >= length:
-        refuse(name, f"{name} must be shorter than a session of this jurisdiction, {length}")
-    return seconds
+    return checked_interval(every, name, length).total_seconds()
 
 
 def checked_hook(hook: object, name: str) -> None:

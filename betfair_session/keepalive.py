@@ -8,7 +8,7 @@ import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .arguments import checked_handle, checked_hook, checked_interval, refuse
+from .arguments import checked_handle, checked_hook, checked_interval
 from .events import CRITICAL, WARNING, Log, call_hook
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
@@ -92,10 +92,8 @@ class KeepAlive(Closable):
                 than a session lives, or `on_report` nothing that can be called.
         """
         place = checked_handle(session).client.jurisdiction
-        length = place.session_length
-        every = keep_alive_interval(place) if every is None else checked_interval(every, "every")
-        if length is not None and every >= length:
-            refuse("every", f"every must be shorter than a session lives, {length}")
+        every = keep_alive_interval(place) if every is None else every
+        every = checked_interval(every, "every", place.session_length)
         checked_hook(on_report, "on_report")
         self._session = session
         self._every = every.total_seconds()

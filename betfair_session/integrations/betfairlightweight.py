@@ -48,15 +48,12 @@ if TYPE_CHECKING:
 __all__ = ["APIClient"]
 
 _LOOKS = 6  # how often flumine looks within one keep-alive interval
-
-
-def _both(kind: type[ours.BetfairSessionError]) -> type[ours.BetfairSessionError]:
-    return type(
-        kind.__name__, (kind, BetfairError), {"__module__": __name__, "__doc__": kind.__doc__}
+_BOTH: dict[type, type[ours.BetfairSessionError]] = {
+    (kind := getattr(ours, name)): type(
+        name, (kind, BetfairError), {"__module__": __name__, "__doc__": kind.__doc__}
     )
-
-
-_BOTH = {kind: _both(kind) for kind in (getattr(ours, name) for name in ours.__all__)}
+    for name in ours.__all__
+}
 # Where pickle looks for them.
 globals().update({both.__name__: both for both in _BOTH.values()})
 
@@ -133,9 +130,8 @@ class APIClient(betfairlightweight.APIClient):
             lightweight=lightweight,
             session=http_session or HttpSession(verify=session.client.verify),
         )
-        every = keep_alive_interval(place)
-        if keep_alive_every is not None:
-            every = checked_interval(keep_alive_every, "keep_alive_every")
+        every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
+        every = checked_interval(every, "keep_alive_every")
         longest = every * (_LOOKS + 1) / _LOOKS  # from one keepAlive to the next
         length = place.session_length
         if length is not None and longest >= length:
