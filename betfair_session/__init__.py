@@ -93,8 +93,7 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
 
             return version("betfair-session")
         if name not in _HOME_OF:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = __import__(f"{__name__}.{_HOME_OF[name]}", fromlist=[name])
         value: object = getattr(home, name)
         globals()[name] = value

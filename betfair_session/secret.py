@@ -26,8 +26,7 @@ class _Unshown:
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        message = "a secret cannot be pickled: create the client in the process that uses it"
-        raise TypeError(message)
+        raise TypeError("a secret cannot be pickled: create the client in the process that uses it")
 
     def __copy__(self) -> Self:
         return self

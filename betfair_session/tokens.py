@@ -68,10 +68,9 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
     Larger content is a NotATokenError; one byte beyond MAX_JUNK is enough to tell.
     """
     if len(content) > MAX_JUNK:
-        message = (
+        raise NotATokenError(
             f"{where} holds more than {MAX_JUNK} bytes, so it is not a session token; "
             "it is left untouched. Is the key mistyped?"
         )
-        raise NotATokenError(message)
     text = _inner_text(content)
     return Secret(text) if text and is_token(text) else None

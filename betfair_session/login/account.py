@@ -71,8 +71,7 @@ class LeaseSettings(_Times):
             )
         else:
             return super().__new__(cls, *times)
-        message = f"the lease's {wrong}"
-        raise ConfigurationError(message, argument="lease")
+        raise ConfigurationError(f"the lease's {wrong}", argument="lease")
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # a narrower type

@@ -156,11 +156,10 @@ def log_out(
         return
     token = token_in(stored, store, key)
     if token is None and not is_blank(stored.content):
-        message = (
+        raise NotATokenError(
             f"{key!r} in {store.label} holds something that is no session token, so there is "
             "nothing to log out and it is left untouched. Is the key mistyped?"
         )
-        raise NotATokenError(message)
     if token is not None:
         trust.forget(token)
         began = time.monotonic()

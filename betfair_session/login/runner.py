@@ -65,8 +65,7 @@ def keep_alive(
     while True:
         asked, left = clock.now(), deadline - clock.mono()
         if left <= 0:
-            message = "no time was left to verify the token"
-            raise LoginTimeout(message)
+            raise LoginTimeout("no time was left to verify the token")
         seconds = min(left, client.timeout)
         alive = client.keep_alive(token, timeout=seconds)
         if alive is None or passed(asked, clock.now()) <= seconds + _LATE_SECONDS:

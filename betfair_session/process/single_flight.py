@@ -44,8 +44,7 @@ class _Call(Outcome[_T]):
     def shared(self, deadline: float) -> tuple[_T, bool] | None:
         """Return or raise what came of it for another caller; None if that says nothing to him."""
         if not self.done():
-            message = "another thread of this process is still at it"
-            raise LoginTimeout(message)
+            raise LoginTimeout("another thread of this process is still at it")
         error = self.error
         if error is None:
             return self.result(), False
@@ -108,10 +107,9 @@ class SingleFlight(Generic[_T]):
             if not wait:
                 return None
             if call.leader == mine.leader:
-                message = (
+                raise ConfigurationError(
                     "a signal handler may not ask for the token that its own thread is getting"
                 )
-                raise ConfigurationError(message)
             call.wait(deadline)
             found = call.shared(deadline)
             if found:
@@ -151,8 +149,7 @@ class SingleFlight(Generic[_T]):
     def _enter(self, mine: _Call[_T]) -> _Call[_T]:
         """Return the call under way; mine if there is none."""
         if threading.get_ident() in self._in_it:
-            message = "a hook may not ask for the token whose call it is told of"
-            raise ConfigurationError(message)
+            raise ConfigurationError("a hook may not ask for the token whose call it is told of")
         return self._calls.setdefault(0, mine)
 
     def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:

@@ -95,10 +95,9 @@ class CloudStore(TokenStore):
         try:
             self._kind = self._import()
         except ImportError as error:
-            message = (
+            raise ConfigurationError(
                 f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'
-            )
-            raise ConfigurationError(message) from error
+            ) from error
         finally:
             if collects:
                 gc.enable()
@@ -106,15 +105,13 @@ class CloudStore(TokenStore):
             given, wanted = (
                 f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self._kind)
             )
-            message = (
+            raise ConfigurationError(
                 f"{self.label}: {given} is no {wanted} and cannot be told to write on a condition; "
                 "give the store's URL instead"
             )
-            raise ConfigurationError(message)
         self._bucket, self._prefix = self._place(url if root is None else root)
         if not self._bucket:
-            message = f"{self.label} names no bucket or container"
-            raise ConfigurationError(message)
+            raise ConfigurationError(f"{self.label} names no bucket or container")
         if isinstance(self._kind, type):
             check_driver_options(self.label, self._options, self._kind)
         # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.

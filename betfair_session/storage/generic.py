@@ -102,11 +102,10 @@ class GenericStore(TokenStore):
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         if self._foreign:
-            message = (
+            raise ConfigurationError(
                 f"the filesystem given for {self.label} was made before this process was forked; "
                 "make it in the process that uses it, or give a URL instead"
             )
-            raise ConfigurationError(message)
         lock = self._lock
         try:
             operation = Operation(verb, self.label, key, single=False)

@@ -217,8 +217,7 @@ class LocalStore(TokenStore):
 
     def _check_mode(self, path: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
-            message = "not a regular file"
-            raise OSError(message)
+            raise OSError("not a regular file")
         rights = status.st_mode & self._foreign_rights
         if rights & stat.S_IWOTH:
             message = (

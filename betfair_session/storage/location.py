@@ -97,8 +97,7 @@ def check_ends(text: str) -> None:
     elif _holds_control(text):
         problem = "holds a control character, such as a line end"
     if problem:
-        message = f"the store {problem}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"the store {problem}")
 
 
 def _check_path(path: str) -> None:
@@ -113,10 +112,9 @@ def _check_path(path: str) -> None:
         problem = "is a path of Windows, which this system does not know"
     if problem:
         name = redact(path)
-        message = (
+        raise ConfigurationError(
             f"the store {name!r} {problem}; for a directory of that name write {'./' + name!r}"
         )
-        raise ConfigurationError(message)
     found = re.match(_MISTYPED, path)
     scheme = found[1].lower() if found else ""
     if found and (scheme in _BARE if found[2].startswith("//") else _is_known(scheme)):
@@ -162,8 +160,7 @@ def _check_query(url: str, scheme: str) -> None:
             else "give its settings as storage options, a prefix as a part of the path; docs/go.md "
             "has the names"
         )
-        message = f"the store {redact(place)!r} takes no query (?…): {hint}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"the store {redact(place)!r} takes no query (?…): {hint}")
 
 
 def _without_odd_ends(text: str) -> str:
@@ -192,8 +189,7 @@ def local_path(url: str) -> str:
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
         path = path[len("localhost") :]  # any other name there is a path's, as to fsspec
     if not path or _holds_control(path):
-        message = f"the store {path!r} names no directory"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"the store {path!r} names no directory")
     # file:///C:/tokens names C:/tokens.
     return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
 
@@ -206,8 +202,7 @@ def check_key(key: object) -> str:
             that belongs to no name, or names a folder or a lock object.
     """
     if not isinstance(key, str):
-        message = f"the key must be a text, not {type(key).__name__}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"the key must be a text, not {type(key).__name__}")
     problems = (
         (not key, "is empty"),
         (
@@ -225,8 +220,7 @@ def check_key(key: object) -> str:
     )
     for wrong, words in problems:
         if wrong:
-            message = f"the key {key!r} {words}"
-            raise ConfigurationError(message)
+            raise ConfigurationError(f"the key {key!r} {words}")
     return key
 
 
@@ -282,5 +276,4 @@ def check_options(
         near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
         if near or not passes_on:
             hint = f"did you mean {near!r}?" if near else "correct it, or leave it out"
-            message = f"{label} takes no storage option {name!r}: {hint}"
-            raise ConfigurationError(message)
+            raise ConfigurationError(f"{label} takes no storage option {name!r}: {hint}")

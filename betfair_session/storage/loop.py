@@ -139,8 +139,7 @@ def run(
 ) -> T:
     """Run a coroutine on a loop in another thread, until `deadline`, when it is cancelled."""
     if _inside(loop):
-        message = "a store cannot be used from inside its own driver's event loop"
-        raise ConfigurationError(message)
+        raise ConfigurationError("a store cannot be used from inside its own driver's event loop")
 
     async def bounded() -> T:
         # The loop may have been blocked until after we gave up.
@@ -229,12 +228,11 @@ class LoopStore(CloudStore):
         # gevent's and eventlet's threads run in one real one, which an event loop would hold.
         patched = threading.get_ident.__module__.partition(".")[0]
         if patched in {"gevent", "eventlet"}:
-            message = (
+            raise ConfigurationError(
                 f"{self.label} does not work with {patched}'s patched threads, as its driver needs "
                 f'an event loop in a thread of its own; use "obstore+{self.label}" (pip install '
                 '"betfair-session[obstore]")'
             )
-            raise ConfigurationError(message)
 
     def _open(self) -> Driver:
         from fsspec.config import apply_config
@@ -261,8 +259,7 @@ class LoopStore(CloudStore):
     def _refuse(self, driver: Driver, elsewhere: str) -> NoReturn:
         """Close a driver that found no credentials: it would not look again when there are some."""
         run_on_ours(lambda: self._shut(driver))
-        message = f"no credentials in the options, nor in {elsewhere}"
-        raise no_credentials(message)
+        raise no_credentials(f"no credentials in the options, nor in {elsewhere}")
 
     def _renew(self, driver: Driver) -> None:
         former = self._ours.renew(driver)
@@ -292,9 +289,8 @@ class LoopStore(CloudStore):
         except RuntimeError:
             loop, problem = None, "was made before this process was forked"
         if loop is None or not loop.is_running():
-            message = (
+            raise ConfigurationError(
                 f"the filesystem given for {self.label} {problem}; make it anew, or give a URL"
             )
-            raise ConfigurationError(message)
         leave_at_fork(loop)
         return loop

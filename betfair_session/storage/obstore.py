@@ -111,11 +111,10 @@ class ObstoreStore(CloudStore):
 
     def _open(self) -> Driver:
         if _use.before:
-            message = (
+            raise ConfigurationError(
                 "obstore does not work in a process that was forked after obstore had been used; "
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
-            raise ConfigurationError(message)
         _use.here = True
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.

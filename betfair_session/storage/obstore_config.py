@@ -95,8 +95,7 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
     name, endpoint = named[0] if named else ("", None)
     if named:
         if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
-            message = f"{name} must begin with https://, or http:// for an emulator"
-            raise ConfigurationError(message)
+            raise ConfigurationError(f"{name} must begin with https://, or http:// for an emulator")
         config = {n: text for n, text in config.items() if str(n).lower() not in names}
         # Azure's portal writes a slash at the end of BlobEndpoint; obstore would ask for
         # //container.
@@ -128,12 +127,11 @@ def _translate(cloud: str, given: _Options) -> _Options:
     names = _NAMES[cloud]
     for name, value in given.items():
         if name not in names:
-            message = (
+            raise ConfigurationError(
                 f"the storage option {name!r} has no counterpart in obstore: leave it out, give "
                 'obstore\'s own setting under "config" or "client_options", or use the URL without '
                 '"obstore+"'
             )
-            raise ConfigurationError(message)
         config[names[name]] = value
     return config
 
