@@ -48,8 +48,9 @@ def checked_form(username: Secret, password: Secret) -> dict[str, Secret]:
 
 
 @discreet
-def asked_code(code: Secret | Callable[[], str] | None) -> Secret:
-    """Return the two-step code, asking for it if need be."""
+def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple[Secret, float]:
+    """Return the two-step code, asking for it if need be, and the seconds that are left."""
+    began = clocks.now()
     try:
         found = Secret("" if code is None else code() if callable(code) else code)
     except Exception as error:
@@ -58,7 +59,15 @@ def asked_code(code: Secret | Callable[[], str] | None) -> Secret:
         refuse("code", f"asking for the two-step code failed: {type(error).__name__}")
     if found.reveal() != "":
         check_credential(found, "code")
-    return found
+    left = seconds - clocks.passed(began)  # a code typed after a laptop's sleep comes too late
+    if left <= 0:
+        # The rest of the fleet no longer waits for this login.
+        message = (
+            "the two-step code came too late, and nothing was sent; it counts for the login's "
+            "time: `timeout` here, `login_deadline` in a manager's LeaseSettings"
+        )
+        refuse("code", message)
+    return found, left
 
 
 class _Sender(Protocol):

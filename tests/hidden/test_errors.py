@@ -206,7 +206,7 @@ def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path:
         lambda: client.logout(token + "\n"),
         lambda: IdentityClient("k").certlogin(USERNAME, PASSWORD),
         lambda: manager(PASSWORD, two_step=CODE + "\n"),
-        lambda: client.login(USERNAME, PASSWORD, code=lambda: CODE + 1),  # type: ignore[operator] # it fails
+        lambda: client.login(USERNAME, PASSWORD, code=lambda: dict[str, str]()[CODE]),
         lambda: manager(PASSWORD, login_timeout=0),
         lambda: manager(PASSWORD, share_verification=True),
         lambda: SessionManager(None, USERNAME, PASSWORD),  # type: ignore[arg-type] # it is refused
