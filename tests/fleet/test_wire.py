@@ -60,9 +60,10 @@ def test_calls_cost_what_the_table_in_backends_md_says(
     assert cost() == (3, 3)
 
 
+TWICE: dict[str, Any] = {"lands": "now", "answer": Says(412, "PreconditionFailed")}
 WRONG: list[dict[str, Any]] = [
     {"lands": "now", "answer": "reset"},
-    {"lands": "now", "answer": Says(412, "PreconditionFailed")},  # as where it came twice
+    TWICE,
     {"answer": "stall"},
     {"answer": Says(409, "ConditionalRequestConflict")},
     {"answer": Says(412, "PreconditionFailed")},
@@ -103,11 +104,12 @@ def test_a_lock_that_lands_late_holds_nobody_longer_than_its_time_to_live(
 
 
 @s3
-def test_a_token_write_that_comes_late_is_rejected(
+def test_a_token_write_that_comes_twice_or_late_is_rejected(
     cloud: Cloud, scene: Scene, session: Session
 ) -> None:
     """The first attempt is still under way when the second one has landed."""
     scene.store_dead_token()
+    cloud.fail(writes(KEY), times=1, **TWICE)
     fault = cloud.fail(writes(KEY), lands="later", answer="silence", times=1)
     token = session.token()
     assert fault.land() == [False]
