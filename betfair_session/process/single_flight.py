@@ -81,7 +81,7 @@ class SingleFlight(Generic[_T]):
         """Forget the parent's call: the thread that works on it is not in the child."""
         # One atomic step of the dict decides who leads, so that nothing is left held.
         self._calls: dict[int, _Call[_T]] = {}
-        self._in_it: set[int] = set()
+        self._in_it: dict[int, None] = {}  # an empty set takes three times as much
 
     def join(
         self, work: Callable[[], _T], *, deadline: float, wait: bool = True
@@ -162,10 +162,10 @@ class SingleFlight(Generic[_T]):
             self._forget(call)
             call.end(result)
         try:
-            self._in_it.add(me)
+            self._in_it[me] = None
             self._afterwards()
         finally:
-            self._in_it.discard(me)
+            self._in_it.pop(me, None)
             if call.over:
                 call.over.end()
 
