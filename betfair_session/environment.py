@@ -35,10 +35,7 @@ _CERTIFICATES: dict[tuple[str, ...], Callable[..., Certificate]] = {
     ("BETFAIR_PKCS12_FILE",): Certificate.from_pkcs12,
     ("BETFAIR_PKCS12_BASE64",): Certificate.from_pkcs12_base64,
 }
-_ANY_CERTIFICATE = (
-    "a certificate (BETFAIR_CERT_FILE and BETFAIR_KEY_FILE, BETFAIR_CERT_PEM and BETFAIR_KEY_PEM, "
-    "BETFAIR_PKCS12_FILE, or BETFAIR_PKCS12_BASE64)"
-)
+_ANY_CERTIFICATE = f"a certificate ({', or '.join(map(' and '.join, _CERTIFICATES))})"
 _PASSPHRASE = "BETFAIR_CERT_PASSPHRASE"  # noqa: S105 - a name
 _OPTIONS = "BETFAIR_STORAGE_OPTIONS"
 

@@ -119,37 +119,22 @@ def write_files(
 
 
 class FileReport(NamedTuple):
-    """What one file is.
-
-    Attributes:
-        path: the file.
-        kind: what it is, in words, such as "PEM: certificate, private key".
-        facts: subject, dates, key sizes and fingerprint, one line each; no secrets.
-        problems: why Betfair would not take it, or why it cannot be used; whole sentences.
-        warnings: what will be or may become a problem.
-        validity: from when to when each certificate is valid.
-    """
+    """What one file is, in words without secrets."""
 
     path: str
-    kind: str
-    facts: list[str]
-    problems: list[str]
-    warnings: list[str]
-    validity: list[str]
+    kind: str  # such as "PEM: certificate, private key"
+    facts: list[str]  # subject, dates, key sizes and fingerprint, one line each
+    problems: list[str]  # why Betfair would not take it, or why it cannot be used
+    warnings: list[str]  # what will be or may become a problem
+    validity: list[str]  # from when to when each certificate is valid
 
 
 class Report(NamedTuple):
-    """What some files are, each and together; `str()` is the text for people.
-
-    Attributes:
-        files: one report per file.
-        ok: whether there is no problem; a lone certificate or a lone key is none.
-        verdict: one sentence on what the files are good for together.
-    """
+    """What some files are, each and together; `str()` is the text for people."""
 
     files: list[FileReport]
-    ok: bool
-    verdict: str
+    ok: bool  # a lone certificate or a lone key is no problem
+    verdict: str  # what the files are good for together
 
     def __str__(self) -> str:
         lines = []

@@ -135,18 +135,13 @@ def _since(started: float) -> str:
 
 
 class Demo:
-    """The steps, on one sandbox and its store.
-
-    Attributes:
-        place: where the token lies.
-        steps: each with its title, its process's seconds, and what was found to be so.
-    """
+    """The steps, on one sandbox and its store; `say` takes each line as soon as it is known."""
 
     def __init__(self, sandbox: Sandbox, say: Callable[[str], None]) -> None:
-        """Prepare; `say` takes each line as soon as it is known."""
         self._variables = sandbox.environment()
         self._store = self._variables["BETFAIR_SESSION_STORE"]
         self.place = Path(self._store, self._variables["BETFAIR_SESSION_KEY"])
+        # Each with its title, its process's seconds, and what was found to be so.
         self.steps: list[dict[str, Any]] = []
         self._sandbox = sandbox
         self._say = say

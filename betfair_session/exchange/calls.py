@@ -199,12 +199,7 @@ def read_result(
 ) -> Any:  # noqa: ANN401 - JSON
     """Return the result in the answer to a call, or raise an ExchangeError.
 
-    Args:
-        name: the operation's name.
-        status_code: the HTTP status.
-        content: the body.
-        number: the JSON-RPC call's; None for an answer of the REST form, which has none.
-        unknown: whether the fate of another sending of the call is unknown.
+    An answer of the REST form has no `number`; `unknown` is the fate of another sending.
     """
     answer = decoded(content)
     if number is None:
@@ -231,15 +226,7 @@ def read_result(
 def exchange_error(
     name: str, what: str, *, unknown: bool, status_code: int | None = None, code: str = ""
 ) -> ExchangeError:
-    """Make the error for a call without a result.
-
-    Args:
-        name: the operation's name.
-        what: what came of it, without secrets.
-        unknown: whether the fate of a sending is unknown.
-        status_code: the HTTP status; None when there was no answer.
-        code: the API's code, or "".
-    """
+    """Make the error for a call without a result; `unknown` is the fate of a sending of it."""
     if status_code is not None:
         no_api = not code and _REDIRECT <= status_code < _SERVER_ERROR
         unknown = unknown or not (code in _REFUSALS or no_api)

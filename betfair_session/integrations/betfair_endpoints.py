@@ -11,6 +11,8 @@ import socket
 import ssl
 import threading
 import time
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -50,26 +52,18 @@ class HttpSession(OwnSession):
         return requests.Session.get_redirect_target(self, resp)
 
 
-class _Straight:
-    """A session of anybody's, such as flumine's, that takes the token to no other place."""
+def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
+    """Make of a session, such as flumine's, one that takes the token to no other place."""
 
-    def __init__(self, client: Any, session: requests.Session | None) -> None:  # noqa: ANN401 - our APIClient
-        self._client = client
-        self._session = session or client.session
-
-    def get(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        return self._send("GET", url, settings)
-
-    def post(self, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
-        return self._send("POST", url, settings)
-
-    def _send(self, method: str, url: str, settings: dict[str, Any]) -> requests.Response:
+    def send(method: str, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
         if not url.lower().startswith("https://"):
             refuse("api_uri", "the token goes by https only; see api_uri")
-        self._client.check_place(urlsplit(url).hostname or "")
+        client.check_place(urlsplit(url).hostname or "")
         settings |= {"auth": on_its_own, "allow_redirects": False}
-        answer: requests.Response = self._session.request(method, url, **settings)
+        answer: requests.Response = (session or client.session).request(method, url, **settings)
         return answer
+
+    return SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"))
 
 
 class SessionEndpoint(BaseEndpoint):
@@ -106,7 +100,7 @@ class _Sending(BaseEndpoint):
         params: dict[str, Any] | None = None,
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
-        return super().request(method, params, _Straight(self.client, session))
+        return super().request(method, params, _straight(self.client, session))
 
 
 class _Renewing(_Sending):
@@ -145,7 +139,7 @@ class _Historic(_Sending, endpoints.Historic):
         store_directory: str | None = None,
         session: requests.Session | None = None,
     ) -> str:
-        straight: Any = _Straight(self.client, session)
+        straight = _straight(self.client, session)
         name: str = super().download_file(file_path, store_directory, straight)
         return name
 
