@@ -1,6 +1,6 @@
 """What a foreign error means: by its HTTP answer, its type or its errno, not by its driver.
 
-It is loaded only when a call to a file fails.
+A local store loads it only when a call fails, a cloud's at once.
 """
 
 from __future__ import annotations
