@@ -74,14 +74,7 @@ SECONDS = number(float, sys.float_info.min, sys.float_info.max, "a number of sec
 
 
 class Command(click.Command):
-    """A command with its help as it is written, and no secret among its arguments."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; click's own complaint would repeat those that are too many."""
-        ctx.allow_extra_args = True
-        if super().parse_args(ctx, args):
-            ctx.fail("too many arguments")
-        return []
+    """A command with its help as it is written."""
 
     def get_help(self, ctx: click.Context) -> str:
         """Print the help here, where a full disk is noticed."""
@@ -100,9 +93,6 @@ class Command(click.Command):
 
 class Group(Command, click.Group):
     """Commands; a mistyped one is met with the nearest."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return click.Group.parse_args(self, ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -177,7 +167,10 @@ def command(
     """Make a function a command, named as it is; its docstring is the help."""
 
     def add(run: Callable[..., int]) -> Callable[..., int]:
-        def carry_out(out: Output, *, json: bool, quiet: bool, **given: object) -> int:
+        def carry_out(ctx: click.Context, *, json: bool, quiet: bool, **given: object) -> int:
+            if ctx.args:  # click's own complaint would repeat those that are too many
+                ctx.fail("too many arguments")
+            out: Output = ctx.obj
             out.json, out.quiet = json, quiet
             if "store" in given:
                 given["named"] = given.pop("store"), given.pop("key")
@@ -190,7 +183,8 @@ def command(
         group.add_command(
             Command(
                 run.__name__,
-                callback=click.pass_obj(carry_out),
+                callback=click.pass_context(carry_out),
+                context_settings={"allow_extra_args": True},
                 params=[*params, json, quiet],
                 short_help=summary[0].lower() + summary[1:],
                 help=text,

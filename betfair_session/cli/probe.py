@@ -31,17 +31,8 @@ T = TypeVar("T")
 
 _WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
 _STORES = "backends.md lists the stores that share one login"
-# The variables by which each cloud's drivers find files: keys, tokens, authorities.
-_KEY_FILES = (
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_CONFIG_FILE",
-    "AWS_CA_BUNDLE",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "AZURE_CLIENT_CERTIFICATE_PATH",
-)
+# How the variables end by which clouds' drivers find files: keys, tokens, authorities.
+_OF_FILES = ("_FILE", "_CA_BUNDLE", "_APPLICATION_CREDENTIALS", "_CERTIFICATE_PATH")
 _LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
 _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
@@ -88,7 +79,7 @@ def _surroundings(store: TokenStore) -> Iterator[Finding]:
         value = os.environ[name]
         if kind := odd(Secret(value)):
             yield Finding("store", "warning", f"{name} {ODD_WORDS[kind]}", "take it out")
-        reason = _unreadable(value) if name in _KEY_FILES and value else ""
+        reason = _unreadable(value) if name.endswith(_OF_FILES) and value else ""
         if reason:
             # The key itself may stand where its path belongs.
             shown = f" {value}" if os.path.isabs(value) and len(value) < _LONG_CHARACTERS else ""
