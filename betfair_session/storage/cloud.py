@@ -218,8 +218,8 @@ class CloudStore(TokenStore):
     def _write_if(self, target: Target, content: bytes, expect: Expect, *, lock: bool) -> str:
         """Write on a condition; a server that refuses those is used without them from now on.
 
-        With 412 a server may mean that the condition does not hold, or that it knows none: only the
-        same answer twice to a lock's write, while the condition holds, is the server's own manner.
+        With 412 a server may mean that the condition does not hold, or that it knows none. It knows
+        none if it answers a lock's write with 412 twice, while the condition holds.
         """
         for _ in range(2):
             try:
@@ -235,9 +235,9 @@ class CloudStore(TokenStore):
             if (doubtful or refused == "412") and not self._holds(target, expect):
                 raise lost_race()
             if not refused:
-                raise failed
+                raise failed  # the condition holds, so it was refused for another cause
             if refused != "412":
-                break
+                break  # the server says itself that it knows no conditions
         version = self._by_looking(target, content, expect)
         self._distrust(f"answers {refused} to them")
         return version
