@@ -92,15 +92,17 @@ def test_a_connection_serves_until_it_idled_for_long(
     assert b"cookie" not in listener.heard.lower()
 
 
-def endless(head: bytes, over: threading.Event) -> Callable[[Listener, socket.socket], None]:
-    """Serve a body without end; tell when nobody reads it any more."""
+def endless(
+    head: bytes, over: threading.Event, piece: int = 65_536
+) -> Callable[[Listener, socket.socket], None]:
+    """Serve a body without end, small pieces slowly; tell when nobody reads it any more."""
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
         with contextlib.suppress(OSError):
             connection.sendall(head)
-            while True:
-                connection.sendall(b"x" * 65_536)
+            while not over.wait(1 / piece):
+                connection.sendall(b"x" * piece)
         over.set()
 
     return serve
@@ -158,6 +160,20 @@ def test_an_answer_without_end_is_left_soon(stranger: Stranger, status: str, *, 
             client.login("u", "p")
         assert caught.value.status_code == int(status[:3])
         assert over.wait(60)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_answer_in_drops_is_left_when_the_call_is_over(stranger: Stranger, *, own: bool) -> None:
+    """By the thread that reads it, too, which nobody waits for any more."""
+    over, session = threading.Event(), None if own else requests.Session()
+    with (
+        stranger.serving(endless(b"HTTP/1.1 200 OK\r\n\r\n", over, piece=40)) as listener,
+        stranger.client(listener, session=session) as client,
+    ):
+        with pytest.raises(IdentityUnavailable) as caught:
+            client.login("u", "p", timeout=0.5)
+        assert caught.value.status_code is None
+        assert over.wait(30)
 
 
 def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, front: Front) -> None:
