@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
+from queue import SimpleQueue
+from types import FrameType
 from typing import Any
 
 import fsspec
@@ -28,6 +31,7 @@ from betfair_session import (
     LoginTimeout,
     StoreUnavailable,
 )
+from betfair_session.process import single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
 from betfair_session.process.threads import Once, OutOfTime
@@ -234,6 +238,81 @@ def test_an_interruption_at_any_step_leaves_nothing_behind(
             ways(flight)[1]()
     threads[0].join(60)
     assert [call() for call in ways(flight)] == [("alone", True)] * 2
+
+
+class Strikes:
+    """Interrupts a thread at one of the places where the interpreter runs signal handlers.
+
+    They are where a function begins, and where one that is written in C has returned.
+    """
+
+    def __init__(self, place: int) -> None:
+        self.left = place
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        watched = {single_flight.__file__, threads.__file__, threading.__file__}
+        if event in {"call", "c_return"} and frame.f_code.co_filename in watched:
+            self.left -= 1
+            if self.left == 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+
+def struck_at(place: int, struck: str) -> list[Found]:
+    """Interrupt the leader or the caller who waits; return what both got, and the next."""
+    flight, begun, joined = SingleFlight[str](), threading.Event(), threading.Event()
+    enter: Callable[[Any], object] = flight._enter
+
+    def noted(mine: object) -> object:
+        found = enter(mine)
+        joined.set()
+        if struck == "waiting":
+            sys.setprofile(Strikes(place))
+        return found
+
+    def work() -> str:
+        vars(flight)["_enter"] = noted
+        begun.set()
+        assert joined.wait(60)
+        if struck == "leading":
+            sys.setprofile(Strikes(place))
+        return "led"
+
+    def ask(work: Callable[[], str]) -> Callable[[], Found]:
+        answers: SimpleQueue[Found] = SimpleQueue()
+
+        def asked() -> None:
+            found: Found
+            try:
+                found = flight.join(work, deadline=FAR)
+            except KeyboardInterrupt as error:
+                found = error
+            finally:
+                sys.setprofile(None)
+            answers.put(found)
+
+        threading.Thread(target=asked, daemon=True).start()  # it may hang
+        return partial(answers.get, timeout=20)
+
+    leading = ask(work)
+    assert begun.wait(60)
+    waiting = ask(alone)
+    found = [leading(), waiting()]
+    vars(flight)["_enter"] = enter
+    return [*found, ask(alone)()]
+
+
+@pytest.mark.parametrize("struck", ["leading", "waiting"])
+def test_an_interruption_wherever_it_may_come_holds_nobody_up(struck: str) -> None:
+    """The other gets an answer, and so does who asks next."""
+    for place in range(1, 1000):
+        found = struck_at(place, struck)
+        mine, other = found[:2] if struck == "leading" else found[1::-1]
+        assert other in {("led", True), ("led", False), ("alone", True)}
+        assert found[2] == ("alone", True)
+        if not isinstance(mine, KeyboardInterrupt):
+            break
+    assert 5 < place < 999
 
 
 # --- forks ----------------------------------------------------------------------------------------

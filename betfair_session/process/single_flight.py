@@ -101,9 +101,9 @@ class SingleFlight(Generic[_T]):
                 if call is mine:
                     self._work(mine, work)
                     return mine.result(), True
-            finally:
-                if not mine.done():  # an interruption may come between any two steps
-                    self._leave(mine)
+            except BaseException:  # an interruption may come between any two steps
+                self._leave(mine)
+                raise
             if not wait:
                 return None
             if call.leader == mine.leader:
@@ -170,10 +170,9 @@ class SingleFlight(Generic[_T]):
                 call.over.end()
 
     def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
-        """End a call that has no result; nothing if it has ended."""
-        if not call.done():
-            self._forget(call)
-            call.end(error=error or KeyboardInterrupt())
+        """End a call that has no result yet, and tell those who wait for it."""
+        self._forget(call)
+        call.end(error=error or KeyboardInterrupt())
 
     def _forget(self, call: _Call[_T]) -> None:
         if self._calls.get(0) is call:
@@ -206,7 +205,7 @@ async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
 
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 
-    def tell() -> None:
+    def tell(_: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
             loop.call_soon_threadsafe(over.set)
 

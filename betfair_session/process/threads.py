@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .forks import reset_in_child
@@ -60,40 +59,51 @@ def is_ending(error: BaseException) -> bool:
 class Outcome(Generic[_T]):
     """What comes of some work; concurrent.futures would import `logging`, for a tenth of a start.
 
-    No step of it holds a lock that an interruption could leave held.
+    It has no lock but each waiter's own: an interruption leaves none held that others take.
     """
 
     def __init__(self) -> None:
         """Begin without one."""
-        self._over = threading.Event()
         self._found: dict[int, tuple[Any, BaseException | None]] = {}
-        self._watching: list[Callable[[], object]] = []
+        self._watching: list[Callable[[Outcome[_T]], object]] = []
 
     def done(self) -> bool:
         """Tell whether the work has ended."""
-        return self._over.is_set()
+        return bool(self._found)
 
     def wait(self, deadline: float) -> bool:
         """Wait until the work has ended, or until `deadline`; tell which."""
-        return self._over.wait(max(deadline - time.monotonic(), 0))
+        over = threading.Lock()
+        over.acquire()
+
+        def tell(_: object) -> None:
+            with suppress(RuntimeError):  # it was told before
+                over.release()
+
+        self.then(tell)
+        try:
+            over.acquire(timeout=max(deadline - time.monotonic(), 0))
+        finally:
+            self._watching.remove(tell)
+        return self.done()
 
     def end(self, result: _T | None = None, error: BaseException | None = None) -> None:
-        """Take in how the work ended; the first who says so counts."""
-        self._found.setdefault(0, (result, error))
-        self._over.set()
-        if self._watching:
-            self._tell()
+        """Take in how the work ended, and tell; the first who says so counts.
 
-    def then(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called when the work has ended, in the thread that ends it, or now."""
+        After an interruption another call tells those who were not told.
+        """
+        self._found.setdefault(0, (result, error))
+        for tell in [*self._watching]:
+            tell(self)
+
+    def then(self, tell: Callable[[Outcome[_T]], object]) -> None:
+        """Have `tell` called when the work has ended, in the thread that ends it, or now.
+
+        It may be called more than once.
+        """
         self._watching.append(tell)
         if self.done():
-            self._tell()
-
-    def _tell(self) -> None:
-        with suppress(IndexError):  # until there is none left
-            while True:
-                self._watching.pop()()
+            tell(self)
 
     @property
     def error(self) -> BaseException | None:
@@ -232,7 +242,7 @@ class Lane:
         finally:
             if not outcome.done():  # out of time, or interrupted
                 self._late.add(outcome)
-                outcome.then(partial(self._late.discard, outcome))
+                outcome.then(self._late.discard)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
