@@ -80,7 +80,7 @@ class LocalStore(TokenStore):
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read a file through one open; see TokenStore.get."""
-        return self._attempt(lambda: self._read(key), "read", key, deadline)
+        return self._attempt(lambda: self._read(self._path(key)), "read", key, deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Put a finished temporary file in its place; see the module and TokenStore.put."""
@@ -126,7 +126,7 @@ class LocalStore(TokenStore):
                     if expect is not ABSENT:
                         files.fence(path, but=temporary)
                     if isinstance(expect, str):
-                        self._compare(key, expect)
+                        self._compare(key, path, expect)
                     self._see_time_left(deadline, key, fenced=fenced)
                     put = files.link if expect is ABSENT else files.rename
                     put(temporary, path)
@@ -140,8 +140,8 @@ class LocalStore(TokenStore):
                 finally:
                     files.remove(temporary)
 
-    def _compare(self, key: str, version: str) -> None:
-        found = self._read(key)
+    def _compare(self, key: str, path: str, version: str) -> None:
+        found = self._read(path)  # the one that is locked: a link may lead elsewhere by now
         if found is None or found.version != version:
             raise self.conflict(key)
 
@@ -154,7 +154,7 @@ class LocalStore(TokenStore):
                 with files.directory_lock(os.path.dirname(path), deadline):
                     files.fence(path)
                     if isinstance(expect, str):
-                        self._compare(key, expect)
+                        self._compare(key, path, expect)
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
                 if expect is not ANY:
@@ -193,8 +193,7 @@ class LocalStore(TokenStore):
             raise ConfigurationError(message)
         return os.path.realpath(os.path.join(self._root, *key.split("/")))
 
-    def _read(self, key: str) -> StoredObject | None:
-        path = self._path(key)
+    def _read(self, path: str) -> StoredObject | None:
         self._near = os.path.dirname(path)
         try:
             with self._open(path) as file:

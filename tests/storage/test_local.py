@@ -27,7 +27,7 @@ from programs import run
 from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
-from betfair_session.storage import open_store
+from betfair_session.storage import local_files, open_store
 from betfair_session.storage.contract import ABSENT, ANY, TokenStore, VersionConflict
 from storage.contract import assert_conflict, create, delete, failure, get, put, read
 from storage.surroundings import in_a_child
@@ -335,6 +335,35 @@ def test_a_link_is_followed(tmp_path: Path, store: TokenStore) -> None:
     assert (tmp_path / "token").is_symlink()
     assert real.read_bytes() == b"two"
     assert os.listdir(real.parent) == ["real"]
+
+
+@pytest.mark.parametrize(
+    "write", [lambda store, version: put(store, b"late", version), delete], ids=["put", "delete"]
+)
+def test_a_link_that_moves_during_a_write_hides_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[TokenStore, str], object]
+) -> None:
+    """As those of a directory's releases do: compared is what is locked and replaced."""
+    link, old, new = (tmp_path / name for name in ("link", "old", "new"))
+    for place in (old, new):
+        place.mkdir(mode=0o700)
+        (place / "token").write_bytes(b"one")
+        (place / "token").chmod(0o600)
+    link.symlink_to(old)
+    store = open_store(link)
+    version = read(store).version
+    (old / "token").write_bytes(b"changed")
+    lock = local_files.directory_lock
+
+    def locked(*given: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - passed on
+        link.unlink()
+        link.symlink_to(new)
+        return lock(*given)
+
+    monkeypatch.setattr(local_files, "directory_lock", locked)
+    with pytest.raises(VersionConflict):
+        write(store, version)
+    assert (old / "token").read_bytes() == b"changed"
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe"])
