@@ -261,10 +261,13 @@ class SessionManager(AsyncClosable):
     def close(self) -> None:
         """Close the stores that were opened; the client stays open, it is the caller's."""
         with self._lock.mine():
-            handles = [session for known in self._handles.values() for _, session in known]
+            known = [each for places in self._handles.values() for each in places]
+            # A store may have no handle yet, and a handle be made after an earlier close.
+            stores = [session.store for _, session in known]
+            stores += [store for places in self._stores.values() for _, store in places]
             self._handles.clear()
             self._stores.clear()
-        for store in {id(session.store): session.store for session in handles}.values():
+        for store in {id(store): store for store in stores}.values():
             store.close()
 
     def __repr__(self) -> str:

@@ -494,6 +494,19 @@ def test_the_same_place_is_one_handle(front: Front, manager: SessionManager) -> 
     assert store not in repr(manager)
 
 
+def test_a_store_is_closed_although_its_opening_was_interrupted(
+    manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that connects when it is made, before there is a handle for it."""
+    store = Mock(atomic=True)
+    monkeypatch.setattr("betfair_session.manager.open_store", Mock(return_value=store))
+    monkeypatch.setattr("betfair_session.manager.Session", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        manager.session("memory://interrupted", KEY)
+    manager.close()
+    store.close.assert_called_once_with()
+
+
 def test_every_call_of_a_manager_takes_storage_options(
     front: Front, manager: SessionManager
 ) -> None:
