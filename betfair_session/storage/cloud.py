@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from betfair_session.events import DEBUG, WARNING, Log
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
+from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import Once
 from betfair_session.tokens import blank
 
@@ -57,6 +58,38 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
     return getattr(kind, name)
 
 
+class _Collector:
+    """The garbage collector, which pauses while a driver is imported.
+
+    The many objects of one stay, and to look at them again and again takes long.
+    """
+
+    def __init__(self) -> None:
+        self._paused = False
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Go on: the thread that imports is not in the child."""
+        if self._paused:
+            gc.enable()
+
+    def wait_for(self, work: Callable[[], T]) -> T:
+        """Do `work`, and collect nothing meanwhile."""
+        was_on = gc.isenabled()
+        try:  # first: an interruption may come after each step
+            if was_on:
+                self._paused = True
+                gc.disable()
+            return work()
+        finally:
+            if was_on:
+                gc.enable()
+                self._paused = False
+
+
+_collector = _Collector()
+
+
 class Target(NamedTuple):
     """What one call is about: the bucket's object `name`, by a driver, until `deadline`."""
 
@@ -90,17 +123,12 @@ class CloudStore(TokenStore):
         self._url = url
         self._options = dict(options or {})
         self._theirs = filesystem
-        collects = gc.isenabled()
-        gc.disable()  # a driver's many objects all stay, and to look at them takes long
         try:
-            self._kind = self._import()
+            self._kind = _collector.wait_for(self._import)
         except ImportError as error:
             raise ConfigurationError(
                 f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'
             ) from error
-        finally:
-            if collects:
-                gc.enable()
         if filesystem is not None and not isinstance(filesystem, self._kind):
             given, wanted = (
                 f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self._kind)

@@ -23,6 +23,8 @@ from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ANY
 from betfair_session.storage.location import check_key
+from betfair_session.storage.s3 import S3Store
+from storage.surroundings import in_a_child
 
 
 @pytest.fixture
@@ -285,6 +287,33 @@ def test_garbage_is_collected_as_before(*, on: bool) -> None:
         assert gc.isenabled() == on
     finally:
         gc.enable()
+
+
+def test_garbage_is_collected_after_an_interruption_and_in_a_child(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C may come after any step; and a child lacks the thread that would go on with it."""
+
+    def interrupted() -> None:
+        disable()
+        raise KeyboardInterrupt
+
+    disable, seen = gc.disable, list[object]()
+    with monkeypatch.context() as patch:
+        patch.setattr(gc, "disable", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            open_store("s3://bucket")
+    assert gc.isenabled()
+
+    def forking() -> object:
+        seen.append(gc.isenabled())
+        seen.append(in_a_child(gc.isenabled))
+        return import_driver()
+
+    import_driver = S3Store._import
+    monkeypatch.setattr(S3Store, "_import", staticmethod(forking))
+    open_store("s3://bucket")
+    assert seen == [False, True]
 
 
 @pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache", "own"])
