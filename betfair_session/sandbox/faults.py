@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
@@ -46,16 +45,28 @@ _KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
 }
 
 
-@dataclass
 class Fault:
-    """One scripted fault; `Controls.fault` explains each field."""
+    """One scripted fault; `Controls.fault` explains each setting."""
 
-    endpoint: str
-    kind: str
-    times: int | None
-    skip: int
-    effect: bool
-    parameters: dict[str, Any]
+    def __init__(
+        self,
+        endpoint: str,
+        kind: str,
+        *,
+        times: int | None = None,
+        skip: int = 0,
+        effect: bool | None = None,
+        **parameters: object,
+    ) -> None:
+        """Make it; ValueError for an unknown kind or parameter."""
+        name, _, self._code = kind.partition(":")
+        carried_out, known = _KINDS.get(name, (False, {}))
+        fits = name in _KINDS and parameters.keys() <= known.keys()
+        if not fits or (name == "status") != self._code.isdigit():
+            raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
+        self.endpoint, self.kind, self.times, self.skip = endpoint, kind, times, skip
+        self.effect = carried_out if effect is None else effect
+        self.parameters: dict[str, Any] = {**known, **parameters}
 
     def alter(
         self, ask: Ask, endpoint: str, answer: Answer, rotate: Callable[[str], str]
@@ -72,8 +83,7 @@ class Fault:
         return answer
 
     def _instead(self, endpoint: str) -> Answer | None:
-        kind, _, code = self.kind.partition(":")
-        given = self.parameters
+        given, code = self.parameters, self._code
         failure = {"token": "", "product": "", "status": "FAIL", "error": "INTERNAL_ERROR"}
         if endpoint == "certlogin":
             failure = {"loginStatus": "INTERNAL_ERROR"}
@@ -93,7 +103,7 @@ class Fault:
             "redirect": Answer(""),
             "empty": Answer(""),
             "huge": Answer("", b'{"junk": "' + b"x" * (given.get("size", 12) - 12) + b'"}'),
-        }.get(kind)
+        }.get(self.kind.partition(":")[0])
         if instead is None:
             return None
         headers = {"Location": given.get("location"), "Retry-After": given.get("retry_after")}
@@ -103,26 +113,8 @@ class Fault:
         )
 
 
-NO_FAULT = Fault("", "", None, 0, effect=True, parameters={})
-
-
-def scripted(
-    endpoint: str,
-    kind: str,
-    *,
-    times: int | None,
-    skip: int,
-    effect: bool | None,
-    **parameters: object,
-) -> Fault:
-    """Make a fault; ValueError for an unknown kind or parameter."""
-    name, _, code = kind.partition(":")
-    carried_out, known = _KINDS.get(name, (False, {}))
-    fits = name in _KINDS and parameters.keys() <= known.keys()
-    if not fits or (name == "status") != code.isdigit():
-        raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
-    effect = carried_out if effect is None else effect
-    return Fault(endpoint, kind, times, skip, effect, {**known, **parameters})
+NO_FAULT = Fault("", "cut")
+NO_FAULT.kind = ""  # carried out, and nothing goes wrong; no kind that can be asked for
 
 
 def _with_token(answer: Answer, token: object) -> Answer:

@@ -17,7 +17,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from .faults import NO_FAULT, Fault, scripted
+from .faults import NO_FAULT, Fault
 from .records import JournalEntry, Order, Session
 
 LOGINS = ("certlogin", "login")
@@ -238,7 +238,7 @@ class World:
     def fault(self, endpoint: str, kind: str, **settings: Any) -> None:  # noqa: ANN401
         if endpoint != "*":
             _check(endpoint)
-        self._faults.append(scripted(endpoint, kind, **settings))
+        self._faults.append(Fault(endpoint, kind, **settings))
 
     def clear_faults(self) -> None:
         self._faults.clear()
