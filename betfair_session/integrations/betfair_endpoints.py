@@ -92,35 +92,29 @@ class SessionEndpoint(BaseEndpoint):
 
 
 class _Sending(BaseEndpoint):
-    """Sends the token where its URL says, and nowhere else."""
+    """Sends the token where its URL says, and nowhere else.
 
-    def request(
-        self,
-        method: str | None = None,
-        params: dict[str, Any] | None = None,
-        session: requests.Session | None = None,
-    ) -> Any:  # noqa: ANN401 - the original's
-        return super().request(method, params, _straight(self.client, session))
-
-
-class _Renewing(_Sending):
-    """Repeats a call once, with a renewed token, when Betfair calls the session invalid.
-
-    Betfair has not carried out such a call, so that even an order may be sent again, unless it has
-    become an old one while somebody logged in: then the rejection is raised.
+    A call is repeated once, with a renewed token, when Betfair calls the session invalid. Betfair
+    has not carried out such a call, so that even an order may be sent again, unless it has become
+    an old one while somebody logged in: then the rejection is raised.
     """
 
+    renews = False
+
     def request(
         self,
         method: str | None = None,
         params: dict[str, Any] | None = None,
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
+        send = partial(super().request, method, params, _straight(self.client, session))
+        if not self.renews:
+            return send()
         if self.client.session_token is None:
             self.client.obtain_token()
         sent, began = self.client.session_token or "", now()
         try:
-            return super().request(method, params, session)
+            return send()
         except APIError as error:
             if not rejected(error.response):
                 raise
@@ -129,7 +123,7 @@ class _Renewing(_Sending):
         late = passed(began) >= ORDER_SECONDS
         if late and change_orders([(method or "").rpartition("/")[2]]):
             raise rejection
-        return super().request(method, params, session)
+        return send()
 
 
 class _Historic(_Sending, endpoints.Historic):
@@ -260,15 +254,15 @@ class Streaming(endpoints.Streaming):
         )
 
 
-def _mixed(kind: type[BaseEndpoint], original: type[BaseEndpoint]) -> type[Any]:
-    return type(original.__name__, (kind, original), {})
+def _mixed(original: type[BaseEndpoint], *, renews: bool = True) -> type[Any]:
+    return type(original.__name__, (_Sending, original), {"renews": renews})
 
 
 SHARED = {
-    "betting": _mixed(_Renewing, endpoints.Betting),
-    "account": _mixed(_Renewing, endpoints.Account),
-    "scores": _mixed(_Renewing, endpoints.Scores),
-    "navigation": _mixed(_Sending, endpoints.Navigation),
+    "betting": _mixed(endpoints.Betting),
+    "account": _mixed(endpoints.Account),
+    "scores": _mixed(endpoints.Scores),
+    "navigation": _mixed(endpoints.Navigation, renews=False),
     "historic": _Historic,
     "streaming": Streaming,
 }
