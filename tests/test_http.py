@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import io
 import selectors
 import socket
 import ssl
@@ -213,7 +214,11 @@ def test_no_answer_is_taken_for_the_next_calls(
         assert ask(client, "second")
 
 
-@pytest.mark.parametrize("state", ["closed", "answered twice", "unknown"])
+# From Python 3.14 on a second answer is read, and dropped, with the first: so much at once.
+READ_ALONE = ["answered twice"] if io.DEFAULT_BUFFER_SIZE <= 8192 else []
+
+
+@pytest.mark.parametrize("state", ["closed", "unknown", *READ_ALONE])
 def test_a_connection_that_does_not_just_wait_is_not_used_again(
     stranger: Stranger, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:

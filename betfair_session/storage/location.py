@@ -152,15 +152,14 @@ def meant_by(scheme: str) -> str | None:
 
 def _check_query(url: str, scheme: str) -> None:
     """Refuse a query, in which the Go library and signed URLs have their settings."""
-    place, mark, _ = url.partition("?")
-    if mark:
+    if "?" in url:
         hint = (
             "leave it out, directories are always made"
             if scheme in LOCAL
             else "give its settings as storage options, a prefix as a part of the path; docs/go.md "
             "has the names"
         )
-        raise ConfigurationError(f"the store {redact(place)!r} takes no query (?…): {hint}")
+        raise ConfigurationError(f"the store {redact(url)!r} takes no query (?…): {hint}")
 
 
 def _without_odd_ends(text: str) -> str:

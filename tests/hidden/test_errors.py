@@ -232,6 +232,7 @@ def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path:
     urls = (
         *(f"nosuch://u:{PASSPHRASE}@host/x", f"nosuch://u:a@{PASSPHRASE}@host/x"),
         *(f"nosuch://u:{PASSPHRASE}/@host/x", f"nosuch://host/x?sig={PASSPHRASE}"),
+        f"s3://u:{PASSPHRASE}?@host/x",
     )
     works: list[Callable[[], object]] = [
         lambda: Environment({**place, "BETFAIR_STORAGE_OPTIONS": PASSWORD}, None).place(),
