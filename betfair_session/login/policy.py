@@ -122,8 +122,7 @@ class SharedLogin(Call):
     def _recall(self) -> Steps[str]:
         """Take over a lock that an earlier call of this process holds, and could not give back.
 
-        What that call should have written counts as read. If it forbids a login, it is written
-        first, for the other processes.
+        What it should have written counts as read, and is written first if it forbids a login.
         """
         self.lock = self.mine = self.memory.lock(self.clock)
         self.lock_age, self.memory.owed = 0.0, None
