@@ -29,6 +29,7 @@ from betfair_session.exceptions import (
 from betfair_session.secret import Secret
 from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore
+from betfair_session.storage.location import AZURE, GCS, S3
 
 from .output import ERROR, USAGE, Finding, problem
 
@@ -51,9 +52,9 @@ _ADVICE = {
 ACCOUNT = "account"
 # Each cloud's schemes, and how the variables that its drivers read begin.
 _CLOUDS = {
-    **dict.fromkeys(("s3", "s3a"), "AWS_"),
-    **dict.fromkeys(("gs", "gcs"), "GOOGLE_"),
-    **dict.fromkeys(("abfs", "abfss", "az"), "AZURE_"),
+    **dict.fromkeys(S3, "AWS_"),
+    **dict.fromkeys(GCS, "GOOGLE_"),
+    **dict.fromkeys(AZURE, "AZURE_"),
 }
 _CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})

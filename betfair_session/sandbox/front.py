@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from http.client import responses
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -72,7 +71,7 @@ class Front:
             return
         entry.status = answer.status
         if fault.kind == "drip":
-            _drip(request, answer, **fault.parameters)
+            await _drip(request, answer, gone, **fault.parameters)
         else:
             _deliver(request, answer, whole=fault.kind != "truncated")
 
@@ -147,7 +146,7 @@ def _reset(request: Any) -> None:  # noqa: ANN401
 
 def _deliver(request: Any, answer: Answer, *, whole: bool) -> None:  # noqa: ANN401
     """Send an answer, or promise more than is sent, and close."""
-    request.setResponseCode(answer.status, _reason(answer))
+    request.setResponseCode(answer.status)
     for name, value in _headers(answer, 0 if whole else _MISSING_BYTES, closes=not whole).items():
         request.setHeader(name.encode(), value.encode())
     request.write(answer.body)
@@ -157,34 +156,20 @@ def _deliver(request: Any, answer: Answer, *, whole: bool) -> None:  # noqa: ANN
         request.channel.loseConnection()
 
 
-def _drip(request: Any, answer: Answer, *, seconds: float, part: str) -> None:  # noqa: ANN401
+async def _drip(request: Any, answer: Answer, gone: Any, *, seconds: float, part: str) -> None:  # noqa: ANN401
     """Send one byte every `seconds`, of the body or already of the head, then close."""
-    transport = request.channel.transport
-    lines = [f"HTTP/1.1 {answer.status} ".encode() + _reason(answer)]
-    headers = _headers(answer, 0, closes=True)
+    transport, headers = request.channel.transport, _headers(answer, 0, closes=True)
+    lines = [f"HTTP/1.1 {answer.status} from the sandbox".encode()]
     lines += [f"{name}: {value}".encode() for name, value in headers.items()]
     content = b"\r\n".join([*lines, b"", answer.body])
     at_once = len(content) - len(answer.body) if part == "body" else 0
     transport.write(content[:at_once])
-    left = iter(content[at_once:])
-
-    def one_more() -> None:
-        byte = next(left, None)
-        if byte is None:
-            loop.stop()
-            request.channel.loseConnection()
-        else:
-            transport.write(bytes([byte]))
-
-    loop = task.LoopingCall(one_more)
-    loop.clock = reactor
-    # The client gave up: stop, whatever is left.
-    request.notifyFinish().addErrback(lambda _: loop.running and loop.stop())
-    loop.start(seconds)
-
-
-def _reason(answer: Answer) -> bytes:
-    return responses.get(answer.status, "Unknown").encode()
+    for byte in content[at_once:]:
+        transport.write(bytes([byte]))
+        await task.deferLater(reactor, seconds)
+        if gone.called:
+            return
+    request.channel.loseConnection()
 
 
 def _headers(answer: Answer, missing: int, *, closes: bool) -> dict[str, str]:
