@@ -10,6 +10,7 @@ from .process import NamedTuple
 from .process.threads import interruption
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
 EventKind: TypeAlias = Literal[
@@ -99,17 +100,20 @@ class Log:
     def __init__(self, name: str = "betfair_session") -> None:
         """Prepare for the logger of that name."""
         self._name = name
+        self._logger: logging.Logger | None = None
 
     def tell(self, level: int, text: str, *values: object, exc_info: bool = False) -> None:
         """Log a line, of the caller's."""
-        if "logging" in sys.modules:
+        # Looked up once: that takes a lock, which an interruption may leave held for good.
+        if self._logger is None and "logging" in sys.modules:
             import logging
 
             library = logging.getLogger("betfair_session")
             if not library.handlers:  # shown where the program has set up logging, and only there
                 library.addHandler(logging.NullHandler())
-            log = logging.getLogger(self._name)
-            log.log(level, text, *values, exc_info=exc_info, stacklevel=2)
+            self._logger = logging.getLogger(self._name)
+        if self._logger is not None:
+            self._logger.log(level, text, *values, exc_info=exc_info, stacklevel=2)
 
 
 log = Log()

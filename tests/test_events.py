@@ -18,6 +18,7 @@ from betfair_session import (
     NotATokenError,
     StoreWriteError,
 )
+from betfair_session.events import DEBUG, Log
 from betfair_session.login import lock as locks
 
 
@@ -88,6 +89,14 @@ def test_what_cannot_work_is_told(front: Front, caplog: pytest.LogCaptureFixture
         front.session(on_event=heard.append).token()
     assert [event.kind for event in heard] == ["failed"]
     assert not [each for each in caplog.records if each.levelno > logging.DEBUG]
+
+
+def test_a_line_waits_for_nobody_who_sets_up_logging() -> None:
+    """Nor for a lock that an interruption left held there; once the logger is known."""
+    log, lock = Log("betfair_session.test"), vars(logging)["_lock"]
+    log.tell(DEBUG, "one")
+    with ThreadPoolExecutor(1) as pool, lock:
+        pool.submit(log.tell, DEBUG, "two").result(20)
 
 
 def test_a_hook_that_fails_harms_nobody(front: Front, caplog: pytest.LogCaptureFixture) -> None:
