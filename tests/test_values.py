@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import pickle
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -101,6 +102,13 @@ def test_a_public_value_can_be_compared_copied_and_pickled_but_not_changed(value
 
 
 # --- secrets --------------------------------------------------------------------------------------
+
+
+def test_a_public_value_tells_the_kinds_of_its_fields() -> None:
+    """To help(), Sphinx and what makes such values of others, as typing's own do."""
+    parameters = inspect.signature(Event).parameters
+    assert {name: each.annotation for name, each in parameters.items()} == Event.__annotations__
+    assert [*get_type_hints(Event)] == [*parameters] == [*Event._fields]
 
 
 @pytest.mark.parametrize("hidden", [Secret(TEXT), SecretBytes(TEXT.encode()), SecretHeader(TEXT)])

@@ -31,6 +31,7 @@ else:
             defaults = [body.pop(each) for each in names if each in body]
             module = body["__module__"]
             fields = namedtuple(name, names, defaults=defaults, module=module)  # noqa: PYI024 - to make one
+            fields.__new__.__annotations__ = names  # which help() and Sphinx show
             return type(name, (fields,), {"__slots__": (), **body})
 
     class NamedTuple(metaclass=_Maker):
