@@ -131,7 +131,9 @@ class KeepAlive(Closable):
         self._failures = 0 if error is None else self._failures + 1
         if error is not None:
             again = min(_RETRY_SECONDS[min(self._failures, 3) - 1], self._every)
-            again = max(again, _forbidden_for(error))
+            if until := getattr(error, "not_before", None):  # no try before then can help
+                left = (until - datetime.now(UTC)).total_seconds()
+                again = max(again, min(left, _BAN_SECONDS))
             what = type(error).__name__
             if not isinstance(error, BetfairSessionError) or isinstance(error, ConfigurationError):
                 what += f": {error}"  # the text of any other is in the log already, as an event
@@ -199,11 +201,3 @@ class KeepAlive(Closable):
                 return False
             self._stopping.wait(min(left, _SLICE_SECONDS))
         return True
-
-
-def _forbidden_for(error: Exception) -> float:
-    """Return the seconds for which an error forbids another login: until then no try can help."""
-    until: datetime | None = getattr(error, "not_before", None)
-    if until is None:
-        return 0.0
-    return min((until - datetime.now(UTC)).total_seconds(), _BAN_SECONDS)
