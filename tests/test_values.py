@@ -109,6 +109,8 @@ def test_a_public_value_tells_the_kinds_of_its_fields() -> None:
     parameters = inspect.signature(Event).parameters
     assert {name: each.annotation for name, each in parameters.items()} == Event.__annotations__
     assert [*get_type_hints(Event)] == [*parameters] == [*Event._fields]
+    assert Event.__bases__ == (tuple,)
+    assert vars(Event).keys() >= parameters.keys()
 
 
 @pytest.mark.parametrize("hidden", [Secret(TEXT), SecretBytes(TEXT.encode()), SecretHeader(TEXT)])

@@ -32,7 +32,9 @@ else:
             module = body["__module__"]
             fields = namedtuple(name, names, defaults=defaults, module=module)  # noqa: PYI024 - to make one
             fields.__new__.__annotations__ = names  # which help() and Sphinx show
-            return type(name, (fields,), {"__slots__": (), **body})
+            for each, value in body.items():
+                setattr(fields, each, value)
+            return fields
 
     class NamedTuple(metaclass=_Maker):
         """As typing.NamedTuple, which compiles each annotation: a tenth of a trusted start."""
