@@ -105,7 +105,9 @@ def store(data: bytes) -> None:
     try:
         opened = open_store(url, options)
     except ConfigurationError as error:
-        assert PLANTED not in str(error)
+        # After a colon that no port follows, up to the last @: what no other text gives away.
+        password = re.search(rf"(?s)://[^/@]*:(?!\d{{1,5}}(/|$)).*{PLANTED}.*@", url)
+        assert PLANTED not in str(error) or not (password or _is_secret_in(url))
         return
     assert isinstance(opened, TokenStore)
     opened.close()
