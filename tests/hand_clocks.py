@@ -15,7 +15,7 @@ class HandClocks:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         """Begin with the time it is, in 64ths, which a datetime's microseconds hold exactly."""
-        self.steady, self.wall = time.monotonic(), time.time() * 64 // 1 / 64
+        self.steady, self.wall = (now * 64 // 1 / 64 for now in (time.monotonic(), time.time()))
         patch.setattr(clocks, "steady", lambda: self.steady)
         for module, name in ((clocks, "wall"), (session, "_wall")):
             patch.setattr(module, name, lambda: self.wall)

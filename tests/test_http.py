@@ -10,7 +10,6 @@ import selectors
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def test_a_connection_serves_until_it_idled_for_long(
     with Listener(tunnel) as proxy, stranger.serving(serve) as listener:
         proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
         with stranger.client(listener, proxies=proxies) as client:
-            now = [time.monotonic(), time.time()]
+            now = [1000.0, 2_000_000_000.0]  # whole, so that sums are exact
             monkeypatch.setattr(clocks, "now", lambda: tuple(now))
             for clock, later, connections in (
                 *((0, 0, 1), (0, IDLE_SECONDS, 1), (0, IDLE_SECONDS + 1, 2)),
