@@ -34,7 +34,7 @@ from betfair_session import (
 from betfair_session.process import single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
-from betfair_session.process.threads import Once, OutOfTime
+from betfair_session.process.threads import Lane, Once, OutOfTime
 
 FAR = time.monotonic() + 86_400
 Found = tuple[str, bool] | BaseException | None
@@ -313,6 +313,27 @@ def test_an_interruption_wherever_it_may_come_holds_nobody_up(struck: str) -> No
         if not isinstance(mine, KeyboardInterrupt):
             break
     assert 5 < place < 999
+
+
+def test_an_interruption_while_a_thread_starts_lets_it_do_its_work_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python then fails to release a lock of its own, as if it had no thread."""
+    start, done = threading.Thread.start, threading.Semaphore(0)
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.Lock().release()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Lane().run(FAR, done.release)
+    assert done.acquire(timeout=60)
+    assert not done.acquire(blocking=False)
 
 
 # --- forks ----------------------------------------------------------------------------------------

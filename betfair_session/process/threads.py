@@ -46,8 +46,11 @@ def start(work: Callable[[], object], name: str = "betfair-session") -> threadin
     thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name=name)
     try:
         thread.start()
-    except RuntimeError:
-        raise NoThreadError from None
+    except RuntimeError as error:
+        if "new thread" in str(error):  # its words alone say so
+            raise NoThreadError from None
+        # An interruption of Python's own wait for the thread, which goes on.
+        raise error.__context__ or error from None
     return thread
 
 
