@@ -7,14 +7,13 @@ it does not, `atomic` becomes False, and each write only looks first.
 
 from __future__ import annotations
 
-import gc
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from betfair_session.events import DEBUG, WARNING, Log
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
-from betfair_session.process.forks import reset_in_child
+from betfair_session.process.forks import uncollected
 from betfair_session.process.threads import Once
 from betfair_session.tokens import blank
 
@@ -58,38 +57,6 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
     return getattr(kind, name)
 
 
-class _Collector:
-    """The garbage collector, which pauses while a driver is imported.
-
-    The many objects of one stay, and to look at them again and again takes long.
-    """
-
-    def __init__(self) -> None:
-        self._paused = False
-        reset_in_child(self)
-
-    def after_fork(self) -> None:
-        """Go on: the thread that imports is not in the child."""
-        if self._paused:
-            gc.enable()
-
-    def wait_for(self, work: Callable[[], T]) -> T:
-        """Do `work`, and collect nothing meanwhile."""
-        was_on = gc.isenabled()
-        try:  # first: an interruption may come after each step
-            if was_on:
-                self._paused = True
-                gc.disable()
-            return work()
-        finally:
-            if was_on:
-                gc.enable()
-                self._paused = False
-
-
-_collector = _Collector()
-
-
 class Target(NamedTuple):
     """What one call is about: the bucket's object `name`, by a driver, until `deadline`."""
 
@@ -124,7 +91,7 @@ class CloudStore(TokenStore):
         self._options = dict(options or {})
         self._theirs = filesystem
         try:
-            self._kind = _collector.wait_for(self._import)
+            self._kind = uncollected(self._import)
         except ImportError as error:
             raise ConfigurationError(
                 f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'
