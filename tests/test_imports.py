@@ -39,7 +39,7 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
         ("file/trusted", "import typing; typing.ForwardRef = None", STANDARD, {"logging"}),
         ("file/verified", "", sys.stdlib_module_names, FOREIGN),
         *(
-            (f"{place}/driver", f"import gc, requests, {driver}", {"azure"}, set())
+            (f"{place}/driver", f"import requests, {driver}", {"azure"}, set())
             for place, driver in (("s3", "s3fs"), ("gs", "gcsfs"), ("abfs", "adlfs"))
         ),
         *(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-T = TypeVar("T")
 
 
 class Forked(Protocol):
@@ -56,35 +52,3 @@ class ForkSafeLock:
     def mine(self) -> AbstractContextManager[bool]:
         """Return this process's own lock, for a `with` statement."""
         return self._lock  # the interpreter's own: no signal comes between taking it and the block
-
-
-class _Collector:
-    """The garbage collector, which pauses while a driver is imported.
-
-    The many objects of one stay, and to look at them again and again takes long.
-    """
-
-    def __init__(self) -> None:
-        self._paused = False
-        reset_in_child(self)
-
-    def after_fork(self) -> None:
-        """Go on: the thread that imports is not in the child."""
-        if self._paused:
-            gc.enable()
-
-    def wait_for(self, work: Callable[[], T]) -> T:
-        """Do `work`, and collect nothing meanwhile."""
-        was_on = gc.isenabled()
-        try:  # first: an interruption may come after each step
-            if was_on:
-                self._paused = True
-                gc.disable()
-            return work()
-        finally:
-            if was_on:
-                gc.enable()
-                self._paused = False
-
-
-uncollected = _Collector().wait_for

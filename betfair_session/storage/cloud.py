@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from betfair_session.events import DEBUG, WARNING, Log
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
-from betfair_session.process.forks import uncollected
 from betfair_session.process.threads import Once
 from betfair_session.tokens import blank
 
@@ -91,7 +90,7 @@ class CloudStore(TokenStore):
         self._options = dict(options or {})
         self._theirs = filesystem
         try:
-            self._kind = uncollected(self._import)
+            self._kind = self._import()
         except ImportError as error:
             raise ConfigurationError(
                 f'{self.label} needs {error.name}: pip install "betfair-session[{self.extra}]"'

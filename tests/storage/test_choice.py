@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -23,8 +22,6 @@ from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import ANY
 from betfair_session.storage.location import check_key
-from betfair_session.storage.s3 import S3Store
-from storage.surroundings import in_a_child
 
 
 @pytest.fixture
@@ -276,44 +273,6 @@ def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.Monk
     missing = Mock(side_effect=ImportError(name="paramiko"))
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     assert "paramiko" in refused("sftp://host/x")
-
-
-@pytest.mark.parametrize("on", [True, False])
-def test_garbage_is_collected_as_before(*, on: bool) -> None:
-    """A driver is imported without; a program that collects none itself goes on so."""
-    (gc.enable if on else gc.disable)()
-    try:
-        open_store("s3://bucket")
-        assert gc.isenabled() == on
-    finally:
-        gc.enable()
-
-
-def test_garbage_is_collected_after_an_interruption_and_in_a_child(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Ctrl-C may come after any step; and a child lacks the thread that would go on with it."""
-
-    def interrupted() -> None:
-        disable()
-        raise KeyboardInterrupt
-
-    disable, seen = gc.disable, list[object]()
-    with monkeypatch.context() as patch:
-        patch.setattr(gc, "disable", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            open_store("s3://bucket")
-    assert gc.isenabled()
-
-    def forking() -> object:
-        seen.append(gc.isenabled())
-        seen.append(in_a_child(gc.isenabled))
-        return import_driver()
-
-    import_driver = S3Store._import
-    monkeypatch.setattr(S3Store, "_import", staticmethod(forking))
-    open_store("s3://bucket")
-    assert seen == [False, True]
 
 
 @pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache", "own"])
