@@ -86,7 +86,7 @@ def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Sessi
     watched = Watched(session)
     hands.go(10.0)
     session.token()
-    for steady, wall, reads in ((900.0, 0.9, []), (0.0, 0.1, [KEY])):
+    for steady, wall, reads in ((900.0, 0.75, []), (0.0, 0.25, [KEY])):
         hands.steady += steady
         hands.wall += wall
         session.token()
