@@ -269,6 +269,22 @@ def test_the_end_of_a_sandbox_leaves_no_file_and_no_traceback(
     assert list(command.directory.iterdir()) == []
 
 
+def test_ctrl_c_ends_a_sandbox_although_a_finalizer_swallows_it(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counts(_: Sandbox) -> dict[str, int]:
+        with contextlib.suppress(KeyboardInterrupt):  # as the interpreter does for a finalizer
+            signal.raise_signal(signal.SIGINT)
+        return {}
+
+    monkeypatch.setattr(Sandbox, "counts", counts)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert command("sandbox").code == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_demo_passes(tmp_path: Path) -> None:
     """Whatever the user's own settings are, and nothing is left; each step shows something."""
     (tmp_path / ".env").write_text("this is no setting")

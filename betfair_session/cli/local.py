@@ -69,8 +69,16 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
 
     exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not start
     """
+    pressed: list[bool] = []
+
+    def interrupt(*_: object) -> NoReturn:
+        # Only once: a second one would interrupt the cleaning up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        pressed.append(True)
+        raise KeyboardInterrupt
+
     with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, interrupt)
     with start(out, port or 0) as local:
         if session_seconds:
             local.configure(session_seconds=session_seconds)
@@ -89,15 +97,10 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
                 f"{_exports(trust)}"
             )
         with _failing("the sandbox has ended"):
-            while True:
+            while not pressed:  # a finalizer that is interrupted swallows what is raised
                 time.sleep(_LOOK_SECONDS)
                 local.counts()
-
-
-def _interrupt(*_: object) -> NoReturn:
-    """End it by Ctrl-C; only once, since a second one would interrupt the cleaning up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
+            raise KeyboardInterrupt
 
 
 def _exports(values: dict[str, str]) -> str:
