@@ -13,7 +13,7 @@ from .arguments import (
     checked_window,
     refuse,
 )
-from .events import WARNING, Log
+from .events import WARNING, log
 from .login.account import Account, LeaseSettings, checked_lease
 from .process import AsyncClosable
 from .process.forks import ForkSafeLock
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .events import Event
     from .storage import Store
     from .storage.contract import TokenStore
-
-_log = Log()
 
 _LEAST_SECONDS = 0.001  # that a call has left when opening its store took all its time
 
@@ -227,7 +225,7 @@ class SessionManager(AsyncClosable):
             if opened is not mine:  # another thread was faster
                 mine.close()
             elif not mine.atomic:
-                _log.tell(
+                log.tell(
                     WARNING,
                     "%s is no store that this library vouches for, so each process logs in by "
                     "itself; see backends.md for those that share one login",

@@ -11,7 +11,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.events import WARNING, Log
+from betfair_session.events import WARNING, log
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from .account import Account
     from .lock import Lock, Memory
     from .policy import Steps
-
-_log = Log()
 
 _LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
@@ -295,7 +293,7 @@ class Runner:
         return None
 
     def _warn(self, text: str) -> None:
-        _log.tell(WARNING, "%s %r: %s", self._store.label, self._key, text)
+        log.tell(WARNING, "%s %r: %s", self._store.label, self._key, text)
 
 
 # ruff: noqa: SLF001 - the table belongs to the class, and holds no cycle in each runner
