@@ -62,6 +62,7 @@ def test_each_path_makes_its_calls(name: str) -> None:
     stage, new = make(), "certlogin" in asked
     assert stage.find() == (NEW if new else OLD) == stage.shelf.objects[KEY][0].decode()
     assert (stage.calls, ", ".join(stage.betfair.asked)) == (calls, asked)
+    assert {deadline for *_, deadline in stage.shelf.calls} <= {5.0}  # reads and writes alike
     kinds = ["logged in", "written"] if new else ["resumed"]
     assert [kind for kind, *_ in stage.told()] == kinds
 
@@ -162,6 +163,7 @@ def test_a_configuration_that_fails_with_a_session_at_stake_is_the_stores_failur
     stage.shelf.errors["create"] = [None, error, error, error]
     with pytest.raises(PublishUncertain) as failed:
         stage.find()
+    assert (failed.value.store, failed.value.key) == ("the shelf", KEY)
     told = failed.value.__cause__
     assert isinstance(told, StoreUnavailable)
     assert (told.__cause__, told.store, told.key, told.landed) == (error, "the shelf", KEY, True)
