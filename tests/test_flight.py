@@ -233,7 +233,7 @@ def test_an_interruption_at_any_step_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("betfair_session.process.single_flight.start", start_and_be_interrupted)
+        patch.setattr("betfair_session.process.threads.start", start_and_be_interrupted)
         with pytest.raises(KeyboardInterrupt):
             ways(flight)[1]()
     threads[0].join(60)

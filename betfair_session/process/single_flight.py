@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from betfair_session.exceptions import (
@@ -15,7 +16,7 @@ from betfair_session.exceptions import (
 )
 
 from .forks import reset_in_child
-from .threads import NoThreadError, Outcome, begin, interruption, start
+from .threads import NoThreadError, Outcome, begin, interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +32,7 @@ class _Call(Outcome[_T]):
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
         leader: the thread that works on it; None before it has begun.
-        over: for a task: ends when all is done that belongs to the call.
     """
-
-    over: Outcome[None] | None = None
 
     def __init__(self, deadline: float, leader: int | None = None) -> None:
         super().__init__()
@@ -124,21 +122,19 @@ class SingleFlight(Generic[_T]):
         """
         while True:
             mine: _Call[_T] = _Call(deadline)
-            over: Outcome[None] = Outcome()
-            mine.over = over
             try:
                 call = self._enter(mine)
                 if call is mine:
                     # Not the loop's own executor: that may be full of calls that wait for this one.
-                    start(lambda: self._work(mine, work))  # noqa: B023 - it is returned, or raised
+                    working = begin(partial(self._work, mine, work))
             except BaseException as why:
                 self._leave(mine)
                 if isinstance(why, NoThreadError):
                     raise no_thread() from why
                 raise
             if call is mine:
-                await _done(over)
-                return call.result(), True
+                await _done(working)
+                return mine.result(), True
             if not wait:
                 return None
             await _done(call, deadline)
@@ -166,8 +162,6 @@ class SingleFlight(Generic[_T]):
             self._afterwards()
         finally:
             self._in_it.pop(me, None)
-            if call.over:
-                call.over.end()
 
     def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
         """End a call that has no result yet, and tell those who wait for it."""
@@ -204,12 +198,7 @@ async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
     import asyncio
 
     loop, over = asyncio.get_running_loop(), asyncio.Event()
-
-    def tell(_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(over.set)
-
-    outcome.then(tell)
+    outcome.then(partial(loop.call_soon_threadsafe, over.set))
     left = None if deadline is None else max(deadline - time.monotonic(), 0)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(over.wait(), left)

@@ -68,7 +68,7 @@ class Outcome(Generic[_T]):
     def __init__(self) -> None:
         """Begin without one."""
         self._found: dict[int, tuple[Any, BaseException | None]] = {}
-        self._watching: list[Callable[[Outcome[_T]], object]] = []
+        self._telling: list[Callable[[], object]] = []
 
     def done(self) -> bool:
         """Tell whether the work has ended."""
@@ -78,17 +78,12 @@ class Outcome(Generic[_T]):
         """Wait until the work has ended, or until `deadline`; tell which."""
         over = threading.Lock()
         over.acquire()
-
-        def tell(_: object) -> None:
-            with suppress(RuntimeError):  # it was told before
-                over.release()
-
-        self.then(tell)
+        self.then(over.release)
         try:
             over.acquire(timeout=max(deadline - time.monotonic(), 0))
         finally:
-            self._watching.remove(tell)
-        return self.done()
+            self._telling.remove(over.release)
+        return bool(self._found)
 
     def end(self, result: _T | None = None, error: BaseException | None = None) -> None:
         """Take in how the work ended, and tell; the first who says so counts.
@@ -96,17 +91,18 @@ class Outcome(Generic[_T]):
         After an interruption another call tells those who were not told.
         """
         self._found.setdefault(0, (result, error))
-        for tell in [*self._watching]:
-            tell(self)
+        for tell in [*self._telling]:
+            with suppress(RuntimeError):  # the lock was released before; the event loop is closed
+                tell()
 
-    def then(self, tell: Callable[[Outcome[_T]], object]) -> None:
+    def then(self, tell: Callable[[], object]) -> None:
         """Have `tell` called when the work has ended, in the thread that ends it, or now.
 
-        It may be called more than once.
+        It may be called more than once, and raise RuntimeError when it need not have been.
         """
-        self._watching.append(tell)
-        if self.done():
-            tell(self)
+        self._telling.append(tell)
+        if self._found:
+            self.end()
 
     @property
     def error(self) -> BaseException | None:
@@ -234,6 +230,7 @@ class Lane:
         for late in list(self._late):
             if not late.wait(deadline):
                 raise OutOfTime
+            self._late.discard(late)
         try:
             outcome = begin(work)
         except NoThreadError:
@@ -245,7 +242,6 @@ class Lane:
         finally:
             if not outcome.done():  # out of time, or interrupted
                 self._late.add(outcome)
-                outcome.then(self._late.discard)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
