@@ -9,7 +9,6 @@ import ssl
 import time
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from .records import JournalEntry, Order, Session
 
@@ -18,12 +17,6 @@ CONTROL = "control.json"
 
 _SECONDS = 60
 _POLL = 0.01
-
-
-def known(directory: Path) -> tuple[str, str, str]:
-    """Return the arguments of `Controls` for the sandbox in a directory."""
-    control = json.loads((directory / CONTROL).read_text("utf-8"))
-    return control["url"], control["token"], str(directory / "ca.pem")
 
 
 class SandboxError(RuntimeError):
@@ -38,11 +31,10 @@ class Controls:
     Safe to be used from many threads.
     """
 
-    def __init__(self, url: str, token: str, ca_bundle: str) -> None:
-        """Control the sandbox at `url`; `token` is its control token."""
-        self._control_address = urlsplit(url).netloc
-        self._control_token = token
-        self._control_tls = ssl.create_default_context(cafile=ca_bundle)
+    def __init__(self, directory: Path) -> None:
+        """Control the sandbox whose directory this is."""
+        self._control: dict[str, str] = json.loads((directory / CONTROL).read_text("utf-8"))
+        self._control_tls = ssl.create_default_context(cafile=directory / "ca.pem")
 
     @classmethod
     def running(cls, directory: str | os.PathLike[str] | None = None) -> Self:
@@ -59,19 +51,17 @@ class Controls:
             raise SandboxError("set the variables that the sandbox printed, or name its directory")
         path = Path(os.path.dirname(bundle) if directory is None else directory)
         try:
-            return cls(*known(path))
+            return cls(path)
         except (OSError, ValueError):
-            raise SandboxError(
-                f"no sandbox runs in {os.fspath(path)!r}; name its directory"
-            ) from None
+            raise SandboxError(f"no sandbox runs in {str(path)!r}; name its directory") from None
 
     def _call(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPSConnection(
-            self._control_address, timeout=_SECONDS, context=self._control_tls
+            self._control["address"], timeout=_SECONDS, context=self._control_tls
         )
         try:
             body = json.dumps({"name": name, "arguments": arguments})
-            connection.request("POST", "/", body, {"X-Sandbox-Control": self._control_token})
+            connection.request("POST", "/", body, {"X-Sandbox-Control": self._control["token"]})
             answer = json.load(connection.getresponse())
         except OSError as error:
             raise SandboxError(f"the sandbox does not answer: {error}") from error

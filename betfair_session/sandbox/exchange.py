@@ -15,7 +15,7 @@ import json
 import re
 import time
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 from uuid import uuid4
 
 from twisted.internet import task
@@ -84,10 +84,6 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON, or None
     return None
 
 
-def _refuse(code: str) -> NoReturn:
-    raise RefusedError(code)
-
-
 def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
     """Carry out one request; the names of its operations are added to `operations`."""
     if ask.method != "POST":
@@ -108,9 +104,9 @@ def entitled(world: World, app_key: str, token: str) -> Session:
     """Return the live session of a caller with the right application key, or refuse."""
     session = world.session(token)
     if app_key != world.app_key:
-        _refuse("INVALID_APP_KEY" if app_key else "NO_APP_KEY")
+        raise RefusedError("INVALID_APP_KEY" if app_key else "NO_APP_KEY")
     if session is None:
-        _refuse("INVALID_SESSION_INFORMATION" if token else "NO_SESSION")
+        raise RefusedError("INVALID_SESSION_INFORMATION" if token else "NO_SESSION")
     return session
 
 
@@ -122,48 +118,50 @@ def _rpc(
     method = str(call.get("method", ""))
     name = method.removeprefix(_FAMILIES[service][0])
     operations.append(name)
+    operation = (name if name != method else "") if call else None
+    code, result, details = _carry_out(world, ask, service, operation, call.get("params"))
     answer = {"jsonrpc": "2.0", "id": call.get("id")}
-    try:
-        operation = name if name != method else ""
-        params = call.get("params") if call else _refuse("DSC-0008")
-        result = _carry_out(world, ask, service, operation, params)
-    except RefusedError as refused:
-        code = str(refused)
-        text, details = _refusal(service, code)
-        data = {"data": details} if details else {}
-        number = _PROTOCOL_ERRORS.get(code, -32099)
-        return code, {**answer, "error": {"code": number, "message": text, **data}}
-    return "SUCCESS", {**answer, "result": result}
+    if code == "SUCCESS":
+        return code, {**answer, "result": result}
+    data = {"data": details} if details else {}
+    error = {"code": _PROTOCOL_ERRORS.get(code, -32099), "message": result, **data}
+    return code, {**answer, "error": error}
 
 
 def _rest(world: World, ask: Ask, service: str, operation: str, params: object) -> Answer:
+    code, result, details = _carry_out(world, ask, service, operation, params)
+    if code == "SUCCESS":
+        return json_answer(code, result)
+    fault = {"faultcode": "Client", "faultstring": result, "detail": details}
+    return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
+
+
+def _carry_out(
+    world: World, ask: Ask, service: str, operation: str | None, params: object
+) -> tuple[str, object, dict[str, object]]:
+    """Return a call's code, with its result, or with what stands for the code and its details."""
     try:
-        return json_answer("SUCCESS", _carry_out(world, ask, service, operation, params))
+        return "SUCCESS", _result(world, ask, service, operation, params), {}
     except RefusedError as refused:
         code = str(refused)
-        text, details = _refusal(service, code)
-        fault = {"faultcode": "Client", "faultstring": text, "detail": details}
-        return json_answer(code, fault, 404 if code == "DSC-0021" else 400)
-
-
-def _refusal(service: str, code: str) -> tuple[str, dict[str, object]]:
-    """Return what stands for a code in an answer: its number, and its details if it has any."""
     if code in _PROTOCOL_ERRORS:
-        return code, {}
+        return code, code, {}
     _, exception, numbers = _FAMILIES[service]
     details = {"requestUUID": str(uuid4()), "errorCode": code, "errorDetails": ""}
-    return numbers + _NUMBERS[code], {exception: details, "exceptionname": exception}
+    return code, numbers + _NUMBERS[code], {exception: details, "exceptionname": exception}
 
 
-def _carry_out(world: World, ask: Ask, service: str, operation: str, params: object) -> object:
+def _result(world: World, ask: Ask, service: str, operation: str | None, params: object) -> object:
+    if operation is None:
+        raise RefusedError("DSC-0008")
     session = entitled(world, ask.application, ask.token)
     params = {} if params is None else params
     if not isinstance(params, dict):
-        _refuse("DSC-0009")
+        raise RefusedError("DSC-0009")
     if (service, operation) == ("betting", "placeOrders"):
         return _place_orders(world, session, params)
     if (service, operation) not in _RESULTS:
-        _refuse("DSC-0021")
+        raise RefusedError("DSC-0021")
     return _RESULTS[service, operation]
 
 
@@ -172,7 +170,7 @@ def _place_orders(world: World, session: Session, params: dict[str, Any]) -> dic
     bets = params.get("instructions")
     fine = reference is None or _CUSTOMER_REF.fullmatch(str(reference))
     if not (fine and isinstance(market, str) and isinstance(bets, list) and bets):
-        _refuse("INVALID_INPUT_DATA")
+        raise RefusedError("INVALID_INPUT_DATA")
     report: dict[str, Any] = {"marketId": market, "customerRef": reference}
     now = world.now()
     if reference is not None and any(
@@ -218,33 +216,37 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
         message = message if isinstance(message, dict) else {}
         operation = str(message.get("op", ""))
         self._entry.operations.append(operation)
+        status = {"op": "status", "id": message.get("id")}
         try:
-            self._carry_out(operation, message)
+            more = self._status(operation, message)
         except RefusedError as refused:
             self._entry.outcome = str(refused)
-            self._status(message, statusCode="FAILURE", errorCode=str(refused))
+            status |= {"statusCode": "FAILURE", "errorCode": str(refused), "connectionClosed": True}
+            status |= {"connectionId": self._id, "errorMessage": "refused by the sandbox"}
+            self._send(**status)
             self.transport.loseConnection()
         else:
             self._entry.outcome = "SUCCESS"
+            self._send(**status, statusCode="SUCCESS", connectionClosed=False, **more)
+            if operation in _CHANGES:
+                self._subscribe(operation, message)
 
-    def _carry_out(self, operation: str, message: dict[str, Any]) -> None:
+    def _status(self, operation: str, message: dict[str, Any]) -> dict[str, int]:
+        """Judge a message; return what its status says besides success."""
         if operation == "authentication":
             self._entry.token = str(message.get("session") or "")
             entitled(self._world, str(message.get("appKey") or ""), self._entry.token)
             self._authenticated = True
-            left = max(_CONNECTIONS - len(self._world.streams), 0)
-            self._status(message, statusCode="SUCCESS", connectionsAvailable=left)
-        elif operation == "heartbeat":
-            self._status(message, statusCode="SUCCESS")
-        elif operation not in _CHANGES:
-            _refuse("INVALID_INPUT")
-        elif not self._authenticated:
-            _refuse("NOT_AUTHORIZED")
-        elif not isinstance(message.get("heartbeatMs"), int | None):
-            _refuse("INVALID_INPUT")
-        else:
-            self._status(message, statusCode="SUCCESS")
-            self._subscribe(operation, message)
+            return {"connectionsAvailable": max(_CONNECTIONS - len(self._world.streams), 0)}
+        if operation == "heartbeat":
+            return {}
+        if operation not in _CHANGES:
+            raise RefusedError("INVALID_INPUT")
+        if not self._authenticated:
+            raise RefusedError("NOT_AUTHORIZED")
+        if not isinstance(message.get("heartbeatMs"), int | None):
+            raise RefusedError("INVALID_INPUT")
+        return {}
 
     def _subscribe(self, operation: str, message: dict[str, Any]) -> None:
         """Send an image, or what has changed since the clocks of a former one: nothing."""
@@ -268,13 +270,6 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
     def _change(self, change: str, message: dict[str, Any], **fields: object) -> None:
         now = int(time.time() * 1000)
         self._send(op=change, id=message.get("id"), clk=str(now), pt=now, **fields)
-
-    def _status(self, message: dict[str, Any], **fields: object) -> None:
-        failed = fields["statusCode"] == "FAILURE"
-        status = {"id": message.get("id"), "connectionClosed": failed, **fields}
-        if failed:
-            status |= {"connectionId": self._id, "errorMessage": "refused by the sandbox"}
-        self._send(op="status", **status)
 
     def _send(self, **message: object) -> None:
         self.sendLine(json.dumps(message).encode())

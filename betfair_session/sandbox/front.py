@@ -70,14 +70,18 @@ class Front:
             _reset(request)
             return
         entry.status = answer.status
-        if fault.kind == "drip":
-            await _drip(request, answer, gone, **fault.parameters)
+        if fault.kind in ("drip", "truncated"):
+            await _send_badly(request, answer, gone, fault)
         else:
-            _deliver(request, answer, whole=fault.kind != "truncated")
+            request.setResponseCode(answer.status)
+            for name, value in _headers(answer).items():
+                request.setHeader(name.encode(), value.encode())
+            request.write(answer.body)
+            request.finish()
 
     async def _carry_out(self, ask: Ask, entry: JournalEntry, fault: Fault) -> Answer:
-        endpoint = entry.endpoint
-        seconds = self._world.seconds(endpoint)
+        endpoint, settings = entry.endpoint, self._world.settings
+        seconds = settings.delay + (settings.login_seconds if endpoint in LOGINS else 0.0)
         if fault.kind == "delay":
             seconds += fault.parameters["seconds"]
         if seconds > 0:
@@ -144,38 +148,23 @@ def _reset(request: Any) -> None:  # noqa: ANN401
     request.channel.transport.transport.abortConnection()
 
 
-def _deliver(request: Any, answer: Answer, *, whole: bool) -> None:  # noqa: ANN401
-    """Send an answer, or promise more than is sent, and close."""
-    request.setResponseCode(answer.status)
-    for name, value in _headers(answer, 0 if whole else _MISSING_BYTES, closes=not whole).items():
-        request.setHeader(name.encode(), value.encode())
-    request.write(answer.body)
-    if whole:
-        request.finish()
-    else:
-        request.channel.loseConnection()
-
-
-async def _drip(request: Any, answer: Answer, gone: Any, *, seconds: float, part: str) -> None:  # noqa: ANN401
-    """Send one byte every `seconds`, of the body or already of the head, then close."""
-    transport, headers = request.channel.transport, _headers(answer, 0, closes=True)
+async def _send_badly(request: Any, answer: Answer, gone: Any, fault: Fault) -> None:  # noqa: ANN401
+    """Send less than is promised, or one byte at a time; then close."""
+    transport, given = request.channel.transport, fault.parameters
+    headers = {**_headers(answer, 0 if given else _MISSING_BYTES), "Connection": "close"}
     lines = [f"HTTP/1.1 {answer.status} from the sandbox".encode()]
     lines += [f"{name}: {value}".encode() for name, value in headers.items()]
     content = b"\r\n".join([*lines, b"", answer.body])
-    at_once = len(content) - len(answer.body) if part == "body" else 0
-    transport.write(content[:at_once])
-    for byte in content[at_once:]:
+    slow = {"head": len(content), "body": len(answer.body)}.get(given.get("part", ""), 0)
+    transport.write(content[: len(content) - slow])
+    for byte in content[len(content) - slow :]:
         transport.write(bytes([byte]))
-        await task.deferLater(reactor, seconds)
+        await task.deferLater(reactor, given["seconds"])
         if gone.called:
             return
     request.channel.loseConnection()
 
 
-def _headers(answer: Answer, missing: int, *, closes: bool) -> dict[str, str]:
-    return {
-        "Content-Type": answer.content_type,
-        "Content-Length": str(len(answer.body) + missing),
-        **({"Connection": "close"} if closes else {}),
-        **answer.headers,
-    }
+def _headers(answer: Answer, missing: int = 0) -> dict[str, str]:
+    length = str(len(answer.body) + missing)
+    return {"Content-Type": answer.content_type, "Content-Length": length, **answer.headers}

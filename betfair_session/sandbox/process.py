@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-from .controls import Controls, SandboxError, known
+from .controls import Controls, SandboxError
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -83,7 +83,7 @@ class Sandbox(Controls):
         self.app_key = found["BETFAIR_APP_KEY"]
         self.certificate = (found["BETFAIR_CERT_FILE"], found["BETFAIR_KEY_FILE"])
         self.directory = Path(details["directory"])
-        super().__init__(*known(self.directory))
+        super().__init__(self.directory)
 
     def _details(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe

@@ -98,7 +98,7 @@ def _start(
         "BETFAIR_SESSION_KEY": "session.token",
     }
     stream_port = _listen(stream_port, streams, server)
-    known = {"url": f"https://localhost:{_listen(0, control, server)}/", "token": token}
+    known = {"address": f"localhost:{_listen(0, control, server)}", "token": token}
     (directory / CONTROL).write_text(json.dumps(known), "utf-8")
     return {"directory": str(directory), "stream_port": stream_port, "environment": environment}
 

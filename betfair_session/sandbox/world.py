@@ -194,10 +194,6 @@ class World:
 
     # --- requests that wait or fail ---
 
-    def seconds(self, endpoint: str) -> float:
-        """Return how long a request to an endpoint takes by the settings."""
-        return self.settings.delay + (self.settings.login_seconds if endpoint in LOGINS else 0.0)
-
     async def wait(self, endpoint: str, stage: str, until: Any) -> None:  # noqa: ANN401 - a Deferred
         """Let a request wait, which a test may see and end."""
         self._waits[until] = endpoint, stage

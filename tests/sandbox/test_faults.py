@@ -196,7 +196,7 @@ def test_reset_puts_everything_back_and_drops_what_waits(
 def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
     """No command without its token, from nobody else on the machine; and none that is mistyped."""
     sandbox.issue()
-    url = json.loads((sandbox.directory / "control.json").read_text())["url"]
+    url = "https://" + json.loads((sandbox.directory / "control.json").read_text())["address"]
     body = json.dumps({"name": "reset", "arguments": {}})
     for headers in ({}, {"X-Sandbox-Control": "guess"}):
         assert caller.post(url, data=body, headers=headers).status_code == 403
