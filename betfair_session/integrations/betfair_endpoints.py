@@ -66,29 +66,19 @@ def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: AN
     return SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"))
 
 
-class SessionEndpoint(BaseEndpoint):
-    """What is called to log in, to keep alive or to log out; it answers as the original does."""
+def answering(client: Any, act: Callable[[], dict[str, str | None]], resource: type) -> Any:  # noqa: ANN401 - our APIClient, and a function
+    """Return what is called to log in, to keep alive or to log out; it answers as the original."""
+    process = BaseEndpoint(client).process_response
 
-    def __init__(
-        self,
-        parent: Any,  # noqa: ANN401 - our APIClient
-        act: Callable[[], dict[str, str | None]],
-        resource: type,
-    ) -> None:
-        """Prepare, with what does it and the original's kind of answer."""
-        super().__init__(parent)
-        self._act = act
-        self._resource = resource
-
-    def __call__(
-        self,
-        session: requests.Session | None = None,  # noqa: ARG002 - ours has a client of its own
+    def call(
+        session: requests.Session | None = None,  # noqa: ARG001 - ours has a client of its own
         lightweight: bool | None = None,  # noqa: FBT001 - the original's signature
     ) -> Any:  # noqa: ANN401 - a resource or a dict
-        """Do it."""
         began = time.monotonic()
-        answer = self._act()
-        return self.process_response(answer, self._resource, time.monotonic() - began, lightweight)
+        answer = act()
+        return process(answer, resource, time.monotonic() - began, lightweight)
+
+    return call
 
 
 class _Sending(BaseEndpoint):

@@ -32,10 +32,10 @@ import betfair_session.exceptions as ours
 from betfair_session.arguments import checked_handle, checked_interval, refuse
 from betfair_session.betfair.jurisdictions import is_betfairs
 from betfair_session.keepalive import keep_alive_interval
-from betfair_session.process.clocks import earlier, later, now, reached
+from betfair_session.process.clocks import later, now, reached
 from betfair_session.secret import SecretHeader
 
-from .betfair_endpoints import SHARED, HttpSession, SessionEndpoint
+from .betfair_endpoints import SHARED, HttpSession, answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,10 +152,9 @@ class APIClient(betfairlightweight.APIClient):
         return self.session_token is None or reached(self._due)
 
     def set_session_token(self, session_token: str) -> None:
-        """Use a token; nobody knows how old it is, so that it soon wants a keepAlive."""
-        soon = later(now(), self._keep_alive_every / _LOOKS)
-        known = session_token == self.session_token
-        self._due = earlier(self._due, soon) if known else soon
+        """Use a token; nobody knows how old another one is, so that it soon wants a keepAlive."""
+        if session_token != self.session_token:
+            self._due = later(now(), self._keep_alive_every / _LOOKS)
         super().set_session_token(SecretHeader(session_token))
 
     def obtain_token(self) -> None:
@@ -180,10 +179,10 @@ class APIClient(betfairlightweight.APIClient):
                 refuse("api_url", message)
 
     def _replace_endpoints(self) -> None:
-        self.login = SessionEndpoint(self, self._log_in, resources.LoginResource)
+        self.login = answering(self, self._log_in, resources.LoginResource)
         self.login_interactive = self.login
-        self.keep_alive = SessionEndpoint(self, self._keep_alive, resources.KeepAliveResource)
-        self.logout = SessionEndpoint(self, self._log_out, resources.LogoutResource)
+        self.keep_alive = answering(self, self._keep_alive, resources.KeepAliveResource)
+        self.logout = answering(self, self._log_out, resources.LogoutResource)
         for name, endpoint in SHARED.items():
             setattr(self, name, endpoint(self))
 
