@@ -107,10 +107,12 @@ class BetfairAuth(AuthBase):
             ConfigurationError: it goes to another host, or is no https.
             BetfairSessionError: there is no live session; as `SessionManager.get_session`.
         """
-        if not self._may_have(request.url):
+        parts = urlsplit(request.url or "")
+        # The whole of it has to be known: a user's name or a dot at its end makes another host.
+        if parts.scheme != "https" or _place(parts.netloc) not in self._hosts:
             message = (
                 f"a session token goes by https to {', '.join(sorted(self._hosts))} only, and not "
-                f"to {_shown(request.url)}; BetfairAuth's `hosts` can name others"
+                f"to {parts.scheme}://{parts.hostname}; BetfairAuth's `hosts` can name others"
             )
             refuse("hosts", message)
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
@@ -118,12 +120,6 @@ class BetfairAuth(AuthBase):
         answered = partial(self._answered, clocks.now())
         request.register_hook("response", answered)  # type: ignore[no-untyped-call] # requests'
         return request
-
-    def _may_have(self, url: str | None) -> bool:
-        # What stands for the host has to be a known text: whatever else it may hold, from a
-        # user's name to a dot at the end, makes it another.
-        parts = urlsplit(url or "")
-        return parts.scheme == "https" and _place(parts.netloc) in self._hosts
 
     def _answered(
         self,
@@ -202,16 +198,6 @@ def _checked(hosts: Iterable[str]) -> frozenset[str]:
     if not all(_HOST.fullmatch(place) for place in places):
         refuse("hosts", 'hosts must be a list such as ["api.betfair.com", "localhost:8443"]')
     return frozenset(places)
-
-
-def _shown(url: str | None) -> str:
-    """Return what of a URL can be shown: a user's name, a path or a query may be secret."""
-    parts = urlsplit(url or "")
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:  # it is no number, so it may be a password
-        port = ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
 def _place(netloc: str) -> str:

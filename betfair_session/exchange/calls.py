@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from betfair_session.arguments import refuse
 from betfair_session.betfair.answers import decoded
 from betfair_session.exceptions import ConfigurationError, ExchangeError
-from betfair_session.process import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,19 +77,14 @@ _MEANINGS = {
 }
 
 
-class Operation(NamedTuple):
-    """One operation."""
-
-    service: str  # "betting" or "account", as in its URL
-    method: str  # its full name, such as "SportsAPING/v1.0/listEventTypes"
-    name: str  # the last part of it
-
-
-def find_operation(method: str) -> Operation:
+def find_operation(method: str) -> tuple[str, str]:
     """Find what a caller names, in full, such as "SportsAPING/v1.0/listEventTypes", or in short.
 
     In short it belongs to the betting API, unless it is one of the well-known of the account API.
     Whether Betfair knows it is not checked. ConfigurationError: it cannot be a method's name.
+
+    Returns:
+        The service as in its URL, "betting" or "account", and the full name.
     """
     found = _METHOD.fullmatch(method) if isinstance(method, str) else None
     family, name = found.groups() if found else ("", "")
@@ -98,7 +92,7 @@ def find_operation(method: str) -> Operation:
     if not name or family not in _FAMILIES:
         known = "/…, ".join(_FAMILIES)
         refuse("method", f"{method!r} is no method such as listEventTypes or {known}/…")
-    return Operation(_FAMILIES[family], f"{family}/v1.0/{name}", name)
+    return _FAMILIES[family], f"{family}/v1.0/{name}"
 
 
 def called(url: str, body: object) -> list[str]:

@@ -32,7 +32,6 @@ from .auth import BetfairAuth, api_base
 from .calls import (
     ORDER_SECONDS,
     ORDERS,
-    Operation,
     called,
     exchange_error,
     find_operation,
@@ -140,16 +139,16 @@ class Exchange(Closable):
             BetfairSessionError: there is no live session; as `SessionManager.get_session`. An
                 ExchangeError when bets may have been placed.
         """
-        operation = find_operation(method)
-        name = operation.name
+        service, method = find_operation(method)
+        name = method.rpartition("/")[2]
         params = with_customer_ref(name, {} if params is None else params)
         seconds = self._timeout if timeout is None else checked_seconds(timeout)
         if name in ORDERS:
             seconds = min(seconds, ORDER_SECONDS)
         number = None if rest else next(_NUMBERS)
-        body = _encoded(operation, params, number)
+        body = _encoded(method, params, number)
         path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
-        url = f"{self._base}{operation.service}/{path}"
+        url = f"{self._base}{service}/{path}"
         reads = only_read([name])
         budget: Any = _Budget(seconds, resend=reads or name == "placeOrders")
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
@@ -182,8 +181,8 @@ class Exchange(Closable):
         return f"Exchange({self._base!r})"
 
 
-def _encoded(operation: Operation, params: dict[str, Any], number: int | None) -> bytes:
-    call = {"jsonrpc": "2.0", "method": operation.method, "params": params, "id": number}
+def _encoded(method: str, params: dict[str, Any], number: int | None) -> bytes:
+    call = {"jsonrpc": "2.0", "method": method, "params": params, "id": number}
     try:
         return json.dumps(params if number is None else call, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
