@@ -237,8 +237,8 @@ def test_a_limit_in_a_store_or_a_file(
     (tmp_path / "client.crt").write_text("")
     client = IdentityClient("key", (tmp_path / "client.crt", tmp_path / "client.crt"))
     calls: dict[str, tuple[str, object, Callable[[], object]]] = {
-        "call": ("", None, lambda: attempt(strike, READ)),
-        "driver": ("", None, lambda: attempt(wrap, READ)),
+        "call": ("", None, lambda: attempt(READ, strike)),
+        "driver": ("", None, lambda: attempt(READ, wrap)),
         "opening": ("storage.run_until", strike, lambda: open_store("memory://x")),
         "file": ("certificates.reading.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),

@@ -290,7 +290,7 @@ class CloudStore(TokenStore):
 
         single = self.single or self._theirs is None
         operation = Operation(verb, self.label, key, self.hints, single, cloud=True)
-        return attempt(work_again, operation)
+        return attempt(operation, work_again)
 
     def _renew(self, driver: Driver) -> None:
         """Have our driver opened anew by the next call."""
@@ -303,4 +303,4 @@ class CloudStore(TokenStore):
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, opened once in each process."""
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
-        return attempt(lambda: self._ours.get(self._open, deadline=deadline), operation)
+        return attempt(operation, lambda: self._ours.get(self._open, deadline=deadline))

@@ -148,10 +148,10 @@ def _may_have_landed(judgement: Judgement, *, single: bool) -> bool:
     return not (judgement.sent is Sent.ANSWERED and judgement.reason in CERTAIN_REFUSALS)
 
 
-def attempt(work: Callable[[], T], operation: Operation) -> T:
-    """Do `work` and let nothing but our own errors out."""
+def attempt(operation: Operation, work: Callable[..., T], *given: object) -> T:
+    """Do `work`, with what it is given, and let nothing but our own errors out."""
     try:
-        return work()
+        return work(*given)
     except BetfairSessionError:
         raise
     except Exception as error:  # noqa: BLE001 - that is what this boundary is for

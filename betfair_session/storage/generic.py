@@ -109,7 +109,7 @@ class GenericStore(TokenStore):
         lock = self._lock
         try:
             operation = Operation(verb, self.label, key, single=False)
-            return attempt(lambda: run_until(deadline, work), operation)
+            return attempt(operation, lambda: run_until(deadline, work))
         except StoreError as error:
             if error.reason in {"timeout", "unreachable"} and self._lock is lock:
                 self._renew(None if self._reopen else self._filesystem)
@@ -121,7 +121,7 @@ class GenericStore(TokenStore):
             if filesystem is None and self._reopen:
                 # Apart from the work: a key file that is missing is no missing object.
                 opening = Operation("open", self.label, cloud=True)
-                filesystem = self._filesystem = attempt(self._reopen, opening)
+                filesystem = self._filesystem = attempt(opening, self._reopen)
                 _leave_at_fork(filesystem)
             return filesystem
 
@@ -152,7 +152,7 @@ class MemoryStore(GenericStore):
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         del deadline  # nothing here waits
-        return attempt(work, Operation(verb, self.label, key))
+        return attempt(Operation(verb, self.label, key), work)
 
 
 def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped

@@ -18,7 +18,8 @@ import errno
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
@@ -33,6 +34,8 @@ from .location import LOCK_SUFFIX, check_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from betfair_session.exceptions import StoreError
+
     from .contract import Expect
 
 _T = TypeVar("_T")
@@ -42,10 +45,6 @@ _log = Log("betfair_session.storage")
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself, and says more
 _GO_FILE = ".attrs"  # what Go keeps about a token, beside it
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
-_UNLESS = (
-    ", or set the storage option allow_world_writable if only trusted users reach the mount (WSL, "
-    "CIFS, Kubernetes)"
-)
 _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
@@ -69,26 +68,22 @@ class LocalStore(TokenStore):
         if not isinstance(allowed, bool):
             message = "the storage option allow_world_writable must be true or false"
             raise ConfigurationError(message)
-        self._root = _absolute(root)
-        self._near = self._root  # where `server_now` makes its file: beside the last one read
+        self.label = _absolute(root)
+        self._near = "token"  # `server_now` makes its file beside the last one read
         watched = os.name == "posix" and not allowed
         self._foreign_rights = stat.S_IROTH | stat.S_IWOTH if watched else 0
         self._warned: set[str] = set()
         self._lane = Lane()
         self._on_disk: dict[str, bool] = {}  # by key, whether its file is where nothing hangs
-        self.label = self._root
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read a file through one open; see TokenStore.get."""
-        return self._attempt(lambda: self._read(self._path(key)), "read", key, deadline)
+        return self._attempt("read", key, deadline, self._read, key)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Put a finished temporary file in its place; see the module and TokenStore.put."""
-        version = _version(content)
 
         def work() -> str:
-            if expect == version:
-                return self._touch(key, version)
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
                 self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
@@ -97,53 +92,42 @@ class LocalStore(TokenStore):
                 if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
                     self._see_replaceable(key)  # it knows plainer words
                 raise
-            return version
+            return str(hash(content))
 
-        return self._attempt(work, verb_of(expect), key, deadline + _GRACE_SECONDS)
-
-    def _touch(self, key: str, version: str) -> str:
-        """Give a file that holds what is to be written a new time, and no new content.
-
-        By its descriptor, so that a foreign file in its place stays as it is. (Windows takes none,
-        and lets nobody replace a file that is open.)
-        """
-        path = self._path(key)
-        with contextlib.suppress(FileNotFoundError), self._open(path) as file:
-            if _version(file.read(MAX_READ + 1)) == version:
-                os.utime(file.fileno() if os.utime in os.supports_fd else path)
-                return version
-        raise self.conflict(key)
+        return self._attempt(verb_of(expect), key, deadline + _GRACE_SECONDS, work)
 
     def _write(self, key: str, content: bytes, expect: Expect, deadline: float) -> None:
         """Write a temporary file, fence the others', compare, and put it into its place."""
-        path, fenced = self._path(key), False
+        path = self._path(key)
         directory = os.path.dirname(path)
         files.make_directory(directory)
+        check = partial(self._see_rights, path, kind=StoreWriteError)
         with files.directory_lock(directory, deadline):
             while True:
-                temporary = files.write_temporary(path, content, self._check_new)
+                temporary = files.write_temporary(path, content, check)
                 try:
                     if expect is not ABSENT:
                         files.fence(path, but=temporary)
-                    if isinstance(expect, str):
-                        self._compare(key, path, expect)
-                    self._see_time_left(deadline, key, fenced=fenced)
-                    put = files.link if expect is ABSENT else files.rename
+                    self._compare(key, path, expect)
+                    if time.monotonic() >= deadline:  # one that hung must not appear after all
+                        raise OutOfTime
+                    put = files.link if expect is ABSENT else os.replace
                     put(temporary, path)
-                except files.FencedError:
-                    fenced = True
-                    files.sleep_up_to(0.02)
-                except files.ExistsError:
+                except FileExistsError:
                     raise self.conflict(key) from None
+                except FileNotFoundError:  # fenced
+                    files.sleep_up_to(0.02)
                 else:
                     return
                 finally:
                     files.remove(temporary)
 
-    def _compare(self, key: str, path: str, version: str) -> None:
-        found = self._read(path)  # the one that is locked: a link may lead elsewhere by now
-        if found is None or found.version != version:
-            raise self.conflict(key)
+    def _compare(self, key: str, path: str, expect: Expect) -> None:
+        """See that the file, at the path that is locked, has the version that is expected."""
+        if isinstance(expect, str):
+            found = self._read(key, path)
+            if found is None or found.version != expect:
+                raise self.conflict(key)
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove the file and its writers' temporary files; see TokenStore.delete."""
@@ -153,98 +137,81 @@ class LocalStore(TokenStore):
             try:
                 with files.directory_lock(os.path.dirname(path), deadline):
                     files.fence(path)
-                    if isinstance(expect, str):
-                        self._compare(key, path, expect)
+                    self._compare(key, path, expect)
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
                 if expect is not ANY:
                     raise self.conflict(key) from None
 
-        self._attempt(work, "delete", key, deadline)
+        self._attempt("delete", key, deadline, work)
 
     def server_now(self, *, deadline: float) -> float | None:
         """Take the time from a file made for it: on a network mount that is the server's."""
 
         def work() -> float | None:
-            try:
-                return files.time_of_a_new_file(self._near)
-            except OSError:
-                return None
+            with contextlib.suppress(OSError):
+                return files.time_of_a_new_file(os.path.dirname(self._path(self._near)))
+            return None
 
-        return self._attempt(work, "read", "", deadline)
+        return self._attempt("read", self._near, deadline, work)
 
-    def _attempt(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
+    def _attempt(
+        self,
+        verb: str,
+        key: str,
+        deadline: float,
+        work: Callable[..., _T],
+        *given: str,
+    ) -> _T:
         """Do `work` at once if the file is on a disk; else in a thread that can be left."""
         operation = Operation(verb, self.label, key, _HINTS)
         if self._on_disk.get(key):
-            return attempt(work, operation)
+            return attempt(operation, work, *given)
 
         def apart() -> _T:
-            done = files.patiently(work, deadline)
+            done = files.patiently(partial(work, *given), deadline)
             if key not in self._on_disk:
                 self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))
             return done
 
-        return attempt(lambda: self._lane.run(deadline, apart), operation)
+        return attempt(operation, lambda: self._lane.run(deadline, apart))
 
     def _path(self, key: str) -> str:
         if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
             message = f"the key {key!r} ends with {_GO_FILE!r}, as the Go library's own files do"
             raise ConfigurationError(message)
-        return os.path.realpath(os.path.join(self._root, *key.split("/")))
+        return os.path.realpath(os.path.join(self.label, *key.split("/")))
 
-    def _read(self, path: str) -> StoredObject | None:
-        self._near = os.path.dirname(path)
+    def _read(self, key: str, path: str = "") -> StoredObject | None:
+        self._near = key
         try:
-            with self._open(path) as file:
-                modified = os.fstat(file.fileno()).st_mtime
+            with open(path or self._path(key), "rb", opener=_without_waiting) as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
+                if status.st_mode & self._foreign_rights:
+                    self._see_rights(path or self._path(key), status)
                 content = file.read(MAX_READ + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return StoredObject(SecretBytes(content), _version(content), modified=modified)
+        # Versions are compared in this process alone, whose key the hash has.
+        return StoredObject(SecretBytes(content), str(hash(content)), status.st_mtime)
 
-    def _open(self, path: str) -> BinaryIO:
-        # O_NONBLOCK: opening a named pipe would wait for its writer.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
-        try:
-            self._check_mode(path, os.fstat(descriptor))
-            return open(descriptor, "rb")  # the caller closes it
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-    def _check_mode(self, path: str, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("not a regular file")
+    def _see_rights(
+        self, path: str, status: os.stat_result, kind: type[StoreError] = StoreUnavailable
+    ) -> None:
+        """Refuse a file that every user may write, and warn of one that every user may read."""
         rights = status.st_mode & self._foreign_rights
         if rights & stat.S_IWOTH:
             message = (
-                f"{path} can be written by every user of this machine, so its token cannot be "
-                f"trusted: chmod 600 it{_UNLESS}"
+                f"{path} can be written by every user of this machine, so a token there cannot be "
+                "trusted: chmod 600 it, or set the storage option allow_world_writable if only "
+                "trusted users reach the mount (WSL, CIFS, Kubernetes)"
             )
-            raise StoreUnavailable(message, store=self.label, reason="forbidden")
+            raise kind(message, store=self.label, reason="forbidden")
         if rights and path not in self._warned:
             self._warned.add(path)
             _log.tell(WARNING, "%s can be read by every user of this machine; chmod 600 it", path)
-
-    def _check_new(self, status: os.stat_result) -> None:
-        """See that a file just made has its mode: no later call would read it otherwise."""
-        if status.st_mode & self._foreign_rights & stat.S_IWOTH:
-            message = (
-                f"{self.label} is on a mount where every user may write each file, so a token "
-                f"could not be trusted there: name another directory{_UNLESS}"
-            )
-            raise StoreWriteError(message, store=self.label, reason="forbidden")
-
-    def _see_time_left(self, deadline: float, key: str, *, fenced: bool) -> None:
-        """Raise when time is up: a write that hung for hours must not appear after all."""
-        if time.monotonic() < deadline:
-            return
-        if not fenced:
-            raise OutOfTime
-        message = f"{key!r} in {self.label} is written by others all the time"
-        raise StoreUnavailable(message, store=self.label, key=key, reason="busy")
 
     def _see_replaceable(self, key: str) -> None:
         """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
@@ -255,8 +222,8 @@ class LocalStore(TokenStore):
             raise StoreWriteError(message, store=self.label, key=key, reason=found[0]) from None
 
 
-def _version(content: bytes) -> str:
-    return f"{hash(content):x}"  # compared in this process alone, whose key it has
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # not for a named pipe's writer
 
 
 def _absolute(path: str) -> str:

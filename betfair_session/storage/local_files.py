@@ -42,14 +42,6 @@ _DISKS = frozenset(
 _OCTAL = rb"\\([0-7]{3})"  # how the kernel writes blanks and backslashes in a path
 
 
-class FencedError(Exception):
-    """Another writer took the temporary file away: start over."""
-
-
-class ExistsError(Exception):
-    """The name is taken."""
-
-
 def make_directory(path: str) -> None:
     """Make a directory and its parents, each only for its owner."""
     if os.path.isdir(path):
@@ -72,26 +64,19 @@ def make_directory(path: str) -> None:
 
 def time_of_a_new_file(directory: str) -> float:
     """Return the file system's time, seconds since the epoch, from a file that is removed again."""
-    path = _beside(os.path.join(directory, "clock"))
-    descriptor = os.open(path, _CREATE, 0o600)
+    path = write_temporary(os.path.join(directory, "clock"), b"")
     try:
-        return os.fstat(descriptor).st_mtime
+        return os.stat(path).st_mtime
     finally:
-        os.close(descriptor)
         remove(path)
-
-
-def _beside(path: str) -> str:
-    """Return a new name for a temporary file beside `path`."""
-    directory, name = os.path.split(path)
-    return os.path.join(directory, f".{name}.{os.urandom(8).hex()}.attrs")
 
 
 def write_temporary(
     path: str, content: bytes, check: Callable[[os.stat_result], None] = lambda _: None
 ) -> str:
     """Write a new file beside `path`, wholly on the disk; `check` raises if it may not be."""
-    temporary = _beside(path)
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.attrs")
     descriptor = os.open(temporary, _CREATE, 0o600)
     try:
         with open(descriptor, "wb") as file:
@@ -199,30 +184,17 @@ def fence(path: str, but: str = "") -> None:
                 remove(entry.path)
 
 
-def rename(temporary: str, path: str) -> None:
-    """Put the temporary file in the place of what is there."""
-    try:
-        os.replace(temporary, path)
-    except FileNotFoundError:
-        raise FencedError from None
-
-
 def link(temporary: str, path: str) -> None:
-    """Give the temporary file its name, if nothing has that name yet."""
+    """Give the temporary file its name, or raise FileExistsError."""
     try:
         os.link(temporary, path)
-    except FileExistsError:
-        raise ExistsError from None
-    except FileNotFoundError:
-        raise FencedError from None
+    except (FileExistsError, FileNotFoundError):
+        raise
     except (OSError, NotImplementedError, AttributeError):
         # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
         # in between sees an empty file, which is no token, and a lock that is held.
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            raise ExistsError from None
-        rename(temporary, path)
+        os.close(os.open(path, _CREATE, 0o600))
+        os.replace(temporary, path)
     fence(path)  # sweep away what a killed process left; the living see that they lost
 
 
@@ -264,18 +236,11 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
             now = time.monotonic()
             # Leave time for the write itself.
             give_up = now + min((deadline - now) / 4, _LOCK_PATIENCE_SECONDS)
-            while not _locked(descriptor) and time.monotonic() < give_up:
+            while time.monotonic() < give_up:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    # A child that was forked meanwhile has it open, too.
+                    stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
+                    break
                 sleep_up_to(0.02)
-            # A child that was forked meanwhile has it open, too.
-            stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         yield
-
-
-def _locked(descriptor: int) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -124,4 +124,4 @@ def errors(chain: list[Any], verb: str, through_obstore: bool) -> None:  # noqa:
     assert "\n" not in str(ours)
     assert "Bearer plantedsecret9" not in str(ours)
     with contextlib.suppress(BetfairSessionError):
-        attempt(fail, operation)
+        attempt(operation, fail)
