@@ -40,13 +40,18 @@ def test_the_program_is_installed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["token"], ["--version"]])
 def test_without_its_extra_it_says_what_to_install(tmp_path: Path, arguments: list[str]) -> None:
-    """One line and exit code 2, however it is called."""
+    """One line and exit code 2, however it is called, and at a terminal, too."""
     package = Path(betfair_session.__file__).parent
     (tmp_path / package.name).symlink_to(package)
     # -S: without this environment's packages.
-    done = run(sys.executable, "-S", "-m", "betfair_session", *arguments, directory=tmp_path)
+    program, what = (
+        (sys.executable, "-S", *CLI[1:], *arguments),
+        'pip install "betfair-session[cli]"',
+    )
+    done = run(*program, directory=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert 'pip install "betfair-session[cli]"' in done.stderr
+    shown = typed(what, program=program, directory=tmp_path, variables=scrubbed())
+    assert all(what in text and text.count("\n") == 1 for text in (done.stderr, shown))
 
 
 # --- terminals ------------------------------------------------------------------------------------

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .output import Output
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors are one line or one JSON document, never a traceback.
@@ -23,32 +21,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         4 Betfair cannot tell or is down, 5 the store, 130 interrupted, 143 terminated.
     """
     try:
-        from .output import ERROR, Output, OutputError, complain, finish, prepare
+        from .output import Output, fail, finish, need, prepare
 
         prepare()
         given = sys.argv[1:] if arguments is None else list(arguments)
         out = Output(json="--json" in given)  # until the arguments are understood
         try:
-            return _run(given, out)
-        except OutputError as error:
-            complain(f"cannot write to standard output: {error}")
-            return ERROR
+            need("the command line", "cli", "click", "rich")
+            from . import certificate, doctor, local, session, status  # noqa: F401 - each adds commands
+            from .commands import run
+
+            return run(given, out)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where they end
+            return fail(error, out)
         finally:
             finish()
     except KeyboardInterrupt:  # in the first moment, or again while the first one was reported
         return 130
-
-
-def _run(arguments: list[str], out: Output) -> int:
-    from .output import OutputError, fail, need
-
-    try:
-        need("the command line", "cli", "click", "rich")
-        from . import certificate, doctor, local, session, status  # noqa: F401 - each adds commands
-        from .commands import run
-
-        return run(arguments, out)
-    except OutputError:
-        raise
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where they end
-        return fail(error, out)

@@ -8,11 +8,10 @@ import click
 
 from betfair_session.environment import Environment
 
-from .commands import MAIN, Group, command, completed, number, option
+from .commands import DIRECTORY, FILE, MAIN, Group, command, option
 from .output import USAGE, Output
 
-_MOST_DAYS = 3650
-_DAYS = number(int, 1, _MOST_DAYS, f"a number of days from 1 to {_MOST_DAYS}")
+_DAYS = click.IntRange(1, 3650)
 
 _GROUP = Group(
     "certificate",
@@ -25,9 +24,7 @@ MAIN.add_command(_GROUP)
 
 @command(
     click.Argument(["name"], default="client-2048"),
-    option(
-        "--directory", "where to write them (here)", default=".", shell_complete=completed("dir")
-    ),
+    option("--directory", "where to write them (here)", default=".", shell_complete=DIRECTORY),
     option("--days", "how long it is valid (365)", type=_DAYS, default=365, metavar="DAYS"),
     option("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE", is_flag=True),
     group=_GROUP,
@@ -61,7 +58,7 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> i
 
 
 @command(
-    click.Argument(["files"], nargs=-1, required=True, shell_complete=completed("file")),
+    click.Argument(["files"], nargs=-1, required=True, shell_complete=FILE),
     group=_GROUP,
 )
 def check(out: Output, *, files: tuple[str, ...]) -> int:

@@ -14,17 +14,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
+from betfair_session.arguments import checked_seconds
+from betfair_session.environment import Environment
 from betfair_session.storage.location import redact
 
-from .output import NAME, TERMINATED, Output, UsageError, complain, hear, write
-
-Named: TypeAlias = tuple[str | None, str | None]
-"""STORE and KEY as they were given to a command: both, or neither."""
+from .output import NAME, TERMINATED, Output, UsageError, write
 
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
@@ -57,20 +55,15 @@ in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
 """
 
 
-def number(kind: type[float], low: float, high: float, words: str) -> Callable[[str], float]:
-    """Make an option's type: a number in a range, which is so in words."""
+FILE = click.File().shell_complete
+"""Lets a shell complete a file's name."""
 
-    def convert(value: str) -> float:
-        with contextlib.suppress(ValueError):
-            given = kind(value)
-            if low <= given <= high:
-                return given
-        raise click.BadParameter(f"must be {words}")
-
-    return convert
+DIRECTORY = click.Path(file_okay=False).shell_complete
 
 
-SECONDS = number(float, sys.float_info.min, sys.float_info.max, "a number of seconds above 0")
+def seconds(text: str) -> float:
+    """Convert an option's value; click tells of the ValueError."""
+    return checked_seconds(float(text))
 
 
 class Command(click.Command):
@@ -114,16 +107,11 @@ def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 
 
 def timeout(default: float, help_: str = "give up after that") -> click.Option:
     shown = f"{help_} ({default:.0f})"
-    return option("--timeout", shown, type=SECONDS, default=default, metavar="SECONDS")
-
-
-def completed(kind: str) -> Callable[..., list[CompletionItem]]:
-    """Let a shell complete a word as a "file" or a directory ("dir")."""
-    return lambda _ctx, _param, begun: [CompletionItem(begun, type=kind)]
+    return option("--timeout", shown, type=seconds, default=default, metavar="SECONDS")
 
 
 def place() -> list[click.Argument]:
-    store = click.Argument(["store"], required=False, shell_complete=completed("dir"))
+    store = click.Argument(["store"], required=False, shell_complete=DIRECTORY)
     return [store, click.Argument(["key"], required=False, callback=_check_place)]
 
 
@@ -137,6 +125,12 @@ def _check_place(ctx: click.Context, _: click.Parameter, key: str | None) -> str
             "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
         )
     return key
+
+
+def environment(store: str | None, key: str | None) -> Environment:
+    """Read the variables; STORE and KEY, where they are given, stand for theirs."""
+    place = {"BETFAIR_SESSION_STORE": store or "", "BETFAIR_SESSION_KEY": key or ""}
+    return Environment({**os.environ, **(place if store is not None else {})})
 
 
 MAIN = Group(
@@ -172,8 +166,6 @@ def command(
                 ctx.fail("too many arguments")
             out: Output = ctx.obj
             out.json, out.quiet = json, quiet
-            if "store" in given:
-                given["named"] = given.pop("store"), given.pop("key")
             return run(out, **given)
 
         text = inspect.cleandoc(run.__doc__ or "")
@@ -202,32 +194,34 @@ def run(arguments: Sequence[str], out: Output) -> int:
 
         return shell_complete(MAIN, {}, NAME, _COMPLETE, os.environ[_COMPLETE])
     try:
-        with MAIN.make_context(NAME, list(arguments), obj=out) as context, _on_this_process():
+        with MAIN.make_context(NAME, list(arguments), obj=out) as context, _warnings_told(out):
             code: int = MAIN.invoke(context)
             return code
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
+        message = error.format_message().rstrip(".")
+        if type(error) is click.BadParameter and error.param:  # its message repeats the value
+            message = f"this is no value for {error.param.get_error_hint(error.ctx)}"
         where = error.ctx.command_path if error.ctx else NAME
-        message = f"{error.format_message().rstrip('.')} (see `{where} --help`)"
-    raise UsageError(message)
+    raise UsageError(f"{message} (see `{where} --help`)")
 
 
 @contextlib.contextmanager
-def _on_this_process() -> Iterator[None]:
-    """Show the library's warnings in lines of their own, and end by SIGTERM as by an error."""
-    handler = hear(lambda text: complain(f"warning: {text}"))
-    handler.addFilter(lambda record: record.module != "events")  # an error has a line of its own
-    nothing = logging.NullHandler()  # for other packages' logs
-    logging.getLogger().addHandler(nothing)
-    logging.getLogger("betfair_session").addHandler(handler)
-    before: Any = None
+def _warnings_told(out: Output) -> Iterator[None]:
+    """Tell the library's warnings, and no other package's; end by SIGTERM as by an error."""
+
+    def tell(record: logging.LogRecord) -> None:
+        failure = record.module == "events" and "lease taken over" not in (record.args or ())
+        if record.name.startswith("betfair_session") and not failure:  # an error has its own line
+            out.warn(record.getMessage())
+
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = tell  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
     with contextlib.suppress(ValueError):  # not in the main thread
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         yield
     finally:
-        logging.getLogger().removeHandler(nothing)
-        logging.getLogger("betfair_session").removeHandler(handler)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        logging.getLogger().removeHandler(handler)

@@ -17,16 +17,14 @@ from betfair_session.exceptions import (
     ConfigurationError,
 )
 from betfair_session.secret import ODD_WORDS, Secret, odd
-from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
-from betfair_session.storage.location import check_key
 
-from .commands import Named, command, option, place, timeout
-from .hosts import ACCOUNT, Clock, compare_clocks, examine_account, examine_hosts
+from .commands import command, environment, option, place, timeout
+from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
 from .output import Finding, Output, problem, rows, write
 from .probe import examine_store
 from .session import ask_about
-from .status import place_of
+from .status import open_place
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
 _INDENT = 13
@@ -44,7 +42,9 @@ _API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar=
 
 
 @command(*place(), _API_URL, timeout(5, "for each answer of the store or a host"))
-def doctor(out: Output, *, named: Named, api_url: str | None, timeout: float) -> int:
+def doctor(
+    out: Output, *, store: str | None, key: str | None, api_url: str | None, timeout: float
+) -> int:
     """Look at the whole setup and say what is wrong, without a login.
 
       configuration    which variables are set, and where; never what they say
@@ -70,19 +70,15 @@ def doctor(out: Output, *, named: Named, api_url: str | None, timeout: float) ->
     exit codes: 0 no problem (warnings are none); otherwise that of the first problem
     """
     findings: list[Finding] = []
-    at = ["the configuration"]
-    coming = _findings(named, api_url, timeout)
+    coming = _findings(out, store, key, api_url, timeout)
     while True:
-        with out.progress(lambda: f"looking at {at[-1]} …"):
+        with out.progress(lambda: "waiting for the store or Betfair …"):
             found = next(coming, None)
         if found is None:
             break
-        if isinstance(found, str):
-            at.append(found)
-        else:
-            findings.append(found)
-            if not out.json:
-                write(_lines(found))
+        findings.append(found)
+        if not out.json:
+            write(_lines(found))
     problems = [finding for finding in findings if finding.state == "problem"]
     warnings = [finding for finding in findings if finding.state == "warning"]
     code = problems[0].code if problems else 0
@@ -103,63 +99,66 @@ def _count(findings: list[Finding], word: str) -> str:
 
 
 def _findings(
-    named: Named, api_url: str | None, seconds: float
-) -> Generator[Finding | str, None, None]:
-    """Look at one thing after the other; what comes next is told by a text."""
+    out: Output, store: str | None, key: str | None, api_url: str | None, seconds: float
+) -> Iterator[Finding]:
+    """Look at one thing after the other."""
     try:
-        environment, file = Environment(), read_dotenv(_DOTENV) or {}
+        given, file = environment(store, key), read_dotenv(_DOTENV) or {}
     except BetfairSessionError as error:
         yield problem(_NAME, error)
         return
     with ExitStack() as stack:
-        client = yield from _configuration(environment, file, stack, place=named[0] is None)
-        yield "the certificate"
-        yield from _certificate(environment)
-        yield "the store"
-        clocks: list[Clock] = []
-        store, key, works = None, "", False
-        if named[0] is None and not all(map(environment.get, _PLACE)):
-            yield Finding("store", "not checked", "none is named")
-        else:
+        client = yield from _configuration(given, file, stack)
+        yield from _certificate(given)
+        opened, name, works = None, "", False
+        clocks: dict[str, float] = {}
+        if all(map(given.get, _PLACE)):
             try:
-                place = place_of(named, environment)
-                key = check_key(place.key)
-                store = stack.enter_context(open_store(place.store, place.storage_options))
+                opened, name = open_place(given)
+                stack.enter_context(opened)
+                works = yield from examine_store(out, opened, name, seconds, clocks)
             except BetfairSessionError as error:
                 yield problem("store", error)
-        if store:
-            works = yield from examine_store(store, key, seconds, clocks)
-        yield "Betfair's identity hosts"
-        yield from examine_hosts(environment, seconds, store, clocks)
+        else:
+            yield Finding("store", "not checked", "none is named")
+        yield from examine_hosts(given, seconds, opened, clocks)
         yield compare_clocks(clocks)
-        yield "the stored token"
-        if client and store and works:
-            yield from _session(client, store, key, api_url, seconds)
+        if client and opened and works:
+            yield from _session(client, opened, name, api_url, seconds)
         else:
             yield Finding(_TOKEN, "not checked", "that needs a configuration and a store that work")
 
 
 def _configuration(
-    environment: Environment, file: Mapping[str, str], stack: ExitStack, *, place: bool
+    given: Environment, file: Mapping[str, str], stack: ExitStack
 ) -> Generator[Finding, None, IdentityClient | None]:
     """Look at the variables; return the client that they make."""
     told, client = "", None
     try:
-        environment.require(place=place)
-        client = stack.enter_context(environment.client())
+        given.require(place=True)
+        client = stack.enter_context(given.client())
     except ConfigurationError as error:
         found = problem(_NAME, error)
         told = found.text
         yield found
     else:
-        ours = [name for name in NAMES if environment.get(name)]
+        ours = [name for name in NAMES if given.get(name)]
         places = {
             "the environment": [name for name in ours if name in os.environ],
-            _DOTENV: [name for name in ours if name not in os.environ],
+            _DOTENV: [name for name in ours if name in file and name not in os.environ],
         }
         from_each = [f"from {at}: {', '.join(found)}" for at, found in places.items() if found]
         yield Finding(_NAME, "ok", "; ".join(from_each))
-    yield from _spoilt(environment, file, told)
+    # What a shell, an editor or a secret manager has added to a value.
+    for name in sorted({*NAMES} - _OF_LINES):
+        kind, raw = odd(Secret(given.get(name))), {**file, **os.environ}.get(name, "")
+        if kind and not told.startswith(name):
+            advice = f"take it out of {name}, unless it is really part of the value"
+            yield Finding(_NAME, "warning", f"{name} {ODD_WORDS[kind]}", advice)
+        elif raw.startswith("\ufeff") or raw.endswith("\n"):
+            text = f"{name} begins with a byte order mark or ends in a line end"
+            advice = "this library leaves it out, other programs may not: write it without"
+            yield Finding(_NAME, "warning", text, advice)
     # Variables that are named like ours and that nothing reads are most likely mistyped.
     for name in sorted({*os.environ, *file} - {*NAMES}):
         if name.startswith("BETFAIR_"):
@@ -173,35 +172,19 @@ def _configuration(
     return client
 
 
-def _spoilt(environment: Environment, file: Mapping[str, str], told: str) -> Iterator[Finding]:
-    """Find what a shell, an editor or a secret manager has added to a value, if not told yet."""
-    for name in NAMES:
-        value = environment.get(name)
-        if not value or name in _OF_LINES:
-            continue
-        kind = odd(Secret(value))
-        if kind and not told.startswith(name):
-            advice = f"take it out of {name}, unless it is really part of the value"
-            yield Finding(_NAME, "warning", f"{name} {ODD_WORDS[kind]}", advice)
-        elif os.environ.get(name, file.get(name)) != value:
-            text = f"{name} begins with a byte order mark or ends in a line end"
-            advice = "this library leaves it out, other programs may not: write it without"
-            yield Finding(_NAME, "warning", text, advice)
-
-
-def _certificate(environment: Environment) -> Iterator[Finding]:
+def _certificate(given: Environment) -> Iterator[Finding]:
     """Look at the client certificate; whether it was uploaded, only a login can tell."""
     name = "certificate"
     try:
-        warnings = environment.certificate().check()
+        warnings = given.certificate().check()
     except CertificateError as error:
         yield problem(name, error)
         return
     except ConfigurationError as error:
         yield Finding(name, "not checked", str(error))
         return
-    paths = [path for each in _CERTIFICATE_FILES if (path := environment.get(each))]
-    files = explain(*paths, passphrase=environment.passphrase()).files
+    paths = [path for each in _CERTIFICATE_FILES if (path := given.get(each))]
+    files = explain(*paths, passphrase=given.passphrase()).files
     valid = [each for file in files for each in file.validity]
     fit = "fit for Betfair's login, once it is uploaded"
     yield Finding(name, "ok", "; ".join([fit, *valid]))
@@ -217,25 +200,22 @@ def _session(
     why, token = "only a live token can tell whose it is", None
     try:
         found = ask_about(client, store, key, seconds)
+        token = found.token if found else None
+        if token:
+            yield Finding(_TOKEN, "ok", "alive, says Betfair, which has just extended its session")
+        elif found:
+            yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
+        else:
+            yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
     except BetfairSessionError as error:
         yield problem(_TOKEN, error)
         why = "whether the token lives is not known"
-    else:
-        token = found.token if found else None
-        alive = "alive, says Betfair, which has just extended its session"
-        if found is None:
-            yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
-        elif token:
-            yield Finding(_TOKEN, "ok", alive)
-        else:
-            yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
-    if token and api_url is None and client.api_url is None:
-        token = None
+    if token and (api_url or client.api_url):
+        yield examine_account(client, token, api_url, seconds)
+        return
+    if token:
         why = (
             "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where the "
             "account API is"
         )
-    if token:
-        yield examine_account(client, token, api_url, seconds)
-    else:
-        yield Finding(ACCOUNT, "not checked", why)
+    yield Finding(ACCOUNT, "not checked", why)

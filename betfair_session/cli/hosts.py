@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from betfair_session.arguments import checked_verify, https_base
 from betfair_session.betfair.answers import Answer, Endpoint, cannot_tell, is_passing, read_session
@@ -60,17 +60,10 @@ _CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
 
 
-class Clock(NamedTuple):
-    """How many seconds a clock is ahead of this machine's."""
-
-    name: str
-    ahead: float
-
-
 def examine_hosts(
-    environment: Environment, seconds: float, store: TokenStore | None, clocks: list[Clock]
+    environment: Environment, seconds: float, store: TokenStore | None, clocks: dict[str, float]
 ) -> Iterator[Finding]:
-    """Ask both hosts, each for that many seconds, and add their clocks.
+    """Ask both hosts, each for that many seconds; add by how much their clocks are ahead.
 
     The store's driver, where it can be opened, may use a proxy, too.
     """
@@ -125,7 +118,7 @@ def _proxy_for(url: str) -> str:
 
 
 def _ask(
-    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, clocks: list[Clock]
+    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, clocks: dict[str, float]
 ) -> Finding:
     from betfair_session.betfair.transport import Transport
 
@@ -136,7 +129,7 @@ def _ask(
         took = time.monotonic() - began
         with suppress(ValueError):
             told = parsedate_to_datetime(answer.date).timestamp()
-            clocks.append(Clock(endpoint.host, told + 0.5 - time.time()))  # it is in whole seconds
+            clocks[endpoint.host] = told + 0.5 - time.time()  # it is in whole seconds
         # What the login's host says to a keepAlive is not documented: any answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
@@ -158,17 +151,16 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
         raise cannot_tell(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
 
 
-def compare_clocks(clocks: list[Clock]) -> Finding:
+def compare_clocks(clocks: dict[str, float]) -> Finding:
     if not clocks:
         return Finding("clock", "not checked", "neither Betfair nor the store told the time")
     wrong = [
         f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} {name}"
-        for name, ahead in clocks
+        for name, ahead in clocks.items()
         if abs(ahead) > _FAR_SECONDS
     ]
     if not wrong:
-        names = ", ".join(clock.name for clock in clocks)
-        return Finding("clock", "ok", f"within {_FAR_SECONDS:.0f} s of {names}")
+        return Finding("clock", "ok", f"within {_FAR_SECONDS:.0f} s of {', '.join(clocks)}")
     advice = (
         "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
         "but may wait longer)"

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
+
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.sandbox import Sandbox, SandboxError
 
-from .commands import SECONDS, command, number, option
+from .commands import command, option, seconds
 from .output import STORE, Output, complain, need, write
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
@@ -28,7 +30,6 @@ _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """The variables by which programs trust an authority: those that use requests, and others."""
 
 _LAST_PORT = 65_533  # two more follow
-_PORT = number(int, 1, _LAST_PORT, f"a port from 1 to {_LAST_PORT}")
 _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
@@ -51,8 +52,8 @@ def _failing(message: str) -> Iterator[None]:
 
 
 @command(
-    option("--session-seconds", "how long a session lives (12 h)", type=SECONDS, metavar="N"),
-    option("--port", _PORTS, type=_PORT, metavar="N"),
+    option("--session-seconds", "how long a session lives (12 h)", type=seconds, metavar="N"),
+    option("--port", _PORTS, type=click.IntRange(1, _LAST_PORT), metavar="N"),
 )
 def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> int:
     """Run a local Betfair and print the environment to use.

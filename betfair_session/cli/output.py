@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import os
 import sys
 import threading
@@ -76,12 +75,13 @@ class Output:
     json: bool = False
     quiet: bool = False
     told: bool = False  # the document is printed; an error after it is no second one
+    warn: Callable[[str], None] = lambda text: complain(f"warning: {text}")
 
     def tell(self, document: Mapping[str, object], text: str = "") -> None:
-        """Print the document with --json, otherwise the text, if there is one."""
+        """Print the document with --json, its times in ISO format; else the text, if any."""
         if self.json:
             self.told = True
-            write(json.dumps(document))
+            write(json.dumps(document, default=lambda time: time.isoformat(timespec="seconds")))
         elif text:
             write(text)
 
@@ -154,13 +154,10 @@ def write(text: str) -> None:
         raise OutputError(error.strerror or str(error)) from None
 
 
-def complain(text: str, colour: str = "") -> None:
+def complain(text: str, *, failed: bool = False) -> None:
     """Say a line on standard error, if it takes any; the exit code tells in any case."""
-    name = f"{NAME}:"
-    if colour and sys.stderr.isatty():  # otherwise without rich, which takes a moment
-        with (console := _console(sys.stderr)).capture() as painted:
-            console.print(name, style=colour, end="")
-        name = painted.get()
+    # Without rich, which takes a moment, or may be what is missing.
+    name = f"\x1b[31m{NAME}:\x1b[0m" if failed and _coloured(sys.stderr) else f"{NAME}:"
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{name} {text}\n")
 
@@ -168,18 +165,17 @@ def complain(text: str, colour: str = "") -> None:
 def fail(error: BaseException, out: Output) -> int:
     """Say why a command failed, without a secret, and return the exit code."""
     code = code_of(error)
-    line = _line(error)
-    if hint := key_hint(error):
-        line += f"; {hint}"
-    if out.json and not out.told:
-        facts = {name: getattr(error, name, None) for name in _ATTRIBUTES}
-        known = {name: value for name, value in facts.items() if value not in (None, "")}
-        content = {"type": type(error).__name__, "message": line, "exit_code": code, **known}
-        write(
-            json.dumps({"error": content}, default=lambda time: time.isoformat(timespec="seconds"))
-        )
-    else:
-        complain(line, "red")
+    line = "; ".join(filter(None, (_line(error), key_hint(error))))
+    if not out.json or out.told:
+        complain(line, failed=True)
+        return code
+    facts = {name: getattr(error, name, None) for name in _ATTRIBUTES}
+    known = {name: value for name, value in facts.items() if value not in (None, "")}
+    content = {"type": type(error).__name__, "message": line, "exit_code": code, **known}
+    try:
+        out.tell({"error": content})
+    except OutputError as lost:
+        return fail(lost, out)
     return code
 
 
@@ -198,13 +194,6 @@ def key_hint(error: BaseException) -> str:
     return ""
 
 
-def hear(tell: Callable[[str], None]) -> logging.Handler:
-    """Make what takes the library's warnings, one text each."""
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
-    return handler
-
-
 def with_unlock(hint: str, login_class: str) -> str:
     """Add to the hint for a refused login what to do after its cause was put right."""
     return hint if login_class in _ENDS_BY_ITSELF else f"{hint} {_UNLOCK}"
@@ -214,6 +203,8 @@ def _line(error: BaseException) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, OutputError):
+        return f"cannot write to standard output: {error}"
     if not isinstance(error, BetfairSessionError):
         # A foreign text may hold a secret: name its kind and place only.
         *_, (frame, number) = walk_tb(error.__traceback__)
@@ -263,10 +254,14 @@ def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    plain = os.environ.get("NO_COLOR") or os.name != "posix"
     return Console(
         file=stream,
         width=None if stream.isatty() else _WIDTH,
-        color_system=None if plain else "auto",
+        color_system="auto" if _coloured(stream) else None,
         legacy_windows=False,
     )
+
+
+def _coloured(stream: TextIO) -> bool:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and os.name == "posix" and not plain

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
@@ -23,8 +22,8 @@ from betfair_session.storage.contract import (
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
-from .hosts import Clock, cloud_of
-from .output import ERROR, REFUSED, STORE, Finding, hear, problem
+from .hosts import cloud_of
+from .output import ERROR, REFUSED, STORE, Finding, Output, problem
 from .status import login_words, refusal_hint, see_directory, token_words
 
 T = TypeVar("T")
@@ -38,22 +37,24 @@ _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 
 def examine_store(
-    store: TokenStore, key: str, seconds: float, clocks: list[Clock]
+    out: Output, store: TokenStore, key: str, seconds: float, clocks: dict[str, float]
 ) -> Generator[Finding, None, bool]:
     """Read what is there, and try out writing; each call of the store may take that many seconds.
 
-    If it tells the time, its clock is added. Returned is whether it can be read.
+    If it tells the time, its clock is added. What the library warns of meanwhile, such as files
+    that others can read, are findings. Returned is whether it can be read.
     """
+    said: list[str] = []
+    out.warn = said.append
     try:
         see_directory(store)
-        with _heard() as said:
-            found = inspect(store, key, timeout=seconds)
+        found = inspect(store, key, timeout=seconds)
     except BetfairSessionError as error:
         yield problem("store", error)
         yield from _surroundings(store)
         return False
     if found.clock:
-        clocks.append(Clock("the store", found.now - time.time()))
+        clocks["the store"] = found.now - time.time()
     new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
     label = f"{store.label}, a directory that does not exist yet" if new else store.label
     yield Finding("store", "ok", f"{key!r} in {label}: {token_words(found)}")
@@ -62,9 +63,7 @@ def examine_store(
         yield Finding("store", "warning", text, "name a directory or a bucket instead")
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
-    with _heard():  # what it says there is among the findings
-        tried = list(Probe(store, key, seconds).run())
-    yield from tried
+    yield from Probe(store, key, seconds).run()
     yield _next_login(found)
     return True
 
@@ -93,18 +92,6 @@ def _unreadable(path: str) -> str:
             return ""
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or "no path"
-
-
-@contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Collect what the library warns of, such as files that others can read, instead of showing."""
-    said: list[str] = []
-    logger = logging.getLogger("betfair_session")
-    logger.handlers, shown = [hear(said.append)], logger.handlers
-    try:
-        yield said
-    finally:
-        logger.handlers = shown
 
 
 def _next_login(found: Inspection) -> Finding:

@@ -11,8 +11,6 @@ from typing import Any
 
 from betfair_session.betfair.answers import Check
 from betfair_session.betfair.identity import IdentityClient
-from betfair_session.environment import Environment
-from betfair_session.events import Event
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login, token_in
@@ -22,9 +20,9 @@ from betfair_session.secret import SecretBytes
 from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore, VersionConflict
 
-from .commands import Named, command, option, place, timeout
-from .output import Output, complain
-from .status import place_of, see_directory, span
+from .commands import command, environment, option, place, timeout
+from .output import Output
+from .status import see_directory, span
 
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
@@ -34,7 +32,9 @@ _EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
 
 
 @command(*place(), option("--interactive", _TYPED, is_flag=True), timeout(60))
-def token(out: Output, *, named: Named, timeout: float, interactive: bool) -> int:
+def token(
+    out: Output, *, store: str | None, key: str | None, timeout: float, interactive: bool
+) -> int:
     """Print a live session token, and nothing else.
 
     The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is
@@ -49,7 +49,7 @@ def token(out: Output, *, named: Named, timeout: float, interactive: bool) -> in
     login: dict[str, Any] = {}
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
-    with _session(named, logs_in=not interactive, **login) as session:
+    with _session(store, key, logs_in=not interactive, **login) as session:
         # Progress would stand in the way of what is typed.
         with nullcontext() if interactive else out.progress(login_of(session)):
             found = session.token(timeout=timeout)
@@ -65,7 +65,7 @@ def _code() -> str:
 
 
 @command(*place(), timeout(15))
-def check(out: Output, *, named: Named, timeout: float) -> int:
+def check(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Ask Betfair whether the stored session lives.
 
     One keepAlive for the stored token, which also extends its session; never a login. No
@@ -78,7 +78,7 @@ def check(out: Output, *, named: Named, timeout: float) -> int:
     exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as of grep and test); 4
     Betfair cannot tell, so it may well be alive
     """
-    with _session(named) as session:
+    with _session(store, key) as session:
         see_directory(session.store)
         with out.progress(lambda: "waiting for the store and Betfair …"):
             found = ask_about(session.client, session.store, session.key, timeout)
@@ -92,8 +92,7 @@ def check(out: Output, *, named: Named, timeout: float) -> int:
             "logs in anew",
             "missing": f"missing: there is no token {what}; `betfair-session token` logs in",
         }[state]
-        expires_about = ends.isoformat(timespec="seconds") if ends else None
-        _tell(out, session, text, state=state, expires_about=expires_about)
+        _tell(out, session, text, state=state, expires_about=ends)
     return 0 if state == "alive" else 1
 
 
@@ -118,7 +117,7 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
 
 
 @command(*place(), timeout(10, _EACH))
-def logout(out: Output, *, named: Named, timeout: float) -> int:
+def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """End the stored session and remove its object.
 
     Ends the session at Betfair, for all who share it, and removes the object; fine if there is
@@ -130,7 +129,7 @@ def logout(out: Output, *, named: Named, timeout: float) -> int:
     exit codes: 0 there is no session any more; 4 Betfair cannot tell, and the token stays; 5 the
     store failed, and the error says whether the session had ended by then
     """
-    with _session(named, seconds=timeout) as session:
+    with _session(store, key, seconds=timeout) as session:
         with out.progress(lambda: "waiting for the store and Betfair …"):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
@@ -139,7 +138,7 @@ def logout(out: Output, *, named: Named, timeout: float) -> int:
 
 
 @command(*place(), timeout(10, _EACH))
-def unlock(out: Output, *, named: Named, timeout: float) -> int:
+def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Let the next call log in at once, after the cause of a refusal was put right.
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
@@ -152,7 +151,7 @@ def unlock(out: Output, *, named: Named, timeout: float) -> int:
     exit code 1: unlocked, but there were too many logins in the last minute; it says when the next
     is allowed
     """
-    with _session(named, seconds=timeout) as session:
+    with _session(store, key, seconds=timeout) as session:
         with out.progress(lambda: "waiting for the store …"):
             session.unlock()
             login = inspect_login(session.store, session.key, timeout=timeout)
@@ -196,30 +195,23 @@ def _tell(out: Output, session: Session, text: str, **facts: object) -> None:
     out.tell({"store": session.store.label, "key": session.key, **facts}, text)
 
 
-def _tell_of_a_takeover(event: Event) -> None:
-    if event.kind == "lease taken over":
-        complain(
-            f"warning: took over the login of {event.detail or 'another process'}, which did not "
-            f"finish it in {span(event.seconds)}"
-        )
-
-
 @contextmanager
 def _session(
-    named: Named,
+    store: str | None,
+    key: str | None,
     *,
     logs_in: bool = False,
     seconds: float | None = None,
     **settings: Any,  # noqa: ANN401 - the manager's
 ) -> Iterator[Session]:
     """Make the session's handle; `seconds` limit each answer, for calls without a time-out."""
-    environment = Environment()
-    environment.require(certificate=logs_in, place=named[0] is None)
-    place = place_of(named, environment)
-    with environment.client(certificate=logs_in) as client:
+    given = environment(store, key)
+    given.require(certificate=logs_in, place=True)
+    place = given.place()
+    with given.client(certificate=logs_in) as client:
         if seconds is not None:
             client.timeout = min(client.timeout, seconds)
             usual = LeaseSettings()
             settings["lease"] = usual._replace(store_deadline=min(usual.store_deadline, seconds))
-        with environment.manager(client, on_event=_tell_of_a_takeover, **settings) as manager:
-            yield manager.session(place.store, place.key, place.storage_options)
+        with given.manager(client, **settings) as manager:
+            yield manager.session(*place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from betfair_session.environment import Environment, Place
+from betfair_session.environment import Environment
 from betfair_session.exceptions import StoreUnavailable
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import Inspection, Login, inspect
@@ -15,14 +15,14 @@ from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
-from .commands import Named, command, place, timeout
+from .commands import command, environment, place, timeout
 from .output import Output, rows, with_unlock
 
 _INDENT = 10
 
 
 @command(*place(), timeout(5, "for each answer of the store"))
-def status(out: Output, *, named: Named, timeout: float) -> int:
+def status(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
     """Show what is stored and who is logging in.
 
     What the store says: how old the token is, who is logging in, which login was refused and how
@@ -37,9 +37,8 @@ def status(out: Output, *, named: Named, timeout: float) -> int:
 
     exit code 0: it could be looked at, whatever was found
     """
-    place = place_of(named, Environment())
-    name = check_key(place.key)
-    with open_store(place.store, place.storage_options) as opened:
+    opened, name = open_place(environment(store, key))
+    with opened:
         see_directory(opened)
         with out.progress(lambda: f"waiting for {opened.label} …"):
             found = inspect(opened, name, timeout=timeout)
@@ -47,24 +46,19 @@ def status(out: Output, *, named: Named, timeout: float) -> int:
     return 0
 
 
-def place_of(named: Named, environment: Environment) -> Place:
-    """Return where the token is kept: by the arguments, or by the variables."""
-    store, key = named
-    if store is None or key is None:
-        return environment.place()
-    return Place(store, key, environment.storage_options())
+def open_place(given: Environment) -> tuple[TokenStore, str]:
+    place = given.place()
+    key = check_key(place.key)
+    return open_store(place.store, place.storage_options), key
 
 
 def see_directory(store: TokenStore) -> None:
     """Refuse a file as a local store: reading below it finds nothing, as in a new directory."""
-    if isinstance(store, LocalStore):
-        path = Path(store.label)
-        found = [each for each in (path, *path.parents) if os.path.exists(each)]
-        if found and not os.path.isdir(found[0]):
-            message = (
-                f"{found[0]} is a file, not a directory; STORE has to name a directory or a URL"
-            )
-            raise StoreUnavailable(message, store=store.label, reason="other")
+    path = Path(store.label) if isinstance(store, LocalStore) else Path()
+    found = next(each for each in (path, *path.parents) if os.path.exists(each))
+    if not os.path.isdir(found):
+        message = f"{found} is a file, not a directory; STORE has to name a directory or a URL"
+        raise StoreUnavailable(message, store=store.label, reason="other")
 
 
 def token_words(found: Inspection) -> str:
@@ -154,12 +148,12 @@ def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, objec
         "shared": store.atomic,
         "token": {
             "state": found.token,
-            "written": _iso(found.written),
+            "written": moment(found.written),
             "age_seconds": age,
             "from_last_login": found.from_login,
         },
         "login": login_document(found.login),
-        "now": _iso(found.now),
+        "now": moment(found.now),
         "clock": "store" if found.clock else "machine",
     }
 
@@ -170,21 +164,16 @@ def login_document(login: Login) -> dict[str, object]:
     held = login.state == "held"
     return {
         "state": login.state,
-        "until": _iso(login.until),
+        "until": moment(login.until),
         "owner": lock.owner if held else None,
-        "since": _iso(lock.since) if held else None,
+        "since": moment(lock.since) if held else None,
         "ttl_seconds": lock.ttl if held else None,
-        "last_login": _iso(max(lock.logins, default=None)),
+        "last_login": moment(max(lock.logins, default=None)),
         "logins_in_last_minute": len(login.recent),
         "refusals": lock.refusals,
         "status": lock.status or None,
         "login_class": lock.login_class or None,
     }
-
-
-def _iso(seconds: float | None) -> str | None:
-    time = moment(seconds)
-    return time.isoformat(timespec="seconds") if time else None
 
 
 def span(seconds: float) -> str:
