@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from betfair_session.secret import SecretBytes
-
 from .cloud import CONNECT_SECONDS, Driver, drivers_own, set_known
-from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, run_on_ours
-from .meanings import seconds_of, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .cloud import Seen
     from .contract import Expect
 
 
@@ -67,7 +65,7 @@ class AzureStore(LoopStore):
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
         return driver.service_client.get_blob_client(self._bucket, name)
 
-    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str, left: float) -> Seen:
         # Below the client's download_blob: that asks for a range, which an empty blob does not
         # have, and repeats a broken download three times, whatever it was told.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
@@ -81,16 +79,11 @@ class AzureStore(LoopStore):
                     break
         finally:
             answer.http_response.internal_response.close()
-        return StoredObject(
-            SecretBytes(content[: MAX_READ + 1]),
-            version_in(headers["ETag"]),
-            seconds_of(headers["Last-Modified"]),
-            seconds_of(headers["Date"]),
-        )
+        return content, headers["ETag"], headers["Last-Modified"], headers["Date"]
 
     async def _write(
         self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
-    ) -> str:
+    ) -> object:
         from azure.core import MatchConditions
 
         condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
@@ -101,7 +94,7 @@ class AzureStore(LoopStore):
             **(condition if isinstance(expect, str) else {}),
             **self._once(driver, left),
         )
-        return version_in(answer["etag"])
+        return answer["etag"]
 
     async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         from azure.core import MatchConditions

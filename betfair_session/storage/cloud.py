@@ -14,16 +14,18 @@ from betfair_session.events import DEBUG, WARNING, Log
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.process.threads import Once
+from betfair_session.secret import SecretBytes
 from betfair_session.tokens import blank
 
-from .contract import ABSENT, ANY, StoredObject, TokenStore
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
-from .judging import condition_refused, credentials_rejected, dropped, judge
+from .judging import judge
 from .location import LOCK_SUFFIX, check_driver_options, redact
-from .meanings import Known, Sent, lost_race
+from .meanings import Known, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
 
     from .contract import Expect
 
@@ -36,6 +38,9 @@ Driver = Any
 
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 """What a request returns: its result if the driver blocks, else a coroutine for it."""
+
+Seen: TypeAlias = "tuple[bytes | bytearray, object, str | datetime | None, str | None]"
+"""What an answer to a read has: content, version, time of the last write, and its own time."""
 
 CONNECT_SECONDS = 3
 """For a driver to connect: if that alone takes too long, nothing was sent."""
@@ -54,6 +59,35 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
     if home.__module__.partition(".")[0] == "fsspec":
         raise AttributeError(name=name, obj=kind)
     return getattr(kind, name)
+
+
+def seconds_of(date: str | datetime | None) -> float | None:
+    """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
+    if isinstance(date, str):
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+    return date.timestamp() if date else None
+
+
+def _version(value: object) -> str:
+    if value:
+        return str(value)
+    message = "the answer has no version; something between here and the store gave it"
+    raise Known(message, "server", Sent.MAYBE)
+
+
+def _stored(
+    content: bytes | bytearray,
+    version: object,
+    modified: str | datetime | None,
+    now: str | None,
+) -> StoredObject:
+    held = SecretBytes(content[: MAX_READ + 1])
+    return StoredObject(held, _version(version), seconds_of(modified), seconds_of(now))
 
 
 class Target(NamedTuple):
@@ -128,13 +162,13 @@ class CloudStore(TokenStore):
         """Open the driver by the options; it may block."""
 
     @abstractmethod
-    def _read(self, driver: Driver, name: str, left: float) -> Soon[StoredObject]:
-        """Read the bucket's object `name` within `left` seconds."""
+    def _read(self, driver: Driver, name: str, left: float) -> Soon[Seen]:
+        """Read the bucket's object `name`, or MAX_READ and a bit of it, within `left` seconds."""
 
     @abstractmethod
     def _write(
         self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
-    ) -> Soon[str]:
+    ) -> Soon[object]:
         """Write the bucket's object `name`, if it is as expected; return the new version."""
 
     @abstractmethod
@@ -186,27 +220,30 @@ class CloudStore(TokenStore):
         again = self._theirs is None
         while True:
             try:
-                return self._run(deadline, lambda left: self._read(driver, name, left))
+                return _stored(*self._run(deadline, lambda left: self._read(driver, name, left)))
             except Exception as error:
-                if judge(error, cloud=True).reason == "missing":
+                judged = judge(error, cloud=True)
+                if judged.reason == "missing":
                     return None
-                if not (again and dropped(error)):
+                if not (again and judged.dropped):
                     raise
                 again = False
 
     def _write_once(self, target: Target, content: bytes, expect: Expect) -> str:
         driver, name, deadline = target
-        return self._run(deadline, lambda left: self._write(driver, name, content, left, expect))
+        return _version(
+            self._run(deadline, lambda left: self._write(driver, name, content, left, expect))
+        )
 
-    def _holds(self, target: Target, expect: Expect) -> bool:
-        """Tell whether a condition holds now."""
+    def _see_unchanged(self, target: Target, expect: Expect) -> None:
+        """See that a condition holds now."""
         found = self._look(target)
-        return (found.version if found else ABSENT) == expect
+        if (found.version if found else ABSENT) != expect:
+            raise Known("another write was first", "conflict", Sent.ANSWERED)
 
     def _by_looking(self, target: Target, content: bytes, expect: Expect) -> str:
         """Write where the server keeps no conditions: two writers that meet may both succeed."""
-        if not self._holds(target, expect):
-            raise lost_race()
+        self._see_unchanged(target, expect)
         return self._write_once(target, content, ANY)
 
     def _write_if(self, target: Target, content: bytes, expect: Expect, *, lock: bool) -> str:
@@ -219,21 +256,20 @@ class CloudStore(TokenStore):
             try:
                 return self._write_once(target, content, expect)
             except Exception as error:
-                refused = condition_refused(error) if self.probe else ""
-                refused = "" if refused == "412" and not lock else refused
+                judged = judge(error, cloud=True)
+                unknown = self.probe and judged.knows_no_conditions
+                unmet = self.probe and lock and judged.status == 412  # noqa: PLR2004 - HTTP
                 # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
-                doubtful = judge(error, cloud=True).reason == "doubtful"
-                if not (refused or doubtful):
+                if not (unknown or unmet or judged.reason == "doubtful"):
                     raise
                 failed = error
-            if (doubtful or refused == "412") and not self._holds(target, expect):
-                raise lost_race()
-            if not refused:
+            if unknown:
+                break
+            self._see_unchanged(target, expect)
+            if not unmet:
                 raise failed  # the condition holds, so it was refused for another cause
-            if refused != "412":
-                break  # the server says itself that it knows no conditions
         version = self._by_looking(target, content, expect)
-        self._distrust(f"answers {refused} to them")
+        self._distrust(f"answers {judged.status} {judged.code}".strip() + " to them")
         return version
 
     def _try_out(self, target: Target, content: bytes, expect: Expect, version: str) -> str:
@@ -282,7 +318,7 @@ class CloudStore(TokenStore):
             try:
                 return work(Target(driver, name, deadline))
             except Exception as error:
-                if self._theirs is not None or not credentials_rejected(error):
+                if self._theirs is not None or not judge(error, cloud=True).rejects_credentials:
                     raise
             # Drivers read key files once; tools rewrite them while the program runs.
             self._renew(driver)

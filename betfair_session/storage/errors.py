@@ -4,8 +4,8 @@
 means, judging.py looks up in the tables of meanings.py: a new exception class gets a row in
 `TYPES` there, a server's code one in `CODES`. A store that knows the meaning itself raises `Known`.
 
-The foreign error is kept as the cause only if it cannot carry a credential: some hold the request,
-and with it its Authorization header. Its frames, where a token may be, are never kept.
+Ours names the foreign error's class and its words, cleaned, and does not keep the error itself:
+some hold the request, and with it its Authorization header, and frames may hold a token.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .contract import Expect
-    from .judging import Judgement
 
 T = TypeVar("T")
 
@@ -93,13 +92,9 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         )
     else:
         try:
-            from .judging import bare, judge  # only when a call fails
-        except OSError as lost:  # no descriptor is left to read it with, most likely
+            return _translated(error, operation)
+        except OSError as lost:  # no descriptor is left to read a module with, most likely
             lacking = f"no file can be opened ({lost.strerror})"
-        else:
-            ours = _translated(judge(error, cloud=operation.cloud), operation)
-            ours.__cause__ = bare(error)
-            return ours
     return StoreUnavailable(
         f"{operation.failure}: {lacking}",
         store=operation.store,
@@ -109,11 +104,13 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     )
 
 
-def _translated(judgement: Judgement, operation: Operation) -> BetfairSessionError:
-    """Turn what a foreign error means into an error of ours."""
-    from .meanings import REFUSED_WRITE, WORDS
+def _translated(error: BaseException, operation: Operation) -> BetfairSessionError:
+    """Turn a foreign error into one of ours."""
+    from .judging import judge  # only when a call fails
+    from .meanings import CERTAIN_REFUSALS, REFUSED_WRITE, WORDS, Sent
 
-    reason = judgement.reason
+    judgement = judge(error, cloud=operation.cloud)
+    reason, sent = judgement.reason, judgement.sent
     if reason == "missing":
         reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
     elif reason == "conflict" and not operation.conditional:
@@ -135,17 +132,11 @@ def _translated(judgement: Judgement, operation: Operation) -> BetfairSessionErr
         kind = VersionConflict
     elif operation.writes and reason in REFUSED_WRITE:
         kind = StoreWriteError
-    landed = operation.writes and _may_have_landed(judgement, single=operation.single)
+    landed = sent is Sent.MAYBE
+    if not operation.single and sent is not Sent.NEVER:  # an earlier try may have landed
+        landed = not (sent is Sent.ANSWERED and judgement.reason in CERTAIN_REFUSALS)
+    landed = landed and operation.writes
     return kind(message, store=operation.store, key=operation.key, reason=reason, landed=landed)
-
-
-def _may_have_landed(judgement: Judgement, *, single: bool) -> bool:
-    """Tell whether a failed write may have changed something, now or in a moment."""
-    from .meanings import CERTAIN_REFUSALS, Sent
-
-    if single or judgement.sent is Sent.NEVER:
-        return judgement.sent is Sent.MAYBE
-    return not (judgement.sent is Sent.ANSWERED and judgement.reason in CERTAIN_REFUSALS)
 
 
 def attempt(operation: Operation, work: Callable[..., T], *given: object) -> T:

@@ -19,16 +19,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from betfair_session.secret import SecretBytes
-
 from .cloud import CONNECT_SECONDS, Driver, set_known
-from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, read_start, run_on_ours
-from .meanings import OWN_HEADERS, Refusal, seconds_of, version_in
+from .meanings import OWN_HEADERS, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .cloud import Seen
     from .contract import Expect
 
 _LONGEST_ANSWER = 65536
@@ -116,19 +115,15 @@ class GCSStore(LoopStore):
         told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
         return None if told else proxy_for(url)
 
-    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str, left: float) -> Seen:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         headers, content = await self._send(driver, "GET", path, left, alt="media")
-        return StoredObject(
-            SecretBytes(content),
-            version_in(headers.get("X-Goog-Generation")),
-            seconds_of(headers.get("Last-Modified")),
-            seconds_of(headers.get("Date")),
-        )
+        version = headers.get("X-Goog-Generation")
+        return content, version, headers.get("Last-Modified"), headers.get("Date")
 
     async def _write(
         self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
-    ) -> str:
+    ) -> object:
         boundary = secrets.token_hex(16)
         head = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
@@ -146,10 +141,9 @@ class GCSStore(LoopStore):
             uploadType="multipart",
             **({} if expect is ANY else condition),
         )
-        generation = None
         with suppress(ValueError, AttributeError):
-            generation = json.loads(answer).get("generation")
-        return version_in(generation)
+            return json.loads(answer).get("generation")
+        return None
 
     async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"

@@ -14,7 +14,7 @@ from betfair_session.process import NamedTuple
 from betfair_session.process.threads import chain
 
 from . import meanings
-from .meanings import LONGEST_TEXT, NO_FILE, Known, Sent, clean, scrub, text_of
+from .meanings import NO_FILE, Known, Sent, clean, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,21 +36,58 @@ class Judgement(NamedTuple):
     reason: str
     sent: Sent
     detail: str
+    status: int = 0  # of the HTTP answer, if there was one
+    code: str = ""
+
+    @property
+    def dropped(self) -> bool:
+        """Whether a kept-open connection turned out to be closed when it was used again."""
+        return (self.reason, self.sent) == ("unreachable", Sent.MAYBE)
+
+    @property
+    def rejects_credentials(self) -> bool:
+        """Whether an answer says that credentials have expired or are not valid (any more)."""
+        return self.status == 401 or self.code in meanings.REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+
+    @property
+    def knows_no_conditions(self) -> bool:
+        """Whether a server says that it does not know the conditions of writes."""
+        refuses = self.status == 400 and self.code in meanings.UNKNOWN_CONDITION  # noqa: PLR2004 - HTTP
+        return refuses or self.status == 501  # noqa: PLR2004 - HTTP
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     """Find out what a foreign error means; what is not known is "other", and may have been sent."""
-    for each in chain(error):
-        known = _in_full(each, error)
-        if known:
-            return known
-    text, name = clean(text_of(error)), type(error).__name__
+    parts, text = [*chain(error)], clean(text_of(error))
+    answers = [answer for answer in map(_answer, parts) if answer]
+    status, code = answers[0] if answers else (0, "")
+    in_full = (_in_full(each, text) for each in parts)
+    judged = next((each for each in in_full if each), None) or _by_types(parts, text, cloud=cloud)
+    return judged._replace(status=status, code=code)
+
+
+def _in_full(error: BaseException, text: str) -> Judgement | None:
+    """Judge one of what an error was made of, if it alone says it all."""
+    if isinstance(error, Known):
+        return Judgement(*error.meaning, clean(text_of(error)))
+    lacking = _lacking(error)
+    if lacking:
+        return Judgement("driver", Sent.NEVER, lacking)
+    if "aiohttp:ClientHttpProxyError" in _names(error):
+        told = f"a proxy answered {getattr(error, 'status', '?')} and made no connection"
+        return Judgement("unreachable", Sent.UNCONNECTED, told)
+    answer = _answer(error)
+    return _of_answer(error, *answer, text) if answer else None
+
+
+def _by_types(parts: list[BaseException], text: str, *, cloud: bool) -> Judgement:
     found: list[Meaning] = []
-    for each in chain(error):
+    for each in parts:
         meaning = _by_type(each, cloud=cloud)
         if meaning is NO_FILE:
             return Judgement(*NO_FILE, f"{type(each).__name__}: {clean(text_of(each))}")
         found += [meaning] if meaning else []
+    name = type(parts[0]).__name__
     detail = f"{name}: {text}" if text else name
     if not found:
         return Judgement("other", Sent.MAYBE, detail)
@@ -61,21 +98,7 @@ def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
     return Judgement(reason, next(unsent, found[0][1]), detail)
 
 
-def _in_full(each: BaseException, error: BaseException) -> Judgement | None:
-    """Judge one of what an error was made of, if it alone says it all."""
-    if isinstance(each, Known):
-        return Judgement(*each.meaning, clean(text_of(each)))
-    lacking = lacks(each)
-    if lacking:
-        return Judgement("driver", Sent.NEVER, lacking)
-    if "aiohttp:ClientHttpProxyError" in _names(each):
-        told = f"a proxy answered {getattr(each, 'status', '?')} and made no connection"
-        return Judgement("unreachable", Sent.UNCONNECTED, told)
-    answer = _answer(each)
-    return _of_answer(each, *answer, clean(text_of(error))) if answer else None
-
-
-def lacks(error: BaseException) -> str:
+def _lacking(error: BaseException) -> str:
     """Return which private name of a driver's we looked for in vain, in its package's version.
 
     backends.md lists those that we lean on.
@@ -198,48 +221,3 @@ def _names(error: BaseException) -> Iterator[str]:
     """Yield `root package:class name` for the error's class and its bases, nearest first."""
     for kind in type(error).__mro__:
         yield f"{kind.__module__.split('.', 1)[0]}:{kind.__name__}"
-
-
-def dropped(error: BaseException) -> bool:
-    """Tell whether a kept-open connection turned out to be closed when it was used again."""
-    return judge(error, cloud=True)[:2] == ("unreachable", Sent.MAYBE)
-
-
-def _first_answer(error: BaseException) -> tuple[int, str]:
-    answers = (_answer(each) for each in chain(error))
-    return next((answer for answer in answers if answer), (0, ""))
-
-
-def credentials_rejected(error: BaseException) -> bool:
-    """Tell whether an answer says that credentials have expired or are not valid (any more)."""
-    if getattr(error, "rejected", False):
-        return True
-    status, code = _first_answer(error)
-    return status == 401 or code in meanings.REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
-
-
-def condition_refused(error: BaseException) -> str:
-    """Return what a server answered that does not know conditions, or "" for any other error."""
-    status, code = _first_answer(error)
-    unknown = status == 501 or (status == 400 and code in meanings.UNKNOWN_CONDITION)  # noqa: PLR2004 - HTTP
-    return f"{status} {code}".strip() if unknown else "412" if status == 412 else ""  # noqa: PLR2004 - HTTP
-
-
-def bare(error: BaseException) -> BaseException | None:
-    """Return a foreign error without the frames and the context that may hold what was written.
-
-    None if it, or something that it was raised from, may hold a credential.
-    """
-    harmless = all(
-        next(_names(each)).split(":")[0] in meanings.KEEPABLE
-        and not hasattr(each, "exceptions")  # a group, whose parts have frames of their own
-        and getattr(each, "request", None) is None
-        and getattr(each, "obj", None) is None  # of an AttributeError
-        and len(text_of(each)) <= LONGEST_TEXT
-        and scrub(text_of(each)) == text_of(each)
-        for each in chain(error)
-    )
-    for each in chain(error):
-        for name in ("__traceback__", "__context__"):  # past a class that lets nothing be set
-            BaseException.__setattr__(each, name, None)
-    return error if harmless else None

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from typing import TypeAlias
 
 _LONGEST_DETAIL = 160
-LONGEST_TEXT = 2000
-"""Characters of what a server chose; the patterns take time."""
+_LONGEST_TEXT = 2000  # characters of what a server chose; the patterns take time
 
 _CLEANERS = (  # compiled when something fails, not at each start
     (r"(?<=://)[^/\s]*@", ""),
@@ -56,40 +52,15 @@ class Refusal(Exception):
 class Known(Exception):
     """An error whose meaning is known where it is raised."""
 
-    def __init__(self, text: str, reason: str, sent: Sent, *, rejected: bool = False) -> None:
-        """Keep the meaning; `rejected`: credentials were answered not to be good."""
+    def __init__(self, text: str, reason: str, sent: Sent, *, status: int | None = None) -> None:
+        """Keep the meaning, and the HTTP status of an answer that had it."""
         super().__init__(text)
-        self.meaning, self.rejected = (reason, sent), rejected
+        self.meaning, self.status_code = (reason, sent), status
 
 
 def no_credentials(text: str, *, rejected: bool = False) -> Known:
-    """Make the error of a driver that found no credentials, or could not renew them."""
-    return Known(text, "forbidden", Sent.NEVER, rejected=rejected)
-
-
-def lost_race() -> Known:
-    """Make the error of a write whose condition does not hold."""
-    return Known("another write was first", "conflict", Sent.ANSWERED)
-
-
-def version_in(value: object) -> str:
-    """Return the version out of an answer, which no other server's answer has."""
-    if value:
-        return str(value)
-    message = "the answer has no version; something between here and the store gave it"
-    raise Known(message, "server", Sent.MAYBE)
-
-
-def seconds_of(date: str | datetime | None) -> float | None:
-    """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
-    if isinstance(date, str):
-        from email.utils import parsedate_to_datetime
-
-        try:
-            date = parsedate_to_datetime(date)
-        except (TypeError, ValueError):
-            return None
-    return date.timestamp() if date else None
+    """Make the error of a driver that found no credentials, or none that are good (any more)."""
+    return Known(text, "forbidden", Sent.NEVER, status=401 if rejected else None)
 
 
 WORDS = {
@@ -256,11 +227,6 @@ TYPES: dict[str, Meaning] = {
 }
 """What an errno, an error's type or a base of it means: by the root package and the name."""
 
-KEEPABLE = frozenset(
-    ("asyncio", "betfair_session", "botocore", "builtins", "concurrent", "obstore", "socket", "ssl")
-)
-"""Root packages of errors that hold no request (azure's and aiohttp's do)."""
-
 
 def text_of(error: BaseException) -> str:
     """Return what an error says, if it can say anything."""
@@ -270,15 +236,11 @@ def text_of(error: BaseException) -> str:
         return ""
 
 
-def scrub(text: str) -> str:
-    """Return `text` without queries, credentials and long random texts."""
+def clean(text: str) -> str:
+    """Return one short line of a foreign text, without queries, credentials and random texts."""
+    text = text[:_LONGEST_TEXT]
     for pattern, replacement in _CLEANERS:
         text = re.sub(pattern, replacement, text)
-    return text
-
-
-def clean(text: str) -> str:
-    """Return what a foreign error says in one short line, scrubbed."""
-    lines = [line.strip() for line in scrub(text[:LONGEST_TEXT]).splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
     return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"

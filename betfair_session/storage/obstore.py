@@ -18,18 +18,17 @@ from urllib.parse import unquote
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import OutOfTime, interruption, run_until
-from betfair_session.secret import SecretBytes
 
-from .cloud import CONNECT_SECONDS, CloudStore, Driver
-from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of
+from .contract import ABSENT, ANY, MAX_READ
 from .location import AZURE, GCS, S3, is_amazon
-from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials, seconds_of, version_in
+from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials
 from .obstore_config import configure, usual_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .cloud import Soon
+    from .cloud import Seen, Soon
     from .contract import Expect
 
 T = TypeVar("T")
@@ -153,12 +152,10 @@ class ObstoreStore(CloudStore):
         with understanding(self._bucket):
             return cast("T", send(left))
 
-    def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    def _read(self, driver: Driver, name: str, left: float) -> Seen:
         content, part = bytearray(), b""
         answer = driver(left).get(name)
         meta = answer.meta
-        modified = meta["last_modified"].timestamp()
-        version = version_in(meta[self._condition])
         try:
             for part in answer.stream(min_chunk_size=1):
                 content += part
@@ -168,13 +165,15 @@ class ObstoreStore(CloudStore):
             content.clear()  # no traceback is to show it
             del part
             raise
-        return StoredObject(SecretBytes(content[: MAX_READ + 1]), version, modified)
+        return content, meta[self._condition], meta["last_modified"], None
 
-    def _write(self, driver: Driver, name: str, content: bytes, left: float, expect: Expect) -> str:
+    def _write(
+        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
+    ) -> object:
         modes = {ABSENT: "create", ANY: "overwrite"}
         mode = {self._condition: expect} if isinstance(expect, str) else modes[expect]
         answer = driver(left).put(name, content, mode=mode, use_multipart=False)
-        return version_in(answer[self._condition])
+        return answer[self._condition]
 
     def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         del expect  # it deletes whatever is there

@@ -14,17 +14,16 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from betfair_session.secret import SecretBytes
-
 from .cloud import CONNECT_SECONDS, Driver, set_known
-from .contract import ABSENT, ANY, MAX_READ, StoredObject
+from .contract import ABSENT, ANY, MAX_READ
 from .location import is_amazon
 from .loop import LoopStore, read_start, run_on_ours
-from .meanings import no_credentials, seconds_of, version_in
+from .meanings import no_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .cloud import Seen
     from .contract import Expect
 
 _CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
@@ -118,23 +117,19 @@ class S3Store(LoopStore):
         answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
         return answer
 
-    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str, left: float) -> Seen:
         del left  # the call as a whole is bounded
         answer = await self._send(driver, "get_object", name)
         try:
             content = await read_start(answer["Body"], MAX_READ + 1)
         finally:
             answer["Body"].close()
-        return StoredObject(
-            SecretBytes(content),
-            version_in(answer.get("ETag")),
-            seconds_of(answer.get("LastModified")),
-            seconds_of(answer["ResponseMetadata"]["HTTPHeaders"].get("date")),
-        )
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return content, answer.get("ETag"), answer.get("LastModified"), date
 
     async def _write(
         self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
-    ) -> str:
+    ) -> object:
         del left
         condition = {"IfNoneMatch": "*"} if expect is ABSENT else {"IfMatch": expect}
         condition = {} if expect is ANY else condition
@@ -142,7 +137,7 @@ class S3Store(LoopStore):
             digest = hashlib.md5(content, usedforsecurity=False).digest()
             condition["ContentMD5"] = base64.b64encode(digest).decode()
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
-        return version_in(answer.get("ETag"))
+        return answer.get("ETag")
 
     async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
         del left

@@ -140,37 +140,15 @@ def test_what_the_caller_handles_is_no_part_of_an_error(kind: type[Exception]) -
     assert error.reason != "timeout" or kind is requests.Timeout
 
 
-class FrozenError(OSError):
-    def __setattr__(self, *_: object) -> None:
-        raise AttributeError
-
-
-SECRET = "secret=abc123DEF456ghi789JKL012mno345PQR678stu9"
-INNER, OUTER = TimeoutError(SECRET), OSError(5, SECRET)
-
-
-@pytest.mark.parametrize(
-    "raised",
-    [
-        OSError(5, "x"),
-        OUTER,
-        caused(OSError(5, "x"), INNER),
-        OSError(INNER),
-        FrozenError(SECRET),
-        ExceptionGroup("x", [INNER]),
-    ],
-)
-def test_an_error_keeps_no_foreign_frame_and_no_secret(raised: Exception) -> None:
-    """What was being written is in their locals, however an error holds another."""
+def test_an_error_keeps_no_foreign_frame_and_no_secret() -> None:
+    """What was being written is in their locals, and a credential may be in their words."""
+    secret = "secret=abc123DEF456ghi789JKL012mno345PQR678stu9"
 
     class Failing(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
         def pipe_file(self, *given: Any, **_: object) -> None:  # noqa: ANN401 - fsspec's
             kept = bytes(given[1])
             assert kept
-            try:
-                raise INNER
-            except TimeoutError:
-                raise raised  # noqa: B904 - with that context
+            raise OSError(secret) from TimeoutError(secret)
 
     store = open_store((Failing(skip_instance_cache=True), "/x"))
     with pytest.raises(StoreError) as caught:
