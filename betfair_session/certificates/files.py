@@ -129,87 +129,64 @@ class FileReport(NamedTuple):
     validity: list[str]  # from when to when each certificate is valid
 
 
-class Report(NamedTuple):
-    """What some files are, each and together; `str()` is the text for people."""
+def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[FileReport], str]:
+    """Say what files are, each and together, and whether Betfair would take them for a login.
 
-    files: list[FileReport]
-    ok: bool  # a lone certificate or a lone key is no problem
-    verdict: str  # what the files are good for together
-
-    def __str__(self) -> str:
-        lines = []
-        for file in self.files:
-            lines.append(f"{file.path}: {file.kind}")
-            lines += [f"    {fact}" for fact in file.facts]
-            lines += [f"    problem: {problem}" for problem in file.problems]
-            lines += [f"    warning: {warning}" for warning in file.warnings]
-        return "\n".join([*lines, self.verdict])
-
-
-def explain(*paths: StrPath, passphrase: Secret | None = None) -> Report:
-    """Say what files are, and whether Betfair would take them for a certificate login."""
-    found = [_read(path, passphrase) for path in paths]
+    A lone certificate or a lone key is no problem.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(look(of_path(path), passphrase))
+        except CertificateError as error:
+            found.append(Contents(_printable(str(path))[:80], "not readable", problem=error))
     certificates = [certificate for contents in found for certificate in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
     files = [_report(contents, certificates) for contents in found]
-    ok = not any(file.problems for file in files)
-    if not ok:
-        verdict = "Not fit for Betfair's certificate login: see the problems above."
-    elif certificates and keys:
-        verdict = "Fit for Betfair's certificate login, once the certificate is uploaded."
-    elif certificates:
-        verdict = "Fit to upload to Betfair; to log in, its private key is needed as well."
-    elif keys:
-        verdict = "A private key; to log in, its certificate is needed as well."
-    else:
-        verdict = "Of no use for Betfair's certificate login: no certificate and no private key."
-    return Report(files, ok, verdict)
-
-
-def _read(path: StrPath, passphrase: Secret | None) -> Contents:
-    try:
-        return look(of_path(path), passphrase)
-    except CertificateError as error:
-        return Contents(_printable(str(path))[:80], "not readable", problem=error)
+    if any(file.problems for file in files):
+        return files, "Not fit for Betfair's certificate login: see the problems above."
+    if certificates and keys:
+        return files, "Fit for Betfair's certificate login, once the certificate is uploaded."
+    if certificates:
+        return files, "Fit to upload to Betfair; to log in, its private key is needed as well."
+    if keys:
+        return files, "A private key; to log in, its certificate is needed as well."
+    return files, "Of no use for Betfair's certificate login: no certificate and no private key."
 
 
 def _report(contents: Contents, certificates: Sequence[Certificate]) -> FileReport:
-    name, facts = contents.name, list[str]()
+    from cryptography.hazmat.primitives import hashes
+
+    name = contents.name
     problems = [str(contents.problem)] if contents.problem else []
-    warnings: list[str] = []
+    report = FileReport(name, contents.kind, facts=[], problems=problems, warnings=[], validity=[])
     for certificate in contents.certificates:
-        facts += _certificate_facts(certificate)
+        starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        report.validity.append(f"valid from {day(starts)} to {day(ends)}")
+        issuer, subject = (
+            named.rfc4514_string() for named in (certificate.issuer, certificate.subject)
+        )
+        report.facts.extend(
+            (
+                f"certificate for {_printable(subject) or '(no name)'}",
+                f"issued by {'itself' if issuer == subject else _printable(issuer)}",
+                report.validity[-1],
+                f"key: {key_text(public_key(certificate))}",
+                f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
+            )
+        )
         unfit, soon = fitness(certificate, name)
-        problems += map(str, unfit)
-        warnings += soon
+        report.problems.extend(map(str, unfit))
+        report.warnings.extend(soon)
     for key in contents.keys:
-        facts.append(f"private key: {key_text(key.public_key())}")
+        report.facts.append(f"private key: {key_text(key.public_key())}")
         if certificates and not any(belongs(key, certificate) for certificate in certificates):
             problems.append(f"{name} holds a key that belongs to none of the certificates given")
     protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
     if contents.keys and not protected and os.name == "posix" and os.stat(name).st_mode & 0o077:
-        warnings.append(f"{name} holds a private key that other users can get at: chmod 600 it")
-    validity = [_validity(certificate) for certificate in contents.certificates]
-    return FileReport(name, contents.kind, facts, problems, warnings, validity)
-
-
-def _certificate_facts(certificate: Certificate) -> list[str]:
-    from cryptography.hazmat.primitives import hashes
-
-    issuer = certificate.issuer.rfc4514_string()
-    subject = certificate.subject.rfc4514_string()
-    return [
-        f"certificate for {_printable(subject) or '(no name)'}",
-        f"issued by {'itself' if issuer == subject else _printable(issuer)}",
-        _validity(certificate),
-        f"key: {key_text(public_key(certificate))}",
-        f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
-    ]
-
-
-def _validity(certificate: Certificate) -> str:
-    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return f"valid from {day(starts)} to {day(ends)}"
+        warning = f"{name} holds a private key that other users can get at: chmod 600 it"
+        report.warnings.append(warning)
+    return report
 
 
 def _printable(text: str) -> str:

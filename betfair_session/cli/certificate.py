@@ -74,7 +74,13 @@ def check(out: Output, *, files: tuple[str, ...]) -> int:
     """
     from betfair_session.certificates.files import explain
 
-    report = explain(*files, passphrase=Environment().passphrase())
-    found = [file._asdict() for file in report.files]
-    out.tell({"ok": report.ok, "verdict": report.verdict, "files": found}, str(report))
-    return 0 if report.ok else USAGE
+    reports, verdict = explain(*files, passphrase=Environment().passphrase())
+    ok, lines = not any(file.problems for file in reports), []
+    for file in reports:
+        lines.append(f"{file.path}: {file.kind}")
+        lines += [f"    {fact}" for fact in file.facts]
+        lines += [f"    problem: {problem}" for problem in file.problems]
+        lines += [f"    warning: {warning}" for warning in file.warnings]
+    document = {"ok": ok, "verdict": verdict, "files": [file._asdict() for file in reports]}
+    out.tell(document, "\n".join([*lines, verdict]))
+    return 0 if ok else USAGE

@@ -26,7 +26,7 @@ from .output import NAME, TERMINATED, Output, UsageError, write
 
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
-_MAIN = """\
+_MAIN = """
 to begin:
   betfair-session demo                       see it work; needs no account
   betfair-session certificate create         make what to upload at Betfair
@@ -50,9 +50,9 @@ exit codes: 0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfai
 4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
 """
 _PLACE = """
+
 STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; KEY is the object's name
-in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where.
-"""
+in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where."""
 
 
 FILE = click.File().shell_complete
@@ -73,15 +73,11 @@ class Command(click.Command):
         """Print the help here, where a full disk is noticed."""
         return _show(ctx, super().get_help(ctx))
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the text as it is written, with the options before the examples."""
-        about, mark, examples = (self.help or "").partition("\nExample")
-        self.format_usage(ctx, formatter)
-        place = _PLACE if any(param.name == "store" for param in self.params) else ""
-        formatter.write(f"\n{about.rstrip()}\n{place}")
-        self.format_options(ctx, formatter)
-        formatter.write(f"{mark}{examples}\n" if mark else "")
-        formatter.write(f"\n{self.epilog}" if self.epilog else "")
+    def format_help_text(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(f"\n{self.help}\n")
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(self.epilog or "")
 
 
 class Group(Command, click.Group):
@@ -170,6 +166,8 @@ def command(
 
         text = inspect.cleandoc(run.__doc__ or "")
         summary = text.partition(".\n")[0]
+        if any(param.name == "store" for param in params):
+            text = text.replace("\n\nExample", f"{_PLACE}\n\nExample")
         json = option("--json", "print one JSON document", is_flag=True)
         quiet = option("--quiet", "say nothing about progress", is_flag=True)
         group.add_command(

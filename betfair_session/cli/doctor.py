@@ -21,7 +21,7 @@ from betfair_session.storage.contract import TokenStore
 
 from .commands import command, environment, option, place, timeout
 from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
-from .output import Finding, Output, problem, rows, write
+from .output import Finding, Output, problem, rows
 from .probe import examine_store
 from .session import ask_about
 from .status import open_place
@@ -77,13 +77,12 @@ def doctor(
         if found is None:
             break
         findings.append(found)
-        if not out.json:
-            write(_lines(found))
+        out.say(_lines(found))
     problems = [finding for finding in findings if finding.state == "problem"]
     warnings = [finding for finding in findings if finding.state == "warning"]
     code = problems[0].code if problems else 0
     checks = [finding._asdict() for finding in findings]
-    text = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
+    text = f"problems: {len(problems)}, warnings: {len(warnings)}"
     out.tell({"ok": not problems, "exit_code": code, "checks": checks}, text)
     return code
 
@@ -92,10 +91,6 @@ def _lines(finding: Finding) -> str:
     advice = [("", f"to do: {finding.advice}", "")] if finding.advice else []
     text = f"{finding.name}: {finding.text}"
     return rows([(finding.state, text, _COLOURS[finding.state]), *advice], _INDENT)
-
-
-def _count(findings: list[Finding], word: str) -> str:
-    return f"{len(findings) or 'no'} {word}{'' if len(findings) == 1 else 's'}"
 
 
 def _findings(
@@ -184,7 +179,7 @@ def _certificate(given: Environment) -> Iterator[Finding]:
         yield Finding(name, "not checked", str(error))
         return
     paths = [path for each in _CERTIFICATE_FILES if (path := given.get(each))]
-    files = explain(*paths, passphrase=given.passphrase()).files
+    files = explain(*paths, passphrase=given.passphrase())[0]
     valid = [each for file in files for each in file.validity]
     fit = "fit for Betfair's login, once it is uploaded"
     yield Finding(name, "ok", "; ".join([fit, *valid]))

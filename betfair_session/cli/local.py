@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +23,7 @@ from betfair_session.exceptions import BetfairSessionError
 from betfair_session.sandbox import Sandbox, SandboxError
 
 from .commands import command, option, seconds
-from .output import STORE, Output, complain, need, write
+from .output import STORE, Output, complain, need
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -121,15 +121,16 @@ def demo(out: Output) -> int:
 
     exit codes: 0 all steps passed; 2 the extra is not installed; 1 a step failed
     """
-    say: Callable[[str], None] = (lambda _: None) if out.json else write
-    say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
     started = time.monotonic()
+    out.say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
     with start(out) as local:
-        say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
-        show = Demo(local, say)
-        say(f"the token will be kept in {show.place}.")
-        show.run()
-    say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
+        show = Demo(out, local)
+        out.say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
+        out.say(f"the token will be kept in {show.place}.")
+        for number, step in enumerate((show.log_in, show.resume, show.heal, show.clean_up), 1):
+            with _failing(f"the demo failed in step {number}: {{}}"):
+                step()
+    out.say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
     out.tell({"steps": show.steps, "passed": True}, "demo: all steps passed")
     return 0
 
@@ -139,37 +140,30 @@ def _since(started: float) -> str:
 
 
 class Demo:
-    """The steps, on one sandbox and its store; `say` takes each line as soon as it is known."""
+    """The steps, on one sandbox and its store; the first thing that is not so is an error."""
 
-    def __init__(self, sandbox: Sandbox, say: Callable[[str], None]) -> None:
+    def __init__(self, out: Output, sandbox: Sandbox) -> None:
         self._variables = sandbox.environment()
         self._store = self._variables["BETFAIR_SESSION_STORE"]
         self.place = Path(self._store, self._variables["BETFAIR_SESSION_KEY"])
         # Each with its title, its process's seconds, and what was found to be so.
         self.steps: list[dict[str, Any]] = []
-        self._sandbox = sandbox
-        self._say = say
+        self._sandbox, self._out = sandbox, out
         self._said = ""
 
-    def run(self) -> None:
-        """Go through all steps; the first thing that is not so is a BetfairSessionError."""
-        for step in (self._log_in, self._resume, self._heal, self._clean_up):
-            with _failing(f"the demo failed in step {len(self.steps) + 1}: {{}}"):
-                step()
-
-    def _log_in(self) -> None:
+    def log_in(self) -> None:
         code, token = self._process("The first process finds no token and logs in")
         self._check(code == 0, "it printed a token")
         self._saw({"certlogin": 1}, "one login, nothing else")
         self._check(self._stored() == token, "the token is in the store")
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
         before = self._stored()
         _, token = self._process("A second process resumes that session")
         self._check(token == before, "it printed the same token")
         self._saw({"keepAlive": 1}, "one keepAlive and no login")
 
-    def _heal(self) -> None:
+    def heal(self) -> None:
         before = self._stored()
         dead = self._sandbox.expire(before)
         code, token = self._process("Betfair ends the session; a third process heals it")
@@ -181,12 +175,13 @@ class Demo:
         alive = [session.token for session in self._sandbox.sessions()]
         self._check(alive == [token], "it is the only session alive")
 
-    def _clean_up(self) -> None:
+    def clean_up(self) -> None:
         self._sandbox.expire_all()
         self._sandbox.break_store(self._store)
         code, token = self._process("The store breaks during a login; nothing is left behind")
         self._check(code == STORE, "it ended with exit code 5, the store's, and said:")
-        self._say(textwrap.indent(textwrap.fill(self._said, 85, break_on_hyphens=False), " " * 7))
+        said = textwrap.fill(self._said, 85, break_on_hyphens=False)
+        self._out.say(textwrap.indent(said, " " * 7))
         self._check(not token, "it printed no token")
         entries = [entry for entry in self._sandbox.journal() if entry.endpoint != "keepAlive"]
         both = [("certlogin", "SUCCESS"), ("logout", "SUCCESS")]
@@ -199,19 +194,16 @@ class Demo:
 
     def _check(self, so: bool, what: str) -> None:  # noqa: FBT001 - it reads like an assertion
         if not so:
-            said = f"; the process said: {self._said}" if self._said else ""
-            message = f"the demo failed in step {len(self.steps)}: it is not so that {what}{said}"
-            raise BetfairSessionError(message)
+            raise SandboxError(f"it is not so that {what}; the process said: {self._said}")
         self.steps[-1]["shown"].append(what)
-        self._say(f"   ok  {what}")
+        self._out.say(f"   ok  {what}")
 
     def _stored(self) -> str:
         return self.place.read_text(encoding="ascii")
 
     def _process(self, title: str) -> tuple[int, str]:
         """Run `betfair-session token` away from the user's settings: its exit code and token."""
-        self.steps.append({"title": title, "seconds": 0.0, "shown": []})
-        self._say(f"\n{len(self.steps)}. {title}")
+        self._out.say(f"\n{len(self.steps) + 1}. {title}")
         variables = {
             **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
             **self._variables,
@@ -232,8 +224,8 @@ class Demo:
             check=False,
         )
         seconds = time.monotonic() - started
-        self.steps[-1]["seconds"] = seconds
-        self._say(f"   $ betfair-session token{seconds:>60.2f} s")
+        self.steps.append({"title": title, "seconds": seconds, "shown": []})
+        self._out.say(f"   $ betfair-session token{seconds:>60.2f} s")
         # A session that dies so young makes a process warn, rightly; that is not the point here.
         self._said = " ".join(line for line in done.stderr.splitlines() if "warning:" not in line)
         return done.returncode, done.stdout.strip()

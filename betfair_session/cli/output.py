@@ -85,6 +85,11 @@ class Output:
         elif text:
             write(text)
 
+    def say(self, text: str) -> None:
+        """Print a text that comes before the result; not with --json."""
+        if not self.json:
+            write(text)
+
     @contextlib.contextmanager
     def progress(self, look: Callable[[], str]) -> Iterator[None]:
         """On a terminal, show after a second what the block waits for, and when that changes."""

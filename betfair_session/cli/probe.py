@@ -136,11 +136,11 @@ class Probe:
         except StoreError as error:
             yield self._refused(error)
             return
-        took = f"{time.monotonic() - began:.2f} s"
         if kept is None:
             text = f"{label} shows old contents after a write"
             yield Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)
             return
+        took = f"{time.monotonic() - began:.2f} s"
         done = f"{self._name!r} was written, read, replaced and removed in {took}"
         writing = Finding(_WRITING, "ok", done)
         if left:
@@ -149,16 +149,13 @@ class Probe:
         if kept and self._store.atomic:
             # No object but the doctor's ever had this version.
             writing = self._unwritable({self._key: version, self._lock: version}) or writing
-        yield writing
-        alone = ""
-        if not kept or (self._doubtful and not self._store.atomic):
-            alone = f"{label} does not keep the conditions of writes, so each process logs in alone"
-        elif not self._store.atomic:
-            alone = f"this library does not vouch for {label}, so each process logs in by itself"
-        shared = "the store keeps conditions, so one login serves all who share it"
-        yield (
-            Finding(_SHARED, "warning", alone, _STORES) if alone else Finding(_SHARED, "ok", shared)
-        )
+            yield writing
+            shared = "the store keeps conditions, so one login serves all who share it"
+            yield Finding(_SHARED, "ok", shared)
+        else:
+            alone = f"{label} is not known to keep the conditions of writes"
+            yield writing
+            yield Finding(_SHARED, "warning", f"{alone}, so each process logs in alone", _STORES)
 
     def _write(self) -> tuple[bool | None, str]:
         """Return whether conditions are kept, and a version that no other object ever had.
@@ -223,7 +220,7 @@ class Probe:
 
     def _remove(self) -> StoreError | None:
         try:
-            _changed(lambda: self._store.delete(self._name, deadline=self._soon()))
+            self._change(self._store.delete, self._name)
         except StoreError as error:
             return error
         return None
@@ -233,18 +230,17 @@ class Probe:
         return stored.content if stored else None
 
     def _put(self, name: str, content: bytes, expect: Expect) -> str:
-        return _changed(lambda: self._store.put(name, content, expect, deadline=self._soon()))
+        return self._change(self._store.put, name, content, expect)
+
+    def _change(self, change: Callable[..., T], *how: object) -> T:
+        """Change an object, again after a pause where the store takes no two changes in a row."""
+        try:
+            return change(*how, deadline=self._soon())
+        except StoreError as error:
+            if error.reason != "throttled":
+                raise
+        process_clocks.pause(_THROTTLED_SECONDS)
+        return change(*how, deadline=self._soon())
 
     def _soon(self) -> float:
         return time.monotonic() + self._seconds
-
-
-def _changed(change: Callable[[], T]) -> T:
-    """Change an object, again after a pause where the store takes no two changes in a row."""
-    try:
-        return change()
-    except StoreError as error:
-        if error.reason != "throttled":
-            raise
-    process_clocks.pause(_THROTTLED_SECONDS)
-    return change()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from getpass import getpass
 from typing import Any
 
@@ -50,8 +50,8 @@ def token(
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
     with _session(store, key, logs_in=not interactive, **login) as session:
-        # Progress would stand in the way of what is typed.
-        with nullcontext() if interactive else out.progress(login_of(session)):
+        out.quiet |= interactive  # progress would stand in the way of what is typed
+        with out.progress(login_of(session)):
             found = session.token(timeout=timeout)
         _tell(out, session, found, token=found)
     return 0
