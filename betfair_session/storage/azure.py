@@ -82,7 +82,7 @@ class AzureStore(LoopStore):
         return content, headers["ETag"], headers["Last-Modified"], headers["Date"]
 
     async def _write(
-        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
+        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
     ) -> object:
         from azure.core import MatchConditions
 

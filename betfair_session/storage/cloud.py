@@ -167,7 +167,7 @@ class CloudStore(TokenStore):
 
     @abstractmethod
     def _write(
-        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
+        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
     ) -> Soon[object]:
         """Write the bucket's object `name`, if it is as expected; return the new version."""
 
@@ -202,9 +202,8 @@ class CloudStore(TokenStore):
             return
 
         def work(target: Target) -> None:
-            driver, name, deadline = target
             try:
-                self._run(deadline, lambda left: self._delete(driver, name, left, expect))
+                self._request(target, self._delete, expect)
             except Exception as error:
                 if expect is not ANY or judge(error, cloud=True).reason != "missing":
                     raise
@@ -214,13 +213,12 @@ class CloudStore(TokenStore):
 
     def _look(self, target: Target) -> StoredObject | None:
         """Read the object; once more when our own connection had been closed meanwhile."""
-        driver, name, deadline = target
         # A server closes idle connections, which shows only when one is used again. A caller's
         # driver sees to that by itself.
         again = self._theirs is None
         while True:
             try:
-                return _stored(*self._run(deadline, lambda left: self._read(driver, name, left)))
+                return _stored(*self._request(target, self._read))
             except Exception as error:
                 judged = judge(error, cloud=True)
                 if judged.reason == "missing":
@@ -230,10 +228,7 @@ class CloudStore(TokenStore):
                 again = False
 
     def _write_once(self, target: Target, content: bytes, expect: Expect) -> str:
-        driver, name, deadline = target
-        return _version(
-            self._run(deadline, lambda left: self._write(driver, name, content, left, expect))
-        )
+        return _version(self._request(target, self._write, expect, content))
 
     def _see_unchanged(self, target: Target, expect: Expect) -> None:
         """See that a condition holds now."""
@@ -333,8 +328,8 @@ class CloudStore(TokenStore):
         self._ours.renew(driver)
 
     @abstractmethod
-    def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
-        """Send one request, until `deadline`; `send` takes the seconds that are left."""
+    def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
+        """Make one request by `_read`, `_write` or `_delete`."""
 
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, opened once in each process."""

@@ -122,7 +122,7 @@ class GCSStore(LoopStore):
         return content, version, headers.get("Last-Modified"), headers.get("Date")
 
     async def _write(
-        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
+        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
     ) -> object:
         boundary = secrets.token_hex(16)
         head = (

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine
 
-    from .cloud import Soon
+    from .cloud import Soon, Target
 
 T = TypeVar("T")
 
@@ -271,12 +271,13 @@ class LoopStore(CloudStore):
         wait(self._under_way.copy(), _CLOSING_SECONDS)
         release(self._ours, self._shut)
 
-    def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
+    def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
+        driver, name, deadline = target
         loop = background_loop() if self._theirs is None else self._their_loop()
         left = deadline - time.monotonic()
         return run(
             loop,
-            lambda: cast("Coroutine[Any, Any, T]", send(left)),
+            lambda: cast("Coroutine[Any, Any, T]", send(driver, name, left, *given)),
             deadline=deadline,
             under_way=self._under_way,
         )

@@ -28,7 +28,7 @@ from .obstore_config import configure, usual_endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .cloud import Seen, Soon
+    from .cloud import Seen, Soon, Target
     from .contract import Expect
 
 T = TypeVar("T")
@@ -144,13 +144,14 @@ class ObstoreStore(CloudStore):
                 retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
             )
 
-    def _run(self, deadline: float, send: Callable[[float], Soon[T]]) -> T:
-        """Send one request in this very thread."""
+    def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
+        """Make one request in this very thread."""
+        driver, name, deadline = target
         left = deadline - time.monotonic()
         if left <= 0:
             raise OutOfTime
         with understanding(self._bucket):
-            return cast("T", send(left))
+            return cast("T", send(driver, name, left, *given))
 
     def _read(self, driver: Driver, name: str, left: float) -> Seen:
         content, part = bytearray(), b""
@@ -168,15 +169,14 @@ class ObstoreStore(CloudStore):
         return content, meta[self._condition], meta["last_modified"], None
 
     def _write(
-        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
+        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
     ) -> object:
         modes = {ABSENT: "create", ANY: "overwrite"}
         mode = {self._condition: expect} if isinstance(expect, str) else modes[expect]
         answer = driver(left).put(name, content, mode=mode, use_multipart=False)
         return answer[self._condition]
 
-    def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
-        del expect  # it deletes whatever is there
+    def _delete(self, driver: Driver, name: str, left: float, _: Expect) -> None:
         driver(left).delete(name)
 
     @property

@@ -117,8 +117,7 @@ class S3Store(LoopStore):
         answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
         return answer
 
-    async def _read(self, driver: Driver, name: str, left: float) -> Seen:
-        del left  # the call as a whole is bounded
+    async def _read(self, driver: Driver, name: str, _: float) -> Seen:
         answer = await self._send(driver, "get_object", name)
         try:
             content = await read_start(answer["Body"], MAX_READ + 1)
@@ -128,9 +127,8 @@ class S3Store(LoopStore):
         return content, answer.get("ETag"), answer.get("LastModified"), date
 
     async def _write(
-        self, driver: Driver, name: str, content: bytes, left: float, expect: Expect
+        self, driver: Driver, name: str, _: float, expect: Expect, content: bytes
     ) -> object:
-        del left
         condition = {"IfNoneMatch": "*"} if expect is ABSENT else {"IfMatch": expect}
         condition = {} if expect is ANY else condition
         if self._digests:
@@ -139,8 +137,7 @@ class S3Store(LoopStore):
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
         return answer.get("ETag")
 
-    async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
-        del left
+    async def _delete(self, driver: Driver, name: str, _: float, expect: Expect) -> None:
         condition = {} if expect is ANY else {"IfMatch": expect}
         await self._send(driver, "delete_object", name, **condition)
 
