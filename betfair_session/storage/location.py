@@ -94,7 +94,7 @@ def check_ends(text: str) -> None:
     if inner != text:
         meant = repr(redact(inner))
         problem = f"has blanks, quotes or control characters around it: did you mean {meant}?"
-    elif _holds_control(text):
+    elif any(map(_is_control, text)):
         problem = "holds a control character, such as a line end"
     if problem:
         raise ConfigurationError(f"the store {problem}")
@@ -164,17 +164,11 @@ def _check_query(url: str, scheme: str) -> None:
 
 def _without_odd_ends(text: str) -> str:
     """Return a text without what no name begins or ends with, unless by mistake."""
-    if not any(map(_is_odd, (text[:1], text[-1:]))):
-        return text
     return text.strip("".join(filter(_is_odd, text)))
 
 
 def _is_odd(character: str) -> bool:
-    return character != "" and (character in _ODD or character.isspace() or _is_control(character))
-
-
-def _holds_control(text: str) -> bool:
-    return not text.isprintable() and any(map(_is_control, text))
+    return character in _ODD or character.isspace() or _is_control(character)
 
 
 def _is_control(character: str) -> bool:
@@ -187,7 +181,7 @@ def local_path(url: str) -> str:
     path = url if scheme is None else url.split("://", 1)[1]
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
         path = path[len("localhost") :]  # any other name there is a path's, as to fsspec
-    if not path or _holds_control(path):
+    if not path:
         raise ConfigurationError(f"the store {path!r} names no directory")
     # file:///C:/tokens names C:/tokens.
     return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
@@ -202,17 +196,15 @@ def check_key(key: object) -> str:
     """
     if not isinstance(key, str):
         raise ConfigurationError(f"the key must be a text, not {type(key).__name__}")
+    parts = key.replace("\\", "/").split("/")
     problems = (
-        (not key, "is empty"),
         (
-            key.startswith(("/", "\\")) or (key[1:2] == ":" and re.match(_DRIVE, key)),
-            "is absolute; it must be a name below the store",
+            _without_odd_ends(key) != key or any(map(_is_control, key)),
+            "holds a control character, or has blanks, quotes or invisible characters around it",
         ),
-        (_holds_control(key), "holds a control character"),
-        (_without_odd_ends(key) != key, "has blanks, quotes or invisible characters around it"),
         (
-            {"", ".", ".."} & {*key.replace("\\", "/").split("/")},
-            "has an empty, '.' or '..' part; it must be a plain name below the store",
+            {"", ".", ".."} & {*parts} or (parts[1:] and key[1:2] == ":"),
+            "must be a plain name below the store, without an empty, '.' or '..' part",
         ),
         ("../" in key, "holds '../', for which the Go library uses another name"),
         (key.endswith(LOCK_SUFFIX), f"ends with {LOCK_SUFFIX!r}, as another token's lock does"),

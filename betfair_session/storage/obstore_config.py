@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from betfair_session.exceptions import ConfigurationError
 
-from .location import is_amazon
+from .location import check_options, is_amazon
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,15 +125,8 @@ def _translate(cloud: str, given: _Options) -> _Options:
     elif cloud == "az":
         config = _azure(given)
     names = _NAMES[cloud]
-    for name, value in given.items():
-        if name not in names:
-            raise ConfigurationError(
-                f"the storage option {name!r} has no counterpart in obstore: leave it out, give "
-                'obstore\'s own setting under "config" or "client_options", or use the URL without '
-                '"obstore+"'
-            )
-        config[names[name]] = value
-    return config
+    check_options("obstore", given, names)
+    return config | {names[name]: value for name, value in given.items()}
 
 
 def _google(options: _Options) -> _Options:
