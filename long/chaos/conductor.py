@@ -12,11 +12,9 @@ from fleet.scene import Scene
 from servers.process import poll
 
 from chaos.ledger import Ledger
-from chaos.troop import Ambush, Blow, Troop
+from chaos.troop import Ambush, Troop, any_blow
 
 _STUCK = 120.0  # seconds without a live token after which a round is given up
-
-
 _ACTS = {
     "expired": 70,
     "deleted": 10,
@@ -25,8 +23,7 @@ _ACTS = {
 }
 """The ways to take a token away, and how many of a hundred there are of each."""
 _MEANWHILE = 0.15  # the chance of a second act in the middle of the login
-_BLOWS = (0.03, 0.03, 0.04)
-"""The chances of a holder's being killed, frozen past its lease, or frozen for a moment."""
+_BLOW = 0.1  # the chance of a blow to the holder
 
 
 class Conductor(threading.Thread):
@@ -49,7 +46,6 @@ class Conductor(threading.Thread):
         troop.listen_to(team, lambda event: self._login.set() if event == "login" else None)
 
     def run(self) -> None:
-        """Go on until there were as many generations as wanted."""
         try:
             token = self._healed()
             while token and self.generations < self.goal:
@@ -92,18 +88,10 @@ class Conductor(threading.Thread):
         return new
 
     def _prepare_blow(self) -> None:
-        ttl = self._ledger.ttl
-        kinds: list[tuple[Blow, float]] = [
-            ("kill", 0.0),
-            ("freeze", ttl + random.uniform(1.5, 5)),
-            ("freeze", random.uniform(0.05, ttl / 4)),
-        ]
-        chances = [*_BLOWS, 1 - sum(_BLOWS)]
-        (blow,) = random.choices([*kinds, None], chances)
-        if blow:
+        if random.random() < _BLOW:
             event = random.choice(["take", "login", "session", "published"])
             delay = random.choice([0.0, random.uniform(0, 0.15)])
-            self._troop.lay(self._team, Ambush(event, delay, *blow))
+            self._troop.lay(self._team, Ambush(event, delay, any_blow(self._ledger.ttl)))
 
     def _take_away(self, act: str, old: str) -> None:
         scene = self._scene

@@ -206,11 +206,9 @@ class Ledger:
         return excess, extra
 
     def slowest(self) -> float:
-        """Return how many seconds the longest round took to be healed."""
         return max((each.healed - each.at for each in self.rounds if each.healed), default=0.0)
 
     def logins(self) -> int:
-        """Return how many logins the processes told of."""
         return sum(len(each.logins) for each in self.rounds)
 
     def lost(self) -> int:

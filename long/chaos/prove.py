@@ -24,7 +24,6 @@ from chaos.stage import Plan, run
 
 
 def main() -> int:
-    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="chaos among processes that share tokens")
     parser.add_argument("--store", choices=STORES, default="local")
     parser.add_argument("--generations", type=int, default=1000, help="in all, over all keys")
@@ -37,7 +36,7 @@ def main() -> int:
     logging.disable()  # it would say how often tokens die young
     plan = Plan(options.store, options.generations, options.processes, options.keys)
     print(f"seed {seed}, {plan}", flush=True)
-    figures = run(plan, lambda text: print(text, flush=True))
+    figures = run(plan)
     harm = 0
     for name, value in figures.items():
         if isinstance(value, list):

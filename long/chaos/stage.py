@@ -7,9 +7,9 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from betfair_session import BetfairSessionError
 from betfair_session.sandbox import Sandbox
 from chaos.conductor import Conductor
 from chaos.ledger import Ledger, Outcome
-from chaos.troop import Troop
+from chaos.troop import Troop, any_blow
 
 _PATIENCE = 60.0  # seconds for a call that nothing disturbs
 _FINAL_LOGINS = 1
@@ -76,8 +76,7 @@ class Stage:
             self._conductors.append(Conductor(team, *account, self.troop, bell))
             stack.callback(self._conductors[-1].close)
 
-    def run(self, report: Callable[[str], None]) -> None:
-        """Let it happen; `report` is told of the progress."""
+    def run(self) -> None:
         plan = self._plan
         for number in range(plan.processes):
             team = number % plan.keys
@@ -87,26 +86,19 @@ class Stage:
         for conductor in self._conductors:
             conductor.goal = plan.generations // plan.keys
             conductor.start()
-        self._strike_while_alive(report)
-        self.troop.dismiss(self._ring_out)
+        self._strike_while_alive()
+        self.troop.dismiss([partial(each.ring, 4, b"q") for each in self._conductors])
 
-    def _ring_out(self) -> None:
-        for conductor in self._conductors:
-            conductor.ring(4, b"q")
-
-    def _strike_while_alive(self, report: Callable[[str], None]) -> None:
+    def _strike_while_alive(self) -> None:
         last = time.monotonic()
         while any(each.is_alive() for each in self._conductors):
             time.sleep(random.uniform(0, 2))
-            long = self._plan.lease["ttl"] + random.uniform(1.5, 5)
-            moment = random.uniform(0.05, self._plan.lease["ttl"] / 4)
-            blow, seconds = random.choice([("kill", 0.0), ("freeze", long), ("freeze", moment)])
-            self.troop.strike_any(blow, seconds)  # type: ignore[arg-type] # it is one of the two
+            self.troop.strike_any(any_blow(self._plan.lease["ttl"]))
             self.troop.watch()
             if time.monotonic() - last > 30:
                 last = time.monotonic()
                 done = [each.generations for each in self._conductors]
-                report(f"{sum(done)} generations, {self.troop.blows}, {sorted(done)}")
+                print(f"{sum(done)} generations, {self.troop.blows}, {sorted(done)}", flush=True)
 
     def finish(self) -> list[str]:
         """Make two logins with each token, undisturbed; return what is left behind."""
@@ -200,10 +192,10 @@ def _finish(scene: Scene, ledger: Ledger) -> list[str]:
     return [f"{scene.key}: {what}" for what in found]
 
 
-def run(plan: Plan, report: Callable[[str], None]) -> dict[str, object]:
-    """Make a run; `report` is told of its progress."""
+def run(plan: Plan) -> dict[str, object]:
+    """Make a run, and tell of its progress; return its figures."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stage = Stage(plan, place_for(plan.store, directory, stack), directory, stack)
-        stage.run(report)
+        stage.run()
         return stage.figures(stage.finish())

@@ -6,17 +6,15 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from fleet.processes import Program
 from servers.process import poll
 
 from chaos.ledger import Ledger
-
-Blow: TypeAlias = Literal["kill", "freeze"]
 
 _PROGRAM = Path(__file__).with_name("worker.py")
 _SLACK = 30.0  # seconds past its own time after which a call counts as hanging
@@ -38,8 +36,12 @@ class Ambush(NamedTuple):
 
     event: str  # the thing
     delay: float  # seconds from then to the blow
-    blow: Blow
-    seconds: float  # how long a freeze lasts
+    seconds: float  # how long a freeze lasts; 0 for a kill
+
+
+def any_blow(ttl: float) -> float:
+    """Return 0, to kill, or how long to freeze, past a lease's time to live or for a moment."""
+    return random.choice([0.0, ttl + random.uniform(1.5, 5), random.uniform(0.05, ttl / 4)])
 
 
 class Troop(Program):
@@ -59,7 +61,7 @@ class Troop(Program):
         self._timers: set[threading.Timer] = set()
         self._busy = threading.RLock()
         self._over = False
-        self.blows: dict[Blow, int] = {"kill": 0, "freeze": 0}
+        self.blows = {"kill": 0, "freeze": 0}
         self.hangs = 0
         super().__init__(scheme, program=_PROGRAM)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -86,14 +88,15 @@ class Troop(Program):
         """Lay an ambush for a team, in place of one that nobody has met yet."""
         self._ambushes[team] = ambush
 
-    def strike_any(self, blow: Blow, seconds: float) -> None:
+    def strike_any(self, seconds: float) -> None:
         with self._busy:
             up = [number for number, each in self._members.items() if each.frozen is None]
             if up:
-                self._strike(random.choice(up), blow, seconds)
+                self._strike(random.choice(up), seconds)
 
-    def _strike(self, number: int, blow: Blow, seconds: float) -> None:
-        """Kill a process, and start another in its place, or freeze it for some seconds."""
+    def _strike(self, number: int, seconds: float) -> None:
+        """Freeze a process for some seconds, or for 0 kill it and start another in its place."""
+        blow = "freeze" if seconds else "kill"
         with self._busy:
             member = self._members.get(number)
             if member is None or member.frozen is not None or self._over:
@@ -153,9 +156,9 @@ class Troop(Program):
 
     def _spring(self, number: int, ambush: Ambush) -> None:
         if ambush.delay:
-            self._later(ambush.delay, lambda: self._strike(number, ambush.blow, ambush.seconds))
+            self._later(ambush.delay, lambda: self._strike(number, ambush.seconds))
         else:
-            self._strike(number, ambush.blow, ambush.seconds)
+            self._strike(number, ambush.seconds)
 
     def watch(self) -> None:
         """Count, and kill, whoever is in a call that should have ended long ago; show where."""
@@ -168,20 +171,17 @@ class Troop(Program):
                     self.hangs += 1
                     each.called = None
                     self.tell(["show", number, None])
-                    self._later(2, lambda number=number: self._strike(number, "kill", 0))  # type: ignore[misc] # it is called without
+                    self._later(2, lambda number=number: self._strike(number, 0))  # type: ignore[misc] # it is called without
 
-    def dismiss(self, ring: Callable[[], None]) -> None:
-        """Thaw all, and wait until each has ended its call and left.
-
-        Args:
-            ring: tells everybody once more to leave.
-        """
+    def dismiss(self, rings: Iterable[Callable[[], None]]) -> None:
+        """Thaw all, and wait until each has ended its call and left, which each ring asks for."""
         with self._busy:
             self._over = True
             for number in list(self._members):
                 self._thaw(number)
         for _ in poll(self._timeout + 2 * _SLACK, 0.1):
-            ring()
+            for ring in rings:
+                ring()
             with self._busy:
                 if not self._members:
                     return
