@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as Directory
-from typing import Any, NamedTuple
+from typing import Any
 
-from rare_servers.proxy import Fault, Proxy, Rule
+from rare_servers.proxy import Proxy, Rule
 from secrets_shown import everything_in
 from servers.objects import Bucket
 from servers.process import poll
-from servers.script import Answer, Exchange
+from servers.script import Exchange
 from storage.places import LocalPlace, Place
 from within import within
 
@@ -31,27 +31,14 @@ from betfair_session import (
 from betfair_session.login import lock as locks
 from betfair_session.sandbox import Sandbox
 from betfair_session.secret import Secret
-from faults.paths import Path, Site
+from faults.paths import PATIENCE, Path, Site, Way
 
 TIMEOUT = 12.0  # seconds for a call
 HANG = TIMEOUT + 45.0  # seconds after which it counts as hanging
-PATIENCE = 2.0  # seconds for one question to Betfair or the store
 _LEASE = LeaseSettings(ttl=12, login_deadline=PATIENCE, store_deadline=PATIENCE)
 _LANDING = 30.0  # seconds for what was held to arrive
-FROM_THEN_ON = 10**6
 KEY = "session.token"
 HEALING = "healing"
-
-
-class Way(NamedTuple):
-    """One way to break requests."""
-
-    name: str
-    kind: Fault | Answer | str  # what the proxy does, or the name of the sandbox's fault
-    parameters: dict[str, Any] = {}  # noqa: RUF012 - the sandbox's; never changed
-    times: int = 1  # how many requests it hits
-    doubtful: bool = False  # whether a write that met this may have landed
-    late: bool = False  # whether what was held arrives only after others have healed everything
 
 
 class Client(IdentityClient):
@@ -159,25 +146,20 @@ class Call:
 class Lane:
     """A sandbox and a store of its own, for one call at a time."""
 
-    def __init__(self, directory: Directory, place: Place | None) -> None:
+    def __init__(self, stack: ExitStack, directory: Directory, place: Place | None) -> None:
         """Start it, with tokens in files in `directory` and Betfair's requests to be broken.
 
         With a bucket for a place, tokens are there, and it is its server's requests.
         """
-        with ExitStack() as stack:
-            self.sandbox = stack.enter_context(Sandbox())
-            self.sandbox.configure(logins_per_minute=1e9)
-            self._place, self._proxy = place, None
-            if isinstance(place, Bucket):
-                server = place.server
-                self._proxy = stack.enter_context(Proxy(server.port))
-                self._options = server.options(self._proxy.endpoint)
-            self._stack = stack.pop_all()
-        self._directory = directory
+        directory.mkdir(mode=0o700)
+        self.sandbox = stack.enter_context(Sandbox())
+        self.sandbox.configure(logins_per_minute=1e9)
+        self._directory, self._place, self._proxy = directory, place, None
+        if isinstance(place, Bucket):
+            server = place.server
+            self._proxy = stack.enter_context(Proxy(server.port))
+            self._options = server.options(self._proxy.endpoint)
         self._made: list[tuple[Call, Site]] = []
-
-    def close(self) -> None:
-        self._stack.close()
 
     def make(self, calls: list[Call]) -> list[Call]:
         """Make calls, last those whose objects have to be old by then."""
@@ -354,15 +336,3 @@ def run(
     with ThreadPoolExecutor(len(lanes)) as pool:
         list(pool.map(work, range(len(lanes))))
     return [*rehearsed, *calls]
-
-
-@contextmanager
-def lanes_in(directory: Directory, place: Place | None, count: int) -> Iterator[list[Lane]]:
-    """Start some lanes, each with a directory of its own."""
-    with ExitStack() as stack:
-        lanes = []
-        for number in range(count):
-            (directory / str(number)).mkdir(mode=0o700)
-            lanes.append(Lane(directory / str(number), place))
-            stack.callback(lanes[-1].close)
-        yield lanes

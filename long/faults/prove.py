@@ -23,9 +23,8 @@ from pathlib import Path
 
 from real_places import SERVED, place_for
 
-from faults.lane import lanes_in, run
-from faults.paths import BETFAIRS, STORES
-from faults.ways import at_betfair, at_store, lasting
+from faults.lane import Lane, run
+from faults.paths import BETFAIRS, STORES, at_betfair, at_store, lasting
 
 LANES = 12
 KINDS = [*SERVED, "betfair"]
@@ -38,7 +37,7 @@ def broken(kind: str, every: int) -> tuple[int, list[str]]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         place = None if kind == "betfair" else place_for(kind, directory, stack)
         ways = at_store(kind) if place else at_betfair()
-        lanes = stack.enter_context(lanes_in(directory, place, LANES))
+        lanes = [Lane(stack, directory / str(number), place) for number in range(LANES)]
         calls = run(lanes, STORES if place else BETFAIRS, [*ways, *lasting(ways)], every)
     ends = Counter(call.end for call in calls)
     wrong = [f"{kind}, {call}: {problem}" for call in calls for problem in call.problems]
@@ -49,7 +48,6 @@ def broken(kind: str, every: int) -> tuple[int, list[str]]:
 
 
 def main() -> int:
-    """Break what the command line names, or everything."""
     parser = argparse.ArgumentParser(description="break every request in every way")
     parser.add_argument("what", nargs="*", default="all", choices=["all", *KINDS])
     parser.add_argument("--every", type=int, default=1, help="of so many breaks one")

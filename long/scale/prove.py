@@ -4,7 +4,7 @@
     python3 dev.py long scale s3 --functions 500
 
 The shipped policy and its runner on a virtual clock, against stores that keep to the clouds'
-published rates (clouds.py). It holds when every function gets a live token by one login, or by none
+published rates (fleet.py). It holds when every function gets a live token by one login, or by none
 where the token lives.
 """
 
@@ -15,8 +15,7 @@ import sys
 
 from bench import report
 
-from scale.clouds import CLOUDS
-from scale.fleet import SCENES, Fleet
+from scale.fleet import CLOUDS, SCENES, Fleet
 
 HEAD = ["store", "token", "served", "logins", "keepAlives", "most in 1 s", "reads", "writes"]
 HEAD += ["turned away", "most in 1 s", "US$", "half after, s", "last after, s"]
@@ -40,7 +39,6 @@ def row(kind: str, token: str, functions: int, seed: int) -> tuple[list[str], bo
 
 
 def main() -> int:
-    """Run what the command line names, or all."""
     parser = argparse.ArgumentParser(description="simulate a fleet that begins at once")
     parser.add_argument("cloud", nargs="*", default="all", choices=["all", *CLOUDS])
     parser.add_argument("--functions", type=int, default=10_000, help="how many begin")
