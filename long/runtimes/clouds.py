@@ -11,12 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    load_pem_private_key,
-    pkcs12,
-)
-from cryptography.x509 import load_pem_x509_certificate
+from hidden.planted import Planted
 from rare_servers.proxy import Proxy
 from servers.objects import Bucket
 from servers.s3 import REGION, MotoServer
@@ -26,14 +21,13 @@ from runtimes.instances import AzureInstance, CloudRunInstance, Instance, Lambda
 from runtimes.outside import AZURE_SECRET, GOOGLE_SECRET, KEY_VAULT, Outside
 
 KEY = "session.token"
-PASSPHRASE = "passphrase-of-the-tests"
 
 
 @dataclass
 class Cloud:
     """One cloud, with a function deployed to it."""
 
-    sandbox: Sandbox  # Betfair
+    planted: Planted  # the account, and Betfair
     bucket: Bucket  # where the token is kept
     directory: Path  # for logs
     kind: type[LambdaInstance | CloudRunInstance | AzureInstance]  # of an instance
@@ -42,6 +36,10 @@ class Cloud:
     # How many start at once; a second of computing each.
     crowd: int = int(os.environ.get("BETFAIR_SESSION_COLD_STARTS", "10"))
     instances: list[Instance] = field(default_factory=list)  # those that were started
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.planted.sandbox
 
     def start(self, count: int = 1, **variables: str) -> list[Instance]:
         """Start instances, `variables` in place of the cloud's own; wait until all are loaded."""
@@ -57,40 +55,27 @@ class Cloud:
             instance.wait_until_loaded()
         return started
 
-    def secrets(self) -> list[str]:
-        """Return what nobody may see, the token apart."""
-        lines = Path(self.sandbox.certificate[1]).read_text().splitlines()
-        return [self.sandbox.password, self.sandbox.app_key, PASSPHRASE, *lines[1:-1]]
-
     def stored(self) -> str:
         return (self.bucket.get(f"betfair/{KEY}") or b"").decode()
 
 
-def account_of(sandbox: Sandbox, *, pkcs12_file: bool) -> str:
+def account_of(planted: Planted, *, pkcs12_file: bool) -> str:
     """Return what the secret manager keeps: the account with its certificate, in JSON."""
-    names = sandbox.environment()
-    crt, key = (Path(names.pop(f"BETFAIR_{part}_FILE")).read_bytes() for part in ("CERT", "KEY"))
-    if not pkcs12_file:
-        return json.dumps(
-            {**names, "BETFAIR_CERT_PEM": crt.decode(), "BETFAIR_KEY_PEM": key.decode()}
-        )
-    made = pkcs12.serialize_key_and_certificates(
-        b"client",
-        load_pem_private_key(key, None),  # type: ignore[arg-type] # it is an RSA key
-        load_pem_x509_certificate(crt),
-        None,
-        BestAvailableEncryption(PASSPHRASE.encode()),
-    )
-    names["BETFAIR_PKCS12_BASE64"] = base64.b64encode(made).decode()
-    return json.dumps({**names, "BETFAIR_CERT_PASSPHRASE": PASSPHRASE})
+    names = {**planted.environment(), "BETFAIR_APP_KEY": planted.sandbox.app_key}
+    p12 = Path(names.pop("BETFAIR_PKCS12_FILE")).read_bytes()
+    if pkcs12_file:
+        return json.dumps({**names, "BETFAIR_PKCS12_BASE64": base64.b64encode(p12).decode()})
+    del names["BETFAIR_CERT_PASSPHRASE"]
+    crt, key = (Path(path).read_text() for path in planted.sandbox.make_certificate("planted"))
+    return json.dumps({**names, "BETFAIR_CERT_PEM": crt, "BETFAIR_KEY_PEM": key})
 
 
-def amazon(sandbox: Sandbox, bucket: Bucket, directory: Path, proxy: Proxy) -> Cloud:
+def amazon(planted: Planted, bucket: Bucket, directory: Path, proxy: Proxy) -> Cloud:
     """Deploy to Lambda; moto serves S3 and Secrets Manager."""
     endpoint = bucket.server.endpoint
     keys = {"aws_access_key_id": MotoServer.key_id, "aws_secret_access_key": MotoServer.secret_key}
     client = boto3.client("secretsmanager", region_name=REGION, endpoint_url=endpoint, **keys)
-    client.create_secret(Name=bucket.name, SecretString=account_of(sandbox, pkcs12_file=False))
+    client.create_secret(Name=bucket.name, SecretString=account_of(planted, pkcs12_file=False))
     variables = {
         "BETFAIR_SECRET": bucket.name,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{platform.python_version().rpartition('.')[0]}",
@@ -102,32 +87,32 @@ def amazon(sandbox: Sandbox, bucket: Bucket, directory: Path, proxy: Proxy) -> C
         "BETFAIR_STORAGE_OPTIONS": json.dumps({"endpoint_url": endpoint}),
     }
     return Cloud(
-        sandbox, bucket, directory, LambdaInstance, variables, lambda: len(proxy.requests), crowd=50
+        planted, bucket, directory, LambdaInstance, variables, lambda: len(proxy.requests), crowd=50
     )
 
 
 def _elsewhere(
-    sandbox: Sandbox,
+    planted: Planted,
     bucket: Bucket,
     directory: Path,
     outside: Outside,
     kind: type[CloudRunInstance | AzureInstance],
     **variables: str,
 ) -> Cloud:
-    outside.account, outside.fetched = account_of(sandbox, pkcs12_file=True), 0
+    outside.account, outside.fetched = account_of(planted, pkcs12_file=True), 0
     variables |= outside.environment()
-    return Cloud(sandbox, bucket, directory, kind, variables, lambda: outside.fetched)
+    return Cloud(planted, bucket, directory, kind, variables, lambda: outside.fetched)
 
 
-def google(sandbox: Sandbox, bucket: Bucket, directory: Path, outside: Outside) -> Cloud:
+def google(planted: Planted, bucket: Bucket, directory: Path, outside: Outside) -> Cloud:
     """Deploy to Cloud Run; fake-gcs-server, and a Secret Manager and metadata server of ours."""
     options = json.dumps({"endpoint_url": bucket.server.endpoint})
     variables = {"BETFAIR_SECRET": GOOGLE_SECRET, "BETFAIR_STORAGE_OPTIONS": options}
-    return _elsewhere(sandbox, bucket, directory, outside, CloudRunInstance, **variables)
+    return _elsewhere(planted, bucket, directory, outside, CloudRunInstance, **variables)
 
 
-def azure(sandbox: Sandbox, bucket: Bucket, directory: Path, outside: Outside) -> Cloud:
+def azure(planted: Planted, bucket: Bucket, directory: Path, outside: Outside) -> Cloud:
     """Deploy to Azure Functions; Azurite, and a Key Vault of ours."""
     variables = {"BETFAIR_SECRET": AZURE_SECRET, "KEY_VAULT_URL": f"https://{KEY_VAULT}"}
     variables["BETFAIR_STORAGE_OPTIONS"] = json.dumps(bucket.options)
-    return _elsewhere(sandbox, bucket, directory, outside, AzureInstance, **variables)
+    return _elsewhere(planted, bucket, directory, outside, AzureInstance, **variables)

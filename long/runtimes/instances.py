@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+from uuid import uuid4
 
 import requests
 from programs import scrubbed
 from servers.process import GUARD, HOST, free_ports, poll
-
-from runtimes.runtime_api import Reply, RuntimeAPI
+from servers.script import Answer, Exchange
+from servers.web import Listener
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 120.0
 """Seconds after which an instance that does not answer is given up."""
 
+_ARN = "arn:aws:lambda:us-east-1:000000000000:function:betfair"
 _AZURE_PROGRAM = Path(__file__).with_name("azure_program.py")
 _given: set[int] = set()
+
+
+class Reply(NamedTuple):
+    """What came of one invocation: whether it failed, and what the runtime sent."""
+
+    failed: bool
+    text: str
 
 
 class Instance(ABC):
@@ -77,7 +89,6 @@ class Instance(ABC):
         os.killpg(self.pid, signal.SIGCONT)
 
     def environment(self) -> str:
-        """Return the variables of all its processes."""
         return "".join((each / "environ").read_text() for each in self._processes())
 
     def _processes(self) -> list[Path]:
@@ -92,25 +103,52 @@ class Instance(ABC):
 
 
 class LambdaInstance(Instance):
-    """The runtime of AWS Lambda, at a Runtime API of its own."""
+    """The runtime of AWS Lambda, at a Runtime API of its own.
+
+    The paths and headers are those of AWS's page on the Lambda runtime API, version 2018-06-01.
+    """
 
     folder = "aws_lambda"
 
     def __init__(self, variables: Mapping[str, str], log: Path) -> None:
-        self._api = RuntimeAPI()
+        self._invocations: queue.Queue[int | None] = queue.Queue()  # when each has to end, in ms
+        self._replies: queue.Queue[Reply] = queue.Queue()
+        self._idle = threading.Event()  # while it waits for an invocation
+        self._api = Listener(self._serve)
         command = [sys.executable, "-m", "awslambdaric", "handler.handler"]
-        super().__init__(command, {**variables, "AWS_LAMBDA_RUNTIME_API": self._api.address}, log)
+        address = f"{HOST}:{self._api.port}"
+        super().__init__(command, {**variables, "AWS_LAMBDA_RUNTIME_API": address}, log)
 
     def _is_loaded(self) -> bool:
-        return self._api.idle.is_set()
+        return self._idle.is_set()
 
     def invoke(self, seconds: float = 60) -> Reply:
-        """Invoke the function, which may run for `seconds`."""
-        return self._api.invoke(seconds, PATIENCE)
+        self._idle.clear()
+        self._invocations.put(int((time.time() + seconds) * 1000))
+        return self._replies.get(timeout=PATIENCE)
 
     def stop(self) -> None:
         super().stop()
+        self._invocations.put(None)
         self._api.close()
+
+    def _serve(self, exchange: Exchange) -> bytes | None:
+        """Answer "next" when there is an invocation; take a response, or an error."""
+        if exchange.method == "POST":
+            self._replies.put(Reply(exchange.path.endswith("/error"), exchange.body.decode()))
+            return Answer(202).encode("POST")
+        assert exchange.path == "/2018-06-01/runtime/invocation/next"
+        self._idle.set()
+        deadline = self._invocations.get()
+        if deadline is None:  # the end
+            return None
+        headers = {
+            "Content-Type": "application/json",
+            "Lambda-Runtime-Aws-Request-Id": str(uuid4()),
+            "Lambda-Runtime-Deadline-Ms": str(deadline),
+            "Lambda-Runtime-Invoked-Function-Arn": _ARN,
+        }
+        return Answer(200, b"{}", headers).encode("GET")
 
 
 class WebInstance(Instance):

@@ -43,7 +43,6 @@ class Outside:
     """
 
     def __init__(self, directory: Path) -> None:
-        """Start it; the authority's certificate goes to `directory`."""
         authority = trustme.CA()
         self._bundle = directory / "outside.pem"
         authority.cert_pem.write_to_path(str(self._bundle))
