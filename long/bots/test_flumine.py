@@ -59,7 +59,6 @@ def running(client: Any, *strategies: Strategy) -> Iterator[None]:  # noqa: ANN4
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Return once something is so."""
     assert any(condition() for _ in poll(SECONDS)), "it did not come about"
 
 
@@ -159,41 +158,3 @@ def test_with_the_original_client_it_is_too_late_where_sessions_are_short(name: 
     """That is what the figures above are held against."""
     trading = betfairlightweight.APIClient("user", "password", app_key="key", locale=name)
     assert longest_gap(trading, trading.session_timeout / 2) >= SHORTEST
-
-
-@pytest.mark.parametrize("phase", [0.1, 75.0, 149.9])
-def test_an_italian_session_lives_through_hours_of_looks(
-    sandbox: Sandbox, bot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: float
-) -> None:
-    """Flumine's own worker function, at its own interval; the clocks are turned, on both sides."""
-    client = IdentityClient(
-        sandbox.app_key,
-        sandbox.certificate,
-        "italy",
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    )
-    manager = SessionManager(client, sandbox.username, sandbox.password)
-    trading = bot(manager.session(tmp_path, "session.token"))
-    now = 0.0
-
-    def turn(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-        sandbox.advance(seconds)
-
-    monkeypatch.setattr("betfair_session.process.clocks.steady", lambda: now)
-    monkeypatch.setattr("betfair_session.process.clocks.wall", lambda: 1e9 + now)
-    sandbox.configure(session_seconds=20 * 60)
-    framework = flumine.Flumine(client=BetfairClient(trading, order_stream=False))
-    interval = longest_gap(trading, 0).total_seconds()
-    framework.clients.login()
-    turn(phase)
-    hours = 3
-    for _ in range(int(hours * 3600 / interval)):
-        keep_alive({}, framework)
-        turn(interval)
-    assert sandbox.counts()["certlogin"] == 1
-    assert len(sandbox.sessions()) == 1
-    assert hours * 3 <= sandbox.counts()["keepAlive"] <= hours * 4 + 1
