@@ -16,6 +16,5 @@ pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "sto
 
 @pytest.fixture
 def proxy_to() -> Iterator[Callable[[ObjectServer], Proxy]]:
-    """Put a proxy in front of a server."""
     with contextlib.ExitStack() as made:
         yield lambda server: made.enter_context(Proxy(server.port))

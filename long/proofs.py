@@ -36,13 +36,11 @@ class Outcome(NamedTuple):
 
 
 def names() -> list[str]:
-    """Return every proof's name."""
     found = [*HERE.glob("*/prove.py"), *HERE.glob("*/test_*.py")]
     return sorted({path.parent.name for path in found})
 
 
 def command(name: str, given: list[str]) -> list[str]:
-    """Return the command of one proof."""
     program = HERE / name / "prove.py"
     if program.exists():
         return [sys.executable, str(program), *given]

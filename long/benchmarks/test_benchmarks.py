@@ -17,7 +17,6 @@ SERVERS = {cloud.place: cloud.server for cloud in CLOUDS}
 
 
 def program_of(stage: Stage, name: str) -> Program:
-    """Return a contender's program."""
     contender = CONTENDERS[name]
     return Program(contender.program, stage.variables(contender), stage.expected(contender))
 

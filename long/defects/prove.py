@@ -76,7 +76,6 @@ def outcome(defect: dict[str, str], python: Path, work: Path, *, first: bool) ->
 
 
 def main() -> int:
-    """Try what the command line names."""
     parser = argparse.ArgumentParser(description="put old defects back, and see who notices")
     parser.add_argument("defects", nargs="*", help="their names")
     parser.add_argument("--first", action="store_true", help="only the tests that each names")

@@ -29,7 +29,6 @@ MANNERS = 20
 
 
 def tell() -> None:
-    """Print what this process holds."""
     gc.collect()
     targets = []
     for name in os.listdir("/proc/self/fd"):
@@ -73,7 +72,6 @@ def call(manager: SessionManager, place: Place, number: int, pool: ThreadPoolExe
 
 
 def main(count: str, url: str, key: str, options: str) -> None:
-    """Make the calls."""
     logging.disable()  # what is refused or too late here is so on purpose
     number, place = int(count), (url, key, json.loads(options))
     with from_env(dotenv=None) as manager, ThreadPoolExecutor(4) as pool:

@@ -63,7 +63,6 @@ def grown(kind: str, calls: int) -> bool:
 
 
 def main() -> int:
-    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="many calls in one process")
     parser.add_argument("stores", nargs="*", default="all", choices=["all", *STORES])
     parser.add_argument("--calls", type=int, default=10_000, help="at least 100")

@@ -87,7 +87,6 @@ def histories(first: int, number: int, workers: int) -> str:
 
 
 def main() -> int:
-    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="explore the shared login")
     parser.add_argument("--states", type=int, default=0, help="different worlds to walk through")
     parser.add_argument("--histories", type=int, default=0, help="random histories to run")

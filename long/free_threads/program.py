@@ -24,7 +24,6 @@ told = threading.Lock()
 
 
 def hook(event: Event) -> None:
-    """Count what is told."""
     with told:
         events[event.kind] += 1
 

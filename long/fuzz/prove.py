@@ -28,7 +28,6 @@ _HANGS = 120  # seconds by the clock, for what never comes back; other programs 
 
 
 def main() -> int:
-    """Run what the command line says."""
     from fuzz.targets import TARGETS
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -99,7 +98,6 @@ def child(target: str, bugs: Path, arguments: list[str]) -> None:
 
 
 def _import_all() -> None:
-    """Import what the library imports late, so that it is instrumented, too."""
     import importlib
     import pkgutil
 

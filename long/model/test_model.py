@@ -22,7 +22,6 @@ class Doubles(Pool):
         self.others: dict[int, Way] = {}
 
     def local_id(self, way: Way) -> int:
-        """Return the number of a process state."""
         known = self._local_ids.get(seen(way).key)
         if known is not None and known not in self.others:
             self.others[known] = Way(way.start, way.before, way.step)

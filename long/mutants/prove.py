@@ -81,7 +81,6 @@ GROUPS = {
 
 
 def settings(changed: list[str], tests: list[str]) -> str:
-    """Return mutmut's settings."""
     copied = [path.name for path in ROOT.iterdir() if not path.name.startswith(".")]
     return f"""
 [tool.mutmut]
@@ -97,7 +96,6 @@ track_dependencies = false
 
 
 def verdicts(directory: Path) -> dict[str, str]:
-    """Return what came of each change, by its name."""
     found = {}
     for path in directory.glob("mutants/**/*.meta"):
         codes = json.loads(path.read_text("utf-8"))["exit_code_by_key"]
@@ -151,7 +149,6 @@ def measure(group: str, options: argparse.Namespace) -> tuple[str, float]:
 
 
 def main() -> int:
-    """Change what the command line names."""
     parser = argparse.ArgumentParser(description="change the library, and see who notices")
     parser.add_argument("group", nargs="*", help=", ".join(GROUPS))
     parser.add_argument("--show", action="store_true", help="also print what was not noticed")

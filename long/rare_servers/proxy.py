@@ -42,7 +42,6 @@ class Proxy:
     """Listens on a free loopback port until closed."""
 
     def __init__(self, upstream_port: int) -> None:
-        """Stand in front of the server on that loopback port."""
         self._upstream_port = upstream_port
         self._lock = threading.Lock()
         self._rule: Rule | None = None
@@ -109,7 +108,6 @@ class Proxy:
         return answer
 
     def _forward(self, exchange: Exchange) -> bytes:
-        """Send it to the server; return the whole answer."""
         # A connection of its own for each request: the server may close an idle one at any time.
         with closing(http.client.HTTPConnection(HOST, self._upstream_port)) as server:
             server.putrequest(

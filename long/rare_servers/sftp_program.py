@@ -23,7 +23,6 @@ class _Server(asyncssh.SSHServer):  # type: ignore[misc, unused-ignore] # asyncs
 
 
 async def main(port: int, root: str) -> None:
-    """Serve until the process is ended."""
     listener = await asyncssh.listen(
         "127.0.0.1",
         port,

@@ -25,7 +25,6 @@ SUITE = [sys.executable, "-m", "pytest", "tests", "-q", "-n", "4", "--dist", "lo
 
 @contextlib.contextmanager
 def busy() -> Iterator[None]:
-    """Keep every core busy until the end of the block."""
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
     try:
@@ -37,7 +36,6 @@ def busy() -> Iterator[None]:
 
 
 def passed(*, beside_work: bool) -> bool:
-    """Run the suite once, and print what came of it."""
     began = time.monotonic()
     with busy() if beside_work else contextlib.nullcontext():
         done = subprocess.run(
@@ -52,7 +50,6 @@ def passed(*, beside_work: bool) -> bool:
 
 
 def main() -> int:
-    """Run what the command line says."""
     parser = argparse.ArgumentParser(description="run all tests many times in a row")
     parser.add_argument("--runs", type=int, default=20, help="how often (20)")
     runs = parser.parse_args().runs

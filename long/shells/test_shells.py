@@ -13,6 +13,5 @@ SHELLS = {
 
 @pytest.mark.parametrize("name", SHELLS)
 def test_a_shell_completes_words(tmp_path: Path, name: str) -> None:
-    """As bash does."""
     shell, before = SHELLS[name]
     assert VERSION in completed(tmp_path, *shell, before=before)

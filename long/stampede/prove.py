@@ -56,7 +56,6 @@ def row(crowds: Crowds, kind: str, most: int, *, dead: bool) -> tuple[list[str],
 
 
 def main() -> int:
-    """Measure what the command line names, or all."""
     parser = argparse.ArgumentParser(description="Measure stampedes.")
     parser.add_argument("backend", nargs="*", default="all", choices=["all", *BACKENDS])
     parser.add_argument("--most", type=int, default=200, help="processes")
