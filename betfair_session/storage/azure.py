@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cloud import CONNECT_SECONDS, Driver, drivers_own, set_known
+from .cloud import CONNECT_SECONDS, Driver
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, proxy_for, run_on_ours
+from .loop import LoopStore, proxy_for, run_on_ours, set_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,7 @@ class AzureStore(LoopStore):
         return AzureBlobFileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
-        path = drivers_own(self._kind, "_strip_protocol")(path)
-        container, _, prefix = path.strip("/").partition("/")
+        container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
         return container, prefix.strip("/")
 
     def _connect(self, options: dict[str, Any]) -> Driver:

@@ -46,21 +46,6 @@ CONNECT_SECONDS = 3
 """For a driver to connect: if that alone takes too long, nothing was sent."""
 
 
-def set_known(thing: object, **values: object) -> None:
-    """Set attributes that a driver has: a new one would change nothing, without a word."""
-    for name, value in values.items():
-        getattr(thing, name)  # or an AttributeError
-        setattr(thing, name, value)
-
-
-def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are untyped
-    """Return a method that a driver's class has: fsspec's own would miss parts of its URLs."""
-    home = next((each for each in kind.__mro__ if name in vars(each)), kind)
-    if home.__module__.partition(".")[0] == "fsspec":
-        raise AttributeError(name=name, obj=kind)
-    return getattr(kind, name)
-
-
 def seconds_of(date: str | datetime | None) -> float | None:
     """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
     if isinstance(date, str):
@@ -80,12 +65,8 @@ def _version(value: object) -> str:
     raise Known(message, "server", Sent.MAYBE)
 
 
-def _stored(
-    content: bytes | bytearray,
-    version: object,
-    modified: str | datetime | None,
-    now: str | None,
-) -> StoredObject:
+def _stored(seen: Seen) -> StoredObject:
+    content, version, modified, now = seen
     held = SecretBytes(content[: MAX_READ + 1])
     return StoredObject(held, _version(version), seconds_of(modified), seconds_of(now))
 
@@ -218,7 +199,7 @@ class CloudStore(TokenStore):
         again = self._theirs is None
         while True:
             try:
-                return _stored(*self._request(target, self._read))
+                return _stored(self._request(target, self._read))
             except Exception as error:
                 judged = judge(error, cloud=True)
                 if judged.reason == "missing":

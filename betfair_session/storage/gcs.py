@@ -19,9 +19,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from .cloud import CONNECT_SECONDS, Driver, set_known
+from .cloud import CONNECT_SECONDS, Driver
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, proxy_for, read_start, run_on_ours
+from .loop import LoopStore, proxy_for, read_start, run_on_ours, set_known
 from .meanings import OWN_HEADERS, Refusal
 
 if TYPE_CHECKING:

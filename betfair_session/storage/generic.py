@@ -45,7 +45,6 @@ class GenericStore(TokenStore):
         """Use a filesystem below `root`; `reopen` opens ours anew, None: it is a caller's own."""
         self._root = root.rstrip("/")
         self._reopen = reopen
-        self._foreign = False
         self.label = label
         self._renew(filesystem)
         _leave_at_fork(filesystem)
@@ -101,7 +100,7 @@ class GenericStore(TokenStore):
         return None
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
-        if self._foreign:
+        if self._filesystem is None and self._reopen is None:
             raise ConfigurationError(
                 f"the filesystem given for {self.label} was made before this process was forked; "
                 "make it in the process that uses it, or give a URL instead"
@@ -137,7 +136,6 @@ class GenericStore(TokenStore):
     def after_fork(self) -> None:
         """Have the filesystem opened anew: fsspec's event loop does not survive a fork."""
         self._parents = self._filesystem  # dropping it here might close the parent's connections
-        self._foreign = self._reopen is None
         self._renew(None)
 
 

@@ -84,7 +84,7 @@ def check_store(text: str) -> None:
     elif scheme in LOCAL:
         _check_no_url(text.partition("://")[2])
     if scheme and scheme.removeprefix("obstore+") in _OWN:
-        _check_query(text, scheme)
+        _check_query(text)
 
 
 def check_ends(text: str) -> None:
@@ -150,16 +150,13 @@ def meant_by(scheme: str) -> str | None:
     return _OTHER_NAMES.get(scheme) or next(iter(near), None)
 
 
-def _check_query(url: str, scheme: str) -> None:
+def _check_query(url: str) -> None:
     """Refuse a query, in which the Go library and signed URLs have their settings."""
     if "?" in url:
-        hint = (
-            "leave it out, directories are always made"
-            if scheme in LOCAL
-            else "give its settings as storage options, a prefix as a part of the path; docs/go.md "
-            "has the names"
+        raise ConfigurationError(
+            f"the store {redact(url)!r} takes no query (?…): give its settings as storage options, "
+            "a prefix as a part of the path; docs/go.md has the names"
         )
-        raise ConfigurationError(f"the store {redact(url)!r} takes no query (?…): {hint}")
 
 
 def _without_odd_ends(text: str) -> str:

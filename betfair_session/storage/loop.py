@@ -24,7 +24,7 @@ from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
 from betfair_session.process.threads import Once, OutOfTime, start
 
-from .cloud import CloudStore, Driver, drivers_own
+from .cloud import CloudStore, Driver
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -191,6 +191,13 @@ def own(filesystem: T) -> T:
     return filesystem
 
 
+def set_known(thing: object, **values: object) -> None:
+    """Set attributes that a driver has: a new one would change nothing, without a word."""
+    for name, value in values.items():
+        getattr(thing, name)  # or an AttributeError
+        setattr(thing, name, value)
+
+
 async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
     """Read at most `limit` bytes from a stream, which is left as it is."""
     parts = bytearray()
@@ -237,9 +244,8 @@ class LoopStore(CloudStore):
     def _open(self) -> Driver:
         from fsspec.config import apply_config
 
-        of_the_url = drivers_own(self._kind, "_get_kwargs_from_urls")(self._url)
-        given = {**of_the_url, **self._options}
-        options = apply_config(self._kind, given)
+        of_the_url = self._kind._get_kwargs_from_urls(self._url)  # noqa: SLF001 - fsspec's hook
+        options = apply_config(self._kind, {**of_the_url, **self._options})
         return own(
             self._connect({**options, "skip_instance_cache": True, "loop": background_loop()})
         )

@@ -8,19 +8,20 @@ mode="create" and overwrites.
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import unquote
 
-from betfair_session.exceptions import ConfigurationError
-from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import OutOfTime, interruption, run_until
+from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.process.threads import OutOfTime, run_until
 
 from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of
 from .contract import ABSENT, ANY, MAX_READ
+from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
 from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials
 from .obstore_config import configure, usual_endpoint
@@ -52,17 +53,8 @@ _KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", S
 _TUNNEL = r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b"
 
 
-class _Use:
-    """Whether obstore was used here, or in a parent: its threads do not survive a fork."""
-
-    here = before = False
-
-    def after_fork(self) -> None:
-        self.before |= self.here
-
-
-_use = _Use()
-reset_in_child(_use)
+_used_in: set[int] = set()
+"""The processes that used obstore, this one's parents among them: no fork keeps its threads."""
 
 
 class ObstoreStore(CloudStore):
@@ -109,12 +101,12 @@ class ObstoreStore(CloudStore):
         return bucket, prefix.strip("/")
 
     def _open(self) -> Driver:
-        if _use.before:
+        _used_in.add(os.getpid())
+        if len(_used_in) > 1:
             raise ConfigurationError(
                 "obstore does not work in a process that was forked after obstore had been used; "
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
-        _use.here = True
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.
         made = {_USUAL: self._build(_USUAL)}  # at once: it takes milliseconds
@@ -193,12 +185,9 @@ class ObstoreStore(CloudStore):
             url = self._endpoint or usual_endpoint(self._cloud, config)
             return seconds_of(date_at(url, deadline))
 
-        try:
-            return run_until(deadline, ask)
-        except Exception as error:  # it is allowed not to find out
-            if interruption(error):
-                raise
-            return None
+        with suppress(BetfairSessionError):  # it is allowed not to find out
+            return attempt(Operation("read", self.label), lambda: run_until(deadline, ask))
+        return None
 
 
 @contextmanager

@@ -14,10 +14,10 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from .cloud import CONNECT_SECONDS, Driver, set_known
+from .cloud import CONNECT_SECONDS, Driver
 from .contract import ABSENT, ANY, MAX_READ
 from .location import is_amazon
-from .loop import LoopStore, read_start, run_on_ours
+from .loop import LoopStore, read_start, run_on_ours, set_known
 from .meanings import no_credentials
 
 if TYPE_CHECKING:

@@ -31,7 +31,6 @@ from within import within
 
 from betfair_session import ConfigurationError
 from betfair_session.storage import loop, open_store
-from betfair_session.storage.cloud import set_known
 from betfair_session.storage.judging import judge
 from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
@@ -464,7 +463,6 @@ def test_calls_under_way_end_before_the_store_is_closed(
         ("s3", "aiobotocore.httpsession.AIOHTTPSession._get_session", "aiobotocore"),
         ("s3", "botocore.handlers.add_expect_header", "botocore"),
         ("gs", "gcsfs.core.GCSFileSystem._split_path", "gcsfs"),
-        ("az", "adlfs.AzureBlobFileSystem._strip_protocol", "adlfs"),
         ("az", "azure.storage.blob.aio.BlobServiceClient.get_blob_client", "azure-storage-blob"),
     ],
 )
@@ -483,4 +481,4 @@ def test_a_name_that_a_driver_has_no_longer_is_told_with_its_version(
 
 def test_what_a_driver_would_not_look_at_is_not_set() -> None:
     with pytest.raises(AttributeError):
-        set_known(types.SimpleNamespace(known=1), unknown=3)
+        loop.set_known(types.SimpleNamespace(known=1), unknown=3)
