@@ -291,9 +291,9 @@ def test_status_needs_no_account(command: CommandLine, sandbox: Sandbox) -> None
     assert 0 <= since.total_seconds() <= told["token"]["age_seconds"] + 1 < 60
     assert (told["login"]["state"], told["login"]["logins_in_last_minute"]) == ("free", 1)
     shown = command("status").out
-    assert [line.split()[0] for line in shown.splitlines() if line[0] != " "] == [
-        "store", "key", "token", "login", "logins", "refusals"
-    ]  # fmt: skip
+    assert [
+        line.split(":")[0].split(maxsplit=1) for line in shown.splitlines() if line[0] != " "
+    ] == [["ok", name] for name in ("store", "shared login", "next login")]
     assert token not in shown
     assert sandbox.counts() == {}
 

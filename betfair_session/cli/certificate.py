@@ -29,7 +29,7 @@ MAIN.add_command(_GROUP)
     option("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE", is_flag=True),
     group=_GROUP,
 )
-def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> int:
+def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> None:
     """Make a key and a self-signed certificate.
 
     Writes NAME.crt, NAME.key and NAME.pem, for you alone, and never overwrites a file. Upload the
@@ -54,7 +54,6 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> i
     )
     document = {"files": names, "upload": UPLOAD_PLACE}
     out.tell(document, "\n".join([*names, "", what_to_do]))
-    return 0
 
 
 @command(

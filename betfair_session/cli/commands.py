@@ -153,16 +153,19 @@ MAIN = Group(
 
 def command(
     *params: click.Parameter, group: Group = MAIN
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Make a function a command, named as it is; its docstring is the help."""
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Make a function a command, named as it is; its docstring is the help.
 
-    def add(run: Callable[..., int]) -> Callable[..., int]:
+    What it returns is the exit code, 0 if it returns nothing.
+    """
+
+    def add(run: Callable[..., int | None]) -> Callable[..., int | None]:
         def carry_out(ctx: click.Context, *, json: bool, quiet: bool, **given: object) -> int:
             if ctx.args:  # click's own complaint would repeat those that are too many
                 ctx.fail("too many arguments")
             out: Output = ctx.obj
             out.json, out.quiet = json, quiet
-            return run(out, **given)
+            return run(out, **given) or 0
 
         text = inspect.cleandoc(run.__doc__ or "")
         summary = text.partition(".\n")[0]

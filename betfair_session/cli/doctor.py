@@ -21,13 +21,11 @@ from betfair_session.storage.contract import TokenStore
 
 from .commands import command, environment, option, place, timeout
 from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
-from .output import Finding, Output, problem, rows
+from .output import Finding, Output, in_rows, problem
 from .probe import examine_store
 from .session import ask_about
 from .status import open_place
 
-_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
-_INDENT = 13
 _DOTENV = ".env"
 _NAME, _TOKEN = "configuration", "token"
 _PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
@@ -77,7 +75,7 @@ def doctor(
         if found is None:
             break
         findings.append(found)
-        out.say(_lines(found))
+        out.say(in_rows(found))
     problems = [finding for finding in findings if finding.state == "problem"]
     warnings = [finding for finding in findings if finding.state == "warning"]
     code = problems[0].code if problems else 0
@@ -85,12 +83,6 @@ def doctor(
     text = f"problems: {len(problems)}, warnings: {len(warnings)}"
     out.tell({"ok": not problems, "exit_code": code, "checks": checks}, text)
     return code
-
-
-def _lines(finding: Finding) -> str:
-    advice = [("", f"to do: {finding.advice}", "")] if finding.advice else []
-    text = f"{finding.name}: {finding.text}"
-    return rows([(finding.state, text, _COLOURS[finding.state]), *advice], _INDENT)
 
 
 def _findings(

@@ -110,7 +110,7 @@ def _exports(values: dict[str, str]) -> str:
 
 
 @command()
-def demo(out: Output) -> int:
+def demo(out: Output) -> None:
     """See it work against a local Betfair; needs no account.
 
     Four steps, each a process of its own: a login, a resume, a session that died, and a store that
@@ -132,7 +132,6 @@ def demo(out: Output) -> int:
                 step()
     out.say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
     out.tell({"steps": show.steps, "passed": True}, "demo: all steps passed")
-    return 0
 
 
 def _since(started: float) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from traceback import walk_tb
@@ -58,6 +58,8 @@ _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""
 
 _WIDTH = 100  # characters, where there is no terminal
+_INDENT = 13
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
 
 
 class OutputError(Exception):
@@ -169,34 +171,19 @@ def complain(text: str, *, failed: bool = False) -> None:
 
 def fail(error: BaseException, out: Output) -> int:
     """Say why a command failed, without a secret, and return the exit code."""
-    code = code_of(error)
-    line = "; ".join(filter(None, (_line(error), key_hint(error))))
+    found = problem("", error)
+    line = "; ".join(filter(None, (found.text, found.advice)))
     if not out.json or out.told:
         complain(line, failed=True)
-        return code
+        return found.code
     facts = {name: getattr(error, name, None) for name in _ATTRIBUTES}
     known = {name: value for name, value in facts.items() if value not in (None, "")}
-    content = {"type": type(error).__name__, "message": line, "exit_code": code, **known}
+    content = {"type": type(error).__name__, "message": line, "exit_code": found.code, **known}
     try:
         out.tell({"error": content})
     except OutputError as lost:
         return fail(lost, out)
-    return code
-
-
-def code_of(error: BaseException) -> int:
-    return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
-
-
-def key_hint(error: BaseException) -> str:
-    """Return which variable would name the key that a certificate lacks, or ""."""
-    if isinstance(error, CertificateError) and error.reason == "no-key":
-        environment = Environment()
-        for kind in ("FILE", "PEM"):
-            cert, key = f"BETFAIR_CERT_{kind}", f"BETFAIR_KEY_{kind}"
-            if environment.get(cert) and not environment.get(key):
-                return f"set {key} to the private key of {cert}"
-    return ""
+    return found.code
 
 
 def with_unlock(hint: str, login_class: str) -> str:
@@ -224,7 +211,7 @@ def _line(error: BaseException) -> str:
 
 
 class Finding(NamedTuple):
-    """What one check of the doctor's found out; it holds no secret.
+    """What one look found out; it holds no secret.
 
     A "warning" works, but not as well as it might; a "problem" does not work, and has an exit code.
     """
@@ -236,20 +223,29 @@ class Finding(NamedTuple):
     code: int = 0
 
 
-def problem(name: str, error: BetfairSessionError, advice: str = "") -> Finding:
-    return Finding(name, "problem", _line(error), advice or key_hint(error), code_of(error))
+def problem(name: str, error: BaseException, advice: str = "") -> Finding:
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
+    if isinstance(error, CertificateError) and error.reason == "no-key":
+        given = Environment()
+        for kind in ("FILE", "PEM"):
+            cert, key = f"BETFAIR_CERT_{kind}", f"BETFAIR_KEY_{kind}"
+            if given.get(cert) and not given.get(key):
+                advice = f"set {key} to the private key of {cert}"
+    return Finding(name, "problem", _line(error), advice, code)
 
 
-def rows(cells: Iterable[tuple[str, str, str]], indent: int) -> str:
-    """Lay out rows of a label, a text and the label's colour, as wide as the terminal."""
+def in_rows(finding: Finding) -> str:
+    """Lay a finding out for people, as wide as the terminal."""
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid()
-    grid.add_column(min_width=indent, no_wrap=True)
+    grid.add_column(min_width=_INDENT, no_wrap=True)
     grid.add_column(overflow="fold")
-    for label, text, colour in cells:
-        grid.add_row(Text(label, colour), Text(text))
+    state = Text(finding.state, _COLOURS[finding.state])
+    grid.add_row(state, Text(f"{finding.name}: {finding.text}"))
+    if finding.advice:
+        grid.add_row("", Text(f"to do: {finding.advice}"))
     with (console := _console(sys.stdout)).capture() as captured:
         console.print(grid)
     lines = captured.get().splitlines()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
-from betfair_session.login.by_hand import Inspection, inspect
+from betfair_session.login.by_hand import inspect
 from betfair_session.process import clocks as process_clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import (
@@ -23,12 +23,12 @@ from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import LOCK_SUFFIX
 
 from .hosts import cloud_of
-from .output import ERROR, REFUSED, STORE, Finding, Output, problem
-from .status import login_words, refusal_hint, see_directory, token_words
+from .output import STORE, Finding, Output, problem
+from .status import next_login, see_directory, what_is_stored
 
 T = TypeVar("T")
 
-_WRITING, _SHARED, _NEXT = "writing", "shared login", "next login"
+_WRITING, _SHARED = "writing", "shared login"
 _STORES = "backends.md lists the stores that share one login"
 # How the variables end by which clouds' drivers find files: keys, tokens, authorities.
 _OF_FILES = ("_FILE", "_CA_BUNDLE", "_APPLICATION_CREDENTIALS", "_CERTIFICATE_PATH")
@@ -55,16 +55,14 @@ def examine_store(
         return False
     if found.clock:
         clocks["the store"] = found.now - time.time()
-    new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
-    label = f"{store.label}, a directory that does not exist yet" if new else store.label
-    yield Finding("store", "ok", f"{key!r} in {label}: {token_words(found)}")
+    yield what_is_stored(store, key, found)
     if store.label.startswith("memory:"):
         text = f"{store.label} is gone when this process ends, so every command logs in anew"
         yield Finding("store", "warning", text, "name a directory or a bucket instead")
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
     yield from Probe(store, key, seconds).run()
-    yield _next_login(found)
+    yield next_login(found.login)
     return True
 
 
@@ -92,22 +90,6 @@ def _unreadable(path: str) -> str:
             return ""
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or "no path"
-
-
-def _next_login(found: Inspection) -> Finding:
-    words = login_words(found.login)
-    kept_back = (
-        "find what ends each new session: an egress address that changes between calls, a wrong "
-        "jurisdiction, or another program that logs out"
-    )
-    return {
-        "free": Finding(_NEXT, "ok", words),
-        "refused": Finding(_NEXT, "problem", words, refusal_hint(found), REFUSED),
-        "braked": Finding(_NEXT, "problem", words, kept_back, ERROR),
-    }.get(
-        found.login.state,
-        Finding(_NEXT, "warning", words, "wait, and look again with `betfair-session status`"),
-    )
 
 
 class Probe:

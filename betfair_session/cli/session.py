@@ -34,7 +34,7 @@ _EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
 @command(*place(), option("--interactive", _TYPED, is_flag=True), timeout(60))
 def token(
     out: Output, *, store: str | None, key: str | None, timeout: float, interactive: bool
-) -> int:
+) -> None:
     """Print a live session token, and nothing else.
 
     The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is
@@ -54,7 +54,6 @@ def token(
         with out.progress(login_of(session)):
             found = session.token(timeout=timeout)
         _tell(out, session, found, token=found)
-    return 0
 
 
 def _code() -> str:
@@ -117,7 +116,7 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
 
 
 @command(*place(), timeout(10, _EACH))
-def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> None:
     """End the stored session and remove its object.
 
     Ends the session at Betfair, for all who share it, and removes the object; fine if there is
@@ -134,11 +133,10 @@ def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
         _tell(out, session, "" if out.quiet else text, logged_out=True)
-    return 0
 
 
 @command(*place(), timeout(10, _EACH))
-def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> None:
     """Let the next call log in at once, after the cause of a refusal was put right.
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
@@ -166,7 +164,6 @@ def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -
         # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
         _tell(out, session, "" if out.quiet else text, unlocked=True)
-    return 0
 
 
 def login_of(session: Session) -> Callable[[], str]:

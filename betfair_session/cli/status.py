@@ -16,13 +16,11 @@ from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
 from .commands import command, environment, place, timeout
-from .output import Output, rows, with_unlock
-
-_INDENT = 10
+from .output import ERROR, REFUSED, Finding, Output, in_rows, with_unlock
 
 
 @command(*place(), timeout(5, "for each answer of the store"))
-def status(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def status(out: Output, *, store: str | None, key: str | None, timeout: float) -> None:
     """Show what is stored and who is logging in.
 
     What the store says: how old the token is, who is logging in, which login was refused and how
@@ -42,8 +40,10 @@ def status(out: Output, *, store: str | None, key: str | None, timeout: float) -
         see_directory(opened)
         with out.progress(lambda: f"waiting for {opened.label} …"):
             found = inspect(opened, name, timeout=timeout)
-        out.tell(_document(opened, name, found), _text(opened, name, found))
-    return 0
+        once = "one login for all who share it" if opened.atomic else "each process logs in alone"
+        shared = Finding("shared login", "ok", once)
+        shown = (what_is_stored(opened, name, found), shared, next_login(found.login))
+        out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))
 
 
 def open_place(given: Environment) -> tuple[TokenStore, str]:
@@ -61,83 +61,54 @@ def see_directory(store: TokenStore) -> None:
         raise StoreUnavailable(message, store=store.label, reason="other")
 
 
-def token_words(found: Inspection) -> str:
-    if found.token == "missing":  # noqa: S105 - it is no password
-        return "none; the next call logs in"
-    written = f"written {_ago(found.written, found.now)}" if found.written else "age unknown"
-    if found.token == "junk":  # noqa: S105 - it is no password
-        return f"no token but something else, {written}; the next call replaces it"
-    return f"stored, {written}{' by the last login' if found.from_login else ''}"
-
-
-def login_words(login: Login) -> str:
-    lock = login.lock
-    if lock is None:
-        return "free; there was no login through this library yet"
-    end = f"{in_words(login.until)} (in {span((login.until or 0) - login.now)})"
-    since = _ago(lock.since, login.now)
-    return {
-        "free": f"free; {_before(lock, login.now)}",
-        "held": f"taken: {lock.owner} is logging in since {since}; others may take over at {end}"
-        if lock.owner
-        else f"taken by an unknown process; others may take it over at {end}",
-        "refused": f"refused by Betfair: {_refusal(lock)}; no other is tried before {end}",
-        "unanswered": f"the last one ended without an answer; no other is tried before {end}",
-        "unstored": "free; the new token of the last one could not be stored, so the next call "
-        "first makes sure that it can write it",
-        "braked": f"too many in the last minute ({len(login.recent)}); no other is tried before "
-        f"{end}",
-    }[login.state]
-
-
-def _before(lock: locks.Lock, now: float) -> str:
-    """Say how the last login went, of a lock that is free."""
-    if lock.state == locks.HELD:
-        who = lock.owner or "a process"
-        return f"{who} took it at {_ago(lock.since, now)} and never finished"
-    if lock.state == locks.FAILED:
-        told = {"unknown": "ended without an answer", "store": "could not be stored"}
-        how = told.get(lock.login_class, f"was refused: {_refusal(lock)}")
-        return f"the last login, at {_ago(lock.since, now)}, {how}"
-    if not lock.logins:
-        return "no login is on record"
-    return f"the last login began at {_ago(max(lock.logins), now)}"
-
-
-def _refusal(lock: locks.Lock) -> str:
-    times = f", {lock.refusals} times in a row" if lock.refusals > 1 else ""
-    return f"{lock.status}{times}"
-
-
-def refusal_hint(found: Inspection) -> str:
-    """Return what to do about a refused login, or ""."""
-    lock = found.login.lock
-    if found.login.state != "refused" or lock is None:
-        return ""
-    from betfair_session.betfair.login_status import describe
-
-    return with_unlock(describe(lock.status).hint, lock.login_class)
-
-
-def _text(store: TokenStore, key: str, found: Inspection) -> str:
-    login = found.login
-    once = "one login for all who share it" if store.atomic else "each process logs in by itself"
-    refusals = login.lock.refusals if login.lock else 0
-    own_clock = found.clock or not (found.written or login.lock)
-    cells = {
-        "store": f"{store.label} ({once})",
-        "key": key,
-        "token": token_words(found),
-        "login": login_words(login),
-        "": refusal_hint(found),
-        "logins": f"{len(login.recent)} in the last minute",
-        "refusals": f"{refusals} in a row" if refusals else "none",
-        "clock": "" if own_clock else "this machine's; the store does not tell its own",
+def what_is_stored(store: TokenStore, key: str, found: Inspection) -> Finding:
+    new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
+    where = f"{store.label}, a directory that does not exist yet" if new else store.label
+    by = "" if found.clock else " by this machine's clock, since the store does not tell its own"
+    written = f"written at {_ago(found.written, found.now)}{by}" if found.written else "age unknown"
+    words = {
+        "missing": "none; the next call logs in",
+        "junk": f"no token but something else, {written}; the next call replaces it",
+        "stored": f"stored, {written}{', by the last login' if found.from_login else ''}",
     }
-    alarm = {"login": {"free": "", "held": "yellow"}.get(login.state, "red")}
-    return rows(
-        [(name, text, alarm.get(name, "")) for name, text in cells.items() if text], _INDENT
-    )
+    return Finding("store", "ok", f"{key!r} in {where}: {words[found.token]}")
+
+
+def next_login(login: Login) -> Finding:
+    """Say how the last login went, and whether that keeps the next one back."""
+    name, lock = "next login", login.lock or locks.Lock(locks.DONE)
+    since = max(lock.logins, default=0.0) if lock.state == locks.DONE else lock.since
+    told = {"unknown": "ended without an answer", "store": "could not be stored"}
+    refused = f"was refused {lock.refusals or 1} times in a row, the last time: {lock.status}"
+    how = {
+        locks.DONE: "is over",
+        locks.HELD: "has not finished",
+        locks.FAILED: told.get(lock.login_class, refused),
+    }[lock.state]
+    last = f"the login of {lock.owner or 'another process'} at {_ago(since, login.now)} {how}"
+    if lock.state == locks.DONE and not since:
+        last = "no login is on record"
+    until = f"{in_words(login.until)} (in {span((login.until or 0) - login.now)})"
+    end = {
+        "free": "the next may be made at once",
+        "held": f"others may take over at {until}",
+        "unstored": "the next call first makes sure that it can write",
+    }.get(login.state, f"no other is made before {until}")
+    if login.state == "free":
+        return Finding(name, "ok", f"{last}; {end}")
+    if login.state == "refused":
+        from betfair_session.betfair.login_status import describe
+
+        hint = with_unlock(describe(lock.status).hint, lock.login_class)
+        return Finding(name, "problem", f"{last}; {end}", hint, REFUSED)
+    if login.state == "braked":
+        many = f"there were {len(login.recent)} in the last minute; {end}"
+        advice = (
+            "find what ends each new session: an egress address that changes between calls, a "
+            "wrong jurisdiction, or another program that logs out"
+        )
+        return Finding(name, "problem", many, advice, ERROR)
+    return Finding(name, "warning", f"{last}; {end}", "wait, and look again")
 
 
 def _document(store: TokenStore, key: str, found: Inspection) -> dict[str, object]:
@@ -186,4 +157,4 @@ def span(seconds: float) -> str:
 
 
 def _ago(then: float, now: float) -> str:
-    return f"{in_words(then)} ({span(now - then)} ago)"
+    return f"{in_words(then)} ({span(now - then)} ago)" if then else in_words(None)

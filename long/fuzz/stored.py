@@ -13,7 +13,7 @@ from within import within
 
 from betfair_session.certificates import Certificate
 from betfair_session.certificates.files import explain
-from betfair_session.cli.status import login_document, login_words
+from betfair_session.cli.status import login_document, next_login
 from betfair_session.exceptions import CertificateError, NotATokenError
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import inspect, inspect_login
@@ -61,9 +61,10 @@ def _inspected(content: bytes) -> None:
     store = open_store("memory://fuzz")
     store.put("k" + LOCK_SUFFIX, content, ANY, deadline=within(1))
     found = inspect_login(store, "k", timeout=1)
-    assert login_words(found).isprintable()
+    said = "".join(map(str, next_login(found)))
+    assert said.isprintable()
     assert login_document(found)["state"] == found.state
-    assert len(login_words(found)) < 1200
+    assert len(said) < 1200
     store.put("k", content, ANY, deadline=within(1))
     try:
         seen = inspect(store, "k", timeout=1)
