@@ -21,7 +21,7 @@ from betfair_session.exceptions import (
     StoreWriteError,
 )
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import interruption, is_ending
+from betfair_session.process.threads import interruption
 
 from .contract import ABSENT, ANY, VersionConflict
 
@@ -85,23 +85,16 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     Inside, the foreign one would become its context. Ours is a VersionConflict, StoreUnavailable,
     StoreWriteError or ConfigurationError.
     """
-    if is_ending(error):
-        lacking = (
-            "Python is shutting down and starts no driver any more; make a first call before the "
-            "program ends, not in what atexit calls"
+    try:
+        return _translated(error, operation)
+    except OSError as lost:  # no descriptor is left to read a module with, most likely
+        return StoreUnavailable(
+            f"{operation.failure}: no file can be opened ({lost.strerror})",
+            store=operation.store,
+            key=operation.key,
+            reason="busy",
+            landed=operation.writes,
         )
-    else:
-        try:
-            return _translated(error, operation)
-        except OSError as lost:  # no descriptor is left to read a module with, most likely
-            lacking = f"no file can be opened ({lost.strerror})"
-    return StoreUnavailable(
-        f"{operation.failure}: {lacking}",
-        store=operation.store,
-        key=operation.key,
-        reason="busy",
-        landed=operation.writes,
-    )
 
 
 def _translated(error: BaseException, operation: Operation) -> BetfairSessionError:
@@ -124,7 +117,7 @@ def _translated(error: BaseException, operation: Operation) -> BetfairSessionErr
     message = f"{operation.failure}: {words} ({judgement.detail})"
     message = f"{message}; {hint}" if hint else message
     # Programs do the same about both.
-    reason = {"exhausted": "busy", "no-file": "forbidden"}.get(reason, reason)
+    reason = {"ending": "busy", "exhausted": "busy", "no-file": "forbidden"}.get(reason, reason)
     if reason in {"configuration", "driver"}:
         return ConfigurationError(message)
     kind: type[StoreError] = StoreUnavailable

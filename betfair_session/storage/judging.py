@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import chain
+from betfair_session.process.threads import chain, is_ending
 
 from . import meanings
 from .meanings import NO_FILE, Known, Sent, clean, text_of
@@ -28,9 +28,10 @@ class Judgement(NamedTuple):
     """What an error means: a reason, how far the request came, and the error in clean words.
 
     The reason is one of StoreError's, or one that `errors` turns into such: "missing" (no such
-    object), "configuration", "exhausted" (no descriptor or thread left), "no-file" (a local one
-    that a cloud's driver needs), "driver" (it has changed under us) or "doubtful" (409 or 412 for a
-    cause that is not known: only a look tells a lost condition from a refusal).
+    object), "configuration", "exhausted" (no descriptor or thread left), "ending" (Python is),
+    "no-file" (a local one that a cloud's driver needs), "driver" (it has changed under us) or
+    "doubtful" (409 or 412 for a cause that is not known: only a look tells a lost condition from a
+    refusal).
     """
 
     reason: str
@@ -70,6 +71,8 @@ def _in_full(error: BaseException, text: str) -> Judgement | None:
     """Judge one of what an error was made of, if it alone says it all."""
     if isinstance(error, Known):
         return Judgement(*error.meaning, clean(text_of(error)))
+    if is_ending(error):
+        return Judgement("ending", Sent.MAYBE, text)
     lacking = _lacking(error)
     if lacking:
         return Judgement("driver", Sent.NEVER, lacking)

@@ -68,6 +68,10 @@ WORDS = {
     "configuration": ("an option or the URL does not fit", ""),
     "conflict": ("another write was there first", ""),
     "driver": ("its driver has changed", "install another version of it, or of this library"),
+    "ending": (
+        "Python is shutting down and starts no driver any more",
+        "make a first call before the program ends, not in what atexit calls",
+    ),
     "exhausted": ("too many files or threads are in use", "raise the limit (ulimit -n, -u)"),
     "forbidden": ("access was refused", "check the permissions, and the credentials if any"),
     "full": ("there is no room left", "free some space or raise the quota"),
