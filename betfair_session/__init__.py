@@ -18,8 +18,6 @@ account: `betfair-session sandbox`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .exceptions import (
     BetfairSessionError as BetfairSessionError,
     Blocked as Blocked,
@@ -39,13 +37,12 @@ from .exceptions import (
     StoreWriteError as StoreWriteError,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .betfair.answers import Check as Check
     from .betfair.identity import IdentityClient as IdentityClient
-    from .betfair.jurisdictions import (
-        Jurisdiction as Jurisdiction,
-        JurisdictionName as JurisdictionName,
-    )
+    from .betfair.jurisdictions import Jurisdiction as Jurisdiction
+    from .betfair.names import JurisdictionName as JurisdictionName
     from .certificates import Certificate as Certificate
     from .certificates.reading import StrPath as StrPath
     from .environment import Place as Place, from_env as from_env, place_from_env as place_from_env
@@ -68,7 +65,8 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
     _HOMES = {
         "betfair.answers": "Check",
         "betfair.identity": "IdentityClient",
-        "betfair.jurisdictions": "Jurisdiction JurisdictionName",
+        "betfair.jurisdictions": "Jurisdiction",
+        "betfair.names": "JurisdictionName",
         "certificates": "Certificate",
         "certificates.reading": "StrPath",
         "environment": "Place from_env place_from_env",

@@ -7,15 +7,16 @@ import os
 import re
 from datetime import timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from .exceptions import ConfigurationError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, NoReturn, ParamSpec, TypeVar
 
-P = ParamSpec("P")
-T = TypeVar("T")
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 _LONGEST_PATH = 1024  # characters
 _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
-    from .betfair.jurisdictions import JurisdictionName
+    from .betfair.names import JurisdictionName
     from .events import Event
     from .login.account import LeaseSettings
 

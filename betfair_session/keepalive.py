@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from .arguments import checked_handle, checked_hook, checked_interval
-from .events import CRITICAL, WARNING, Log, call_hook
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
+from .process.log import CRITICAL, WARNING, Log, call_hook
 from .process.single_flight import no_thread
 from .process.threads import NoThreadError, interruption, start
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from .arguments import (
     checked_client,
@@ -13,19 +12,21 @@ from .arguments import (
     checked_window,
     refuse,
 )
-from .events import WARNING, log
 from .login.account import Account, LeaseSettings, checked_lease
 from .process import AsyncClosable
 from .process.forks import ForkSafeLock
+from .process.log import WARNING, log
 from .process.single_flight import aside
 from .secret import Secret, check_credential
 from .session import Session, deadline_of
 from .storage import open_store
 from .storage.location import check_key
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
+    from typing import Any
 
     from .betfair.identity import IdentityClient
     from .events import Event

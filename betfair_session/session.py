@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from .arguments import checked_seconds
-from .events import Reporter
 from .exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -18,6 +16,7 @@ from .exceptions import (
     StoreError,
 )
 from .login.account import store_call_end
+from .login.reporter import Reporter
 from .process import AsyncClosable, clocks
 from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
@@ -25,6 +24,7 @@ from .secret import Secret
 from .storage.contract import MARGIN_SECONDS
 from .tokens import parse_token
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeGuard
 

@@ -18,8 +18,8 @@ from betfair_session import (
     NotATokenError,
     StoreWriteError,
 )
-from betfair_session.events import DEBUG, Log
 from betfair_session.login import lock as locks
+from betfair_session.process.log import DEBUG, Log
 
 
 def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 from betfair_session.arguments import (
     checked_proxies,
@@ -13,17 +12,19 @@ from betfair_session.arguments import (
     is_path,
     refuse,
 )
-from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import IdentityUnavailable
 from betfair_session.process import Closable, clocks
+from betfair_session.process.log import WARNING, Log
 from betfair_session.secret import Secret
 from betfair_session.tokens import check_sendable
 
 from .jurisdictions import is_betfairs, jurisdiction as find_jurisdiction
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
     import requests
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from betfair_session.certificates.reading import StrPath
 
     from .answers import Check
-    from .jurisdictions import JurisdictionName
+    from .names import JurisdictionName
     from .transport import Transport
 
 _log = Log("betfair_session.betfair.identity")

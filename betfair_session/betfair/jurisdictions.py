@@ -10,20 +10,11 @@ makes betting calls, replace any host that turns out differently.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
 
-__all__ = ["JURISDICTIONS", "Jurisdiction", "JurisdictionName", "jurisdiction"]
-
-# fmt: off
-JurisdictionName: TypeAlias = Literal[
-    "international", "australia", "new_zealand", "italy", "spain", "romania", "sweden", "brazil",
-    "com", "au", "nz", "new-zealand", "it", "es", "ro", "se", "br",
-]
-# fmt: on
-"""The names of jurisdictions, and their short ones; any case will do."""
+__all__ = ["JURISDICTIONS", "Jurisdiction", "jurisdiction"]
 
 
 class Jurisdiction(NamedTuple):

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from betfair_session.arguments import discreet, refuse
-from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
+from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import OverrunError, interruption, run_until
 from betfair_session.secret import Secret, check_credential
 

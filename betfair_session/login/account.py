@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Self
+    from typing import Any, Self
 
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import Event

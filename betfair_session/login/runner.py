@@ -11,7 +11,6 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from betfair_session.events import WARNING, log
 from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -20,6 +19,7 @@ from betfair_session.exceptions import (
     StoreUnavailable,
 )
 from betfair_session.process.clocks import Clock, passed
+from betfair_session.process.log import WARNING, log
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.location import LOCK_SUFFIX
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from betfair_session.betfair.identity import IdentityClient
-    from betfair_session.events import EventKind, Reporter
+    from betfair_session.events import EventKind
     from betfair_session.process.clocks import Times
     from betfair_session.process.trust import Trust
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .account import Account
     from .lock import Lock, Memory
     from .policy import Steps
+    from .reporter import Reporter
 
 _LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time

@@ -11,10 +11,11 @@ import functools
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
 Times: TypeAlias = tuple[float, float]
 """One moment by the steady clock and by the wall clock, seconds."""

@@ -6,17 +6,17 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from typing import Protocol
 
+    class Forked(Protocol):
+        """What has something to do in a forked child."""
 
-class Forked(Protocol):
-    """What has something to do in a forked child."""
-
-    def after_fork(self) -> None:
-        """Forget the parent's locks, threads and connections; called in the child alone."""
+        def after_fork(self) -> None:
+            """Forget the parent's locks, threads and connections; called in the child alone."""
 
 
 _known: weakref.WeakKeyDictionary[Forked, None] = weakref.WeakKeyDictionary()

@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from betfair_session.exceptions import (
     ConfigurationError,
@@ -15,18 +14,19 @@ from betfair_session.exceptions import (
     StoreUnavailable,
 )
 
+from . import Generic, T
 from .forks import reset_in_child
 from .threads import NoThreadError, Outcome, begin, interruption
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_T = TypeVar("_T")
+    from typing import Any
 
 _SHORT_SECONDS = 2.0  # before the end of a call's time, from when it may fail for want of that
 
 
-class _Call(Outcome[_T]):
+class _Call(Outcome[T]):
     """A call under way.
 
     Attributes:
@@ -39,7 +39,7 @@ class _Call(Outcome[_T]):
         self.deadline = deadline
         self.leader = leader
 
-    def shared(self, deadline: float) -> tuple[_T, bool] | None:
+    def shared(self, deadline: float) -> tuple[T, bool] | None:
         """Return or raise what came of it for another caller; None if that says nothing to him."""
         if not self.done():
             raise LoginTimeout("another thread of this process is still at it")
@@ -62,7 +62,7 @@ class _Call(Outcome[_T]):
         raise again
 
 
-class SingleFlight(Generic[_T]):
+class SingleFlight(Generic[T]):
     """Lets the first caller work and the others wait for what comes of it."""
 
     def __init__(self, afterwards: Callable[[], object] = lambda: None) -> None:
@@ -78,12 +78,12 @@ class SingleFlight(Generic[_T]):
     def after_fork(self) -> None:
         """Forget the parent's call: the thread that works on it is not in the child."""
         # One atomic step of the dict decides who leads, so that nothing is left held.
-        self._calls: dict[int, _Call[_T]] = {}
+        self._calls: dict[int, _Call[T]] = {}
         self._in_it: dict[int, None] = {}  # an empty set takes three times as much
 
     def join(
-        self, work: Callable[[], _T], *, deadline: float, wait: bool = True
-    ) -> tuple[_T, bool] | None:
+        self, work: Callable[[], T], *, deadline: float, wait: bool = True
+    ) -> tuple[T, bool] | None:
         """Do `work`, or wait until `deadline` for the thread that does it.
 
         Returns the result, and whether this thread did the work; None in place of waiting if `wait`
@@ -93,7 +93,7 @@ class SingleFlight(Generic[_T]):
         within `work`.
         """
         while True:
-            mine: _Call[_T] = _Call(deadline, threading.get_ident())
+            mine: _Call[T] = _Call(deadline, threading.get_ident())
             try:
                 call = self._enter(mine)
                 if call is mine:
@@ -114,14 +114,14 @@ class SingleFlight(Generic[_T]):
                 return found
 
     async def ajoin(
-        self, work: Callable[[], _T], *, deadline: float, wait: bool = True
-    ) -> tuple[_T, bool] | None:
+        self, work: Callable[[], T], *, deadline: float, wait: bool = True
+    ) -> tuple[T, bool] | None:
         """Do as `join` does, without blocking the event loop.
 
         The work gets a thread of its own, and goes on, for others, when the task is cancelled.
         """
         while True:
-            mine: _Call[_T] = _Call(deadline)
+            mine: _Call[T] = _Call(deadline)
             try:
                 call = self._enter(mine)
                 if call is mine:
@@ -142,13 +142,13 @@ class SingleFlight(Generic[_T]):
             if found:
                 return found
 
-    def _enter(self, mine: _Call[_T]) -> _Call[_T]:
+    def _enter(self, mine: _Call[T]) -> _Call[T]:
         """Return the call under way; mine if there is none."""
         if threading.get_ident() in self._in_it:
             raise ConfigurationError("a hook may not ask for the token whose call it is told of")
         return self._calls.setdefault(0, mine)
 
-    def _work(self, call: _Call[_T], work: Callable[[], _T]) -> None:
+    def _work(self, call: _Call[T], work: Callable[[], T]) -> None:
         me = call.leader = threading.get_ident()
         try:
             result = work()
@@ -163,17 +163,17 @@ class SingleFlight(Generic[_T]):
         finally:
             self._in_it.pop(me, None)
 
-    def _leave(self, call: _Call[_T], error: BaseException | None = None) -> None:
+    def _leave(self, call: _Call[T], error: BaseException | None = None) -> None:
         """End a call that has no result yet, and tell those who wait for it."""
         self._forget(call)
         call.end(error=error or KeyboardInterrupt())
 
-    def _forget(self, call: _Call[_T]) -> None:
+    def _forget(self, call: _Call[T]) -> None:
         if self._calls.get(0) is call:
             del self._calls[0]
 
 
-async def aside(work: Callable[[], _T]) -> _T:
+async def aside(work: Callable[[], T]) -> T:
     """Do `work` in a thread, without blocking the event loop; IdentityUnavailable without one.
 
     It goes on when the task is cancelled.

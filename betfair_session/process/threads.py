@@ -11,15 +11,15 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import Generic, T
 from .forks import reset_in_child
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
-
-_T = TypeVar("_T")
+    from typing import Any
 
 _MOST_ERRORS = 32  # that are looked at
 _VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
@@ -59,7 +59,7 @@ def is_ending(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "shutdown" in str(error)
 
 
-class Outcome(Generic[_T]):
+class Outcome(Generic[T]):
     """What comes of some work; concurrent.futures would import `logging`, for a tenth of a start.
 
     It has no lock but each waiter's own: an interruption leaves none held that others take.
@@ -85,7 +85,7 @@ class Outcome(Generic[_T]):
             self._telling.remove(over.release)
         return bool(self._found)
 
-    def end(self, result: _T | None = None, error: BaseException | None = None) -> None:
+    def end(self, result: T | None = None, error: BaseException | None = None) -> None:
         """Take in how the work ended, and tell; the first who says so counts.
 
         After an interruption another call tells those who were not told.
@@ -109,10 +109,10 @@ class Outcome(Generic[_T]):
         """What the work raised, once it has ended."""
         return self._found[0][1]
 
-    def result(self) -> _T:
+    def result(self) -> T:
         """Return what the work returned, or raise what it raised, once it has ended."""
         try:
-            result: _T
+            result: T
             result, error = self._found[0]
             if error is not None:
                 raise error
@@ -121,9 +121,9 @@ class Outcome(Generic[_T]):
             del self, error  # a traceback would keep both
 
 
-def begin(work: Callable[[], _T]) -> Outcome[_T]:
+def begin(work: Callable[[], T]) -> Outcome[T]:
     """Do `work` in a thread of its own; return what holds its outcome when it is done."""
-    outcome: Outcome[_T] = Outcome()
+    outcome: Outcome[T] = Outcome()
 
     def fill() -> None:
         try:
@@ -135,7 +135,7 @@ def begin(work: Callable[[], _T]) -> Outcome[_T]:
     return outcome
 
 
-def run_until(deadline: float, work: Callable[[], _T]) -> _T:
+def run_until(deadline: float, work: Callable[[], T]) -> T:
     """Do `work` in a thread of its own and wait for it until `deadline`, or raise OverrunError.
 
     Read time-outs start anew with every byte, and some drivers have none at all, so only another
@@ -147,7 +147,7 @@ def run_until(deadline: float, work: Callable[[], _T]) -> _T:
     return outcome.result()
 
 
-class Once(Generic[_T]):
+class Once(Generic[T]):
     """Something that is made once in a process, by who asks first, while the others wait for it."""
 
     _parents: object = None
@@ -160,15 +160,15 @@ class Once(Generic[_T]):
     def _begin(self) -> None:
         # The collector may run what asks again in the very thread that holds it.
         self._lock = threading.RLock()
-        self._outcome: Outcome[_T] | None = None
-        self._former: _T | None = None
+        self._outcome: Outcome[T] | None = None
+        self._former: T | None = None
 
     def after_fork(self) -> None:
         """Have it made anew; what the parent made is kept, since dropping it might close it."""
         self._parents = (self._outcome, self._former, self._parents)
         self._begin()
 
-    def get(self, make: Callable[[], _T], *, deadline: float) -> _T:
+    def get(self, make: Callable[[], T], *, deadline: float) -> T:
         """Return what `make` made, now or earlier; after `deadline` (OutOfTime) it goes on."""
         with self._lock:
             outcome = self._outcome
@@ -178,13 +178,13 @@ class Once(Generic[_T]):
             raise OutOfTime
         return outcome.result()
 
-    def _made(self) -> _T | None:
+    def _made(self) -> T | None:
         outcome = self._outcome
         if outcome is None or not outcome.done() or outcome.error is not None:
             return None
         return outcome.result()
 
-    def renew(self, made: _T) -> _T | None:
+    def renew(self, made: T) -> T | None:
         """Have another made if `made` is still the one; return what was kept the last time.
 
         Others may be using `made`, so it is kept until the next time.
@@ -195,7 +195,7 @@ class Once(Generic[_T]):
             former, self._former, self._outcome = self._former, made, None
             return former
 
-    def take(self) -> _T | None:
+    def take(self) -> T | None:
         """Return what was made and forget it; at the next call what was kept of an earlier one.
 
         What is still being made stays, for the next call or for `get`.
@@ -225,7 +225,7 @@ class Lane:
         """Clear the lane: the child has none of these threads."""
         self._late: set[Outcome[Any]] = set()
 
-    def run(self, deadline: float, work: Callable[[], _T]) -> _T:
+    def run(self, deadline: float, work: Callable[[], T]) -> T:
         """Do `work` after what still goes on; OutOfTime: not begun, OverrunError: not ended."""
         for late in list(self._late):
             if not late.wait(deadline):

@@ -6,13 +6,14 @@ session's own end one thread asks while the others go on; past that nobody uses 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
-
 from betfair_session.secret import Secret
 
 from . import clocks
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from .clocks import Times
 
 RETRY = 5.0

@@ -6,9 +6,9 @@ import os
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
+from betfair_session.process import Protocol
 from betfair_session.process.threads import interruption, run_until
 
 from .errors import Operation, explain
@@ -28,8 +28,10 @@ from .location import (
     scheme_of,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, TypeAlias
 
     from .cloud import CloudStore
     from .contract import TokenStore

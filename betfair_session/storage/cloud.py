@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-from betfair_session.events import DEBUG, WARNING, Log
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
+from betfair_session.process.log import DEBUG, WARNING, Log
 from betfair_session.process.threads import Once
 from betfair_session.secret import SecretBytes
 from betfair_session.tokens import blank

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import enum
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from betfair_session.exceptions import StoreError
 from betfair_session.process import Closable, NamedTuple, clocks
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from betfair_session.secret import SecretBytes
 
 MAX_READ = 4096

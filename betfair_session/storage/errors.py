@@ -11,7 +11,6 @@ some hold the request, and with it its Authorization header, and frames may hold
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -25,12 +24,14 @@ from betfair_session.process.threads import interruption
 
 from .contract import ABSENT, ANY, VersionConflict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeVar
 
     from .contract import Expect
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 
 class Operation(NamedTuple):

@@ -19,10 +19,9 @@ import os
 import stat
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
 
-from betfair_session.events import WARNING, Log
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
+from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import Lane, OutOfTime
 from betfair_session.secret import SecretBytes
 
@@ -31,14 +30,16 @@ from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
 from .errors import Operation, attempt, verb_of
 from .location import LOCK_SUFFIX, check_options
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
 
     from betfair_session.exceptions import StoreError
 
     from .contract import Expect
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
 
 _log = Log("betfair_session.storage")
 

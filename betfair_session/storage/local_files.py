@@ -8,12 +8,13 @@ import os
 import re
 import stat
 import time
-from typing import TYPE_CHECKING, TypeVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
 
 _LOCK_PATIENCE_SECONDS = 1.0  # a frozen process may hold the directory lock for ever
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from login.script import go_on
 
-from betfair_session.events import Reporter
 from betfair_session.exceptions import (
     BetfairSessionError,
     StoreUnavailable,
@@ -20,6 +19,7 @@ from betfair_session.exceptions import (
 from betfair_session.login import effects as do
 from betfair_session.login.account import Account, LeaseSettings
 from betfair_session.login.lock import Memory
+from betfair_session.login.reporter import Reporter
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import Trust

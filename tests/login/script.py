@@ -13,12 +13,13 @@ from betfair_session import (
     LoginRefused,
     StoreUnavailable,
 )
-from betfair_session.events import Event, Reporter
+from betfair_session.events import Event
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.errors import Errors
 from betfair_session.login.lock import Lock, Memory
 from betfair_session.login.policy import SharedLogin
+from betfair_session.login.reporter import Reporter
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock, passed
 from betfair_session.process.trust import Trust
