@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from front import KEY, Front
+from login.script import KEY as PLACE, LOCK, OLD, HandClock, Shelf
 
 from betfair_session import LeaseSettings, NotATokenError, StoreError
-from betfair_session.login import lock as locks
+from betfair_session.login import by_hand, lock as locks
 from betfair_session.login.by_hand import Inspection, inspect, inspect_login
 from betfair_session.login.lock import BAN, MARGIN
 from betfair_session.storage import open_store
@@ -108,3 +109,19 @@ def test_a_lock_that_nobody_can_read(tmp_path: Path) -> None:
     assert (login.state, login.lock) == ("held", locks.JUNK)
     os.utime(file, (0, 0))
     assert look(tmp_path).login.state == "free"
+
+
+def test_by_whose_clock_times_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's, if it tells; the writer's, if not; on one machine, one that does not step."""
+    monkeypatch.setattr(by_hand, "Clock", HandClock)
+    shelf, lock = Shelf(), HOLDER._replace(since=4990.0, boot="this boot", up=280.0, now=4000.0)
+    shelf.objects = {PLACE: (OLD.encode(), "T0"), LOCK: (locks.encode(lock), "L0")}
+    found = inspect(shelf, PLACE, timeout=5)
+    assert (found.written, found.now, found.clock) == (5000.0, 5010.0, True)
+    assert found.login.until == 5000.0 + 30.0 + MARGIN
+    assert inspect_login(shelf, PLACE, timeout=5) == found.login
+    shelf.now = None
+    found = inspect(shelf, PLACE, timeout=5)
+    assert (found.clock, found.login.until) == (False, 4990.0 + 30.0 + MARGIN)
+    shelf.on_this_machine = True
+    assert inspect_login(shelf, PLACE, timeout=5).until == 4000.0 + 30.0 + MARGIN

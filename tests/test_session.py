@@ -257,6 +257,7 @@ def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         handle.unlock()
     assert (caught.value.reason, caught.value.key) == ("busy", KEY)
+    assert caught.value.store == handle.store.label
 
 
 @pytest.mark.parametrize("why", ["answer lost", "nobody listens", "no certificate"])

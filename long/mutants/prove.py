@@ -108,10 +108,13 @@ def reads_otherwise(name: str, work: Path) -> bool:
 
     Its test reads the modules as they stand, where mutmut writes all changes side by side.
     """
+    package = work / "betfair_session"
+    before = shutil.copytree(package, work / "before")
     subprocess.run([str(MUTMUT), "apply", name], cwd=work, check=True)
     asked = [sys.executable, "-m", "pytest", "-q", "tests/test_messages.py"]
     code = subprocess.run(asked, cwd=work, check=False, stdout=subprocess.DEVNULL).returncode
-    shutil.copytree(ROOT / "betfair_session", work / "betfair_session", dirs_exist_ok=True)
+    shutil.rmtree(package)
+    before.rename(package)
     return code == 1
 
 
