@@ -9,7 +9,7 @@ from pathlib import Path
 import kept
 import pytest
 from command_line import CommandLine
-from front import Front
+from front import Front, identity
 from servers.listeners import Stranger
 
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
@@ -33,13 +33,7 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[IdentityClient]:
-    with IdentityClient(
-        sandbox.app_key,
-        certificate=sandbox.certificate,
-        identity_url=sandbox.identity_url,
-        identity_cert_url=sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    ) as client:
+    with identity(sandbox) as client:
         yield client
 
 

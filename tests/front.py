@@ -8,16 +8,30 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.login import lock as locks
+from betfair_session.process.single_flight import SingleFlight
 from betfair_session.sandbox import Sandbox
 from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
 KEY = "session.token"
 LOCK = "session.token.login"
 UNKNOWN = "A" * 43 + "="  # a token that Betfair does not know
+
+
+def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401 - a client's
+    """Return a client for a sandbox, with other settings where they are given."""
+    given = {
+        "app_key": sandbox.app_key,
+        "certificate": sandbox.certificate,
+        "identity_url": sandbox.identity_url,
+        "identity_cert_url": sandbox.identity_cert_url,
+        "verify": sandbox.ca_bundle,
+    }
+    return IdentityClient(**{**given, **settings})
 
 
 def live(sandbox: Sandbox) -> list[str]:
@@ -67,6 +81,20 @@ class Front:
     ) -> AbstractContextManager[Future[str]]:
         """Hold a call in a thread at one of Betfair's endpoints, for as long as the block lasts."""
         return under_way(self.sandbox, endpoint, call, stage)
+
+
+def joined(flight: SingleFlight[Any]) -> SimpleQueue[None]:
+    """Return what takes in each caller who finds another's call under way from now on."""
+    callers, enter = SimpleQueue[None](), flight._enter
+
+    def noted(mine: Any) -> Any:  # noqa: ANN401 - as it came
+        found = enter(mine)
+        if found is not mine:
+            callers.put(None)
+        return found
+
+    vars(flight)["_enter"] = noted
+    return callers
 
 
 class Watched:

@@ -7,18 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from queue import SimpleQueue
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-import fsspec
 import pytest
-from front import KEY, Front
-from fsspec.implementations.memory import MemoryFileSystem
+from front import KEY, Front, joined
+from storage.plain import Plain
 from storage.surroundings import in_a_child
 from within import within
 
@@ -44,9 +43,7 @@ def alone() -> str:
     return "alone"
 
 
-def ways(
-    flight: SingleFlight[str], deadline: float = FAR, *, wait: bool = True
-) -> list[Callable[[], Found]]:
+def ways(flight: SingleFlight[str], deadline: float = FAR) -> list[Callable[[], Found]]:
     """Return a thread's and a task's way to ask; an error is what came of it."""
 
     def outcome(call: Callable[[], Found]) -> Callable[[], Found]:
@@ -59,8 +56,8 @@ def ways(
         return asked
 
     return [
-        outcome(lambda: flight.join(alone, deadline=deadline, wait=wait)),
-        outcome(lambda: asyncio.run(flight.ajoin(alone, deadline=deadline, wait=wait))),
+        outcome(lambda: flight.join(alone, deadline=deadline)),
+        outcome(lambda: asyncio.run(flight.ajoin(alone, deadline=deadline))),
     ]
 
 
@@ -70,24 +67,14 @@ def led(
     error: BaseException | None = None,
     *,
     deadline: float = FAR,
-    wait: bool = True,
 ) -> tuple[Found, list[Found]]:
-    """Let callers meet a call that ends as told; return what came of it, and of theirs.
-
-    With `wait`, that call goes on until all have joined it, else until they have an answer.
-    """
-    go, began, entered = threading.Event(), threading.Event(), threading.Semaphore(0)
-    enter: Callable[[Any], object] = flight._enter
-
-    def noted(mine: object) -> object:
-        found = enter(mine)
-        entered.release()
-        return found
+    """Let callers join a call that ends as told; return what came of it, and of theirs."""
+    began, waiting = threading.Event(), joined(flight)
 
     def work() -> str:
-        vars(flight)["_enter"] = noted  # only to know when they have joined
         began.set()
-        assert go.wait(60)
+        for _ in callers:
+            waiting.get(timeout=60)
         if error:
             raise error
         return "the leader's"
@@ -102,12 +89,6 @@ def led(
         leading = pool.submit(lead)
         assert began.wait(60)
         asking = [pool.submit(call) for call in callers]
-        for each in asking:
-            if wait:
-                assert entered.acquire(timeout=60)
-            else:
-                each.result(60)
-        go.set()
         return leading.result(60), [each.result(60) for each in asking]
 
 
@@ -124,18 +105,6 @@ def test_what_came_of_it_is_shared_and_not_kept() -> None:
         assert isinstance(each, IdentityUnavailable)
         assert each is not error  # or each one's traceback would grow
         assert (each.endpoint, each.__cause__) == ("certlogin", error.__cause__)
-
-
-def test_those_who_do_not_wait_get_nothing_and_those_without_time_an_error() -> None:
-    flight: SingleFlight[str] = SingleFlight()
-    late = [
-        *ways(flight, wait=False),
-        *ways(flight, time.monotonic() + 0.05),
-        *ways(flight, time.monotonic() - 1),
-    ]
-    _, found = led(flight, late, wait=False)
-    assert found[:2] == [None, None]
-    assert [type(each) for each in found[2:]] == [LoginTimeout] * 4
 
 
 now = time.monotonic
@@ -187,24 +156,18 @@ def test_what_comes_afterwards_keeps_only_the_call_that_did_the_work(*, task: bo
         assert first.result() == ("alone", True)
 
 
-def test_a_hook_or_a_signal_handler_may_not_ask_for_its_own_call() -> None:
+def test_a_signal_handler_may_not_ask_for_its_own_threads_call() -> None:
     """It would wait for itself; it may look whether there is one."""
-    refused: list[Found] = []
-    flight: SingleFlight[str] = SingleFlight(
-        lambda: refused.extend(call() for call in ways(flight))
-    )
-    assert [call() for call in ways(flight)] == [("alone", True)] * 2
-    assert [type(each) for each in refused] == [ConfigurationError] * 4
 
     def work() -> str:
-        assert other.join(alone, deadline=FAR, wait=False) is None
+        assert flight.join(alone, deadline=FAR, wait=False) is None
         with pytest.raises(ConfigurationError):
-            other.join(alone, deadline=within(5))
+            flight.join(alone, deadline=within(5))
         return "done"
 
-    other: SingleFlight[str] = SingleFlight()
-    assert other.join(work, deadline=FAR) == ("done", True)
-    assert asyncio.run(other.ajoin(work, deadline=FAR)) == ("done", True)
+    flight: SingleFlight[str] = SingleFlight()
+    assert flight.join(work, deadline=FAR) == ("done", True)
+    assert asyncio.run(flight.ajoin(work, deadline=FAR)) == ("done", True)
 
 
 class Interrupting(dict[int, Any]):
@@ -215,29 +178,13 @@ class Interrupting(dict[int, Any]):
         raise KeyboardInterrupt
 
 
-def test_an_interruption_at_any_step_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_interruption_of_a_task_leaves_nothing_behind() -> None:
     """A call that nobody works on would hold up all others for ever."""
     flight: SingleFlight[str] = SingleFlight()
     flight._calls = Interrupting()
-    for call in ways(flight):
-        with pytest.raises(KeyboardInterrupt):
-            call()
+    with pytest.raises(KeyboardInterrupt):
+        ways(flight)[1]()
     assert flight._calls == {}
-    flight, threads = SingleFlight(), list[threading.Thread]()
-
-    def start_and_be_interrupted(work: Callable[[], object]) -> None:
-        threads.append(threading.Thread(target=work))
-        threads[-1].start()
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("betfair_session.process.threads.start", start_and_be_interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            ways(flight)[1]()
-    threads[0].join(60)
-    assert [call() for call in ways(flight)] == [("alone", True)] * 2
 
 
 class Strikes:
@@ -260,46 +207,39 @@ class Strikes:
 
 def struck_at(place: int, struck: str) -> list[Found]:
     """Interrupt the leader or the caller who waits; return what both got, and the next."""
-    flight, begun, joined = SingleFlight[str](), threading.Event(), threading.Event()
-    enter: Callable[[Any], object] = flight._enter
-
-    def noted(mine: object) -> object:
-        found = enter(mine)
-        joined.set()
-        if struck == "waiting":
-            sys.setprofile(Strikes(place))
-        return found
+    flight, strikes, begun = SingleFlight[str](), Strikes(place), threading.Event()
+    waiting = joined(flight)
 
     def work() -> str:
-        vars(flight)["_enter"] = noted
+        sys.setprofile(None)  # the test's own steps are not struck
         begun.set()
-        assert joined.wait(60)
-        if struck == "leading":
-            sys.setprofile(Strikes(place))
+        waiting.get(timeout=60)
+        sys.setprofile(strikes if struck == "leading" else None)
         return "led"
 
-    def ask(work: Callable[[], str]) -> Callable[[], Found]:
+    def ask(work: Callable[[], str], who: str) -> Callable[[], Found]:
         answers: SimpleQueue[Found] = SimpleQueue()
 
         def asked() -> None:
             found: Found
+            sys.setprofile(strikes if struck == who else None)
             try:
                 found = flight.join(work, deadline=FAR)
             except KeyboardInterrupt as error:
                 found = error
             finally:
                 sys.setprofile(None)
+            begun.set()  # where it was struck before that
+            waiting.put(None)
             answers.put(found)
 
         threading.Thread(target=asked, daemon=True).start()  # it may hang
         return partial(answers.get, timeout=20)
 
-    leading = ask(work)
+    leader = ask(work, "leading")
     assert begun.wait(60)
-    waiting = ask(alone)
-    found = [leading(), waiting()]
-    vars(flight)["_enter"] = enter
-    return [*found, ask(alone)()]
+    other = ask(alone, "waiting")
+    return [leader(), other(), ask(alone, "next")()]
 
 
 @pytest.mark.parametrize("struck", ["leading", "waiting"])
@@ -346,44 +286,30 @@ class Failing:
         raise OSError
 
 
-@pytest.fixture
-def busy() -> Iterator[tuple[ForkSafeLock, SingleFlight[str]]]:
-    """A lock and a call that another thread has, and keeps until the end."""
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_child_waits_for_no_thread_of_its_parent() -> None:
+    """Which it does not have; and one forked in a hook may ask, whose thread it has."""
     some = Failing(), Failing()
     reset_in_child(some[0])
     lock, flight = ForkSafeLock(), SingleFlight[str]()
     reset_in_child(some[1])
     begun, over = threading.Event(), threading.Event()
 
-    def work() -> str:
+    def stay() -> str:
         begun.set()
         over.wait(60)
         return "the parent's"
 
-    def hold() -> None:
+    def use(work: Callable[[], str]) -> object:
         with lock.mine():
-            flight.join(work, deadline=FAR)
+            return flight.join(work, deadline=within(20))
 
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert begun.wait(60)
-    yield lock, flight
-    over.set()
-    holder.join()
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_child_waits_for_no_thread_of_its_parent(
-    busy: tuple[ForkSafeLock, SingleFlight[str]],
-) -> None:
-    """Which it does not have; and one forked in a hook may ask, whose thread it has."""
-    lock, flight = busy
-
-    def work() -> object:
-        with lock.mine():
-            return flight.join(alone, deadline=within(20))
-
-    assert in_a_child(work) == ("alone", True)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(use, stay)
+        assert begun.wait(60)
+        child = in_a_child(lambda: use(alone))
+        over.set()
+    assert child == ("alone", True)
     found: list[object] = []
 
     def hook() -> None:
@@ -452,36 +378,23 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
 
 # --- stores whose driver connects when it is made -------------------------------------------------
 
-URL = "silent://host/tokens"
 
-
-@pytest.fixture
-def met() -> Iterator[threading.Event]:
-    """Return what is set when somebody waits for a driver that hangs when it is made."""
-    met, enough = threading.Event(), threading.Event()
-
-    class Driver(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
-        protocol = "silent"
-
-        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-            super().__init__(*arguments, **options)
-            met.set()
-            enough.wait(60)
-            raise ConnectionResetError
-
-    fsspec.register_implementation("silent", Driver, clobber=True)
-    yield met
-    enough.set()
-
-
-def test_an_opening_ends_in_time_and_the_loop_goes_on(front: Front, met: threading.Event) -> None:
+def test_an_opening_ends_in_time_and_the_loop_goes_on(front: Front, plain: type[Plain]) -> None:
     """That of the call; a handle's opening has the lease's store_deadline."""
+    url, met, enough = f"plain://{front.path}", threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> NoReturn:
+        met.set()
+        enough.wait(60)
+        raise ConnectionResetError
+
+    plain.__init__ = hang  # type: ignore[method-assign]
     quick = front.manager(lease=LeaseSettings(ttl=20, store_deadline=0.3))
     patient = front.manager(lease=LeaseSettings(ttl=120, store_deadline=50), login_timeout=1000)
     calls: list[Callable[[], object]] = [
-        lambda: patient.get_session(URL, KEY, timeout=0.3),
-        lambda: asyncio.run(patient.aget_session(URL, KEY, timeout=0.3)),
-        lambda: quick.session(URL, KEY),
+        lambda: patient.get_session(url, KEY, timeout=0.3),
+        lambda: asyncio.run(patient.aget_session(url, KEY, timeout=0.3)),
+        lambda: quick.session(url, KEY),
     ]
     for call in calls:
         with pytest.raises(StoreUnavailable) as caught:
@@ -490,7 +403,7 @@ def test_an_opening_ends_in_time_and_the_loop_goes_on(front: Front, met: threadi
     met.clear()
 
     async def main() -> None:
-        asking = asyncio.create_task(patient.aget_session(URL + "/more", KEY))
+        asking = asyncio.create_task(patient.aget_session(f"{url}/more", KEY))
         assert await asyncio.to_thread(met.wait, 60)
         assert not asking.done()
         asking.cancel()
@@ -498,6 +411,7 @@ def test_an_opening_ends_in_time_and_the_loop_goes_on(front: Front, met: threadi
             await asking
 
     asyncio.run(main())
+    enough.set()
 
 
 LATE = """

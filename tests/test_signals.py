@@ -14,12 +14,13 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
 import requests
-from front import KEY, Front, let_finish
+from front import KEY, Front, joined, let_finish
 from fsspec.asyn import get_loop
 from secrets_shown import everything_in
 from within import within
@@ -30,7 +31,6 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
     KeepAlive,
-    Session,
 )
 from betfair_session.betfair.by_requests import OwnSession
 from betfair_session.certificates import reading
@@ -81,14 +81,15 @@ class Limit:
 
     @contextmanager
     def strikes(
-        self, endpoint: str, call: threading.Event | None = None, *others: type[Exception]
+        self, endpoint: str, callers: SimpleQueue[None] | None = None, *others: type[Exception]
     ) -> Iterator[None]:
-        """End the block when a request of it, and a call, are under way."""
+        """End the block when a request of it is under way, and a caller has joined it."""
         self._sandbox.hold(endpoint)
 
         def strike() -> None:
             self._sandbox.wait_for(endpoint)
-            assert call is None or call.wait(60)
+            if callers:
+                callers.get(timeout=60)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
         with ThreadPoolExecutor(1) as pool:
@@ -116,20 +117,6 @@ def limit(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Limit]:
     signal.signal(signal.SIGUSR1, earlier)
 
 
-def calls_of(session: Session, number: int) -> threading.Event:
-    """Return what tells that so many calls of a handle have begun from now on."""
-    begun, entered, enter = threading.Event(), list[object](), session._flight._enter
-
-    def noted(mine: Any) -> Any:  # noqa: ANN401 - as it came
-        entered.append(mine)
-        if len(entered) == number:
-            begun.set()
-        return enter(mine)
-
-    vars(session._flight)["_enter"] = noted
-    return begun
-
-
 @pytest.mark.parametrize("endpoint", ["keepAlive", "certlogin"])
 def test_a_limit_during_a_question_to_betfair(front: Front, limit: Limit, endpoint: str) -> None:
     """The lock is given back, and the handle is free. KeepAlive does not report it."""
@@ -148,7 +135,7 @@ def test_a_limit_during_anothers_call(front: Front, limit: Limit) -> None:
     """Who waits is not told that the other took too long; and that one goes on."""
     session = front.session()
     with front.under_way("certlogin", session.token) as leading:
-        with limit.strikes("certlogin", calls_of(session, 1)):
+        with limit.strikes("certlogin", joined(session._flight)):
             session.token()
         assert [leading.result()] == front.live()
 
@@ -163,7 +150,7 @@ def test_a_limit_is_not_shared(front: Front, limit: Limit) -> None:
         return session.token()
 
     with ThreadPoolExecutor(1) as pool:
-        with limit.strikes("keepAlive", calls_of(session, 2)):
+        with limit.strikes("keepAlive", joined(session._flight)):
             waiting = pool.submit(wait)
             session.token()
         assert waiting.result() == token
