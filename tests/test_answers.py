@@ -19,11 +19,10 @@ from betfair_session.betfair.answers import (
     EXCERPT_CHARACTERS,
     Answer,
     Endpoint,
-    is_passing,
     read_login,
     read_session,
 )
-from betfair_session.betfair.jurisdictions import JURISDICTIONS, is_betfairs, jurisdiction
+from betfair_session.betfair.jurisdictions import JURISDICTIONS, jurisdiction
 from betfair_session.betfair.login_status import describe, known_codes, wait_after
 from betfair_session.exceptions import (
     Blocked,
@@ -38,7 +37,6 @@ from betfair_session.tokens import is_token
 MARK = "q7Zk+9/xW3="
 SENT = Secret("TheTokenThatWasSent")
 CODE = Secret("PLANTED9")  # a password that looks like a code
-WORDS = Secret("planted-pass words")
 BASE = "https://[::1]:1/api/"
 
 texts = st.text() | st.sampled_from([MARK, CODE.reveal()])
@@ -52,15 +50,6 @@ words = st.sampled_from(["SUCCESS", "FAIL", "LIMITED_ACCESS", "NO_SESSION", "INT
 bodies = (st.dictionaries(names, words | values) | values).map(
     lambda each: json.dumps(each).encode()
 )
-pages = st.sampled_from(
-    [
-        f"<p>{WORDS.reveal().title()}",
-        f"<p>{WORDS.reveal().upper()}",
-        SENT.reveal(),
-        "[" * 60_000,
-        '{"status": "FAIL", "error": "PLANTED9"}',
-    ]
-).map(str.encode)
 
 
 def readings(answer: Answer) -> dict[str, Any]:
@@ -82,17 +71,15 @@ def readings(answer: Answer) -> dict[str, Any]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([200, 200, 200, 204, 301, 400, 403, 404, 429, 500, 503]),
-    bodies | pages | st.binary().map(lambda some: some + MARK.encode() + some),
+    bodies | st.binary().map(lambda some: some + MARK.encode() + some),
 )
 def test_nothing_of_an_answer_is_shown_but_codes(status: int, body: bytes) -> None:
     """No text of a server's reaches an error or our frames, and only a 200 is a verdict."""
-    for name, found in readings(Answer(status, body, (SENT, CODE, WORDS))).items():
+    for name, found in readings(Answer(status, body, (SENT, CODE))).items():
         if isinstance(found, IdentityError):
             shown = everything_in(found)
             assert not any(text in shown for text in (MARK, SENT.reveal(), CODE.reveal()))
-            text = str(found)
-            assert not any(word in text.lower() for word in WORDS.reveal().split())
-            assert text.isprintable()
+            assert str(found).isprintable()
             assert (found.endpoint, found.host, found.status_code) == (name, "[::1]:1", status)
         elif found is None:
             assert (name, json.loads(body)["status"]) == ("keepAlive", "FAIL")
@@ -157,17 +144,6 @@ def test_what_an_answer_means(name: str, body: object, expected: Any) -> None:  
         assert told == ("ACCOUNT_NOW_LOCKED", "account", {})
 
 
-@pytest.mark.parametrize("name", ["certlogin", "login"])
-def test_a_refusal_says_what_helps(name: str) -> None:
-    """By what was sent and how; nobody without a certificate is told of one."""
-    code = "INVALID_USERNAME_OR_PASSWORD"
-    body = json.dumps({"loginStatus": code, "status": "FAIL", "error": code}).encode()
-    found = readings(Answer(200, body))[name]
-    assert (found.status, found.suspects) == (code, {"password": "blanks"})
-    assert describe(code, certificate=name == "certlogin").hint in str(found)
-    assert ("certificate" in str(found)) == (name == "certlogin")
-
-
 def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
     sent = (Secret("HUNTER2"), Secret("CLOSED"))
     for code, told in (("HUNTER2", "UNKNOWN"), ("HUNTER3", "HUNTER3"), ("CLOSED", "CLOSED")):
@@ -185,7 +161,6 @@ def test_a_code_that_repeats_a_secret_is_not_shown() -> None:
         (b"Request 0123 was refused &amp; {a} [b] \xff: no", "Request was refused no"),
         (b"<TITLE lang=en>No entry</TITLE><h1>Sorry", "No entry Sorry"),
         (b"word " * 100, ("word " * 32).rstrip()),
-        (b"Not thetokenthatwassent, sorry", "Not sorry"),
         (b"Not TheTokenThatWasSent here", "Not here"),
         (b"<unclosed", ""),
         (b"", ""),
@@ -206,11 +181,6 @@ def test_no_word_of_what_was_sent_is_quoted(form: Callable[[str], str]) -> None:
     shown = str(readings(Answer(403, page, (sent,)))["login"])
     assert "was blocked." in shown
     assert "planted" not in shown.lower()
-
-
-def test_what_may_pass_by_itself() -> None:
-    passing = {status for status in range(100, 600) if is_passing(status)}
-    assert passing == {429, *range(500, 600)}
 
 
 # --- login statuses: tests/data/login-status.tsv is the published list ----------------------------
@@ -271,10 +241,3 @@ def test_the_jurisdictions_hosts_lengths_and_names() -> None:
         with pytest.raises(ConfigurationError) as caught:
             jurisdiction(wrong)  # type: ignore[arg-type] # what is tested
         assert caught.value.argument == "jurisdiction"
-
-
-def test_betfairs_domains_are_known() -> None:
-    theirs = [place.identity_host for place in JURISDICTIONS.values()]
-    assert all(map(is_betfairs, [*theirs, "Identitysso.Betfair.Com.Au", "betfair.it"]))
-    others = ("notbetfair.com", "betfair.com.example.org", "localhost", "")
-    assert not any(map(is_betfairs, others))

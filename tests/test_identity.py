@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from front import Front
+from front import Front, identity
 from hand_clocks import HandClocks
 from requests import PreparedRequest, Response
 from secrets_shown import everything_in
@@ -28,22 +28,13 @@ from betfair_session import (
     IdentityUnavailable,
     LoginRefused,
 )
+from betfair_session.betfair.jurisdictions import JURISDICTIONS
+from betfair_session.betfair.login_status import describe
 from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
 
 DEAD = "A" * 43 + "="
 CALLS = ["certlogin", "login", "keepAlive", "logout"]
-
-
-def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN401 - a client's
-    given = {
-        "app_key": sandbox.app_key,
-        "certificate": sandbox.certificate,
-        "identity_url": sandbox.identity_url,
-        "identity_cert_url": sandbox.identity_cert_url,
-        "verify": sandbox.ca_bundle,
-    }
-    return IdentityClient(**{**given, **settings})
 
 
 def calls(client: IdentityClient, sandbox: Sandbox, token: str) -> dict[str, Callable[..., object]]:
@@ -90,7 +81,7 @@ FAULTS: dict[str, tuple[int | None, bool]] = {  # the status to be told, and whe
     "blocked": (403, False),
     "status:404": (404, False),
     "status:429": (429, True),
-    "status:503": (503, True),
+    "status:500": (500, True),
 }
 
 
@@ -155,7 +146,10 @@ def test_a_refusal_names_what_looks_mistyped(sandbox: Sandbox, name: str) -> Non
     odd = {"app_key": "quotes", "username": "blanks", "password": "quotes"}
     error = caught.value
     assert (error.suspects, error.endpoint, error.status_code) == (odd, name, 200)
-    assert "hunter2" not in everything_in(caught.value)
+    assert "hunter2" not in everything_in(error)
+    # Nobody without a certificate is told of one.
+    assert describe(error.status, certificate=name == "certlogin").hint in str(error)
+    assert ("certificate" in str(error)) == (name == "certlogin")
 
 
 def test_an_account_without_a_certificate_logs_in(front: Front) -> None:
@@ -270,9 +264,11 @@ def test_the_bases_are_the_jurisdictions_or_the_callers() -> None:
     assert usual.identity_url == "https://identitysso.betfair.au/api/"
     assert usual.api_url == "https://api.betfair.com.au/exchange/"
     assert repr(usual) == "IdentityClient(jurisdiction='new_zealand')"
-    theirs = IdentityClient("key", identity_url="https://identitysso.betfair.com.au/api")
-    assert theirs.identity_url == "https://identitysso.betfair.com.au/api/"
+    theirs = IdentityClient("key", identity_url="https://IdentitySSO.Betfair.com.au/api")
+    assert theirs.identity_url == "https://IdentitySSO.Betfair.com.au/api/"
     assert theirs.api_url == "https://api.betfair.com/exchange/"
+    for name, place in JURISDICTIONS.items():
+        assert IdentityClient("key", jurisdiction=name).api_url == place.api_url  # type: ignore[arg-type] # it is one
     for url in ("https://[::1]:8443/", "https://notbetfair.com/", "https://betfair.com.a.org/"):
         assert IdentityClient("key", identity_url=url).api_url is None
         named = IdentityClient("key", identity_url=url, api_url="https://localhost:1/x")
