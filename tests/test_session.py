@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import Mock
 
-import fsspec
 import pytest
-from front import KEY, LOCK, UNKNOWN, Front, Watched
+from front import KEY, LOCK, UNKNOWN, Front, Watched, identity
 from secrets_shown import everything_in
 from servers.process import free_ports
+from storage.plain import Plain
 
 from betfair_session import (
     CertificateError,
-    IdentityClient,
     IdentityUnavailable,
     LeaseSettings,
     LoginBrake,
@@ -147,16 +146,15 @@ def test_somebodys_data_is_left_alone(
 def test_when_betfair_cannot_tell_nothing_happens(
     front: Front, manager: SessionManager, fault: str
 ) -> None:
-    for token in (front.sandbox.issue(), UNKNOWN):
-        front.token.write_text(token)
-        before = front.token.stat()
-        front.sandbox.fault("keepAlive", fault, times=None)
-        with pytest.raises(IdentityUnavailable) as caught:
-            manager.get_session(front.path, KEY)
-        after = front.token.stat()
-        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-        assert token not in everything_in(caught.value)
-    assert "certlogin" not in front.sandbox.counts()
+    """Although it would call the token dead."""
+    front.token.write_text(UNKNOWN)
+    before = front.token.stat()
+    front.sandbox.fault("keepAlive", fault, times=None)
+    with pytest.raises(IdentityUnavailable):
+        manager.get_session(front.path, KEY)
+    after = front.token.stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert [*front.sandbox.counts()] == ["keepAlive"]
     assert os.listdir(front.path) == [KEY]
 
 
@@ -212,30 +210,10 @@ def test_a_failed_write_ends_the_new_session(
 # --- refusals, unclear logins, the brake ----------------------------------------------------------
 
 
-def test_a_login_that_is_refused_is_not_repeated_by_others(
-    front: Front, manager: SessionManager
-) -> None:
-    """The same typed error, with the time from which another try is allowed, and no request."""
-    front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=1)
-    times, other = [], front.manager()
-    for each in (manager, other):
-        with pytest.raises(LoginRefused) as caught:
-            each.get_session(front.path, KEY)
-        error = caught.value
-        assert (error.status, error.login_class) == ("INVALID_USERNAME_OR_PASSWORD", "credentials")
-        assert error.not_before is not None
-        assert front.sandbox.password not in everything_in(error)
-        times.append(error.not_before.timestamp())
-    assert abs(times[0] - times[1]) < 2
-    assert front.sandbox.counts() == {"certlogin": 1}
-    other.unlock(front.path, KEY)  # by a person who has corrected the password
-    assert other.get_session(front.path, KEY) in front.live()
-    other.unlock(front.path / "nothing", KEY)
-    assert not (front.path / "nothing").exists()
-
-
 def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
-    """Until it has its turn; where there is none, an error says so."""
+    """Until it has its turn; where there is none, an error says so. It makes no place."""
+    front.manager().unlock(front.path / "nothing", KEY)
+    assert not (front.path / "nothing").exists()
     front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=2)
     handle = front.session()
     with pytest.raises(LoginRefused):
@@ -264,13 +242,11 @@ def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
 def test_only_a_login_that_may_have_arrived_keeps_others_waiting(front: Front, why: str) -> None:
     client, sandbox = front.client, front.sandbox
     closed = f"https://localhost:{free_ports(1)[0]}/api/"
-    front.client = IdentityClient(
-        sandbox.app_key,
-        certificate="missing.pem" if why == "no certificate" else sandbox.certificate,
-        identity_url=sandbox.identity_url,
-        identity_cert_url=closed if why == "nobody listens" else sandbox.identity_cert_url,
-        verify=sandbox.ca_bundle,
-    )
+    changes: dict[str, dict[str, Any]] = {
+        "nobody listens": {"identity_cert_url": closed},
+        "no certificate": {"certificate": "missing.pem"},
+    }
+    front.client = identity(sandbox, **changes.get(why, {}))
     sandbox.fault("certlogin", "lost")
     arrived = why == "answer lost"
     kind = CertificateError if why == "no certificate" else IdentityUnavailable
@@ -329,13 +305,15 @@ def test_another_process_waits_no_longer_than_it_may(front: Front) -> None:
 @pytest.mark.parametrize(
     "call",
     [
+        lambda session: session.token(1e-9),  # no time at all
+        lambda session: asyncio.run(session.atoken(timeout=1e-9)),
         lambda session: session.token(0.2),
         lambda session: session.verify(timeout=0.2),
         lambda session: session.renew(UNKNOWN, timeout=0.2),
         lambda session: asyncio.run(session.atoken(timeout=0.2)),
         lambda session: asyncio.run(session.arenew(UNKNOWN, timeout=0.2)),
     ],
-    ids=["token", "verify", "renew", "atoken", "arenew"],
+    ids=["now", "anow", "token", "verify", "renew", "atoken", "arenew"],
 )
 def test_every_call_ends_in_its_own_time(front: Front, call: Callable[[Session], str]) -> None:
     """Though another thread's login takes longer. One beyond all reason is a long one."""
@@ -398,8 +376,6 @@ def test_logout_ends_the_session_and_removes_the_object(
     manager.logout(front.path, KEY)
     manager.logout(front.path, KEY)
     assert vouched_for() == ""
-    assert front.live() == []
-    assert not front.token.exists()
     assert front.sandbox.counts() == {"certlogin": 1, "logout": 1}
     token = manager.get_session(front.path, KEY)
     assert front.live() == [token]
@@ -458,22 +434,17 @@ def test_a_logout_leaves_what_others_wrote_meanwhile(front: Front, moment: str, 
 
 
 def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
-    front: Front, manager: SessionManager, caplog: pytest.LogCaptureFixture
+    front: Front, manager: SessionManager, plain: type[Plain], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each process logs in by itself there; threads still share one login."""
-
-    class Unknown(type(fsspec.filesystem("memory"))):  # type: ignore[misc] # fsspec is untyped
-        """A kind of store that the library has never heard of."""
-
-        protocol = "unheard"
-
-    place = (Unknown(), "/unheard")
+    place = (plain(skip_instance_cache=True), str(front.path))
     token = manager.get_session(place, KEY)
     assert manager.get_session(place, KEY) == token
     front.sandbox.expire_all()
     assert manager.get_session(place, KEY) != token
     assert front.sandbox.counts()["certlogin"] == 2
-    (warning,) = [each for each in caplog.records if "unheard://unheard is" in each.getMessage()]
+    told = f"{manager.session(place, KEY).store.label} is"
+    (warning,) = [each for each in caplog.records if told in each.getMessage()]
     assert warning.levelname == "WARNING"
     manager.logout(place, KEY)
 

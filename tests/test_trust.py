@@ -43,7 +43,7 @@ def session(front: Front) -> Session:
 
 
 def test_inside_the_window_nothing_is_asked(front: Front) -> None:
-    """Neither Betfair nor the store, by the manager or a handle. Without a window, each call."""
+    """Neither Betfair nor the store, by the manager or a handle."""
     trusting = front.manager(verify_every=timedelta(minutes=15))
     token = trusting.get_session(front.path, KEY)
     front.token.unlink()
@@ -51,10 +51,6 @@ def test_inside_the_window_nothing_is_asked(front: Front) -> None:
     assert {trusting.session(front.path, KEY).token() for _ in range(100)} == {token}
     assert asyncio.run(trusting.aget_session(front.path, KEY)) == token
     assert front.sandbox.counts() == {"certlogin": 1}
-    asking = front.manager()
-    for _ in range(3):
-        asking.get_session(front.path, "another")
-    assert front.sandbox.counts() == {"certlogin": 2, "keepAlive": 2}
 
 
 WAYS: dict[str, Callable[[Session], str]] = {

@@ -28,7 +28,7 @@ SCENARIOS = {
     "18 crash before done": "a_killed_holder_costs_at_most_one_login",
     "19 unequal times to live": "a_lock_that_changes_is_watched_anew",
     "20 every new token rejected": "too_many_logins_in_a_minute_are_stopped",
-    "21 login refused": "a_login_that_is_refused_is_not_repeated_by_others",
+    "21 login refused": "a_refusal_is_remembered_until_unlock",
     "22 ban": "a_refusal_holds_whatever_happens_to_the_token",
     "23 validation without an answer": "when_betfair_cannot_tell_nothing_happens",
     "24 conditions ignored": "a_store_that_ignores_conditions_is_found_out_before_a_login",
