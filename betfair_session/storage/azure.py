@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, proxy_for, run_on_ours, set_known
+from .loop import LoopStore, proxy_for, set_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,17 +43,13 @@ class AzureStore(LoopStore):
         container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
         return container, prefix.strip("/")
 
-    def _connect(self, options: dict[str, Any]) -> Driver:
-        async def connect() -> Driver:
-            filesystem = self._kind(**options)
-            transport = filesystem.service_client._pipeline._transport
-            set_known(transport, _use_env_settings=False)  # see proxy_for
-            await transport.open()
-            # aiohttp sends a PUT again by itself when its connection is lost.
-            set_known(transport.session, _retry_connection=False)
-            return filesystem
-
-        return run_on_ours(connect)
+    async def _prepare(self, driver: Driver) -> bool:
+        transport = driver.service_client._pipeline._transport
+        set_known(transport, _use_env_settings=False)  # see proxy_for
+        await transport.open()
+        # aiohttp sends a PUT again by itself when its connection is lost.
+        set_known(transport.session, _retry_connection=False)
+        return True  # it would say so itself
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from .cloud import CONNECT_SECONDS, Driver
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, proxy_for, read_start, run_on_ours, set_known
+from .loop import LoopStore, proxy_for, read_start, set_known
 from .meanings import OWN_HEADERS, Refusal
 
 if TYPE_CHECKING:
@@ -56,14 +56,11 @@ class GCSStore(LoopStore):
         bucket, prefix, _ = self._kind._split_path(path)
         return bucket, prefix.strip("/")
 
-    def _connect(self, options: dict[str, Any]) -> Driver:
-        filesystem = self._kind(**options)
-        session = run_on_ours(filesystem._set_session)
+    async def _prepare(self, driver: Driver) -> bool:
+        session = await driver._set_session()
         set_known(session, _retry_connection=False)  # aiohttp's own second attempt
-        anonymous = filesystem.credentials.method == "anon" and options.get("token") is None
-        if anonymous and not _is_emulator(filesystem._location):  # nobody may write so
-            self._refuse(filesystem, "the environment or the machine")
-        return filesystem
+        asked = driver.storage_options.get("token") is not None or _is_emulator(driver._location)
+        return asked or driver.credentials.method != "anon"  # nobody may write so
 
     @staticmethod
     async def _shut(driver: Driver) -> None:

@@ -17,7 +17,7 @@ from abc import abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from betfair_session.betfair.http import proxy_in_environment
 from betfair_session.exceptions import ConfigurationError
@@ -39,7 +39,7 @@ _GRACE_SECONDS = 0.25
 _CLOSING_SECONDS = 2.0
 
 _OPENING_SECONDS = 60.0
-"""For a driver to be opened, or closed again, at most; a call's own deadline ends first."""
+"""For a driver to be opened, at most; a call's own deadline ends first."""
 
 
 class DaemonExecutor(ThreadPoolExecutor):
@@ -82,12 +82,8 @@ class _Loops:
             if self.ours is None:
                 loop = asyncio.new_event_loop()
                 loop.set_default_executor(DaemonExecutor())
-                try:
-                    # In no caller's context: it outlives them all.
-                    Context().run(start, loop.run_forever, "betfair-session-io")
-                except BaseException:
-                    loop.close()  # it holds descriptors
-                    raise
+                # In no caller's context: it outlives them all.
+                Context().run(start, loop.run_forever, "betfair-session-io")
                 self.ours = loop
             return self.ours
 
@@ -157,11 +153,6 @@ def run(
         return future.result(max(deadline - time.monotonic(), 0) + _GRACE_SECONDS)
     finally:
         future.cancel()
-
-
-def run_on_ours(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Open or close a driver on our loop."""
-    return run(background_loop(), work, deadline=time.monotonic() + _OPENING_SECONDS)
 
 
 def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
@@ -246,13 +237,25 @@ class LoopStore(CloudStore):
 
         of_the_url = self._kind._get_kwargs_from_urls(self._url)  # noqa: SLF001 - fsspec's hook
         options = apply_config(self._kind, {**of_the_url, **self._options})
-        return own(
-            self._connect({**options, "skip_instance_cache": True, "loop": background_loop()})
-        )
+        loop = background_loop()
+        driver = own(self._make({**options, "skip_instance_cache": True, "loop": loop}))
+
+        async def prepare() -> None:
+            if not await self._prepare(driver):  # it would not look again when there are some
+                await self._shut(driver)
+                where = "the options, nor in the environment, a profile or the machine"
+                raise no_credentials(f"no credentials in {where}")
+
+        run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
+        return driver
+
+    def _make(self, options: dict[str, Any]) -> Driver:
+        """Make the driver's filesystem; it may block."""
+        return self._kind(**options)
 
     @abstractmethod
-    def _connect(self, options: dict[str, Any]) -> Driver:
-        """Make the driver's filesystem, and have it send each request once."""
+    async def _prepare(self, driver: Driver) -> bool:
+        """Have it send each request once; tell whether it has credentials."""
 
     def after_fork(self) -> None:
         """Forget the parent's calls, which end in the parent."""
@@ -261,11 +264,6 @@ class LoopStore(CloudStore):
     @staticmethod
     async def _shut(driver: Driver) -> None:
         """Give back what `_open` took."""
-
-    def _refuse(self, driver: Driver, elsewhere: str) -> NoReturn:
-        """Close a driver that found no credentials: it would not look again when there are some."""
-        run_on_ours(lambda: self._shut(driver))
-        raise no_credentials(f"no credentials in the options, nor in {elsewhere}")
 
     def _renew(self, driver: Driver) -> None:
         former = self._ours.renew(driver)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from .cloud import CONNECT_SECONDS, Driver
 from .contract import ABSENT, ANY, MAX_READ
 from .location import is_amazon
-from .loop import LoopStore, read_start, run_on_ours, set_known
+from .loop import LoopStore, read_start, set_known
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ class S3Store(LoopStore):
         bucket, prefix = self._kind._find_bucket_key(None, path)
         return bucket, prefix.strip("/")
 
-    def _connect(self, options: dict[str, Any]) -> Driver:
+    def _make(self, options: dict[str, Any]) -> Driver:
         from aiobotocore.httpsession import AIOHTTPSession
-        from botocore.handlers import add_expect_header
 
         make_session = AIOHTTPSession._get_session
 
@@ -81,21 +80,25 @@ class S3Store(LoopStore):
             "read_timeout": _READ_TIMEOUT,
             "retries": {"total_max_attempts": 1},
         }
-        filesystem = self._kind(**{**options, "config_kwargs": config})
-        if filesystem.session is None:
-            filesystem.session = _unattended(filesystem.kwargs)
-        client = run_on_ours(filesystem.set_session)
+        driver = self._kind(**{**options, "config_kwargs": config})
+        if driver.session is None:
+            driver.session = _unattended(driver.kwargs)
+        return driver
+
+    async def _prepare(self, driver: Driver) -> bool:
+        from botocore.handlers import add_expect_header
+
+        client = await driver.set_session()
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore frames a body to put a checksum behind it, which other servers
             # refuse, or keep as content. Object Lock needs one; elsewhere Content-MD5 serves.
-            for name in _CHECKSUMS - config.keys():
+            given = driver.config_kwargs
+            for name in _CHECKSUMS - given.keys():
                 set_known(client.meta.config, **{name: "when_required"})
-            self._digests = "request_checksum_calculation" not in config
+            self._digests = "request_checksum_calculation" not in given
         # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        if not filesystem.anon and client._request_signer._credentials is None:
-            self._refuse(filesystem, "the environment, profile or machine")
-        return filesystem
+        return driver.anon or client._request_signer._credentials is not None
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
