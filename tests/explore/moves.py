@@ -90,7 +90,7 @@ class Moves:
 
     def _options(self, world: World, proc: int) -> Iterator[Option]:
         local = self.pool.locals[proc]
-        return self._calls[local.kind](world, local)
+        return self._calls[type(local.effect)](world, local)
 
     def _name(self, proc: int) -> str:
         local = self.pool.locals[proc]
@@ -112,7 +112,7 @@ class Moves:
         def change(new: World) -> None:
             pool, number = self.pool, world.procs[place]
             answer = option.change(new)
-            nonce = new.fresh_nonce() if pool.locals[number].looking else ""
+            nonce = f"n{new.fresh('n')}" if pool.locals[number].looking else ""
             after = pool.step(number, "tell", answer, option.off, nonce)
             new.told(pool.locals[number], pool.locals[after])
             self._put(place, after, new)
@@ -124,9 +124,7 @@ class Moves:
         """Put a process's next state in its place; if it is over, begin another."""
         procs, facts = world.procs, self.pool.locals[number]
         world.procs = (*procs[:place], *procs[place + 1 :])
-        if facts.looking and not facts.nonces & world.used_nonces() & ~1:
-            number = self.pool.step(number, "forget")
-        elif facts.over and world.spare:
+        if facts.over and world.spare:
             world.spare -= 1
             number = self.pool.newcomer(self.rules, world.spare)
         elif facts.over:
@@ -135,11 +133,9 @@ class Moves:
 
     # --- the store --------------------------------------------------------------------------------
 
-    def _read_token(self, world: World, local: Local) -> Iterator[Option]:
+    def _read_token(self, world: World, _: Local) -> Iterator[Option]:
         token = f"t{world.token}" if world.token > 0 else None
         version = f"v{world.version}" if world.version >= 0 else None
-        if self.rules.broken == "re-read" and local.phase == "confirm":
-            token, version = local.login.token, local.login.version
         read = do.TokenRead(token, version, f"f{token[1:]}" if token else "")
         dated = self.rules.dates and world.token != MISSING
         yield Option("", told(read), off=0.0 if dated else None)
@@ -149,8 +145,8 @@ class Moves:
         read, off = do.LockRead(), None
         if world.lock >= 0:
             off = 0.0 if self.rules.dates or not local.known else local.off
-            age = world.lock_age + (1000.0 if self.rules.broken == "server age" else off)
-            read = do.LockRead(self.pool.locks[world.lock], f"k{world.lock_version}", age)
+            lock = self.pool.locks[world.lock]
+            read = do.LockRead(lock, f"k{world.lock_version}", world.lock_age + off)
         yield Option("", told(read), off=off)
         yield from fails("reads")
 
@@ -191,7 +187,7 @@ class Moves:
     def _fits(self, world: World, write: Write) -> bool:
         what, _, version, _ = write
         there = world.lock_version if what == "lock" else world.version
-        return version == there or self.rules.broken == f"{what} condition"
+        return version == there
 
     def _late(self, write: Write, world: World) -> None:
         """Let a delayed write land, if its condition holds by now."""

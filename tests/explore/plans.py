@@ -53,7 +53,6 @@ class Rules:
     share: bool = False  # whether a verified token is written anew
     refusals: tuple[str, ...] = ("temporary",)
     settings: LeaseSettings = field(default_factory=LeaseSettings)
-    broken: str = ""  # what is taken away from the harness, as a negative control
 
 
 def _plan(name: str, kinds: str = "", faults: int = 2, times: int = 2, **more: Any) -> Rules:  # noqa: ANN401 - as in Rules
@@ -113,13 +112,3 @@ PAIRS: tuple[Rules, ...] = tuple(
 
 With two, those of four are others' again.
 """
-_SHARED = _plan("rewrite ignored", "death", processes=2, token="live", share=True)
-CONTROLS: dict[str, tuple[Rules, str]] = {
-    "nonce": (_plan("no nonce", processes=2, token="missing", broken="nonce"), "I1"),
-    "server age": (_plan("held is expired", processes=2, broken="server age"), "I1"),
-    "re-read": (_plan("no second look", "delete", processes=2, broken="re-read"), "I1"),
-    "lock condition": (_plan("lock condition ignored", processes=2, broken="lock condition"), "I1"),
-    "token condition": (_plan("token ignored", processes=2, broken="token condition"), "I2"),
-    "rewrite condition": (replace(_SHARED, broken="rewrite condition"), "I2"),
-}
-"""Negative controls: what is broken, and the invariant that must then fail."""

@@ -3,9 +3,9 @@
 A process state is the way to it: what the policy was told, and when time passed. To step it, the
 way is gone again with a fresh generator; one live generator is kept with each state, so that most
 steps repeat nothing. Two ways lead to the same state when the generator stands at the same places
-and the call's attributes are equal, but for those that its phase can no longer read, which
-long/model checks. The same local steps recur in millions of worlds, so each is computed once, and
-every state and lock has a small number.
+and the call's attributes are equal, but for a few that it reads no more, which long/model checks.
+The same local steps recur in millions of worlds, so each is computed once, and every state and lock
+has a small number.
 
 The policy adds, subtracts and compares times, so a call can be moved in time: here "now" is always
 0, on every clock. Waits are over at once, since a process that has woken up and not yet made its
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from types import GeneratorType
 from typing import Any, TypeAlias, cast
@@ -40,11 +40,10 @@ Key: TypeAlias = tuple[object, ...]
 
 
 NOBODY = "n0"  # names an attempt that no lock was ever written for
-_ENOUGH = 31.0  # seconds since the start after which nothing more is tried, with the usual settings
+LANES = {"t": 0, "f": 0, "v": 16, "k": 32, "n": 48}
+"""Where the bits of names begin: of tokens and their fingerprints, versions, the lock's, nonces."""
 
-LOOKING = frozenset({"look", "vouch", "validate", "lock", "pay", "take"})
-_AFTER_CONFIRM = frozenset({"login", "publish", "readback", "logout", "undo", "release"})
-_KEEPS_TOKEN = frozenset({"vouch", "validate", "lock", "pay", "confirm", "blank", "take"})
+_LOOKING = frozenset({"look", "vouch", "validate", "lock", "pay", "take"})
 _NEVER_READ = "settings clock errors memory owner shared looked young crowd trouble failure ended"
 
 # --- one process ---------------------------------------------------------------------------------
@@ -90,7 +89,7 @@ class Replica:
         return position(self._steps)
 
     def take(self, what: str, *how: Any) -> None:  # noqa: ANN401 - those methods'
-        """Take a step: "tell", "later" or "forget"."""
+        """Take a step: "tell" or "later"."""
         getattr(self, what)(*how)
 
     def tell(self, answer: object, off: float | None, nonce: str) -> None:
@@ -110,7 +109,6 @@ class Replica:
         self.effect = type(effect).__name__ if ended else effect
         if login.nonce == nonce and phase(self.where, self.effect) != "take":
             login.nonce = NOBODY
-        self._settle()
 
     def later(self, seconds: float, still: bool) -> None:  # noqa: FBT001 - one part of a step
         """Let time pass; with `still`, the process's monotonic clock does not notice."""
@@ -127,24 +125,6 @@ class Replica:
         for it, name in ((login, "started"), (login, "asked"), (memory, "since")):
             if times := getattr(it, name):
                 setattr(it, name, (times[0] - felt, times[1] - seconds))
-        self._settle()
-
-    def _settle(self) -> None:
-        """Cut off times so far from now that the policy no longer tells them apart."""
-        login = self.login
-        login.started = login.started and _cut(login.started)
-        login.asked, login.memory.since = _cut(login.asked), _cut(login.memory.since)
-
-    def forget(self) -> None:
-        """Take back the name of an attempt that is written nowhere."""
-        login = self.login
-        if login.memory.owed and login.memory.owed.nonce == login.nonce:
-            login.memory.owed = None
-        login.nonce = NOBODY
-
-
-def _cut(times: tuple[float, float]) -> tuple[float, float]:
-    return max(times[0], -_ENOUGH), min(max(times[1], -_ENOUGH), _ENOUGH)
 
 
 @dataclass(eq=False)
@@ -175,33 +155,25 @@ class Local(Seen):
 
     key: Key  # everything that matters
     effect: Any  # what it asks for and waits for
-    replica: InitVar[Replica]
+    off: float  # its idea of the server's time, less the truth
+    known: bool  # whether that comes from the store
     way: Way = field(repr=False)
 
-    def __post_init__(self, replica: Replica) -> None:
-        login, effect = self.login, self.effect
-        # Its idea of the server's time, less the truth; whether that comes from the store.
-        self.off, self.known = replica.clock.off, replica.known
-        written = effect.lock if isinstance(effect, do.WriteLock) else None
-        shown = [each for each in (login.lock, login.mine, login.memory.owed, written) if each]
-        names = [login.token, login.dead, login.new, login.fingerprint, login.new_fingerprint]
-        names += [getattr(effect, "token", None), *(lock.published for lock in shown)]
-        about = effect.version if isinstance(effect, do.WriteToken) else None
-        lock_about = effect.version if isinstance(effect, do.WriteLock) else None
-        self.kind, self.over = type(effect), isinstance(effect, do.Done | str)
+    def __post_init__(self) -> None:
+        self.over = isinstance(self.effect, do.Done | str)
         # It has not yet tried to take the lock.
-        self.looking = not self.over and self.phase in LOOKING and self.phase != "take"
-        self.tokens = bits(*names)  # the names that it knows, as of the other three
-        self.versions = bits(login.version, login.base, about)
-        self.lock_versions = bits(login.lock_version, lock_about)
-        self.nonces = bits(login.nonce, *(lock.nonce for lock in shown))
+        self.looking = not self.over and self.phase in _LOOKING and self.phase != "take"
+        self.names = names(self.key)
 
 
-def bits(*names: str | None) -> int:
-    """Return the bits of names such as "t3"; 0 for none."""
+def names(*values: object) -> int:
+    """Return the names, such as "t3", that are anywhere in some values, as bits."""
     found = 0
-    for name in names:
-        found |= 1 << int(name[1:]) if name else 0
+    for value in values:
+        if isinstance(value, tuple):
+            found |= names(*value)
+        elif isinstance(value, str) and value[1:].isdigit():
+            found |= 1 << LANES[value[0]] + int(value[1:])
     return found
 
 
@@ -244,11 +216,7 @@ def seen(way: Way) -> Local:
     login.mine = plain(login.mine)
     login.new = None if ended else login.new
     login.lock = plain(login.lock) if login.lock else None
-    if now not in _KEEPS_TOKEN:
-        login.token, login.version, login.fingerprint = None, None, ""
-    if now in _AFTER_CONFIRM:
-        login.started = None
-    if now not in LOOKING:
+    if now not in _LOOKING:
         login.lock_since, login.lock_age, login.reread = 0.0, None, None
         login.tried, login.takes = (), 0
     if not (login.share and now == "validate"):
@@ -258,8 +226,9 @@ def seen(way: Way) -> Local:
     login.takes = min(login.takes, max(TAKES, CONFLICTS) + 1)
     attributes = {**vars(login), **dict.fromkeys(_NEVER_READ.split())}
     about = (ended, plain(owed) if owed else None, login.memory.since if owed else None)
-    key: Key = (where, effect, *attributes.values(), *about, replica.clock.off, replica.known)
-    return Local(now, login, key if where else ("over", effect), effect, replica, way)
+    off, known = replica.clock.off, replica.known
+    key: Key = (where, effect, *attributes.values(), *about, off, known)
+    return Local(now, login, key if where else ("over", effect), effect, off, known, way)
 
 
 # --- all of them ---------------------------------------------------------------------------------
@@ -273,6 +242,7 @@ class Pool:
         nobody.effect = ""
         self.locals = [seen(Way(lambda: nobody, live=nobody))]
         self.locks: list[Lock] = []
+        self.lock_names: list[int] = []
         self._local_ids: dict[Key, int] = {}
         self._lock_ids: dict[Lock, int] = {}
         self._steps: dict[Key, int] = {}
@@ -292,6 +262,7 @@ class Pool:
         if lock not in self._lock_ids:
             self._lock_ids[lock] = len(self.locks)
             self.locks.append(lock)
+            self.lock_names.append(names(lock))
         return self._lock_ids[lock]
 
     def newcomer(self, rules: Rules, number: int) -> int:

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from betfair_session.login.call import Call
-from betfair_session.login.effects import Wait
+from betfair_session.login.effects import TokenRead, Wait
 from betfair_session.login.lock import Lock
 from betfair_session.login.policy import SharedLogin
 
 from .actors import MemoryStore
 from .histories import History, run
-from .plans import CONTROLS, LATE_LANDING, PAIRS, SUSPENDED, Rules
+from .moves import Moves
+from .plans import LATE_LANDING, PAIRS, SUSPENDED, Rules
 from .search import explore
 from .truth import Violation
+from .world import World
 
 WORLDS = 3_000  # of each plan; python3 dev.py long explore walks on
 BATCHES = 10
@@ -38,6 +40,15 @@ def test_no_invariant_fails_in_random_histories(batch: int) -> None:
 
 # --- without one of the guards -------------------------------------------------------------------
 
+DEAD, MISSING = Rules("dead", processes=2), Rules("missing", processes=2, token="missing")
+DELETED = Rules("deleted", ("delete",), processes=2)
+SHARED = Rules("shared", ("death",), processes=2, token="live", share=True)
+
+Guard = tuple[type, str, Callable[..., Any]]
+fits, fresh, see_token = Moves._fits, World.fresh, Call._see_token
+LATER: Guard = (World, "decides", lambda *_, **__: None)
+"""Goes on after a decision under another's lock, to see whether a login too many is noticed."""
+
 
 def without_the_blank(_: SharedLogin) -> Generator[None, None, bool]:
     """Let a token that was logged out land between another's login and its publication."""
@@ -50,22 +61,35 @@ def without_the_wall_clock(call: Call, since: tuple[float, float]) -> float:
     return call.clock.now()[0] - since[0]
 
 
+def without_a_second_look(call: Call, read: TokenRead) -> None:
+    """Go on with the token that was read before the lock was taken."""
+    if not (call.started and call._owned_by(call.nonce)):
+        see_token(call, read)
+
+
+def unconditional(what: str) -> Guard:
+    """Let a kind of writes land whatever is there."""
+    return (Moves, "_fits", lambda *at: at[2][0] == what or fits(*at))
+
+
 @pytest.mark.parametrize(
-    ("plan", "invariant", "guard"),
+    ("plan", "invariant", "guards"),
     [
-        *((*control, None) for control in CONTROLS.values()),
-        (LATE_LANDING, "I1", (SharedLogin, "_show_writable", without_the_blank)),
-        (SUSPENDED, "lease", (Call, "_elapsed", without_the_wall_clock)),
+        (MISSING, "I1", [(World, "fresh", lambda *at: at[1] == "n" or fresh(*at)), LATER]),
+        (DEAD, "I1", [(Lock, "expired", lambda *_, **__: True), LATER]),
+        (DELETED, "I1", [(Call, "_see_token", without_a_second_look)]),
+        (DEAD, "I1", [unconditional("lock"), LATER]),
+        (DEAD, "I2", [unconditional("token"), LATER]),
+        (SHARED, "I2", [unconditional("rewrite")]),
+        (LATE_LANDING, "I1", [(SharedLogin, "_show_writable", without_the_blank)]),
+        (SUSPENDED, "lease", [(Call, "_elapsed", without_the_wall_clock)]),
     ],
 )
 def test_the_explorer_notices_a_guard_that_is_taken_away(
-    plan: Rules,
-    invariant: str,
-    guard: tuple[type, str, Any] | None,
-    monkeypatch: pytest.MonkeyPatch,
+    plan: Rules, invariant: str, guards: list[Guard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of the store's promises, or one of the policy's precautions; it tells the way there."""
-    if guard:
+    for guard in guards:
         monkeypatch.setattr(*guard)
     with pytest.raises(Violation) as caught:
         explore(plan, 100_000)

@@ -8,16 +8,15 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.lock import BAN, FRESH, MARGIN, Lock
+from betfair_session.login.lock import BAN, FRESH, MARGIN
 
 from .plans import Rules
-from .processes import Local, Pool, bits
+from .processes import LANES, Local, Pool
 from .truth import Now, Truth, fail
 
 Write: TypeAlias = tuple[str, int, int, float]
 """A write that may still land: "token", "rewrite" (of a token that was verified) or "lock",
 content, version (-1 to create), force."""
-
 
 MISSING, JUNK = 0, -1
 MOST_CREDIT = 9
@@ -52,73 +51,47 @@ class World(Truth):
     def key(self) -> tuple[Any, ...]:
         return _values(self)[2:]
 
-    def fresh_nonce(self) -> str:
-        """Return the first name for an attempt that is not in use."""
-        if self.rules.broken == "nonce":
-            return "n1"
-        return f"n{_first_unused(self.used_nonces())}"
-
-    def used_nonces(self) -> int:
-        """Return the names of attempts that are written anywhere, as bits."""
-        used = 1
+    def used(self) -> int:
+        """Return the names that are written anywhere or may still be compared with, as bits."""
+        pool, found = self.pool, 0
         for proc in self.procs:
-            used |= self.pool.locals[proc].nonces
-        for lock in self._locks_about():
-            used |= 1 << int(lock.nonce[1:]) if lock.nonce else 0
-        return used
+            found |= pool.locals[proc].names
+        token = ("token", self.token, self.version, 0.0)
+        lock = ("lock", self.lock, self.lock_version, 0.0)
+        for what, content, version, _ in (token, lock, *self.floats):
+            if what == "lock":
+                found |= pool.lock_names[content] if content >= 0 else 0
+            elif content > 0:
+                found |= 1 << LANES["t"] + content
+            if version >= 0:
+                found |= 1 << LANES["k" if what == "lock" else "v"] + version
+        return found
+
+    def fresh(self, kinds: str) -> int:
+        """Return the first number for a name that is not in use; `kinds` as in LANES."""
+        used = 1
+        for kind in kinds:
+            used |= self.used() >> LANES[kind] & 0xFFFF
+        return (~used & (used + 1)).bit_length() - 1
 
     def fresh_token(self) -> int:
-        """Return the first number for a token that is not in use."""
-        used = self.used_versions(lock=False) if self.rules.etags else 0
-        return _first_unused(self._tokens() | used | 1)
-
-    def used_versions(self, *, lock: bool) -> int:
-        """Return the versions that somebody may still compare with, as bits."""
-        used = 0
-        for proc in self.procs:
-            facts = self.pool.locals[proc]
-            used |= facts.lock_versions if lock else facts.versions
-        current = self.lock_version if lock else self.version
-        if current >= 0:
-            used |= 1 << current
-        for what, _, version, _ in self.floats:
-            if (what == "lock") == lock and version >= 0:
-                used |= 1 << version
-        return used
-
-    def _locks_about(self) -> list[Lock]:
-        about = [self.pool.locks[content] for what, content, _, _ in self.floats if what == "lock"]
-        return [*about, self.pool.locks[self.lock]] if self.lock >= 0 else about
-
-    def _tokens(self) -> int:
-        used = 0
-        for proc in self.procs:
-            used |= self.pool.locals[proc].tokens
-        if self.token > 0:
-            used |= 1 << self.token
-        for what, content, _, _ in self.floats:
-            if what != "lock":
-                used |= 1 << content
-        for lock in self._locks_about():
-            if lock.published:
-                used |= 1 << int(lock.published[1:])
-        return used
+        return self.fresh("tv" if self.rules.etags else "t")
 
     def _can_land(self, write: Write) -> bool:
         what, _, version, _ = write
-        if version < 0 or self.rules.broken == f"{what} condition":
+        if version < 0:
             return True
-        if what != "lock":
-            return self.rules.etags or version == self.version
-        return version == self.lock_version
+        if what == "lock":
+            return version == self.lock_version
+        return self.rules.etags or version == self.version
 
     def seal(self) -> None:
         """Bring a changed world into the one form that equal worlds have."""
         if self.floats:
             self.floats = tuple(sorted(w for w in self.floats if self._can_land(w)))
         self.procs = tuple(sorted(self.procs))
-        used = self._tokens()
-        self.live &= used
+        used = self.used()
+        self.live &= used & 0xFFFF
         self.landed &= self.live
         self.out &= used
         self.credit = min(self.credit, MOST_CREDIT)
@@ -141,12 +114,11 @@ class World(Truth):
         return (self.pool.locals[proc] for proc in self.procs)
 
     def store_token(self, content: int, *, blank: bool = False) -> None:
-        used = self.used_versions(lock=False) | 1
-        self.version = token_version(self.rules, content, used)
+        self.version = max(content, 0) if self.rules.etags else self.fresh("v")
         self.token, self.age = JUNK if blank else content, 0.0
 
     def store_lock(self, content: int, force: float) -> None:
-        self.lock_version = _first_unused(self.used_versions(lock=True))
+        self.lock_version = self.fresh("k")
         self.lock, self.lock_age, self.force = content, 0.0, force
 
     def logs_out(self, token: str) -> None:
@@ -155,7 +127,7 @@ class World(Truth):
         Where a store's refusals may be lies, a token may land that was logged out: it is dead then,
         as the others find out, and costs one login.
         """
-        name = bits(token)
+        name = 1 << int(token[1:])
         stored = 1 << self.token if self.token > 0 else 0
         late = [1 << content for what, content, _, _ in self.floats if what != "lock"]
         if "lies" not in self.rules.kinds and (name in {stored, *late} or self.landed & name):
@@ -164,23 +136,15 @@ class World(Truth):
         self.out |= name
 
     def told(self, before: Local, after: Local) -> None:
-        safe = bits(before.login.new) & (self.landed | self.out | ~self.live)
-        self.gives_up(before, after, safe=bool(safe))
-        if isinstance(after.effect, do.Done) and self.out & bits(after.effect.token):
+        new = 1 << int(before.login.new[1:]) if before.login.new else 0
+        self.gives_up(before, after, safe=bool(new & (self.landed | self.out | ~self.live)))
+        if isinstance(after.effect, do.Done) and self.out >> int(after.effect.token[1:]) & 1:
             fail("adopted", "a call ended with a token that was logged out")
-        if isinstance(after.effect, do.LogIn) and not self.rules.broken:  # that is to show I1
+        if isinstance(after.effect, do.LogIn):
             self.decides(after.login, removed="delete" in self.rules.kinds)
 
 
 _values: Callable[[World], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(World)))
-
-
-def _first_unused(used: int) -> int:
-    return (~used & (used + 1)).bit_length() - 1
-
-
-def token_version(rules: Rules, token: int, used: int) -> int:
-    return max(token, 0) if rules.etags else _first_unused(used)
 
 
 def first(rules: Rules, pool: Pool) -> World:
@@ -191,7 +155,7 @@ def first(rules: Rules, pool: Pool) -> World:
         rules,
         pool,
         token=token,
-        version=-1 if token == MISSING else token_version(rules, token, 0),
+        version=-1 if token == MISSING else max(token, 0),
         age=FRESH + MARGIN,
         lock=pool.lock_id(lock) if rules.lock else -1,
         lock_version=0 if rules.lock else -1,
