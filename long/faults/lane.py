@@ -190,7 +190,17 @@ class Lane:
         """Give a handle of a process that knows nothing; past the proxy if nothing is broken."""
         calm = call.path.name == HEALING  # however busy the machine is
         client = Client(site, call.path, 30.0 if calm else PATIENCE)
-        with client, self._manager(call, site, client) as manager:
+        manager = SessionManager(
+            client,
+            self.sandbox.username,
+            self.sandbox.password,
+            lease=LeaseSettings() if calm else _LEASE,
+            interactive=not call.path.certificate,
+            verify_every=site.window,
+            share_verification=site.window is not None,
+            on_event=lambda event: call.events.append(event.kind),
+        )
+        with client, manager:
             options = self._options if self._proxy and not calm else site.place.options
             session = manager.session(site.place.url(), site.key, options)
             session._store.get("nothing", deadline=within(60))  # it opens its driver, which is slow
@@ -244,18 +254,6 @@ class Lane:
             call.requests = [entry.endpoint for entry in journal]
             self.sandbox.mend_store()
         call.check(len(call.requests) > call.number, "the request was never made")
-
-    def _manager(self, call: Call, site: Site, client: Client) -> SessionManager:
-        return SessionManager(
-            client,
-            self.sandbox.username,
-            self.sandbox.password,
-            lease=LeaseSettings() if call.path.name == HEALING else _LEASE,
-            interactive=not call.path.certificate,
-            verify_every=site.window,
-            share_verification=site.window is not None,
-            on_event=lambda event: call.events.append(event.kind),
-        )
 
     def _live(self) -> set[str]:
         return {each.token for each in self.sandbox.sessions()}

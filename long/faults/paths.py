@@ -152,36 +152,25 @@ class Way(NamedTuple):
 
 
 _STATUSES = [400, 401, 403, 404, 408, 409, 412, 429, 500, 502, 503, 504]
+_PLAIN = (
+    *("reset", "lost", "stall", "truncated", "cut", "blocked", "html200", "png200"),
+    *("internal_error", "non_object", "redirect", "empty", "huge", "rotate"),
+)
 _BETFAIRS: list[tuple[str, dict[str, Any]]] = [
-    ("reset", {}),
-    ("lost", {}),
-    ("stall", {}),
+    *((kind, {}) for kind in _PLAIN),
     ("stall", {"effect": True}),
     ("delay", {"seconds": 0.3}),
     ("delay", {"seconds": PATIENCE + 1.5}),
     ("drip", {"part": "head", "seconds": 0.001}),
     ("drip", {"part": "head", "seconds": 0.2}),
     ("drip", {"part": "body", "seconds": 0.2}),
-    ("truncated", {}),
-    ("cut", {}),
     *((f"status:{status}", {"body": "html"}) for status in _STATUSES),
     *((f"status:{status}", {"body": "json"}) for status in (403, 429, 500, 503)),
     ("status:429", {"body": "plain", "retry_after": 1}),
     ("status:503", {"body": "html", "effect": True}),
-    ("blocked", {}),
-    ("html200", {}),
-    ("png200", {}),
-    ("internal_error", {}),
-    ("non_object", {}),
     ("non_object", {"body": "null"}),
-    ("redirect", {}),
     ("redirect", {"location": "https://localhost:1/", "status": 307}),
-    ("empty", {}),
-    ("huge", {}),
-    ("rotate", {}),
-    ("token", {"value": ""}),
-    ("token", {"value": "two words"}),
-    ("token", {"value": "x" * 600}),
+    *(("token", {"value": value}) for value in ("", "two words", "x" * 600)),
 ]
 # From the error references of Amazon S3, Google Cloud Storage's JSON interface and Azure.
 _S3 = {403: "AccessDenied", 409: "ConditionalRequestConflict", 412: "PreconditionFailed"}
