@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,22 +38,14 @@ class Ordeal:
     @property
     def in_between(self) -> bool:
         """Whether it happened after the login was answered and before the token was stored."""
-        login = self.path.index("login")
-        return self._over(login) and not self._over(self._publication)
+        points = enumerate(self.path)  # a rehearsal's, whose token has another name
+        publication = next(n for n, name in points if re.fullmatch("(create|swap) .*token", name))
+        return self._over(self.path.index("login")) and not self._over(publication)
 
     @property
     def before_the_send(self) -> bool:
         """Whether it happened when all was decided and the login not yet sent."""
         return (self.at, self.stop.stage) == (self.path.index("login"), "before")
-
-    @property
-    def _publication(self) -> int:
-        writes = [
-            number
-            for number, name in enumerate(self.path)
-            if name.startswith(("create ", "swap ")) and name.endswith("token")
-        ]
-        return writes[0]
 
     def _over(self, number: int) -> bool:
         return self.at > number or (self.at, self.stop.stage) == (number, "after")
@@ -65,64 +59,43 @@ class Ordeal:
         return sent + sum(outcome.points.count("login") for outcome in self.successors)
 
 
-class Ordeals(list[Ordeal]):
-    """One for each point, with a dead token and with none, all at the same time."""
-
-    crowd: Crowd  # the victims
-
-    def __init__(
-        self, scene: Scene, signal: Signal, stages: Sequence[Stage], *, inside: bool = False
-    ) -> None:
-        """Rehearse undisturbed, and set a scene for each point and stage of it.
-
-        Args:
-            scene: whose place all share.
-            signal: "KILL" or "STOP".
-            stages: of each point: "before", "after" or both.
-            inside: whether file operations are points.
-        """
-        super().__init__()
-        self.jobs: list[Job] = []
-        self._scene, rehearsals = scene, (scene.aside(0), scene.aside(1))
-        rehearsals[0].store_dead_token()
-        self._paths = run_crowd([each.job(warm=True, inside=inside) for each in rehearsals])
-        self._rehearsed = scene.logins()
-        for dead, rehearsed in zip((True, False), self._paths, strict=True):
-            path = rehearsed.points
-            for stop in (Stop(at, stage, signal) for at in range(len(path)) for stage in stages):
-                aside = scene.aside(len(self) + 2)
-                if dead:
-                    aside.store_dead_token()
-                # By its clocks it is frozen for a minute, which its own call outlives.
-                self.jobs.append(aside.job(stop=stop, warm=True, inside=inside, timeout=600))
-                self.append(Ordeal(aside, int(stop.at), stop, path))
-
-    def succeed(self, successors: int) -> None:
-        """Let one come to each scene and take over, and then the others."""
-        # One alone: to a process whose waits are short, a living holder at work looks late.
-        for job in ("heir", "job")[:successors]:
-            jobs = [getattr(ordeal.scene, job)(warm=True, lease=GENEROUS) for ordeal in self]
-            for ordeal, outcome in zip(self, run_crowd(jobs), strict=True):
-                ordeal.successors.append(outcome)
-
-    def logins(self) -> int:
-        """Return how many logins all of them sent, by Betfair's count."""
-        return self._scene.logins() - self._rehearsed
-
-
 @contextmanager
 def ordeals_of(
     scene: Scene, signal: Signal, stages: Sequence[Stage], *, inside: bool = False
-) -> Iterator[Ordeals]:
-    """Let every victim begin, and wait until it has ended or frozen itself."""
-    ordeals = Ordeals(scene, signal, stages, inside=inside)
-    with Crowd(ordeals.jobs) as crowd:
+) -> Iterator[tuple[list[Ordeal], Crowd]]:
+    """Rehearse undisturbed, and let one victim end or freeze at each stage of each point.
+
+    Half of them find a dead token, half none; the rehearsals are one login for each kind. File
+    operations are points, too, `inside`.
+    """
+    rehearsals = (scene.aside(0), scene.aside(1))
+    rehearsals[0].store_dead_token()
+    rehearsed = run_crowd([each.job(warm=True, inside=inside) for each in rehearsals])
+    ordeals: list[Ordeal] = []
+    jobs: list[Job] = []
+    for dead, path in ((True, rehearsed[0].points), (False, rehearsed[1].points)):
+        for at, stage in itertools.product(range(len(path)), stages):
+            aside, stop = scene.aside(len(ordeals) + 2), Stop(at, stage, signal)
+            if dead:
+                aside.store_dead_token()
+            # By its clocks it is frozen for a minute, which its own call outlives.
+            jobs.append(aside.job(stop=stop, warm=True, inside=inside, timeout=600))
+            ordeals.append(Ordeal(aside, at, stop, path))
+    with Crowd(jobs) as crowd:
         for ordeal, member in zip(ordeals, crowd.members, strict=True):
             ordeal.victim = member
         crowd.go()
         crowd.wait_until({"KILL": "killed", "STOP": "frozen"}[signal])
-        ordeals.crowd = crowd
-        yield ordeals
+        yield ordeals, crowd
+
+
+def succeed(ordeals: list[Ordeal], successors: int) -> None:
+    """Let one come to each scene and take over, and then the others."""
+    # One alone: to a process whose waits are short, a living holder at work looks late.
+    for job in ("heir", "job")[:successors]:
+        jobs = [getattr(ordeal.scene, job)(warm=True, lease=GENEROUS) for ordeal in ordeals]
+        for ordeal, outcome in zip(ordeals, run_crowd(jobs), strict=True):
+            ordeal.successors.append(outcome)
 
 
 def after_a_kill(ordeal: Ordeal) -> list[str]:
@@ -147,10 +120,11 @@ def test_a_holder_killed_at_any_point_costs_at_most_one_login(
     scene_on: Callable[[str], Scene], kind: str, stages: list[Stage]
 ) -> None:
     """At every store call and the login; all are served within ttl and one login."""
-    with ordeals_of(scene_on(kind), "KILL", stages) as ordeals:
-        ordeals.succeed(2)
+    main = scene_on(kind)
+    with ordeals_of(main, "KILL", stages) as (ordeals, _):
+        succeed(ordeals, 2)
         assert [problem for ordeal in ordeals for problem in after_a_kill(ordeal)] == []
-        assert ordeals.logins() == sum(ordeal.logins for ordeal in ordeals)
+        assert main.logins() == 2 + sum(ordeal.logins for ordeal in ordeals)
         assert len(ordeals) >= 12 * len(stages)
 
 
@@ -159,12 +133,13 @@ def test_a_holder_killed_inside_a_local_write_leaves_nothing_torn_or_lost(
     scene_on: Callable[[str], Scene],
 ) -> None:
     """Before every single file operation, at most one extra login."""
-    with ordeals_of(scene_on("local"), "KILL", ["before"], inside=True) as ordeals:
+    main = scene_on("local")
+    with ordeals_of(main, "KILL", ["before"], inside=True) as (ordeals, _):
         for ordeal in ordeals:
             lock = ordeal.scene.place.get(ordeal.scene.key + ".login")
             assert lock is None or ordeal.scene.lock()["v"] == 1
             assert len(ordeal.scene.stored()) in {0, 44}
-        ordeals.succeed(1)
+        succeed(ordeals, 1)
         problems = [problem for ordeal in ordeals for problem in after_a_kill_inside(ordeal)]
         assert problems == []
         assert len(ordeals) >= 30
@@ -229,14 +204,15 @@ def test_a_process_frozen_at_any_point_replaces_nothing(
     scene_on: Callable[[str], Scene], kind: str, stages: list[Stage]
 ) -> None:
     """No login after a thaw, unless it was decided; its session is ended."""
-    with ordeals_of(scene_on(kind), "STOP", stages) as ordeals:
-        ordeals.succeed(1)
+    main = scene_on(kind)
+    with ordeals_of(main, "STOP", stages) as (ordeals, crowd):
+        succeed(ordeals, 1)
         stored = [ordeal.scene.stored() for ordeal in ordeals]
-        ordeals.crowd.thaw()
-        thawed = ordeals.crowd.outcomes()
+        crowd.thaw()
+        thawed = crowd.outcomes()
         story = zip(ordeals, stored, thawed, strict=True)
         assert [problem for each in story for problem in after_a_thaw(*each)] == []
-        assert ordeals.logins() == sum(ordeal.logins for ordeal in ordeals)
+        assert main.logins() == 2 + sum(ordeal.logins for ordeal in ordeals)
         assert len(ordeals) >= 12 * len(stages)
 
 
@@ -245,13 +221,14 @@ def test_a_process_frozen_inside_a_local_write_replaces_nothing(
     scene_on: Callable[[str], Scene],
 ) -> None:
     """Before any file operation; nobody waits for it for ever."""
-    with ordeals_of(scene_on("local"), "STOP", ["before"], inside=True) as ordeals:
-        ordeals.succeed(1)
+    main = scene_on("local")
+    with ordeals_of(main, "STOP", ["before"], inside=True) as (ordeals, crowd):
+        succeed(ordeals, 1)
         stored = [ordeal.scene.stored() for ordeal in ordeals]
         errors = {str(each): each.successors[0].text for each in ordeals}
         assert errors == dict.fromkeys(errors, "")
-        ordeals.crowd.thaw()
-        for ordeal, token, outcome in zip(ordeals, stored, ordeals.crowd.outcomes(), strict=True):
+        crowd.thaw()
+        for ordeal, token, outcome in zip(ordeals, stored, crowd.outcomes(), strict=True):
             left = [name for name in ordeal.scene.objects() if name.endswith(".attrs")]
             found = ordeal.scene.stored(), ordeal.scene.live(), left
             assert (outcome.text, outcome.token, *found) == ("", token, token, [token], []), ordeal
