@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,22 +26,10 @@ SERVED = [*_SERVERS, "obstore+seaweed"]
 STORES = ["local", *SERVED]
 
 
-class WholePlace(LocalPlace):
-    """A directory in which a foreign writer's file appears whole."""
-
-    def put(self, key: str, content: bytes) -> None:
-        """Write a file beside the directory, and move it into its place."""
-        with tempfile.NamedTemporaryFile(dir=self.directory.parent, delete=False) as file:
-            file.write(content)
-        path = self.directory / key
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.replace(file.name, path)
-
-
 def place_for(kind: str, directory: Path, stack: ExitStack) -> Place:
     """Make an empty place of a kind: in a directory, or a bucket whose server `stack` will stop."""
     if kind == "local":
         (directory / "store").mkdir(mode=0o700)
-        return WholePlace(directory / "store")
+        return LocalPlace(directory / "store")
     driver, plus, server = kind.rpartition("+")
     return stack.enter_context(_SERVERS[server]()).new_bucket(driver + plus)

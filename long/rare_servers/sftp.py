@@ -10,6 +10,7 @@ from typing import Any
 
 from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
+from storage.places import LocalPlace
 
 _PROGRAM = Path(__file__).with_name("sftp_program.py")
 
@@ -52,17 +53,13 @@ class SFTPServer(ProgramServer):
         (self.root / name).mkdir()
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
-        path = self.root / bucket / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        LocalPlace(self.root / bucket).put(key, content)
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        path = self.root / bucket / key
-        return path.read_bytes() if path.exists() else None
+        return LocalPlace(self.root / bucket).get(key)
 
     def delete(self, bucket: str, key: str) -> None:
-        (self.root / bucket / key).unlink(missing_ok=True)
+        LocalPlace(self.root / bucket).delete(key)
 
     def keys(self, bucket: str) -> list[str]:
-        root = self.root / bucket
-        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        return LocalPlace(self.root / bucket).keys()

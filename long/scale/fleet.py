@@ -111,10 +111,6 @@ class CloudStore(TokenStore):
         self._rates: dict[object, Rate] = {}
 
     @property
-    def requests(self) -> int:
-        return self.calls["read"] + self.calls["write"]
-
-    @property
     def dollars(self) -> float:
         """What they cost; what was turned away counts, though S3 and Google do not bill that."""
         cloud = self._cloud

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,8 +61,10 @@ class LocalPlace:
     def put(self, key: str, content: bytes) -> None:
         path = self.directory / key
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_bytes(content)
+        # Made beside the directory, where a reader lists nothing.
+        with tempfile.NamedTemporaryFile(dir=self.directory.parent, delete=False) as file:
+            file.write(content)
+        os.replace(file.name, path)
 
     def get(self, key: str) -> bytes | None:
         path = self.directory / key
