@@ -393,7 +393,7 @@ def test_a_dead_token_is_left_alone(command: CommandLine, sandbox: Sandbox) -> N
     """And a live one goes to no strangers: with other hosts, the account API has to be named."""
     path = command.put(token := sandbox.issue())
     assert command.doctor(BETFAIR_API_URL="").states("not checked") == ["account"]
-    assert command.doctor("--api-url", "http://plain/").states("problem") == ["account"]
+    assert command.doctor("--api-url", "http://plain/").states("problem") == ["configuration"]
     sandbox.expire_all()
     found = command.doctor()
     assert (found.code, found.states("warning")) == (0, ["token"])

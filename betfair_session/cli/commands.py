@@ -19,11 +19,11 @@ from typing import Any, NoReturn
 import click
 
 from betfair_session.arguments import checked_seconds
-from betfair_session.environment import Environment
 from betfair_session.storage.location import redact
 
 from .output import NAME, TERMINATED, Output, UsageError, write
 
+_STORE, _KEY = "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
 _MAIN = """
@@ -106,27 +106,22 @@ def timeout(default: float, help_: str = "give up after that") -> click.Option:
     return option("--timeout", shown, type=seconds, default=default, metavar="SECONDS")
 
 
+def stands_for(variable: str) -> dict[str, Any]:
+    """Return what has an argument stand for a variable."""
+
+    def take(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.obj.variables[variable] = value
+
+    return {"callback": take, "expose_value": False}
+
+
 def place() -> list[click.Argument]:
-    store = click.Argument(["store"], required=False, shell_complete=DIRECTORY)
-    return [store, click.Argument(["key"], required=False, callback=_check_place)]
-
-
-def _check_place(ctx: click.Context, _: click.Parameter, key: str | None) -> str | None:
-    store = ctx.params["store"]
-    if store is not None and key is None:
-        ctx.fail("give both STORE and KEY, or neither")
-    if store is not None and redact(store) != store.split("?", 1)[0]:
-        ctx.fail(
-            "a password in an argument can be seen by every user of this machine; "
-            "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
-        )
-    return key
-
-
-def environment(store: str | None, key: str | None) -> Environment:
-    """Read the variables; STORE and KEY, where they are given, stand for theirs."""
-    place = {"BETFAIR_SESSION_STORE": store or "", "BETFAIR_SESSION_KEY": key or ""}
-    return Environment({**os.environ, **(place if store is not None else {})})
+    more: dict[str, Any] = {"required": False, "shell_complete": DIRECTORY}
+    return [
+        click.Argument(["store"], **more, **stands_for(_STORE)),
+        click.Argument(["key"], **more, **stands_for(_KEY)),
+    ]
 
 
 MAIN = Group(
@@ -164,12 +159,20 @@ def command(
             if ctx.args:  # click's own complaint would repeat those that are too many
                 ctx.fail("too many arguments")
             out: Output = ctx.obj
+            store = out.variables.get(_STORE, "")
+            if store and _KEY not in out.variables:
+                ctx.fail("give both STORE and KEY, or neither")
+            if redact(store) != store.split("?", 1)[0]:
+                ctx.fail(
+                    "a password in an argument can be seen by every user of this machine; "
+                    "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
+                )
             out.json, out.quiet = json, quiet
             return run(out, **given) or 0
 
         text = inspect.cleandoc(run.__doc__ or "")
         summary = text.partition(".\n")[0]
-        if any(param.name == "store" for param in params):
+        if params and params[0].name == "store":
             text = text.replace("\n\nExample", f"{_PLACE}\n\nExample")
         json = option("--json", "print one JSON document", is_flag=True)
         quiet = option("--quiet", "say nothing about progress", is_flag=True)
@@ -193,7 +196,7 @@ def run(arguments: Sequence[str], out: Output) -> int:
     if os.environ.get(_COMPLETE):  # a shell asks what may follow
         from click.shell_completion import shell_complete
 
-        return shell_complete(MAIN, {}, NAME, _COMPLETE, os.environ[_COMPLETE])
+        return shell_complete(MAIN, {"obj": out}, NAME, _COMPLETE, os.environ[_COMPLETE])
     try:
         with MAIN.make_context(NAME, list(arguments), obj=out) as context, _warnings_told(out):
             code: int = MAIN.invoke(context)

@@ -5,30 +5,24 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
 
-from betfair_session.betfair.identity import IdentityClient
 from betfair_session.certificates.files import explain
-from betfair_session.environment import NAMES, Environment, read_dotenv
+from betfair_session.environment import NAMES, read_dotenv
 from betfair_session.exceptions import (
     BetfairSessionError,
     CertificateError,
     ConfigurationError,
 )
 from betfair_session.secret import ODD_WORDS, Secret, odd
-from betfair_session.storage.contract import TokenStore
 
-from .commands import command, environment, option, place, timeout
-from .hosts import ACCOUNT, compare_clocks, examine_account, examine_hosts
+from .commands import command, option, place, stands_for, timeout
+from .hosts import compare_clocks, examine_hosts, examine_session
 from .output import Finding, Output, in_rows, problem
-from .probe import examine_store
-from .session import ask_about
-from .status import open_place
+from .probe import Case, examine_store
 
 _DOTENV = ".env"
-_NAME, _TOKEN = "configuration", "token"
-_PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
+_NAME = "configuration"
 
 # Values that may have several lines, and blanks around them.
 _OF_LINES = frozenset(
@@ -36,13 +30,16 @@ _OF_LINES = frozenset(
 )
 _CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
 _ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
-_API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
+_API_URL = option(
+    "--api-url",
+    "the betting API, if not Betfair's own",
+    metavar="URL",
+    **stands_for("BETFAIR_API_URL"),
+)
 
 
 @command(*place(), _API_URL, timeout(5, "for each answer of the store or a host"))
-def doctor(
-    out: Output, *, store: str | None, key: str | None, api_url: str | None, timeout: float
-) -> int:
+def doctor(out: Output, *, timeout: float) -> int:
     """Look at the whole setup and say what is wrong, without a login.
 
       configuration    which variables are set, and where; never what they say
@@ -68,7 +65,11 @@ def doctor(
     exit codes: 0 no problem (warnings are none); otherwise that of the first problem
     """
     findings: list[Finding] = []
-    coming = _findings(out, store, key, api_url, timeout)
+    try:
+        case = Case(out, out.environment(), timeout)
+        coming = _findings(case)
+    except BetfairSessionError as error:
+        coming = iter([problem(_NAME, error)])
     while True:
         with out.progress(lambda: "waiting for the store or Betfair …"):
             found = next(coming, None)
@@ -85,45 +86,27 @@ def doctor(
     return code
 
 
-def _findings(
-    out: Output, store: str | None, key: str | None, api_url: str | None, seconds: float
-) -> Iterator[Finding]:
+def _findings(case: Case) -> Iterator[Finding]:
     """Look at one thing after the other."""
+    looks = (
+        *(_examine_configuration, _examine_certificate, examine_store, examine_hosts),
+        *(compare_clocks, examine_session),
+    )
     try:
-        given, file = environment(store, key), read_dotenv(_DOTENV) or {}
-    except BetfairSessionError as error:
-        yield problem(_NAME, error)
-        return
-    with ExitStack() as stack:
-        client = yield from _configuration(given, file, stack)
-        yield from _certificate(given)
-        opened, name, works = None, "", False
-        clocks: dict[str, float] = {}
-        if all(map(given.get, _PLACE)):
-            try:
-                opened, name = open_place(given)
-                stack.enter_context(opened)
-                works = yield from examine_store(out, opened, name, seconds, clocks)
-            except BetfairSessionError as error:
-                yield problem("store", error)
-        else:
-            yield Finding("store", "not checked", "none is named")
-        yield from examine_hosts(given, seconds, opened, clocks)
-        yield compare_clocks(clocks)
-        if client and opened and works:
-            yield from _session(client, opened, name, api_url, seconds)
-        else:
-            yield Finding(_TOKEN, "not checked", "that needs a configuration and a store that work")
+        for look in looks:
+            yield from look(case)
+    finally:
+        for each in (case.client, case.store):
+            if each:
+                each.close()
 
 
-def _configuration(
-    given: Environment, file: Mapping[str, str], stack: ExitStack
-) -> Generator[Finding, None, IdentityClient | None]:
-    """Look at the variables; return the client that they make."""
-    told, client = "", None
+def _examine_configuration(case: Case) -> Iterator[Finding]:
+    """Look at the variables, and make the client of them."""
+    given, file, told = case.given, read_dotenv(_DOTENV) or {}, ""
     try:
         given.require(place=True)
-        client = stack.enter_context(given.client())
+        case.client = given.client()
     except ConfigurationError as error:
         found = problem(_NAME, error)
         told = found.text
@@ -156,12 +139,11 @@ def _configuration(
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         text = f"{_DOTENV} can be read or written by other users of this machine"
         yield Finding(_NAME, "warning", text, f"chmod 600 {_DOTENV}, if it holds the password")
-    return client
 
 
-def _certificate(given: Environment) -> Iterator[Finding]:
+def _examine_certificate(case: Case) -> Iterator[Finding]:
     """Look at the client certificate; whether it was uploaded, only a login can tell."""
-    name = "certificate"
+    given, name = case.given, "certificate"
     try:
         warnings = given.certificate().check()
     except CertificateError as error:
@@ -177,32 +159,3 @@ def _certificate(given: Environment) -> Iterator[Finding]:
     yield Finding(name, "ok", "; ".join([fit, *valid]))
     warnings += [each for file in files for each in file.warnings]
     yield from (Finding(name, "warning", each) for each in dict.fromkeys(warnings))
-
-
-def _session(
-    client: IdentityClient, store: TokenStore, key: str, api_url: str | None, seconds: float
-) -> Iterator[Finding]:
-    """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
-    logs_in = "the next `betfair-session token` logs in"
-    why, token = "only a live token can tell whose it is", None
-    try:
-        found = ask_about(client, store, key, seconds)
-        token = found.token if found else None
-        if token:
-            yield Finding(_TOKEN, "ok", "alive, says Betfair, which has just extended its session")
-        elif found:
-            yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
-        else:
-            yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
-    except BetfairSessionError as error:
-        yield problem(_TOKEN, error)
-        why = "whether the token lives is not known"
-    if token and (api_url or client.api_url):
-        yield examine_account(client, token, api_url, seconds)
-        return
-    if token:
-        why = (
-            "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where the "
-            "account API is"
-        )
-    yield Finding(ACCOUNT, "not checked", why)

@@ -18,7 +18,6 @@ from betfair_session.arguments import checked_verify, https_base
 from betfair_session.betfair.answers import Answer, Endpoint, cannot_tell, is_passing, read_session
 from betfair_session.betfair.identity import IdentityClient
 from betfair_session.betfair.jurisdictions import jurisdiction
-from betfair_session.environment import Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
     Blocked,
@@ -29,9 +28,10 @@ from betfair_session.exceptions import (
 from betfair_session.secret import Secret
 from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore
-from betfair_session.storage.location import AZURE, GCS, S3
 
 from .output import ERROR, USAGE, Finding, problem
+from .probe import Case, cloud_of
+from .session import ask_about
 
 _FAR_SECONDS = 5.0
 """A difference between two clocks that is worth a warning; HTTP dates are whole."""
@@ -49,48 +49,35 @@ _ADVICE = {
 }
 
 
-ACCOUNT = "account"
-# Each cloud's schemes, and how the variables that its drivers read begin.
-_CLOUDS = {
-    **dict.fromkeys(S3, "AWS_"),
-    **dict.fromkeys(GCS, "GOOGLE_"),
-    **dict.fromkeys(AZURE, "AZURE_"),
-}
+_TOKEN, _ACCOUNT = "token", "account"
 _CODE = re.compile(r"[A-Z]{2,3}", re.ASCII)
 _APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
 
 
-def examine_hosts(
-    environment: Environment, seconds: float, store: TokenStore | None, clocks: dict[str, float]
-) -> Iterator[Finding]:
-    """Ask both hosts, each for that many seconds; add by how much their clocks are ahead.
-
-    The store's driver, where it can be opened, may use a proxy, too.
-    """
+def examine_hosts(case: Case) -> Iterator[Finding]:
+    """Ask both hosts, and look at their clocks."""
+    given = case.given
     try:
-        usual = jurisdiction(environment.get("BETFAIR_JURISDICTION") or "international")
+        usual = jurisdiction(given.get("BETFAIR_JURISDICTION") or "international")
         endpoints = {
-            name: Endpoint("keepAlive", https_base(environment.get(other) or base, name=other))
+            name: Endpoint("keepAlive", https_base(given.get(other) or base, name=other))
             for name, other, base in (
                 ("identity", "BETFAIR_IDENTITY_URL", usual.identity_url),
                 ("certlogin", "BETFAIR_IDENTITY_CERT_URL", usual.identity_cert_url),
             )
         }
-        verify = checked_verify(environment.get("BETFAIR_CA_BUNDLE") or True)
+        verify = checked_verify(given.get("BETFAIR_CA_BUNDLE") or True)
     except BetfairSessionError as error:
         yield Finding("identity", "not checked", str(error))
         return
     if _proxy_for("https://any.invalid/"):
-        yield _ways(endpoints.values(), store)
-    failed = False
-    for name, endpoint in endpoints.items():
-        finding = _ask(name, endpoint, verify=verify, seconds=seconds, clocks=clocks)
-        failed |= finding.state == "problem"
-        yield finding
-    if failed and usual.unsure and not environment.get("BETFAIR_IDENTITY_URL"):
-        yield Finding(
-            "identity", "warning", f"could not be checked for {usual.name}: {usual.unsure}"
-        )
+        yield _ways(endpoints.values(), case.store)
+    found = [_ask(name, endpoint, case, verify=verify) for name, endpoint in endpoints.items()]
+    yield from found
+    failed = any(each.state == "problem" for each in found)
+    if failed and usual.unsure and not given.get("BETFAIR_IDENTITY_URL"):
+        text = f"could not be checked for {usual.name}: {usual.unsure}"
+        yield Finding("identity", "warning", text)
 
 
 def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
@@ -104,11 +91,6 @@ def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
     return Finding("proxy", "ok", f"the environment names one: {'; '.join(ways)}")
 
 
-def cloud_of(store: TokenStore) -> str:
-    """Return how the variables of a store's cloud begin, or ""."""
-    return _CLOUDS.get(store.label.removeprefix("obstore+").partition("://")[0], "")
-
-
 def _proxy_for(url: str) -> str:
     """Return the proxy's host and port, without the password that may stand before them; or ""."""
     from requests.utils import get_environ_proxies, select_proxy
@@ -117,19 +99,17 @@ def _proxy_for(url: str) -> str:
     return proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")
 
 
-def _ask(
-    name: str, endpoint: Endpoint, *, verify: bool | str, seconds: float, clocks: dict[str, float]
-) -> Finding:
+def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Finding:
     from betfair_session.betfair.transport import Transport
 
     began = time.monotonic()
     try:
         with Transport(verify=verify) as transport:
-            answer = transport.post(endpoint, {}, None, seconds)
+            answer = transport.post(endpoint, {}, None, case.seconds)
         took = time.monotonic() - began
         with suppress(ValueError):
             told = parsedate_to_datetime(answer.date).timestamp()
-            clocks[endpoint.host] = told + 0.5 - time.time()  # it is in whole seconds
+            case.clocks[endpoint.host] = told + 0.5 - time.time()  # it is in whole seconds
         # What the login's host says to a keepAlive is not documented: any answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
@@ -151,26 +131,56 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
         raise cannot_tell(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
 
 
-def compare_clocks(clocks: dict[str, float]) -> Finding:
-    if not clocks:
-        return Finding("clock", "not checked", "neither Betfair nor the store told the time")
+def compare_clocks(case: Case) -> Iterator[Finding]:
     wrong = [
         f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} {name}"
-        for name, ahead in clocks.items()
+        for name, ahead in case.clocks.items()
         if abs(ahead) > _FAR_SECONDS
     ]
-    if not wrong:
-        return Finding("clock", "ok", f"within {_FAR_SECONDS:.0f} s of {', '.join(clocks)}")
-    advice = (
-        "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong clock, "
-        "but may wait longer)"
-    )
-    return Finding("clock", "warning", f"this machine's is {'; '.join(wrong)}", advice)
+    if wrong:
+        advice = (
+            "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong "
+            "clock, but may wait longer)"
+        )
+        yield Finding("clock", "warning", f"this machine's is {'; '.join(wrong)}", advice)
+    elif case.clocks:
+        text = f"within {_FAR_SECONDS:.0f} s of {', '.join(case.clocks)}"
+        yield Finding("clock", "ok", text)
+    else:
+        yield Finding("clock", "not checked", "neither Betfair nor the store told the time")
 
 
-def examine_account(
-    client: IdentityClient, token: Secret, api_url: str | None, seconds: float
-) -> Finding:
+def examine_session(case: Case) -> Iterator[Finding]:
+    """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
+    client, logs_in = case.client, "the next `betfair-session token` logs in"
+    if not (client and case.store and case.readable):
+        yield Finding(_TOKEN, "not checked", "that needs a configuration and a store that work")
+        return
+    why, token = "only a live token can tell whose it is", None
+    try:
+        found = ask_about(client, case.store, case.key, case.seconds)
+        token = found.token if found else None
+        if token:
+            yield Finding(_TOKEN, "ok", "alive, says Betfair, which has just extended its session")
+        elif found:
+            yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
+        else:
+            yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
+    except BetfairSessionError as error:
+        yield problem(_TOKEN, error)
+        why = "whether the token lives is not known"
+    if token and client.api_url:
+        yield _examine_account(client, token, case.seconds)
+        return
+    if token:
+        why = (
+            "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where the "
+            "account API is"
+        )
+    yield Finding(_ACCOUNT, "not checked", why)
+
+
+def _examine_account(client: IdentityClient, token: Secret, seconds: float) -> Finding:
     """Ask the account API whose the stored token is."""
     from betfair_session.exchange.client import Exchange
 
@@ -179,21 +189,21 @@ def examine_account(
         client=client, token=lambda **_: token.reveal(), renew=lambda rejected, **_: rejected
     )
     try:
-        with Exchange(cast("Session", session), api_url=api_url, timeout=seconds) as exchange:
+        with Exchange(cast("Session", session), timeout=seconds) as exchange:
             details = exchange.call("getAccountDetails")
     except SessionRejected:
         text = "the account API rejects the token that the identity host called alive"
         advice = "is the jurisdiction right? does the egress address change between calls?"
-        return Finding(ACCOUNT, "problem", text, advice, ERROR)
+        return Finding(_ACCOUNT, "problem", text, advice, ERROR)
     except BetfairSessionError as error:
-        found = problem(ACCOUNT, error)
+        found = problem(_ACCOUNT, error)
         if isinstance(error, ExchangeError) and error.code in _APP_KEY_CODES:
             advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
             return found._replace(advice=advice, code=USAGE)
         return found
     text = f"the stored token is that of {_person(details)}, says the account API"
     return Finding(
-        ACCOUNT, "ok", f"{text}; a token names no account, so see that this is the right one"
+        _ACCOUNT, "ok", f"{text}; a token names no account, so see that this is the right one"
     )
 
 

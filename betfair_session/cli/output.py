@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
@@ -77,7 +77,12 @@ class Output:
     json: bool = False
     quiet: bool = False
     told: bool = False  # the document is printed; an error after it is no second one
+    variables: dict[str, str] = field(default_factory=dict)  # arguments that stand for some
     warn: Callable[[str], None] = lambda text: complain(f"warning: {text}")
+
+    def environment(self) -> Environment:
+        """Read the variables, anew each time."""
+        return Environment({**os.environ, **self.variables})
 
     def tell(self, document: Mapping[str, object], text: str = "") -> None:
         """Print the document with --json, its times in ISO format; else the text, if any."""

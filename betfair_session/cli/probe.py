@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from betfair_session.exceptions import BetfairSessionError, StoreError
+from betfair_session.betfair.identity import IdentityClient
+from betfair_session.environment import Environment
+from betfair_session.exceptions import (
+    BetfairSessionError,
+    StoreError,
+    StoreUnavailable,
+    StoreWriteError,
+)
 from betfair_session.login.by_hand import inspect
 from betfair_session.process import clocks as process_clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
@@ -20,53 +28,80 @@ from betfair_session.storage.contract import (
     VersionConflict,
 )
 from betfair_session.storage.local import LocalStore
-from betfair_session.storage.location import LOCK_SUFFIX
+from betfair_session.storage.location import AZURE, GCS, LOCK_SUFFIX, S3
 
-from .hosts import cloud_of
-from .output import STORE, Finding, Output, problem
-from .status import next_login, see_directory, what_is_stored
+from .output import Finding, Output, problem
+from .status import next_login, open_place, see_directory, what_is_stored
 
 T = TypeVar("T")
 
 _WRITING, _SHARED = "writing", "shared login"
 _STORES = "backends.md lists the stores that share one login"
+_PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
+# Each cloud's schemes, and how the variables that its drivers read begin.
+_CLOUDS = {
+    **dict.fromkeys(S3, "AWS_"),
+    **dict.fromkeys(GCS, "GOOGLE_"),
+    **dict.fromkeys(AZURE, "AZURE_"),
+}
 # How the variables end by which clouds' drivers find files: keys, tokens, authorities.
 _OF_FILES = ("_FILE", "_CA_BUNDLE", "_APPLICATION_CREDENTIALS", "_CERTIFICATE_PATH")
 _LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
 _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 
-def examine_store(
-    out: Output, store: TokenStore, key: str, seconds: float, clocks: dict[str, float]
-) -> Generator[Finding, None, bool]:
-    """Read what is there, and try out writing; each call of the store may take that many seconds.
+@dataclass
+class Case:
+    """What the doctor looks at, and what one look leaves for the next."""
 
-    If it tells the time, its clock is added. What the library warns of meanwhile, such as files
-    that others can read, are findings. Returned is whether it can be read.
+    out: Output
+    given: Environment
+    seconds: float  # for each answer of the store or of a host
+    client: IdentityClient | None = None
+    store: TokenStore | None = None
+    key: str = ""
+    readable: bool = False  # the store
+    clocks: dict[str, float] = field(default_factory=dict)  # by how much each is ahead of ours
+
+
+def examine_store(case: Case) -> Iterator[Finding]:
+    """Read what is there, and try out writing.
+
+    What the library warns of meanwhile, such as files that others can read, are findings.
     """
+    if not all(map(case.given.get, _PLACE)):
+        yield Finding("store", "not checked", "none is named")
+        return
     said: list[str] = []
-    out.warn = said.append
+    case.out.warn = said.append
     try:
+        case.store, case.key = store, key = open_place(case.out)
         see_directory(store)
-        found = inspect(store, key, timeout=seconds)
+        found = inspect(store, key, timeout=case.seconds)
     except BetfairSessionError as error:
         yield problem("store", error)
-        yield from _surroundings(store)
-        return False
+        yield from _surroundings(case.store)
+        return
+    case.readable = True
     if found.clock:
-        clocks["the store"] = found.now - time.time()
+        case.clocks["the store"] = found.now - time.time()
     yield what_is_stored(store, key, found)
     if store.label.startswith("memory:"):
         text = f"{store.label} is gone when this process ends, so every command logs in anew"
         yield Finding("store", "warning", text, "name a directory or a bucket instead")
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
-    yield from Probe(store, key, seconds).run()
+    yield from Probe(store, key, case.seconds).run()
     yield next_login(found.login)
-    return True
 
 
-def _surroundings(store: TokenStore) -> Iterator[Finding]:
+def cloud_of(store: TokenStore | None) -> str:
+    """Return how the variables of a store's cloud begin, or ""."""
+    label = store.label if store else ""
+    return _CLOUDS.get(label.removeprefix("obstore+").partition("://")[0], "")
+
+
+def _surroundings(store: TokenStore | None) -> Iterator[Finding]:
     """Find variables of the store's cloud that are spoilt, or name a file that cannot be read.
 
     Its driver may take that for missing credentials, or ask another service instead.
@@ -111,16 +146,8 @@ class Probe:
                 kept, version = self._write()
             finally:
                 left = self._remove()
-        except VersionConflict:
-            text = f"{label} refuses conditional writes whose condition holds"
-            yield Finding(_WRITING, "problem", text, _STORES, STORE)
-            return
         except StoreError as error:
             yield self._refused(error)
-            return
-        if kept is None:
-            text = f"{label} shows old contents after a write"
-            yield Finding(_WRITING, "problem", text, f"is a cache in between? {_STORES}", STORE)
             return
         took = f"{time.monotonic() - began:.2f} s"
         done = f"{self._name!r} was written, read, replaced and removed in {took}"
@@ -128,29 +155,31 @@ class Probe:
         if left:
             advice = "remove it yourself; `logout` could not remove the token either"
             writing = Finding(_WRITING, "warning", str(left), advice)
+        text = "the store keeps conditions, so one login serves all who share it"
+        shared = Finding(_SHARED, "ok", text)
         if kept and self._store.atomic:
             # No object but the doctor's ever had this version.
             writing = self._unwritable({self._key: version, self._lock: version}) or writing
-            yield writing
-            shared = "the store keeps conditions, so one login serves all who share it"
-            yield Finding(_SHARED, "ok", shared)
         else:
             alone = f"{label} is not known to keep the conditions of writes"
-            yield writing
-            yield Finding(_SHARED, "warning", f"{alone}, so each process logs in alone", _STORES)
+            text = f"{alone}, so each process logs in alone"
+            shared = Finding(_SHARED, "warning", text, _STORES)
+        yield from (writing, shared)
 
-    def _write(self) -> tuple[bool | None, str]:
-        """Return whether conditions are kept, and a version that no other object ever had.
-
-        None instead, when reads do not show what was written.
-        """
+    def _write(self) -> tuple[bool, str]:
+        """Return whether conditions are kept, and a version that no other object ever had."""
         expect: Expect = ABSENT
         version = ""
         for right, wrong in ((b"doctor, 1", b"doctor, 2"), (b"doctor, 3", b"doctor, 4")):
-            written = self._put(self._name, right, expect)
+            try:
+                written = self._put(self._name, right, expect)
+            except VersionConflict:
+                text = f"{self._store.label} refuses conditional writes whose condition holds"
+                raise StoreWriteError(f"{text}; {_STORES}") from None
             version = version or written
             if self._content(self._name) != right:
-                return None, version
+                text = f"{self._store.label} shows old contents after a write"
+                raise StoreUnavailable(f"{text}; is a cache in between? {_STORES}")
             try:
                 self._put(self._name, wrong, expect)
             except VersionConflict:

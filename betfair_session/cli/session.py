@@ -14,16 +14,16 @@ from betfair_session.betfair.identity import IdentityClient
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login, token_in
-from betfair_session.login.errors import in_words, moment
-from betfair_session.login.runner import owner_name
+from betfair_session.login.errors import moment
 from betfair_session.secret import SecretBytes
 from betfair_session.session import Session
 from betfair_session.storage.contract import TokenStore, VersionConflict
 
-from .commands import command, environment, option, place, timeout
+from .commands import command, option, place, timeout
 from .output import Output
-from .status import see_directory, span
+from .status import next_login, see_directory, span
 
+_WAITING = "waiting for the store or Betfair …"
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
 _TYPING = LeaseSettings(ttl=60.0, login_deadline=45.0)  # typing a code is a part of the login
@@ -32,9 +32,7 @@ _EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
 
 
 @command(*place(), option("--interactive", _TYPED, is_flag=True), timeout(60))
-def token(
-    out: Output, *, store: str | None, key: str | None, timeout: float, interactive: bool
-) -> None:
+def token(out: Output, *, timeout: float, interactive: bool) -> None:
     """Print a live session token, and nothing else.
 
     The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is
@@ -49,7 +47,7 @@ def token(
     login: dict[str, Any] = {}
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
-    with _session(store, key, logs_in=not interactive, **login) as session:
+    with _session(out, logs_in=not interactive, **login) as session:
         out.quiet |= interactive  # progress would stand in the way of what is typed
         with out.progress(login_of(session)):
             found = session.token(timeout=timeout)
@@ -64,7 +62,7 @@ def _code() -> str:
 
 
 @command(*place(), timeout(15))
-def check(out: Output, *, store: str | None, key: str | None, timeout: float) -> int:
+def check(out: Output, *, timeout: float) -> int:
     """Ask Betfair whether the stored session lives.
 
     One keepAlive for the stored token, which also extends its session; never a login. No
@@ -77,9 +75,9 @@ def check(out: Output, *, store: str | None, key: str | None, timeout: float) ->
     exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as of grep and test); 4
     Betfair cannot tell, so it may well be alive
     """
-    with _session(store, key) as session:
+    with _session(out) as session:
         see_directory(session.store)
-        with out.progress(lambda: "waiting for the store and Betfair …"):
+        with out.progress(lambda: _WAITING):
             found = ask_about(session.client, session.store, session.key, timeout)
         what = f"{session.key!r} in {session.store.label}"
         state, ends = (found.state, found.expires_at) if found else ("missing", None)
@@ -116,7 +114,7 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
 
 
 @command(*place(), timeout(10, _EACH))
-def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -> None:
+def logout(out: Output, *, timeout: float) -> None:
     """End the stored session and remove its object.
 
     Ends the session at Betfair, for all who share it, and removes the object; fine if there is
@@ -128,15 +126,15 @@ def logout(out: Output, *, store: str | None, key: str | None, timeout: float) -
     exit codes: 0 there is no session any more; 4 Betfair cannot tell, and the token stays; 5 the
     store failed, and the error says whether the session had ended by then
     """
-    with _session(store, key, seconds=timeout) as session:
-        with out.progress(lambda: "waiting for the store and Betfair …"):
+    with _session(out, seconds=timeout) as session:
+        with out.progress(lambda: _WAITING):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
         _tell(out, session, "" if out.quiet else text, logged_out=True)
 
 
 @command(*place(), timeout(10, _EACH))
-def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -> None:
+def unlock(out: Output, *, timeout: float) -> None:
     """Let the next call log in at once, after the cause of a refusal was put right.
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
@@ -149,18 +147,14 @@ def unlock(out: Output, *, store: str | None, key: str | None, timeout: float) -
     exit code 1: unlocked, but there were too many logins in the last minute; it says when the next
     is allowed
     """
-    with _session(store, key, seconds=timeout) as session:
-        with out.progress(lambda: "waiting for the store …"):
+    with _session(out, seconds=timeout) as session:
+        with out.progress(lambda: _WAITING):
             session.unlock()
             login = inspect_login(session.store, session.key, timeout=timeout)
         what = f"{session.key!r} in {session.store.label}"
         if login.state == "braked":
-            until = login.until or login.now
-            message = (
-                f"{what} is unlocked, but there were too many logins in the last minute; the next "
-                f"is allowed at {in_words(until)} (in {span(until - login.now)})"
-            )
-            raise LoginBrake(message, not_before=moment(until))
+            message = f"{what} is unlocked, but {next_login(login).text}"
+            raise LoginBrake(message, not_before=moment(login.until))
         # Any other state is newer than the unlock: another process has used the lock since.
         text = f"unlocked: the next call for {what} may log in at once"
         _tell(out, session, "" if out.quiet else text, unlocked=True)
@@ -174,16 +168,7 @@ def login_of(session: Session) -> Callable[[], str]:
             login = inspect_login(session.store, session.key, timeout=_LOOK_SECONDS)
         except BetfairSessionError:
             return ""  # the call itself will say what is wrong
-        lock = login.lock
-        if login.state != "held" or lock is None:
-            return "waiting for the store and Betfair …"
-        if lock.owner == owner_name():
-            return "logging in at Betfair …"
-        return (
-            f"waiting for {lock.owner or 'another process'}, logging in since "
-            f"{in_words(lock.since)}; if it does not finish, others take over at "
-            f"{in_words(login.until)} …"
-        )
+        return f"{next_login(login).text} …" if login.state == "held" else _WAITING
 
     return look
 
@@ -194,15 +179,14 @@ def _tell(out: Output, session: Session, text: str, **facts: object) -> None:
 
 @contextmanager
 def _session(
-    store: str | None,
-    key: str | None,
+    out: Output,
     *,
     logs_in: bool = False,
     seconds: float | None = None,
     **settings: Any,  # noqa: ANN401 - the manager's
 ) -> Iterator[Session]:
     """Make the session's handle; `seconds` limit each answer, for calls without a time-out."""
-    given = environment(store, key)
+    given = out.environment()
     given.require(certificate=logs_in, place=True)
     place = given.place()
     with given.client(certificate=logs_in) as client:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from betfair_session.environment import Environment
 from betfair_session.exceptions import StoreUnavailable
 from betfair_session.login import lock as locks
 from betfair_session.login.by_hand import Inspection, Login, inspect
@@ -15,12 +14,12 @@ from betfair_session.storage.contract import TokenStore
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import check_key
 
-from .commands import command, environment, place, timeout
+from .commands import command, place, timeout
 from .output import ERROR, REFUSED, Finding, Output, in_rows, with_unlock
 
 
 @command(*place(), timeout(5, "for each answer of the store"))
-def status(out: Output, *, store: str | None, key: str | None, timeout: float) -> None:
+def status(out: Output, *, timeout: float) -> None:
     """Show what is stored and who is logging in.
 
     What the store says: how old the token is, who is logging in, which login was refused and how
@@ -35,7 +34,7 @@ def status(out: Output, *, store: str | None, key: str | None, timeout: float) -
 
     exit code 0: it could be looked at, whatever was found
     """
-    opened, name = open_place(environment(store, key))
+    opened, name = open_place(out)
     with opened:
         see_directory(opened)
         with out.progress(lambda: f"waiting for {opened.label} …"):
@@ -46,8 +45,8 @@ def status(out: Output, *, store: str | None, key: str | None, timeout: float) -
         out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))
 
 
-def open_place(given: Environment) -> tuple[TokenStore, str]:
-    place = given.place()
+def open_place(out: Output) -> tuple[TokenStore, str]:
+    place = out.environment().place()
     key = check_key(place.key)
     return open_store(place.store, place.storage_options), key
 
