@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from datetime import timedelta
 from functools import wraps
 
@@ -103,6 +102,8 @@ def checked_handle(session: T) -> T:
 
 def https_base(url: str, *, name: str) -> str:
     """Return a plain https URL with one slash at its end."""
+    import re  # Betfair's own hosts do without
+
     if not (isinstance(url, str) and re.fullmatch(_BASE, url)):
         refuse(name, f"{name} must be a plain https URL such as https://localhost:8443/api/")
     return url.rstrip("/") + "/"

@@ -7,7 +7,6 @@ real servers says `atomic = True`; any other is used with one login per process 
 
 from __future__ import annotations
 
-import enum
 from abc import abstractmethod
 
 from betfair_session.exceptions import StoreError
@@ -15,7 +14,7 @@ from betfair_session.process import Closable, NamedTuple, clocks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     from betfair_session.secret import SecretBytes
 
@@ -27,15 +26,11 @@ MARGIN_SECONDS = 1.0
 """By which a store's times may be off: HTTP dates are whole seconds."""
 
 
-class Condition(enum.Enum):
+class Condition:
     """What a write may expect, besides a version."""
 
-    ABSENT = "absent"
-    ANY = "any"
 
-
-ABSENT: Literal[Condition.ABSENT] = Condition.ABSENT
-ANY: Literal[Condition.ANY] = Condition.ANY
+ABSENT, ANY = Condition(), Condition()
 
 Expect: TypeAlias = "str | Condition"
 """A version, ABSENT or ANY."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 import time
 
@@ -169,6 +168,8 @@ def _mounts() -> list[tuple[str, str]]:
             fields, _, kind = line.partition(b" - ")
             point = fields.split()[4]
             if b"\\" in point:
+                import re  # rarely needed
+
                 point = re.sub(_OCTAL, lambda octal: bytes([int(octal[1], 8)]), point)
             found.append((os.fsdecode(point), os.fsdecode(kind.split()[0])))
     return found
@@ -176,6 +177,8 @@ def _mounts() -> list[tuple[str, str]]:
 
 def fence(path: str, but: str = "") -> None:
     """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
+    import re  # to read a file needs none
+
     directory, name = os.path.split(path)
     prefix = f".{name}."
     with os.scandir(directory) as entries:

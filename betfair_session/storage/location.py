@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 from betfair_session.exceptions import ConfigurationError
 
@@ -45,7 +44,11 @@ _USERINFO = r"(?s)(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@"
 
 def scheme_of(url: str) -> str | None:
     """Return a URL's scheme in lower case, or None for a local path."""
-    found = "://" in url and re.match(_SCHEME, url)
+    if "://" not in url:
+        return None
+    import re  # a path that begins with a slash does without
+
+    found = re.match(_SCHEME, url)
     return found[1].lower() if found else None
 
 
@@ -64,6 +67,8 @@ def known_schemes() -> list[str]:
 
 def redact(url: str) -> str:
     """Return `url` without the password and the query that it may carry, for people to read."""
+    import re
+
     return re.sub(_USERINFO, "", url).split("?", 1)[0]
 
 
@@ -106,6 +111,8 @@ def _check_path(path: str) -> None:
     _check_no_url(path)
     if path.startswith(("/", ".")):
         return
+    import re
+
     problem = ""
     if re.match(_VARIABLE, path):
         problem = "begins with a variable that was not filled in"
@@ -127,6 +134,8 @@ def _check_path(path: str) -> None:
 def _check_no_url(path: str) -> None:
     """Refuse a path that holds a URL, as after a variable's name or another directory."""
     if "://" in path:
+        import re
+
         found = re.search(_URL, path)
         raise _looks_like_a_url(found[0] if found and _is_known(found[1].lower()) else "")
 
