@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,9 +24,6 @@ hypothesis.settings.register_profile("tests", derandomize=True)
 hypothesis.settings.load_profile("tests")
 
 pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "storage.plain"]
-
-_WAITING = "tests/fleet"
-"""Where tests are long, and spend most of their time waiting."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,25 +89,22 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextM
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Spread the tests that wait among those that compute, for workers that share the cores.
+    """Spread the tests that wait (tests/fleet) among those that compute, for workers on few cores.
 
     Those with `one_crowd`, of which one runs at a time, are spread by themselves, so that no worker
     has to wait for another's.
     """
     if not hasattr(config, "workerinput"):  # one process keeps the usual order
         return
-    waiting: list[pytest.Item] = []
-    crowds: list[pytest.Item] = []
-    busy: list[pytest.Item] = []
-    for item in items:
+
+    def kind(item: pytest.Item) -> str:
         if "one_crowd" in getattr(item, "fixturenames", ()):
-            crowds.append(item)
-        elif item.nodeid.startswith(_WAITING):
-            waiting.append(item)
-        else:
-            busy.append(item)
-    # These begin within the first three quarters, so that no worker ends up with one alone.
-    places = [(0.75 * number / len(waiting), item) for number, item in enumerate(waiting)]
-    places += [(0.75 * number / len(crowds), item) for number, item in enumerate(crowds)]
-    places += [(number / len(busy), item) for number, item in enumerate(busy)]
+            return "crowd"
+        return "waiting" if item.nodeid.startswith("tests/fleet") else "busy"
+
+    places: list[tuple[float, pytest.Item]] = []
+    for name, group in groupby(sorted(items, key=kind), kind):
+        # The others begin within the first three quarters: no worker ends up with one alone.
+        some, part = [*group], 1 if name == "busy" else 0.75
+        places += [(part * number / len(some), item) for number, item in enumerate(some)]
     items[:] = [item for _, item in sorted(places, key=lambda each: each[0])]

@@ -12,7 +12,7 @@ from command_line import CommandLine
 from front import Front, identity
 from servers.listeners import Stranger
 
-from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
+from betfair_session import IdentityClient, Session
 from betfair_session.process.clocks import shorten_waits
 from betfair_session.sandbox import Sandbox
 
@@ -49,16 +49,9 @@ def stranger(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stra
 
 
 @pytest.fixture
-def betting_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Session:
+def betting_session(front: Front) -> Session:
     """A handle that asks Betfair once in 15 minutes and may log in as often as a test likes."""
-    manager = SessionManager(
-        client,
-        sandbox.username,
-        sandbox.password,
-        lease=LeaseSettings(logins_per_minute=100),
-        verify_every=timedelta(minutes=15),
-    )
-    return manager.session(tmp_path, "session.token")
+    return front.session(verify_every=timedelta(minutes=15))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -32,10 +32,6 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
         "verify": sandbox.ca_bundle,
     }
     return IdentityClient(**{**given, **settings})
-
-
-def live(sandbox: Sandbox) -> list[str]:
-    return [session.token for session in sandbox.sessions()]
 
 
 def let_finish(but: Collection[threading.Thread] = ()) -> None:
@@ -74,13 +70,21 @@ class Front:
         return locks.decode(self.lock.read_bytes())
 
     def live(self) -> list[str]:
-        return live(self.sandbox)
+        return [session.token for session in self.sandbox.sessions()]
 
+    @contextmanager
     def under_way(
         self, endpoint: str, call: Callable[[], str], stage: str = "before"
-    ) -> AbstractContextManager[Future[str]]:
+    ) -> Iterator[Future[str]]:
         """Hold a call in a thread at one of Betfair's endpoints, for as long as the block lasts."""
-        return under_way(self.sandbox, endpoint, call, stage)
+        self.sandbox.hold(endpoint, stage)
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(call)
+            try:
+                self.sandbox.wait_for(endpoint)
+                yield future
+            finally:
+                self.sandbox.release(endpoint)
 
 
 def joined(flight: SingleFlight[Any]) -> SimpleQueue[None]:
@@ -131,18 +135,3 @@ class Watched:
     def wait_for_read(self, key: str) -> None:
         with self._read:
             assert self._read.wait_for(lambda: key in self.reads, 60)
-
-
-@contextmanager
-def under_way(
-    sandbox: Sandbox, endpoint: str, call: Callable[[], str], stage: str = "before"
-) -> Iterator[Future[str]]:
-    """Hold a call in a thread at one of Betfair's endpoints, for as long as the block lasts."""
-    sandbox.hold(endpoint, stage)
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(call)
-        try:
-            sandbox.wait_for(endpoint)
-            yield future
-        finally:
-            sandbox.release(endpoint)

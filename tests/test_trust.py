@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from front import KEY, UNKNOWN, Front, Watched, live, under_way
+from front import KEY, UNKNOWN, Front, Watched
 from hand_clocks import HandClocks
 from servers.objects import Bucket
 
@@ -21,7 +21,6 @@ from betfair_session import IdentityUnavailable, LoginRefused, Secret, Session, 
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
 from betfair_session.process.trust import Trust
-from betfair_session.sandbox import Sandbox
 
 WINDOW = 900.0  # seconds
 LENGTH = 12 * 3600.0  # seconds that an international session lives
@@ -158,31 +157,31 @@ def test_a_postponement_is_short_and_never_past_the_sessions_end(hands: HandCloc
 
 
 def test_after_the_window_one_thread_asks_and_the_others_go_on(
-    hands: HandClocks, session: Session, sandbox: Sandbox
+    hands: HandClocks, session: Session, front: Front
 ) -> None:
     token = session.token()
     hands.go(WINDOW)
-    with under_way(sandbox, "keepAlive", session.token) as asking:
+    with front.under_way("keepAlive", session.token) as asking:
         assert {session.token() for _ in range(50)} == {token}
         assert asyncio.run(session.atoken(timeout=20)) == token
         assert not asking.done()
     assert asking.result() == session.token() == token
-    assert sandbox.counts() == {"keepAlive": 1}
+    assert front.sandbox.counts() == {"keepAlive": 1}
 
 
 @pytest.mark.parametrize("seconds", [WINDOW, LENGTH])
 def test_nobody_uses_a_token_that_is_dead_or_past_its_end(
-    hands: HandClocks, session: Session, sandbox: Sandbox, seconds: float
+    hands: HandClocks, session: Session, front: Front, seconds: float
 ) -> None:
     dead = session.token()
     hands.go(seconds)
-    sandbox.expire_all()
+    front.sandbox.expire_all()
     with ThreadPoolExecutor(4) as pool:
-        with under_way(sandbox, "certlogin", session.token) as asking:
+        with front.under_way("certlogin", session.token) as asking:
             others = [pool.submit(session.token) for _ in range(3)]
             assert not any(each.done() for each in others)
         tokens = {each.result() for each in [asking, *others]}
-    assert tokens == {*live(sandbox)}
+    assert tokens == {*front.live()}
     assert dead not in tokens
 
 
@@ -237,11 +236,11 @@ def test_a_token_found_dead_is_not_trusted_although_the_login_fails(
 
 @pytest.mark.parametrize("tasks", [False, True])
 def test_a_rejected_token_is_renewed_once_for_all(
-    session: Session, sandbox: Sandbox, *, tasks: bool
+    session: Session, front: Front, *, tasks: bool
 ) -> None:
     """Threads or tasks; those that come late get the new token without I/O."""
     dead = session.token()
-    sandbox.expire_all()
+    front.sandbox.expire_all()
 
     async def renew() -> set[str]:
         return {*await asyncio.gather(*(session.arenew(dead) for _ in range(50)))}
@@ -251,13 +250,13 @@ def test_a_rejected_token_is_renewed_once_for_all(
     else:
         with ThreadPoolExecutor(20) as pool:
             tokens = {*pool.map(lambda _: session.renew(dead), range(20))}
-    assert tokens == {*live(sandbox)}
-    assert sandbox.counts()["certlogin"] == 1
-    sandbox.clear_journal()
+    assert tokens == {*front.live()}
+    assert front.sandbox.counts()["certlogin"] == 1
+    front.sandbox.clear_journal()
     assert {session.renew(dead), asyncio.run(session.arenew(dead)), session.token()} == tokens
-    assert sandbox.counts() == {}
+    assert front.sandbox.counts() == {}
     assert {session.verify()} == tokens  # which asks in any case
-    assert sandbox.counts() == {"keepAlive": 1}
+    assert front.sandbox.counts() == {"keepAlive": 1}
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -290,31 +289,31 @@ def test_a_session_that_was_logged_out_is_not_trusted(
 
 @pytest.mark.parametrize("what", ["logout", "rejection", "sleep", "sleep in a login"])
 def test_a_verification_from_before_is_none(
-    hands: HandClocks, session: Session, sandbox: Sandbox, what: str
+    hands: HandClocks, session: Session, front: Front, what: str
 ) -> None:
     """Betfair had answered before the logout, the rejection or the machine's sleep."""
     old, endpoint = session.token(), "keepAlive"
     if what == "sleep in a login":
-        sandbox.expire_all()
+        front.sandbox.expire_all()
         endpoint = "certlogin"
     with (
         ThreadPoolExecutor(1) as pool,
-        under_way(sandbox, endpoint, session.verify, "after") as asking,
+        front.under_way(endpoint, session.verify, "after") as asking,
     ):
         if what == "logout":
             session.logout()
         elif what == "rejection":
-            sandbox.expire(old)
+            front.sandbox.expire(old)
             rejected = pool.submit(session.renew, old)
             while session._trust.held.fresh:  # until it has heard of that
                 time.sleep(0)
         else:
             hands.sleep(NIGHT)
-            sandbox.expire_all()
+            front.sandbox.expire_all()
     assert (asking.result() == old) == (what in {"logout", "rejection"})
     if what == "rejection":
         assert rejected.result() != old
-    assert [session.token()] == live(sandbox)
+    assert [session.token()] == front.live()
 
 
 def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held() -> None:
