@@ -170,8 +170,6 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
         status = getattr(response, "status_code", None) if status is None else status
         headers = getattr(response, "headers", None)
         code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
-    if isinstance(status, str) and status.isascii() and status.isdecimal():
-        status = int(status)
     # aiohttp gives what it could not parse the status 400.
     parents = [each for each in (error, error.__cause__) if each]
     garbled = any("aiohttp:HttpProcessingError" in _names(each) for each in parents)

@@ -47,7 +47,7 @@ def make_directory(path: str) -> None:
     if os.path.isdir(path):
         return
     make_directory(os.path.dirname(path))
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(FileExistsError):  # another process was faster
         os.mkdir(path, 0o700)
         if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
             os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
@@ -58,8 +58,6 @@ def make_directory(path: str) -> None:
                 _keep_owner(descriptor, path)
             finally:
                 os.close(descriptor)
-    if not os.path.isdir(path):  # it is, too, when another process was faster
-        raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
 
 
 def time_of_a_new_file(directory: str) -> float:

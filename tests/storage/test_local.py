@@ -171,23 +171,6 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
     assert os.listdir(tmp_path) == ["token"]
 
 
-def test_the_same_content_is_renewed_only_in_the_version_that_was_read(
-    tmp_path: Path, store: TokenStore
-) -> None:
-    """It gets a new time; replaced or gone meanwhile, it is a conflict, and stays as it is."""
-    version, file = create(store, b"content"), tmp_path / "token"
-    before = file.stat().st_mtime_ns
-    os.utime(file, ns=(0, 0))
-    assert put(store, b"content", version) == version
-    assert file.stat().st_mtime_ns >= before
-    file.write_bytes(b"another")
-    assert_conflict(lambda: put(store, b"content", version))
-    assert file.read_bytes() == b"another"
-    file.unlink()
-    assert_conflict(lambda: put(store, b"content", version))
-    assert os.listdir(tmp_path) == []
-
-
 # --- names, modes and owners ----------------------------------------------------------------------
 
 
