@@ -6,19 +6,15 @@ import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    load_pem_private_key,
-    pkcs12,
-)
-
 from betfair_session import Certificate, IdentityClient, SessionManager
+from betfair_session.certificates.files import create, write_files
 from betfair_session.sandbox import Sandbox
+from betfair_session.secret import Secret
 
 USERNAME = "planted-user-Qx7"
 PASSWORD = (
@@ -107,21 +103,15 @@ class Planted:
         }
 
 
+@cache
+def certificate() -> dict[str, Secret]:
+    return create("planted", passphrase=Secret(PASSPHRASE))
+
+
 def plant(sandbox: Sandbox, directory: Path) -> Planted:
     """Add the account to a sandbox; its certificate is a PKCS#12 file in `directory`."""
+    made = certificate()
     sandbox.add_account(USERNAME, PASSWORD)
-    crt, key = (Path(path).read_text("ascii") for path in sandbox.make_certificate("planted"))
-    sandbox.upload_certificate(crt, USERNAME)
-    p12 = directory / "planted.p12"
-    p12.write_bytes(
-        pkcs12.serialize_key_and_certificates(
-            b"planted",
-            load_pem_private_key(key.encode(), None),  # type: ignore[arg-type] # it is RSA
-            x509.load_pem_x509_certificate(crt.encode()),
-            None,
-            BestAvailableEncryption(PASSPHRASE.encode()),
-        )
-    )
-    p12.chmod(0o600)
-    lines = [line for line in key.splitlines() if not line.startswith("-----")]
-    return Planted(sandbox, p12, tuple(lines[2:5]))
+    sandbox.upload_certificate(made[".crt"].reveal(), USERNAME)
+    (p12,) = write_files(directory, "planted", {".p12": made[".p12"]})
+    return Planted(sandbox, p12, tuple(made[".key"].reveal().splitlines()[3:6]))
