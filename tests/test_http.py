@@ -88,14 +88,18 @@ def test_a_connection_serves_until_it_idled_for_long(
 def endless(
     head: bytes, over: threading.Event, piece: int = 65_536
 ) -> Callable[[Listener, socket.socket], None]:
-    """Serve a body without end, small pieces slowly; tell when nobody reads it any more."""
+    """Serve a body without end, small pieces slowly; tell when nobody reads it any more.
+
+    In pieces of nothing it never comes.
+    """
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             connection.sendall(head)
-            while not over.wait(1 / piece):
+            while piece and not over.wait(1 / piece):
                 connection.sendall(b"x" * piece)
+            connection.recv(1)
         over.set()
 
     return serve
@@ -146,15 +150,18 @@ def session(request: pytest.FixtureRequest) -> requests.Session | None:
 
 @pytest.mark.parametrize(
     ("status", "piece", "told"),
-    [("200 OK", 65_536, 200), ("302 Found", 65_536, 302), ("200 OK", 40, None)],
-    ids=["long", "redirect", "slow"],
+    [
+        *(("200 OK", 65_536, 200), ("302 Found", 65_536, 302)),
+        *(("200 OK", 40, None), ("200 OK", 0, None)),
+    ],
+    ids=["long", "redirect", "slow", "silent"],
 )
 def test_an_answer_without_end_is_left_soon(
     stranger: Stranger, session: requests.Session | None, status: str, piece: int, told: int | None
 ) -> None:
     """A redirect's too, which requests would read whole to prepare for following it.
 
-    One that comes in drops is left when the call is over, by the thread that reads it, too.
+    One that comes in drops, or not, is left when the call is over, by the thread that reads it too.
     """
     over, seconds = threading.Event(), 10.0 if told else 0.5
     head = f"HTTP/1.1 {status}\r\nLocation: https://localhost:1/\r\n\r\n".encode()
@@ -323,6 +330,12 @@ def test_authorities_may_change_in_their_file(
     assert threading.current_thread() not in readers
 
 
+def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Stranger) -> None:
+    silent = answer(b'{"status":"SUCCESS"}')
+    with stranger.serving(saying(silent)) as listener, stranger.client(listener) as client:
+        assert ask(client, "t")
+
+
 def test_a_path_is_sent_in_ascii(stranger: Stranger) -> None:
     with stranger.serving(saying(WHOLE)) as listener:
         url = f"https://localhost:{listener.port}/b\u00e9t%20/a;b=1/"
@@ -485,10 +498,13 @@ def test_only_where_a_proxy_is_named_requests_is_needed(
 def test_a_stores_time_may_be_behind_an_authority_of_ones_own(
     stranger: Stranger, no_proxy: pytest.MonkeyPatch
 ) -> None:
-    """As for every request of requests: by REQUESTS_CA_BUNDLE."""
-    with stranger.serving(saying(answer(b"", "Date: now"))) as listener:
-        url = f"https://localhost:{listener.port}/"
+    """As for every request of requests: by REQUESTS_CA_BUNDLE, behind a proxy too."""
+    with stranger.serving(saying(answer(b"", "Date: now"))) as listener, Listener(tunnel) as proxy:
+        url = f"https://localhost:{listener.port}"
         with pytest.raises(ssl.SSLCertVerificationError):
             date_at(url, within(60))
         no_proxy.setenv("REQUESTS_CA_BUNDLE", stranger.bundle)
         assert date_at(url, within(60)) == "now"
+        no_proxy.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        assert date_at(url, within(60)) == "now"
+    assert (proxy.connections, listener.heard.count(b"HEAD / HTTP")) == (1, 2)

@@ -96,7 +96,7 @@ class OwnAdapter(HTTPAdapter):
         """
         self._context: dict[str, Any] = {"ssl_context": context} if context else {}
         self._sizes = (DEFAULT_POOLSIZE, connections)
-        super().__init__(*self._sizes, max_retries=0)
+        super().__init__(*self._sizes)  # and retries nothing, as is usual
         reset_in_child(self)
 
     def after_fork(self) -> None:

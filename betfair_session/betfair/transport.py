@@ -199,17 +199,17 @@ class Transport(Closable):
 def date_at(url: str, deadline: float) -> str | None:
     """Return the Date of a server's answer to a HEAD without credentials, as its header has it."""
     parts, seconds = urlsplit(url), max(deadline - time.monotonic(), 0.001)
+    authorities = os.environ.get("REQUESTS_CA_BUNDLE")
     if proxy_in_environment(parts.scheme):
-        from .by_requests import OwnSession, on_its_own
+        from .by_requests import OwnSession
 
-        with OwnSession() as session:
-            answer = session.head(url, auth=on_its_own, allow_redirects=False, timeout=seconds)
-            return answer.headers.get("Date")
+        with OwnSession(verify=authorities or True) as session:
+            return session.head(url, timeout=seconds).headers.get("Date")
     connection = HTTPConnection(parts.netloc, timeout=seconds)
     if parts.scheme == "https":  # anything else is an emulator
         import certifi
 
-        tls = trusting(os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
+        tls = trusting(authorities or certifi.where())
         tls.load_default_certs()  # the system's, too
         connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
     with closing(connection):
