@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .events import Event
     from .login.account import LeaseSettings
 
-_ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
-_PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
+ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
+PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
 # Each way to give a certificate: its variables, of which it needs the first, and what takes them.
 _CERTIFICATES: dict[tuple[str, ...], Callable[..., Certificate]] = {
     ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE"): Certificate.from_files,
@@ -36,19 +36,19 @@ _CERTIFICATES: dict[tuple[str, ...], Callable[..., Certificate]] = {
     ("BETFAIR_PKCS12_BASE64",): Certificate.from_pkcs12_base64,
 }
 _ANY_CERTIFICATE = f"a certificate ({', or '.join(map(' and '.join, _CERTIFICATES))})"
-_PASSPHRASE = "BETFAIR_CERT_PASSPHRASE"  # noqa: S105 - a name
+PASSPHRASE = "BETFAIR_CERT_PASSPHRASE"  # noqa: S105 - a name
 _OPTIONS = "BETFAIR_STORAGE_OPTIONS"
 
 NAMES = (
-    *_ACCOUNT,
+    *ACCOUNT,
     *(name for names in _CERTIFICATES for name in names),
-    _PASSPHRASE,
+    PASSPHRASE,
     "BETFAIR_JURISDICTION",
     "BETFAIR_IDENTITY_URL",
     "BETFAIR_IDENTITY_CERT_URL",
     "BETFAIR_API_URL",
     "BETFAIR_CA_BUNDLE",
-    *_PLACE,
+    *PLACE,
     _OPTIONS,
 )
 """Every variable that is read."""
@@ -104,25 +104,21 @@ class Environment:
             value = _LINE_END.sub("", value).removeprefix("\ufeff")
             if value.strip():
                 self._values[name] = value
-        self._sources = "the environment"
-        if dotenv is not None:
-            self._sources += "; there is no file" if in_file is None else " and in"
-            self._sources += f" {os.fspath(dotenv)}"
+        missing = " (which is not there)" if in_file is None else ""
+        self._file = "" if dotenv is None else f" and in {os.fspath(dotenv)}{missing}"
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
         raise TypeError("an environment holds secrets and cannot be pickled")
 
-    def require(
-        self, *, account: bool = True, certificate: bool = True, place: bool = False
-    ) -> None:
-        """See that nothing is missing of what is needed, and nothing contradicts itself."""
-        needed = (*(_ACCOUNT if account else ()), *(_PLACE if place else ()))
-        missing = [name for name in needed if name not in self._values]
-        if account and certificate:
+    def require(self, *names: str, certificate: bool = False) -> None:
+        """See that variables are set and, if one is needed, a certificate is given, in one way."""
+        missing = [name for name in names if name not in self._values]
+        if certificate:
             missing += self._missing_certificate()
-        self._complain_of(missing)
-        for name in _ACCOUNT if account else ():
-            self._secret(name)
+        if missing:
+            alone = missing[0] if len(missing) == 1 and missing[0] in NAMES else ""
+            where = f"the environment{self._file}"
+            refuse(alone, f"not set: {', '.join(missing)} (looked in {where})")
 
     def get(self, name: str) -> str:
         """Return a variable's value, or "" when it is not set."""
@@ -130,7 +126,9 @@ class Environment:
 
     def client(self, *, certificate: bool = True) -> IdentityClient:
         """Make the client for this account; without a certificate if it may not log in."""
-        self.require(certificate=certificate)
+        self.require(*ACCOUNT, certificate=certificate)
+        for name in ACCOUNT:
+            self._secret(name)
         name = self._values.get("BETFAIR_JURISDICTION", "international")
         return IdentityClient(
             self._secret("BETFAIR_APP_KEY"),
@@ -144,7 +142,7 @@ class Environment:
 
     def certificate(self) -> Certificate:
         """Return the client certificate, not yet read or checked."""
-        self._complain_of(self._missing_certificate())
+        self.require(certificate=True)
         names = next(names for names in _CERTIFICATES if names[0] in self._values)
         # The values get no names here: a traceback would show them.
         return _CERTIFICATES[names](*map(self._values.get, names), self.passphrase())
@@ -157,16 +155,13 @@ class Environment:
 
     def place(self) -> Place:
         """Return where the token is kept."""
-        self.require(account=False, place=True)
-        store, key = (self._values[name] for name in _PLACE)
+        self.require(*PLACE)
+        store, key = (self._values[name] for name in PLACE)
         return Place(store, key, self.storage_options())
 
-    def passphrase(self, *, needed: bool = False) -> Secret | None:
-        """Return BETFAIR_CERT_PASSPHRASE, or None when it is not set and not needed."""
-        if _PASSPHRASE in self._values:
-            return self._secret(_PASSPHRASE)
-        self._complain_of([_PASSPHRASE] if needed else [])
-        return None
+    def passphrase(self) -> Secret | None:
+        """Return BETFAIR_CERT_PASSPHRASE, or None when it is not set."""
+        return self._secret(PASSPHRASE) if PASSPHRASE in self._values else None
 
     def storage_options(self) -> dict[str, Any]:
         """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set."""
@@ -174,11 +169,6 @@ class Environment:
         if not isinstance(options, dict):
             refuse(_OPTIONS, f'{_OPTIONS} must be a JSON object such as {{"profile": "betting"}}')
         return options
-
-    def _complain_of(self, missing: list[str]) -> None:
-        if missing:
-            alone = missing[0] if len(missing) == 1 and missing[0] in NAMES else ""
-            refuse(alone, f"not set: {', '.join(missing)} (looked in {self._sources})")
 
     def _secret(self, name: str) -> Secret:
         value = Secret(self._values[name])

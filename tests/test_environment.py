@@ -18,7 +18,7 @@ from betfair_session import (
     from_env,
     place_from_env,
 )
-from betfair_session.environment import NAMES, Environment, read_dotenv
+from betfair_session.environment import ACCOUNT, NAMES, PLACE, Environment, read_dotenv
 from betfair_session.sandbox import Sandbox
 
 _ACCOUNT = {"BETFAIR_USERNAME": "user", "BETFAIR_PASSWORD": "word", "BETFAIR_APP_KEY": "key"}
@@ -85,11 +85,11 @@ def test_a_dotenv_file_means_what_it_says(
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
     """One variable alone is named by an attribute, too."""
-    error = refused(partial(Environment({}, None).require, place=True))
+    error = refused(partial(Environment({}, None).require, *ACCOUNT, *PLACE, certificate=True))
     assert all(name in str(error) for name in (*_COMPLETE, "BETFAIR_PKCS12_BASE64"))
     for name in {*_COMPLETE} - {"BETFAIR_KEY_FILE"}:  # one file may hold both
         given = Environment({**_COMPLETE, name: " "}, None)
-        error = refused(partial(given.require, place=True))
+        error = refused(partial(given.require, *ACCOUNT, *PLACE, certificate=True))
         assert error.argument == name
         assert not [each for each in _COMPLETE if each != name and each in str(error)]
 

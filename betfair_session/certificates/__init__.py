@@ -210,14 +210,15 @@ class Certificate(NamedTuple):
             CertificateError: a file cannot be read, or is no PEM file, or its key is encrypted;
                 requests can neither take those nor ask for a passphrase.
         """
-        holds_key = {source.name: source.plain_pem_key() for source in self.sources}
-        if None in holds_key.values():
+        found = [look(source, None) for source in self.sources]
+        plain = [each.kind.startswith("PEM") and "encrypted" not in each.kind for each in found]
+        if not all(plain) or any(source.content for source in self.sources):
             raise CertificateError(
                 "with a requests session of your own, the certificate has to be in PEM files with "
                 f"an unencrypted key, which {self!r} is not"
             )
         # The certificate first, also when the two files were given the other way round.
-        names = sorted(holds_key, key=lambda name: holds_key[name] is True)
+        names = [each.name for each in sorted(found, key=lambda each: len(each.keys))]
         return names[0] if len(names) == 1 else (names[0], names[1])
 
     def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:

@@ -146,8 +146,6 @@ def day(moment: datetime) -> str:
 
 def hand_over(material: Material, context: ssl.SSLContext) -> None:
     """Load a certificate, its chain and its key into a TLS context, or raise a CertificateError."""
-    import ssl
-
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         Encoding,
@@ -163,11 +161,9 @@ def hand_over(material: Material, context: ssl.SSLContext) -> None:
     try:
         with _as_path(b"".join([*chain, key])) as path:
             context.load_cert_chain(path, password=password)
-    except OSError as error:
-        problem = f"it cannot be handed to the TLS library ({error.strerror})"
-        if isinstance(error, ssl.SSLError):
-            problem = f"the TLS library does not take it ({error.reason})"
-        message = f"the certificate in {material.name} is no use here: {problem}"
+    except OSError as error:  # one of the TLS library's has a reason of its own
+        why = getattr(error, "reason", None) or error.strerror
+        message = f"the certificate in {material.name} cannot be handed to the TLS library: {why}"
         raise CertificateError(message, reason="tls") from None
 
 

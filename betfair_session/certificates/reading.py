@@ -62,13 +62,6 @@ class Source(NamedTuple):
             raise CertificateError(message, reason="format")
         return content
 
-    def plain_pem_key(self) -> bool | None:
-        """Tell whether this PEM file holds a key; None for an encrypted one, or another file."""
-        content = b"" if self.content else self.read()
-        if b"-----BEGIN " not in content or b"ENCRYPTED" in content:
-            return None
-        return b"PRIVATE KEY-----" in content
-
 
 def of_path(value: object) -> Source:
     """Take a file by its path."""

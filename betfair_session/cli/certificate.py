@@ -6,7 +6,7 @@ import os
 
 import click
 
-from betfair_session.environment import Environment
+from betfair_session.environment import PASSPHRASE
 
 from .commands import DIRECTORY, FILE, MAIN, Group, command, option
 from .output import USAGE, Output
@@ -43,7 +43,11 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
     """
     from betfair_session.certificates.files import UPLOAD_PLACE, create, write_files
 
-    passphrase = Environment().passphrase(needed=True) if p12 else None
+    passphrase = None
+    if p12:
+        given = out.environment()
+        given.require(PASSPHRASE)
+        passphrase = given.passphrase()
     # A shell leaves the ~ of --directory=~/… as it is.
     paths = write_files(os.path.expanduser(directory), name, create(name, days, passphrase))
     names = [str(path) for path in paths]
@@ -73,7 +77,7 @@ def check(out: Output, *, files: tuple[str, ...]) -> int:
     """
     from betfair_session.certificates.files import explain
 
-    reports, verdict = explain(*files, passphrase=Environment().passphrase())
+    reports, verdict = explain(*files, passphrase=out.environment().passphrase())
     ok, lines = not any(file.problems for file in reports), []
     for file in reports:
         lines.append(f"{file.path}: {file.kind}")

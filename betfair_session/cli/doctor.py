@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from betfair_session.certificates.files import explain
-from betfair_session.environment import NAMES, read_dotenv
+from betfair_session.environment import ACCOUNT, NAMES, PLACE, read_dotenv
 from betfair_session.exceptions import (
     BetfairSessionError,
     CertificateError,
@@ -105,7 +105,7 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
     """Look at the variables, and make the client of them."""
     given, file, told = case.given, read_dotenv(_DOTENV) or {}, ""
     try:
-        given.require(place=True)
+        given.require(*ACCOUNT, *PLACE, certificate=True)
         case.client = given.client()
     except ConfigurationError as error:
         found = problem(_NAME, error)

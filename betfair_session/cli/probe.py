@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from betfair_session.betfair.identity import IdentityClient
-from betfair_session.environment import Environment
+from betfair_session.environment import PLACE, Environment
 from betfair_session.exceptions import (
     BetfairSessionError,
     StoreError,
@@ -37,7 +37,6 @@ T = TypeVar("T")
 
 _WRITING, _SHARED = "writing", "shared login"
 _STORES = "backends.md lists the stores that share one login"
-_PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
 # Each cloud's schemes, and how the variables that its drivers read begin.
 _CLOUDS = {
     **dict.fromkeys(S3, "AWS_"),
@@ -69,7 +68,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
 
     What the library warns of meanwhile, such as files that others can read, are findings.
     """
-    if not all(map(case.given.get, _PLACE)):
+    if not all(map(case.given.get, PLACE)):
         yield Finding("store", "not checked", "none is named")
         return
     said: list[str] = []

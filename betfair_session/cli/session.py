@@ -11,6 +11,7 @@ from typing import Any
 
 from betfair_session.betfair.answers import Check
 from betfair_session.betfair.identity import IdentityClient
+from betfair_session.environment import ACCOUNT, PLACE
 from betfair_session.exceptions import BetfairSessionError, LoginBrake
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.by_hand import inspect_login, token_in
@@ -187,7 +188,7 @@ def _session(
 ) -> Iterator[Session]:
     """Make the session's handle; `seconds` limit each answer, for calls without a time-out."""
     given = out.environment()
-    given.require(certificate=logs_in, place=True)
+    given.require(*ACCOUNT, *PLACE, certificate=logs_in)
     place = given.place()
     with given.client(certificate=logs_in) as client:
         if seconds is not None:
