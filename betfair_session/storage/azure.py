@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .cloud import CONNECT_SECONDS, Driver
+from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, set_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Seen
-    from .contract import Expect
+    from .contract import Expect, StoredObject
 
 
 class AzureStore(LoopStore):
@@ -60,7 +59,7 @@ class AzureStore(LoopStore):
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
         return driver.service_client.get_blob_client(self._bucket, name)
 
-    async def _read(self, driver: Driver, name: str, left: float) -> Seen:
+    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         # Below the client's download_blob: that asks for a range, which an empty blob does not
         # have, and repeats a broken download three times, whatever it was told.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
@@ -74,7 +73,7 @@ class AzureStore(LoopStore):
                     break
         finally:
             answer.http_response.internal_response.close()
-        return content, headers["ETag"], headers["Last-Modified"], headers["Date"]
+        return stored(content, headers["ETag"], headers["Last-Modified"], headers["Date"])
 
     async def _write(
         self, driver: Driver, name: str, left: float, expect: Expect, content: bytes

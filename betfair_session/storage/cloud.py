@@ -39,9 +39,6 @@ Driver = Any
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
 """What a request returns: its result if the driver blocks, else a coroutine for it."""
 
-Seen: TypeAlias = "tuple[bytes | bytearray, object, str | datetime | None, str | None]"
-"""What an answer to a read has: content, version, time of the last write, and its own time."""
-
 CONNECT_SECONDS = 3
 """For a driver to connect: if that alone takes too long, nothing was sent."""
 
@@ -65,8 +62,10 @@ def _version(value: object) -> str:
     raise Known(message, "server", Sent.MAYBE)
 
 
-def _stored(seen: Seen) -> StoredObject:
-    content, version, modified, now = seen
+def stored(
+    content: bytes | bytearray, version: object, modified: str | datetime | None, now: str | None
+) -> StoredObject:
+    """Return what an answer told; `content` is hidden at once: asyncio logs a task's result."""
     held = SecretBytes(content[: MAX_READ + 1])
     return StoredObject(held, _version(version), seconds_of(modified), seconds_of(now))
 
@@ -143,8 +142,8 @@ class CloudStore(TokenStore):
         """Open the driver by the options; it may block."""
 
     @abstractmethod
-    def _read(self, driver: Driver, name: str, left: float) -> Soon[Seen]:
-        """Read the bucket's object `name`, or MAX_READ and a bit of it, within `left` seconds."""
+    def _read(self, driver: Driver, name: str, left: float) -> Soon[StoredObject]:
+        """Read the bucket's object `name` within `left` seconds."""
 
     @abstractmethod
     def _write(
@@ -199,7 +198,7 @@ class CloudStore(TokenStore):
         again = self._theirs is None
         while True:
             try:
-                return _stored(self._request(target, self._read))
+                return self._request(target, self._read)
             except Exception as error:
                 judged = judge(error, cloud=True)
                 if judged.reason == "missing":

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from .cloud import CONNECT_SECONDS, Driver
+from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, read_start, set_known
 from .meanings import OWN_HEADERS, Refusal
@@ -27,8 +27,7 @@ from .meanings import OWN_HEADERS, Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Seen
-    from .contract import Expect
+    from .contract import Expect, StoredObject
 
 _LONGEST_ANSWER = 65536
 _SAID, _NO_OBJECT = "No such object", "NoSuchKey"
@@ -112,11 +111,11 @@ class GCSStore(LoopStore):
         told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
         return None if told else proxy_for(url)
 
-    async def _read(self, driver: Driver, name: str, left: float) -> Seen:
+    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         headers, content = await self._send(driver, "GET", path, left, alt="media")
         version = headers.get("X-Goog-Generation")
-        return content, version, headers.get("Last-Modified"), headers.get("Date")
+        return stored(content, version, headers.get("Last-Modified"), headers.get("Date"))
 
     async def _write(
         self, driver: Driver, name: str, left: float, expect: Expect, content: bytes

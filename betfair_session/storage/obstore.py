@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process.threads import OutOfTime, run_until
 
-from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of
+from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
@@ -29,8 +29,8 @@ from .obstore_config import configure, usual_endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .cloud import Seen, Soon, Target
-    from .contract import Expect
+    from .cloud import Soon, Target
+    from .contract import Expect, StoredObject
 
 T = TypeVar("T")
 
@@ -145,7 +145,7 @@ class ObstoreStore(CloudStore):
         with understanding(self._bucket):
             return cast("T", send(driver, name, left, *given))
 
-    def _read(self, driver: Driver, name: str, left: float) -> Seen:
+    def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
         content, part = bytearray(), b""
         answer = driver(left).get(name)
         meta = answer.meta
@@ -158,7 +158,7 @@ class ObstoreStore(CloudStore):
             content.clear()  # no traceback is to show it
             del part
             raise
-        return content, meta[self._condition], meta["last_modified"], None
+        return stored(content, meta[self._condition], meta["last_modified"], None)
 
     def _write(
         self, driver: Driver, name: str, left: float, expect: Expect, content: bytes

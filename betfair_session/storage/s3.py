@@ -14,7 +14,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from .cloud import CONNECT_SECONDS, Driver
+from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .location import is_amazon
 from .loop import LoopStore, read_start, set_known
@@ -23,8 +23,7 @@ from .meanings import no_credentials
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cloud import Seen
-    from .contract import Expect
+    from .contract import Expect, StoredObject
 
 _CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
 """Settings of botocore's client."""
@@ -120,14 +119,14 @@ class S3Store(LoopStore):
         answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
         return answer
 
-    async def _read(self, driver: Driver, name: str, _: float) -> Seen:
+    async def _read(self, driver: Driver, name: str, _: float) -> StoredObject:
         answer = await self._send(driver, "get_object", name)
         try:
             content = await read_start(answer["Body"], MAX_READ + 1)
         finally:
             answer["Body"].close()
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return content, answer.get("ETag"), answer.get("LastModified"), date
+        return stored(content, answer.get("ETag"), answer.get("LastModified"), date)
 
     async def _write(
         self, driver: Driver, name: str, _: float, expect: Expect, content: bytes
