@@ -37,7 +37,7 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
         # Neither requests nor fsspec, nor anything else from outside of the standard library.
         # Nor what would cost it a tenth or a quarter more.
         ("file/trusted", "", STANDARD, {"logging", "typing"}),
-        ("file/verified", "", sys.stdlib_module_names, FOREIGN),
+        ("file/verified", "", sys.stdlib_module_names, {*FOREIGN, "typing"}),
         *(
             (f"{place}/driver", f"import requests, {driver}", {"azure"}, set())
             for place, driver in (("s3", "s3fs"), ("gs", "gcsfs"), ("abfs", "adlfs"))

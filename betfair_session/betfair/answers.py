@@ -7,16 +7,17 @@ or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavail
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
 
 from betfair_session.exceptions import Blocked, IdentityUnavailable, LoginRefused
 from betfair_session.process import NamedTuple, clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.tokens import is_token
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from typing import Any, Literal
 
 MAX_ANSWER_BYTES = 65_536
 """How much of an answer is read; the longest that Betfair documents is under 1 KiB."""

@@ -15,7 +15,6 @@ import time
 import weakref
 from contextlib import closing, suppress
 from http.client import HTTPSConnection, IncompleteRead
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from betfair_session.process import NamedTuple, clocks
@@ -24,6 +23,7 @@ from betfair_session.process.threads import NoThreadError, OutOfTime, chain
 
 from .answers import MAX_ANSWER_BYTES, Answer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

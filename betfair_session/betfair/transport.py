@@ -11,12 +11,11 @@ import time
 from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection, HTTPSConnection
-from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from betfair_session.arguments import discreet, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
-from betfair_session.process import Closable, clocks
+from betfair_session.process import Closable, Protocol, clocks
 from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import OverrunError, interruption, run_until
 from betfair_session.secret import Secret, check_credential
@@ -24,6 +23,7 @@ from betfair_session.secret import Secret, check_credential
 from .answers import Answer, cannot_tell, is_passing
 from .http import Direct, Failure, pause_before_next, proxy_in_environment, trusting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

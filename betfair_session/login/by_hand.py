@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from betfair_session.exceptions import NotATokenError, StoreError, StoreUnavailable
 from betfair_session.process import NamedTuple
@@ -17,8 +16,10 @@ from betfair_session.tokens import fingerprint, is_blank, parse_token
 from . import lock as locks
 from .account import LeaseSettings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal, TypeAlias
 
     from betfair_session.process.trust import Trust
     from betfair_session.secret import Secret

@@ -6,8 +6,6 @@ compared. Times are seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
 from betfair_session.exceptions import (
     BetfairSessionError,
     IdentityUnavailable,
@@ -21,7 +19,10 @@ from . import effects as do, lock as locks
 from .errors import moment
 from .lock import Lock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from betfair_session.process.clocks import Clock, Times
 
     from .account import LeaseSettings

@@ -8,16 +8,18 @@ objects by two names only: the token and the lock.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from betfair_session.process import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
     from betfair_session.process.clocks import Times
 
     from .lock import Lock
 
-Token: TypeAlias = Any  # a Secret; the explorer uses plain names
+    Token: TypeAlias = Any  # a Secret; the explorer uses plain names
 
 
 class ReadToken(NamedTuple):

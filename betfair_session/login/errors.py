@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -21,6 +20,7 @@ from betfair_session.storage.contract import VersionConflict
 
 from .lock import HELD
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from betfair_session.events import EventKind
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Literal
 
 from betfair_session.process import NamedTuple
 from betfair_session.storage.contract import MARGIN_SECONDS
 
 from .account import MAX_TTL, MOST_LOGINS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from betfair_session.process.clocks import Clock, Times
 
 VERSION = 1

@@ -16,7 +16,6 @@ be taken over; a wrong clock costs a wait or a login, never a live token.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TypeVar
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.process.clocks import later
@@ -26,9 +25,10 @@ from . import effects as do, lock as locks
 from .call import PASSING, READS, SENDS, SHORT, Call
 from .lock import FRESH
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any, TypeAlias
+    from typing import Any, Literal, TypeAlias, TypeVar
 
     T = TypeVar("T")
     Steps: TypeAlias = Generator[do.Effect, Any, T]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import (
     BetfairSessionError,
@@ -30,8 +29,10 @@ from .account import store_call_end
 from .errors import Errors, kind_of
 from .policy import SharedLogin
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import EventKind
