@@ -15,13 +15,11 @@ from typing import Any, NoReturn
 from unittest.mock import Mock
 
 import pytest
-from front import KEY, LOCK, UNKNOWN, Front, Watched, identity
+from front import KEY, LOCK, UNKNOWN, Front, Watched
 from secrets_shown import everything_in
-from servers.process import free_ports
 from storage.plain import Plain
 
 from betfair_session import (
-    CertificateError,
     IdentityUnavailable,
     LeaseSettings,
     LoginBrake,
@@ -30,7 +28,6 @@ from betfair_session import (
     NotATokenError,
     Session,
     SessionManager,
-    StoreError,
     StoreUnavailable,
     StoreWriteError,
 )
@@ -175,27 +172,7 @@ def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
     assert not front.lock.exists()
 
 
-@pytest.mark.parametrize("fault", [None, "blocked"])
-def test_a_failed_write_ends_the_new_session(
-    front: Front, manager: SessionManager, fault: str | None
-) -> None:
-    """The write's error comes first; a logout that fails is told beside it."""
-    store = front.path / "store"
-    store.mkdir()
-    front.sandbox.break_store(str(store))
-    if fault:
-        front.sandbox.fault("logout", fault, times=None)
-    with pytest.raises(StoreWriteError) as caught:
-        manager.get_session(store, KEY)
-    assert front.sandbox.counts() == {"certlogin": 1, "logout": 1}
-    assert isinstance(caught.value.__cause__, StoreError)
-    assert isinstance(caught.value.logout_error, IdentityUnavailable) == (fault is not None)
-    assert len(front.live()) == (fault is not None)
-    shown = everything_in(caught.value)
-    assert not [secret for secret in (front.sandbox.password, *front.live()) if secret in shown]
-
-
-# --- refusals, unclear logins, the brake ----------------------------------------------------------
+# --- refusals, the brake --------------------------------------------------------------------------
 
 
 def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
@@ -224,35 +201,6 @@ def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
         handle.unlock()
     assert (caught.value.reason, caught.value.key) == ("busy", KEY)
     assert caught.value.store == handle.store.label
-
-
-@pytest.mark.parametrize("why", ["answer lost", "nobody listens", "no certificate"])
-def test_only_a_login_that_may_have_arrived_keeps_others_waiting(front: Front, why: str) -> None:
-    client, sandbox = front.client, front.sandbox
-    closed = f"https://localhost:{free_ports(1)[0]}/api/"
-    changes: dict[str, dict[str, Any]] = {
-        "nobody listens": {"identity_cert_url": closed},
-        "no certificate": {"certificate": "missing.pem"},
-    }
-    front.client = identity(sandbox, **changes.get(why, {}))
-    sandbox.fault("certlogin", "lost")
-    arrived = why == "answer lost"
-    kind = CertificateError if why == "no certificate" else IdentityUnavailable
-    with front.client, pytest.raises(kind) as caught:
-        front.session().token()
-    assert getattr(caught.value, "sent", False) == arrived
-    lock = front.read_lock()
-    assert (lock.state, len(lock.logins)) == (locks.FAILED if arrived else locks.DONE, arrived)
-    front.client = client
-    if arrived:
-        with pytest.raises(IdentityUnavailable) as remembered:
-            front.session().token()
-        assert remembered.value.not_before is not None
-        assert not front.token.exists()
-    else:
-        sandbox.clear_faults()
-        front.session().token()
-    assert sandbox.counts() == {"certlogin": 1}
 
 
 def test_too_many_logins_in_a_minute_are_stopped(

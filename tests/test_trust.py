@@ -367,12 +367,11 @@ def test_a_rejected_token_is_asked_about_however_young(front: Front) -> None:
     assert other.token() != token
 
 
-@pytest.mark.parametrize("driver", ["", "obstore+"])
 def test_the_servers_time_tells_of_the_verification(
-    front: Front, bucket_on: Callable[[str], Bucket], driver: str
+    front: Front, bucket_on: Callable[[str], Bucket]
 ) -> None:
     """A young object is trusted, an old one is verified and made young."""
-    place = bucket_on(f"{driver}moto")
+    place = bucket_on("obstore+moto")
 
     def get(every: float) -> str:
         window = timedelta(seconds=every)
