@@ -18,6 +18,7 @@ import pytest
 import requests
 import trustme
 from front import Front, identity
+from hand_clocks import HandClocks
 from servers.listeners import Listener, Stranger, saying, tunnel
 from servers.process import free_ports
 from storage.surroundings import in_a_child
@@ -55,12 +56,12 @@ def ask(client: IdentityClient, token: str) -> bool:
 
 @pytest.mark.parametrize("proxied", [False, True])
 def test_a_connection_serves_until_it_idled_for_long(
-    stranger: Stranger, monkeypatch: pytest.MonkeyPatch, *, proxied: bool
+    stranger: Stranger, hands: HandClocks, *, proxied: bool
 ) -> None:
     """The network may have forgotten it. No cookie is sent, and each login has its own."""
 
     def serve(listener: Listener, connection: socket.socket) -> None:
-        for _ in range(4):
+        for _ in range(3):
             listener.read_request(connection)
             connection.sendall(alive("a", "Set-Cookie: ssoid=first; Path=/"))
         listener.read_head(connection)  # until the other side closes it
@@ -68,13 +69,12 @@ def test_a_connection_serves_until_it_idled_for_long(
     with Listener(tunnel) as proxy, stranger.serving(serve) as listener:
         proxies = {"https": f"http://127.0.0.1:{proxy.port}"} if proxied else {}
         with stranger.client(listener, proxies=proxies) as client:
-            now = [1000.0, 2_000_000_000.0]  # whole, so that sums are exact
-            monkeypatch.setattr(clocks, "now", lambda: tuple(now))
-            for clock, later, connections in (
-                *((0, 0, 1), (0, IDLE_SECONDS, 1), (0, IDLE_SECONDS + 1, 2)),
-                *((1, 0, 2), (1, IDLE_SECONDS, 2), (1, IDLE_SECONDS + 1, 3)),
+            for steady, wall, connections in (
+                *((0, 0, 1), (IDLE_SECONDS, 0, 1), (IDLE_SECONDS + 1, 0, 2)),
+                *((0, IDLE_SECONDS, 2), (0, IDLE_SECONDS + 1, 3)),
             ):
-                now[clock] += later
+                hands.steady += steady
+                hands.wall += wall
                 assert ask(client, "a")
                 assert listener.connections == connections
             # The server may close one just when it is used, and a login is sent once only.

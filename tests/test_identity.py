@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import ssl
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +29,6 @@ from betfair_session import (
 )
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.betfair.login_status import describe
-from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
 
 DEAD = "A" * 43 + "="
@@ -227,17 +225,16 @@ def test_check_tells_alive_dead_and_unknown(
 
 
 def test_a_login_whose_time_went_into_its_certificate_is_not_sent(
-    client: IdentityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    client: IdentityClient, sandbox: Sandbox, hands: HandClocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others may have taken the login over meanwhile."""
-    load, late = Certificate.load_into, [0.0]
+    load = Certificate.load_into
 
     def slow(self: Certificate, context: ssl.SSLContext) -> list[str]:
-        late[0] += client.timeout
+        hands.sleep(client.timeout)
         return load(self, context)
 
     monkeypatch.setattr(Certificate, "load_into", slow)
-    monkeypatch.setattr(clocks, "now", lambda: (time.monotonic(), time.time() + late[0]))
     with pytest.raises(IdentityUnavailable) as caught:
         client.certlogin(sandbox.username, sandbox.password)
     assert not caught.value.sent
