@@ -37,13 +37,12 @@ class Conductor(threading.Thread):
         self._ledger = ledger
         self._troop = troop
         os.mkfifo(bell)
-        self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
-        self._login = threading.Event()
+        self.bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
+        self._login = troop.logins[team]
         self._orphans: list[str] = []
         self.goal = 0  # how many generations there shall be
         self.generations = 0  # how many there were
         self.stuck = 0  # 1 when a round was never healed
-        troop.listen_to(team, lambda event: self._login.set() if event == "login" else None)
 
     def run(self) -> None:
         try:
@@ -55,20 +54,17 @@ class Conductor(threading.Thread):
         except Exception as error:  # noqa: BLE001 - the run counts it
             self._ledger.problems.append(f"the conductor failed: {error!r}")
 
-    def close(self) -> None:
-        os.close(self._bell)
-
     def ring(self, times: int = 1, sound: bytes = b"w") -> None:
         """Wake some of the processes that wait."""
         with contextlib.suppress(BlockingIOError):
-            os.write(self._bell, sound * times)
+            os.write(self.bell, sound * times)
 
     def _round(self, old: str) -> str:
         """Take the token away once; return the next one, or "" when there came none."""
         time.sleep(random.uniform(0.02, 0.3))  # it is used for a while
         now = self._scene.stored()
         if now != old:
-            self._ledger.replaced(now)
+            self._ledger.revived(now, "a live token was replaced")
             self._orphans.append(old)
             old = now
         self._prepare_blow()
@@ -91,7 +87,7 @@ class Conductor(threading.Thread):
         if random.random() < _BLOW:
             event = random.choice(["take", "login", "session", "published"])
             delay = random.choice([0.0, random.uniform(0, 0.15)])
-            self._troop.lay(self._team, Ambush(event, delay, any_blow(self._ledger.ttl)))
+            self._troop.ambushes[self._team] = Ambush(event, delay, any_blow(self._ledger.ttl))
 
     def _take_away(self, act: str, old: str) -> None:
         scene = self._scene
@@ -144,7 +140,8 @@ class Conductor(threading.Thread):
             token = self._scene.stored()
             if token in self._orphans and self._is_back(token):
                 # It lives, so nobody has a reason to replace it.
-                self._ledger.brought_back(token)
+                self._ledger.revived(token, "a token that was taken away is back")
+                self._ledger.also("brought back", 1)
                 self._end(token)
             elif token and token not in self._ledger.gone:
                 if token not in self._scene.live():

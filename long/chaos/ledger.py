@@ -104,21 +104,11 @@ class Ledger:
         with self._lock:
             self._acts.append((since, time.monotonic()))
 
-    def brought_back(self, token: str) -> None:
-        """Note that a token is stored again after it was taken away, and will be ended."""
+    def revived(self, token: str, problem: str) -> None:
+        """Note that a token is stored which no act stored: a problem, unless it was being written."""
         with self._lock:
-            self._revive(token, "a token that was taken away is back")
-            self.rounds[-1].act += ", and brought back"
-            self.rounds[-1].needed += 1
-
-    def replaced(self, by: str) -> None:
-        """Note that the live token was replaced by no act, but by that token."""
-        with self._lock:
-            self._revive(by, "a live token was replaced")
-
-    def _revive(self, token: str, problem: str) -> None:
-        # What the process said about it may not have been heard yet.
-        self._undone.append((token, self._acts[-_LATEST:], problem))
+            # What the process said about it may not have been heard yet.
+            self._undone.append((token, self._acts[-_LATEST:], problem))
 
     def undone(self) -> tuple[int, list[str]]:
         """Return how many acts were undone by a write at the same time, and what else undid one."""
@@ -208,22 +198,19 @@ class Ledger:
     def slowest(self) -> float:
         return max((each.healed - each.at for each in self.rounds if each.healed), default=0.0)
 
-    def logins(self) -> int:
-        return sum(len(each.logins) for each in self.rounds)
+    @property
+    def sent(self) -> list[Lease]:
+        """The lease of each login that a process told of."""
+        return [lease for each in self.rounds for lease in each.logins]
 
     def lost(self) -> int:
         """Return how many sessions may be alive that nobody has heard of, or could store."""
-        return sum(
-            bool(lease.reason(self.ttl)) or lease.answered is None
-            for each in self.rounds
-            for lease in each.logins
-        )
+        return sum(bool(each.reason(self.ttl)) or each.answered is None for each in self.sent)
 
     def unsent(self) -> int:
         """Return how many logins may not have been sent: by a kill, or as no answer came."""
-        leases = [lease for each in self.rounds for lease in each.logins]
-        killed = sum(lease.killed and lease.answered is None for lease in leases)
-        return killed + sum(lease.answered is False for lease in leases)
+        killed = sum(each.killed and each.answered is None for each in self.sent)
+        return killed + sum(each.answered is False for each in self.sent)
 
     def wrong(self, alive: set[str]) -> tuple[list[str], int]:
         """Return those that were returned although they were gone, and are not among the `alive`.

@@ -17,10 +17,11 @@ import random
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 
 from real_places import STORES
 
-from chaos.stage import Plan, run
+from chaos.stage import Plan, Stage
 
 
 def main() -> int:
@@ -36,7 +37,10 @@ def main() -> int:
     logging.disable()  # it would say how often tokens die young
     plan = Plan(options.store, options.generations, options.processes, options.keys)
     print(f"seed {seed}, {plan}", flush=True)
-    figures = run(plan)
+    with ExitStack() as stack:
+        stage = Stage(plan, stack)
+        stage.run()
+        figures = stage.figures(stage.finish())
     harm = 0
     for name, value in figures.items():
         if isinstance(value, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import tempfile
@@ -15,7 +16,6 @@ from typing import NamedTuple
 
 from fleet.scene import GENEROUS, Scene
 from real_places import place_for
-from storage.places import Place
 
 from betfair_session import BetfairSessionError
 from betfair_session.sandbox import Sandbox
@@ -57,7 +57,9 @@ class Plan(NamedTuple):
 class Stage:
     """Everything that a run needs, and its end."""
 
-    def __init__(self, plan: Plan, place: Place, directory: Path, stack: ExitStack) -> None:
+    def __init__(self, plan: Plan, stack: ExitStack) -> None:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        place = place_for(plan.store, directory, stack)
         self._plan = plan
         self._scenes: list[Scene] = []
         for number in range(plan.keys):
@@ -67,14 +69,14 @@ class Stage:
             scene = replace(Scene.at(sandbox, place), key=f"{number:03}/session.token")
             self._scenes.append(scene)
         self.ledgers = [Ledger(plan.lease["ttl"]) for _ in self._scenes]
+        self._accounts = list(zip(self._scenes, self.ledgers, strict=True))
         scheme = place.url().split("://")[0]
         self.troop = stack.enter_context(Troop(scheme, self.ledgers, plan.timeout))
         self._bells = [str(directory / f"bell-{team}") for team in range(plan.keys)]
         self._conductors: list[Conductor] = []
-        for team, bell in enumerate(self._bells):
-            account = self._scenes[team], self.ledgers[team]
+        for team, (account, bell) in enumerate(zip(self._accounts, self._bells, strict=True)):
             self._conductors.append(Conductor(team, *account, self.troop, bell))
-            stack.callback(self._conductors[-1].close)
+            stack.callback(os.close, self._conductors[-1].bell)
 
     def run(self) -> None:
         plan = self._plan
@@ -102,16 +104,11 @@ class Stage:
 
     def finish(self) -> list[str]:
         """Make two logins with each token, undisturbed; return what is left behind."""
-        return [
-            left
-            for scene, ledger in zip(self._scenes, self.ledgers, strict=True)
-            for left in _finish(scene, ledger)
-        ]
+        return [left for account in self._accounts for left in _finish(*account)]
 
     def figures(self, leftovers: list[str]) -> dict[str, object]:
         """Reckon; the lists are of what must not be."""
-        ledgers = self.ledgers
-        accounts = list(zip(self._scenes, ledgers, strict=True))
+        ledgers, accounts = self.ledgers, self._accounts
         outcomes = [outcome for ledger in ledgers for outcome in ledger.outcomes]
         judged = [ledger.judge() for ledger in ledgers]
         returned = [ledger.wrong(set(scene.live())) for scene, ledger in accounts]
@@ -156,8 +153,8 @@ def _problems(scene: Scene, ledger: Ledger) -> list[str]:
     """Return what else was seen, and what Betfair says otherwise than the processes."""
     found = [*ledger.problems, *ledger.crashes, *ledger.undone()[1]]
     seen = scene.logins() - _FINAL_LOGINS
-    if not ledger.logins() - ledger.unsent() <= seen <= ledger.logins():
-        found.append(f"Betfair saw {seen} logins, not {ledger.logins()}")
+    if not len(ledger.sent) - ledger.unsent() <= seen <= len(ledger.sent):
+        found.append(f"Betfair saw {seen} logins, not {len(ledger.sent)}")
     return found + [defect for entry in scene.sandbox.journal() for defect in entry.defects]
 
 
@@ -190,12 +187,3 @@ def _finish(scene: Scene, ledger: Ledger) -> list[str]:
     if len(sessions) > ledger.lost():
         found.append(f"{len(sessions)} sessions, of which {ledger.lost()} are explained")
     return [f"{scene.key}: {what}" for what in found]
-
-
-def run(plan: Plan) -> dict[str, object]:
-    """Make a run, and tell of its progress; return its figures."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stage = Stage(plan, place_for(plan.store, directory, stack), directory, stack)
-        stage.run()
-        return stage.figures(stage.finish())

@@ -56,8 +56,8 @@ class Troop(Program):
         self._timeout = timeout
         self._members: dict[int, Member] = {}
         self._teams: list[int] = []  # of every process that there ever was
-        self._ambushes: dict[int, Ambush] = {}
-        self._listeners: dict[int, Callable[[str], None]] = {}
+        self.ambushes: dict[int, Ambush] = {}  # one for each team, which its next process meets
+        self.logins = [threading.Event() for _ in ledgers]  # set when a team's process logs in
         self._timers: set[threading.Timer] = set()
         self._busy = threading.RLock()
         self._over = False
@@ -79,14 +79,6 @@ class Troop(Program):
             self._teams.append(team)
             self._members[number] = Member(team, task)
             self.tell(["start", number, task])
-
-    def listen_to(self, team: int, listener: Callable[[str], None]) -> None:
-        """Have a function told of all that a team's processes say."""
-        self._listeners[team] = listener
-
-    def lay(self, team: int, ambush: Ambush) -> None:
-        """Lay an ambush for a team, in place of one that nobody has met yet."""
-        self._ambushes[team] = ambush
 
     def strike_any(self, seconds: float) -> None:
         with self._busy:
@@ -133,12 +125,12 @@ class Troop(Program):
             self._ledgers[team].hear(line)
             with self._busy:
                 self._note(number, event)
-                ambush = self._ambushes.get(team)
+                ambush = self.ambushes.get(team)
                 if ambush and ambush.event == event:
-                    del self._ambushes[team]
+                    del self.ambushes[team]
                     self._spring(number, ambush)
-            if team in self._listeners:
-                self._listeners[team](event)
+            if event == "login":
+                self.logins[team].set()
 
     def _note(self, number: int, event: str) -> None:
         member = self._members.get(number)

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from fleet.job import Job
 from fleet.observed import ObservedStore, Points
@@ -43,8 +43,6 @@ from betfair_session.storage.contract import ANY, Expect, TokenStore, VersionCon
 from betfair_session.storage.location import LOCK_SUFFIX
 from betfair_session.tokens import is_blank
 
-Tell: TypeAlias = Callable[..., None]
-
 _LONGEST = 300  # characters of an error's text, so that a line is written in one piece
 _A_MOMENT = timedelta(milliseconds=1)
 _PAUSE = 4.0  # seconds that a process waits at most between two calls
@@ -58,7 +56,7 @@ def tell(number: int, event: str, **details: object) -> None:
 class TellingStore(ObservedStore):
     """The real store; tells of the writes that take the lock, publish, and give it back."""
 
-    def __init__(self, store: TokenStore, tell: Tell) -> None:
+    def __init__(self, store: TokenStore, tell: Callable[..., None]) -> None:
         super().__init__(store, Points(None, lambda _: None))
         self._tell = tell
 
@@ -88,7 +86,7 @@ class TellingStore(ObservedStore):
 class TellingClient(IdentityClient):
     """The real client; tells of every login before it is sent, and what came of it."""
 
-    tell: Tell
+    tell: Callable[..., None]
 
     def certlogin(
         self, username: str | Secret, password: str | Secret, *, timeout: float | None = None

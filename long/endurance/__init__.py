@@ -1,1 +1,0 @@
-"""Many calls in one process, and what it holds on to meanwhile."""

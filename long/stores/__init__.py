@@ -1,1 +1,0 @@
-"""Stores on every server there is, and what takes long there."""
