@@ -55,8 +55,7 @@ def test_the_thread_keeps_a_session_alive_whatever_happens(
 
     def hook(report: Report) -> None:
         reports.put(report)
-        message = "a hook's own error"
-        raise RuntimeError(message)
+        raise RuntimeError("a hook's own error")
 
     with KeepAlive(session, every=SOON, on_report=hook) as keeping:
         told = reports.more(3)
@@ -220,8 +219,7 @@ def test_a_store_that_hangs_leaves_time_to_ask_betfair(
 
     def hang(key: str, *, deadline: float) -> NoReturn:
         now[0] += deadline - time.monotonic()
-        message = "no answer"
-        raise StoreUnavailable(message, key=key, reason="timeout")
+        raise StoreUnavailable("no answer", key=key, reason="timeout")
 
     monkeypatch.setattr(session.store, "get", hang)
     monkeypatch.setattr(time, "monotonic", lambda: real() + now[0])

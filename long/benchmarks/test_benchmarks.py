@@ -16,11 +16,6 @@ from betfair_session.sandbox import Sandbox
 SERVERS = {cloud.place: cloud.server for cloud in CLOUDS}
 
 
-def program_of(stage: Stage, name: str) -> Program:
-    contender = CONTENDERS[name]
-    return Program(contender.program, stage.variables(contender), stage.expected(contender))
-
-
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_a_program_returns_the_live_token_with_the_requests_it_is_said_to_make(
     name: str,
@@ -35,15 +30,16 @@ def test_a_program_returns_the_live_token_with_the_requests_it_is_said_to_make(
         bucket = bucket_on(SERVERS[contender.place])
         proxy = proxy_to(bucket.server)
         stage.add(contender.place, bucket, bucket.server.options(proxy.endpoint))
-    program = program_of(stage, name)
+    variables, expected = stage.variables(contender), stage.expected(contender)
+    program = Program(contender.program, variables, expected)
     if contender.program == "dogpile_file":
         program.run()  # it trusts only what it has kept itself
     sandbox.clear_journal()
     token = program.run().token
     alive = {session.token for session in sandbox.sessions()}
     assert token in (alive if contender.place or contender.logins else {""})
-    expected = {"keepAlive": contender.keep_alives, "certlogin": contender.logins}
-    assert sandbox.counts() == {name: count for name, count in expected.items() if count}
+    asked = {"keepAlive": contender.keep_alives, "certlogin": contender.logins}
+    assert sandbox.counts() == {name: count for name, count in asked.items() if count}
     reads = len(proxy.requests if proxy else [])
     # Some of the port's are made at the same time, and not all of them to their end.
     assert (reads >= contender.reads) if contender.program == "port" else reads == contender.reads

@@ -105,7 +105,7 @@ class Ledger:
             self._acts.append((since, time.monotonic()))
 
     def revived(self, token: str, problem: str) -> None:
-        """Note that a token is stored which no act stored: a problem, unless it was being written."""
+        """Note that a token is stored which no act stored: a problem, unless one was writing it."""
         with self._lock:
             # What the process said about it may not have been heard yet.
             self._undone.append((token, self._acts[-_LATEST:], problem))

@@ -70,15 +70,12 @@ class Client(IdentityClient):
         return token
 
     def certlogin(self, *given: Any, **settings: Any) -> Secret:  # noqa: ANN401
-        """Log in."""
         return self._counted(super().certlogin, *given, **settings)
 
     def login(self, *given: Any, **settings: Any) -> Secret:  # noqa: ANN401
-        """Log in without a certificate."""
         return self._counted(super().login, *given, **settings)
 
     def logout(self, *given: Any, **settings: Any) -> None:  # noqa: ANN401
-        """Log out."""
         try:
             super().logout(*given, **settings)
         except BetfairSessionError:
@@ -100,7 +97,6 @@ class Call:
     events: list[str] = field(default_factory=list)  # the kinds of all that it told
     problems: list[str] = field(default_factory=list)  # what was wrong
     seconds: float = 0.0  # how long it took
-    lost: int = 0  # how many sessions may live that nobody knows
     doubt: bool = False
     acted: bool = False
     held: list[Exchange] = field(default_factory=list)
@@ -275,9 +271,9 @@ class Lane:
         contested = call.path.after_login is not None and bool(site.foreign)
         slow = call.seconds > PATIENCE and self._proxy is not None
         uncertain = isinstance(call.error, PublishUncertain) or (contested and (call.doubt or slow))
-        call.lost = client.logins - len(client.made) + client.stuck + rotates + uncertain
+        lost = client.logins - len(client.made) + client.stuck + rotates + uncertain
         leaked = live - before - {stored, site.foreign}
-        call.check(len(leaked) <= call.lost, f"{len(leaked)} sessions leaked: {call.error!r}")
+        call.check(len(leaked) <= lost, f"{len(leaked)} sessions leaked: {call.error!r}")
         if call.error:
             given = [self.sandbox.password, *client.made, site.found, site.foreign]
             shown = everything_in(call.error)

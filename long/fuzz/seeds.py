@@ -13,14 +13,7 @@ from .stored import PASSPHRASE
 
 
 def seeds(target: str) -> list[bytes]:
-    """Return good inputs for a target.
-
-    Args:
-        target: its name in `targets.TARGETS`.
-
-    Returns:
-        Some, the empty one and those that once found a bug among them.
-    """
+    """Return good inputs for a target of that name; among them those that once found a bug."""
     found = [data for _, of, data in _BUGS if of == target]
     return [b"", *found, *(_certificates() if target == "certificate" else _SEEDS[target])]
 

@@ -27,27 +27,17 @@ class Doubles(Pool):
             self.others[known] = Way(way.start, way.before, way.step)
         return super().local_id(way)
 
-    def gone_on(self) -> list[tuple[Any, int]]:
-        """Return the steps of processes that were taken, and what they led to."""
-        return [(key, after) for key, after in self._steps.items() if isinstance(key[0], int)]
-
 
 @pytest.mark.parametrize("plan", PLANS[::4], ids=lambda plan: plan.name)
 def test_two_ways_to_one_state_go_on_alike(plan: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever follows, the policy asks the same, whichever way it came."""
-    pools: list[Doubles] = []
-
-    def pool() -> Doubles:
-        pools.append(Doubles())
-        return pools[-1]
-
-    monkeypatch.setattr("explore.moves.Pool", pool)
+    pool, compared = Doubles(), 0
+    monkeypatch.setattr("explore.moves.Pool", lambda: pool)
     explore(plan, 3_000)
-    compared = 0
-    for key, after in pools[0].gone_on():
-        number = int(str(key[0]))
-        if number in pools[0].others:
-            other = pools[0].others[number].go(*key[1:])
-            assert seen(other).key == pools[0].locals[after].key, key
+    steps: dict[Any, int] = pool._steps
+    for key, after in steps.items():
+        if key[0] in pool.others:  # a process's number, where the step is a process's
+            other = pool.others[key[0]].go(*key[1:])
+            assert seen(other).key == pool.locals[after].key, key
             compared += 1
     assert compared > 100

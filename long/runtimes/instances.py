@@ -69,11 +69,9 @@ class Instance(ABC):
 
     def wait_until_loaded(self) -> None:
         for _ in poll(PATIENCE, 0.05):
-            if self._is_loaded():
-                return
-            assert self._process.poll() is None, self.log.read_text()
-        message = "it was never loaded"
-        raise AssertionError(message)
+            if self._is_loaded() or self._process.poll() is not None:
+                break
+        assert self._is_loaded(), self.log.read_text()
 
     def freeze(self) -> None:
         """Stop all its processes, as the cloud does between two invocations."""
@@ -82,8 +80,7 @@ class Instance(ABC):
             threads = [stat for each in self._processes() for stat in each.glob("task/*/stat")]
             if {_fields(stat)[0] for stat in threads} == {"T"}:
                 return
-        message = "it did not freeze"
-        raise AssertionError(message)
+        raise AssertionError("it did not freeze")
 
     def thaw(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import runpy
 import sys
 from pathlib import Path
-from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -33,14 +32,9 @@ def test_the_account_of_the_secret_can_be_had_for_the_command_line(tmp_path: Pat
 def test_events_are_measured(sandbox: Sandbox, client: IdentityClient, tmp_path: Path) -> None:
     """A login and two resumes are counted and timed by their kind."""
     path = EXAMPLES / "events" / "telemetry.py"
-    spec = importlib.util.spec_from_file_location("telemetry", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
-    hook = module.Telemetry(provider)
+    hook = runpy.run_path(str(path))["Telemetry"](provider)
     with SessionManager(client, sandbox.username, sandbox.password, on_event=hook) as manager:
         for _ in range(3):
             manager.get_session(tmp_path, "session.token")

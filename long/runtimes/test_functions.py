@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from rare_servers.proxy import Proxy
 from servers.objects import Bucket, ObjectServer
 
 from betfair_session.sandbox import Sandbox
-from runtimes.clouds import Cloud, amazon, azure, google
+from runtimes.clouds import Cloud, amazon, elsewhere
 from runtimes.instances import Instance, LambdaInstance
 from runtimes.outside import BLOB, Outside
 
@@ -32,9 +33,8 @@ HALF_A_DAY = 12 * 3600
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     """Google's and Azure's services around a function."""
-    outside = Outside(tmp_path_factory.mktemp("outside"))
-    yield outside
-    outside.close()
+    with closing(Outside(tmp_path_factory.mktemp("outside"))) as outside:
+        yield outside
 
 
 @pytest.fixture
@@ -54,10 +54,9 @@ def cloud_of(
         if name == "amazon":
             bucket = bucket_on("moto")
             made.append(amazon(planted, bucket, tmp_path, proxy_to(bucket.server)))
-        elif name == "google":
-            made.append(google(planted, bucket_on("gcs-xml"), tmp_path, outside))
         else:
-            made.append(azure(planted, bucket_on("azure"), tmp_path, outside))
+            bucket = bucket_on({"google": "gcs-xml", "azure": "azure"}[name])
+            made.append(elsewhere(name, planted, bucket, tmp_path, outside))
         return made[-1]
 
     yield deploy
