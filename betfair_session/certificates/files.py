@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from betfair_session.arguments import discreet
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
-from betfair_session.secret import Secret
+from betfair_session.secret import Secret, SecretBytes
 
 from .fitness import MIN_BITS, belongs, day, fitness, key_text, public_key
 from .reading import Contents, look, of_path
@@ -35,13 +35,13 @@ _BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over o
 
 
 @discreet
-def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict[str, Secret]:
+def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict[str, bytes]:
     """Make a private key and the self-signed certificate to upload to Betfair.
 
     The extensions are those of Betfair's guide to the non-interactive login, which gives the name
-    no meaning. Returned are the contents of files, bytes as Latin-1 text, by their endings: .crt
-    (to upload), .key, .pem (both in one), and .p12 if there is a passphrase for it. A name that is
-    no plain file name of 1 to 64 characters is a ConfigurationError.
+    no meaning. Returned are the contents of files by their endings: .crt (to upload), .key, .pem
+    (both in one), and .p12 if there is a passphrase for it. A name that is no plain file name of 1
+    to 64 characters is a ConfigurationError.
     """
     if not (_NAME.fullmatch(name) and name.isprintable()):
         raise ConfigurationError(f"{name!r} is not a plain file name of at most 64 characters")
@@ -82,12 +82,12 @@ def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict
         made[".p12"] = pkcs12.serialize_key_and_certificates(
             name.encode(), key, certificate, None, serialization.BestAvailableEncryption(opens)
         )
-    return {ending: Secret(content.decode("latin-1")) for ending, content in made.items()}
+    return {ending: SecretBytes(content) for ending, content in made.items()}
 
 
 @discreet
 def write_files(
-    directory: str | os.PathLike[str], name: str, contents: Mapping[str, Secret]
+    directory: str | os.PathLike[str], name: str, contents: Mapping[str, bytes]
 ) -> list[Path]:
     """Write what `create` made as files; all of them or none, and never over another.
 
@@ -105,7 +105,7 @@ def write_files(
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
             written.append(path)
             with open(descriptor, "wb") as file:
-                file.write(content.reveal().encode("latin-1"))
+                file.write(content)
     except BaseException as error:
         for made in written:
             with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from betfair_session.arguments import is_path
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption
-from betfair_session.secret import Secret
+from betfair_session.secret import Secret, SecretBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +40,12 @@ class Source(NamedTuple):
     """One part of a certificate: a file, or what the caller holds in memory."""
 
     name: str  # the path, or what to call the piece of memory
-    content: Secret | None = None  # the piece itself, bytes as Latin-1 text; None for a file
+    content: SecretBytes | None = None  # the piece itself; None for a file
 
     def read(self) -> bytes:
         """Return the bytes, read anew each time; CertificateError if that is not possible."""
         if self.content is not None:
-            return self.content.reveal().encode("latin-1")
+            return self.content
         try:
             with open(self.name, "rb") as file:
                 content = file.read(MAX_FILE_BYTES + 1)
@@ -80,7 +80,7 @@ def of_path(value: object) -> Source:
 
 def of_bytes(name: str, content: bytes) -> Source:
     """Take what the caller holds in memory."""
-    return Source(name, Secret(content.decode("latin-1")))
+    return Source(name, SecretBytes(content))
 
 
 def of_text(name: str, value: object) -> Secret:
@@ -96,9 +96,8 @@ def of_text(name: str, value: object) -> Secret:
 
 def of_pem(name: str, value: object) -> Source:
     r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
-    # PEM is ASCII; any other character must not break the encoding of `Source.read`.
-    text = of_text(name, value).reveal().encode("ascii", "replace").decode("ascii")
-    return Source(name, Secret(text.replace("\\r", "").replace("\\n", "\n")))
+    text = of_text(name, value).reveal().encode("ascii", "replace")  # PEM is ASCII
+    return of_bytes(name, text.replace(rb"\r", b"").replace(rb"\n", b"\n"))
 
 
 def of_base64(name: str, value: object) -> Source:

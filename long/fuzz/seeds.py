@@ -117,7 +117,7 @@ def _certificates() -> list[bytes]:
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import pkcs12
 
-    crt, key, pem = (content.reveal() for content in create("fuzz").values())
+    crt, key, pem = (content.decode() for content in create("fuzz").values())
     private = s.load_pem_private_key(key.encode(), None)
     assert isinstance(private, rsa.RSAPrivateKey)
     public = x509.load_pem_x509_certificate(crt.encode())

@@ -104,7 +104,7 @@ class Planted:
 
 
 @cache
-def certificate() -> dict[str, Secret]:
+def certificate() -> dict[str, bytes]:
     return create("planted", passphrase=Secret(PASSPHRASE))
 
 
@@ -112,6 +112,6 @@ def plant(sandbox: Sandbox, directory: Path) -> Planted:
     """Add the account to a sandbox; its certificate is a PKCS#12 file in `directory`."""
     made = certificate()
     sandbox.add_account(USERNAME, PASSWORD)
-    sandbox.upload_certificate(made[".crt"].reveal(), USERNAME)
+    sandbox.upload_certificate(made[".crt"].decode(), USERNAME)
     (p12,) = write_files(directory, "planted", {".p12": made[".p12"]})
-    return Planted(sandbox, p12, tuple(made[".key"].reveal().splitlines()[3:6]))
+    return Planted(sandbox, p12, tuple(made[".key"].decode().splitlines()[3:6]))
