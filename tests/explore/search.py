@@ -96,7 +96,7 @@ def _run(moves: Moves, world: World) -> None:
     while any(world.procs):
         for proc in world.procs:
             if proc in world.procs and proc:
-                world = moves.plainly(world, world.procs.index(proc))
+                world = moves.answer(world, world.procs.index(proc))[1]
         waited += ROUND
         if waited > patience:
             waiting = [moves.pool.locals[proc] for proc in world.procs if proc]

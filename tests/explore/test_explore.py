@@ -14,7 +14,6 @@ from betfair_session.login.policy import SharedLogin
 
 from .actors import MemoryStore
 from .histories import History, run
-from .moves import Moves
 from .plans import LATE_LANDING, PAIRS, SUSPENDED, Rules
 from .search import explore
 from .truth import Violation
@@ -45,7 +44,7 @@ DELETED = Rules("deleted", ("delete",), processes=2)
 SHARED = Rules("shared", ("death",), processes=2, token="live", share=True)
 
 Guard = tuple[type, str, Callable[..., Any]]
-fits, fresh, see_token = Moves._fits, World.fresh, Call._see_token
+fits, fresh, see_token = World.fits, World.fresh, Call._see_token
 LATER: Guard = (World, "decides", lambda *_, **__: None)
 """Goes on after a decision under another's lock, to see whether a login too many is noticed."""
 
@@ -69,7 +68,7 @@ def without_a_second_look(call: Call, read: TokenRead) -> None:
 
 def unconditional(what: str) -> Guard:
     """Let a kind of writes land whatever is there."""
-    return (Moves, "_fits", lambda *at: at[2][0] == what or fits(*at))
+    return (World, "fits", lambda *at: at[1][0] == what or fits(*at))
 
 
 @pytest.mark.parametrize(

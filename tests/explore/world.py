@@ -77,18 +77,19 @@ class World(Truth):
     def fresh_token(self) -> int:
         return self.fresh("tv" if self.rules.etags else "t")
 
-    def _can_land(self, write: Write) -> bool:
+    def fits(self, write: Write) -> bool:
+        """Tell whether a write's condition holds."""
         what, _, version, _ = write
-        if version < 0:
-            return True
-        if what == "lock":
-            return version == self.lock_version
-        return self.rules.etags or version == self.version
+        return version == (self.lock_version if what == "lock" else self.version)
+
+    def _may_fit(self, write: Write) -> bool:
+        what, _, version, _ = write
+        return version < 0 or (what != "lock" and self.rules.etags) or self.fits(write)
 
     def seal(self) -> None:
         """Bring a changed world into the one form that equal worlds have."""
         if self.floats:
-            self.floats = tuple(sorted(w for w in self.floats if self._can_land(w)))
+            self.floats = tuple(sorted(w for w in self.floats if self._may_fit(w)))
         self.procs = tuple(sorted(self.procs))
         used = self.used()
         self.live &= used & 0xFFFF
@@ -117,9 +118,21 @@ class World(Truth):
         self.version = max(content, 0) if self.rules.etags else self.fresh("v")
         self.token, self.age = JUNK if blank else content, 0.0
 
-    def store_lock(self, content: int, force: float) -> None:
+    def lands(self, write: Write, own: str | None) -> do.Written:
+        """Let a write land, of a process that published `own` if it is at work."""
+        what, content, _, force = write
+        if what != "lock":
+            self.token_lands(again=what == "rewrite", same=self.token == content)
+            self.landed |= self.live & 1 << content
+            self.store_token(content, blank=what == "blank")
+            return do.Written(f"v{self.version}")
+        lock = self.pool.locks[content]
+        self.lock_lands(lock, self.force)
+        if own is not None:
+            self.vouches(lock, own, f"f{self.token}")
         self.lock_version = self.fresh("k")
         self.lock, self.lock_age, self.force = content, 0.0, force
+        return do.Written(f"k{self.lock_version}")
 
     def logs_out(self, token: str) -> None:
         """Look at a logout that is made now.

@@ -280,9 +280,6 @@ class Shelf(TokenStore):
         self._note("ask", "", deadline)
         return self.clock
 
-    def close(self) -> None:
-        """See TokenStore."""
-
 
 class Betfair:
     """An account whose logins make NEW, then others."""
