@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -285,13 +286,14 @@ BETFAIRS = {
 
 
 def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Betfair's for a session of Betfair's; a sandbox's session goes to none of them."""
-    (tmp_path / KEY).write_text(token := sandbox.issue())
+    """Betfair's for a session of Betfair's; a sandbox's session goes to none of them.
 
-    def signed(client: IdentityClient) -> dict[str, bool]:
-        auth = BetfairAuth(SessionManager(client, "u", "p").session(tmp_path, KEY))
-        client.identity_url = sandbox.identity_url  # so that its keepAlive is answered
-        return {url: signs(auth, url) for url in (sandbox.api_url, *BETFAIRS)}
+    Hosts of the caller's take their place, in any case of letters, by name or address.
+    """
+    (tmp_path / KEY).write_text(token := sandbox.issue())
+    port = host_of(sandbox.api_url).partition(":")[2]
+    places = [f"https://{host}:{port}/exchange/x" for host in ("localhost", "LOCALHOST")]
+    address = f"https://127.0.0.1:{port}/exchange/x"
 
     def signs(auth: BetfairAuth, url: str) -> bool:
         try:
@@ -300,24 +302,17 @@ def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path
             return False
         return request.headers["X-Authentication"] == token
 
-    given = {"verify": sandbox.ca_bundle}
-    usual = signed(IdentityClient(sandbox.app_key, **given))
-    assert usual == {sandbox.api_url: False, **BETFAIRS}
-    theirs = signed(IdentityClient(sandbox.app_key, api_url=sandbox.api_url, **given))
-    assert theirs == {sandbox.api_url: True, **dict.fromkeys(BETFAIRS, False)}
+    def signed(api_url: str | None = None, hosts: Iterable[str] | None = None) -> dict[str, bool]:
+        client = IdentityClient(sandbox.app_key, api_url=api_url, verify=sandbox.ca_bundle)
+        auth = BetfairAuth(SessionManager(client, "u", "p").session(tmp_path, KEY), hosts=hosts)
+        client.identity_url = sandbox.identity_url  # so that its keepAlive is answered
+        return {url: signs(auth, url) for url in (*places, address, *BETFAIRS)}
 
-
-def test_a_host_of_the_callers_takes_the_place_of_betfairs(
-    betting_session: Session, sandbox: Sandbox
-) -> None:
-    """In any case of letters, by name or address."""
-    port = host_of(sandbox.api_url).partition(":")[2]
-    auth = BetfairAuth(betting_session, hosts=iter([f"LocalHost:{port}", f"127.0.0.1:{port}"]))
-    for host in ("localhost", "LOCALHOST", "127.0.0.1"):
-        url = f"https://{host}:{port}/exchange/{RPC}"
-        assert requests.post(url, json=READ, auth=auth, verify=sandbox.ca_bundle, timeout=30).ok
-    with pytest.raises(ConfigurationError):
-        requests.get("https://api.betfair.com/x", auth=auth, timeout=30)
+    nowhere = dict.fromkeys([*places, address, *BETFAIRS], False)
+    assert signed() == {**nowhere, **BETFAIRS}
+    assert signed(sandbox.api_url) == {**nowhere, **dict.fromkeys(places, True)}
+    own = iter([f"LocalHost:{port}", f"127.0.0.1:{port}"])
+    assert signed(hosts=own) == {**nowhere, **dict.fromkeys([*places, address], True)}
 
 
 def test_what_requests_keeps_does_not_show_the_token(

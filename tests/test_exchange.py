@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 from front import let_finish
+from hand_clocks import HandClocks
 from secrets_shown import everything_in
 from servers.process import free_ports
 
@@ -277,18 +277,18 @@ def test_a_call_that_was_given_up_sends_nothing_more(
     assert len(sandbox.orders()) == (endpoint == "betting")
 
 
-@pytest.mark.parametrize("clock", [0, 1], ids=["monotonic", "wall"])
+@pytest.mark.parametrize("clock", ["steady", "wall"])
 def test_no_bet_is_sent_again_after_a_sleep(
-    exchange: Exchange, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: int
+    exchange: Exchange,
+    sandbox: Sandbox,
+    hands: HandClocks,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: str,
 ) -> None:
     """Whichever clock goes on meanwhile; 40 seconds are an order's time, whatever the caller's."""
-    asleep = [0.0, 0.0]
-    monkeypatch.setattr(
-        clocks, "now", lambda: (time.monotonic() + asleep[0], time.time() + asleep[1])
-    )
 
     def sleep(_seconds: float) -> None:
-        asleep[clock] += 41
+        vars(hands)[clock] += 41
 
     monkeypatch.setattr(clocks, "pause", sleep)
     sandbox.fault("betting", "lost")

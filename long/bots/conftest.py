@@ -1,5 +1,5 @@
 """A bot's client, as the tests have it."""
 
-from integrations.conftest import bot, bot_session
+from integrations.conftest import bot
 
-__all__ = ["bot", "bot_session"]
+__all__ = ["bot"]

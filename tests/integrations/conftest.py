@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from front import Front
 
-from betfair_session import IdentityClient, Session, SessionManager
+from betfair_session import Session
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.sandbox import Sandbox
-
-KEY = "session.token"
-
-
-@pytest.fixture
-def bot_session(client: IdentityClient, sandbox: Sandbox, tmp_path: Path) -> Callable[[], Session]:
-    def make() -> Session:
-        manager = SessionManager(client, sandbox.username, sandbox.password)
-        return manager.session(tmp_path / "store", KEY)
-
-    return make
 
 
 @pytest.fixture
 def bot(
-    sandbox: Sandbox, bot_session: Callable[[], Session], monkeypatch: pytest.MonkeyPatch
+    front: Front, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., APIClient]:
     # What the stream trusts; the identity client has been told already.
     monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)
 
     def make(session: Session | None = None, **settings: Any) -> APIClient:  # noqa: ANN401
-        trading = APIClient(session or bot_session(), **settings)
+        trading = APIClient(session or front.session(), **settings)
         trading.api_uri = sandbox.api_url
         trading.stream_address = sandbox.stream_address
         return trading

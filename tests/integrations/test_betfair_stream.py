@@ -7,13 +7,13 @@ import ssl
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from betfairlightweight import BetfairError, StreamListener
 from betfairlightweight.exceptions import ListenerError, SocketError
+from front import Front
 
-from betfair_session import ConfigurationError, IdentityClient, SessionManager
+from betfair_session import ConfigurationError
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.sandbox import Sandbox
 
@@ -64,13 +64,10 @@ def test_it_shows_the_token_that_another_bot_has_renewed(
 
 
 def test_a_refused_token_is_renewed_and_shown_once_more(
-    sandbox: Sandbox, bot: Bot, client: IdentityClient, tmp_path: Path
+    sandbox: Sandbox, bot: Bot, front: Front
 ) -> None:
     """A trusted token may have died meanwhile; the listener hears nothing of it."""
-    manager = SessionManager(
-        client, sandbox.username, sandbox.password, verify_every=timedelta(minutes=15)
-    )
-    trading = bot(manager.session(tmp_path, "session.token"))
+    trading = bot(front.session(verify_every=timedelta(minutes=15)))
     trading.login()
     old = trading.session_token
     sandbox.expire_all()

@@ -14,6 +14,7 @@ import pytest
 import requests
 from betfairlightweight import BetfairError, filters, resources
 from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeError
+from front import Front
 from hand_clocks import HandClocks
 from programs import run
 from secrets_shown import everything_in
@@ -170,15 +171,13 @@ def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
 
 
 def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
-    client: IdentityClient, sandbox: Sandbox, bot: Bot, tmp_path: Path, hands: HandClocks
+    front: Front, sandbox: Sandbox, bot: Bot, hands: HandClocks
 ) -> None:
     """It is due an hour after the last one, or ten minutes after a token of unknown age came.
 
     A sleep of the machine counts as well.
     """
-    account = (client, sandbox.username, sandbox.password)
-    manager = SessionManager(*account, verify_every=timedelta(hours=2))
-    trading = bot(manager.session(tmp_path, "session.token"))
+    trading = bot(front.session(verify_every=timedelta(hours=2)))
     trading.login()
     hands.go(300)
     hands.sleep(299)
@@ -218,15 +217,13 @@ def test_it_asks_the_hosts_of_its_jurisdiction(name: JurisdictionName, tmp_path:
 
 
 def test_a_sandboxs_token_is_not_for_betfairs_hosts(
-    client: IdentityClient, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    front: Front, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client's `api_url` is its place; other hosts of Betfair's are refused before a call."""
-    monkeypatch.setattr(client, "api_url", sandbox.api_url)
-    manager = SessionManager(client, sandbox.username, sandbox.password)
-    trading = APIClient(manager.session(tmp_path, "session.token"))
-    assert trading.betting.list_event_types()
-    monkeypatch.setattr(client, "api_url", None)
-    trading = APIClient(manager.session(tmp_path, "session.token"))
+    monkeypatch.setattr(front.client, "api_url", sandbox.api_url)
+    assert APIClient(front.session()).betting.list_event_types()
+    monkeypatch.setattr(front.client, "api_url", None)
+    trading = APIClient(front.session())
     for call in (
         trading.betting.list_event_types,
         trading.account.get_account_funds,
