@@ -41,17 +41,6 @@ def session(front: Front) -> Session:
     return session
 
 
-def test_inside_the_window_nothing_is_asked(front: Front) -> None:
-    """Neither Betfair nor the store, by the manager or a handle."""
-    trusting = front.manager(verify_every=timedelta(minutes=15))
-    token = trusting.get_session(front.path, KEY)
-    front.token.unlink()
-    assert trusting.get_session(front.path, KEY, {}) == token
-    assert {trusting.session(front.path, KEY).token() for _ in range(100)} == {token}
-    assert asyncio.run(trusting.aget_session(front.path, KEY)) == token
-    assert front.sandbox.counts() == {"certlogin": 1}
-
-
 WAYS: dict[str, Callable[[Session], str]] = {
     "token": lambda session: session.token(),
     "atoken": lambda session: asyncio.run(session.atoken()),

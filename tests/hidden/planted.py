@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from front import identity
+
 from betfair_session import Certificate, IdentityClient, SessionManager
 from betfair_session.certificates.files import create, write_files
 from betfair_session.sandbox import Sandbox
@@ -76,14 +78,9 @@ class Planted:
         ]
 
     def client(self, **settings: Any) -> IdentityClient:  # noqa: ANN401 - IdentityClient's
-        usual: dict[str, Any] = {
-            "certificate": Certificate.from_pkcs12(self.p12, PASSPHRASE),
-            "identity_url": self.sandbox.identity_url,
-            "identity_cert_url": self.sandbox.identity_cert_url,
-            "api_url": self.sandbox.api_url,
-            "verify": self.sandbox.ca_bundle,
-        }
-        return IdentityClient(APP_KEY, **{**usual, **settings})
+        certificate = Certificate.from_pkcs12(self.p12, PASSPHRASE)
+        usual = {"certificate": certificate, "api_url": self.sandbox.api_url, **settings}
+        return identity(self.sandbox, app_key=APP_KEY, **usual)
 
     def manager(self, client: IdentityClient, **settings: object) -> SessionManager:
         """Make a manager for the account."""
