@@ -184,7 +184,6 @@ class LocalStore(TokenStore):
         return os.path.realpath(os.path.join(self.label, *key.split("/")))
 
     def _read(self, key: str, path: str = "") -> StoredObject | None:
-        self._near = key
         try:
             with open(path or self._path(key), "rb", opener=_without_waiting) as file:
                 status = os.fstat(file.fileno())
@@ -193,6 +192,7 @@ class LocalStore(TokenStore):
                 if status.st_mode & self._foreign_rights:
                     self._see_rights(path or self._path(key), status)
                 content = file.read(MAX_READ + 1)
+                self._near = key
         except (FileNotFoundError, NotADirectoryError):
             return None
         # Versions are compared in this process alone, whose key the hash has.

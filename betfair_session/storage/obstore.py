@@ -13,6 +13,7 @@ import re
 import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import unquote
 
@@ -38,7 +39,7 @@ _SCHEMES = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(GCS, "gs"), **dict.fromke
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
 _AZURE_HOST = r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?"
 
-_USUAL = timedelta(seconds=5)  # for a call of the store, unless LeaseSettings say otherwise
+_USUAL_SECONDS = 5.0  # for a call of the store, unless LeaseSettings say otherwise
 
 # What obstore's errors say, which their types do not tell.
 _REQUEST = r"Error performing [A-Z]+ (\S+) "
@@ -109,32 +110,30 @@ class ObstoreStore(CloudStore):
             )
         # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
         # cancelled, but their threads now and then abort an interpreter that is about to exit.
-        made = {_USUAL: self._build(_USUAL)}  # at once: it takes milliseconds
+        build = cache(self._build)
 
         def store(left: float) -> Driver:
             steps = 2 if left >= 1 else 10  # so that a few stores serve all calls
-            timeout = timedelta(seconds=max(1, math.floor((left + 0.05) * steps)) / steps)
-            if timeout not in made:
-                made[timeout] = self._build(timeout)
-            return made[timeout]
+            return build(max(1, math.floor((left + 0.05) * steps)) / steps)
 
+        with understanding(self._bucket):
+            store(_USUAL_SECONDS)  # at once: it takes milliseconds
         return store
 
-    def _build(self, timeout: timedelta) -> Driver:
+    def _build(self, seconds: float) -> Driver:
         # An emulator on this machine, as a rule.
         plain = {"allow_http": True} if str(self._endpoint).startswith("http://") else {}
-        with understanding(self._bucket):
-            return getattr(self._kind, _STORES[self._cloud])(
-                self._bucket,
-                config=self._config,
-                client_options={
-                    "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-                    **self._options.get("client_options", {}),
-                    **plain,
-                    "timeout": timeout,
-                },
-                retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
-            )
+        return getattr(self._kind, _STORES[self._cloud])(
+            self._bucket,
+            config=self._config,
+            client_options={
+                "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+                **self._options.get("client_options", {}),
+                **plain,
+                "timeout": timedelta(seconds=seconds),
+            },
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+        )
 
     def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
         """Make one request in this very thread."""
@@ -181,7 +180,7 @@ class ObstoreStore(CloudStore):
         from betfair_session.betfair.transport import date_at  # a trusted start does without
 
         def ask() -> float | None:
-            config = self._driver(deadline)(_USUAL.total_seconds()).config
+            config = self._driver(deadline)(_USUAL_SECONDS).config
             url = self._endpoint or usual_endpoint(self._cloud, config)
             return seconds_of(date_at(url, deadline))
 
