@@ -9,9 +9,9 @@ from functools import partial
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Protocol
-from betfair_session.process.threads import interruption, run_until
+from betfair_session.process.threads import run_until
 
-from .errors import Operation, explain
+from .errors import Operation, attempt, explain
 from .location import (
     AZURE,
     GCS,
@@ -77,15 +77,8 @@ def open_store(
     if isinstance(store, (str, os.PathLike)):
         url = os.fsdecode(store)
         check_store(url)
-        try:
-            return _from_url(url, options, timeout)
-        except BetfairSessionError:
-            raise
-        except Exception as error:  # a driver may raise anything, secrets in it
-            if interruption(error):
-                raise
-            refused = _unopened(error, redact(url))
-        raise refused
+        opening = Operation("open", redact(url), cloud=True)
+        return attempt(opening, _from_url, url, options, timeout, explain=_unopened)
     root: Any
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     root = os.fsdecode(root) if isinstance(root, os.PathLike) else root
@@ -159,9 +152,9 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     return _from_filesystem(filesystem, root, label, lambda: connect()[0])
 
 
-def _unopened(error: Exception, label: str) -> BetfairSessionError:
+def _unopened(error: BaseException, opening: Operation) -> BetfairSessionError:
     """Make the error for a driver that could not be made; its own text may hold the options."""
-    ours = explain(error, Operation("open", label, cloud=True))
+    ours, label = explain(error, opening), opening.store
     # The text of an AttributeError names a driver and what it lacks.
     if isinstance(error, AttributeError) or not isinstance(ours, ConfigurationError):
         return ours

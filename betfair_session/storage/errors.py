@@ -133,7 +133,12 @@ def _translated(error: BaseException, operation: Operation) -> BetfairSessionErr
     return kind(message, store=operation.store, key=operation.key, reason=reason, landed=landed)
 
 
-def attempt(operation: Operation, work: Callable[..., T], *given: object) -> T:
+def attempt(
+    operation: Operation,
+    work: Callable[..., T],
+    *given: object,
+    explain: Callable[[BaseException, Operation], BetfairSessionError] = explain,
+) -> T:
     """Do `work`, with what it is given, and let nothing but our own errors out."""
     try:
         return work(*given)

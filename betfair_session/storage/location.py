@@ -67,9 +67,11 @@ def known_schemes() -> list[str]:
 
 def redact(url: str) -> str:
     """Return `url` without the password and the query that it may carry, for people to read."""
-    import re
+    if "@" in url:
+        import re
 
-    return re.sub(_USERINFO, "", url).split("?", 1)[0]
+        url = re.sub(_USERINFO, "", url)
+    return url.split("?", 1)[0]
 
 
 def check_store(text: str) -> None:
