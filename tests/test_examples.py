@@ -1,14 +1,14 @@
-"""The examples do what they say, in this process and without the clouds; long/runtimes has them."""
+"""The examples say what is so, and the alert does it; long/runtimes runs the functions."""
 
 from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -21,6 +21,7 @@ from betfair_session.sandbox import Sandbox
 from betfair_session.storage.obstore import ObstoreStore
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
+_ALERT = runpy.run_path(str(_EXAMPLES / "events" / "alert.py"))["Alert"]
 _PROGRAMS = {
     "aws_lambda": "handler.py",
     "google_cloud_run": "main.py",
@@ -42,60 +43,9 @@ def _text_of(*parts: str) -> str:
     return _EXAMPLES.joinpath(*parts).read_text(encoding="utf-8")
 
 
-def _run(*parts: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(_text_of(*parts), parts[-1], "exec"), names)
-    return names
-
-
 def _found(pattern: str, *parts: str) -> str:
     (found,) = re.findall(pattern, _text_of(*parts), re.DOTALL | re.MULTILINE)
     return str(found)
-
-
-@pytest.fixture
-def deployed(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in for the clouds' packages: a secret with the account, and functions as they are."""
-    account = json.dumps(sandbox.environment())
-    boto3, google, vault, functions = MagicMock(), MagicMock(), MagicMock(), MagicMock()
-    boto3.client().get_secret_value.return_value = {"SecretString": account}
-    access = google.SecretManagerServiceClient().__enter__().access_secret_version
-    access.return_value.payload.data = account
-    vault.SecretClient().__enter__().get_secret.return_value.value = account
-    functions.http = functions.FunctionApp().route.return_value = lambda function: function
-    functions.HttpResponse = lambda body, **_: json.loads(body)
-    for name, module in {
-        "boto3": boto3,
-        "functions_framework": functions,
-        "google.cloud": MagicMock(secretmanager=google),
-        "azure": MagicMock(functions=functions),
-        "azure.functions": functions,
-        "azure.identity": MagicMock(),
-        "azure.keyvault": MagicMock(),
-        "azure.keyvault.secrets": vault,
-    }.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    for name in ("BETFAIR_SECRET", "KEY_VAULT_URL"):
-        monkeypatch.setenv(name, "betfair")
-    monkeypatch.setenv("BETFAIR_SESSION_STORE", str(tmp_path))
-    monkeypatch.setenv("BETFAIR_SESSION_KEY", "session.token")
-
-
-@pytest.mark.usefixtures("deployed")
-@pytest.mark.parametrize("folder", _PROGRAMS)
-def test_a_function_answers_twice_with_one_login(sandbox: Sandbox, folder: str) -> None:
-    """Loading it logs nobody in; the second call finds all that the first made."""
-    module = _run(folder, _PROGRAMS[folder])
-    assert sandbox.counts() == {}
-    context = MagicMock()
-    context.get_remaining_time_in_millis.return_value = 60_000
-    given: dict[str, tuple[Any, ...]] = {"handler": ({}, context), "event_types": (None,)}
-    (name,) = given.keys() & module
-    for _ in range(2):
-        assert module[name](*given[name]) == {"eventTypes": ["Horse Racing"]}
-    module["exchange"].close()
-    module["manager"].close()
-    assert sandbox.counts() == {"certlogin": 1, "betting": 2}
 
 
 @pytest.mark.parametrize("folder", _PROGRAMS)
@@ -179,7 +129,7 @@ def test_a_refused_login_raises_one_alert(
     sandbox.login_status("SUSPENDED")
     account = (client, sandbox.username, sandbox.password)
     for url in ("https://hook", "https://unreachable/hook-that-nobody-may-know"):
-        hook = _run("events", "alert.py")["Alert"](url)
+        hook = _ALERT(url)
         with SessionManager(*account, on_event=hook) as manager:
             for _ in range(2):
                 with pytest.raises(LoginRefused):
@@ -208,7 +158,7 @@ UNCLEAR: list[EventKind] = ["cannot tell", "cannot tell"]
 def test_what_is_an_alert_and_what_a_hiccup(
     alerts: list[str], kinds: list[EventKind], count: int
 ) -> None:
-    alert = _run("events", "alert.py")["Alert"]("https://hook")
+    alert = _ALERT("https://hook")
     for kind in kinds:
         alert(Event(kind, "tokens", "session.token"))
     assert len(alerts) == count
