@@ -13,15 +13,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from betfair_session.arguments import checked_seconds
 from betfair_session.storage.location import redact
 
-from .output import NAME, TERMINATED, Output, UsageError, write
+from .output import NAME, TERMINATED, Output, UsageError
 
 _STORE, _KEY = "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
@@ -69,10 +68,6 @@ def seconds(text: str) -> float:
 class Command(click.Command):
     """A command with its help as it is written."""
 
-    def get_help(self, ctx: click.Context) -> str:
-        """Print the help here, where a full disk is noticed."""
-        return _show(ctx, super().get_help(ctx))
-
     def format_help_text(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(f"\n{self.help}\n")
 
@@ -90,11 +85,6 @@ class Group(Command, click.Group):
             near = difflib.get_close_matches(args[0], self.commands, n=1)
             ctx.fail("no such command" + (f"; did you mean `{near[0]}`?" if near else ""))
         return super().resolve_command(ctx, args)
-
-
-def _show(ctx: click.Context, text: str) -> NoReturn:
-    write(text)
-    ctx.exit()
 
 
 def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 - click's
@@ -126,24 +116,13 @@ def place() -> list[click.Argument]:
 
 MAIN = Group(
     NAME,
-    params=[
-        option(
-            "--version",
-            "print the version",
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=lambda ctx, _, asked: (
-                asked and not ctx.resilient_parsing and _show(ctx, f"{NAME} {version(NAME)}")
-            ),
-        )
-    ],
     help=_ABOUT,
     epilog=_MAIN,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
 )
 """The whole command line; each module adds its commands."""
+click.version_option(package_name=NAME, message="%(prog)s %(version)s")(MAIN)
 
 
 def command(
@@ -171,7 +150,6 @@ def command(
             return run(out, **given) or 0
 
         text = inspect.cleandoc(run.__doc__ or "")
-        summary = text.partition(".\n")[0]
         if params and params[0].name == "store":
             text = text.replace("\n\nExample", f"{_PLACE}\n\nExample")
         json = option("--json", "print one JSON document", is_flag=True)
@@ -182,7 +160,6 @@ def command(
                 callback=click.pass_context(carry_out),
                 context_settings={"allow_extra_args": True},
                 params=[*params, json, quiet],
-                short_help=summary[0].lower() + summary[1:],
                 help=text,
             )
         )

@@ -6,6 +6,7 @@ Errors too: with --json they are the document, otherwise one line on standard er
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -57,13 +58,12 @@ _UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
 _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""
 
+# Only standard output: the library has errors of its own for all else that it writes.
+_LOST = frozenset((errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF))
+
 _WIDTH = 100  # characters, where there is no terminal
 _INDENT = 13
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "not checked": "dim"}
-
-
-class OutputError(Exception):
-    """Standard output took no more; `str` is the system's reason."""
 
 
 class UsageError(ConfigurationError):
@@ -158,12 +158,9 @@ def finish() -> None:
 
 
 def write(text: str) -> None:
-    """Print a text now, while a failure can still be reported; OutputError if it cannot be."""
-    try:
-        sys.stdout.write(f"{text}\n")  # in one piece, unlike `print`: `head` may be gone after it
-        sys.stdout.flush()
-    except OSError as error:
-        raise OutputError(error.strerror or str(error)) from None
+    """Print a text now, while a failure can still be reported."""
+    sys.stdout.write(f"{text}\n")  # in one piece, unlike `print`: `head` may be gone after it
+    sys.stdout.flush()
 
 
 def complain(text: str, *, failed: bool = False) -> None:
@@ -186,7 +183,7 @@ def fail(error: BaseException, out: Output) -> int:
     content = {"type": type(error).__name__, "message": line, "exit_code": found.code, **known}
     try:
         out.tell({"error": content})
-    except OutputError as lost:
+    except OSError as lost:
         return fail(lost, out)
     return found.code
 
@@ -200,8 +197,10 @@ def _line(error: BaseException) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, OutputError):
-        return f"cannot write to standard output: {error}"
+    if isinstance(error, io.UnsupportedOperation) or getattr(error, "errno", 0) in _LOST:
+        return (
+            f"cannot write to standard output: {getattr(error, 'strerror', '') or 'it is closed'}"
+        )
     if not isinstance(error, BetfairSessionError):
         # A foreign text may hold a secret: name its kind and place only.
         *_, (frame, number) = walk_tb(error.__traceback__)
