@@ -9,6 +9,7 @@ import io
 import selectors
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -332,6 +333,15 @@ def test_authorities_may_change_in_their_file(
     assert threading.current_thread() not in readers
 
 
+def test_a_directory_of_authorities_may_be_given(stranger: Stranger, tmp_path: Path) -> None:
+    """In an empty one is none that could vouch for a server."""
+    (tmp_path / "authorities").mkdir()
+    with stranger.serving(saying(WHOLE)) as listener:
+        found = stranger.client(listener, verify=tmp_path / "authorities").check("t")
+    assert found.error
+    assert (found.error.sent, found.error.reason) == (False, "untrusted")
+
+
 def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Stranger) -> None:
     silent = answer(b'{"status":"SUCCESS"}')
     with stranger.serving(saying(silent)) as listener, stranger.client(listener) as client:
@@ -495,6 +505,10 @@ def test_only_where_a_proxy_is_named_requests_is_needed(
     assert not proxy_in_environment()
     no_proxy.setenv(variable, "http://127.0.0.1:9")
     assert proxy_in_environment() == proxied
+    no_proxy.setattr("urllib.request.getproxies", lambda: {"https": "http://127.0.0.1:9"})
+    for system in ("win32", "darwin"):  # which have settings besides
+        no_proxy.setattr(sys, "platform", system)
+        assert proxy_in_environment()
 
 
 def test_a_stores_time_may_be_behind_an_authority_of_ones_own(

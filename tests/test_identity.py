@@ -188,10 +188,19 @@ def test_a_code_that_cannot_be_used_sends_nothing(sandbox: Sandbox, hands: HandC
 
 
 def test_limited_access_is_a_session_with_a_warning(
-    client: IdentityClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    client: IdentityClient,
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """As is one that was made with a certificate that ends soon."""
     client.login(sandbox.username, sandbox.password)
     assert caplog.records == []
+    load = Certificate.load_into
+    monkeypatch.setattr(Certificate, "load_into", lambda *given: [*load(*given), "soon"])
+    client.certlogin(sandbox.username, sandbox.password)
+    assert [each.levelno for each in caplog.records] == [logging.WARNING]
+    caplog.clear()
     sandbox.login_status("LIMITED_ACCESS")
     assert client.login(sandbox.username, sandbox.password)
     assert [each.levelno for each in caplog.records] == [logging.WARNING]
@@ -252,6 +261,8 @@ def test_the_bases_are_the_jurisdictions_or_the_callers() -> None:
     assert theirs.api_url == "https://api.betfair.com/exchange/"
     for name, place in JURISDICTIONS.items():
         assert IdentityClient("key", jurisdiction=name).api_url == place.api_url  # type: ignore[arg-type] # it is one
+    named = IdentityClient("key", identity_url="https://identitysso.betfair.com:443/api/")
+    assert named.api_url == "https://api.betfair.com/exchange/"
     for url in ("https://[::1]:8443/", "https://notbetfair.com/", "https://betfair.com.a.org/"):
         assert IdentityClient("key", identity_url=url).api_url is None
         named = IdentityClient("key", identity_url=url, api_url="https://localhost:1/x")

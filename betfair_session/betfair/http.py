@@ -175,7 +175,7 @@ class Direct:
                     piece = response.read1(PIECE_BYTES)
                     body += piece
                 if not piece and response.length:
-                    raise IncompleteRead(piece, response.length)
+                    raise IncompleteRead(piece)
                 status, date = response.status, response.headers.get("Date", "")
                 reusable = not (piece or response.will_close or is_out_of_step(status))
                 if body and response.headers.get("Content-Encoding", "").lower() in _COMPRESSED:

@@ -65,8 +65,8 @@ GROUPS = {
         _modules("storage", "__init__ contract errors generic judging local local_files location"),
         [
             *("tests/storage/test_local.py", "tests/storage/test_generic.py"),
-            *("tests/storage/test_choice.py", "tests/storage/test_contract.py"),
-            "tests/storage/test_unkind.py",
+            *("tests/storage/test_choice.py", "tests/storage/test_unkind.py"),
+            *("tests/storage/test_contract.py::Test" + place for place in ("Local", "Memory")),
         ],
     ),
     "clouds": (
