@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, proxy_for, set_known
+from .loop import LoopStore, drivers_own, proxy_for, set_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,8 @@ class AzureStore(LoopStore):
         return AzureBlobFileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
-        container, _, prefix = self._kind._strip_protocol(path).strip("/").partition("/")
+        path = drivers_own(self._kind, "_strip_protocol")(path)
+        container, _, prefix = path.strip("/").partition("/")
         return container, prefix.strip("/")
 
     async def _prepare(self, driver: Driver) -> bool:

@@ -252,11 +252,11 @@ def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]
     import inspect
 
     inits = [vars(base)["__init__"] for base in kind.__mro__[:-1] if "__init__" in vars(base)]
-    parameters = [each for init in inits for each in inspect.signature(init).parameters.values()]
-    own = inspect.signature(kind.__init__).parameters.values()
-    known = {each.name for each in parameters if each.kind != each.VAR_KEYWORD} - {"self", "args"}
+    taken = [inspect.signature(init).parameters.values() for init in inits]
+    known = {each.name for init in taken for each in init if each.kind != each.VAR_KEYWORD}
+    known -= {"self", "args"}
     known.update(("skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"))
-    passes_on = any(each.kind == each.VAR_KEYWORD for each in own)
+    passes_on = any(each.kind == each.VAR_KEYWORD for each in taken[0])
     for place, more in _CLOSED.items():
         if f"{kind.__module__}.".startswith(f"{place}."):
             passes_on = False

@@ -189,6 +189,14 @@ def set_known(thing: object, **values: object) -> None:
         setattr(thing, name, value)
 
 
+def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are untyped
+    """Return a method that a driver's class has: fsspec's own would miss parts of its URLs."""
+    home = next((each for each in kind.__mro__ if name in vars(each)), kind)
+    if home.__module__.partition(".")[0] == "fsspec":
+        raise AttributeError(name=name, obj=kind)
+    return getattr(kind, name)
+
+
 async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
     """Read at most `limit` bytes from a stream, which is left as it is."""
     parts = bytearray()
@@ -235,7 +243,7 @@ class LoopStore(CloudStore):
     def _open(self) -> Driver:
         from fsspec.config import apply_config
 
-        of_the_url = self._kind._get_kwargs_from_urls(self._url)  # noqa: SLF001 - fsspec's hook
+        of_the_url = drivers_own(self._kind, "_get_kwargs_from_urls")(self._url)
         options = apply_config(self._kind, {**of_the_url, **self._options})
         loop = background_loop()
         driver = own(self._make({**options, "skip_instance_cache": True, "loop": loop}))

@@ -463,6 +463,7 @@ def test_calls_under_way_end_before_the_store_is_closed(
         ("s3", "aiobotocore.httpsession.AIOHTTPSession._get_session", "aiobotocore"),
         ("s3", "botocore.handlers.add_expect_header", "botocore"),
         ("gs", "gcsfs.core.GCSFileSystem._split_path", "gcsfs"),
+        ("az", "adlfs.AzureBlobFileSystem._strip_protocol", "adlfs"),
         ("az", "azure.storage.blob.aio.BlobServiceClient.get_blob_client", "azure-storage-blob"),
     ],
 )
