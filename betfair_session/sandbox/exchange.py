@@ -21,7 +21,7 @@ from uuid import uuid4
 from twisted.internet import task
 from twisted.protocols.basic import LineReceiver
 
-from .records import Answer, Ask, JournalEntry, Order, Session, html_answer, json_answer
+from .records import Answer, Ask, JournalEntry, Order, Session, json_answer
 from .world import World
 
 PATH = re.compile(r"/exchange/(betting|account)/(?:json-rpc/v1|rest/v1\.0/(\w+))/?")
@@ -86,8 +86,6 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON, or None
 
 def answer(world: World, ask: Ask, operations: list[str]) -> Answer:
     """Carry out one request; the names of its operations are added to `operations`."""
-    if ask.method != "POST":
-        return html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
     (service, operation), *_ = PATH.findall(ask.path)
     content = _parsed(ask.body)
     if operation:

@@ -97,10 +97,13 @@ class Front:
 
     def _answer(self, ask: Ask, entry: JournalEntry) -> Answer:
         """Do what the request asks, and note the outcome in its journal entry."""
-        if entry.endpoint in IDENTITY:
-            answer = identity.answer(self._world, entry.endpoint, ask)
-        elif entry.endpoint == "other":
+        if entry.endpoint == "other":
             answer = html_answer("NOT_FOUND", "404 Not Found", 404)
+        elif ask.method != "POST":
+            page = html_answer("METHOD_NOT_ALLOWED", "405 Method Not Allowed", 405)
+            answer = page._replace(headers={"Allow": "POST"})
+        elif entry.endpoint in IDENTITY:
+            answer = identity.answer(self._world, entry.endpoint, ask)
         else:
             answer = exchange.answer(self._world, ask, entry.operations)
         entry.outcome = answer.outcome
