@@ -245,4 +245,4 @@ class Caller:
         return isinstance(self.effect, do.Done | BetfairSessionError)
 
     def _look(self) -> Seen:
-        return Seen(phase(position(self._steps), self.effect), snapshot(self.login))
+        return Seen(phase(position(self._steps)), self.effect, snapshot(self.login))

@@ -146,7 +146,7 @@ class History:
             writes = isinstance(effect, do.WriteLock | do.WriteToken)
             caller.clock.at = self._now + (0.0 if writes else takes)
             self.ledger.writer = caller.seen
-            self.store.again = caller.seen.phase == "rotate"
+            self.store.again = caller.seen.phase == "_adopt"
             event = self._answer(caller, effect)
         self._at(self._now + takes, lambda: self._tell(caller, event))
 
@@ -183,7 +183,7 @@ class History:
             return self._login(caller, unlucky=unlucky)
         if isinstance(effect, do.LogOut):
             self.ledger.logs_out(effect.token.reveal())
-            self.ledger.credit += caller.seen.phase == "undo"
+            self.ledger.credit += caller.seen.phase == "_give_up"
             return None
         try:
             return DOINGS[type(effect)](caller.runner, effect)

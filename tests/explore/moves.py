@@ -149,7 +149,7 @@ class Moves:
             force = lock.not_before - local.off if counts else 0.0
             return "lock", self.pool.lock_id(lock), version, force
         if effect.token:
-            what = "rewrite" if local.phase == "rotate" else "token"
+            what = "rewrite" if local.phase == "_adopt" else "token"
             return what, int(effect.token[1:]), version, 0.0
         # With etags a blank is like no other; its number is its version.
         return "blank", world.fresh_token() if self.rules.etags else 0, version, 0.0
@@ -221,7 +221,7 @@ def _ask_betfair(world: World, local: Local, told: str) -> object:
             return do.LiveToken(f"t{number}", f"f{number}")
         case do.LogOut(token):
             world.logs_out(token)
-            world.credit += local.phase == "undo"
+            world.credit += local.phase == "_give_up"
     return None
 
 

@@ -43,7 +43,7 @@ NOBODY = "n0"  # names an attempt that no lock was ever written for
 LANES = {"t": 0, "f": 0, "v": 16, "k": 32, "n": 48}
 """Where the bits of names begin: of tokens and their fingerprints, versions, the lock's, nonces."""
 
-_LOOKING = frozenset({"look", "vouch", "validate", "lock", "pay", "take"})
+_LOOKING = frozenset({"run", "_adopt", "_is_vouched_for", "_look_at_lock", "_take"})
 _NEVER_READ = "settings clock errors memory owner shared looked young crowd trouble failure ended"
 
 # --- one process ---------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Replica:
         look_at_step(login, told, effect)
         ended = isinstance(effect, BetfairSessionError)
         self.effect = type(effect).__name__ if ended else effect
-        if login.nonce == nonce and phase(self.where, self.effect) != "take":
+        if login.nonce == nonce and phase(self.where) != "_take":
             login.nonce = NOBODY
 
     def later(self, seconds: float, still: bool) -> None:  # noqa: FBT001 - one part of a step
@@ -154,7 +154,6 @@ class Local(Seen):
     """A process, as the world sees it; `login` is without what no process acts upon."""
 
     key: Key  # everything that matters
-    effect: Any  # what it asks for and waits for
     off: float  # its idea of the server's time, less the truth
     known: bool  # whether that comes from the store
     way: Way = field(repr=False)
@@ -162,7 +161,7 @@ class Local(Seen):
     def __post_init__(self) -> None:
         self.over = isinstance(self.effect, do.Done | str)
         # It has not yet tried to take the lock.
-        self.looking = not self.over and self.phase in _LOOKING and self.phase != "take"
+        self.looking = self.phase in _LOOKING - {"_take"}
         self.names = names(self.key)
 
 
@@ -210,7 +209,7 @@ def seen(way: Way) -> Local:
     replica = way.live
     assert replica is not None
     login, where = snapshot(replica.login), replica.where
-    now, effect = phase(where, replica.effect), plain_effect(replica.effect)
+    now, effect = phase(where), plain_effect(replica.effect)
     ended = type(login.ended).__name__ if login.ended else ""
     login.memory, owed = copy.copy(login.memory), login.memory.owed
     login.mine = plain(login.mine)
@@ -219,7 +218,7 @@ def seen(way: Way) -> Local:
     if now not in _LOOKING:
         login.lock_since, login.lock_age, login.reread = 0.0, None, None
         login.tried, login.takes = (), 0
-    if not (login.share and now == "validate"):
+    if not (login.share and isinstance(effect, do.Ask)):
         login.asked = (0.0, 0.0)
     login.deadline = max(login.deadline, 0.0)
     login.polls = login.polls if login.polls < 2 else 2 + login.polls % 2
@@ -228,7 +227,7 @@ def seen(way: Way) -> Local:
     about = (ended, plain(owed) if owed else None, login.memory.since if owed else None)
     off, known = replica.clock.off, replica.known
     key: Key = (where, effect, *attributes.values(), *about, off, known)
-    return Local(now, login, key if where else ("over", effect), effect, off, known, way)
+    return Local(now, effect, login, key if where else ("over", effect), off, known, way)
 
 
 # --- all of them ---------------------------------------------------------------------------------

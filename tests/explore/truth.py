@@ -54,22 +54,6 @@ Position: TypeAlias = tuple[tuple[str, int], ...]
 """The functions that a generator is in, outermost first, and how far each has come."""
 
 
-_WORDS: tuple[tuple[str, dict[type, str], str], ...] = (
-    ("_recall", {}, "pay"),  # inner functions before those that call them
-    ("_give_back", {}, "release"),
-    ("_give_up", {}, "undo"),
-    ("_read_back", {}, "readback"),
-    ("_show_writable", {}, "blank"),
-    ("_publish", {do.LogOut: "logout"}, "publish"),
-    ("_log_in", {do.LogIn: "login"}, "confirm"),
-    ("_take", {}, "take"),
-    ("_look_at_lock", {}, "lock"),
-    ("_adopt", {do.Ask: "validate", do.WriteToken: "rotate"}, "vouch"),
-    ("run", {}, "look"),
-)
-"""What the policy is doing in a function: by the effect that it asks for there, else the last."""
-
-
 class Violation(AssertionError):
     """An invariant, by its name, that does not hold, and the trace of what happened before."""
 
@@ -92,12 +76,10 @@ def position(steps: GeneratorType[Any, Any, Any]) -> Position:
     return tuple(found)
 
 
-def phase(where: Position, effect: object) -> str:
-    names = {name for name, _ in where}
-    for name, by_effect, word in _WORDS:
-        if name in names:
-            return by_effect.get(type(effect), word)
-    return "end"
+def phase(where: Position) -> str:
+    """Return the function that tells what a policy is doing, "" at its end."""
+    names = [name for name, _ in where if name not in {"_read", "_still_mine"}]
+    return names[-1] if names else ""
 
 
 def snapshot(login: SharedLogin) -> SharedLogin:
@@ -138,9 +120,10 @@ def _vouched(login: SharedLogin) -> bool:
 
 @dataclass(eq=False)
 class Seen:
-    """What a check needs to know of a process: what it does, and the policy's attributes."""
+    """What a check needs to know of a process: what it does and asks for, and what it knows."""
 
     phase: str
+    effect: Any  # at its end a Done, or an error
     login: SharedLogin
 
 
@@ -173,8 +156,8 @@ class Truth:
         """Begin a generation: the stored token was valid, and is so no more."""
         now, self.credit = self.now(), 1
         for each in self.running():
-            if each.phase in {"confirm", "blank", "login"}:
-                moved = each.phase == "login" and each.login.base != now.version
+            if each.phase in {"_log_in", "_show_writable"}:
+                moved = isinstance(each.effect, do.LogIn) and each.login.base != now.version
                 self.credit += moved or not now.held_by(each.login.nonce)
 
     def logged_in(self, login: SharedLogin) -> bool:
@@ -223,7 +206,7 @@ class Truth:
 
     def gives_up(self, before: Seen, after: Seen, *, safe: bool) -> None:
         """Look at a step; `safe` if its new session is stored, ended or dead, or there is none."""
-        if before.phase == "release" or after.phase != "release":
+        if before.phase == "_give_back" or after.phase != "_give_back":
             return
         # Not when the call ends: another may log in as soon as the lock tells of it.
         uncertain = isinstance(after.login.ended, PublishUncertain)
