@@ -348,12 +348,50 @@ def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Strang
         assert ask(client, "t")
 
 
-def test_a_path_is_sent_in_ascii(stranger: Stranger) -> None:
-    with stranger.serving(saying(WHOLE)) as listener:
+@pytest.mark.usefixtures("netrc")
+def test_requests_are_what_betfair_documents(
+    stranger: Stranger,
+    sandbox: Sandbox,
+    session: requests.Session | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To the letter and in ASCII. A caller's session decides nothing, and stays open."""
+    times, connect = list[float | None](), socket.socket.connect
+
+    def noted(self: socket.socket, address: Any) -> None:  # noqa: ANN401 - the system's own
+        times.append(self.gettimeout())
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
+    if session:
+        session.headers["X-Application"] = "thief"
+        monkeypatch.setattr(session, "close", lambda: pytest.fail("it was closed"))
+    told = b'{"loginStatus":"SUCCESS","sessionToken":"t","status":"SUCCESS","token":"t"}'
+    with stranger.serving(saying(answer(told))) as listener:
         url = f"https://localhost:{listener.port}/b\u00e9t%20/a;b=1/"
-        with stranger.client(listener, identity_url=url) as client:
-            assert ask(client, "t")
-        assert listener.heard.startswith(b"POST /b%C3%A9t%20/a;b=1/keepAlive HTTP/1.1\r\n")
+        given = {"session": session, "certificate": sandbox.certificate, "identity_url": url}
+        with stranger.client(listener, **given) as client:
+            client.certlogin("u", "p&")
+            client.login("u", "p&", code="1", timeout=2)
+            client.keep_alive("t")
+            client.logout("t")
+    asks = {"X-Application: app-key", "Accept: application/json", "Accept-Encoding: identity"}
+    form = asks | {"Content-Type: application/x-www-form-urlencoded"}
+    usual, path = ("Host:", "User-Agent:", "Connection:", "Content-Length:"), "b%C3%A9t%20/a;b=1/"
+    heard = [each.split("\r\n") for each in listener.heard.decode().split("POST /")[1:]]
+    sent = [
+        (first, {each for each in more if not each.startswith(usual)}) for first, *more in heard
+    ]
+    assert sent == [
+        ("api/certlogin HTTP/1.1", {*form, "", "username=u&password=p%26"}),
+        (f"{path}login HTTP/1.1", {*form, "", "username=u&password=p%261"}),
+        (f"{path}keepAlive HTTP/1.1", {*asks, "", "X-Authentication: t"}),
+        (f"{path}logout HTTP/1.1", {*asks, "", "X-Authentication: t"}),
+    ]
+    short = [each or 60 for each in times if each != 3.05]  # of the login that has two seconds
+    assert len(short) < len(times)
+    assert 0 < min(short) <= max(short) <= 2
 
 
 # --- what was sent, and what never was ------------------------------------------------------------

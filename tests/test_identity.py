@@ -7,21 +7,17 @@ import logging
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from front import identity
 from hand_clocks import HandClocks
-from requests import PreparedRequest, Response
 from secrets_shown import everything_in
 from storage.surroundings import in_a_child
 
 from betfair_session import (
     Blocked,
     Certificate,
-    CertificateError,
     ConfigurationError,
     IdentityClient,
     IdentityUnavailable,
@@ -267,52 +263,3 @@ def test_the_bases_are_the_jurisdictions_or_the_callers() -> None:
         assert IdentityClient("key", identity_url=url).api_url is None
         named = IdentityClient("key", identity_url=url, api_url="https://localhost:1/x")
         assert named.api_url == "https://localhost:1/x/"
-
-
-@pytest.mark.usefixtures("netrc")
-def test_requests_are_what_betfair_documents(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """To the letter, by a caller's session, which stays open and decides nothing."""
-    sent, closed = list[tuple[PreparedRequest, dict[str, Any]]](), list[requests.Session]()
-    really = requests.Session.send
-
-    def send(self: requests.Session, request: PreparedRequest, **more: Any) -> Response:  # noqa: ANN401 - requests'
-        sent.append((request, more))
-        return really(self, request, **more)
-
-    monkeypatch.setattr(requests.Session, "send", send)
-    monkeypatch.setattr(requests.Session, "close", closed.append)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
-    session = requests.Session()
-    session.headers["X-Application"] = "thief"
-    with identity(sandbox, session=session) as client:
-        token = client.certlogin(sandbox.username, sandbox.password)
-        assert client.keep_alive(token) == token
-    client.login(sandbox.username, sandbox.password, timeout=2)
-    client.logout(token)
-    both = b"".join(Path(path).read_bytes() for path in sandbox.certificate)
-    with pytest.raises(CertificateError):  # requests takes paths
-        identity(sandbox, session=session, certificate=both).certlogin("u", "p")
-    assert closed == []
-    monkeypatch.undo()
-    session.close()
-    asks = {"X-Application": sandbox.app_key, "Accept": "application/json"}
-    form = {**asks, "Content-Type": "application/x-www-form-urlencoded"}
-    about = {**asks, "X-Authentication": token.reveal()}
-    usual = {"User-Agent", "Accept-Encoding", "Connection", "Content-Length"}
-    told = [
-        (each.method, each.url, {k: v for k, v in each.headers.items() if k not in usual})
-        for each, _ in sent
-    ]
-    assert told == [
-        ("POST", sandbox.identity_cert_url + "certlogin", form),
-        ("POST", sandbox.identity_url + "keepAlive", about),
-        ("POST", sandbox.identity_url + "login", form),
-        ("POST", sandbox.identity_url + "logout", about),
-    ]
-    assert all(each.headers["Accept-Encoding"] == "identity" for each, _ in sent)
-    assert [bool(each["cert"]) for _, each in sent] == [True, False, False, False]
-    times = [each["timeout"] for _, each in sent]
-    assert all(connect == min(read, 3.05) for connect, read in times)
-    assert all(0 < read <= most for (_, read), most in zip(times, (10, 10, 2, 10), strict=True))
