@@ -15,8 +15,7 @@ _DAYS = click.IntRange(1, 3650)
 
 _GROUP = Group(
     "certificate",
-    short_help="make or explain the client certificate that a login needs",
-    help="Betfair's certificate login needs a client certificate that you make and upload.",
+    help="Make or explain the client certificate that a login needs.",
     no_args_is_help=False,
 )
 MAIN.add_command(_GROUP)

@@ -59,7 +59,7 @@ _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""
 
 # Only standard output: the library has errors of its own for all else that it writes.
-_LOST = frozenset((errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF))
+_LOST = frozenset((errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EINVAL))
 
 _WIDTH = 100  # characters, where there is no terminal
 _INDENT = 13
@@ -139,9 +139,10 @@ def prepare() -> None:
     In this order no file and no connection gets their numbers. Standard output stays unwritable: a
     lost result is an error.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            file = os.open(os.devnull, os.O_RDWR)  # it stays, so that nothing complains at the end
+            way = os.O_WRONLY if name == "stderr" else os.O_RDONLY
+            file = os.open(os.devnull, way)  # it stays, so that nothing complains at the end
             stream = open(file, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -197,10 +198,8 @@ def _line(error: BaseException) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, io.UnsupportedOperation) or getattr(error, "errno", 0) in _LOST:
-        return (
-            f"cannot write to standard output: {getattr(error, 'strerror', '') or 'it is closed'}"
-        )
+    if isinstance(error, OSError) and error.errno in _LOST:
+        return f"cannot write to standard output: {error.strerror}"
     if not isinstance(error, BetfairSessionError):
         # A foreign text may hold a secret: name its kind and place only.
         *_, (frame, number) = walk_tb(error.__traceback__)
