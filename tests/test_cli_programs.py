@@ -103,6 +103,9 @@ def completed(directory: Path, *shell: str, before: str = "") -> str:
 
 def test_a_shell_completes_words(tmp_path: Path) -> None:
     assert VERSION in completed(tmp_path, "bash", "--norc", "-i")
+    words = {"COMP_WORDS": "betfair-session token store ke", "COMP_CWORD": "3"}
+    asked = {"_BETFAIR_SESSION_COMPLETE": "bash_complete", **words}
+    assert cli(directory=tmp_path, variables=asked).stdout == "dir,ke\n"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
