@@ -87,20 +87,21 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
     own = ("config", "client_options")
     given = _flat({name: value for name, value in options.items() if name not in own})
     config: _Options = _translate(cloud, given) | options.get("config", {})
-    lower = {str(name).lower(): value for name, value in config.items()}
+    config = {str(name).lower(): value for name, value in config.items()}
     names = _ENDPOINTS[cloud]
     variables = [name.upper() for name in names if name.startswith(("aws", "google", "azure"))]
-    named = [("the endpoint (endpoint_url)", lower[name]) for name in names if name in lower]
+    named = [("the endpoint (endpoint_url)", config[name]) for name in names if name in config]
     named += [(name, os.environ[name]) for name in variables if os.environ.get(name)]
     name, endpoint = named[0] if named else ("", None)
     if named:
         if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
             raise ConfigurationError(f"{name} must begin with https://, or http:// for an emulator")
-        config = {n: text for n, text in config.items() if str(n).lower() not in names}
+        config = {name: value for name, value in config.items() if name not in names}
         # Azure's portal writes a slash at the end of BlobEndpoint; obstore would ask for
         # //container.
         endpoint = config[names[0]] = endpoint.rstrip("/")
-    if cloud == "s3" and is_amazon(endpoint) and not any("checksum_algorithm" in n for n in lower):
+    summed = any("checksum_algorithm" in each for each in config)
+    if cloud == "s3" and is_amazon(endpoint) and not summed:
         # A bucket where Object Lock retains objects by default takes no write without one.
         config["aws_checksum_algorithm"] = "sha256"
     return config, endpoint
