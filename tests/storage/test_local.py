@@ -458,10 +458,11 @@ def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
 # --- mounts that hang, threads, descriptors, clocks -----------------------------------------------
 
 
-def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Have the system tell that everything is on a mount of a kind."""
+def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str, place: Path) -> None:
+    """Have the system tell that a place is a mount of a kind, and all around it a disk."""
     real = builtins.open
-    told = f"1 1 0:1 / / rw - nfs x rw\n2 1 0:2 / / rw shared:1 - {kind} x rw\n".encode()
+    disk = "1 1 0:1 / / rw - nfs x rw\n2 1 0:2 / / rw shared:1 - ext4 x rw\n"
+    told = f"{disk}3 2 0:3 / {place} rw - {kind} x rw\n".encode()
 
     def open_mounts(path: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - open's
         return (
@@ -489,7 +490,7 @@ def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
         back.set()
         return bytes(read(store).content)
 
-    mounted_as(monkeypatch, "nfs4")
+    mounted_as(monkeypatch, "nfs4", tmp_path)
     seen = create(store, b"old")
     monkeypatch.setattr(os, "open", wait_for_it)
     for key, expect in (("token", ANY), ("token", seen), ("new", ABSENT)):
@@ -521,15 +522,17 @@ def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
         assert read(store).content == b"first"
 
 
-@pytest.mark.parametrize(("kind", "threads"), [("ext4", 1), ("nfs4", 3)])
+@pytest.mark.parametrize(("kind", "threads"), [("ext4", 1), ("nfs4", 6)])
 def test_a_disk_is_known_and_costs_no_thread(
-    store: TokenStore, monkeypatch: pytest.MonkeyPatch, kind: str, threads: int
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, kind: str, threads: int
 ) -> None:
     """After the first call for a key; a mount of any other kind keeps its thread."""
     started: list[threading.Thread] = []
     run = threading.Thread.run
-    mounted_as(monkeypatch, kind)
+    mounted_as(monkeypatch, kind, tmp_path)
     monkeypatch.setattr(threading.Thread, "run", lambda each: started.append(each) or run(each))  # type: ignore[func-returns-value]
+    for _ in range(3):
+        assert store.server_now(deadline=within(30))
     for _ in range(3):
         assert get(store) is None
     assert len(started) == threads
