@@ -113,12 +113,9 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
         yield found
     else:
         ours = [name for name in NAMES if given.get(name)]
-        places = {
-            "the environment": [name for name in ours if name in os.environ],
-            _DOTENV: [name for name in ours if name in file and name not in os.environ],
-        }
-        from_each = [f"from {at}: {', '.join(found)}" for at, found in places.items() if found]
-        yield Finding(_NAME, "ok", "; ".join(from_each))
+        filed = {*file} - {*os.environ}
+        names = [f"{name} (in {_DOTENV})" if name in filed else name for name in ours]
+        yield Finding(_NAME, "ok", f"set are {', '.join(names)}")
     # What a shell, an editor or a secret manager has added to a value.
     for name in sorted({*NAMES} - _OF_LINES):
         kind, raw = odd(Secret(given.get(name))), {**file, **os.environ}.get(name, "")

@@ -82,10 +82,10 @@ def examine_hosts(case: Case) -> Iterator[Finding]:
 
 def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
     """Tell what goes by the proxy that the environment names."""
-    ways = []
-    for each in endpoints:
-        proxy = _proxy_for(each.base)
-        ways.append(f"{each.host} {f'by {proxy}' if proxy else 'directly, by NO_PROXY'}")
+    proxies = {each.host: _proxy_for(each.base) for each in endpoints}
+    ways = [
+        f"{host} {f'by {at}' if at else 'directly, by NO_PROXY'}" for host, at in proxies.items()
+    ]
     if store and cloud_of(store):
         ways.append(f"{store.label} by the same variables")
     return Finding("proxy", "ok", f"the environment names one: {'; '.join(ways)}")

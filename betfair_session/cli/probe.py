@@ -110,20 +110,13 @@ def _surroundings(store: TokenStore | None) -> Iterator[Finding]:
         value = os.environ[name]
         if kind := odd(Secret(value)):
             yield Finding("store", "warning", f"{name} {ODD_WORDS[kind]}", "take it out")
-        reason = _unreadable(value) if name.endswith(_OF_FILES) and value else ""
-        if reason:
+        path = os.path.expanduser(value)
+        readable = os.path.isfile(path) and os.access(path, os.R_OK)
+        if value and name.endswith(_OF_FILES) and not readable:
             # The key itself may stand where its path belongs.
             shown = f" {value}" if os.path.isabs(value) and len(value) < _LONG_CHARACTERS else ""
-            text = f"the file{shown} that {name} names cannot be read: {reason}"
+            text = f"{name} names a file{shown} that is not there, or cannot be read"
             yield Finding("store", "warning", text, "put the file there, or correct the variable")
-
-
-def _unreadable(path: str) -> str:
-    try:
-        with open(os.path.expanduser(path), "rb"):
-            return ""
-    except (OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or "no path"
 
 
 class Probe:
