@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
-from .loop import LoopStore, drivers_own, proxy_for, set_known
+from .loop import READ_SECONDS, LoopStore, drivers_own, proxy_for, set_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,11 +60,11 @@ class AzureStore(LoopStore):
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
         return driver.service_client.get_blob_client(self._bucket, name)
 
-    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str) -> StoredObject:
         # Below the client's download_blob: that asks for a range, which an empty blob does not
         # have, and repeats a broken download three times, whatever it was told.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
-            cls=lambda *answer: answer, **self._once(driver, left)
+            cls=lambda *answer: answer, **self._once(driver)
         )
         content = bytearray()
         try:
@@ -76,9 +76,7 @@ class AzureStore(LoopStore):
             answer.http_response.internal_response.close()
         return stored(content, headers["ETag"], headers["Last-Modified"], headers["Date"])
 
-    async def _write(
-        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
-    ) -> object:
+    async def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> object:
         from azure.core import MatchConditions
 
         condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
@@ -87,25 +85,25 @@ class AzureStore(LoopStore):
             overwrite=expect is not ABSENT,
             max_concurrency=1,
             **(condition if isinstance(expect, str) else {}),
-            **self._once(driver, left),
+            **self._once(driver),
         )
         return answer["etag"]
 
-    async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
+    async def _delete(self, driver: Driver, name: str, expect: Expect) -> None:
         from azure.core import MatchConditions
 
         condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
         await self._blob(driver, name).delete_blob(
-            **({} if expect is ANY else condition), **self._once(driver, left)
+            **({} if expect is ANY else condition), **self._once(driver)
         )
 
-    def _once(self, driver: Driver, left: float) -> dict[str, Any]:
-        """Return what keeps the client to one attempt, and that to `left` seconds."""
+    def _once(self, driver: Driver) -> dict[str, Any]:
+        """Return what keeps the client to one attempt."""
         url = driver.service_client.url
         proxy = proxy_for(url) if self._theirs is None else None
         return {
             "retry_total": 0,
-            "connection_timeout": min(CONNECT_SECONDS, left),
-            "read_timeout": left,
+            "connection_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
             **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
         }

@@ -142,17 +142,15 @@ class CloudStore(TokenStore):
         """Open the driver by the options; it may block."""
 
     @abstractmethod
-    def _read(self, driver: Driver, name: str, left: float) -> Soon[StoredObject]:
-        """Read the bucket's object `name` within `left` seconds."""
+    def _read(self, driver: Driver, name: str) -> Soon[StoredObject]:
+        """Read the bucket's object `name`."""
 
     @abstractmethod
-    def _write(
-        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
-    ) -> Soon[object]:
+    def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> Soon[object]:
         """Write the bucket's object `name`, if it is as expected; return the new version."""
 
     @abstractmethod
-    def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> Soon[None]:
+    def _delete(self, driver: Driver, name: str, expect: Expect) -> Soon[None]:
         """Delete the bucket's object `name`, if it is as expected."""
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
@@ -309,7 +307,7 @@ class CloudStore(TokenStore):
 
     @abstractmethod
     def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
-        """Make one request by `_read`, `_write` or `_delete`."""
+        """Make one request by `_read`, `_write` or `_delete`, until the target's deadline."""
 
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, opened once in each process."""

@@ -70,7 +70,6 @@ class GCSStore(LoopStore):
         driver: Driver,
         method: str,
         path: str,
-        left: float,
         *,
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
@@ -84,14 +83,13 @@ class GCSStore(LoopStore):
         if driver.credentials.credentials is not None:
             # It may ask for a new token, and would block the loop.
             await asyncio.to_thread(driver.credentials.maybe_refresh)
-        limit = ClientTimeout(total=left, sock_connect=min(CONNECT_SECONDS, left))
         async with session.request(
             method,
             url,
             params=driver._get_params(query),
             headers=driver._get_headers(headers),
             data=data,
-            timeout=limit,
+            timeout=ClientTimeout(sock_connect=CONNECT_SECONDS),
             allow_redirects=False,
             proxy=self._proxy(driver, url),
         ) as answer:
@@ -111,15 +109,13 @@ class GCSStore(LoopStore):
         told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
         return None if told else proxy_for(url)
 
-    async def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str) -> StoredObject:
         path = f"download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
-        headers, content = await self._send(driver, "GET", path, left, alt="media")
+        headers, content = await self._send(driver, "GET", path, alt="media")
         version = headers.get("X-Goog-Generation")
         return stored(content, version, headers.get("Last-Modified"), headers.get("Date"))
 
-    async def _write(
-        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
-    ) -> object:
+    async def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> object:
         boundary = secrets.token_hex(16)
         head = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
@@ -131,7 +127,6 @@ class GCSStore(LoopStore):
             driver,
             "POST",
             f"upload/storage/v1/b/{self._bucket}/o",
-            left,
             headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
             data=head.encode() + content + f"\r\n--{boundary}--".encode(),
             uploadType="multipart",
@@ -141,10 +136,10 @@ class GCSStore(LoopStore):
             return json.loads(answer).get("generation")
         return None
 
-    async def _delete(self, driver: Driver, name: str, left: float, expect: Expect) -> None:
+    async def _delete(self, driver: Driver, name: str, expect: Expect) -> None:
         path = f"storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         condition: dict[str, Any] = {} if expect is ANY else {"ifGenerationMatch": expect}
-        await self._send(driver, "DELETE", path, left, **condition)
+        await self._send(driver, "DELETE", path, **condition)
 
 
 def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:

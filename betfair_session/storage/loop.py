@@ -38,6 +38,9 @@ T = TypeVar("T")
 _GRACE_SECONDS = 0.25
 _CLOSING_SECONDS = 2.0
 
+READ_SECONDS = 600
+"""The drivers' own time-out, far beyond the deadline of any call, which is what ends a request."""
+
 _OPENING_SECONDS = 60.0
 """For a driver to be opened, at most; a call's own deadline ends first."""
 
@@ -286,10 +289,9 @@ class LoopStore(CloudStore):
     def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
         driver, name, deadline = target
         loop = background_loop() if self._theirs is None else self._their_loop()
-        left = deadline - time.monotonic()
         return run(
             loop,
-            lambda: cast("Coroutine[Any, Any, T]", send(driver, name, left, *given)),
+            lambda: cast("Coroutine[Any, Any, T]", send(driver, name, *given)),
             deadline=deadline,
             under_way=self._under_way,
         )

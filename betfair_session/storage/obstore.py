@@ -142,11 +142,11 @@ class ObstoreStore(CloudStore):
         if left <= 0:
             raise OutOfTime
         with understanding(self._bucket):
-            return cast("T", send(driver, name, left, *given))
+            return cast("T", send(driver(left), name, *given))
 
-    def _read(self, driver: Driver, name: str, left: float) -> StoredObject:
+    def _read(self, driver: Driver, name: str) -> StoredObject:
         content, part = bytearray(), b""
-        answer = driver(left).get(name)
+        answer = driver.get(name)
         meta = answer.meta
         try:
             for part in answer.stream(min_chunk_size=1):
@@ -159,16 +159,14 @@ class ObstoreStore(CloudStore):
             raise
         return stored(content, meta[self._condition], meta["last_modified"], None)
 
-    def _write(
-        self, driver: Driver, name: str, left: float, expect: Expect, content: bytes
-    ) -> object:
+    def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> object:
         modes = {ABSENT: "create", ANY: "overwrite"}
         mode = {self._condition: expect} if isinstance(expect, str) else modes[expect]
-        answer = driver(left).put(name, content, mode=mode, use_multipart=False)
+        answer = driver.put(name, content, mode=mode, use_multipart=False)
         return answer[self._condition]
 
-    def _delete(self, driver: Driver, name: str, left: float, _: Expect) -> None:
-        driver(left).delete(name)
+    def _delete(self, driver: Driver, name: str, _: Expect) -> None:
+        driver.delete(name)
 
     @property
     def _condition(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .location import is_amazon
-from .loop import LoopStore, read_start, set_known
+from .loop import READ_SECONDS, LoopStore, read_start, set_known
 from .meanings import no_credentials
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _CHECKSUMS = frozenset({"request_checksum_calculation", "response_checksum_validation"})
 """Settings of botocore's client."""
-
-_READ_TIMEOUT = 600
-"""Far beyond any call's own time-out, which is what ends a request."""
 
 
 class S3Store(LoopStore):
@@ -76,7 +73,7 @@ class S3Store(LoopStore):
             "http_session_cls": OneAttempt,
             **(options.get("config_kwargs") or {}),
             "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": _READ_TIMEOUT,
+            "read_timeout": READ_SECONDS,
             "retries": {"total_max_attempts": 1},
         }
         driver = self._kind(**{**options, "config_kwargs": config})
@@ -119,7 +116,7 @@ class S3Store(LoopStore):
         answer: dict[str, Any] = await send(**{**own_arguments, **arguments})
         return answer
 
-    async def _read(self, driver: Driver, name: str, _: float) -> StoredObject:
+    async def _read(self, driver: Driver, name: str) -> StoredObject:
         answer = await self._send(driver, "get_object", name)
         try:
             content = await read_start(answer["Body"], MAX_READ + 1)
@@ -128,9 +125,7 @@ class S3Store(LoopStore):
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return stored(content, answer.get("ETag"), answer.get("LastModified"), date)
 
-    async def _write(
-        self, driver: Driver, name: str, _: float, expect: Expect, content: bytes
-    ) -> object:
+    async def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> object:
         condition = {"IfNoneMatch": "*"} if expect is ABSENT else {"IfMatch": expect}
         condition = {} if expect is ANY else condition
         if self._digests:
@@ -139,7 +134,7 @@ class S3Store(LoopStore):
         answer = await self._send(driver, "put_object", name, Body=content, **condition)
         return answer.get("ETag")
 
-    async def _delete(self, driver: Driver, name: str, _: float, expect: Expect) -> None:
+    async def _delete(self, driver: Driver, name: str, expect: Expect) -> None:
         condition = {} if expect is ANY else {"IfMatch": expect}
         await self._send(driver, "delete_object", name, **condition)
 
