@@ -24,7 +24,7 @@ class Doubles(Pool):
     def local_id(self, way: Way) -> int:
         known = self._local_ids.get(seen(way).key)
         if known is not None and known not in self.others:
-            self.others[known] = Way(way.start, way.before, way.step)
+            self.others[known] = Way(way.start, way.steps)
         return super().local_id(way)
 
 

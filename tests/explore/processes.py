@@ -88,10 +88,6 @@ class Replica:
     def where(self) -> Position:
         return position(self._steps)
 
-    def take(self, what: str, *how: Any) -> None:  # noqa: ANN401 - those methods'
-        """Take a step: "tell" or "later"."""
-        getattr(self, what)(*how)
-
     def tell(self, answer: object, off: float | None, nonce: str) -> None:
         """Tell it what happened, and perhaps the server's time; let it come to its next call."""
         login, told = self.login, ERRORS[answer]() if isinstance(answer, str) else answer
@@ -129,24 +125,18 @@ class Replica:
 
 @dataclass(eq=False)
 class Way:
-    """How a process came to its state: from where, by which step; `live` is a policy in it."""
+    """How a process came to its state; `live` is a policy in it."""
 
     start: Callable[[], Replica]
-    before: Way | None = None
-    step: Step = ()
+    steps: tuple[Step, ...] = ()
     live: Replica | None = None
 
-    def go(self, *step: Any) -> Way:  # noqa: ANN401 - as in Replica.take
-        replica, self.live = self.live or self._again(), None
-        replica.take(*step)
-        return Way(self.start, self, step, replica)
-
-    def _again(self) -> Replica:
-        if self.before is None:
-            return self.start()
-        replica = self.before._again()
-        replica.take(*self.step)
-        return replica
+    def go(self, *step: Any) -> Way:  # noqa: ANN401 - those of "tell" or "later" of a Replica
+        replica, self.live = self.live, None
+        for each in (step,) if replica else (*self.steps, step):
+            replica = replica or self.start()
+            getattr(replica, each[0])(*each[1:])
+        return Way(self.start, (*self.steps, step), replica)
 
 
 @dataclass(eq=False)
@@ -275,7 +265,7 @@ class Pool:
             self._steps[key] = self.local_id(Way(start, live=start()))
         return self._steps[key]
 
-    def step(self, number: int, *step: Any) -> int:  # noqa: ANN401 - as in Replica.take
+    def step(self, number: int, *step: Any) -> int:  # noqa: ANN401 - as in Way.go
         """Return a process after a step."""
         key = (number, *step)
         if key not in self._steps:
