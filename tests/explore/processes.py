@@ -7,9 +7,9 @@ and the call's attributes are equal, but for a few that it reads no more, which 
 The same local steps recur in millions of worlds, so each is computed once, and every state and lock
 has a small number.
 
-The policy adds, subtracts and compares times, so a call can be moved in time: here "now" is always
-0, on every clock. Waits are over at once, since a process that has woken up and not yet made its
-call is one that still sleeps.
+The policy adds, subtracts and compares times, so a call can be moved in time: here all clocks stand
+still. Waits are over at once, since a process that has woken up and not yet made its call is one
+that still sleeps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from functools import partial
 from types import GeneratorType
 from typing import Any, TypeAlias, cast
 
-from login.script import ERRORS, go_on
+from login.script import ERRORS, HandClock, go_on
 
 from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
@@ -30,7 +30,6 @@ from betfair_session.login.call import CONFLICTS, TAKES
 from betfair_session.login.errors import Errors
 from betfair_session.login.lock import Lock, Memory
 from betfair_session.login.policy import SharedLogin
-from betfair_session.process.clocks import Clock
 
 from .plans import Rules
 from .truth import Position, Seen, look_at_step, phase, position, snapshot
@@ -49,23 +48,15 @@ _NEVER_READ = "settings clock errors memory owner shared looked young crowd trou
 # --- one process ---------------------------------------------------------------------------------
 
 
-class ModelClock(Clock):
-    """Clocks that say 0; the server's is off by `off`."""
+class ModelClock(HandClock):
+    """Clocks that stand still; the server's says 0, and is off by `off`."""
 
     def __init__(self, off: float) -> None:
-        self.off, self.name = off, NOBODY
-
-    def mono(self) -> float:
-        return 0.0
-
-    def now(self) -> tuple[float, float]:
-        return 0.0, 0.0
+        super().__init__()
+        self.off, self.name, self.jitters = off, NOBODY, 0.5
 
     def server(self) -> float:
         return self.off
-
-    def jitter(self) -> float:
-        return 0.5
 
     def nonce(self) -> str:
         return self.name
