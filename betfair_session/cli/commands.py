@@ -200,9 +200,12 @@ def _warnings_told(out: Output) -> Iterator[None]:
     handler = logging.Handler(logging.WARNING)
     handler.emit = tell  # type: ignore[method-assign]
     logging.getLogger().addHandler(handler)
+    before: Any = None
     with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)

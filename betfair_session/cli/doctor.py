@@ -9,11 +9,7 @@ from collections.abc import Iterator
 
 from betfair_session.certificates.files import explain
 from betfair_session.environment import ACCOUNT, NAMES, PLACE, read_dotenv
-from betfair_session.exceptions import (
-    BetfairSessionError,
-    CertificateError,
-    ConfigurationError,
-)
+from betfair_session.exceptions import BetfairSessionError, CertificateError, ConfigurationError
 from betfair_session.secret import ODD_WORDS, Secret, odd
 
 from .commands import command, option, place, stands_for, timeout

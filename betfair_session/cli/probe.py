@@ -21,12 +21,7 @@ from betfair_session.exceptions import (
 from betfair_session.login.by_hand import inspect
 from betfair_session.process import clocks as process_clocks
 from betfair_session.secret import ODD_WORDS, Secret, odd
-from betfair_session.storage.contract import (
-    ABSENT,
-    Expect,
-    TokenStore,
-    VersionConflict,
-)
+from betfair_session.storage.contract import ABSENT, Expect, TokenStore, VersionConflict
 from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import AZURE, GCS, LOCK_SUFFIX, S3
 
