@@ -62,7 +62,7 @@ def checked_interval(value: timedelta, name: str, length: timedelta | None = Non
     if not isinstance(value, timedelta) or value <= timedelta(0):
         refuse(name, f"{name} must be a timedelta above 0, such as timedelta(minutes=15)")
     if length is not None and value >= length:
-        refuse(name, f"{name} must be shorter than a session of this jurisdiction, {length}")
+        refuse(name, f"{name} must be shorter than {length} in this jurisdiction")
     return value
 
 

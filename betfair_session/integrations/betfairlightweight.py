@@ -131,12 +131,10 @@ class APIClient(betfairlightweight.APIClient):
             session=http_session or HttpSession(verify=session.client.verify),
         )
         every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
-        every = checked_interval(every, "keep_alive_every")
-        longest = every * (_LOOKS + 1) / _LOOKS  # from one keepAlive to the next
         length = place.session_length
-        if length is not None and longest >= length:
-            name, part = "keep_alive_every", f"{_LOOKS}/{_LOOKS + 1}"
-            refuse(name, f"{name} must be less than {part} of what a session lives, {length}")
+        # From one keepAlive to the next a look more may pass.
+        longest = None if length is None else length * _LOOKS / (_LOOKS + 1)
+        every = checked_interval(every, "keep_alive_every", longest)
         self.shared_session = session
         self.end_session_on_logout = end_session_on_logout
         self.stream_address: tuple[str, int] | None = None
