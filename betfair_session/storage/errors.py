@@ -62,11 +62,6 @@ class Operation(NamedTuple):
         return self.verb not in {"read", "open"}
 
     @property
-    def conditional(self) -> bool:
-        """Whether it has a condition that can fail."""
-        return self.verb == "create" or self.verb.endswith("if unchanged")
-
-    @property
     def failure(self) -> str:
         """What could not be done, in words."""
         what = f"{self.key!r} in {self.store}" if self.key else self.store
@@ -105,9 +100,10 @@ def _translated(error: BaseException, operation: Operation) -> BetfairSessionErr
 
     judgement = judge(error, cloud=operation.cloud)
     reason, sent = judgement.reason, judgement.sent
+    unchanged = operation.verb.endswith("if unchanged")
     if reason == "missing":
-        reason = "conflict" if operation.verb.endswith("if unchanged") else "no-bucket"
-    elif reason == "conflict" and not operation.conditional:
+        reason = "conflict" if unchanged else "no-bucket"
+    elif reason == "conflict" and not (unchanged or operation.verb == "create"):
         reason = "busy"
     elif reason == "doubtful":
         reason = "other"
