@@ -31,6 +31,7 @@ _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 _LAST_PORT = 65_533  # two more follow
 _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
+_WRONG = (SandboxError, FileNotFoundError, subprocess.TimeoutExpired)  # in a step of the demo
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
 
@@ -38,16 +39,16 @@ _LONGEST_SECONDS = 120.0
 def start(out: Output, port: int = 0) -> Sandbox:
     """Start a sandbox on three ports from `port` on, or on any free ones."""
     need("the sandbox", "sandbox", *_PARTS)
-    with out.progress(lambda: "starting a local Betfair …"), _failing("{}"):
+    with out.progress(lambda: "starting a local Betfair …"), _failing("{}", SandboxError, OSError):
         return Sandbox(port=port, cert_port=port and port + 1, stream_port=port and port + 2)
 
 
 @contextlib.contextmanager
-def _failing(message: str) -> Iterator[None]:
+def _failing(message: str, *kinds: type[Exception]) -> Iterator[None]:
     """Tell what went wrong with the sandbox, or with what runs against it."""
     try:
         yield
-    except (SandboxError, OSError, subprocess.TimeoutExpired) as error:
+    except kinds as error:
         raise BetfairSessionError(message.format(error)) from None
 
 
@@ -97,7 +98,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
                 f"and the stream at {stream}; these lines let it trust both, in its terminal:\n"
                 f"{_exports(trust)}"
             )
-        with _failing("the sandbox has ended"):
+        with _failing("the sandbox has ended", SandboxError):
             while not pressed:  # a finalizer that is interrupted swallows what is raised
                 time.sleep(_LOOK_SECONDS)
                 local.counts()
@@ -128,7 +129,7 @@ def demo(out: Output) -> None:
         out.say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
         out.say(f"the token will be kept in {show.place}.")
         for number, step in enumerate((show.log_in, show.resume, show.heal, show.clean_up), 1):
-            with _failing(f"the demo failed in step {number}: {{}}"):
+            with _failing(f"the demo failed in step {number}: {{}}", *_WRONG):
                 step()
     out.say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
     out.tell({"steps": show.steps, "passed": True}, "demo: all steps passed")
