@@ -39,7 +39,7 @@ SCENARIOS = {
     "29 429": "a_call_goes_as_its_story_says",
     "30 foreign token": "what_others_do_during_a_login",
     "31 foreign dead token": "a_stampede_makes_one_login",
-    "32 no torn file": "a_stampede_makes_one_login",
+    "32 no torn file": "a_reader_sees_no_part",
     "33 forked processes": "forked_children_share_one_login",
     "34 threads": "threads_that_wait_poll_the_store_as_one",
     "35 lock junk": "what_is_no_lock_holds_everybody_up_for_half_a_minute",

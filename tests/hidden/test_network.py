@@ -1,4 +1,4 @@
-"""Nobody on the way gets a secret: redirects, other hosts, proxies, .netrc."""
+"""Nobody on the way gets a secret: redirects, other hosts, proxies."""
 
 from __future__ import annotations
 
