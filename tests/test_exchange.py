@@ -6,12 +6,11 @@ import json
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
 import requests
-from front import let_finish
+from front import Front, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import everything_in
 from servers.process import free_ports
@@ -224,19 +223,15 @@ def test_a_dead_session_is_renewed_and_the_order_placed_once(
 
 
 def test_a_failed_renewal_does_not_hide_that_bets_may_stand(
-    exchange: Exchange, sandbox: Sandbox
+    exchange: Exchange, front: Front, sandbox: Sandbox
 ) -> None:
     """The first answer is lost, the session dies, and the login is refused."""
     exchange.call("listEventTypes")
     sandbox.fault("betting", "lost")
-    sandbox.hold("betting", "after")
-    with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(exchange.call, "placeOrders", BET)
-        sandbox.wait_for("betting")
+    with front.under_way("betting", lambda: exchange.call("placeOrders", BET), "after") as call:
         sandbox.expire_all()
         sandbox.login_status("ACCOUNT_NOW_LOCKED")
-        sandbox.release("betting")
-        error = failure(call.result)
+    error = failure(call.result)
     assert error.landed
     assert isinstance(error.__cause__, LoginRefused)
     assert len(sandbox.orders()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from unittest.mock import Mock
 import pytest
 from front import KEY, Front, Watched
 from hand_clocks import HandClocks
+from programs import SECONDS, start
 from storage.surroundings import in_a_child
 
 from betfair_session import (
@@ -272,30 +272,26 @@ def test_the_interval_leaves_time_for_another_try_everywhere(name: str) -> None:
 
 
 PROGRAM = """
-import os, sys
+import sys
 from betfair_session import from_env
 from betfair_session.keepalive import KeepAlive
 
-keeping = KeepAlive(from_env(dotenv=None).session(sys.argv[1], "session.token")).start()
-print("started", flush=True)
-sys.stdin.readline()
+KeepAlive(from_env(dotenv=None).session(sys.argv[1], "session.token")).start()
 """
 
 
 def test_a_program_may_end_without_stopping_it(front: Front) -> None:
+    """The attempt under way is made to its end; warnings are errors."""
     front.sandbox.hold("certlogin")
-    program = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PROGRAM, str(front.path)],
-        env={**os.environ, **front.sandbox.environment()},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    front.sandbox.wait_for("certlogin")
-    assert program.stdin is not None
-    program.stdin.write("end\n")
-    program.stdin.flush()
-    front.sandbox.release("certlogin")
-    out, err = program.communicate(timeout=60)
-    assert (program.returncode, out, err) == (0, "started\n", "")
+    command, variables = (
+        (sys.executable, "-c", PROGRAM, str(front.path)),
+        front.sandbox.environment(),
+    )
+    with start(*command, directory=front.path, variables=variables) as program:
+        front.sandbox.wait_for("certlogin")
+        front.sandbox.release("certlogin")
+        told = program.communicate(timeout=SECONDS)
+    assert (program.returncode, told) == (0, ("", ""))
     assert [front.token.read_text()] == front.live()
 
 
