@@ -29,6 +29,7 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
         "certificate": sandbox.certificate,
         "identity_url": sandbox.identity_url,
         "identity_cert_url": sandbox.identity_cert_url,
+        "api_url": sandbox.api_url,
         "verify": sandbox.ca_bundle,
     }
     return IdentityClient(**{**given, **settings})

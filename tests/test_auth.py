@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -45,12 +46,8 @@ FORMS: dict[str, tuple[object, str]] = {
 
 
 @pytest.fixture
-def auth(betting_session: Session, sandbox: Sandbox) -> BetfairAuth:
-    return BetfairAuth(betting_session, hosts=[host_of(sandbox.api_url)])
-
-
-def host_of(url: str) -> str:
-    return url.split("/")[2]
+def auth(betting_session: Session) -> BetfairAuth:
+    return BetfairAuth(betting_session)
 
 
 def post(
@@ -157,7 +154,7 @@ def test_orders_are_not_replayed_late_or_unwanted(
     late: bool,
 ) -> None:
     """In every form; the session is renewed for the next call, and reads are still replayed."""
-    auth = BetfairAuth(betting_session, hosts=[host_of(sandbox.api_url)], replay_orders=late)
+    auth = BetfairAuth(betting_session, replay_orders=late)
     if late:
         monkeypatch.setattr(auth_module, "ORDER_SECONDS", 0.0)
     post(sandbox, auth)
@@ -263,7 +260,7 @@ def test_another_place_is_refused_before_anything_is_sent(
     auth: BetfairAuth, sandbox: Sandbox, url: str
 ) -> None:
     """However a URL dresses up; not even a token is asked for, and no password shown."""
-    host = host_of(sandbox.api_url)
+    host = urlsplit(sandbox.api_url).netloc
     name, _, port = host.partition(":")
     request = requests.PreparedRequest()
     request.url = url.format(host=host, name=name, port=port)
@@ -291,7 +288,7 @@ def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path
     Hosts of the caller's take their place, in any case of letters, by name or address.
     """
     (tmp_path / KEY).write_text(token := sandbox.issue())
-    port = host_of(sandbox.api_url).partition(":")[2]
+    port = urlsplit(sandbox.api_url).netloc.partition(":")[2]
     places = [f"https://{host}:{port}/exchange/x" for host in ("localhost", "LOCALHOST")]
     address = f"https://127.0.0.1:{port}/exchange/x"
 

@@ -36,12 +36,9 @@ BOTH_FORMS = pytest.mark.parametrize("rest", [False, True], ids=["rpc", "rest"])
 
 
 @pytest.fixture
-def exchange(
-    betting_session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, short_waits: None
-) -> Iterator[Exchange]:
+def exchange(betting_session: Session, short_waits: None) -> Iterator[Exchange]:
     """The APIs of the session's client, which are the sandbox's, with short pauses."""
     del short_waits
-    monkeypatch.setattr(betting_session.client, "api_url", sandbox.api_url)
     with Exchange(betting_session) as exchange:
         yield exchange
 
@@ -213,7 +210,7 @@ def test_a_dead_session_is_renewed_and_the_order_placed_once(
     sandbox.expire_all()
     assert exchange.call("placeOrders", BET)["status"] == "SUCCESS"
     assert (len(sandbox.orders()), sandbox.counts()["certlogin"]) == (1, 2)
-    with Exchange(betting_session, api_url=sandbox.api_url, replay_orders=False) as careful:
+    with Exchange(betting_session, replay_orders=False) as careful:
         sandbox.expire_all()
         error = failure(lambda: careful.call("placeOrders", BET))
     assert (error.code, error.landed) == ("INVALID_SESSION_INFORMATION", False)
@@ -301,12 +298,12 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
     for case in cases:
         if not case:
             monkeypatch.setenv("HTTPS_PROXY", f"http://{nobody}")
-        with Exchange(betting_session, **{"api_url": sandbox.api_url, **case}) as exchange:
+        with Exchange(betting_session, **case) as exchange:
             error = failure(lambda: exchange.call("placeOrders", BET))
         assert (error.landed, error.status_code) == (False, None)
         assert case.get("api_url", sandbox.api_url).split("/")[2] in str(error)
     assert sandbox.counts() == {"certlogin": 1}
-    with Exchange(betting_session, api_url=sandbox.api_url, proxies={}) as direct:
+    with Exchange(betting_session, proxies={}) as direct:
         assert direct.call("listEventTypes") == EVENTS
 
 

@@ -185,7 +185,7 @@ def test_a_limit_during_a_betting_call(front: Front, limit: Limit, endpoint: str
     By `requests`, which makes an error of its own of what it does not expect, it is sent once.
     """
     sent = int(endpoint == "betting")
-    with Exchange(front.session(), api_url=front.sandbox.api_url) as exchange:
+    with Exchange(front.session()) as exchange:
         url = f"{front.sandbox.api_url}betting/rest/v1.0/listEventTypes/"
         calls: list[Callable[[], object]] = [
             lambda: exchange.call("placeOrders", BET),
@@ -344,7 +344,7 @@ def test_a_tracers_error_becomes_ours(front: Front, monkeypatch: pytest.MonkeyPa
         assert token not in shown
         assert sandbox.password not in shown
     with (
-        Exchange(session, api_url=sandbox.api_url) as exchange,
+        Exchange(session) as exchange,
         pytest.raises(ExchangeError) as refused,
     ):
         exchange.call("listEventTypes", {"filter": {}})

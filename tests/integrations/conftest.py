@@ -22,7 +22,6 @@ def bot(
 
     def make(session: Session | None = None, **settings: Any) -> APIClient:  # noqa: ANN401
         trading = APIClient(session or front.session(), **settings)
-        trading.api_uri = sandbox.api_url
         trading.stream_address = sandbox.stream_address
         return trading
 

@@ -217,10 +217,9 @@ def test_it_asks_the_hosts_of_its_jurisdiction(name: JurisdictionName, tmp_path:
 
 
 def test_a_sandboxs_token_is_not_for_betfairs_hosts(
-    front: Front, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client's `api_url` is its place; other hosts of Betfair's are refused before a call."""
-    monkeypatch.setattr(front.client, "api_url", sandbox.api_url)
     assert APIClient(front.session()).betting.list_event_types()
     monkeypatch.setattr(front.client, "api_url", None)
     trading = APIClient(front.session())
@@ -244,9 +243,10 @@ def test_a_bots_token_goes_nowhere_else(
     trading = bot(lightweight=True)
     trading.login()
     trading.session.verify = stranger.bundle
-    with Listener(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as elsewhere:
-        head = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere.port}/\r\n"
-        redirect = head.encode() + b"Content-Length: 0\r\n\r\n"
+    closing = b"\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"  # else it may be used again
+    with Listener(saying(b"HTTP/1.1 200 OK" + closing)) as elsewhere:
+        head = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere.port}/"
+        redirect = head.encode() + closing
         with stranger.serving(saying(redirect)) as listener, requests.Session() as theirs:
             theirs.verify = stranger.bundle
             place = f"https://localhost:{listener.port}/"
@@ -261,7 +261,7 @@ def test_a_bots_token_goes_nowhere_else(
                     with pytest.raises(StatusCodeError):
                         call(session=session)
             trading.historic.download_file("of/2026.bz2", str(tmp_path), session=theirs)
-            assert (tmp_path / "2026.bz2").read_bytes() == b""
+            assert (tmp_path / "2026.bz2").read_bytes() == b"{}"
             assert str(trading.session_token).encode() in listener.heard
             assert netrc not in listener.heard
             assert (listener.connections, elsewhere.connections) == (7, 0)
