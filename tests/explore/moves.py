@@ -29,12 +29,12 @@ class Moves:
     """All that can happen in a world under given rules."""
 
     def __init__(self, rules: Rules) -> None:
-        self.rules, self.pool = rules, Pool()
+        self.rules, self.pool, self._kinds = rules, Pool(), rules.kinds.split()
         self.doing = ""  # what is being tried, for a violation's trace
 
     def all(self, world: World) -> Iterator[Move]:
         """Yield every next world, with what happened; in a Violation `doing` says that."""
-        kinds = self.rules.kinds if world.faults else ()
+        kinds = self._kinds if world.faults else []
         for place, proc in enumerate(world.procs):
             if proc and proc not in world.procs[:place]:
                 faults = self._faults(world, self.pool.locals[proc]) if kinds else ()
@@ -190,7 +190,7 @@ class Moves:
 
     # --- the adversary ----------------------------------------------------------------------------
 
-    def _harms(self, world: World, kinds: tuple[str, ...]) -> Iterator[tuple[str, Change]]:
+    def _harms(self, world: World, kinds: list[str]) -> Iterator[tuple[str, Change]]:
         if "death" in kinds:
             for token in range(world.live.bit_length()):
                 if world.live >> token & 1:

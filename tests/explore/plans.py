@@ -26,7 +26,6 @@ What the model leaves out:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from betfair_session.login import lock as locks
 from betfair_session.login.account import LeaseSettings
@@ -37,7 +36,7 @@ class Rules:
     """One exploration: how the world begins, and what its adversary may do."""
 
     name: str
-    kinds: tuple[str, ...] = ()  # the faults that the adversary may choose from
+    kinds: str = ""  # the faults that the adversary may choose from
     faults: int = 2  # how many it has in all
     times: int = 2  # how often time may go on
     processes: int = 3  # that run at a time
@@ -55,51 +54,47 @@ class Rules:
     settings: LeaseSettings = field(default_factory=LeaseSettings)
 
 
-def _plan(name: str, kinds: str = "", faults: int = 2, times: int = 2, **more: Any) -> Rules:  # noqa: ANN401 - as in Rules
-    return Rules(name, tuple(kinds.split()), faults, times, **more)
-
-
 _HELD = locks.Lock(locks.HELD, ttl=30.0)
 _LONG = locks.Lock(locks.HELD, ttl=120.0)
 _BANNED = locks.Lock(locks.FAILED, refusals=1, since=0.0, not_before=1200.0)
-SUSPENDED = _plan("suspended", "crash delay death", 2, 2, still=True)
-LATE_LANDING = _plan("refused three times, lands", "lies", 3, 0, processes=2, spare=0)
+SUSPENDED = Rules("suspended", "crash delay death", 2, 2, still=True)
+LATE_LANDING = Rules("refused three times, lands", "lies", 3, 0, processes=2, spare=0)
 """A login whose token is refused three times is undone, and one of the three lands later."""
 # fmt: off
 PLANS: tuple[Rules, ...] = (
-    _plan("crash and delay", "crash delay lost", 3, 3, token="missing"),
-    _plan("death in mid-login", "death crash lost", 3, 2, token="live"),
-    _plan("every store fault", "reads writes disguise echo lost delay", 2, 2),
-    _plan("store faults on S3", "writes delay death", 3, etags=True),
-    _plan("a refused write lands", "lies crash", 4, 2),
-    _plan("a refused write lands, etags", "lies death", 4, etags=True),
-    _plan("foreign writer", "foreign crash delay", 3, token="missing"),
-    _plan("foreign writer, etags", "foreign lost delete", 3, etags=True),
-    _plan("deletions", "delete crash delay", 3, token="missing"),
-    _plan("refusals", "refuse crash lost", 3, 3, refusals=("credentials", "temporary")),
-    _plan("refused in between", "refuse delete foreign", 3, jumps=(16.0, 64.0),
+    Rules("crash and delay", "crash delay lost", 3, 3, token="missing"),
+    Rules("death in mid-login", "death crash lost", 3, 2, token="live"),
+    Rules("every store fault", "reads writes disguise echo lost delay", 2, 2),
+    Rules("store faults on S3", "writes delay death", 3, etags=True),
+    Rules("a refused write lands", "lies crash", 4, 2),
+    Rules("a refused write lands, etags", "lies death", 4, etags=True),
+    Rules("foreign writer", "foreign crash delay", 3, token="missing"),
+    Rules("foreign writer, etags", "foreign lost delete", 3, etags=True),
+    Rules("deletions", "delete crash delay", 3, token="missing"),
+    Rules("refusals", "refuse crash lost", 3, 3, refusals=("credentials", "temporary")),
+    Rules("refused in between", "refuse delete foreign", 3, jumps=(16.0, 64.0),
         refusals=("ban", "credentials")),
-    _plan("ban, until it ends", "refuse death crash", 3, 3, jumps=(32.0, 1201.0),
+    Rules("ban, until it ends", "refuse death crash", 3, 3, jumps=(32.0, 1201.0),
         refusals=("ban",)),
-    _plan("ban found", "foreign delete lost", 3, 2, jumps=(600.0, 601.0), lock=(_BANNED, 0.0)),
-    _plan("ban, wrong clocks", "refuse crash", 2, 3, token="missing", skews=(-3600.0,
+    Rules("ban found", "foreign delete lost", 3, 2, jumps=(600.0, 601.0), lock=(_BANNED, 0.0)),
+    Rules("ban, wrong clocks", "refuse crash", 2, 3, token="missing", skews=(-3600.0,
         3600.0), jumps=(16.0, 1201.0), refusals=("ban", "temporary")),
-    _plan("unclear answers", "unclear crash lost death", 3, 2),
-    _plan("clocks off", "crash death delay", 3, token="missing", skews=(-60.0, 3600.0, 0.0)),
+    Rules("unclear answers", "unclear crash lost death", 3, 2),
+    Rules("clocks off", "crash death delay", 3, token="missing", skews=(-60.0, 3600.0, 0.0)),
     SUSPENDED,
-    _plan("no dates", "crash refuse death", 3, 2, dates=False, still=True, skews=(0.0,
+    Rules("no dates", "crash refuse death", 3, 2, dates=False, still=True, skews=(0.0,
         -60.0), refusals=("ban", "temporary")),
-    _plan("short-lived callers", "crash lost reads", 3, 3, jumps=(5.0, 16.0),
+    Rules("short-lived callers", "crash lost reads", 3, 3, jumps=(5.0, 16.0),
         deadlines=(20.0, 10.0, float("inf"))),
-    _plan("a dead holder", "crash delay", 2, 3, lock=(_HELD, 0.0), jumps=(16.0, 32.0)),
-    _plan("a dead holder, long ttl", "crash delete", 2, 3, lock=(_LONG, 0.0), jumps=(32.0, 90.0)),
-    _plan("junk all over", "writes lost crash", 2, 3, token="junk", lock=(locks.JUNK, 16.0)),
-    _plan("shared verification", "death delay crash", 3, 3, token="live", share=True),
-    _plan("shared verification, etags", "death delay foreign lost", 3, token="live",
+    Rules("a dead holder", "crash delay", 2, 3, lock=(_HELD, 0.0), jumps=(16.0, 32.0)),
+    Rules("a dead holder, long ttl", "crash delete", 2, 3, lock=(_LONG, 0.0), jumps=(32.0, 90.0)),
+    Rules("junk all over", "writes lost crash", 2, 3, token="junk", lock=(locks.JUNK, 16.0)),
+    Rules("shared verification", "death delay crash", 3, 3, token="live", share=True),
+    Rules("shared verification, etags", "death delay foreign lost", 3, token="live",
         etags=True, share=True),
-    _plan("shared verification, waiters", "delete foreign delay", 3, token="missing", share=True),
-    _plan("four processes", "crash delay", 2, 2, processes=4, spare=0, token="missing"),
-    _plan("four and a death", "death lost", 2, 2, processes=4, spare=0, token="live"),
+    Rules("shared verification, waiters", "delete foreign delay", 3, token="missing", share=True),
+    Rules("four processes", "crash delay", 2, 2, processes=4, spare=0, token="missing"),
+    Rules("four and a death", "death lost", 2, 2, processes=4, spare=0, token="live"),
 )
 # fmt: on
 

@@ -40,8 +40,8 @@ def test_no_invariant_fails_in_random_histories(batch: int) -> None:
 # --- without one of the guards -------------------------------------------------------------------
 
 DEAD, MISSING = Rules("dead", processes=2), Rules("missing", processes=2, token="missing")
-DELETED = Rules("deleted", ("delete",), processes=2)
-SHARED = Rules("shared", ("death",), processes=2, token="live", share=True)
+DELETED = Rules("deleted", "delete", processes=2)
+SHARED = Rules("shared", "death", processes=2, token="live", share=True)
 
 Guard = tuple[type, str, Callable[..., Any]]
 fits, fresh, see_token = World.fits, World.fresh, Call._see_token
