@@ -67,6 +67,7 @@ GROUPS = {
             *("tests/storage/test_local.py", "tests/storage/test_generic.py"),
             *("tests/storage/test_choice.py", "tests/storage/test_unkind.py"),
             *("tests/storage/test_contract.py::Test" + place for place in ("Local", "Memory")),
+            "tests/test_trust.py",
         ],
     ),
     "clouds": (

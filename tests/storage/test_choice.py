@@ -55,6 +55,7 @@ MEANT: dict[str, list[Any]] = {
     "abfs://": ["abfs:/container", "azblob:/container", "azblob://c?storage_account=hunter2"],
     "sftp://": ["sftp:/user:hunter2@host/x", "shtp://user:hunter2@host"],
     "memory://": ["memory:/x", "mem://x"],
+    "github://": ["gthub://user:hunter2@host"],
     "s3://": ["s4://bucket"],
     "file:///var/lib/x": ["file:/var/lib/x"],
     "tokens": ["'tokens'", " tokens"],

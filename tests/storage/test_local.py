@@ -459,10 +459,13 @@ def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
 
 
 def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str, place: Path) -> None:
-    """Have the system tell that a place is a mount of a kind, and all around it a disk."""
-    real = builtins.open
+    """Have the system tell that a place is a mount of a kind, and all around it a disk.
+
+    Another mount in that place has a name with which those of test directories begin.
+    """
+    real, named = builtins.open, str(place).replace("t", r"\164")  # as it tells of a blank
     disk = "1 1 0:1 / / rw - nfs x rw\n2 1 0:2 / / rw shared:1 - ext4 x rw\n"
-    told = f"{disk}3 2 0:3 / {place} rw - {kind} x rw\n".encode()
+    told = f"{disk}3 2 0:3 / {named} rw - {kind} x rw\n4 3 0:4 / {named}/t rw - nfs x rw\n".encode()
 
     def open_mounts(path: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - open's
         return (
@@ -529,7 +532,7 @@ def test_a_disk_is_known_and_costs_no_thread(
     """After the first call for a key; a mount of any other kind keeps its thread."""
     started: list[threading.Thread] = []
     run = threading.Thread.run
-    mounted_as(monkeypatch, kind, tmp_path)
+    mounted_as(monkeypatch, kind, tmp_path.parent)
     monkeypatch.setattr(threading.Thread, "run", lambda each: started.append(each) or run(each))  # type: ignore[func-returns-value]
     for _ in range(3):
         assert store.server_now(deadline=within(30))
