@@ -249,7 +249,7 @@ class LoopStore(CloudStore):
         of_the_url = drivers_own(self._kind, "_get_kwargs_from_urls")(self._url)
         options = apply_config(self._kind, {**of_the_url, **self._options})
         loop = background_loop()
-        driver = own(self._make({**options, "skip_instance_cache": True, "loop": loop}))
+        driver = self._make({**options, "skip_instance_cache": True, "loop": loop})
 
         async def prepare() -> None:
             if not await self._prepare(driver):  # it would not look again when there are some
@@ -258,7 +258,7 @@ class LoopStore(CloudStore):
                 raise no_credentials(f"no credentials in {where}")
 
         run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
-        return driver
+        return own(driver)  # not earlier: s3fs and gcsfs open something, and say so, only now
 
     def _make(self, options: dict[str, Any]) -> Driver:
         """Make the driver's filesystem; it may block."""

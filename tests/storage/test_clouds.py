@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import types
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from email import message_from_bytes
@@ -31,6 +32,7 @@ from within import within
 
 from betfair_session import ConfigurationError
 from betfair_session.storage import loop, open_store
+from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.judging import judge
 from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
@@ -439,6 +441,18 @@ def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
         assert listener.heard.startswith(b"HEAD / HTTP/1.1\r\n")
         assert netrc not in listener.heard
         assert store.server_now(deadline=within(TIMEOUT)) is None
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_no_driver_closes_by_itself_what_the_store_closes(cloud: str) -> None:
+    """At the end of a forked child each would wait for an event loop that is the parent's."""
+    url, options = CLOUDS[cloud]
+    with open_store(url, options) as store:
+        assert isinstance(store, CloudStore)
+        driver = store._driver(within(TIMEOUT))
+        theirs = [each.peek() for each in weakref.finalize._registry]  # type: ignore[attr-defined]
+        assert [each for each in theirs if each and each[0] is driver] == []
 
 
 def test_calls_under_way_end_before_the_store_is_closed(
