@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
-from hidden.planted import Planted
+from hidden.planted import Planted, certificate
 from rare_servers.proxy import Proxy
 from servers.objects import Bucket
 from servers.s3 import REGION, MotoServer
@@ -66,11 +66,13 @@ class Cloud:
 def account_of(planted: Planted, *, pkcs12_file: bool) -> str:
     """Return what the secret manager keeps: the account with its certificate, in JSON."""
     names = {**planted.environment(), "BETFAIR_APP_KEY": planted.sandbox.app_key}
-    p12 = Path(names.pop("BETFAIR_PKCS12_FILE")).read_bytes()
+    del names["BETFAIR_PKCS12_FILE"]
+    made = certificate()
     if pkcs12_file:
-        return json.dumps({**names, "BETFAIR_PKCS12_BASE64": base64.b64encode(p12).decode()})
+        p12 = base64.b64encode(made[".p12"]).decode()
+        return json.dumps({**names, "BETFAIR_PKCS12_BASE64": p12})
     del names["BETFAIR_CERT_PASSPHRASE"]
-    crt, key = (Path(path).read_text() for path in planted.sandbox.make_certificate("planted"))
+    crt, key = (made[end].decode() for end in (".crt", ".key"))
     return json.dumps({**names, "BETFAIR_CERT_PEM": crt, "BETFAIR_KEY_PEM": key})
 
 
