@@ -122,10 +122,11 @@ def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, lan
 
 def test_with_no_descriptor_left_the_error_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even a module can be loaded then, as those that know the words for errors are."""
+    store = failing(OSError(errno.EIO, "x"))
     crowded = Mock(find_spec=Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
-    monkeypatch.delitem(sys.modules, "betfair_session.storage.judging")
+    monkeypatch.delitem(sys.modules, "betfair_session.storage.judging", raising=False)
     monkeypatch.setattr(sys, "meta_path", [crowded])
-    all_fail(failing(OSError(errno.EIO, "x")), "busy", landed=True)
+    all_fail(store, "busy", landed=True)
 
 
 @pytest.mark.parametrize("kind", [OSError, requests.Timeout, UnheardError])
