@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
-from .process import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 EventKind: TypeAlias = Literal[
     "resumed",

@@ -16,8 +16,8 @@ from .exceptions import (
     StoreError,
 )
 from .login.account import store_call_end
-from .login.reporter import Reporter
 from .process import AsyncClosable, clocks
+from .process.log import Reporter
 from .process.single_flight import SingleFlight, aside
 from .process.trust import Trust
 from .secret import Secret

@@ -193,7 +193,7 @@ def _warnings_told(out: Output) -> Iterator[None]:
     """Tell the library's warnings, and no other package's; end by SIGTERM as by an error."""
 
     def tell(record: logging.LogRecord) -> None:
-        failure = record.module == "reporter" and "lease taken over" not in (record.args or ())
+        failure = record.module == "log" and "lease taken over" not in (record.args or ())
         if record.name.startswith("betfair_session") and not failure:  # an error has its own line
             out.warn(record.getMessage())
 

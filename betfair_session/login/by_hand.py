@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal, TypeAlias
 
+    from betfair_session.process.log import Reporter
     from betfair_session.process.trust import Trust
     from betfair_session.secret import Secret
     from betfair_session.storage.contract import StoredObject, TokenStore
 
     from .account import Account
     from .lock import Lock
-    from .reporter import Reporter
 
     Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
 

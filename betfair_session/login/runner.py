@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import EventKind
     from betfair_session.process.clocks import Times
+    from betfair_session.process.log import Reporter
     from betfair_session.process.trust import Trust
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
 
     from .account import Account
     from .lock import Lock, Memory
     from .policy import Steps
-    from .reporter import Reporter
 
 _LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time

@@ -19,9 +19,9 @@ from betfair_session.exceptions import (
 from betfair_session.login import effects as do
 from betfair_session.login.account import Account, LeaseSettings
 from betfair_session.login.lock import Memory
-from betfair_session.login.reporter import Reporter
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock
+from betfair_session.process.log import Reporter
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import (

@@ -19,9 +19,9 @@ from betfair_session.login.account import LeaseSettings
 from betfair_session.login.errors import Errors
 from betfair_session.login.lock import Lock, Memory
 from betfair_session.login.policy import SharedLogin
-from betfair_session.login.reporter import Reporter
 from betfair_session.login.runner import Runner
 from betfair_session.process.clocks import Clock, passed
+from betfair_session.process.log import Reporter
 from betfair_session.process.trust import Trust
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import (
