@@ -89,8 +89,6 @@ class _Sending(BaseEndpoint):
     an old one while somebody logged in: then the rejection is raised.
     """
 
-    renews = False
-
     def request(
         self,
         method: str | None = None,
@@ -98,8 +96,6 @@ class _Sending(BaseEndpoint):
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
         send = partial(super().request, method, params, _straight(self.client, session))
-        if not self.renews:
-            return send()
         if self.client.session_token is None:
             self.client.obtain_token()
         sent, began = self.client.session_token or "", now()
@@ -244,15 +240,9 @@ class Streaming(endpoints.Streaming):
         )
 
 
-def _mixed(original: type[BaseEndpoint], *, renews: bool = True) -> type[Any]:
-    return type(original.__name__, (_Sending, original), {"renews": renews})
-
-
-SHARED = {
-    "betting": _mixed(endpoints.Betting),
-    "account": _mixed(endpoints.Account),
-    "scores": _mixed(endpoints.Scores),
-    "navigation": _mixed(endpoints.Navigation, renews=False),
+_WITH_TOKEN = (endpoints.Betting, endpoints.Account, endpoints.Scores, endpoints.Navigation)
+SHARED: dict[str, type[Any]] = {
+    **{each.__name__.lower(): type(each.__name__, (_Sending, each), {}) for each in _WITH_TOKEN},
     "historic": _Historic,
     "streaming": Streaming,
 }

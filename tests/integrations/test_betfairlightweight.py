@@ -162,12 +162,17 @@ def test_nothing_else_is_repeated(
 
 
 def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
-    """So does the first one after a logout."""
+    """So does the first one after a logout, and one that is no call of the API's."""
     trading = bot()
     assert trading.betting.list_event_types()
     trading.logout()
     assert trading.account.get_account_funds()
     assert sandbox.counts() == {"certlogin": 1, "keepAlive": 1, "betting": 1, "account": 1}
+    trading.logout()
+    trading.navigation_uri = sandbox.api_url
+    with pytest.raises(StatusCodeError):  # the sandbox has no menu
+        trading.navigation.list_navigation()
+    assert sandbox.journal("other")[0].token == trading.session_token
 
 
 def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
