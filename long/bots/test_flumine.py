@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import betfairlightweight
 import pytest
 from servers.process import poll
 
@@ -129,18 +128,6 @@ def test_its_handlers_catch_our_errors(
     assert sandbox.password not in caplog.text
 
 
-def longest_gap(trading: Any, due: float) -> timedelta:  # noqa: ANN401 - the original, too
-    """Return the longest time between two keepAlives of a flumine run.
-
-    That is the seconds from which on `trading` says that the next is due, and the interval at
-    which flumine's own worker looks.
-    """
-    framework = flumine.Flumine(client=BetfairClient(trading))
-    framework._add_default_workers()
-    (found,) = [each for each in framework._workers if each.function is keep_alive]
-    return timedelta(seconds=due + found.interval)
-
-
 @pytest.mark.parametrize("name", JURISDICTIONS)
 def test_the_worker_is_in_time_for_every_jurisdiction(
     name: JurisdictionName, tmp_path: Path
@@ -148,13 +135,9 @@ def test_the_worker_is_in_time_for_every_jurisdiction(
     """A keepAlive comes well before a session's end, and never twice in 15 minutes."""
     manager = SessionManager(IdentityClient("key", jurisdiction=name), "user", "password")
     trading = APIClient(manager.session(tmp_path, "session.token"))
-    length = JURISDICTIONS[name].session_length or SHORTEST
-    assert timedelta(seconds=trading._keep_alive_every) >= timedelta(minutes=15)
-    assert longest_gap(trading, trading._keep_alive_every) <= length * 7 / 8
-
-
-@pytest.mark.parametrize("name", ["italy", "spain"])
-def test_with_the_original_client_it_is_too_late_where_sessions_are_short(name: str) -> None:
-    """That is what the figures above are held against."""
-    trading = betfairlightweight.APIClient("user", "password", app_key="key", locale=name)
-    assert longest_gap(trading, trading.session_timeout / 2) >= SHORTEST
+    framework = flumine.Flumine(client=BetfairClient(trading))
+    framework._add_default_workers()
+    (worker,) = [each for each in framework._workers if each.function is keep_alive]
+    every, look = (timedelta(seconds=each) for each in (trading._keep_alive_every, worker.interval))
+    assert every >= timedelta(minutes=15)
+    assert every + look <= (JURISDICTIONS[name].session_length or SHORTEST) * 7 / 8
