@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -35,7 +34,7 @@ from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
 from betfair_session.process.threads import Lane, Once, OutOfTime
 
-FAR = time.monotonic() + 86_400
+FAR = within(86_400)
 Found = tuple[str, bool] | BaseException | None
 
 
@@ -107,9 +106,6 @@ def test_what_came_of_it_is_shared_and_not_kept() -> None:
         assert (each.endpoint, each.__cause__) == ("certlogin", error.__cause__)
 
 
-now = time.monotonic
-
-
 @pytest.mark.parametrize(
     ("error", "its_time", "theirs", "shared"),
     [
@@ -127,8 +123,8 @@ def test_what_concerns_the_leader_alone_is_not_shared(
     error: BaseException, its_time: float, theirs: float, *, shared: bool
 ) -> None:
     flight: SingleFlight[str] = SingleFlight()
-    callers = ways(flight, now() + theirs)
-    its, found = led(flight, callers, error, deadline=now() + its_time)
+    callers = ways(flight, within(theirs))
+    its, found = led(flight, callers, error, deadline=within(its_time))
     assert its is error
     if shared:
         assert all(isinstance(each, type(error) | LoginTimeout) for each in found)

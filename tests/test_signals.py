@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
 from http.client import HTTPConnection
@@ -72,12 +72,8 @@ class Limit:
 
     def __init__(self, error: Exception, sandbox: Sandbox) -> None:
         self.error, self._sandbox = error, sandbox
-        self._earlier = {*threading.enumerate()}  # other tests' threads, which have ends of theirs
-
-    def raised(
-        self, *others: type[Exception]
-    ) -> AbstractContextManager[pytest.ExceptionInfo[Exception]]:
-        return pytest.raises((type(self.error), *others))
+        # Waits for the threads of what was given up, but other tests' have ends of their own.
+        self.let_finish = partial(let_finish, {*threading.enumerate()})
 
     @contextmanager
     def strikes(
@@ -94,15 +90,11 @@ class Limit:
 
         with ThreadPoolExecutor(1) as pool:
             struck = pool.submit(strike)
-            with self.raised(*others) as caught:
+            with pytest.raises((type(self.error), *others)) as caught:
                 yield
             struck.result()
         assert caught.value is self.error or isinstance(caught.value, others)
         self._sandbox.release(endpoint)
-
-    def let_finish(self) -> None:
-        """Wait for the threads of what was given up."""
-        let_finish(self._earlier)
 
 
 @pytest.fixture(params=[TimeoutError, SoftTimeLimit, FileNotFoundError])
@@ -169,7 +161,7 @@ def test_a_limit_in_a_hook_or_in_what_brings_the_code(front: Front, limit: Limit
         KeepAlive(front.session(), on_report=struck).run_once,
         lambda: front.client.login(*account, code=struck),
     ):
-        with limit.raised():
+        with pytest.raises(type(limit.error)):
             call()
         assert front.live() == [front.token.read_text()]
     assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
@@ -238,7 +230,7 @@ def test_a_limit_in_a_store_or_a_file(
     name, stand_in, call = calls[struck]
     if name:
         monkeypatch.setattr(f"betfair_session.{name}", stand_in, raising=False)
-    with limit.raised() as caught:
+    with pytest.raises(type(limit.error)) as caught:
         call()
     assert caught.value is limit.error
     assert caught.value.__context__ is None
