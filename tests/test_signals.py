@@ -208,7 +208,9 @@ def wrap() -> NoReturn:
     raise AssertionError
 
 
-@pytest.mark.parametrize("struck", ["call", "driver", "opening", "file", "parser", "clock"])
+@pytest.mark.parametrize(
+    "struck", ["call", "driver", "words", "opening", "file", "parser", "clock"]
+)
 def test_a_limit_in_a_store_or_a_file(
     limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
 ) -> None:
@@ -218,6 +220,7 @@ def test_a_limit_in_a_store_or_a_file(
     calls: dict[str, tuple[str, object, Callable[[], object]]] = {
         "call": ("", None, lambda: attempt(READ, strike)),
         "driver": ("", None, lambda: attempt(READ, wrap)),
+        "words": ("storage.judging.judge", strike, lambda: attempt(READ, int, "no number")),
         "opening": ("storage.run_until", strike, lambda: open_store("memory://x")),
         "file": ("certificates.reading.open", strike, lambda: client.certlogin("user", "password")),
         "parser": ("certificates.reading.re", re, lambda: reading.attempt(strike)),

@@ -84,6 +84,8 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
     try:
         return _translated(error, operation)
     except OSError as lost:  # no descriptor is left to read a module with, most likely
+        if interruption(lost):
+            raise
         return StoreUnavailable(
             f"{operation.failure}: no file can be opened ({lost.strerror})",
             store=operation.store,
@@ -141,8 +143,12 @@ def attempt(
     except BetfairSessionError:
         raise
     except Exception as error:  # noqa: BLE001 - that is what this boundary is for
-        theirs = interruption(error)
-        raised = theirs or explain(error, operation)
+        foreign = error
+    try:
+        theirs = interruption(foreign)
+        raised = theirs or explain(foreign, operation)
+    finally:
+        del foreign  # a traceback would show it
     if theirs:
         theirs.__context__ = None  # a driver's error, perhaps, with what it sent
     raise raised
