@@ -27,6 +27,7 @@ from .status import next_login, see_directory, span
 _WAITING = "waiting for the store or Betfair …"
 _STORE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
+_USUAL = LeaseSettings()
 _TYPING = LeaseSettings(ttl=60.0, login_deadline=45.0)  # typing a code is a part of the login
 _TYPED = "log in as the website does, without a certificate; it asks for a two-step code"
 _EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
@@ -48,7 +49,7 @@ def token(out: Output, *, timeout: float, interactive: bool) -> None:
     login: dict[str, Any] = {}
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
-    with _session(out, logs_in=not interactive, **login) as session:
+    with _session(out, timeout, logs_in=not interactive, **login) as session:
         out.quiet |= interactive  # progress would stand in the way of what is typed
         with out.progress(login_of(session)):
             found = session.token(timeout=timeout)
@@ -76,7 +77,7 @@ def check(out: Output, *, timeout: float) -> int:
     exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as of grep and test); 4
     Betfair cannot tell, so it may well be alive
     """
-    with _session(out) as session:
+    with _session(out, timeout) as session:
         see_directory(session.store)
         with out.progress(lambda: _WAITING):
             found = ask_about(session.client, session.store, session.key, timeout)
@@ -127,7 +128,7 @@ def logout(out: Output, *, timeout: float) -> None:
     exit codes: 0 there is no session any more; 4 Betfair cannot tell, and the token stays; 5 the
     store failed, and the error says whether the session had ended by then
     """
-    with _session(out, seconds=timeout) as session:
+    with _session(out, timeout) as session:
         with out.progress(lambda: _WAITING):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
@@ -148,7 +149,7 @@ def unlock(out: Output, *, timeout: float) -> None:
     exit code 1: unlocked, but there were too many logins in the last minute; it says when the next
     is allowed
     """
-    with _session(out, seconds=timeout) as session:
+    with _session(out, timeout) as session:
         with out.progress(lambda: _WAITING):
             session.unlock()
             login = inspect_login(session.store, session.key, timeout=timeout)
@@ -181,19 +182,17 @@ def _tell(out: Output, session: Session, text: str, **facts: object) -> None:
 @contextmanager
 def _session(
     out: Output,
+    seconds: float,
     *,
     logs_in: bool = False,
-    seconds: float | None = None,
+    lease: LeaseSettings = _USUAL,
     **settings: Any,  # noqa: ANN401 - the manager's
 ) -> Iterator[Session]:
-    """Make the session's handle; `seconds` limit each answer, for calls without a time-out."""
+    """Make the session's handle; `seconds` limit each answer."""
     given = out.environment()
     given.require(*ACCOUNT, *PLACE, certificate=logs_in)
-    place = given.place()
+    lease = lease._replace(store_deadline=min(lease.store_deadline, seconds))
     with given.client(certificate=logs_in) as client:
-        if seconds is not None:
-            client.timeout = min(client.timeout, seconds)
-            usual = LeaseSettings()
-            settings["lease"] = usual._replace(store_deadline=min(usual.store_deadline, seconds))
-        with given.manager(client, **settings) as manager:
-            yield manager.session(*place)
+        client.timeout = min(client.timeout, seconds)
+        with given.manager(client, lease=lease, **settings) as manager:
+            yield manager.session(*given.place())
