@@ -63,9 +63,6 @@ def _text(node: ast.AST) -> str | None:
         return "".join(_text(part) or "" for part in node.values)
     if isinstance(node, ast.FormattedValue):
         return f"{{{ast.unparse(_Flat().visit(node.value))}}}"
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _text(node.left), _text(node.right)
-        return None if left is None or right is None else left + right
     return None
 
 
