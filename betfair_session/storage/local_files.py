@@ -83,7 +83,7 @@ def write_temporary(
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-    except Exception:
+    except BaseException:  # Ctrl-C, too, is to leave no token behind
         remove(temporary)
         raise
     return temporary
@@ -238,11 +238,13 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
             now = time.monotonic()
             # Leave time for the write itself.
             give_up = now + min((deadline - now) / 4, _LOCK_PATIENCE_SECONDS)
-            while time.monotonic() < give_up:
+            while True:  # once at least, however late it is
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     # A child that was forked meanwhile has it open, too.
                     stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
+                    break
+                if time.monotonic() >= give_up:
                     break
                 sleep_up_to(0.02)
         yield

@@ -130,6 +130,35 @@ def test_a_child_forked_during_a_write_keeps_nobody_waiting(
         os.waitpid(children[0], 0)
 
 
+def test_a_delete_that_comes_late_still_keeps_writers_out(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a process that was frozen: between its comparison and its removal nobody may write."""
+    version = create(store)
+    unlink = os.unlink
+
+    def look(path: str) -> None:
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", look)
+    store.delete("token", version, deadline=within(0))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["create", "replace"])
+def test_a_write_that_ctrl_c_interrupts_leaves_no_token(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        failure(call, store)
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(("stolen", "call"), [("link", "create"), ("replace", "replace")])
 def test_a_write_whose_file_is_always_taken_away_ends(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, stolen: str, call: str
