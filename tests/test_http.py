@@ -305,6 +305,24 @@ def test_a_certificate_is_shown_to_a_server_of_the_usual_authorities(
         assert ask(client, token.reveal())
 
 
+def test_a_certificate_is_shown_to_a_server_that_asks_late(
+    stranger: Stranger, sandbox: Sandbox
+) -> None:
+    """Some ask for it only when they have read the request."""
+    stranger.tls.post_handshake_auth, stranger.tls.verify_mode = True, ssl.CERT_OPTIONAL
+
+    def serve(listener: Listener, connection: Any) -> None:  # noqa: ANN401 - one with TLS
+        listener.read_request(connection)
+        connection.verify_client_post_handshake()
+        connection.sendall(answer(b'{"sessionToken":"t","loginStatus":"SUCCESS"}'))
+
+    with (
+        stranger.serving(serve) as listener,
+        stranger.client(listener, certificate=sandbox.certificate) as client,
+    ):
+        assert client.certlogin("u", "p").reveal() == "t"
+
+
 @pytest.mark.usefixtures("short_waits")
 def test_authorities_may_change_in_their_file(
     stranger: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -525,6 +543,13 @@ def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> 
                 token = client.certlogin(sandbox.username, sandbox.password)
                 assert ask(client, token.reveal())
             assert proxy.connections - before == 2 * used
+        no_proxy.delenv("HTTPS_PROXY")
+        with identity(sandbox) as client:  # which may come to be named later
+            before = proxy.connections
+            assert ask(client, token.reveal())
+            no_proxy.setenv("HTTPS_PROXY", url["https"])
+            assert ask(client, token.reveal())
+            assert proxy.connections == before + 1
     for secret in (token.reveal(), sandbox.username, sandbox.password):
         assert secret.encode() not in proxy.heard
 
