@@ -101,7 +101,7 @@ def next_login(login: Login) -> Finding:
         hint = with_unlock(describe(lock.status).hint, lock.login_class)
         return Finding(name, "problem", f"{last}; {end}", hint, REFUSED)
     if login.state == "braked":
-        many = f"there were {len(login.recent)} in the last minute; {end}"
+        many = f"there were {len(login.recent)} logins in the last minute; {end}"
         advice = (
             "find what ends each new session: an egress address that changes between calls, a "
             "wrong jurisdiction, or another program that logs out"
