@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from betfair_session.betfair.http import proxy_in_environment
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import Once, OutOfTime, start
+from betfair_session.process.threads import NoThreadError, Once, OutOfTime, start
 
 from .cloud import CloudStore, Driver
 from .meanings import no_credentials
@@ -85,8 +85,12 @@ class _Loops:
             if self.ours is None:
                 loop = asyncio.new_event_loop()
                 loop.set_default_executor(DaemonExecutor())
-                # In no caller's context: it outlives them all.
-                Context().run(start, loop.run_forever, "betfair-session-io")
+                try:
+                    # In no caller's context: it outlives them all.
+                    Context().run(start, loop.run_forever, "betfair-session-io")
+                except (NoThreadError, RuntimeError):
+                    loop.close()  # it holds descriptors
+                    raise
                 self.ours = loop
             return self.ours
 

@@ -16,6 +16,7 @@ from email import message_from_bytes
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import fsspec
 import pytest
@@ -31,6 +32,7 @@ from servers.script import Answer
 from within import within
 
 from betfair_session import ConfigurationError
+from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.judging import judge
@@ -441,6 +443,20 @@ def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
         assert listener.heard.startswith(b"HEAD / HTTP/1.1\r\n")
         assert netrc not in listener.heard
         assert store.server_now(deadline=within(TIMEOUT)) is None
+
+
+@pytest.mark.parametrize(
+    "lacking", [NoThreadError(), RuntimeError("can't create new thread at interpreter shutdown")]
+)
+def test_an_event_loop_without_a_thread_keeps_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch, lacking: Exception
+) -> None:
+    made = asyncio.new_event_loop()
+    monkeypatch.setattr(asyncio, "new_event_loop", lambda: made)
+    monkeypatch.setattr(loop, "start", Mock(side_effect=lacking))
+    with pytest.raises(type(lacking)):
+        loop._Loops().get()
+    assert made.is_closed()
 
 
 @pytest.mark.usefixtures("nowhere")
