@@ -53,7 +53,12 @@ class HttpSession(OwnSession):
 
 
 def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
-    """Make of a session, such as flumine's, one that takes the token to no other place."""
+    """Make of a session, such as flumine's, one that takes the token to no other place.
+
+    A client that has none yet logs in.
+    """
+    if client.session_token is None:
+        client.obtain_token()
 
     def send(method: str, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
         if not url.lower().startswith("https://"):
@@ -96,8 +101,6 @@ class _Sending(BaseEndpoint):
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
         send = partial(super().request, method, params, _straight(self.client, session))
-        if self.client.session_token is None:
-            self.client.obtain_token()
         sent, began = self.client.session_token or "", now()
         try:
             return send()

@@ -161,7 +161,9 @@ def test_nothing_else_is_repeated(
     assert sandbox.counts() == {"betting": 1}
 
 
-def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
+def test_a_first_call_logs_in_by_itself(
+    sandbox: Sandbox, bot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So does the first one after a logout, and one that is no call of the API's."""
     trading = bot()
     assert trading.betting.list_event_types()
@@ -173,6 +175,10 @@ def test_a_first_call_logs_in_by_itself(sandbox: Sandbox, bot: Bot) -> None:
     with pytest.raises(StatusCodeError):  # the sandbox has no menu
         trading.navigation.list_navigation()
     assert sandbox.journal("other")[0].token == trading.session_token
+    trading.logout()
+    monkeypatch.setattr(type(trading.historic), "url", sandbox.api_url)
+    trading.historic.download_file("of/2026.bz2", str(tmp_path))
+    assert [trading.session_token] == [each.token for each in sandbox.sessions()]
 
 
 def test_a_login_that_asked_nobody_does_not_put_off_the_next_keep_alive(
