@@ -64,7 +64,7 @@ MEANT: dict[str, list[Any]] = {
     "": [
         *("c:\\tokens", "C:/tokens", r"\\server\share", "$HOME/x", "${STORE}", "%APPDATA%\\x"),
         *("a://b", "s3://bucket/a\nb", "a\x7fb", "nosuch://user:p@hunter2@host/x", "x://y::z", ""),
-        *("file://", "file://localhost", "ftp://user:hunter2@host:x/", "s3://", "gs://"),
+        *("://x", "file://", "file://localhost", "ftp://user:hunter2@host:x/", "s3://", "gs://"),
         # What the Go library and signed URLs have.
         *("file:///d?create_dir=true&other=hunter2", "s3://b/p?region=hunter2&prefix=a/"),
         *("obstore+gs://b?access_id=hunter2", "obstore+s3://"),
