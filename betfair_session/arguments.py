@@ -100,9 +100,11 @@ def checked_handle(session: T) -> T:
     return session
 
 
-def https_base(url: str, *, name: str) -> str:
-    """Return a plain https URL with one slash at its end."""
-    import re  # Betfair's own hosts do without
+def https_base(url: str | None, usual: T, *, name: str) -> str | T:
+    """Return a plain https URL with one slash at its end; the usual one where none is given."""
+    if not url:
+        return usual
+    import re
 
     if not (isinstance(url, str) and re.fullmatch(_BASE, url)):
         refuse(name, f"{name} must be a plain https URL such as https://localhost:8443/api/")

@@ -100,14 +100,12 @@ class IdentityClient(Closable):
         check_sendable(app_key, "app_key")
         self.app_key = app_key
         self.jurisdiction = place = find_jurisdiction(jurisdiction)
-        self.identity_url, self._cert_base = place.identity_url, place.identity_cert_url
-        if identity_url:
-            self.identity_url = https_base(identity_url, name="identity_url")
-        if identity_cert_url:
-            self._cert_base = https_base(identity_cert_url, name="identity_cert_url")
+        self.identity_url = https_base(identity_url, place.identity_url, name="identity_url")
+        cert_url = place.identity_cert_url
+        self._cert_base = https_base(identity_cert_url, cert_url, name="identity_cert_url")
         host = self.identity_url.split("/")[2].partition(":")[0]
         usual = place.api_url if is_betfairs(host) else None
-        self.api_url = https_base(api_url, name="api_url") if api_url else usual
+        self.api_url = https_base(api_url, usual, name="api_url")
         self.verify = checked_verify(verify)
         self.timeout = checked_seconds(timeout)
         if not (session is None or callable(getattr(session, "post", None))):

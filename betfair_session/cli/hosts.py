@@ -60,7 +60,7 @@ def examine_hosts(case: Case) -> Iterator[Finding]:
     try:
         usual = jurisdiction(given.get("BETFAIR_JURISDICTION") or "international")
         endpoints = {
-            name: Endpoint("keepAlive", https_base(given.get(other) or base, name=other))
+            name: Endpoint("keepAlive", https_base(given.get(other), base, name=other))
             for name, other, base in (
                 ("identity", "BETFAIR_IDENTITY_URL", usual.identity_url),
                 ("certlogin", "BETFAIR_IDENTITY_CERT_URL", usual.identity_cert_url),

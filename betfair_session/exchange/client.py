@@ -96,7 +96,7 @@ class Exchange(Closable):
                 Betfair's and neither it nor this names an `api_url`.
         """
         client = checked_handle(session).client
-        base = https_base(api_url, name="api_url") if api_url else api_base(client)
+        base = https_base(api_url, "", name="api_url") or api_base(client)
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)

@@ -86,7 +86,7 @@ def _is_secret_in(url: str) -> bool:
 def _base(text: str) -> str | None:
     for url in (text, f"https://{text}"):
         try:
-            return https_base(url, name="identity_url")
+            return https_base(url, None, name="identity_url")
         except ConfigurationError as error:
             assert str(error).isprintable()
     return None
