@@ -38,6 +38,7 @@ from betfair_session.login import lock as locks
 from betfair_session.process.threads import Once, interruption
 from betfair_session.sandbox import Sandbox
 from betfair_session.storage import open_store
+from betfair_session.storage.contract import ABSENT, ANY
 from betfair_session.storage.errors import Operation, attempt
 from betfair_session.storage.loop import background_loop, run
 
@@ -237,6 +238,35 @@ def test_a_limit_in_a_store_or_a_file(
         call()
     assert caught.value is limit.error
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("call", "step"),
+    [
+        ("read", "os.fstat"),
+        *((call, step) for call in ("create", "replace") for step in ("fcntl.flock", "os.scandir")),
+        *(("create", "os.link"), ("replace", "os.replace"), ("delete", "os.scandir")),
+    ],
+)
+def test_a_limit_in_the_midst_of_a_local_file(
+    limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, step: str
+) -> None:
+    """It is not taken for what the file system would mean by it: no file, no lock, no link."""
+    store, soon = open_store(tmp_path), within(10)
+    store.put("token", b"present", ABSENT, deadline=soon)
+    # As on a disk of the machine itself: in this very thread.
+    monkeypatch.setattr(store, "_on_disk", {"token": True, "new": True})
+    calls: dict[str, Callable[[], object]] = {
+        "read": lambda: store.get("token", deadline=soon),
+        "create": lambda: store.put("new", b"x", ABSENT, deadline=soon),
+        "replace": lambda: store.put("token", b"x", ANY, deadline=soon),
+        "delete": lambda: store.delete("token", deadline=soon),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(step, strike)
+        with pytest.raises(type(limit.error)) as caught:
+            calls[call]()
+    assert caught.value is limit.error
 
 
 def test_other_errors_are_not_taken_for_a_handlers(limit: Limit) -> None:

@@ -22,7 +22,7 @@ from functools import partial
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import Lane, OutOfTime
+from betfair_session.process.threads import Lane, OutOfTime, interruption
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files
@@ -114,10 +114,12 @@ class LocalStore(TokenStore):
                         raise OutOfTime
                     put = files.link if expect is ABSENT else os.replace
                     put(temporary, path)
-                except FileExistsError:
-                    raise self.conflict(key) from None
-                except FileNotFoundError:  # fenced
-                    files.sleep_up_to(0.02)
+                except (FileExistsError, FileNotFoundError) as error:
+                    if interruption(error):
+                        raise
+                    if isinstance(error, FileExistsError):
+                        raise self.conflict(key) from None
+                    files.sleep_up_to(0.02)  # it was fenced
                 else:
                     return
                 finally:
@@ -140,7 +142,9 @@ class LocalStore(TokenStore):
                     files.fence(path)
                     self._compare(key, path, expect)
                     os.unlink(path)
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if interruption(error):
+                    raise
                 if expect is not ANY:
                     raise self.conflict(key) from None
 
@@ -193,7 +197,9 @@ class LocalStore(TokenStore):
                     self._see_rights(path or self._path(key), status)
                 content = file.read(MAX_READ + 1)
                 self._near = key
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if interruption(error):
+                raise
             return None
         # Versions are compared in this process alone, whose key the hash has.
         return StoredObject(SecretBytes(content), str(hash(content)), status.st_mtime)

@@ -8,6 +8,8 @@ import os
 import stat
 import time
 
+from betfair_session.process.threads import interruption
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,7 +194,9 @@ def link(temporary: str, path: str) -> None:
         os.link(temporary, path)
     except (FileExistsError, FileNotFoundError):
         raise
-    except (OSError, NotImplementedError, AttributeError):
+    except (OSError, NotImplementedError, AttributeError) as error:
+        if interruption(error):
+            raise
         # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
         # in between sees an empty file, which is no token, and a lock that is held.
         os.close(os.open(path, _CREATE, 0o600))
@@ -229,8 +233,7 @@ def patiently(work: Callable[[], _T], deadline: float) -> _T:
 def directory_lock(directory: str, deadline: float) -> Iterator[None]:
     """Queue up with the other writers of a directory; go on without the lock before `deadline`."""
     with contextlib.ExitStack() as stack:
-        # Windows, a mount without locks, or the write itself will say what is wrong.
-        with contextlib.suppress(ImportError, OSError):
+        try:
             import fcntl
 
             descriptor = os.open(directory, os.O_RDONLY)
@@ -247,4 +250,8 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
                 if time.monotonic() >= give_up:
                     break
                 sleep_up_to(0.02)
+        except (ImportError, OSError) as error:
+            # Windows, a mount without locks, or the write itself will say what is wrong.
+            if interruption(error):
+                raise
         yield
