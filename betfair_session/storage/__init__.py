@@ -47,6 +47,8 @@ class FileSystem(Protocol):
 Store: TypeAlias = str | os.PathLike[str] | FileSystem | tuple[FileSystem, str | os.PathLike[str]]
 """What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
 
+_CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})
+
 
 def open_store(
     store: Store,
@@ -140,6 +142,8 @@ def _object_store(schemes: set[str], *, obstore: bool = False) -> type[CloudStor
 
 def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     label = redact(url)
+    if _CACHES & {part.split("://")[0] for part in url.split("::")}:
+        raise _cached(label)
     _check_schemes(url)
     import fsspec
 
@@ -195,10 +199,7 @@ def _from_filesystem(
         return _from_filesystem(filesystem.fs, filesystem._join(root))  # noqa: SLF001 - it has no public name
     caching = sys.modules.get("fsspec.implementations.cached")  # without it nothing is of its kind
     if caching and isinstance(filesystem, caching.CachingFileSystem):
-        raise ConfigurationError(
-            f"{label!r} reads through a cache, which would go on serving a dead token; "
-            "name the store itself"
-        )
+        raise _cached(label)
     if names & LOCAL:
         return _local(root or ".", {})
     backend = _object_store(names)
@@ -208,3 +209,10 @@ def _from_filesystem(
 
     kind = MemoryStore if "memory" in names else GenericStore
     return kind(filesystem, root, label=label, reopen=reopen)
+
+
+def _cached(label: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{label!r} reads through a cache, which would go on serving a dead token; "
+        "name the store itself"
+    )

@@ -212,7 +212,7 @@ def check_key(key: object) -> str:
             "holds a control character, or has blanks, quotes or invisible characters around it",
         ),
         (
-            {"", ".", ".."} & {*parts} or (parts[1:] and key[1:2] == ":"),
+            {"", ".", ".."} & {*parts} or (parts[1:] and parts[0][1:] == ":"),
             "must be a plain name below the store, without an empty, '.' or '..' part",
         ),
         ("../" in key, "holds '../', for which the Go library uses another name"),
