@@ -236,7 +236,7 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
         try:
             import fcntl
 
-            descriptor = os.open(directory, os.O_RDONLY)
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a pipe would block
             stack.callback(os.close, descriptor)
             now = time.monotonic()
             # Leave time for the write itself.

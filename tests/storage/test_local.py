@@ -391,6 +391,14 @@ def test_what_is_no_file_is_refused(tmp_path: Path, store: TokenStore, what: str
     assert len(os.listdir("/proc/self/fd")) == len(open_files)
 
 
+def test_a_pipe_in_the_place_of_the_directory_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    store = open_store(str(tmp_path / "pipe"))
+    assert failure("create", store, timeout=2).reason == "other"
+    store.delete("token", deadline=within(2))
+    assert get(store) is None
+
+
 # --- what cannot be written -----------------------------------------------------------------------
 
 UNWRITABLE = """
