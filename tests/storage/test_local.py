@@ -200,6 +200,27 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
     assert os.listdir(tmp_path) == ["token"]
 
 
+def test_the_same_content_is_renewed_in_place_and_only_in_the_version_that_was_read(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer who knows nothing of fences may come at any time, and its file stays as it is."""
+    version, file = create(store, b"content"), tmp_path / "token"
+    before = file.stat()
+    os.utime(file, ns=(0, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", Mock(side_effect=AssertionError("it may be another by now")))
+        assert put(store, b"content", version) == version
+    after = file.stat()
+    assert after.st_mtime_ns >= before.st_mtime_ns
+    assert after.st_ino == before.st_ino
+    file.write_bytes(b"another")
+    assert_conflict(lambda: put(store, b"content", version))
+    assert file.read_bytes() == b"another"
+    file.unlink()
+    assert_conflict(lambda: put(store, b"content", version))
+    assert os.listdir(tmp_path) == []
+
+
 # --- names, modes and owners ----------------------------------------------------------------------
 
 
