@@ -275,8 +275,11 @@ PROGRAM = """
 import sys
 from betfair_session import from_env
 from betfair_session.keepalive import KeepAlive
+from betfair_session.sandbox import Controls
 
 KeepAlive(from_env(dotenv=None).session(sys.argv[1], "session.token")).start()
+while not Controls.running().journal("certlogin"):
+    pass
 """
 
 
