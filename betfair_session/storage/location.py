@@ -166,8 +166,8 @@ def _check_query(url: str) -> None:
     """Refuse a query, in which the Go library and signed URLs have their settings."""
     if "?" in url:
         raise ConfigurationError(
-            f"the store {redact(url)!r} takes no query (?…): give its settings as storage options, "
-            "a prefix as a part of the path; docs/go.md has the names"
+            f"the store {redact(url)!r} takes no query (?…): leave it out, or give its settings as "
+            "storage options, a prefix as a part of the path; docs/go.md has the names"
         )
 
 
