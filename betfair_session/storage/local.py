@@ -83,7 +83,7 @@ class LocalStore(TokenStore):
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
         """Put a finished temporary file in its place; see the module and TokenStore.put."""
-        version = str(hash(content))
+        version = _version(content)
 
         def work() -> str:
             if expect == version:
@@ -196,23 +196,23 @@ class LocalStore(TokenStore):
 
     def _read(self, key: str, path: str = "", renew: str = "") -> StoredObject | None:
         try:
-            with open(path or self._path(key), "rb", opener=_without_waiting) as file:
+            path = path or self._path(key)
+            with open(path, "rb", opener=_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.EINVAL, "not a regular file")
                 if status.st_mode & self._foreign_rights:
-                    self._see_rights(path or self._path(key), status)
+                    self._see_rights(path, status)
                 content = file.read(MAX_READ + 1)
-                self._near = key
-                if str(hash(content)) == renew:
+                self._near, version = key, _version(content)
+                if version == renew:
                     # Windows takes no descriptor, and lets nobody replace a file that is open.
-                    os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
+                    os.utime(file.fileno() if os.utime in os.supports_fd else path)
         except (FileNotFoundError, NotADirectoryError) as error:
             if interruption(error):
                 raise
             return None
-        # Versions are compared in this process alone, whose key the hash has.
-        return StoredObject(SecretBytes(content), str(hash(content)), status.st_mtime)
+        return StoredObject(SecretBytes(content), version, status.st_mtime)
 
     def _see_rights(
         self, path: str, status: os.stat_result, kind: type[StoreError] = StoreUnavailable
@@ -237,6 +237,11 @@ class LocalStore(TokenStore):
         if found:
             message = f"{key!r} in {self.label} cannot be replaced: {path} {found[1]}"
             raise StoreWriteError(message, store=self.label, key=key, reason=found[0]) from None
+
+
+def _version(content: bytes) -> str:
+    """Return what is compared: in this process alone, whose key the hash has."""
+    return str(hash(content))
 
 
 def _without_waiting(path: str, flags: int) -> int:
