@@ -1,4 +1,4 @@
-"""The places a token may be kept in, behind one contract; from what a caller names to a store."""
+"""The stores for a token: `open_store` finds the class for a URL, a path or a filesystem."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 
 class FileSystem(Protocol):
-    """An fsspec filesystem, as far as a type checker can tell: fsspec has no types."""
+    """An fsspec filesystem, for type checkers: fsspec has no types."""
 
     def cat_file(self, path: Any, /) -> Any:  # noqa: ANN401 - as there
         """Read a file."""
 
 
 Store: TypeAlias = str | os.PathLike[str] | FileSystem | tuple[FileSystem, str | os.PathLike[str]]
-"""What names a store: a URL, a local path, an fsspec filesystem, or that with a root on it."""
+"""A URL, a local path, an fsspec filesystem, or a pair of a filesystem and a root on it."""
 
 _CACHES = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 
@@ -56,24 +56,24 @@ def open_store(
     *,
     timeout: float = 5.0,
 ) -> TokenStore:
-    """Open the place that a caller named, without touching it.
+    """Return the store for a URL, a path or a filesystem, without reading or writing it.
 
     Args:
         store: an fsspec URL, a local path, an fsspec filesystem, or a pair of a filesystem and
             the root on it, as `fsspec.core.url_to_fs` returns it.
-        storage_options: what fsspec takes for that URL; not with a filesystem of the caller's.
+        storage_options: what fsspec takes for that URL; not allowed with a filesystem.
             `{"obstore": True}` opens an s3, gs or abfs URL with obstore, like the prefix
             "obstore+".
-        timeout: seconds for a driver that connects when it is made.
+        timeout: seconds for a driver that connects when it is made, as sshfs's does.
 
     Returns:
         The store.
 
     Raises:
-        ConfigurationError: no such scheme, no driver for it, one that cannot keep a token, or a
-            URL that lacks a slash.
-        StoreUnavailable: a driver that connects when it is made, as sshfs's does, cannot, or not
-            in time; or Python is shutting down.
+        ConfigurationError: the scheme is unknown, its driver is missing or cannot keep a token, or
+            the URL is mistyped.
+        StoreUnavailable: a driver that connects when it is made could not, or not in time; or
+            Python is shutting down.
     """
     options = dict(storage_options or {})
     if isinstance(store, (str, os.PathLike)):
@@ -106,7 +106,7 @@ def _from_url(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
         return _generic(url, options, timeout)
     if scheme is None or scheme in LOCAL:
         return _local(url, options)
-    url = scheme + url[len(scheme) :]  # the drivers know small letters only
+    url = scheme + url[len(scheme) :]  # the drivers know only lower-case schemes
     backend = _object_store({scheme}, obstore=options.pop("obstore", False))
     return backend(url, options) if backend else _generic(url, options, timeout)
 
@@ -115,12 +115,12 @@ def _local(path: str, options: dict[str, Any]) -> TokenStore:
     from .local import LocalStore
 
     if not options.get("obstore", True):
-        del options["obstore"]  # it is not asked for
+        del options["obstore"]  # obstore=False asks for nothing
     return LocalStore(local_path(path), options)
 
 
 def _object_store(schemes: set[str], *, obstore: bool = False) -> type[CloudStore] | None:
-    """Return the class that speaks to a cloud's object store, importing only that one."""
+    """Return the class for a cloud's object store, and import only that one."""
     if obstore or any(each.startswith("obstore+") for each in schemes):
         from .obstore import ObstoreStore
 
@@ -148,18 +148,18 @@ def _generic(url: str, options: dict[str, Any], timeout: float) -> TokenStore:
     import fsspec
 
     deadline = time.monotonic() + timeout
-    # One of our own: fsspec would keep it for as long as the process lives.
+    # A new instance: fsspec would cache it for as long as the process lives.
     connect = partial(fsspec.core.url_to_fs, url, **options | {"skip_instance_cache": True})
-    if "::" not in url:  # in a chain each has its own
+    if "::" not in url:  # in a chain each filesystem has its own options
         check_driver_options(label, options, fsspec.get_filesystem_class(scheme_of(url)))
-    filesystem, root = run_until(deadline, connect)  # some connect at once, as sshfs's does
+    filesystem, root = run_until(deadline, connect)  # some connect here, as sshfs's does
     return _from_filesystem(filesystem, root, label, lambda: connect()[0])
 
 
 def _unopened(error: BaseException, opening: Operation) -> BetfairSessionError:
-    """Make the error for a driver that could not be made; its own text may hold the options."""
+    """Return our error for a driver that could not be opened; its own text may show the options."""
     ours, label = explain(error, opening), opening.store
-    # The text of an AttributeError names a driver and what it lacks.
+    # The text of an AttributeError only names a driver and what it lacks.
     if isinstance(error, AttributeError) or not isinstance(ours, ConfigurationError):
         return ours
     if isinstance(error, ImportError):
@@ -174,7 +174,7 @@ def _unopened(error: BaseException, opening: Operation) -> BetfairSessionError:
 
 
 def _check_schemes(url: str) -> None:
-    """Refuse a scheme that nobody knows, also in a chain, where fsspec would take it for a path."""
+    """Refuse an unknown scheme, also in a chain, where fsspec would take it for a path."""
     known = known_schemes()
     for part in url.split("::"):
         scheme = scheme_of(part)
@@ -191,13 +191,13 @@ def _from_filesystem(
     label: str = "",
     reopen: Callable[[], Any] | None = None,
 ) -> TokenStore:
-    """Find the store for a filesystem by its protocol, looking through a DirFileSystem."""
+    """Return the store for a filesystem by its protocol; unwrap a DirFileSystem first."""
     protocol = filesystem.protocol
     names = {protocol} if isinstance(protocol, str) else set(protocol)
     label = label or redact(f"{min(names)}://{root.lstrip('/')}")
     if "dir" in names:
         return _from_filesystem(filesystem.fs, filesystem._join(root))  # noqa: SLF001 - it has no public name
-    caching = sys.modules.get("fsspec.implementations.cached")  # without it nothing is of its kind
+    caching = sys.modules.get("fsspec.implementations.cached")  # not imported: it is none of these
     if caching and isinstance(filesystem, caching.CachingFileSystem):
         raise _cached(label)
     if names & LOCAL:

@@ -1,8 +1,8 @@
-"""What the clouds' stores have in common; a subclass sends single requests.
+"""What the cloud stores have in common; a subclass sends single requests.
 
-`_call` opens the driver, opens it anew when credentials have expired, and turns its errors into
-ours. Where `probe` is set, `put` tries out whether the server keeps the conditions of writes; if
-it does not, `atomic` becomes False, and each write only looks first.
+`_call` opens the driver, opens a new one when credentials have expired, and turns its errors into
+ours. Where `probe` is True, `put` tests whether the server keeps the conditions of writes. If it
+does not, `atomic` becomes False, and a conditional write reads, compares and then writes.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ T = TypeVar("T")
 _log = Log("betfair_session.storage")
 
 Driver = Any
-"""An fsspec filesystem or what else a store sends its requests with; none of them is typed."""
+"""An fsspec filesystem, or another object that sends a store's requests; none is typed."""
 
 Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
-"""What a request returns: its result if the driver blocks, else a coroutine for it."""
+"""The result of a request if the driver blocks, else a coroutine for it."""
 
 CONNECT_SECONDS = 3
-"""For a driver to connect: if that alone takes too long, nothing was sent."""
+"""Time for a driver to connect; when it runs out, nothing was sent."""
 
 
 def seconds_of(date: str | datetime | None) -> float | None:
-    """Return a header's date in seconds since the epoch; None where it is missing or garbled."""
+    """Return a header's date in seconds since the epoch; None if it is missing or garbled."""
     if isinstance(date, str):
         from email.utils import parsedate_to_datetime
 
@@ -65,13 +65,13 @@ def _version(value: object) -> str:
 def stored(
     content: bytes | bytearray, version: object, modified: str | datetime | None, now: str | None
 ) -> StoredObject:
-    """Return what an answer told; `content` is hidden at once: asyncio logs a task's result."""
+    """Return an answer as a StoredObject; `content` becomes secret here: asyncio logs results."""
     held = SecretBytes(content[: MAX_READ + 1])
     return StoredObject(held, _version(version), seconds_of(modified), seconds_of(now))
 
 
 class Target(NamedTuple):
-    """What one call is about: the bucket's object `name`, by a driver, until `deadline`."""
+    """The object of one call: its `name` in the bucket, the driver to use, and the deadline."""
 
     driver: Driver
     name: str
@@ -79,14 +79,14 @@ class Target(NamedTuple):
 
 
 class CloudStore(TokenStore):
-    """A store on a driver that speaks to a cloud; a subclass does each thing in one request."""
+    """A store on a driver for a cloud; a subclass sends one request for each operation."""
 
     atomic = True
     extra: ClassVar[str]
     hints: ClassVar[Mapping[str, str]] = {}
-    # Whether an object can be deleted on the condition that it still has a version.
+    # Whether a delete can have a condition.
     deletes_versions: bool = True
-    # Whether the driver of a caller's filesystem sends a request at most once.
+    # Whether a filesystem that the caller made sends a request at most once.
     single: ClassVar[bool] = False
 
     def __init__(
@@ -97,7 +97,7 @@ class CloudStore(TokenStore):
         filesystem: Driver = None,
         root: str | None = None,
     ) -> None:
-        """Prepare the store, on a caller's own filesystem if one is given; nothing is sent yet."""
+        """Prepare the store, on the caller's filesystem if one is given; nothing is sent yet."""
         self.label = redact(url)
         self._check_process()
         self._url = url
@@ -122,16 +122,16 @@ class CloudStore(TokenStore):
             raise ConfigurationError(f"{self.label} names no bucket or container")
         if isinstance(self._kind, type):
             check_driver_options(self.label, self._options, self._kind)
-        # fsspec's filesystems, and all that hangs on an event loop, do not survive a fork.
+        # fsspec's filesystems, and everything on an event loop, do not survive a fork.
         self._ours: Once[Driver] = Once()
 
     def _check_process(self) -> None:
-        """Refuse a process in which the driver cannot work; none by default."""
+        """Raise ConfigurationError where the driver cannot work in this process."""
 
     @staticmethod
     @abstractmethod
     def _import() -> Any:  # noqa: ANN401 - the drivers are untyped
-        """Import the class of the driver's filesystems, by a statement, which packers look for."""
+        """Return the driver's class, by an import statement: packers look for those."""
 
     @abstractmethod
     def _place(self, path: str) -> tuple[str, str]:
@@ -139,7 +139,7 @@ class CloudStore(TokenStore):
 
     @abstractmethod
     def _open(self) -> Driver:
-        """Open the driver by the options; it may block."""
+        """Return the driver, made with the options; this may block."""
 
     @abstractmethod
     def _read(self, driver: Driver, name: str) -> Soon[StoredObject]:
@@ -147,11 +147,11 @@ class CloudStore(TokenStore):
 
     @abstractmethod
     def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> Soon[object]:
-        """Write the bucket's object `name`, if it is as expected; return the new version."""
+        """Write the bucket's object `name` if it is as expected; return the new version."""
 
     @abstractmethod
     def _delete(self, driver: Driver, name: str, expect: Expect) -> Soon[None]:
-        """Delete the bucket's object `name`, if it is as expected."""
+        """Delete the bucket's object `name` if it is as expected."""
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
         """Read one object; see TokenStore.get."""
@@ -174,7 +174,7 @@ class CloudStore(TokenStore):
         return self._call(verb_of(expect), key, work, deadline)
 
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
-        """Remove exactly this object; see TokenStore.delete."""
+        """Remove the object, or overwrite it with a blank; see TokenStore.delete."""
         if expect is not ANY and not self.deletes_versions:
             self.put(key, blank(), expect, deadline=deadline)
             return
@@ -190,9 +190,9 @@ class CloudStore(TokenStore):
         self._call(verb, key, work, deadline)
 
     def _look(self, target: Target) -> StoredObject | None:
-        """Read the object; once more when our own connection had been closed meanwhile."""
-        # A server closes idle connections, which shows only when one is used again. A caller's
-        # driver sees to that by itself.
+        """Read the object; try once more when our connection broke."""
+        # A server closes idle connections, which shows only when one is used again. A filesystem
+        # that the caller made repeats the request by itself.
         again = self._theirs is None
         while True:
             try:
@@ -209,21 +209,21 @@ class CloudStore(TokenStore):
         return _version(self._request(target, self._write, expect, content))
 
     def _see_unchanged(self, target: Target, expect: Expect) -> None:
-        """See that a condition holds now."""
+        """Raise a conflict unless the object is as expected now."""
         found = self._look(target)
         if (found.version if found else ABSENT) != expect:
             raise Known("another write was first", "conflict", Sent.ANSWERED)
 
     def _by_looking(self, target: Target, content: bytes, expect: Expect) -> str:
-        """Write where the server keeps no conditions: two writers that meet may both succeed."""
+        """Write to a server that ignores conditions: two writers that meet may both succeed."""
         self._see_unchanged(target, expect)
         return self._write_once(target, content, ANY)
 
     def _write_if(self, target: Target, content: bytes, expect: Expect, *, lock: bool) -> str:
-        """Write on a condition; a server that refuses those is used without them from now on.
+        """Write on a condition; stop using conditions on a server that refuses them.
 
-        With 412 a server may mean that the condition does not hold, or that it knows none. It knows
-        none if it answers a lock's write with 412 twice, while the condition holds.
+        A 412 may mean that the condition does not hold, or that the server supports none. It
+        supports none if it answers a lock's write with 412 twice while the condition holds.
         """
         for _ in range(2):
             try:
@@ -232,7 +232,7 @@ class CloudStore(TokenStore):
                 judged = judge(error, cloud=True)
                 unknown = self.probe and judged.knows_no_conditions
                 unmet = self.probe and lock and judged.status == 412  # noqa: PLR2004 - HTTP
-                # A 409 or 412 in unknown words: only a look tells a lost condition from a refusal.
+                # After a 409 or 412 without a known code, read whether the condition holds.
                 if not (unknown or unmet or judged.reason == "doubtful"):
                     raise
                 failed = error
@@ -240,13 +240,13 @@ class CloudStore(TokenStore):
                 break
             self._see_unchanged(target, expect)
             if not unmet:
-                raise failed  # the condition holds, so it was refused for another cause
+                raise failed  # the condition holds, so the server refused for another reason
         version = self._by_looking(target, content, expect)
         self._distrust(f"answers {judged.status} {judged.code}".strip() + " to them")
         return version
 
     def _try_out(self, target: Target, content: bytes, expect: Expect, version: str) -> str:
-        """Make a lock's write again, which must fail now, and read back what was written."""
+        """Repeat a lock's write, which must now fail, and read back what was written."""
         ignored = False
         try:
             try:
@@ -256,7 +256,7 @@ class CloudStore(TokenStore):
                 if judge(error, cloud=True).reason != "conflict":
                     raise
             found = self._look(target)
-        except Exception as error:  # noqa: BLE001 - the write itself was done; the next is tried again
+        except Exception as error:  # noqa: BLE001 - the write succeeded; the next one is probed
             told = judge(error, cloud=True).detail
             _log.tell(DEBUG, "%s could not be tried out: %s", self.label, told)
             return version
@@ -283,7 +283,7 @@ class CloudStore(TokenStore):
         )
 
     def _call(self, verb: str, key: str, work: Callable[[Target], T], deadline: float) -> T:
-        """Do one thing until `deadline`, opening the driver included."""
+        """Do one operation until `deadline`, which includes opening the driver."""
         driver = self._driver(deadline) if self._theirs is None else self._theirs
         name = f"{self._prefix}/{key}" if self._prefix else key
 
@@ -293,7 +293,7 @@ class CloudStore(TokenStore):
             except Exception as error:
                 if self._theirs is not None or not judge(error, cloud=True).rejects_credentials:
                     raise
-            # Drivers read key files once; tools rewrite them while the program runs.
+            # Drivers read a key file only once, and tools rewrite it while the program runs.
             self._renew(driver)
             return work(Target(self._driver(deadline), name, deadline))
 
@@ -302,14 +302,14 @@ class CloudStore(TokenStore):
         return attempt(operation, work_again)
 
     def _renew(self, driver: Driver) -> None:
-        """Have our driver opened anew by the next call."""
+        """Let the next call open a new driver in place of this one."""
         self._ours.renew(driver)
 
     @abstractmethod
     def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
-        """Make one request by `_read`, `_write` or `_delete`, until the target's deadline."""
+        """Send one request by `_read`, `_write` or `_delete`, until the target's deadline."""
 
     def _driver(self, deadline: float) -> Driver:
-        """Return our own driver, opened once in each process."""
+        """Return our own driver, which each process opens once."""
         operation = Operation("open", self.label, hints=self.hints, cloud=True)
         return attempt(operation, lambda: self._ours.get(self._open, deadline=deadline))

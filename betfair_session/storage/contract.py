@@ -1,8 +1,8 @@
-"""What the library needs of a place to keep a token in.
+"""What every store provides: `get`, `put` and `delete` of small objects below one root.
 
-`get`, `put` and `delete` of small objects below one root. The shared login stands on conditional
-writes being atomic between processes and machines. A store for which that has been shown against
-real servers says `atomic = True`; any other is used with one login per process only.
+One login for many processes needs conditional writes that are atomic between processes and
+machines. A store where tests on real servers have shown that says `atomic = True`; with any other,
+each process logs in by itself.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from betfair_session.secret import SecretBytes
 
 MAX_READ = 4096
-"""No store reads more than this many bytes (plus one, to tell) of an object."""
-
+"""Bytes that a store reads of an object at most, plus one that shows that it is longer."""
 
 MARGIN_SECONDS = 1.0
-"""By which a store's times may be off: HTTP dates are whole seconds."""
+"""The error of a store's times: HTTP dates are whole seconds."""
 
 
 class Condition:
-    """What a write may expect, besides a version."""
+    """What a write may expect instead of a version: ABSENT or ANY."""
 
 
 ABSENT, ANY = Condition(), Condition()
@@ -41,10 +40,10 @@ class StoredObject(NamedTuple):
 
     Attributes:
         content: its bytes, cut off after MAX_READ + 1.
-        version: opaque; what a conditional `put` compares. It changes when the content does.
-        modified: the store's own time of the last write, seconds since the epoch, or None.
-        now: the store's own time of this answer, seconds since the epoch, or None where the
-            driver hides it (then `TokenStore.server_now` finds out).
+        version: an opaque text that a conditional `put` compares. It changes with the content.
+        modified: when it was last written, by the store's clock: seconds since the epoch, or None.
+        now: when the store answered, by the same clock: seconds since the epoch, or None where the
+            driver does not show it (then `TokenStore.server_now` asks).
     """
 
     content: SecretBytes
@@ -54,29 +53,29 @@ class StoredObject(NamedTuple):
 
 
 class VersionConflict(StoreError):
-    """The condition of a conditional write did not hold, or another write was in its way.
+    """The condition of a write did not hold, or the write met a concurrent one.
 
-    It never leaves the library: who gets it reads again. A driver that repeats a request whose
-    answer was lost can report a conflict with its own earlier write, so a conflict alone does
-    not prove that somebody else wrote.
+    It never leaves the library: the code that catches it reads the object again. A conflict alone
+    does not prove that another process wrote: a driver that repeats a request after a lost answer
+    can conflict with its own first try.
     """
 
 
 class TokenStore(Closable):
     """Small objects below one root, each named by a key.
 
-    Every call takes `deadline`, the moment by `time.monotonic` at which it gives up. A call that
-    fails raises StoreUnavailable (it could not be asked) or StoreWriteError (it would not write),
-    each with `reason` and `landed`: False only when the request certainly changed nothing. All
-    methods may be called from many threads at once.
+    Every call gives up at `deadline`, a moment by `time.monotonic`. A call that fails raises
+    StoreUnavailable (the store could not be asked) or StoreWriteError (it refused the write). Both
+    have a `reason`, and `landed`, which is False only when the request certainly changed nothing.
+    All methods may be called from many threads at once.
 
     Attributes:
         label: the store's URL for people, without credentials.
-        atomic: whether conditional writes are atomic between processes; it may turn False when
+        atomic: whether conditional writes are atomic between processes; it may become False when
             the first lock is written.
-        probe: whether the endpoint may not keep conditions although the driver sends them (an
-            S3-compatible server); the first write of a lock tries it out.
-        on_this_machine: whether `modified` comes from a machine's own clock, which can be set.
+        probe: whether the endpoint may ignore the conditions of writes (an S3-compatible server);
+            the first write of a lock finds out.
+        on_this_machine: whether `modified` comes from this machine's clock, which users can set.
     """
 
     label: str
@@ -86,89 +85,88 @@ class TokenStore(Closable):
 
     @abstractmethod
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Read one object in one request, past every cache.
+        """Read one object in one request that no cache answers.
 
         Args:
             key: the object's name below the root.
             deadline: when to give up, seconds by `time.monotonic`.
 
         Returns:
-            What the request saw, never a mixture of two writes; None when there is no such object.
+            The object as one write left it; None when there is no such object.
 
         Raises:
-            StoreUnavailable: anything but an answer, a missing bucket included.
+            StoreUnavailable: the store could not answer, or the bucket is missing.
         """
 
     @abstractmethod
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Write an object, whole, if what is there is what is expected.
+        """Write a whole object if the present one is as expected.
 
-        Atomic where `atomic` is True: of any number of concurrent calls that expect the same
-        version, or none, one succeeds. With ANY the last of several stays. (On filesystems outside
-        the vouched ones a reader may see a part.)
+        Where `atomic` is True, one of any number of concurrent calls that expect the same version,
+        or ABSENT, succeeds. With ANY the last of several stays. Where `atomic` is False, a reader
+        may see a part of the content.
 
         Args:
             key: the object's name below the root.
             content: at most MAX_READ bytes.
-            expect: the version that `get` or `put` returned; ABSENT for no object; ANY for
-                whatever is there.
+            expect: the version that `get` or `put` returned; ABSENT if there must be no object;
+                ANY to write without a condition.
             deadline: when to give up, seconds by `time.monotonic`.
 
         Returns:
             The new version.
 
         Raises:
-            VersionConflict: the object is another, or a concurrent write has to be asked again.
+            VersionConflict: the object is not as expected, or the write met a concurrent one.
             StoreUnavailable: the store could not be asked; look at `landed`.
-            StoreWriteError: the store would not write; look at `landed`.
+            StoreWriteError: the store refused the write; look at `landed`.
         """
 
     @abstractmethod
     def delete(self, key: str, expect: Expect = ANY, *, deadline: float) -> None:
         """Remove an object; no error when there is none.
 
-        With a version, a store that cannot delete on a condition (S3's protocol away from Amazon,
-        and all that obstore serves) leaves a blank in its place, written on that condition. Outside
-        `atomic` stores the version is compared and the object removed in two steps. In files a
-        process that freezes between the two, for longer than others queue up, removes what was
-        written meanwhile.
+        Given a version, a store that cannot delete on a condition (S3-compatible servers, and all
+        stores through obstore) overwrites the object with a blank on that condition instead. Local
+        files, and stores that are not `atomic`, compare the version and remove the object in two
+        steps. If a process freezes between the two, for longer than other writers wait for the
+        directory lock, it removes what was written meanwhile.
 
         Args:
             key: the object's name below the root.
-            expect: the version that it must still have; ANY for whatever is there. Then a write
-                that lands at the same moment may be removed with it, or stay.
+            expect: the version that it must still have; ANY to remove any version. With ANY, a
+                write at the same moment may be removed, too, or stay.
             deadline: when to give up, seconds by `time.monotonic`.
 
         Raises:
             VersionConflict: the object has another version, or is gone.
             StoreUnavailable: the store could not be asked; look at `landed`.
-            StoreWriteError: the store would not delete; look at `landed`.
+            StoreWriteError: the store refused to delete; look at `landed`.
         """
 
     def server_now(self, *, deadline: float) -> float | None:  # noqa: ARG002 - for those that can
-        """Ask for the store's own time, where `get` does not tell it.
+        """Ask for the store's own time; for stores whose `get` does not show it.
 
         Args:
             deadline: when to give up, seconds by `time.monotonic`.
 
         Returns:
-            Seconds since the epoch by the clock that sets `modified`, or None when it cannot be
-            had.
+            Seconds since the epoch by the clock that sets `modified`; None if there is no answer.
         """
         return None
 
     def age(self, stored: StoredObject, *, deadline: float, slack: float) -> float | None:
-        """Tell how long ago an object was written.
+        """Return how many seconds ago an object was written, rather too many than too few.
 
         Args:
             stored: the object, just read.
             deadline: when to give up, seconds by `time.monotonic`.
-            slack: seconds by which the machine's clock may be wrong where the store hides its time:
-                an object that is younger by that clock counts as so many seconds older, and the
-                store is not asked.
+            slack: seconds by which this machine's clock may be wrong, where `stored.now` is None.
+                For an object younger than that by this clock, the store is not asked for its time:
+                the age is the one by this clock, plus `slack`.
 
         Returns:
-            The seconds, at most; below 0 for a time in the future, None where nobody can tell.
+            The seconds, below 0 for a time in the future; None if the store's time is not known.
         """
         if stored.modified is None:
             return None
@@ -179,9 +177,9 @@ class TokenStore(Closable):
         return None if now is None else now - stored.modified
 
     def close(self) -> None:
-        """Give back connections that this store opened; it may be used again afterwards."""
+        """Close the connections that this store opened; the next call opens new ones."""
 
     def conflict(self, key: str) -> VersionConflict:
-        """Make the error for an object that is not what it was."""
+        """Return the error for an object that has changed."""
         message = f"{key!r} in {self.label} is not what it was"
         return VersionConflict(message, store=self.label, key=key, reason="conflict")

@@ -1,11 +1,11 @@
-"""The boundary that errors cross: what a driver, a server or the system raises becomes ours.
+"""The boundary where errors of a driver, a server or the system become our own.
 
-`attempt` does a store's work, and `explain` makes our error of what it raised. What the foreign one
-means, judging.py looks up in the tables of meanings.py: a new exception class gets a row in
-`TYPES` there, a server's code one in `CODES`. A store that knows the meaning itself raises `Known`.
+`attempt` does a store's work, and `explain` turns what it raised into our error. judging.py looks
+up what the foreign error means in the tables of meanings.py: add a new exception class to `TYPES`
+there, a server's code to `CODES`. A store that knows the meaning itself raises `Known`.
 
-Ours names the foreign error's class and its words, cleaned, and does not keep the error itself:
-some hold the request, and with it its Authorization header, and frames may hold a token.
+Our error names the foreign error's class and quotes its text, cleaned. It does not keep the error
+itself, which may hold the request with its Authorization header, and frames with a token.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """What was being done, for the message and to tell what a failure may have changed.
+    """What was being done: for the message, and for `landed`.
 
     Attributes:
         verb: "open", "read", "create", "replace", "replace if unchanged", "delete" or
             "delete if unchanged".
-        store: the store's URL for people.
+        store: the store's URL without credentials.
         key: the object's name, or None when the store itself was being opened.
         hints: what to do about a reason, where the store knows better than `meanings.WORDS`.
-        single: whether the driver sends a request at most once. One that repeats requests by
-            itself can fail last time and have written before.
-        cloud: whether a missing local file is one that the driver needs, and no object: so with
-            every cloud, and with any other driver while it is opened.
+        single: whether the driver sends a request at most once. If it repeats requests, the last
+            try can fail after an earlier one has written.
+        cloud: whether a missing local file is one that the driver needs, not the object. This holds
+            for every cloud, and for any driver while it is opened.
     """
 
     verb: str
@@ -58,32 +58,31 @@ class Operation(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Whether it can change something."""
+        """Whether it can change the store."""
         return self.verb not in {"read", "open"}
 
     @property
     def failure(self) -> str:
-        """What could not be done, in words."""
+        """The beginning of a message: what could not be done."""
         what = f"{self.key!r} in {self.store}" if self.key else self.store
         return f"cannot {self.verb} {what}"
 
 
 def verb_of(expect: Expect) -> str:
-    """Return what a write is called that expects this to be there."""
+    """Return the verb for a write with this condition."""
     if expect is ABSENT:
         return "create"
     return "replace" if expect is ANY else "replace if unchanged"
 
 
 def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
-    """Turn a foreign error into ours, to raise outside of the `except` block.
+    """Return a VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError for it.
 
-    Inside, the foreign one would become its context. Ours is a VersionConflict, StoreUnavailable,
-    StoreWriteError or ConfigurationError.
+    Raise it outside of the `except` block: inside, the foreign error would become its context.
     """
     try:
         return _translated(error, operation)
-    except OSError as lost:  # no descriptor is left to read a module with, most likely
+    except OSError as lost:  # most likely no descriptor is left to import a module with
         if interruption(lost):
             raise
         return StoreUnavailable(
@@ -96,7 +95,6 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
 
 
 def _translated(error: BaseException, operation: Operation) -> BetfairSessionError:
-    """Turn a foreign error into one of ours."""
     from .judging import judge  # only when a call fails
     from .meanings import CERTAIN_REFUSALS, REFUSED_WRITE, WORDS, Sent
 
@@ -115,7 +113,7 @@ def _translated(error: BaseException, operation: Operation) -> BetfairSessionErr
     hint = operation.hints.get(reason) or hint
     message = f"{operation.failure}: {words} ({judgement.detail})"
     message = f"{message}; {hint}" if hint else message
-    # Programs do the same about both.
+    # These differ only in their words: a program treats them alike.
     reason = {"ending": "busy", "exhausted": "busy", "no-file": "forbidden"}.get(reason, reason)
     if reason in {"configuration", "driver"}:
         return ConfigurationError(message)
@@ -125,7 +123,7 @@ def _translated(error: BaseException, operation: Operation) -> BetfairSessionErr
     elif operation.writes and reason in REFUSED_WRITE:
         kind = StoreWriteError
     landed = sent is Sent.MAYBE
-    if not operation.single and sent is not Sent.NEVER:  # an earlier try may have landed
+    if not operation.single and sent is not Sent.NEVER:  # an earlier try may have written
         landed = not (sent is Sent.ANSWERED and judgement.reason in CERTAIN_REFUSALS)
     landed = landed and operation.writes
     return kind(message, store=operation.store, key=operation.key, reason=reason, landed=landed)
@@ -137,7 +135,7 @@ def attempt(
     *given: object,
     explain: Callable[[BaseException, Operation], BetfairSessionError] = explain,
 ) -> T:
-    """Do `work`, with what it is given, and let nothing but our own errors out."""
+    """Return `work(*given)`; turn foreign errors into ours, except what a signal handler raised."""
     try:
         return work(*given)
     except BetfairSessionError:
@@ -148,7 +146,7 @@ def attempt(
         theirs = interruption(foreign)
         raised = theirs or explain(foreign, operation)
     finally:
-        del foreign  # a traceback would show it
+        del foreign  # a traceback would keep it
     if theirs:
-        theirs.__context__ = None  # a driver's error, perhaps, with what it sent
+        theirs.__context__ = None  # it may be a driver's error, which holds the request
     raise raised

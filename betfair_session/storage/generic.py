@@ -1,8 +1,8 @@
 """Any fsspec filesystem, and memory, through the calls that all of them have.
 
-fsspec promises no atomic operation, so the two conditional writes here check and then write, under
-a lock of this process. That is enough for memory, which no other process can see, and for nothing
-else: a store on this path is `atomic` only when it is memory.
+fsspec promises no atomic operation, so a conditional write here reads, compares and then writes,
+under a lock of this process. That is atomic only for memory, which no other process can see: of
+these stores, MemoryStore alone says `atomic = True`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class GenericStore(TokenStore):
-    """Objects below `root` on an fsspec filesystem; no atomicity between processes."""
+    """Objects below `root` on an fsspec filesystem; its writes are not atomic between processes."""
 
     _shared_lock: ForkSafeLock | None = None
     _filesystem: Any
@@ -42,7 +42,7 @@ class GenericStore(TokenStore):
         label: str,
         reopen: Callable[[], Any] | None = None,
     ) -> None:
-        """Use a filesystem below `root`; `reopen` opens ours anew, None: it is a caller's own."""
+        """Use a filesystem below `root`; `reopen` makes another one, None if the caller made it."""
         self._root = root.rstrip("/")
         self._reopen = reopen
         self.label = label
@@ -55,7 +55,7 @@ class GenericStore(TokenStore):
         return self._run(lambda: self._read(key), "read", key, deadline)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Look, then write with one `pipe_file`: atomic in this process only; see TokenStore."""
+        """Compare, then write with one `pipe_file`; atomic in this process only; see TokenStore."""
 
         def put() -> str:
             with self._lock.mine():
@@ -87,15 +87,15 @@ class GenericStore(TokenStore):
                 raise self.conflict(key)
 
     def _read(self, key: str) -> StoredObject | None:
-        # Twice: fsspec's ftp, for one, calls a file missing when its connection was lost.
+        # Twice: some drivers, such as fsspec's ftp, call a file missing when the connection broke.
         for _ in range(2):
             filesystem = self._opened()
-            filesystem.invalidate_cache()  # some read by a listing that they keep
+            filesystem.invalidate_cache()  # some drivers read from a cached listing
             with contextlib.suppress(FileNotFoundError):
                 content: bytes = filesystem.cat_file(
                     f"{self._root}/{key}", start=0, end=MAX_READ + 1
                 )
-                content = content[: MAX_READ + 1]  # some drivers do not know ranges
+                content = content[: MAX_READ + 1]  # some drivers ignore the range
                 return StoredObject(SecretBytes(content), _version(content))
         return None
 
@@ -118,23 +118,23 @@ class GenericStore(TokenStore):
         with self._opening.mine():
             filesystem = self._filesystem
             if filesystem is None and self._reopen:
-                # Apart from the work: a key file that is missing is no missing object.
+                # An operation of its own: a missing key file is not a missing object.
                 opening = Operation("open", self.label, cloud=True)
                 filesystem = self._filesystem = attempt(opening, self._reopen)
                 _leave_at_fork(filesystem)
             return filesystem
 
     def _renew(self, filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
-        """Leave behind a lost connection, and the locks that an abandoned thread may never release.
+        """Drop a broken connection, and the locks that an abandoned thread may never release.
 
-        Some drivers, sshfs for one, never connect again once a connection is lost. A write that was
-        given up may meet the next one from here on, as another process's always may.
+        Some drivers, such as sshfs's, never connect again by themselves. From here on an abandoned
+        write may overlap with the next one, as a write by another process always may.
         """
         self._filesystem = filesystem
         self._lock, self._opening = self._shared_lock or ForkSafeLock(), ForkSafeLock()
 
     def after_fork(self) -> None:
-        """Have the filesystem opened anew: fsspec's event loop does not survive a fork."""
+        """Open a new filesystem at the next call: fsspec's event loop does not survive a fork."""
         self._parents = self._filesystem  # dropping it here might close the parent's connections
         self._renew(None)
 
@@ -146,7 +146,7 @@ class MemoryStore(GenericStore):
     _shared_lock = ForkSafeLock()  # fsspec keeps one memory for the whole process
 
     def after_fork(self) -> None:
-        """Go on: a forked child has a copy of the memory, and the lock begins anew by itself."""
+        """Keep everything: a child has its own copy of the memory, and the lock resets itself."""
 
     def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
         del deadline  # nothing here waits
@@ -158,7 +158,7 @@ def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped
         return
     from .loop import leave_at_fork
 
-    with contextlib.suppress(RuntimeError):  # it was made before a fork itself
+    with contextlib.suppress(RuntimeError):  # the filesystem was made before a fork
         if filesystem.loop is not None:
             leave_at_fork(filesystem.loop)
 

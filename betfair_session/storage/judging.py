@@ -1,6 +1,6 @@
 """What a foreign error means: by its HTTP answer, its type or its errno, not by its driver.
 
-A local store loads it only when a call fails, a cloud's at once.
+A local store imports this module only when a call fails, a cloud store always.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _FILE_ERRORS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirec
 
 
 class Judgement(NamedTuple):
-    """What an error means: a reason, how far the request came, and the error in clean words.
+    """What an error means: a reason, how far the request came, and the error's text, cleaned.
 
     The reason is one of StoreError's, or one that `errors` turns into such: "missing" (no such
-    object), "configuration", "exhausted" (no descriptor or thread left), "ending" (Python is),
-    "no-file" (a local one that a cloud's driver needs), "driver" (it has changed under us) or
-    "doubtful" (409 or 412 for a cause that is not known: only a look tells a lost condition from a
-    refusal).
+    object), "configuration", "exhausted" (no descriptor or thread left), "ending" (Python shuts
+    down), "no-file" (a local file that a cloud's driver needs), "driver" (a name that we use in it
+    is gone) or "doubtful" (409 or 412 without a known code: read the object to see whether the
+    condition failed or the write was refused).
     """
 
     reason: str
@@ -42,23 +42,23 @@ class Judgement(NamedTuple):
 
     @property
     def dropped(self) -> bool:
-        """Whether a kept-open connection turned out to be closed when it was used again."""
+        """Whether the connection broke; the server may have closed it while it was idle."""
         return (self.reason, self.sent) == ("unreachable", Sent.MAYBE)
 
     @property
     def rejects_credentials(self) -> bool:
-        """Whether an answer says that credentials have expired or are not valid (any more)."""
+        """Whether the answer says that the credentials have expired or are not valid."""
         return self.status == 401 or self.code in meanings.REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
 
     @property
     def knows_no_conditions(self) -> bool:
-        """Whether a server says that it does not know the conditions of writes."""
+        """Whether the server says that it does not support conditional writes."""
         refuses = self.status == 400 and self.code in meanings.UNKNOWN_CONDITION  # noqa: PLR2004 - HTTP
         return refuses or self.status == 501  # noqa: PLR2004 - HTTP
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
-    """Find out what a foreign error means; what is not known is "other", and may have been sent."""
+    """Find out what a foreign error means; an unknown one is "other", and Sent.MAYBE."""
     parts, text = [*chain(error)], clean(text_of(error))
     answers = [answer for answer in map(_answer, parts) if answer]
     status, code = answers[0] if answers else (0, "")
@@ -68,7 +68,7 @@ def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
 
 
 def _in_full(error: BaseException, text: str) -> Judgement | None:
-    """Judge one of what an error was made of, if it alone says it all."""
+    """Judge one error of a chain, if it says everything by itself; else return None."""
     if isinstance(error, Known):
         return Judgement(*error.meaning, clean(text_of(error)))
     if is_ending(error):
@@ -94,24 +94,24 @@ def _by_types(parts: list[BaseException], text: str, *, cloud: bool) -> Judgemen
     detail = f"{name}: {text}" if text else name
     if not found:
         return Judgement("other", Sent.MAYBE, detail)
-    # The outermost says what it was. That it never left may be known only further in: drivers use
-    # one type for "could not connect" and for "lost in the middle".
+    # The outermost error has the reason. Only an inner one may say that nothing was sent: drivers
+    # use one type for "could not connect" and for "lost in the middle".
     unsent = (sent for _, sent in found if sent in {Sent.NEVER, Sent.UNCONNECTED})
     reason = next((reason for reason, _ in found if reason != "other"), "other")
     return Judgement(reason, next(unsent, found[0][1]), detail)
 
 
 def _lacking(error: BaseException) -> str:
-    """Return which private name of a driver's we looked for in vain, in its package's version.
+    """Say which private name a driver's package does not have any more, or return "".
 
-    backends.md lists those that we lean on.
+    backends.md lists the private names that we use.
     """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = trace.tb_frame.f_globals["__name__"] if trace else ""
     if not where.startswith(__package__):
-        return ""  # a driver's own mistake
+        return ""  # not raised by our code
     if isinstance(error, AttributeError) and error.name:
         owner = error.obj if isinstance(error.obj, (type, ModuleType)) else type(error.obj)
         module = getattr(owner, "__module__", owner.__name__)
@@ -144,8 +144,8 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
     if _of_credentials(error, status):
         return Judgement("forbidden", Sent.NEVER, f"no credentials: {detail}: {text}")
     if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
-        # A proxy or gateway refuses in the same statuses; a live token would look absent, or
-        # another's write be seen where there was none.
+        # A proxy or gateway may answer with the same status. Taken for the store's, it would make
+        # a live token look absent, or report another process's write that never happened.
         told = (
             f"{status}, not in the store's own words; is the endpoint right, or did a proxy answer?"
         )
@@ -159,7 +159,7 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
 
 
 def _answer(error: BaseException) -> tuple[int, str] | None:
-    """Return the HTTP status and the server's error code that an error stands for, if any."""
+    """Return the HTTP status and the server's error code (or "") that an error holds, if any."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         status = _inside(response, "ResponseMetadata", "HTTPStatusCode")
@@ -170,17 +170,17 @@ def _answer(error: BaseException) -> tuple[int, str] | None:
         status = getattr(response, "status_code", None) if status is None else status
         headers = getattr(response, "headers", None)
         code = getattr(error, "error_code", None) or _inside(headers, "x-ms-error-code")
-    # aiohttp gives what it could not parse the status 400.
+    # aiohttp sets the status 400 on an answer that it could not parse.
     parents = [each for each in (error, error.__cause__) if each]
     garbled = any("aiohttp:HttpProcessingError" in _names(each) for each in parents)
     if garbled or not isinstance(status, int) or not 300 <= status < 600:  # noqa: PLR2004
         return None
     code = str(getattr(code, "value", code) or "")
-    return status, "" if code == str(status) else code  # botocore puts it where it finds none
+    return status, "" if code == str(status) else code  # botocore does so when it finds none
 
 
-def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a driver put there
-    """Return what lies in mappings within mappings, or None."""
+def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - drivers put anything there
+    """Look names up in nested mappings; return None where one is missing."""
     for name in names:
         get = getattr(value, "get", None)
         value = get(name) if callable(get) else None
@@ -188,7 +188,7 @@ def _inside(value: object, *names: str) -> Any:  # noqa: ANN401 - whatever a dri
 
 
 def _of_credentials(error: BaseException, status: int) -> bool:
-    """Tell whether an HTTP answer is that of a service which was asked for credentials."""
+    """Return whether an HTTP answer comes from a credential service and not from the store."""
     operation = getattr(error, "operation_name", None)  # botocore's
     if operation is not None:
         return operation not in meanings.OBJECT_CALLS
@@ -196,7 +196,7 @@ def _of_credentials(error: BaseException, status: int) -> bool:
 
 
 def _in_own_words(error: BaseException, code: str) -> bool:
-    """Tell whether an answer shows that the store gave it, and not something on the way there."""
+    """Return whether the store itself answered, not a proxy or gateway on the way to it."""
     if code or getattr(error, "own", False):
         return True
     response = getattr(error, "response", None)
@@ -206,12 +206,11 @@ def _in_own_words(error: BaseException, code: str) -> bool:
 
 
 def _by_type(error: BaseException, *, cloud: bool) -> Meaning | None:
-    """Look an error up by its type or its errno."""
     name = next((name for name in _names(error) if name in meanings.TYPES), None)
-    # A driver's own type says more than the errno below it (OpenSSL's errno 1 is no EPERM).
+    # A driver's own type says more than the errno below it (OpenSSL's errno 1 is not EPERM).
     if name is not None and not name.startswith("builtins:"):
         return meanings.TYPES[name]
-    denied = isinstance(error, PermissionError) and error.filename  # without, it was a connection
+    denied = isinstance(error, PermissionError) and error.filename  # a connection has no filename
     if cloud and (denied or isinstance(error, _FILE_ERRORS)):
         return NO_FILE
     code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None

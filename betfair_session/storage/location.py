@@ -1,4 +1,4 @@
-"""What an address means: the store and its options as the caller wrote them, and the key."""
+"""Checks of the store, its options and the key as the caller wrote them, and what they mean."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOCK_SUFFIX = ".login"
-"""What the shared login's lock object adds to the token's key."""
+"""The lock's key is the token's key with this suffix."""
 
 LOCAL = frozenset({"file", "local"})
 S3 = frozenset({"s3", "s3a"})
 GCS = frozenset({"gs", "gcs"})
 AZURE = frozenset({"abfs", "abfss", "az"})
-"""The schemes of each store that has a class of its own here."""
+"""The schemes of the stores that have a class of their own."""
 
 _OWN = LOCAL | S3 | GCS | AZURE
 
-# What other programs call them.
+# Schemes of other programs, and ours for them.
 _OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memory", "s3n": "s3"}
 _OURS = (*sorted(_OWN), "memory", "sftp", *_OTHER_NAMES)
 _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
@@ -30,15 +30,15 @@ _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 # Quotes of shells and word processors, and characters without width.
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
-# Patterns, compiled where they are needed: a plain path needs none.
+# Patterns, compiled only when needed: a plain path needs none.
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 _URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://.*"
-# What a path begins with that was to be a URL: "s3:bucket", "s3:/bucket", "s3:\\bucket",
-# "s3//bucket"; a single letter is a drive of Windows.
+# The beginning of a mistyped URL: "s3:bucket", "s3:/bucket", "s3:\\bucket", "s3//bucket". A
+# single letter is a Windows drive.
 _MISTYPED = r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)"
 _DRIVE = r"[A-Za-z]:[/\\]|\\\\"
 _VARIABLE = r"\$[{(A-Za-z_]|%\w+%"
-# From a colon in the first segment, unless a port follows it, to the last @.
+# A user and password: from a colon before the first slash, unless a port follows, to the last @.
 _USERINFO = r"(?s)(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@"
 
 
@@ -46,27 +46,27 @@ def scheme_of(url: str) -> str | None:
     """Return a URL's scheme in lower case, or None for a local path."""
     if "://" not in url:
         return None
-    import re  # a path that begins with a slash does without
+    import re  # a local path does not need it
 
     found = re.match(_SCHEME, url)
     return found[1].lower() if found else None
 
 
 def is_chained(url: str) -> bool:
-    """Tell whether fsspec would open one filesystem through another; a path may hold `::`, too."""
+    """Return whether a URL chains filesystems, as fsspec does; a plain path may hold `::`, too."""
     first, chained, _ = url.partition("::")
     return bool(chained) and ("://" in first or first in known_schemes())
 
 
 def known_schemes() -> list[str]:
-    """Return every scheme that fsspec can open, those that a program has registered among them."""
+    """Return every scheme that fsspec can open, including those that a program has registered."""
     from fsspec.registry import available_protocols, registry
 
     return [*available_protocols(), *registry]
 
 
 def redact(url: str) -> str:
-    """Return `url` without the password and the query that it may carry, for people to read."""
+    """Return `url` without `user:password@` and without the query, for messages."""
     if "@" in url:
         import re
 
@@ -75,13 +75,13 @@ def redact(url: str) -> str:
 
 
 def check_store(text: str) -> None:
-    """Refuse what would become a directory, or a place, that nobody meant.
+    """Refuse a mistyped store, which would become a local directory or another place.
 
-    A shell, a file of variables or a configuration of another program leaves such texts: each
-    machine would log in by itself, with the storage options dropped.
+    Such texts come from a shell, a file of variables or another program's configuration. Taken as a
+    directory, the store would drop the storage options, and each machine would log in by itself.
 
     Raises:
-        ConfigurationError: it says what was probably meant.
+        ConfigurationError: the text is mistyped; the message says what was probably meant.
     """
     check_ends(text)
     scheme = scheme_of(text)
@@ -96,7 +96,7 @@ def check_store(text: str) -> None:
 
 
 def check_ends(text: str) -> None:
-    """Refuse a store, or the root on a filesystem, with something around it that is none of it."""
+    """Refuse a store, or a root, with blanks or quotes around it, or a control character."""
     inner = _without_odd_ends(text)
     problem = ""
     if inner != text:
@@ -109,7 +109,7 @@ def check_ends(text: str) -> None:
 
 
 def _check_path(path: str) -> None:
-    """Refuse a local path that was not meant as one."""
+    """Refuse a text that reads as a local path but was probably meant as something else."""
     _check_no_url(path)
     if path.startswith(("/", ".")):
         return
@@ -134,7 +134,7 @@ def _check_path(path: str) -> None:
 
 
 def _check_no_url(path: str) -> None:
-    """Refuse a path that holds a URL, as after a variable's name or another directory."""
+    """Refuse a path that contains a URL, such as "STORE=s3://bucket" or "./s3://bucket"."""
     if "://" in path:
         import re
 
@@ -155,7 +155,7 @@ def _is_known(scheme: str) -> bool:
 
 
 def meant_by(scheme: str) -> str | None:
-    """Return the scheme that was probably meant by one that nobody knows, or None."""
+    """Return the scheme that was probably meant by an unknown one, or None."""
     from difflib import get_close_matches
 
     near = get_close_matches(scheme, _OURS, 1, 0.5) or get_close_matches(scheme, known_schemes(), 1)
@@ -163,7 +163,7 @@ def meant_by(scheme: str) -> str | None:
 
 
 def _check_query(url: str) -> None:
-    """Refuse a query, in which the Go library and signed URLs have their settings."""
+    """Refuse a query; the Go library and signed URLs put their settings there."""
     if "?" in url:
         raise ConfigurationError(
             f"the store {redact(url)!r} takes no query (?…): leave it out, or give its settings as "
@@ -172,7 +172,7 @@ def _check_query(url: str) -> None:
 
 
 def _without_odd_ends(text: str) -> str:
-    """Return a text without what no name begins or ends with, unless by mistake."""
+    """Return a text without the blanks, quotes and control characters around it."""
     return text.strip("".join(filter(_is_odd, text)))
 
 
@@ -185,11 +185,11 @@ def _is_control(character: str) -> bool:
 
 
 def local_path(url: str) -> str:
-    """Return the path that a local path, or a URL of a local directory, stands for."""
+    """Return the path in a local path or a file: or local: URL."""
     scheme = scheme_of(url)
     path = url if scheme is None else url.split("://", 1)[1]
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
-        path = path[len("localhost") :]  # any other name there is a path's, as to fsspec
+        path = path[len("localhost") :]  # fsspec takes any other host for a part of the path
     if not path:
         raise ConfigurationError(f"the store {path!r} names no directory")
     # file:///C:/tokens names C:/tokens.
@@ -200,8 +200,8 @@ def check_key(key: object) -> str:
     """Check an object's name below a store, and return it.
 
     Raises:
-        ConfigurationError: it is empty, absolute, climbs out of the store, has something around it
-            that belongs to no name, or names a folder or a lock object.
+        ConfigurationError: it is empty or absolute, leaves the store by "..", holds a control
+            character, has blanks or quotes around it, or names a folder or a lock.
     """
     if not isinstance(key, str):
         raise ConfigurationError(f"the key must be a text, not {type(key).__name__}")
@@ -225,15 +225,15 @@ def check_key(key: object) -> str:
 
 
 def is_amazon(endpoint: str | None) -> bool:
-    """Tell whether an endpoint is Amazon's own; None is what is used without any."""
+    """Return whether an endpoint is Amazon's own; None is the driver's default, which is."""
     from urllib.parse import urlsplit
 
     host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
     return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
-# Packages whose filesystems drop an option that their constructor does not name, or pass it to
-# something that takes these and no other (for s3fs that is botocore's Session).
+# Packages whose filesystems drop an option that their constructor does not name, and the options
+# that they do pass on (s3fs: to botocore's Session).
 _CLOSED = {
     "s3fs": ("profile", "session_vars", "event_hooks", "include_builtin_handlers"),
     "gcsfs": (),
@@ -244,8 +244,8 @@ _CLOSED = {
 def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]) -> None:
     """Refuse storage options that an fsspec filesystem would drop, as far as its class shows.
 
-    Many classes pass what they do not name to a driver of their own, such as sshfs's to asyncssh.
-    There only a name that is almost one of theirs is refused.
+    Many classes pass unknown options on to their driver, such as sshfs to asyncssh. With those,
+    refuse only a name that is almost one of the class's own.
     """
     if not options:
         return
@@ -267,11 +267,11 @@ def check_driver_options(label: str, options: Mapping[str, Any], kind: type[Any]
 def check_options(
     label: str, options: Iterable[str], known: Collection[str], *, passes_on: bool = False
 ) -> None:
-    """Refuse storage options that nothing would read; the error says what was probably meant."""
+    """Refuse unknown storage options; the message says what was probably meant."""
     for name in options:
         if name in known:
             continue
-        from difflib import get_close_matches  # a cold start that succeeds does without
+        from difflib import get_close_matches  # imported only for an unknown option
 
         near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
         if near or not passes_on:

@@ -1,7 +1,7 @@
-"""What each foreign error means and may say: tables, and errors of ours that carry their meaning.
+"""Tables of what each foreign error means, and internal errors that carry their meaning.
 
 Sources: the error lists of Amazon S3, Azure Blob Storage and Google Cloud Storage, and the
-exceptions that the drivers define. What is in no table is unknown: a write may have landed.
+exceptions that the drivers define. After an error that is in no table a write may have landed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 from typing import TypeAlias
 
 _LONGEST_DETAIL = 160
-_LONGEST_TEXT = 2000  # characters of what a server chose; the patterns take time
+_LONGEST_TEXT = 2000  # characters: a server chooses the text, and the patterns take time
 
-_CLEANERS = (  # compiled when something fails, not at each start
+_CLEANERS = (  # compiled only when a call fails
     (r"(?<=://)[^/\s]*@", ""),
     (r"\?[^\s'\"<>]*=[^\s'\"<>]*", "?…"),
     (
@@ -28,7 +28,7 @@ _CLEANERS = (  # compiled when something fails, not at each start
 
 
 class Sent(enum.Enum):
-    """How far a failed request came."""
+    """How far a failed request came, which decides whether a write may have landed."""
 
     NEVER = "it could not be made at all, now or in an earlier try"
     UNCONNECTED = "this time there was no connection to send it on"
@@ -41,10 +41,10 @@ Meaning: TypeAlias = tuple[str, Sent]
 
 
 class Refusal(Exception):
-    """An HTTP answer that is no success, where a driver has no good error of its own for it."""
+    """An HTTP answer that is not a success, where the driver has no usable error for it."""
 
     def __init__(self, status: int, code: str, text: str, *, own: bool = False) -> None:
-        """Keep status, code (or "") and text; `own`: it is the store's even without a code."""
+        """Keep status, code (or "") and text; `own`: the store itself answered, code or not."""
         super().__init__(text)
         self.status_code, self.error_code, self.own = status, code, own
 
@@ -53,13 +53,13 @@ class Known(Exception):
     """An error whose meaning is known where it is raised."""
 
     def __init__(self, text: str, reason: str, sent: Sent, *, status: int | None = None) -> None:
-        """Keep the meaning, and the HTTP status of an answer that had it."""
+        """Keep the meaning, and the HTTP status if there was an answer."""
         super().__init__(text)
         self.meaning, self.status_code = (reason, sent), status
 
 
 def no_credentials(text: str, *, rejected: bool = False) -> Known:
-    """Make the error of a driver that found no credentials, or none that are good (any more)."""
+    """Return the error for no credentials; `rejected`: the service does not accept those it got."""
     return Known(text, "forbidden", Sent.NEVER, status=401 if rejected else None)
 
 
@@ -87,19 +87,18 @@ WORDS = {
     "timeout": ("no answer in time", "check network, endpoint and credentials, or allow more time"),
     "unreachable": ("it cannot be reached", "check the network, the endpoint and the proxy"),
 }
-"""Each reason in words, and what to do about it where a store does not know better."""
+"""Each reason in words, and what to do about it unless the store has a hint of its own."""
 
 REFUSED_WRITE = frozenset({"forbidden", "read-only", "full", "other"})
 """The reasons that make a failed write a StoreWriteError."""
 
 CERTAIN_REFUSALS = frozenset({"forbidden", "missing", "no-bucket"})
-"""What a store answers to each try of a driver that repeats requests, the earlier ones included."""
-
+"""If the last try of a repeated request gets one of these, no earlier try has written."""
 
 STATUSES = {
     401: "forbidden",
     403: "forbidden",
-    404: "server",  # only a store's own code says that an object is missing
+    404: "server",  # only the store's own code can say that an object is missing
     408: "timeout",
     409: "doubtful",
     412: "doubtful",
@@ -115,7 +114,7 @@ CODES = {
     for reason, codes in {
         "busy": "LeaseIdMissing",
         "configuration": "InvalidBucketName InvalidResourceName",
-        # Of these ConditionalRequestConflict and OperationAborted mean: ask again.
+        # ConditionalRequestConflict and OperationAborted mean: try again.
         "conflict": "BlobAlreadyExists ConditionNotMet ConditionalRequestConflict OperationAborted "
         "PreconditionFailed TargetConditionNotMet conditionNotMet",
         "forbidden": "AccessDenied AccountIsDisabled AllAccessDisabled ContainerDisabled "
@@ -132,28 +131,28 @@ CODES = {
     }.items()
     for code in codes.split()
 }
-"""The reason for a server's error code, where the HTTP status alone would mislead."""
+"""The reason for a server's error code; it goes before the one for the HTTP status."""
 
 PROVES = {
     **dict.fromkeys(("500", "501", "503", "507"), Sent.ANSWERED),
-    "OperationTimedOut": Sent.MAYBE,  # Azure: not finished in the time that it gives itself
+    "OperationTimedOut": Sent.MAYBE,  # Azure: not finished in its own time limit
 }
-"""What a server error says of a write, by code or status; with any other 5xx it may have landed.
+"""What a server error says about a write, by code or status; after other 5xx it may have landed.
 
-backends.md has what the providers say of each. 502 and 504 are a gateway's, which had no answer in
-time, or none that is one (RFC 9110, 15.6). No provider rules out that a write answered with 500 or
-503 is carried out, now or in a moment. It counts as refused, so that its session is ended. If it
-lands after all, a dead token is stored, and that costs one needless login.
+backends.md quotes the providers. 502 and 504 come from a gateway that got no valid answer, or none
+in time (RFC 9110, 15.6). No provider rules out that a write answered with 500 or 503 is still
+carried out. We count it as refused, so that the new session is logged out. If the write lands after
+all, the store holds a dead token, which costs one needless login.
 """
 
 OWN_HEADERS = ("x-amz-request-id", "x-ms-request-id", "x-guploader-uploadid")
-"""What the clouds put into each answer, and nothing on the way to them does."""
+"""Headers that the clouds put into every answer; a proxy or gateway does not."""
 
 CREDENTIALS_ONLY = "azure:ClientAuthenticationError"
-"""An error that may hold the answer of a credential service; with 401 and 403 it is the store's."""
+"""It may hold a credential service's answer; with status 401 or 403 it holds the store's own."""
 
 OBJECT_CALLS = frozenset({"GetObject", "PutObject", "DeleteObject", "HeadBucket", "CreateSession"})
-"""The calls of S3; any other that botocore makes is for credentials."""
+"""The calls of S3 that we make; botocore makes any other to get credentials."""
 
 REJECTED_CREDENTIALS = frozenset(
     (
@@ -163,10 +162,10 @@ REJECTED_CREDENTIALS = frozenset(
         "AuthenticationFailed",  # Azure
     )
 )
-"""Error codes that say, as a 401 does, that the credentials are not good, or no longer."""
+"""Error codes that say, as a 401 does, that the credentials have expired or are not valid."""
 
 UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
-"""The codes of a 400 with which S3-compatible servers refuse a header, conditions among them."""
+"""With 400 and one of these, S3-compatible servers refuse a header, such as a condition."""
 
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 ADVICE = {
@@ -176,10 +175,10 @@ ADVICE = {
     "WrongRegion": _REGION,
     "RequestTimeTooSkewed": "correct this machine's clock",
 }
-"""What to do about a server's error code whose own text says it to nobody."""
+"""What to do about a server's error code, where the server's own text does not help."""
 
 NO_FILE = ("no-file", Sent.NEVER)
-"""What a missing or forbidden local file means to a cloud: its driver needs one."""
+"""What a missing or forbidden local file means for a cloud store: its driver needs that file."""
 
 TYPES: dict[str, Meaning] = {
     f"{package}:{name}": meaning
@@ -204,8 +203,8 @@ TYPES: dict[str, Meaning] = {
         "asyncssh SFTPNoSuchFile",
         ("other", Sent.ANSWERED): "errno ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL",
         ("read-only", Sent.ANSWERED): "errno EROFS",
-        # A success that is not the one of the call, such as the login page of a network; obstore's
-        # says not enough to tell what is missing.
+        # An answer with the status of a success that is not the store's, such as a network's login
+        # page; obstore's NotFoundError does not say whether the object or the bucket is missing.
         ("server", Sent.MAYBE): "errno EIO ENXIO ENODEV; azure DeserializationError "
         "HttpResponseError; botocore FlexibleChecksumError ParserError ResponseParserError; "
         "obstore NotFoundError",
@@ -229,19 +228,19 @@ TYPES: dict[str, Meaning] = {
     for package, *names in map(str.split, packages.split(";"))
     for name in names
 }
-"""What an errno, an error's type or a base of it means: by the root package and the name."""
+"""What an errno, an error's class or a base class means, by root package and name."""
 
 
 def text_of(error: BaseException) -> str:
-    """Return what an error says, if it can say anything."""
+    """Return an error's text, or "" if it raises on `str`."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - a foreign error may be unable to say anything
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
         return ""
 
 
 def clean(text: str) -> str:
-    """Return one short line of a foreign text, without queries, credentials and random texts."""
+    """Return one short line of a foreign text, without queries, credentials or long words."""
     text = text[:_LONGEST_TEXT]
     for pattern, replacement in _CLEANERS:
         text = re.sub(pattern, replacement, text)
