@@ -23,16 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         prepare()
         given = sys.argv[1:] if arguments is None else list(arguments)
-        out = Output(json="--json" in given)  # until the arguments are understood
+        out = Output(json="--json" in given)  # until the arguments are parsed
         try:
             need("the command line", "cli", "click", "rich")
             from . import certificate, doctor, local, session, status  # noqa: F401 - each adds commands
             from .commands import run
 
             return run(given, out)
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where they end
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - all errors end here
             return fail(error, out)
         finally:
             finish()
-    except KeyboardInterrupt:  # in the first moment, or again while the first one was reported
+    except KeyboardInterrupt:  # while importing, or a second Ctrl-C
         return 130

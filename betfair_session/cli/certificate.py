@@ -47,7 +47,7 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
         given = out.environment()
         given.require(PASSPHRASE)
         passphrase = given.passphrase()
-    # A shell leaves the ~ of --directory=~/… as it is.
+    # A shell does not expand the ~ of --directory=~/…
     paths = write_files(os.path.expanduser(directory), name, create(name, days, passphrase))
     names = [str(path) for path in paths]
     private = "the .key, the .pem and the .p12" if p12 else "the .key and the .pem"
@@ -64,10 +64,10 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
     group=_GROUP,
 )
 def check(out: Output, *, files: tuple[str, ...]) -> int:
-    """Say what files are, and whether Betfair would take them.
+    """Say what each file is, and whether Betfair would take them.
 
-    BETFAIR_CERT_PASSPHRASE opens encrypted ones. Whether the certificate was uploaded, only a login
-    can tell.
+    BETFAIR_CERT_PASSPHRASE opens encrypted ones. Only a login can show whether the certificate was
+    uploaded.
 
     Example:
       betfair-session certificate check client-2048.crt client-2048.key

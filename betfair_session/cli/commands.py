@@ -1,6 +1,6 @@
-"""What all commands have in common: options, help, and errors that repeat no value.
+"""What all commands share: options, help, and errors that never repeat a value.
 
-A value that is wrong may be a password that was given in the wrong place.
+A wrong value may be a password that was typed in the wrong place.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ DIRECTORY = click.Path(file_okay=False).shell_complete
 
 
 def seconds(text: str) -> float:
-    """Convert an option's value; click tells of the ValueError."""
+    """Convert an option's value; click reports the ValueError."""
     return checked_seconds(float(text))
 
 
 class Command(click.Command):
-    """A command with its help as it is written."""
+    """A command whose help is printed as written, without re-wrapping."""
 
     def format_help_text(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(f"\n{self.help}\n")
@@ -76,7 +76,7 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """Commands; a mistyped one is met with the nearest."""
+    """A group of commands; the error for a mistyped one suggests the nearest."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -96,8 +96,8 @@ def timeout(default: float, help_: str = "give up after that") -> click.Option:
     return option("--timeout", shown, type=seconds, default=default, metavar="SECONDS")
 
 
-def stands_for(variable: str) -> dict[str, Any]:
-    """Return what has an argument stand for a variable."""
+def sets_variable(variable: str) -> dict[str, Any]:
+    """Return the settings of an argument that overrides an environment variable."""
 
     def take(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -109,8 +109,8 @@ def stands_for(variable: str) -> dict[str, Any]:
 def place() -> list[click.Argument]:
     more: dict[str, Any] = {"required": False, "shell_complete": DIRECTORY}
     return [
-        click.Argument(["store"], **more, **stands_for(_STORE)),
-        click.Argument(["key"], **more, **stands_for(_KEY)),
+        click.Argument(["store"], **more, **sets_variable(_STORE)),
+        click.Argument(["key"], **more, **sets_variable(_KEY)),
     ]
 
 
@@ -128,14 +128,14 @@ click.version_option(package_name=NAME, message="%(prog)s %(version)s")(MAIN)
 def command(
     *params: click.Parameter, group: Group = MAIN
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Make a function a command, named as it is; its docstring is the help.
+    """Make a function a command of the same name, with its docstring as help.
 
-    What it returns is the exit code, 0 if it returns nothing.
+    The function returns the exit code; None means 0.
     """
 
     def add(run: Callable[..., int | None]) -> Callable[..., int | None]:
         def carry_out(ctx: click.Context, *, json: bool, quiet: bool, **given: object) -> int:
-            if ctx.args:  # click's own complaint would repeat those that are too many
+            if ctx.args:  # click's own message would repeat the surplus ones
                 ctx.fail("too many arguments")
             out: Output = ctx.obj
             store = out.variables.get(_STORE, "")
@@ -170,12 +170,12 @@ def command(
 
 def run(arguments: Sequence[str], out: Output) -> int:
     """Run one command and return its exit code; UsageError if the arguments are not understood."""
-    if os.environ.get(_COMPLETE):  # a shell asks what may follow
+    if os.environ.get(_COMPLETE):  # a shell asks for completions
         from click.shell_completion import shell_complete
 
         return shell_complete(MAIN, {"obj": out}, NAME, _COMPLETE, os.environ[_COMPLETE])
     try:
-        with MAIN.make_context(NAME, list(arguments), obj=out) as context, _warnings_told(out):
+        with MAIN.make_context(NAME, list(arguments), obj=out) as context, _show_warnings(out):
             code: int = MAIN.invoke(context)
             return code
     except click.exceptions.Exit as end:
@@ -189,12 +189,12 @@ def run(arguments: Sequence[str], out: Output) -> int:
 
 
 @contextlib.contextmanager
-def _warnings_told(out: Output) -> Iterator[None]:
-    """Tell the library's warnings, and no other package's; end by SIGTERM as by an error."""
+def _show_warnings(out: Output) -> Iterator[None]:
+    """Print this library's warnings, no other package's; let SIGTERM clean up as an error does."""
 
     def tell(record: logging.LogRecord) -> None:
         failure = record.module == "log" and "lease taken over" not in (record.args or ())
-        if record.name.startswith("betfair_session") and not failure:  # an error has its own line
+        if record.name.startswith("betfair_session") and not failure:  # the error itself is printed
             out.warn(record.getMessage())
 
     handler = logging.Handler(logging.WARNING)

@@ -1,4 +1,4 @@
-"""doctor: everything that a login needs, looked at without making one."""
+"""doctor: checks everything that a login needs, without logging in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from betfair_session.environment import ACCOUNT, NAMES, PLACE, read_dotenv
 from betfair_session.exceptions import BetfairSessionError, CertificateError, ConfigurationError
 from betfair_session.secret import ODD_WORDS, Secret, odd
 
-from .commands import command, option, place, stands_for, timeout
+from .commands import command, option, place, sets_variable, timeout
 from .hosts import compare_clocks, examine_hosts, examine_session
 from .output import Finding, Output, in_rows, problem
 from .probe import Case, examine_store
@@ -21,16 +21,16 @@ _DOTENV = ".env"
 _NAME = "configuration"
 
 # Values that may have several lines, and blanks around them.
-_OF_LINES = frozenset(
+_MULTILINE = frozenset(
     ("BETFAIR_CERT_PEM", "BETFAIR_KEY_PEM", "BETFAIR_PKCS12_BASE64", "BETFAIR_STORAGE_OPTIONS")
 )
 _CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
-_ALIKE = 0.7  # 1 is the same; the common beginning of all names alone makes 0.6
+_CUTOFF = 0.7  # 1 is identical; the prefix that all names share already makes 0.6
 _API_URL = option(
     "--api-url",
     "the betting API, if not Betfair's own",
     metavar="URL",
-    **stands_for("BETFAIR_API_URL"),
+    **sets_variable("BETFAIR_API_URL"),
 )
 
 
@@ -41,7 +41,7 @@ def doctor(out: Output, *, timeout: float) -> int:
       configuration    which variables are set, and where; never what they say
       certificate      would Betfair take it?
       store, writing   a small object beside the token is written, replaced on a condition and
-                       removed again; token and lock are tried on a condition that cannot hold
+                       removed; token and lock are only tried, on a condition that cannot hold
       shared login     does the store keep conditions, so that one login serves all?
       next login       does anything keep it back, such as a refusal?
       proxy            which of the hosts are reached by HTTPS_PROXY, where that is set
@@ -52,7 +52,7 @@ def doctor(out: Output, *, timeout: float) -> int:
       account          whose is it? The account API is asked with it (getAccountDetails).
 
     The stored object names no account: two accounts that share one key take over each other's
-    session. See that the initials, currency and region are those you expect.
+    session. Check that the initials, currency and region are those you expect.
 
     Examples:
       betfair-session doctor
@@ -83,7 +83,7 @@ def doctor(out: Output, *, timeout: float) -> int:
 
 
 def _findings(case: Case) -> Iterator[Finding]:
-    """Look at one thing after the other."""
+    """Run the checks one after the other, then close what they opened."""
     looks = (
         *(_examine_configuration, _examine_certificate, examine_store, examine_hosts),
         *(compare_clocks, examine_session),
@@ -98,7 +98,7 @@ def _findings(case: Case) -> Iterator[Finding]:
 
 
 def _examine_configuration(case: Case) -> Iterator[Finding]:
-    """Look at the variables, and make the client of them."""
+    """Check the variables, and make the client from them."""
     given, file, told = case.given, read_dotenv(_DOTENV) or {}, ""
     try:
         given.require(*ACCOUNT, *PLACE, certificate=True)
@@ -112,8 +112,8 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
         filed = {*file} - {*os.environ}
         names = [f"{name} (in {_DOTENV})" if name in filed else name for name in ours]
         yield Finding(_NAME, "ok", f"set are {', '.join(names)}")
-    # What a shell, an editor or a secret manager has added to a value.
-    for name in sorted({*NAMES} - _OF_LINES):
+    # Characters that a shell, an editor or a secret manager has added to a value.
+    for name in sorted({*NAMES} - _MULTILINE):
         kind, raw = odd(Secret(given.get(name))), {**file, **os.environ}.get(name, "")
         if kind and not told.startswith(name):
             advice = f"take it out of {name}, unless it is really part of the value"
@@ -122,10 +122,10 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
             text = f"{name} begins with a byte order mark or ends in a line end"
             advice = "this library leaves it out, other programs may not: write it without"
             yield Finding(_NAME, "warning", text, advice)
-    # Variables that are named like ours and that nothing reads are most likely mistyped.
+    # A variable with our prefix that nothing reads is most likely mistyped.
     for name in sorted({*os.environ, *file} - {*NAMES}):
         if name.startswith("BETFAIR_"):
-            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=_ALIKE)
+            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=_CUTOFF)
             advice = f"did you mean {near[0]}?" if near else "`betfair-session --help` lists them"
             yield Finding(_NAME, "warning", f"{name} is no variable of this library's", advice)
     mode = os.stat(_DOTENV).st_mode if os.name == "posix" and file else 0
@@ -135,7 +135,7 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
 
 
 def _examine_certificate(case: Case) -> Iterator[Finding]:
-    """Look at the client certificate; whether it was uploaded, only a login can tell."""
+    """Check the client certificate; only a login can show whether it was uploaded."""
     given, name = case.given, "certificate"
     try:
         warnings = given.certificate().check()

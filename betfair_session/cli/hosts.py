@@ -34,9 +34,9 @@ from .probe import Case, cloud_of
 from .session import ask_about
 
 _FAR_SECONDS = 5.0
-"""A difference between two clocks that is worth a warning; HTTP dates are whole."""
+"""Clocks that differ by more get a warning; HTTP dates are in whole seconds."""
 
-# By IdentityUnavailable's reason, where no answer came.
+# By the reason of an IdentityUnavailable without an answer.
 _ADVICE = {
     "": "look at the network, at HTTPS_PROXY, and at any firewall in between",
     "untrusted": (
@@ -55,7 +55,7 @@ _APP_KEY_CODES = frozenset({"INVALID_APP_KEY", "NO_APP_KEY"})
 
 
 def examine_hosts(case: Case) -> Iterator[Finding]:
-    """Ask both hosts, and look at their clocks."""
+    """Ask both hosts, and note the time that each tells."""
     given = case.given
     try:
         usual = jurisdiction(given.get("BETFAIR_JURISDICTION") or "international")
@@ -71,7 +71,7 @@ def examine_hosts(case: Case) -> Iterator[Finding]:
         yield Finding("identity", "not checked", str(error))
         return
     if _proxy_for("https://any.invalid/"):
-        yield _ways(endpoints.values(), case.store)
+        yield _examine_proxy(endpoints.values(), case.store)
     found = [_ask(name, endpoint, case, verify=verify) for name, endpoint in endpoints.items()]
     yield from found
     failed = any(each.state == "problem" for each in found)
@@ -80,8 +80,8 @@ def examine_hosts(case: Case) -> Iterator[Finding]:
         yield Finding("identity", "warning", text)
 
 
-def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
-    """Tell what goes by the proxy that the environment names."""
+def _examine_proxy(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
+    """Say which hosts are reached by the proxy that the environment names."""
     proxies = {each.host: _proxy_for(each.base) for each in endpoints}
     ways = [
         f"{host} {f'by {at}' if at else 'directly, by NO_PROXY'}" for host, at in proxies.items()
@@ -92,7 +92,7 @@ def _ways(endpoints: Iterable[Endpoint], store: TokenStore | None) -> Finding:
 
 
 def _proxy_for(url: str) -> str:
-    """Return the proxy's host and port, without the password that may stand before them; or ""."""
+    """Return the proxy's host and port, without user and password; "" if there is no proxy."""
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy: str = select_proxy(url, get_environ_proxies(url)) or ""
@@ -109,8 +109,8 @@ def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Fi
         took = time.monotonic() - began
         with suppress(ValueError):
             told = parsedate_to_datetime(answer.date).timestamp()
-            case.clocks[endpoint.host] = told + 0.5 - time.time()  # it is in whole seconds
-        # What the login's host says to a keepAlive is not documented: any answer will do.
+            case.clocks[endpoint.host] = told + 0.5 - time.time()  # the date is in whole seconds
+        # What certlogin's host answers to a keepAlive is undocumented: any form of answer will do.
         _judge(endpoint, answer, strict=name == "identity")
     except IdentityUnavailable as error:
         return problem(name, error, "" if error.status_code else _ADVICE[error.reason])
@@ -120,7 +120,7 @@ def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Fi
 
 
 def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
-    """Raise unless the answer is one of Betfair's."""
+    """Raise unless this is Betfair's answer; unless `strict`, it may have an unknown form."""
     try:
         alive = read_session(endpoint, answer, Secret(""))
     except IdentityUnavailable as error:
@@ -208,7 +208,7 @@ def _examine_account(client: IdentityClient, token: Secret, seconds: float) -> F
 
 
 def _person(details: Any) -> str:  # noqa: ANN401 - JSON
-    """Tell enough of an account holder to recognise, and no more: initials, currency, region."""
+    """Return just enough to recognise the account holder: initials, currency, region."""
     if not isinstance(details, dict):
         return "an account that it does not describe"
     names = [str(details.get(name) or "?") for name in ("firstName", "lastName")]

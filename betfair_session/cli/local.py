@@ -1,6 +1,6 @@
-"""sandbox and demo: a local Betfair for as long as the command runs, and the library at work on it.
+"""sandbox and demo: run a local Betfair until Ctrl-C, and show the library at work on one.
 
-What the demo shows it also checks, by the sandbox's own journal.
+The demo checks all that it shows, by the sandbox's own journal.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .output import STORE, Output, complain, need
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""The variables by which programs trust an authority: those that use requests, and others."""
+"""The variables that make a program trust an authority, with requests and without."""
 
 _LAST_PORT = 65_533  # two more follow
 _PORTS = "identity host and betting API at N, certlogin at N+1, stream at N+2 (any free ones)"
-_WRONG = (SandboxError, FileNotFoundError, subprocess.TimeoutExpired)  # in a step of the demo
+_STEP_ERRORS = (SandboxError, FileNotFoundError, subprocess.TimeoutExpired)
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
 
@@ -45,7 +45,7 @@ def start(out: Output, port: int = 0) -> Sandbox:
 
 @contextlib.contextmanager
 def _failing(message: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Tell what went wrong with the sandbox, or with what runs against it."""
+    """Raise errors of these kinds as one of ours, which is printed in one line."""
     try:
         yield
     except kinds as error:
@@ -59,8 +59,8 @@ def _failing(message: str, *kinds: type[Exception]) -> Iterator[None]:
 def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> int:
     """Run a local Betfair and print the environment to use.
 
-    A Betfair of its own on this machine, with real TLS and client certificates, until Ctrl-C. It
-    prints the variables to use, and for a bot of your own where its API and stream are. Needs
+    Runs a Betfair of its own on this machine until Ctrl-C, with real TLS and client certificates.
+    Prints the variables to use and, for a bot of your own, where its API and stream are. Needs
     betfair-session[sandbox].
 
     Examples:
@@ -74,7 +74,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
     pressed: list[bool] = []
 
     def interrupt(*_: object) -> NoReturn:
-        # Only once: a second one would interrupt the cleaning up.
+        # Ignore a second Ctrl-C: it would interrupt the clean-up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         pressed.append(True)
         raise KeyboardInterrupt
@@ -87,7 +87,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
         values = local.environment()
         trust = dict.fromkeys(_TRUST, local.ca_bundle)
         stream = ":".join(map(str, local.stream_address))
-        # All of it texts, so that it can be anybody's environment as it is.
+        # All values are strings, so that a program can use the document as its environment.
         addresses = {"api_url": local.api_url, "stream_address": stream}
         out.tell({**values, **trust, **addresses}, _exports(values))
         if not out.json:
@@ -99,7 +99,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
                 f"{_exports(trust)}"
             )
         with _failing("the sandbox has ended", SandboxError):
-            while not pressed:  # a finalizer that is interrupted swallows what is raised
+            while not pressed:  # an exception raised in a finalizer is lost
                 time.sleep(_LOOK_SECONDS)
                 local.counts()
             raise KeyboardInterrupt
@@ -115,7 +115,7 @@ def demo(out: Output) -> None:
     """See it work against a local Betfair; needs no account.
 
     Four steps, each a process of its own: a login, a resume, a session that died, and a store that
-    broke. What it shows it also checks. Needs betfair-session[sandbox].
+    broke. It also checks what it shows. Needs betfair-session[sandbox].
 
     Example:
       betfair-session demo
@@ -129,7 +129,7 @@ def demo(out: Output) -> None:
         out.say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
         out.say(f"the token will be kept in {show.place}.")
         for number, step in enumerate((show.log_in, show.resume, show.heal, show.clean_up), 1):
-            with _failing(f"the demo failed in step {number}: {{}}", *_WRONG):
+            with _failing(f"the demo failed in step {number}: {{}}", *_STEP_ERRORS):
                 step()
     out.say(f"\n{len(show.steps)} steps in {_since(started)}; the sandbox is stopped.")
     out.tell({"steps": show.steps, "passed": True}, "demo: all steps passed")
@@ -140,13 +140,13 @@ def _since(started: float) -> str:
 
 
 class Demo:
-    """The steps, on one sandbox and its store; the first thing that is not so is an error."""
+    """The steps, on one sandbox and its store; the first check that fails is an error."""
 
     def __init__(self, out: Output, sandbox: Sandbox) -> None:
         self._variables = sandbox.environment()
         self._store = self._variables["BETFAIR_SESSION_STORE"]
         self.place = Path(self._store, self._variables["BETFAIR_SESSION_KEY"])
-        # Each with its title, its process's seconds, and what was found to be so.
+        # Each with its title, the seconds of its process, and the checks that passed.
         self.steps: list[dict[str, Any]] = []
         self._sandbox, self._out = sandbox, out
         self._said = ""
@@ -202,7 +202,7 @@ class Demo:
         return self.place.read_text(encoding="ascii")
 
     def _process(self, title: str) -> tuple[int, str]:
-        """Run `betfair-session token` away from the user's settings: its exit code and token."""
+        """Run `betfair-session token` without the user's settings; return exit code and token."""
         self._out.say(f"\n{len(self.steps) + 1}. {title}")
         variables = {
             **{name: value for name, value in os.environ.items() if "BETFAIR_" not in name},
@@ -226,6 +226,6 @@ class Demo:
         seconds = time.monotonic() - started
         self.steps.append({"title": title, "seconds": seconds, "shown": []})
         self._out.say(f"   $ betfair-session token{seconds:>60.2f} s")
-        # A session that dies so young makes a process warn, rightly; that is not the point here.
+        # The library rightly warns of a session that died so young; the demo ended it on purpose.
         self._said = " ".join(line for line in done.stderr.splitlines() if "warning:" not in line)
         return done.returncode, done.stdout.strip()

@@ -51,15 +51,15 @@ _ATTRIBUTES = (
     *("store", "key", "reason", "owner", "since"),
 )
 
-# A ban or a passing trouble has to end by itself.
+# Only time ends a ban or a temporary problem.
 _ENDS_BY_ITSELF = frozenset({"ban", "temporary"})
 _UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
 
 _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""
 
-# Only standard output: the library has errors of its own for all else that it writes.
-_LOST = frozenset((errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EINVAL))
+# Errors of standard output only: for all else that it writes the library has its own.
+_WRITE_ERRORS = frozenset((errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EINVAL))
 
 _WIDTH = 100  # characters, where there is no terminal
 _INDENT = 13
@@ -76,8 +76,8 @@ class Output:
 
     json: bool = False
     quiet: bool = False
-    told: bool = False  # the document is printed; an error after it is no second one
-    variables: dict[str, str] = field(default_factory=dict)  # arguments that stand for some
+    told: bool = False  # the document is printed; a later error goes to standard error
+    variables: dict[str, str] = field(default_factory=dict)  # arguments that override them
     warn: Callable[[str], None] = lambda text: complain(f"warning: {text}")
 
     def environment(self) -> Environment:
@@ -85,7 +85,7 @@ class Output:
         return Environment({**os.environ, **self.variables})
 
     def tell(self, document: Mapping[str, object], text: str = "") -> None:
-        """Print the document with --json, its times in ISO format; else the text, if any."""
+        """Print the result: with --json the document, its times in ISO format; else any text."""
         if self.json:
             self.told = True
             write(json.dumps(document, default=lambda time: time.isoformat(timespec="seconds")))
@@ -99,7 +99,7 @@ class Output:
 
     @contextlib.contextmanager
     def progress(self, look: Callable[[], str]) -> Iterator[None]:
-        """On a terminal, show after a second what the block waits for, and when that changes."""
+        """On a terminal, show what the block waits for, after a second and when it changes."""
         if self.json or self.quiet or not sys.stderr.isatty():
             yield
             return
@@ -126,7 +126,7 @@ class Output:
 
 
 def need(what: str, extra: str, *modules: str) -> None:
-    """Tell what to install where a part of an extra is missing."""
+    """Raise an error that says what to install if a part of an extra is missing."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         install = f'pip install "betfair-session[{extra}]"'
@@ -134,15 +134,15 @@ def need(what: str, extra: str, *modules: str) -> None:
 
 
 def prepare() -> None:
-    """Replace missing streams, and let no character fail that standard output cannot show.
+    """Replace missing streams, and escape characters that standard output cannot show.
 
-    In this order no file and no connection gets their numbers. Standard output stays unwritable: a
-    lost result is an error.
+    In this order each gets its usual number, so that no file or connection does. Standard output
+    stays unwritable: a lost result is an error.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             way = os.O_WRONLY if name == "stderr" else os.O_RDONLY
-            file = os.open(os.devnull, way)  # it stays, so that nothing complains at the end
+            file = os.open(os.devnull, way)  # left open: Python would complain at exit
             stream = open(file, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -150,7 +150,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Drop what a stream did not take: the interpreter would try again, and complain."""
+    """Drop what a stream did not take: Python would try again at exit, and complain."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -160,20 +160,20 @@ def finish() -> None:
 
 def write(text: str) -> None:
     """Print a text now, while a failure can still be reported."""
-    sys.stdout.write(f"{text}\n")  # in one piece, unlike `print`: `head` may be gone after it
+    sys.stdout.write(f"{text}\n")  # one write, unlike `print`: `head` may end after the first
     sys.stdout.flush()
 
 
 def complain(text: str, *, failed: bool = False) -> None:
-    """Say a line on standard error, if it takes any; the exit code tells in any case."""
-    # Without rich, which takes a moment, or may be what is missing.
+    """Write a line to standard error; if that fails, the exit code still says enough."""
+    # Without rich: its import takes a moment, and it may be the missing part.
     name = f"\x1b[31m{NAME}:\x1b[0m" if failed and _coloured(sys.stderr) else f"{NAME}:"
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{name} {text}\n")
 
 
 def fail(error: BaseException, out: Output) -> int:
-    """Say why a command failed, without a secret, and return the exit code."""
+    """Report why a command failed, without secrets, and return the exit code."""
     found = problem("", error)
     line = "; ".join(filter(None, (found.text, found.advice)))
     if not out.json or out.told:
@@ -190,18 +190,18 @@ def fail(error: BaseException, out: Output) -> int:
 
 
 def with_unlock(hint: str, login_class: str) -> str:
-    """Add to the hint for a refused login what to do after its cause was put right."""
+    """Add to a refused login's hint what to do after its cause is removed."""
     return hint if login_class in _ENDS_BY_ITSELF else f"{hint} {_UNLOCK}"
 
 
 def _line(error: BaseException) -> str:
-    """Say in one line what went wrong."""
+    """Return in one line what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, OSError) and error.errno in _LOST:
+    if isinstance(error, OSError) and error.errno in _WRITE_ERRORS:
         return f"cannot write to standard output: {error.strerror}"
     if not isinstance(error, BetfairSessionError):
-        # A foreign text may hold a secret: name its kind and place only.
+        # Another package's message may hold a secret: name only its type and place.
         *_, (frame, number) = walk_tb(error.__traceback__)
         place = f"{frame.f_code.co_filename}:{number}"
         return f"a defect of betfair-session, please report it: {type(error).__name__} at {place}"
@@ -214,9 +214,9 @@ def _line(error: BaseException) -> str:
 
 
 class Finding(NamedTuple):
-    """What one look found out; it holds no secret.
+    """The result of one check; it holds no secret.
 
-    A "warning" works, but not as well as it might; a "problem" does not work, and has an exit code.
+    A "warning" works, but not as well as it could. A "problem" does not work; it has an exit code.
     """
 
     name: str
@@ -238,7 +238,7 @@ def problem(name: str, error: BaseException, advice: str = "") -> Finding:
 
 
 def in_rows(finding: Finding) -> str:
-    """Lay a finding out for people, as wide as the terminal."""
+    """Format a finding for people, as wide as the terminal."""
     from rich.table import Table
     from rich.text import Text
 
@@ -252,7 +252,7 @@ def in_rows(finding: Finding) -> str:
     with (console := _console(sys.stdout)).capture() as captured:
         console.print(grid)
     lines = captured.get().splitlines()
-    return "\n".join(line.rstrip() for line in lines)  # a cell is padded to its width
+    return "\n".join(line.rstrip() for line in lines)  # rich pads each cell
 
 
 def _console(stream: TextIO) -> Console:

@@ -32,21 +32,21 @@ T = TypeVar("T")
 
 _WRITING, _SHARED = "writing", "shared login"
 _STORES = "backends.md lists the stores that share one login"
-# Each cloud's schemes, and how the variables that its drivers read begin.
+# By URL scheme: the prefix of the variables that the cloud's drivers read.
 _CLOUDS = {
     **dict.fromkeys(S3, "AWS_"),
     **dict.fromkeys(GCS, "GOOGLE_"),
     **dict.fromkeys(AZURE, "AZURE_"),
 }
-# How the variables end by which clouds' drivers find files: keys, tokens, authorities.
-_OF_FILES = ("_FILE", "_CA_BUNDLE", "_APPLICATION_CREDENTIALS", "_CERTIFICATE_PATH")
+# Endings of variables that name a driver's files: keys, tokens, authorities.
+_FILE_ENDINGS = ("_FILE", "_CA_BUNDLE", "_APPLICATION_CREDENTIALS", "_CERTIFICATE_PATH")
 _LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
 _THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 
 @dataclass
 class Case:
-    """What the doctor looks at, and what one look leaves for the next."""
+    """What the doctor checks, and what one check leaves for the next."""
 
     out: Output
     given: Environment
@@ -55,13 +55,13 @@ class Case:
     store: TokenStore | None = None
     key: str = ""
     readable: bool = False  # the store
-    clocks: dict[str, float] = field(default_factory=dict)  # by how much each is ahead of ours
+    clocks: dict[str, float] = field(default_factory=dict)  # seconds that each is ahead of ours
 
 
 def examine_store(case: Case) -> Iterator[Finding]:
-    """Read what is there, and try out writing.
+    """Read what is stored, and try writing.
 
-    What the library warns of meanwhile, such as files that others can read, are findings.
+    Warnings of the library meanwhile, such as of files that others can read, become findings.
     """
     if not all(map(case.given.get, PLACE)):
         yield Finding("store", "not checked", "none is named")
@@ -90,15 +90,15 @@ def examine_store(case: Case) -> Iterator[Finding]:
 
 
 def cloud_of(store: TokenStore | None) -> str:
-    """Return how the variables of a store's cloud begin, or ""."""
+    """Return the prefix of the variables of a store's cloud, or ""."""
     label = store.label if store else ""
     return _CLOUDS.get(label.removeprefix("obstore+").partition("://")[0], "")
 
 
 def _surroundings(store: TokenStore | None) -> Iterator[Finding]:
-    """Find variables of the store's cloud that are spoilt, or name a file that cannot be read.
+    """Find variables of the store's cloud that hold odd characters or name an unreadable file.
 
-    Its driver may take that for missing credentials, or ask another service instead.
+    The driver may take that for missing credentials, or ask another service instead.
     """
     cloud = cloud_of(store)
     for name in sorted(name for name in os.environ if cloud and name.startswith(cloud)):
@@ -107,21 +107,21 @@ def _surroundings(store: TokenStore | None) -> Iterator[Finding]:
             yield Finding("store", "warning", f"{name} {ODD_WORDS[kind]}", "take it out")
         path = os.path.expanduser(value)
         readable = os.path.isfile(path) and os.access(path, os.R_OK)
-        if value and name.endswith(_OF_FILES) and not readable:
-            # The key itself may stand where its path belongs.
+        if value and name.endswith(_FILE_ENDINGS) and not readable:
+            # Show only a path: the value may be the key itself.
             shown = f" {value}" if os.path.isabs(value) and len(value) < _LONG_CHARACTERS else ""
             text = f"{name} names a file{shown} that is not there, or cannot be read"
             yield Finding("store", "warning", text, "put the file there, or correct the variable")
 
 
 class Probe:
-    """Writes an object of its own beside the token, and removes it again however this ends."""
+    """Writes an object of its own beside the token, and removes it even if a check fails."""
 
     def __init__(self, store: TokenStore, key: str, seconds: float) -> None:
         self._store = store
         self._key = key
         self._lock = key + LOCK_SUFFIX
-        # By a lock's name, a store that may not keep conditions tries them out itself.
+        # Named like a lock, since a store whose server may not keep conditions tests it on locks.
         self._name = f"{key}.doctor-{secrets.token_hex(4)}{LOCK_SUFFIX}"
         self._doubtful = store.probe
         self._seconds = seconds
@@ -145,7 +145,7 @@ class Probe:
         text = "the store keeps conditions, so one login serves all who share it"
         shared = Finding(_SHARED, "ok", text)
         if kept and self._store.atomic:
-            # No object but the doctor's ever had this version.
+            # Only the doctor's object ever had this version, so that no condition can hold.
             writing = self._unwritable({self._key: version, self._lock: version}) or writing
         else:
             alone = f"{label} is not known to keep the conditions of writes"
@@ -176,16 +176,16 @@ class Probe:
         return True, version
 
     def _unwritable(self, expected: dict[str, Expect]) -> Finding | None:
-        """Find out whether the token or its lock cannot be written, although another object can.
+        """Return a problem if the token or its lock cannot be written, although another object can.
 
-        Each is sent what it holds, on a condition that does not hold. A store that would write says
-        so by a conflict; nothing changes, not even the time, which may stand for a verification.
+        Each is written with its own content, on a condition that does not hold. A conflict shows
+        that it can be; nothing changes, not even its time, which may be that of a verification.
         """
         for name, expect in expected.items():
             try:
                 content = self._content(name)
                 if content is None and (self._doubtful or expect is ABSENT):
-                    continue  # it would be made, or may take any condition
+                    continue  # this would create it, or the store may ignore the condition
                 self._put(name, content or b"", expect)
             except VersionConflict:
                 continue
@@ -196,9 +196,9 @@ class Probe:
         return None
 
     def _refused(self, error: StoreError) -> Finding:
-        """Tell of a failed write: the permissions may name the two objects and no other.
+        """Explain a failed write: the permissions may name the two objects and no other.
 
-        Where a lock exists, creating it or writing the token with its version cannot change them.
+        If a lock exists, creating it, or writing the token on the lock's version, changes neither.
         """
         if error.reason != "forbidden" or isinstance(self._store, LocalStore):
             return problem(_WRITING, error)
@@ -231,7 +231,7 @@ class Probe:
         return self._change(self._store.put, name, content, expect)
 
     def _change(self, change: Callable[..., T], *how: object) -> T:
-        """Change an object, again after a pause where the store takes no two changes in a row."""
+        """Change an object; if the store throttles that, try once more after a pause."""
         try:
             return change(*how, deadline=self._soon())
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""token, check, logout and unlock: what the library is for, all settings from the environment."""
+"""token, check, logout and unlock: the library's own work, set by the environment."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def token(out: Output, *, timeout: float, interactive: bool) -> None:
     if interactive:
         login = {"interactive": True, "two_step": _code, "lease": _TYPING}
     with _session(out, timeout, logs_in=not interactive, **login) as session:
-        out.quiet |= interactive  # progress would stand in the way of what is typed
+        out.quiet |= interactive  # progress would overwrite what is typed
         with out.progress(login_of(session)):
             found = session.token(timeout=timeout)
         _tell(out, session, found, token=found)
@@ -74,7 +74,7 @@ def check(out: Output, *, timeout: float) -> int:
       betfair-session check && echo "the session lives"
       betfair-session check --json | jq -r .state
 
-    exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as of grep and test); 4
+    exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as with grep and test); 4
     Betfair cannot tell, so it may well be alive
     """
     with _session(out, timeout) as session:
@@ -96,13 +96,13 @@ def check(out: Output, *, timeout: float) -> int:
 
 
 def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: float) -> Check | None:
-    """Send one keepAlive for a stored token; return what it found out, None if none is stored."""
+    """Send one keepAlive for a stored token; return its result, or None if none is stored."""
     end = time.monotonic() + timeout
     stored = store.get(key, deadline=min(end, time.monotonic() + _STORE_SECONDS))
     token = token_in(stored, store, key)
     if stored is None or token is None:
         return None
-    # Never 0, which would stand for the client's own time.
+    # Never 0, which would mean the client's own timeout.
     found = client.check(token, timeout=max(end - time.monotonic(), 0.1))
     if found.error:
         raise found.error
@@ -163,7 +163,7 @@ def unlock(out: Output, *, timeout: float) -> None:
 
 
 def login_of(session: Session) -> Callable[[], str]:
-    """Return what tells how a session's token is coming on, by a look at the lock beside it."""
+    """Return a function that reads the session's lock and says what the call waits for."""
 
     def look() -> str:
         try:
@@ -188,7 +188,7 @@ def _session(
     lease: LeaseSettings = _USUAL,
     **settings: Any,  # noqa: ANN401 - the manager's
 ) -> Iterator[Session]:
-    """Make the session's handle; `seconds` limit each answer."""
+    """Make the session's handle; no answer may take more than `seconds`."""
     given = out.environment()
     given.require(*ACCOUNT, *PLACE, certificate=logs_in)
     lease = lease._replace(store_deadline=min(lease.store_deadline, seconds))

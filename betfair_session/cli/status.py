@@ -32,7 +32,7 @@ def status(out: Output, *, timeout: float) -> None:
     login.state is free, held (a process is logging in), refused (by Betfair), unanswered or
     unstored (the last login ended so), or braked (too many in a minute). Times are the store's own.
 
-    exit code 0: it could be looked at, whatever was found
+    exit code 0: the store could be read, whatever it holds
     """
     opened, name = open_place(out)
     with opened:
@@ -52,7 +52,7 @@ def open_place(out: Output) -> tuple[TokenStore, str]:
 
 
 def see_directory(store: TokenStore) -> None:
-    """Refuse a file as a local store: reading below it finds nothing, as in a new directory."""
+    """Refuse a file as a local store: reads below it find nothing, as in a new directory."""
     path = Path(store.label) if isinstance(store, LocalStore) else Path()
     found = next(each for each in (path, *path.parents) if os.path.exists(each))
     if not os.path.isdir(found):
