@@ -3,7 +3,7 @@
     from betfair_session.sandbox import Sandbox
 
     with Sandbox() as sandbox:
-        print(sandbox.environment())  # the BETFAIR_* variables that lead a client to it
+        print(sandbox.environment())  # the BETFAIR_* variables that point a client at it
 
 It is a process of its own with real TLS, real client certificates, session expiry, login limits
 and scripted faults, on 127.0.0.1 alone. The extra `sandbox` installs what it needs. It shares no

@@ -1,6 +1,6 @@
-"""The sandbox's process: one JSON line with all that a client needs, then it serves.
+"""The sandbox's process: prints one JSON line with all that a client needs, then serves.
 
-Its arguments are those of `server.run`, and the line says what went wrong if it cannot begin.
+Its arguments are those of `server.run`. If it cannot start, the line says why.
 """
 
 import json

@@ -24,11 +24,11 @@ class SandboxError(RuntimeError):
 
 
 class Controls:
-    """Everything that a test may ask of the sandbox, or do to it.
+    """Everything that a test can ask of the sandbox, or do to it.
 
-    Endpoints are certlogin, login, keepAlive, logout, betting, account, and other for wrong paths;
-    the journal also has stream, which takes no faults and is not held.
-    Safe to be used from many threads.
+    The endpoints are certlogin, login, keepAlive, logout, betting, account, and other (any wrong
+    path). The journal also has stream, which takes no faults and cannot be held.
+    Safe to use from many threads.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -79,15 +79,15 @@ class Controls:
         """Change settings; `reset` puts them back.
 
         Args:
-            settings: `session_seconds` a session lives (0: every new token is dead at once),
-                `logins_per_minute` before a ban, `ban_seconds` it lasts, `lock_after` that many
-                wrong passwords; and real time: `login_seconds` that a login takes, `delay` of
-                every request, in seconds.
+            settings: `session_seconds` that a session lives (0: every new token is dead at once),
+                `logins_per_minute` before a ban, `ban_seconds` that it lasts, `lock_after` so
+                many wrong passwords. In real seconds: `login_seconds` that a login takes, and
+                `delay` of every request.
         """
         self._call("configure", **settings)
 
     def advance(self, seconds: float) -> None:
-        """Turn the virtual clock forward: sessions expire, bans end."""
+        """Move the virtual clock forward: sessions expire, bans end."""
         self._call("advance", seconds=seconds)
 
     def set_time_offset(self, seconds: float) -> None:
@@ -105,14 +105,14 @@ class Controls:
         self._call("add_account", username=username, password=password, two_step=two_step)
 
     def set_two_step(self, code: str | None, username: str | None = None) -> None:
-        """Ask interactive logins for a two-step code (None: no longer)."""
+        """Demand a two-step code from interactive logins; None stops that."""
         self._call("set_two_step", code=code, username=username)
 
     def make_certificate(self, name: str) -> tuple[str, str]:
         """Make another client certificate, which no account knows until it is uploaded.
 
         Args:
-            name: letters, digits and _. The same name is the same certificate, past a reset, too.
+            name: letters, digits and _. One name gives one certificate, even after a reset.
 
         Returns:
             The paths of certificate and key, in the sandbox's directory.
@@ -133,7 +133,7 @@ class Controls:
         return [Session(**session) for session in self._call("sessions")]
 
     def issue(self, username: str | None = None) -> str:
-        """Make a session without a login, as some other program would, and return its token."""
+        """Make a session as if another program had logged in, and return its token."""
         return str(self._call("issue", username=username))
 
     def expire(self, token: str) -> bool:
@@ -168,13 +168,13 @@ class Controls:
     def login_status(
         self, code: str | None, times: int | None = None, status: str | None = None
     ) -> None:
-        """Answer logins with a code on demand.
+        """Answer logins with a code of your choice.
 
         Args:
             code: a login status such as SUSPENDED; None stops it.
             times: for how many logins; None for all.
-            status: the status field of interactive answers, FAIL unless it is given or is the
-                code itself. With LIMITED_ACCESS right credentials still get a token.
+            status: the status field of interactive answers; None: the code itself if that is a
+                status, else FAIL. With LIMITED_ACCESS, right credentials still get a token.
         """
         self._call("login_status", code=code, times=times, status=status)
 
@@ -218,7 +218,7 @@ class Controls:
         self._call("hold", endpoint=endpoint, stage=stage)
 
     def release(self, endpoint: str, times: int | None = None) -> None:
-        """Let the `times` oldest parked requests go on and keep holding; None: all, and stop."""
+        """Let the `times` oldest parked requests go on; None: all of them, and park no more."""
         self._call("release", endpoint=endpoint, times=times)
 
     def waiting(self, endpoint: str) -> int:
@@ -226,7 +226,7 @@ class Controls:
         return int(self._call("waiting", endpoint=endpoint))
 
     def wait_for(self, endpoint: str, requests: int = 1, timeout: float = 30.0) -> None:
-        """Return once that many requests to an endpoint are parked.
+        """Wait until that many requests to an endpoint are parked.
 
         Args:
             endpoint: whose requests.
@@ -251,5 +251,5 @@ class Controls:
         self._call("break_store", path=str(path))
 
     def mend_store(self) -> None:
-        """Put a directory that `break_store` took away back in place."""
+        """Put back the directory that `break_store` moved away."""
         self._call("mend_store")

@@ -5,8 +5,8 @@ betting and account exceptions. ANGX-0003 is the number of INVALID_SESSION_INFOR
 of the other codes are unsure.
 
 The stream is JSON lines over TLS, with the shapes of the schema of Betfair's Exchange Stream API. A
-subscription gets an image without markets or orders, and heartbeats after it. What happens to a
-connection when the session that opened it ends is not documented; here nothing does (unsure).
+subscription gets an image without markets or orders, then heartbeats. It is not documented what
+happens to a connection when the session that opened it ends; here nothing does (unsure).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _FASTEST_MS, _SLOWEST_MS = 500, 5000  # heartbeats; the slowest unless asked for
 
 
 class RefusedError(Exception):
-    """A caller is not let in, or asks for what cannot be; `str` is the API's errorCode."""
+    """A call is not permitted, or not valid; `str` is the API's errorCode."""
 
 
 def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON, or None
@@ -137,7 +137,7 @@ def _rest(world: World, ask: Ask, service: str, operation: str, params: object) 
 def _carry_out(
     world: World, ask: Ask, service: str, operation: str | None, params: object
 ) -> tuple[str, object, dict[str, object]]:
-    """Return a call's code, with its result, or with what stands for the code and its details."""
+    """Return SUCCESS and a call's result; or an error's code, number and details."""
     try:
         return "SUCCESS", _result(world, ask, service, operation, params), {}
     except RefusedError as refused:
@@ -187,7 +187,7 @@ def _place_orders(world: World, session: Session, params: dict[str, Any]) -> dic
 
 
 class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
-    """One connection; its factory says in which world it is."""
+    """One stream connection."""
 
     delimiter = b"\r\n"
 
@@ -230,7 +230,7 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
                 self._subscribe(operation, message)
 
     def _status(self, operation: str, message: dict[str, Any]) -> dict[str, int]:
-        """Judge a message; return what its status says besides success."""
+        """Check a message; return what its status says besides success, or raise RefusedError."""
         if operation == "authentication":
             self._entry.token = str(message.get("session") or "")
             entitled(self._world, str(message.get("appKey") or ""), self._entry.token)
@@ -247,7 +247,7 @@ class Connection(LineReceiver):  # type: ignore[misc] # Twisted is untyped here
         return {}
 
     def _subscribe(self, operation: str, message: dict[str, Any]) -> None:
-        """Send an image, or what has changed since the clocks of a former one: nothing."""
+        """Send an empty image, or no changes to one whose clocks are given; then heartbeats."""
         change = _CHANGES[operation]
         every = min(max(message.get("heartbeatMs") or _SLOWEST_MS, _FASTEST_MS), _SLOWEST_MS)
         known = message.get("initialClk") and message.get("clk")

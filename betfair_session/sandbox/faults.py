@@ -1,7 +1,7 @@
 """Scripted faults: what may go wrong between a client and Betfair, on demand.
 
-A fault is a kind and its parameters. `effect` says whether the request is carried out all the
-same; its default is what usually happens with such a fault.
+A fault is a kind and its parameters. `effect` says whether the request is carried out nevertheless;
+its default is what usually happens with such a fault.
 
     reset           the connection is reset (TCP RST), nothing is done
     lost            the request is carried out, then the connection is reset
@@ -19,7 +19,7 @@ same; its default is what usually happens with such a fault.
     empty           HTTP 200 without a body
     huge            HTTP 200 with JSON of size bytes
     rotate          keepAlive answers with another token, and the old one is dead
-    token           the answer's token is value, whatever it is
+    token           the answer's token is replaced by value
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
 
-# Each kind: whether the request is carried out, and the parameters as they are unless given.
+# For each kind: whether the request is carried out, and its parameters with their defaults.
 _KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
     **dict.fromkeys(("reset", "stall", "blocked", "html200", "png200"), (False, {})),
     **dict.fromkeys(("internal_error", "empty"), (False, {})),
@@ -114,7 +114,7 @@ class Fault:
 
 
 NO_FAULT = Fault("", "cut")
-NO_FAULT.kind = ""  # carried out, and nothing goes wrong; no kind that can be asked for
+NO_FAULT.kind = ""  # no test can ask for this kind: the request is carried out unaltered
 
 
 def _with_token(answer: Answer, token: object) -> Answer:

@@ -1,4 +1,4 @@
-"""A sandbox for tests with pytest, as new for each of them.
+"""A sandbox for tests with pytest, reset before each test.
 
 In conftest.py:
 

@@ -44,13 +44,13 @@ class Front:
         )
         self._world.journal.append(entry)
         serving = defer.Deferred.fromCoroutine(self._serve(request, ask, entry))
-        # A reset of the sandbox cancels what is waiting; anything else is a defect to be seen.
+        # A reset of the sandbox cancels waiting requests; show any other failure, it is a defect.
         serving.addErrback(lambda failure: failure.trap(defer.CancelledError) and None)
         serving.addErrback(request.processingFailed)
         return NOT_DONE_YET
 
     async def _serve(self, request: Any, ask: Ask, entry: JournalEntry) -> None:  # noqa: ANN401
-        gone = request.notifyFinish()  # before it is finished: when its client goes
+        gone = request.notifyFinish()  # before the answer: the client went away
         gone.addErrback(lambda _: None)
         fault = self._world.take_fault(entry.endpoint)
         entry.fault = fault.kind or None
@@ -130,7 +130,7 @@ def _ask(request: Any) -> Ask:  # noqa: ANN401
 
 
 def _defects(ask: Ask, passwords: Iterable[str]) -> list[str]:
-    """Look for secrets where they do not belong; return one short text for each, without it."""
+    """Look for secrets in wrong places; return a short description of each, without it."""
     # A very short password would be found anywhere.
     passwords = [password for password in passwords if len(password) > _TOO_SHORT]
     names = {name.lower() for name, _ in parse_qsl(ask.query, keep_blank_values=True)}

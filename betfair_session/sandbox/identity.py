@@ -83,7 +83,7 @@ def _is_complete(ask: Ask, form: dict[str, str]) -> bool:
 
 
 def _admit(world: World, account: Account | None, password: str, *, code: str) -> Login:
-    """Judge a password; a two-step code follows it directly."""
+    """Check a password, to which a two-step code is appended."""
     settings = world.settings
     if account is None:
         return Login("INVALID_USERNAME_OR_PASSWORD")

@@ -19,7 +19,7 @@ _STOP_SECONDS = 10
 class Sandbox(Controls):
     """A running sandbox.
 
-    It runs as a process of its own, on 127.0.0.1, and ends with this one however this one ends.
+    It runs as a process of its own, on 127.0.0.1, and ends with this one, even if that is killed.
 
     Example:
         >>> with Sandbox() as sandbox:
@@ -31,7 +31,7 @@ class Sandbox(Controls):
         identity_cert_url: the base of certlogin.
         api_url: the base of the betting API, such as https://localhost:1234/exchange/.
         stream_address: host and port of the exchange stream.
-        ca_bundle: the path of the authority that vouches for all of them.
+        ca_bundle: the path of the CA certificate by which clients trust all of them.
         username: the default account's.
         password: the default account's; it has characters that a form must encode.
         app_key: the application key that the betting API takes.
@@ -63,13 +63,13 @@ class Sandbox(Controls):
             [sys.executable, "-m", "betfair_session.sandbox", *map(str, ports)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Ctrl-C is for the program that uses it, which may still need it to clean up.
+            # Keep Ctrl-C from it: the program that uses the sandbox may need it to clean up.
             start_new_session=True,
         )
         try:
             details = self._details()
         except BaseException:
-            self._stop()  # nobody else would, before the end of the program
+            self._stop()  # or it would run until this program ends
             raise
         self._environment: dict[str, str] = details["environment"]
         found = self._environment
@@ -116,12 +116,12 @@ class Sandbox(Controls):
         shutil.rmtree(self.directory / "store", ignore_errors=True)
 
     def close(self) -> None:
-        """Stop it and remove its directory; more than once does no harm."""
+        """Stop it and remove its directory; a second call does no harm."""
         self._stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _stop(self) -> None:
-        # Not by the end of its input: a forked process may still hold that pipe open.
+        # Closing its input is not enough: a forked process may hold that pipe open.
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)

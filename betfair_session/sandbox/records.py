@@ -1,4 +1,4 @@
-"""Requests and answers, and records of what was seen, the same on both sides of the control API."""
+"""Requests and answers, and the records that both sides of the control API share."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class JournalEntry:
         method: the HTTP method; "" for a stream.
         path: the path without its query; "" for a stream.
         at: arrival by the machine's monotonic clock, in seconds.
-        connection: the client's port: requests that share a connection share it.
+        connection: the client's port, the same for all requests of one connection.
         certificate: whether the connection came with a client certificate.
-        token: what the X-Authentication header, or a stream's last authentication, said.
+        token: the one in the X-Authentication header, or in a stream's last authentication.
         outcome: the code that the request, or a stream's last message, led to (SUCCESS,
             NO_SESSION, …); None while it is being answered, and when a fault kept it from being
             carried out.
-        status: the HTTP status sent; None as long as there is none.
+        status: the HTTP status sent; None until then.
         fault: the kind of fault that hit it.
         defects: what a careful client would not have sent, such as credentials in a URL.
         operations: for the betting API, the operations called; for a stream, its messages' ops.
@@ -65,7 +65,7 @@ class JournalEntry:
 
 @dataclass
 class Order:
-    """One order placement that was carried out; duplicates are not.
+    """One order placement that was carried out, which a duplicate is not.
 
     Attributes:
         username: whose session placed it.
@@ -110,7 +110,7 @@ class Ask(NamedTuple):
         return self.headers.get("x-authentication", "")
 
     def form(self) -> dict[str, str] | None:
-        """Return a form's fields; None for what is no form, not encoded, or names one twice."""
+        """Return the form's fields; None if it is no form, is not encoded, or repeats a field."""
         content_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type != "application/x-www-form-urlencoded" or not _FORM.fullmatch(self.body):
             return None
@@ -122,7 +122,7 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One HTTP answer; its outcome is the code that it stands for in the journal."""
+    """One HTTP answer; the journal shows its outcome, a code."""
 
     outcome: str
     body: bytes = b""

@@ -1,4 +1,4 @@
-"""The sandbox's process: its certificates, its listeners, its control API, its life and its end."""
+"""The sandbox's process: its certificates, listeners and control API, how it starts and stops."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BACKLOG = 1024
 def run(
     port: int = 0, cert_port: int = 0, stream_port: int = 0, api_port: int | None = None
 ) -> str:
-    """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not begin."""
+    """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not start."""
     # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a whole
     # process group, and then the parent may stop this process as well.
     _on_signals(lambda *_: reactor.callFromThread(_stop))
@@ -49,7 +49,7 @@ def run(
         why = getattr(taken.socketError, "strerror", None) or "it cannot be used"
         return f"port {taken.port} on 127.0.0.1: {why}; choose another, or none for any free one"
     finally:
-        _on_signals(signal.SIG_IGN)  # Python would put the default back, at its end: to be killed
+        _on_signals(signal.SIG_IGN)  # Python's exit would reset other handlers, to kill
         shutil.rmtree(directory, ignore_errors=True)
     return ""
 

@@ -1,6 +1,6 @@
-"""The state of one sandbox, by a virtual clock: accounts, sessions, orders, faults, journal.
+"""The state of one sandbox, on a virtual clock: accounts, sessions, orders, faults, journal.
 
-The public methods are the commands that `Controls` sends; it explains each.
+The public methods are the commands that `Controls` sends and explains.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STAGES = ("before", "after")
 
 @dataclass
 class Settings:
-    """What a test may turn; `Controls.configure` explains each."""
+    """What a test can set; `Controls.configure` explains each."""
 
     session_seconds: float = 12 * 3600
     logins_per_minute: float = 100
@@ -46,8 +46,8 @@ class Account:
     password: str
     two_step: str | None = None
     certificates: set[bytes] = field(default_factory=set)
-    wrong: int = 0  # passwords since the last right one
-    logins: list[float] = field(default_factory=list)  # the successful ones of the last minute
+    wrong: int = 0  # wrong passwords since the last right one
+    logins: list[float] = field(default_factory=list)  # successful, in the last minute
     banned_until: float = 0.0
 
 
@@ -60,17 +60,17 @@ class Login(NamedTuple):
 
 
 class World:
-    """Everything that answers depend on, and what a test may do to it."""
+    """Everything that answers depend on, and what a test can do to it."""
 
     def __init__(self, directory: Path, authority: trustme.CA) -> None:
-        """Invent the default account; the authority's certificates are made in the directory."""
+        """Make the default account; the authority's certificates go into the directory."""
         self._directory, self._authority = directory, authority
         self.username = f"sandbox-{secrets.token_hex(3)}"
-        # With characters that go wrong in a form without encoding.
+        # With characters that a form has to encode.
         self.password = f"a+b&c=d %41#{secrets.token_hex(6)}"
         self.app_key = secrets.token_hex(8)
         self.certificate = self.make_certificate("client")
-        # Never backwards, whatever happens to the machine's wall clock.
+        # Never goes backwards, even if the machine's wall clock is set.
         self._epoch = time.time() - time.monotonic()
         self._waits: dict[Any, tuple[str, str]] = {}
         self.streams: set[Any] = set()
@@ -184,7 +184,7 @@ class World:
         self._demands = times
 
     def demanded(self) -> Login | None:
-        """Return how the next login is to end whoever logs in, or None."""
+        """Use up and return the result that a test demanded for the next login, or None."""
         demanded = self._demanded
         if demanded and self._demands is not None:
             self._demands -= 1
@@ -195,7 +195,7 @@ class World:
     # --- requests that wait or fail ---
 
     async def wait(self, endpoint: str, stage: str, until: Any) -> None:  # noqa: ANN401 - a Deferred
-        """Let a request wait, which a test may see and end."""
+        """Park a request; a test can see that and end it."""
         self._waits[until] = endpoint, stage
         try:
             await until
@@ -258,7 +258,7 @@ class World:
         self._to_break: Path | None = Path(path).absolute()
 
     def strike(self) -> None:
-        """Put a plain file in place of the store: permissions would mean nothing to root."""
+        """Put a plain file in place of the store: root ignores permissions."""
         if self._to_break:
             self._broken, self._to_break = self._to_break, None
             if self._broken.exists():
