@@ -2,8 +2,8 @@
 
 `get` is one GET of the blob. `put` is one PUT, with If-None-Match: * for ABSENT and
 If-Match: <etag> for a version. The calls go to the blob client of the filesystem's own service
-client, where Azure's retries can be turned off for a single call; adlfs does not pass that on when
-it reads.
+client, because Azure's retries can be turned off there for a single call. adlfs does not pass that
+setting on when it reads.
 """
 
 # ruff: noqa: SLF001 - adlfs and azure-core have no public names for the pipeline's parts
@@ -47,22 +47,22 @@ class AzureStore(LoopStore):
         transport = driver.service_client._pipeline._transport
         set_known(transport, _use_env_settings=False)  # see proxy_for
         await transport.open()
-        # aiohttp sends a PUT again by itself when its connection is lost.
+        # aiohttp repeats a PUT by itself when the connection breaks.
         set_known(transport.session, _retry_connection=False)
-        return True  # it would say so itself
+        return True  # without credentials adlfs raises an error itself
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
         await driver.service_client.close()
-        if driver.sync_credential is not None:  # adlfs has made both by itself
+        if driver.sync_credential is not None:  # then adlfs made this one and `credential`
             await driver.credential.close()
 
     def _blob(self, driver: Driver, name: str) -> Any:  # noqa: ANN401 - adlfs is untyped
         return driver.service_client.get_blob_client(self._bucket, name)
 
     async def _read(self, driver: Driver, name: str) -> StoredObject:
-        # Below the client's download_blob: that asks for a range, which an empty blob does not
-        # have, and repeats a broken download three times, whatever it was told.
+        # Not the client's download_blob: that asks for a range, which an empty blob does not have,
+        # and repeats a broken download three times, whatever its settings.
         answer, parts, headers = await self._blob(driver, name)._client.blob.download(
             cls=lambda *answer: answer, **self._once(driver)
         )
@@ -98,7 +98,7 @@ class AzureStore(LoopStore):
         )
 
     def _once(self, driver: Driver) -> dict[str, Any]:
-        """Return what keeps the client to one attempt."""
+        """Return the options with which the client sends a request only once."""
         url = driver.service_client.url
         proxy = proxy_for(url) if self._theirs is None else None
         return {

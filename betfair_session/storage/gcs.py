@@ -1,10 +1,10 @@
 """Google Cloud Storage, through gcsfs.
 
-`get` is one GET of the object's content. `put` is an upload, with ifGenerationMatch=0 for ABSENT
-and the generation that was read for a version. The requests go out on the filesystem's own session
-with its own credentials, but not through its request method, which repeats failed ones for half a
-minute, logs a failed condition as an error, and keeps whole what it downloads. That also keeps
-clear of the look-up of the bucket's type that gcsfs's extended filesystem makes.
+`get` is one GET of the object's content. `put` is an upload with ifGenerationMatch: 0 for ABSENT,
+or the generation that was read. The requests use the filesystem's session and credentials, but not
+its request method, which repeats failed requests for half a minute, logs a failed condition as an
+error, and reads whole objects into memory. This also avoids the request for the bucket's type that
+gcsfs's extended filesystem makes.
 """
 
 # ruff: noqa: SLF001 - gcsfs has no public names for its session, parameters and headers
@@ -46,7 +46,7 @@ class GCSStore(LoopStore):
 
     @staticmethod
     def _import() -> Any:  # noqa: ANN401 - gcsfs is untyped
-        # The plain filesystem: gcsfs's extended one, its default, asks what type the bucket is.
+        # gcsfs's default, the extended filesystem, would ask for the bucket's type first.
         from gcsfs.core import GCSFileSystem
 
         return GCSFileSystem
@@ -59,7 +59,7 @@ class GCSStore(LoopStore):
         session = await driver._set_session()
         set_known(session, _retry_connection=False)  # aiohttp's own second attempt
         asked = driver.storage_options.get("token") is not None or _is_emulator(driver._location)
-        return asked or driver.credentials.method != "anon"  # nobody may write so
+        return asked or driver.credentials.method != "anon"  # anonymous: it cannot write
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
@@ -81,7 +81,7 @@ class GCSStore(LoopStore):
         url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
         if driver.credentials.credentials is not None:
-            # It may ask for a new token, and would block the loop.
+            # In a thread: it may fetch a new access token, which would block the loop.
             await asyncio.to_thread(driver.credentials.maybe_refresh)
         async with session.request(
             method,
@@ -105,7 +105,7 @@ class GCSStore(LoopStore):
             )
 
     def _proxy(self, driver: Driver, url: str) -> str | None:
-        """Return the environment's proxy, which gcsfs passes by unless it is told."""
+        """Return the environment's proxy, which gcsfs ignores unless its options say otherwise."""
         told = self._theirs is not None or {"proxy", "trust_env"} & driver.session_kwargs.keys()
         return None if told else proxy_for(url)
 
@@ -143,21 +143,21 @@ class GCSStore(LoopStore):
 
 
 def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bool) -> Refusal:
-    """Read the error out of an answer, which is JSON or, to a download, plain text."""
+    """Return the error in an answer, which is JSON or, for a download, plain text."""
     code, own = "", emulator or signed
     with suppress(ValueError, KeyError, TypeError, IndexError):
         error = json.loads(text)["error"]
         text, own = str(error["message"]), True
         code = str(error["errors"][0]["reason"])
     if status == HTTPStatus.PRECONDITION_FAILED and own:
-        # An organisation's policy has the same reason.
+        # A violated organisation policy has the same status and reason.
         code = "OrgPolicyConstraintFailed" if "constraints/" in text else "conditionNotMet"
     elif status == HTTPStatus.NOT_FOUND:
         code = ""
         if _SAID in text:
             code = _NO_OBJECT
         elif upload or ("bucket" in text.lower() and "object" not in text.lower()):
-            code = "NoSuchBucket"  # an upload needs nothing else
+            code = "NoSuchBucket"  # an upload needs only the bucket
         elif emulator:
             code = _NO_OBJECT
     return Refusal(status, code, text, own=own)

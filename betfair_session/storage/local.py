@@ -1,14 +1,16 @@
 """Local files, without fsspec.
 
-How a conditional overwrite is made atomic without a lock that a dead or frozen process could keep:
-a writer puts the new content into a temporary file of its own, removes ("fences") the temporary
-files of every other writer of the same key, then compares the present content, then renames its
-own file into place. Of two writers that compared the same version at most one renames: if the
-other's rename came first, the comparison, which follows the fencing, saw its content; if it had not
-come yet, the fencing took its file away and its rename fails. A writer that was fenced starts over.
-So a process frozen between comparing and renaming is fenced by the next one, and what a killed one
-left behind is swept away in the same step. Nothing here needs POSIX. (The directory lock, where
-there is one, only keeps the living from fencing each other over and over.)
+A conditional overwrite is atomic, without a lock that a dead or frozen process could keep. A writer
+
+1. writes the new content to a temporary file of its own,
+2. removes ("fences") the temporary files of all other writers of the same key,
+3. compares the present content with the expected version,
+4. renames its temporary file into place. If another writer fenced it, that fails: back to 1.
+
+Of two writers that expect the same version only one succeeds. If the other renamed before our step
+2, step 3 sees its content; if not, step 2 removed its file, and its rename fails. So we also stop a
+writer that froze between 3 and 4, and remove what a killed one left. Nothing here needs POSIX. (The
+directory lock, where there is one, only keeps running processes from fencing each other forever.)
 """
 
 from __future__ import annotations
@@ -43,19 +45,18 @@ if TYPE_CHECKING:
 
 _log = Log("betfair_session.storage")
 
-_GRACE_SECONDS = 0.5  # a write that does not hang ends by itself, and says more
-_GO_FILE = ".attrs"  # what Go keeps about a token, beside it
-_OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's; we always do
+_GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better error
+_GO_FILE = ".attrs"  # Go's side file for each object
+_OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
 _HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
 
 
 class LocalStore(TokenStore):
     """A directory of files; conditional writes are atomic between processes.
 
-    Files are written with mode 0600, missing directories made with mode 0700. A symbolic link is
-    followed: the file it points to is replaced, not the link. A file that everybody may write is
-    refused, since anyone could have put the token there, unless the option
-    `allow_world_writable` says that the mount cannot do better.
+    New files have mode 0600, new directories 0700. A symbolic link is followed: its target is
+    replaced, not the link. A file that every user may write is refused, since anyone could have put
+    the token there. The option `allow_world_writable` accepts it, for mounts that cannot do better.
     """
 
     atomic = True
@@ -70,19 +71,19 @@ class LocalStore(TokenStore):
             message = "the storage option allow_world_writable must be true or false"
             raise ConfigurationError(message)
         self.label = _absolute(root)
-        self._near = "token"  # `server_now` makes its file beside the last one read
+        self._near = "token"  # the key read last: `server_now` makes its file beside it
         watched = os.name == "posix" and not allowed
         self._foreign_rights = stat.S_IROTH | stat.S_IWOTH if watched else 0
         self._warned: set[str] = set()
         self._lane = Lane()
-        self._on_disk: dict[str, bool] = {}  # by key, whether its file is where nothing hangs
+        self._on_disk: dict[str, bool] = {}  # by key: is its file on a disk that cannot hang
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Read a file through one open; see TokenStore.get."""
+        """Open the file once and read it; see TokenStore.get."""
         return self._attempt("read", key, deadline, self._read, key)
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Put a finished temporary file in its place; see the module and TokenStore.put."""
+        """Rename a finished temporary file into place; see the module and TokenStore.put."""
         version = _version(content)
 
         def work() -> str:
@@ -95,14 +96,14 @@ class LocalStore(TokenStore):
                 self._write(key, content, expect, deadline)
             except OSError as error:
                 if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
-                    self._see_replaceable(key)  # it knows plainer words
+                    self._see_replaceable(key)  # its message says more
                 raise
             return version
 
         return self._attempt(verb_of(expect), key, deadline + _GRACE_SECONDS, work)
 
     def _write(self, key: str, content: bytes, expect: Expect, deadline: float) -> None:
-        """Write a temporary file, fence the others', compare, and put it into its place."""
+        """Write a temporary file, fence other writers, compare, and rename it into place."""
         path = self._path(key)
         directory = os.path.dirname(path)
         files.make_directory(directory)
@@ -123,16 +124,16 @@ class LocalStore(TokenStore):
                         raise
                     if isinstance(error, FileExistsError):
                         raise self.conflict(key) from None
-                    files.sleep_up_to(0.02)  # it was fenced
+                    files.sleep_up_to(0.02)  # another writer fenced us: start over
                 else:
                     return
                 finally:
                     files.remove(temporary)
 
     def _compare(self, key: str, path: str, expect: Expect, *, renew: bool = False) -> None:
-        """See that the file, at the path that is locked, has the version that is expected.
+        """Raise VersionConflict unless the file at the resolved `path` is as expected.
 
-        `renew` gives it a new time, and no new content: a foreign file in its place stays as it is.
+        `renew` also sets its time to now, without writing: another writer's content stays intact.
         """
         if isinstance(expect, str):
             found = self._read(key, path, expect if renew else "")
@@ -158,7 +159,7 @@ class LocalStore(TokenStore):
         self._attempt("delete", key, deadline, work)
 
     def server_now(self, *, deadline: float) -> float | None:
-        """Take the time from a file made for it: on a network mount that is the server's."""
+        """Return the time of a new file: on a network mount that is the server's time."""
 
         def work() -> float | None:
             with contextlib.suppress(OSError):
@@ -175,7 +176,7 @@ class LocalStore(TokenStore):
         work: Callable[..., _T],
         *given: str,
     ) -> _T:
-        """Do `work` at once if the file is on a disk; else in a thread that can be left."""
+        """Do `work` here if the file is on a disk, else in a thread that can be abandoned."""
         operation = Operation(verb, self.label, key, _HINTS)
         if self._on_disk.get(key):
             return attempt(operation, work, *given)
@@ -206,7 +207,7 @@ class LocalStore(TokenStore):
                 content = file.read(MAX_READ + 1)
                 self._near, version = key, _version(content)
                 if version == renew:
-                    # Windows takes no descriptor, and lets nobody replace a file that is open.
+                    # Windows needs the path, which is safe: an open file cannot be replaced there.
                     os.utime(file.fileno() if os.utime in os.supports_fd else path)
         except (FileNotFoundError, NotADirectoryError) as error:
             if interruption(error):
@@ -217,7 +218,7 @@ class LocalStore(TokenStore):
     def _see_rights(
         self, path: str, status: os.stat_result, kind: type[StoreError] = StoreUnavailable
     ) -> None:
-        """Refuse a file that every user may write, and warn of one that every user may read."""
+        """Refuse a file that every user may write; warn about one that every user may read."""
         rights = status.st_mode & self._foreign_rights
         if rights & stat.S_IWOTH:
             message = (
@@ -231,7 +232,7 @@ class LocalStore(TokenStore):
             _log.tell(WARNING, "%s can be read by every user of this machine; chmod 600 it", path)
 
     def _see_replaceable(self, key: str) -> None:
-        """See that nothing forbids to replace an object, as far as that can be seen beforehand."""
+        """Raise StoreWriteError if it is already clear that the object cannot be replaced."""
         path = self._path(key)
         found = files.obstacle(path)
         if found:
@@ -240,16 +241,16 @@ class LocalStore(TokenStore):
 
 
 def _version(content: bytes) -> str:
-    """Return what is compared: in this process alone, whose key the hash has."""
+    """Return a version: a hash with this process's key, so only this process can compare it."""
     return str(hash(content))
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # not for a named pipe's writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a named pipe waits for a writer
 
 
 def _absolute(path: str) -> str:
-    """Return a path from the root on, which stays the same wherever the program goes."""
+    """Return an absolute path, which stays the same when the working directory changes."""
     expanded = os.path.expanduser(path)
     try:
         if not expanded.startswith("~"):

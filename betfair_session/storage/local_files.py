@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _LOCK_PATIENCE_SECONDS = 1.0  # a frozen process may hold the directory lock for ever
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-# Go's fileblob takes names that end in .attrs for its own side files, and leaves them out of its
-# listings: its call would fail on a temporary file that is gone when it looks at it. "tmp" is what
-# earlier versions left behind.
+# Go's fileblob skips names that end in .attrs, its own side files, when it lists a directory; with
+# any other name it would fail when a temporary file disappears meanwhile. Earlier versions of this
+# library used "tmp".
 _TEMPORARY = r"[0-9a-f]{16}\.(attrs|tmp)"
 
 _OBSTACLES = {
@@ -41,20 +41,20 @@ _DISKS = frozenset(
         *("tmpfs", "ramfs", "rootfs", "vfat", "exfat", "ntfs3"),
     )
 )
-_OCTAL = rb"\\([0-7]{3})"  # how the kernel writes blanks and backslashes in a path
+_OCTAL = rb"\\([0-7]{3})"  # the kernel's escape for blanks and backslashes in a path
 
 
 def make_directory(path: str) -> None:
-    """Make a directory and its parents, each only for its owner."""
+    """Make a directory and its parents with mode 0700."""
     if os.path.isdir(path):
         return
     make_directory(os.path.dirname(path))
     with contextlib.suppress(FileExistsError):  # another process was faster
         os.mkdir(path, 0o700)
         if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(path, stat.S_IRWXU)  # a umask can take away what its owner needs, too
+            os.chmod(path, stat.S_IRWXU)  # the umask may have removed the owner's own rights
         if _is_root():
-            # By a descriptor, so that no link in its place is followed.
+            # By a descriptor, so that a link put in its place is not followed.
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 _keep_owner(descriptor, path)
@@ -63,7 +63,7 @@ def make_directory(path: str) -> None:
 
 
 def time_of_a_new_file(directory: str) -> float:
-    """Return the file system's time, seconds since the epoch, from a file that is removed again."""
+    """Return the file system's time, seconds since the epoch: make a file, and remove it."""
     path = write_temporary(os.path.join(directory, "clock"), b"")
     try:
         return os.stat(path).st_mtime
@@ -74,7 +74,7 @@ def time_of_a_new_file(directory: str) -> float:
 def write_temporary(
     path: str, content: bytes, check: Callable[[os.stat_result], None] = lambda _: None
 ) -> str:
-    """Write a new file beside `path`, wholly on the disk; `check` raises if it may not be."""
+    """Write and sync a new file beside `path`; `check` raises if it may not be kept."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.attrs")
     descriptor = os.open(temporary, _CREATE, 0o600)
@@ -85,18 +85,18 @@ def write_temporary(
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-    except BaseException:  # Ctrl-C, too, is to leave no token behind
+    except BaseException:  # Ctrl-C included: leave no token behind
         remove(temporary)
         raise
     return temporary
 
 
 def _keep_owner(descriptor: int, path: str) -> None:
-    """Give what is new the owner and group of what is at `path`, and the rights of that group.
+    """Give a new file the owner, the group and the group's rights of the file at `path`.
 
-    Where there is nothing yet, what root makes belongs to the owner of the directory: one run as
-    root would lock out the service that lives there. In a directory that everybody may write,
-    anyone could have put the old file there, so that it says nothing.
+    Where there is none yet, a file that root makes gets the owner of the directory, since otherwise
+    one run as root would lock out the service that uses it. In a directory that every user may
+    write, anyone could have put the old file there: it is ignored.
     """
     if os.name != "posix":
         return
@@ -111,13 +111,13 @@ def _keep_owner(descriptor: int, path: str) -> None:
     mine = os.fstat(descriptor)
     if known and (model.st_uid, model.st_gid) != (mine.st_uid, mine.st_gid):
         known = _give(descriptor, model.st_uid, model.st_gid)
-    if known and rights:  # another group was not given them
+    if known and rights:  # the file has the group for which these rights are meant
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, 0o600 | rights)
 
 
 def _give(descriptor: int, owner: int, group: int) -> bool:
-    """Give a file away, which takes root, or to a group alone; tell whether it has the group."""
+    """Set owner and group, or the group alone without root; return whether the group is set."""
     for user in (owner, -1):
         with contextlib.suppress(OSError):
             os.fchown(descriptor, user, group)
@@ -130,18 +130,17 @@ def _is_root() -> bool:
 
 
 def obstacle(path: str) -> tuple[str, str] | None:
-    """Tell what keeps a file from being replaced: a reason, and what is the matter and what to do.
+    """Return why a file cannot be replaced (a reason, then words with what to do), or None.
 
-    The system is asked to remove it as a directory. That never removes a file, and says first
-    whether it might be removed.
+    `rmdir` never removes a file, but its error shows whether the file could be removed.
     """
-    if path in dict(_mounts()):  # by itself, as containers do; st_dev would not tell it
+    if path in dict(_mounts()):  # a file as a mount, as in containers; st_dev does not show it
         return _MOUNTED
     try:
         if stat.S_ISREG(os.lstat(path).st_mode):
             os.rmdir(path)
     except (FileNotFoundError, NotADirectoryError):
-        return None  # a file that may be removed, none, or no directory yet
+        return None  # a removable file, no file, or no directory yet
     except OSError as error:
         sticky = os.stat(os.path.dirname(path)).st_mode & stat.S_ISVTX
         if sticky and error.errno == errno.EPERM and not _is_root():
@@ -151,9 +150,9 @@ def obstacle(path: str) -> tuple[str, str] | None:
 
 
 def is_on_disk(directory: str) -> bool:
-    """Tell whether a directory, links resolved, is certainly on a disk of this machine."""
+    """Return whether a directory (links resolved) is certainly on a disk of this machine."""
     above = [
-        (len(point), number, kind)  # of two on one point the later one is seen
+        (len(point), number, kind)  # of two mounts on one point the later one counts
         for number, (point, kind) in enumerate(_mounts())
         if f"{directory}/".startswith(os.path.join(point, ""))
     ]
@@ -161,7 +160,7 @@ def is_on_disk(directory: str) -> bool:
 
 
 def _mounts() -> list[tuple[str, str]]:
-    """Return where each mount is and of which kind, in order; nothing elsewhere than on Linux."""
+    """Return each mount's path and file system type, in order; an empty list except on Linux."""
     found = []
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
@@ -176,8 +175,8 @@ def _mounts() -> list[tuple[str, str]]:
 
 
 def fence(path: str, but: str = "") -> None:
-    """Remove the temporary files of the other writers of `path`, living, frozen or dead."""
-    import re  # to read a file needs none
+    """Remove the temporary files of all other writers of `path`: running, frozen or dead."""
+    import re  # not needed to read a file
 
     directory, name = os.path.split(path)
     prefix = f".{name}."
@@ -189,7 +188,7 @@ def fence(path: str, but: str = "") -> None:
 
 
 def link(temporary: str, path: str) -> None:
-    """Give the temporary file its name, or raise FileExistsError."""
+    """Give the temporary file its name; raise FileExistsError if there is one already."""
     try:
         os.link(temporary, path)
     except (FileExistsError, FileNotFoundError):
@@ -197,29 +196,29 @@ def link(temporary: str, path: str) -> None:
     except (OSError, NotImplementedError, AttributeError) as error:
         if interruption(error):
             raise
-        # No hard links here (FAT, some network mounts): reserve the name, then fill it. A reader
-        # in between sees an empty file, which is no token, and a lock that is held.
+        # No hard links here (FAT, some network mounts): reserve the name, then fill it. Meanwhile a
+        # reader sees an empty file, which means no token, or a lock that is held.
         os.close(os.open(path, _CREATE, 0o600))
         os.replace(temporary, path)
-    fence(path)  # sweep away what a killed process left; the living see that they lost
+    fence(path)  # remove what killed processes left; running ones see that they lost
 
 
 def remove(path: str) -> None:
-    """Remove a file if it is there and may be removed."""
+    """Remove a file; ignore errors."""
     with contextlib.suppress(OSError):
         os.unlink(path)
 
 
 def sleep_up_to(seconds: float) -> None:
-    """Wait for a random time, so that those who met do not meet again."""
+    """Wait for a random time, so that two writers that collided do not collide again."""
     import random
 
     time.sleep(random.uniform(0.001, seconds))
 
 
 def patiently(work: Callable[[], _T], deadline: float) -> _T:
-    """Do `work`; on Windows, which lets nobody replace what a reader has open, soon once more."""
-    give_up = (time.monotonic() + deadline) / 2  # leave time to say what is wrong
+    """Do `work`; retry on Windows, where a file cannot be replaced while a reader has it open."""
+    give_up = (time.monotonic() + deadline) / 2  # leave time for the error message
     while True:
         try:
             return work()
@@ -231,7 +230,7 @@ def patiently(work: Callable[[], _T], deadline: float) -> _T:
 
 @contextlib.contextmanager
 def directory_lock(directory: str, deadline: float) -> Iterator[None]:
-    """Queue up with the other writers of a directory; go on without the lock before `deadline`."""
+    """Wait for the other writers of a directory; go on without the lock well before `deadline`."""
     with contextlib.ExitStack() as stack:
         try:
             import fcntl
@@ -241,17 +240,17 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
             now = time.monotonic()
             # Leave time for the write itself.
             give_up = now + min((deadline - now) / 4, _LOCK_PATIENCE_SECONDS)
-            while True:  # once at least, however late it is
+            while True:  # try at least once, even if it is late
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # A child that was forked meanwhile has it open, too.
+                    # Closing is not enough: a child forked meanwhile has the descriptor open, too.
                     stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
                     break
                 if time.monotonic() >= give_up:
                     break
                 sleep_up_to(0.02)
         except (ImportError, OSError) as error:
-            # Windows, a mount without locks, or the write itself will say what is wrong.
+            # Windows, or a mount without locks; the write itself reports any other error.
             if interruption(error):
                 raise
         yield

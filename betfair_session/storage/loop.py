@@ -1,8 +1,8 @@
-"""Stores on asynchronous drivers: one event loop for all threads, and deadlines that hold.
+"""Stores on asynchronous drivers: one event loop for all threads, and calls that end in time.
 
-fsspec's own `sync` returns at its time-out and lets the request go on. Here a call that ran out of
-time is cancelled, so that no write is sent later. fsspec's own loop would not do: it looks up names
-in an executor that takes no work once the main thread has ended.
+fsspec's `sync` returns at its timeout and lets the request go on. Here a call is cancelled at its
+deadline, so that no write is sent later. fsspec's own loop cannot be used: it resolves host names
+in an executor that accepts no work after the main thread has ended.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _GRACE_SECONDS = 0.25
 _CLOSING_SECONDS = 2.0
 
 READ_SECONDS = 600
-"""The drivers' own time-out, far beyond the deadline of any call, which is what ends a request."""
+"""The drivers' own timeout: so long that a call's deadline always comes first."""
 
 _OPENING_SECONDS = 60.0
-"""For a driver to be opened, at most; a call's own deadline ends first."""
+"""The most that opening a driver may take; a call's own deadline usually comes first."""
 
 
 class DaemonExecutor(ThreadPoolExecutor):
-    """Looks up names in threads that keep no process alive, as asyncio's own does not.
+    """An executor for host names whose threads are daemons and so keep no process alive.
 
-    That one takes no work once the main thread has ended, while others may go on for days.
+    asyncio's own accepts no work after the main thread has ended; other threads may go on for days.
     """
 
     def submit(self, work: Callable[..., T], /, *args: object, **options: object) -> Future[T]:
-        """Begin at once, in a thread of its own."""
+        """Start `work` at once, in a new thread."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
 
@@ -67,7 +67,7 @@ class DaemonExecutor(ThreadPoolExecutor):
 
 
 class _Loops:
-    """This process's event loop for the drivers that we open, and others' that have connections."""
+    """Our event loop for the drivers that we open, and the loops of filesystems from callers."""
 
     def __init__(self) -> None:
         self.others: weakref.WeakSet[AbstractEventLoop] = weakref.WeakSet()
@@ -86,23 +86,23 @@ class _Loops:
                 loop = asyncio.new_event_loop()
                 loop.set_default_executor(DaemonExecutor())
                 try:
-                    # In no caller's context: it outlives them all.
+                    # In an empty context: the loop outlives the caller's.
                     Context().run(start, loop.run_forever, "betfair-session-io")
                 except (NoThreadError, RuntimeError):
-                    loop.close()  # it holds descriptors
+                    loop.close()  # it has open descriptors
                     raise
                 self.ours = loop
             return self.ours
 
     def after_fork(self) -> None:
-        """Cut the copies of the parent's event loops off from its connections.
+        """Disconnect the child's copies of the parent's event loops from the parent's connections.
 
-        Both processes share the connections, and an epoll object that knows them. When the child
-        drops its copies, at its exit at the latest, asyncio would end the parent's TLS and SSH
-        sessions and unregister its sockets, and the parent would wait for answers in vain.
+        Both processes share the sockets, and the epoll object that watches them. When the child
+        drops its copies, at the latest at its exit, asyncio would end the parent's TLS and SSH
+        sessions and unregister its sockets, so that the parent would wait for answers in vain.
         """
         if self.ours:
-            self._parents.append(self.ours)  # dropping it would warn that it was not closed
+            self._parents.append(self.ours)  # kept: asyncio warns when an open loop is dropped
         self._begin()
         for loop in [*self._parents, *self.others]:
             _cut_off(loop)
@@ -110,7 +110,7 @@ class _Loops:
 
 def _cut_off(loop: Any) -> None:  # noqa: ANN401 - a loop's selector has no public name
     selector = getattr(loop, "_selector", None)
-    if selector is None:  # it is not asyncio's own
+    if selector is None:  # not one of asyncio's own loops
         return
     nowhere = os.open(os.devnull, os.O_RDWR)
     for key in selector.get_map().values():
@@ -118,13 +118,13 @@ def _cut_off(loop: Any) -> None:  # noqa: ANN401 - a loop's selector has no publ
     os.close(nowhere)
     selector.close()
     loop._selector = selectors.DefaultSelector()  # noqa: SLF001 - there is no public way
-    loop.set_exception_handler(lambda _loop, _context: None)  # nothing here is ours to close
+    loop.set_exception_handler(lambda _loop, _context: None)  # errors of the cut connections
 
 
 _loops = _Loops()
 background_loop = _loops.get
 leave_at_fork = _loops.others.add
-"""Have forked children leave the connections alone that the parent has on somebody's loop."""
+"""Make forked children leave the parent's connections on this loop alone."""
 
 
 def _inside(loop: AbstractEventLoop) -> bool:
@@ -140,12 +140,12 @@ def run(
     deadline: float,
     under_way: set[Future[Any]] | None = None,
 ) -> T:
-    """Run a coroutine on a loop in another thread, until `deadline`, when it is cancelled."""
+    """Run a coroutine on a loop in another thread; cancel it at `deadline`."""
     if _inside(loop):
         raise ConfigurationError("a store cannot be used from inside its own driver's event loop")
 
     async def bounded() -> T:
-        # The loop may have been blocked until after we gave up.
+        # The loop may have been blocked until after the deadline.
         left = deadline - time.monotonic()
         if left <= 0:
             raise OutOfTime
@@ -156,32 +156,32 @@ def run(
         under_way.add(future)
         future.add_done_callback(under_way.discard)
     try:
-        # Whatever blocks the loop, such as a slow look-up of credentials, stops its clock as well.
+        # Work that blocks the loop, such as reading credentials, delays `wait_for`, too.
         return future.result(max(deadline - time.monotonic(), 0) + _GRACE_SECONDS)
     finally:
         future.cancel()
 
 
 def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-    """Close what `once` opened, by `shut`: on `close`, by the collector, or at exit."""
-    # Looked at without a lock: the collector may run in a thread that starts the loop.
+    """Close the drivers that `once` opened: from `close`, the garbage collector, or at exit."""
+    # Read without the lock: the collector may run in the thread that is starting the loop.
     loop = _loops.ours
     while (driver := once.take()) is not None:
-        if loop is None:  # without a loop nothing was opened on one
+        if loop is None:  # no loop in this process: nothing to close
             continue
         future = asyncio.run_coroutine_threadsafe(shut(driver), loop)
         if not _inside(loop):  # the collector may run in the loop's own thread
-            with suppress(Exception):  # there is nothing to lose, nor anyone to tell
+            with suppress(Exception):  # a failed close loses nothing
                 future.result(_CLOSING_SECONDS)
 
 
 def own(filesystem: T) -> T:
-    """Take over from a driver the duty to close what it opened, and return it.
+    """Remove a driver's own finalizers, since `release` closes it, and return the driver.
 
-    The drivers' own finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a
-    forked child does not have (adlfs: without end), or give up after a tenth of a second.
+    Those finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a forked child
+    does not have (adlfs: without end), or give up after a tenth of a second.
     """
-    # `_registry` is private; without it the drivers' finalizers run as well, as they always did.
+    # `_registry` is private; if it is ever gone, the drivers' finalizers just run as well.
     for finalizer in list(getattr(weakref.finalize, "_registry", ())):
         found = finalizer.peek()
         if found is not None and found[0] is filesystem:
@@ -190,14 +190,14 @@ def own(filesystem: T) -> T:
 
 
 def set_known(thing: object, **values: object) -> None:
-    """Set attributes that a driver has: a new one would change nothing, without a word."""
+    """Set attributes that a driver has; raise AttributeError instead of adding a new one."""
     for name, value in values.items():
-        getattr(thing, name)  # or an AttributeError
+        getattr(thing, name)  # may raise AttributeError
         setattr(thing, name, value)
 
 
 def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are untyped
-    """Return a method that a driver's class has: fsspec's own would miss parts of its URLs."""
+    """Return a method that the driver itself defines: fsspec's would miss parts of its URLs."""
     home = next((each for each in kind.__mro__ if name in vars(each)), kind)
     if home.__module__.partition(".")[0] == "fsspec":
         raise AttributeError(name=name, obj=kind)
@@ -205,7 +205,7 @@ def drivers_own(kind: type, name: str) -> Any:  # noqa: ANN401 - the drivers are
 
 
 async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driver's own type
-    """Read at most `limit` bytes from a stream, which is left as it is."""
+    """Read at most `limit` bytes from a stream; leave the rest unread."""
     parts = bytearray()
     while len(parts) < limit:
         part = await stream.read(limit - len(parts))
@@ -216,7 +216,7 @@ async def read_start(stream: Any, limit: int) -> bytes:  # noqa: ANN401 - a driv
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the environment's proxy for a URL; aiohttp would find .netrc's credentials with it."""
+    """Return the environment's proxy for a URL; aiohttp's own look-up would use .netrc, too."""
     scheme = url.partition("://")[0]
     if not proxy_in_environment(scheme):
         return None
@@ -227,7 +227,7 @@ def proxy_for(url: str) -> str | None:
 
 
 class LoopStore(CloudStore):
-    """A store on one of fsspec's asynchronous drivers: ours on our loop, a caller's on its own."""
+    """A store on an asynchronous fsspec driver: ours runs on our loop, a caller's on its own."""
 
     def __init__(self, *given: Any, **theirs: Driver) -> None:  # noqa: ANN401 - as CloudStore's
         """Prepare the store; see CloudStore."""
@@ -238,7 +238,7 @@ class LoopStore(CloudStore):
             weakref.finalize(self, release, self._ours, self._shut)
 
     def _check_process(self) -> None:
-        # gevent's and eventlet's threads run in one real one, which an event loop would hold.
+        # Patched threads are greenlets of one real thread, which an event loop would block.
         patched = threading.get_ident.__module__.partition(".")[0]
         if patched in {"gevent", "eventlet"}:
             raise ConfigurationError(
@@ -256,33 +256,33 @@ class LoopStore(CloudStore):
         driver = self._make({**options, "skip_instance_cache": True, "loop": loop})
 
         async def prepare() -> None:
-            if not await self._prepare(driver):  # it would not look again when there are some
+            if not await self._prepare(driver):  # close it: it would not look for them again
                 await self._shut(driver)
                 where = "the options, nor in the environment, a profile or the machine"
                 raise no_credentials(f"no credentials in {where}")
 
         run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
-        return own(driver)  # not earlier: s3fs and gcsfs open something, and say so, only now
+        return own(driver)  # only now: s3fs and gcsfs add their finalizers in `_prepare`
 
     def _make(self, options: dict[str, Any]) -> Driver:
-        """Make the driver's filesystem; it may block."""
+        """Return the driver's filesystem; this may block."""
         return self._kind(**options)
 
     @abstractmethod
     async def _prepare(self, driver: Driver) -> bool:
-        """Have it send each request once; tell whether it has credentials."""
+        """Make the driver send each request once; return whether it has credentials."""
 
     def after_fork(self) -> None:
-        """Forget the parent's calls, which end in the parent."""
+        """Forget the parent's calls, which go on in the parent."""
         self._under_way: set[Future[Any]] = set()
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
-        """Give back what `_open` took."""
+        """Close what `_open` opened."""
 
     def _renew(self, driver: Driver) -> None:
         former = self._ours.renew(driver)
-        if former is not None:  # the last one; others may be using this one
+        if former is not None:  # the one before: other calls may still use `driver`
             asyncio.run_coroutine_threadsafe(self._shut(former), background_loop())
 
     def close(self) -> None:

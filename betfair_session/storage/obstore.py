@@ -1,8 +1,8 @@
-"""The three clouds through obstore, whose start takes a fraction of the other drivers' time.
+"""The three clouds through obstore, which starts in a fraction of the other drivers' time.
 
-`get` is one GET. `put` is obstore's, with mode="create" for ABSENT and the etag (on Google, the
-generation) that was read for a version. Its fsspec filesystem is not used: that accepts
-mode="create" and overwrites.
+`get` is one GET. `put` is obstore's, with mode="create" for ABSENT, or the etag (on Google, the
+generation) that was read. obstore's fsspec filesystem is not used: it accepts mode="create" but
+overwrites.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ _SCHEMES = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(GCS, "gs"), **dict.fromke
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
 _AZURE_HOST = r"(.+)\.(?:dfs|blob)\.core\.windows\.net(?::\d+)?"
 
-_USUAL_SECONDS = 5.0  # for a call of the store, unless LeaseSettings say otherwise
+_USUAL_SECONDS = 5.0  # the default timeout of a call of the store, see LeaseSettings
 
-# What obstore's errors say, which their types do not tell.
+# Patterns for the text of obstore's errors, whose types say too little.
 _REQUEST = r"Error performing [A-Z]+ (\S+) "
 _STATUS = r"status code: (\d{3})"
 _CODE = r"<Code>(\w+)</Code>"
 _MESSAGE = r"<Message>([^<]*)"
 _BULK = r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)"
 _LOCAL_FILE = r"token file|\(os error \d+\)"
-_LONGEST = 10_000  # the body of an answer may follow
+_LONGEST = 10_000  # characters: the body of an answer may follow
 _KIND = r"kind: (\w+)"
 _KINDS = {"Connect": ("unreachable", Sent.UNCONNECTED), "Timeout": ("timeout", Sent.MAYBE)}
 _TUNNEL = r"\b(ProxyAuthRequired|TunnelUnsuccessful)\b"
 
 
 _used_in: set[int] = set()
-"""The processes that used obstore, this one's parents among them: no fork keeps its threads."""
+"""Process ids that used obstore, those of parents included: its threads do not survive a fork."""
 
 
 class ObstoreStore(CloudStore):
@@ -108,20 +108,20 @@ class ObstoreStore(CloudStore):
                 "obstore does not work in a process that was forked after obstore had been used; "
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
-        # A time-out belongs to obstore's store, not to a call. Its asynchronous calls could be
-        # cancelled, but their threads now and then abort an interpreter that is about to exit.
+        # obstore has a timeout for a store, not for a call, so there is one store for each timeout.
+        # Its asynchronous calls could be cancelled, but sometimes abort an exiting interpreter.
         build = cache(self._build)
 
         def store(left: float) -> Driver:
-            steps = 2 if left >= 1 else 10  # so that a few stores serve all calls
+            steps = 2 if left >= 1 else 10  # rounded, so that a few stores serve all calls
             return build(max(1, math.floor((left + 0.05) * steps)) / steps)
 
         with understanding(self._bucket):
-            store(_USUAL_SECONDS)  # at once: it takes milliseconds
+            store(_USUAL_SECONDS)  # report wrong options now; it takes milliseconds
         return store
 
     def _build(self, seconds: float) -> Driver:
-        # An emulator on this machine, as a rule.
+        # Usually an emulator on this machine.
         plain = {"allow_http": True} if str(self._endpoint).startswith("http://") else {}
         return getattr(self._kind, _STORES[self._cloud])(
             self._bucket,
@@ -136,7 +136,7 @@ class ObstoreStore(CloudStore):
         )
 
     def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
-        """Make one request in this very thread."""
+        """Send one request in the calling thread."""
         driver, name, deadline = target
         left = deadline - time.monotonic()
         if left <= 0:
@@ -154,7 +154,7 @@ class ObstoreStore(CloudStore):
                 if len(content) > MAX_READ:
                     break
         except BaseException:
-            content.clear()  # no traceback is to show it
+            content.clear()  # keep the token out of tracebacks
             del part
             raise
         return stored(content, meta[self._condition], meta["last_modified"], None)
@@ -170,52 +170,52 @@ class ObstoreStore(CloudStore):
 
     @property
     def _condition(self) -> str:
-        """What a conditional write compares: on Google the generation."""
+        """The name of what a conditional write compares: the etag, on Google the generation."""
         return "version" if self._cloud == "gs" else "e_tag"
 
     def server_now(self, *, deadline: float) -> float | None:
-        """Ask the endpoint, without credentials, for the Date of its answer; see TokenStore."""
-        from betfair_session.betfair.transport import date_at  # a trusted start does without
+        """Ask the endpoint, without credentials, for the Date header; see TokenStore.server_now."""
+        from betfair_session.betfair.transport import date_at  # not needed with a trusted token
 
         def ask() -> float | None:
             config = self._driver(deadline)(_USUAL_SECONDS).config
             url = self._endpoint or usual_endpoint(self._cloud, config)
             return seconds_of(date_at(url, deadline))
 
-        with suppress(BetfairSessionError):  # it is allowed not to find out
+        with suppress(BetfairSessionError):  # None is a valid answer
             return attempt(Operation("read", self.label), lambda: run_until(deadline, ask))
         return None
 
 
 @contextmanager
 def understanding(bucket: str) -> Iterator[None]:
-    """Turn obstore's errors, and a panic of its Rust code, into ones whose meaning is known."""
+    """Raise obstore's errors, and a panic of its Rust code, as errors with a known meaning."""
     try:
         yield
     except Exception as error:
         raise _understood(error, bucket) from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # it can be imported from nowhere
+        if type(error).__name__ != "PanicException":  # its class cannot be imported
             raise
         raise Known(str(error), "other", Sent.MAYBE) from error
 
 
 def _understood(error: Exception, bucket: str) -> Exception:
-    """Read the HTTP answer, or what went wrong instead, out of obstore's text.
+    """Return an error with the HTTP answer, or what went wrong instead, from obstore's text.
 
-    Its types alone mislead: a 404 on a conditional write is a PreconditionError even when the
-    bucket is missing, and everything that is not one of a few statuses is a GenericError.
+    Its types mislead: a 404 on a conditional write is a PreconditionError even when the bucket is
+    missing, and most statuses make a GenericError.
     """
     text = str(error)[:_LONGEST]
     request = re.search(_REQUEST, text)
-    # Credentials are asked for elsewhere; a URL with a signature in it is not shown.
+    # Another URL than the bucket's is a credential service's. obstore hides a URL with a signature.
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
         status = re.search(_STATUS, text)
         return no_credentials(text, rejected=bool(status and status[1].startswith("4")))
     if request is None and re.search(_LOCAL_FILE, text):
-        return Known(text, *NO_FILE)  # it reads none but those with credentials
+        return Known(text, *NO_FILE)  # it reads no local files but those with credentials
     refusal = _refusal_in(text)
     if refusal:
         return refusal
@@ -240,8 +240,8 @@ def _refusal_in(text: str) -> Refusal | None:
     if bulk:
         numeric = bulk[2].isdigit()
         code_text = "" if numeric else bulk[2]
-        if bulk[2] == "404":  # one of many answers in a whole that only the store can give
+        if bulk[2] == "404":  # one of several answers in a body that only the store can send
             code_text = "NoSuchBucket" if "container" in bulk[1] else "NoSuchKey"
-        # The store names the objects of such a call one by one; nothing on the way does.
+        # An answer for each object comes from the store, never from a proxy.
         return Refusal(int(bulk[2]) if numeric else 400, code_text, bulk[1], own=True)
     return None

@@ -1,7 +1,7 @@
-"""Options of s3fs, gcsfs and adlfs, as obstore's configuration.
+"""Translate options of s3fs, gcsfs and adlfs into obstore's configuration.
 
-What has no counterpart is an error, not silently dropped; obstore's own settings go in as they are
-under "config" and "client_options".
+An option without a counterpart is an error. obstore's own settings pass unchanged, under "config"
+and "client_options".
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _NAMES = {
         "anon": "skip_signature",
     },
 }
-"""obstore's names for those of the other drivers."""
+"""The other drivers' option names, and obstore's name for each."""
 
 _NESTED = ("client_kwargs", "s3_additional_kwargs", "config_kwargs", "s3")
-"""Options of s3fs that hold others."""
+"""Options of s3fs whose value is a mapping of further options."""
 
 _CONNECTION_STRING = {
     "accountname": "account_name",
@@ -69,9 +69,10 @@ _ENDPOINTS = {
     "gs": ("google_base_url", "base_url"),
     "az": ("endpoint", "azure_storage_endpoint", "azure_endpoint"),
 }
-"""Under which names obstore takes an endpoint, in small letters; the first before the others.
+"""The names under which obstore takes an endpoint, in lower case; earlier ones win.
 
-In capitals those with a cloud's name are the variables that it takes one from; it does not tell.
+The names with a cloud's name, in upper case, are also the environment variables that obstore reads.
+It does not show which endpoint it has taken from them.
 """
 
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
@@ -79,10 +80,10 @@ _ANONYMOUS_GOOGLE = {"client_email": "", "private_key": "", "private_key_id": ""
 
 
 def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
-    """Return the `config` of obstore's store, and the endpoint that it or the environment names.
+    """Return the `config` for obstore's store, and the endpoint, None for the cloud's own.
 
-    A named endpoint goes before the environment's and ends without a slash, and Amazon is sent a
-    checksum, as the other drivers do.
+    An endpoint in the options goes before the environment's; slashes at its end are removed. Amazon
+    gets a checksum with each write, as from the other drivers.
     """
     own = ("config", "client_options")
     given = _flat({name: value for name, value in options.items() if name not in own})
@@ -97,18 +98,17 @@ def configure(cloud: str, options: _Options) -> tuple[_Options, str | None]:
         if not (isinstance(endpoint, str) and _URL.fullmatch(endpoint)):
             raise ConfigurationError(f"{name} must begin with https://, or http:// for an emulator")
         config = {name: value for name, value in config.items() if name not in names}
-        # Azure's portal writes a slash at the end of BlobEndpoint; obstore would ask for
-        # //container.
+        # BlobEndpoint from Azure's portal ends with a slash: obstore would ask for //container.
         endpoint = config[names[0]] = endpoint.rstrip("/")
     summed = any("checksum_algorithm" in each for each in config)
     if cloud == "s3" and is_amazon(endpoint) and not summed:
-        # A bucket where Object Lock retains objects by default takes no write without one.
+        # A bucket whose Object Lock has a default retention refuses writes without a checksum.
         config["aws_checksum_algorithm"] = "sha256"
     return config, endpoint
 
 
 def _flat(options: Mapping[str, Any]) -> _Options:
-    """Return options with those that s3fs takes nested beside the others; None is "not given"."""
+    """Move s3fs's nested options to the top level; drop None and False, which mean "not given"."""
     flat: _Options = {}
     for name, value in options.items():
         if value not in (None, False):
@@ -131,9 +131,9 @@ def _translate(cloud: str, given: _Options) -> _Options:
 
 
 def _google(options: _Options) -> _Options:
-    """Take out of gcsfs's options what is not just called by another name."""
+    """Take from gcsfs's options those that need more than another name; return obstore's."""
     config: _Options = {}
-    options.pop("project", None)  # a bucket's objects are found without
+    options.pop("project", None)  # not needed to find a bucket's objects
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # gcsfs reads it, obstore does not
     if emulator not in {"", "default"}:
         config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
@@ -148,12 +148,12 @@ def _google(options: _Options) -> _Options:
     elif isinstance(token, str) and token not in {"google_default", "cloud", "cache", "browser"}:
         config["bearer_token"] = token
     elif token not in {None, "google_default", "cloud"}:
-        options["token"] = token  # it has no counterpart
+        options["token"] = token  # no counterpart: an error follows
     return config
 
 
 def _azure(options: _Options) -> _Options:
-    """Take out of adlfs's options what is not just called by another name."""
+    """Take from adlfs's options those that need more than another name; return obstore's."""
     config: _Options = {}
     text = options.pop("connection_string", None)
     if text is None and not {"account_name", "account_host"} & options.keys():
@@ -190,7 +190,7 @@ def _connection_string(text: str) -> _Options:
 
 
 def usual_endpoint(cloud: str, config: Mapping[str, Any]) -> str:
-    """Return the address of the cloud's own service that holds the bucket."""
+    """Return the address of the cloud's own service for the bucket."""
     if cloud == "s3":
         return f"https://s3.{config.get('region', 'us-east-1')}.amazonaws.com"
     if cloud == "gs":

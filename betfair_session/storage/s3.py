@@ -1,9 +1,9 @@
 """Amazon S3 and its compatibles, through s3fs.
 
 `get` is one GetObject. `put` is PutObject, with If-None-Match: * for ABSENT and If-Match: <etag>
-for a version, both atomic on Amazon S3 since November 2024. The calls go to the filesystem's own
-client, since s3fs's request method repeats failed requests and drops parameters that its botocore
-does not know, conditions among them.
+for a version; both are atomic on Amazon S3 since November 2024. The calls go to the filesystem's
+client, since s3fs's request method repeats failed requests and drops parameters that its version
+of botocore does not know, conditions among them.
 """
 
 # ruff: noqa: SLF001 - s3fs has no public names for its client's parts
@@ -34,8 +34,8 @@ class S3Store(LoopStore):
 
     probe = True
     deletes_versions = False
-    _met = False
-    _digests = False
+    _met = False  # whether the endpoint has been looked at
+    _digests = False  # whether to send Content-MD5
     extra = "s3"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give credentials (key and secret, profile, role) that allow s3:GetObject, "
@@ -51,7 +51,7 @@ class S3Store(LoopStore):
         return S3FileSystem
 
     def _place(self, path: str) -> tuple[str, str]:
-        # The driver knows access points and other names that hold a slash.
+        # s3fs knows access points and other bucket names that contain a slash.
         path = self._kind._strip_protocol(path).lstrip("/")
         bucket, prefix = self._kind._find_bucket_key(None, path)
         return bucket, prefix.strip("/")
@@ -62,7 +62,7 @@ class S3Store(LoopStore):
         make_session = AIOHTTPSession._get_session
 
         class OneAttempt(AIOHTTPSession):  # type: ignore[misc] # it is untyped
-            """Without aiohttp's own second attempt, which no setting turns off."""
+            """A session without aiohttp's own second attempt, which no setting turns off."""
 
             async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401
                 session = await make_session(self, proxy_url)
@@ -86,13 +86,13 @@ class S3Store(LoopStore):
 
         client = await driver.set_session()
         if not is_amazon(client.meta.endpoint_url):
-            # Over https botocore frames a body to put a checksum behind it, which other servers
-            # refuse, or keep as content. Object Lock needs one; elsewhere Content-MD5 serves.
+            # Over https botocore wraps a body in a frame with a checksum; other servers refuse the
+            # frame or store it. Object Lock needs a checksum: there Content-MD5 is enough.
             given = driver.config_kwargs
             for name in _CHECKSUMS - given.keys():
                 set_known(client.meta.config, **{name: "when_required"})
             self._digests = "request_checksum_calculation" not in given
-        # It costs a round trip, and hangs where a server does not know "Expect: 100-continue".
+        # "Expect: 100-continue" costs a round trip, and hangs where a server does not know it.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         return driver.anon or client._request_signer._credentials is not None
 
@@ -103,7 +103,7 @@ class S3Store(LoopStore):
     async def _send(
         self, driver: Driver, method: str, name: str, **arguments: object
     ) -> dict[str, Any]:
-        """Call a method of the filesystem's client, with the options that apply to it."""
+        """Call a method of the filesystem's client, with those of its options that apply."""
         await driver.set_session()
         client = await driver.get_s3(self._bucket)
         if not self._met:
@@ -140,7 +140,7 @@ class S3Store(LoopStore):
 
 
 def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore is untyped
-    """Return a session, as s3fs makes it, that asks nobody for the code of an MFA device."""
+    """Return a session like that of s3fs, but one that never asks a terminal for an MFA code."""
     from aiobotocore.session import AioSession
 
     session = AioSession(**settings)
