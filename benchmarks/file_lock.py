@@ -1,6 +1,6 @@
 """dogpile.cache with a file lock, for comparison: one machine's processes share a file.
 
-What is dead cannot be told from what lives, so it serves only where there is no token.
+It cannot tell a dead token from a live one, so it serves only where there is none.
 """
 
 # ruff: noqa: INP001 - it is a program, no part of a package
@@ -39,7 +39,7 @@ class FileLock:
         directory = self.job.url.removeprefix("file://")
         arguments = {"filename": f"{directory}/dogpile"}
         with open(f"{directory}/made", "ab") as file:
-            # One by one: Python 3.13's dbm takes a file that is being made for a broken one.
+            # One at a time: Python 3.13's dbm takes a half-made file for a broken one.
             fcntl.flock(file, fcntl.LOCK_EX)
             self._region = make_region().configure("dogpile.cache.dbm", 3600, arguments=arguments)
 

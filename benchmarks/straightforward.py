@@ -1,7 +1,7 @@
 """The straightforward port, for comparison: exists, read, keepAlive, log in, write.
 
-What one writes first: right for one process, and what every process of a fleet then does at the
-same moment. It uses the library's client, and fsspec as its documentation shows it.
+The obvious program: right for one process, but every process of a fleet runs it at the same
+moment. It uses the library's client, and fsspec as its documentation shows it.
 """
 
 # ruff: noqa: INP001 - it is a program, no part of a package

@@ -23,7 +23,7 @@ FLUMINE = ROOT / ".venv" / "flumine" / "bin" / "python"
 
 
 class Outcome(NamedTuple):
-    """What came of one proof."""
+    """The result of one proof."""
 
     name: str
     how: str  # "held" or "fell short"

@@ -1,4 +1,4 @@
-"""A live token in a fresh process: this library and what else one might write."""
+"""A live token in a fresh process: this library, and what a user might write instead."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Contender:
         reads: requests to the store; of the straightforward port at least.
         keep_alives: requests to keepAlive.
         logins: requests to certlogin.
-        trusts: whether it trusts what was verified a while ago.
+        trusts: whether it trusts a token that was verified a while ago.
         driver: what stands before the store's URL, such as "obstore+".
     """
 
@@ -127,7 +127,7 @@ class Stage:
         store.mkdir(mode=0o700)
         (store / KEY).touch(mode=0o600)
         (store / KEY).write_text(self.token)
-        # As many authorities as a client has that talks to the real Betfair.
+        # As many authorities as a client of the real Betfair has.
         authorities = directory / "authorities.pem"
         parts = [Path(certifi.where()), Path(sandbox.ca_bundle)]
         authorities.write_text("\n".join(part.read_text() for part in parts))
@@ -139,7 +139,7 @@ class Stage:
             "BENCH_KEY": KEY,
             # Google's driver would ask a control plane that no emulator has.
             "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-            # Google's client would ask about the bucket, for traces that nobody makes.
+            # Google's client would ask about the bucket, for traces that are never made.
             "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA": "true",
         }
         self._places: dict[str, dict[str, str]] = {"": {}, "file": {"BENCH_STORE": str(store)}}
@@ -160,7 +160,7 @@ class Stage:
         }
 
     def has(self, contender: Contender) -> bool:
-        """Tell whether the place is there that a contender needs."""
+        """Return whether the place is there that a contender needs."""
         return contender.place in self._places
 
     def variables(self, contender: Contender) -> dict[str, str]:

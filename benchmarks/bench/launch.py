@@ -7,7 +7,7 @@ Its output is a Python dictionary: what the program printed ("token"), the secon
 resident memory in KiB ("rss") and the exit status ("status").
 
 It is a process of its own, started without site and with the least of imports: Linux counts the
-memory of whoever starts a process as that process's peak until it has more.
+memory of its parent as a process's peak until it has more.
 """
 
 # ruff: noqa: T201 - printing is what it is for
@@ -19,7 +19,7 @@ import time
 
 def main() -> None:
     """Launch, wait, tell."""
-    group = os.environ.pop("BENCH_CGROUP", "")  # whose share of a processor it gets
+    group = os.environ.pop("BENCH_CGROUP", "")  # it limits the share of a processor
     if group:
         with open(f"{group}/cgroup.procs", "w") as file:
             file.write(str(os.getpid()))

@@ -1,4 +1,4 @@
-"""Fresh processes, measured in turn: A B C A B C …, so that a machine's moods hit all alike."""
+"""Fresh processes, measured in turn: A B C A B C …, so that a slow machine is slow for all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 120
 
 
 class ProgramFailed(Exception):
-    """A measured program did not end well, and what it said."""
+    """A measured program failed; the text is what it said."""
 
 
 @dataclass(frozen=True)

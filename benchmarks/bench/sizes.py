@@ -88,7 +88,7 @@ def size_of(package: Distribution) -> int:
 
 
 def targets(figures: Mapping[str, Any]) -> list[Target]:
-    """Hold them against nothing: they are listed."""
+    """Return none: sizes are only listed."""
     del figures
     return []
 

@@ -63,7 +63,7 @@ def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
 
 
 def targets(figures: Mapping[str, Any]) -> list[Target]:
-    """Hold nothing: the ratios are those of processor time."""
+    """Return none: the ratios are those of processor time."""
     del figures
     return []
 

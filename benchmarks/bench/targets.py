@@ -14,8 +14,8 @@ class Target:
         value: what was measured.
         most: what it may be at most.
         unit: of both; "x" for a ratio.
-        processor: the same ratio of the processor's time, which decides where it was measured: the
-            seconds tell of what else the machine did as well.
+        processor: the same ratio of processor time, which decides where it was measured: seconds
+            also depend on what else the machine did.
     """
 
     what: str

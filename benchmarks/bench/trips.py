@@ -35,10 +35,10 @@ KINDS = {
 
 
 def measure(rounds: int, tell: Callable[[str], object]) -> dict[str, Any]:
-    """Count the requests of a first login, of a resume, and of those who wait in a stampede.
+    """Count the requests of a first login, of a resume, and of the waiters in a stampede.
 
     Args:
-        rounds: of no use: counts do not depend on a machine's moods.
+        rounds: not used: counts are the same in every round.
         tell: told how far it is.
 
     Returns:
@@ -75,7 +75,7 @@ def _alone(crowds: Crowds, kind: str) -> dict[str, Any]:
 
 
 def _waiting(crowds: Crowds, kind: str) -> dict[str, Any]:
-    """Count the store calls of those who wait."""
+    """Count the store calls of the waiters."""
     runs = {
         "quick": crowds.run(kind, CROWD, "library", dead=True),
         "slow": crowds.run(kind, CROWD, "library", dead=True, login_seconds=SLOW_LOGIN),

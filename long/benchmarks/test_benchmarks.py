@@ -1,4 +1,4 @@
-"""The benchmark's programs do what they are compared by; how long they take is not looked at."""
+"""The benchmark's programs do what the comparison says of them; their speed is not checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_program_returns_the_live_token_with_the_requests_it_is_said_to_make(
     bucket_on: Callable[[str], Bucket],
     proxy_to: Callable[[ObjectServer], Proxy],
 ) -> None:
-    """Each runs once, between it and its store a proxy that counts."""
+    """Each runs once, with a proxy before its store that counts requests."""
     contender, stage, proxy = CONTENDERS[name], Stage(sandbox, tmp_path), None
     if contender.place in SERVERS:
         bucket = bucket_on(SERVERS[contender.place])
@@ -33,7 +33,7 @@ def test_a_program_returns_the_live_token_with_the_requests_it_is_said_to_make(
     variables, expected = stage.variables(contender), stage.expected(contender)
     program = Program(contender.program, variables, expected)
     if contender.program == "dogpile_file":
-        program.run()  # it trusts only what it has kept itself
+        program.run()  # it trusts only a token that it has stored itself
     sandbox.clear_journal()
     token = program.run().token
     alive = {session.token for session in sandbox.sessions()}
@@ -41,5 +41,5 @@ def test_a_program_returns_the_live_token_with_the_requests_it_is_said_to_make(
     asked = {"keepAlive": contender.keep_alives, "certlogin": contender.logins}
     assert sandbox.counts() == {name: count for name, count in asked.items() if count}
     reads = len(proxy.requests if proxy else [])
-    # Some of the port's are made at the same time, and not all of them to their end.
+    # The port makes some at the same time, and does not finish all of them.
     assert (reads >= contender.reads) if contender.program == "port" else reads == contender.reads

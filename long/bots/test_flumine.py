@@ -1,6 +1,6 @@
 """The real flumine, unchanged, with our APIClient: against the sandbox, over real TLS.
 
-flumine needs a `requests` older than what some of the other tests' packages need, so that it has an
+flumine needs a `requests` older than what some of the other tests' packages need, so it has an
 environment of its own, which `python3 dev.py long bots` makes. Elsewhere this is skipped.
 """
 
@@ -62,7 +62,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def streams(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
-    """Return the token that each subscribed stream has shown, and what came of it."""
+    """Return the token that each subscribed stream has sent, and the outcome."""
     return [
         (entry.token, entry.outcome)
         for entry in sandbox.journal("stream")
@@ -73,7 +73,7 @@ def streams(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
 def test_a_run_keeps_the_session_alive_and_a_stop_leaves_it_to_the_fleet(
     sandbox: Sandbox, bot: Bot
 ) -> None:
-    """Its own worker keeps alive, and its streams reconnect with the token of a new session."""
+    """Its worker sends keepAlives, and its streams reconnect with the token of a new session."""
     trading = bot(keep_alive_every=timedelta(seconds=0.6))
     # Without the workers that flumine cannot stop while they sleep, four seconds each.
     client = BetfairClient(trading, market_recording_mode=True)

@@ -21,9 +21,9 @@ _ACTS = {
     "overwritten with a dead token": 10,
     "overwritten with a live token": 10,
 }
-"""The ways to take a token away, and how many of a hundred there are of each."""
+"""The ways to take a token away, with the share of each in percent."""
 _MEANWHILE = 0.15  # the chance of a second act in the middle of the login
-_BLOW = 0.1  # the chance of a blow to the holder
+_BLOW = 0.1  # the chance that its holder is killed or frozen
 
 
 class Conductor(threading.Thread):
@@ -40,7 +40,7 @@ class Conductor(threading.Thread):
         self.bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
         self._login = troop.logins[team]
         self._orphans: list[str] = []
-        self.goal = 0  # how many generations there shall be
+        self.goal = 0  # how many generations to make
         self.generations = 0  # how many there were
         self.stuck = 0  # 1 when a round was never healed
 
@@ -97,7 +97,7 @@ class Conductor(threading.Thread):
             scene.place.delete(scene.key)
         else:
             scene.place.put(scene.key, self._foreign(alive="live" in act).encode())
-        # Whoever begins from now on must not be given it.
+        # No call that begins from now on may return it.
         self._ledger.lose(old, self._ledger.rounds[-1].at)
         if act != "expired":
             self._ledger.acted(self._ledger.rounds[-1].at)
@@ -115,14 +115,14 @@ class Conductor(threading.Thread):
         self._ledger.lose(token, since)
 
     def _interfere(self) -> None:
-        """Do something else while somebody logs in."""
+        """Do something else while a process logs in."""
         self._login.wait(2)
         time.sleep(random.uniform(0, 0.2))
         scene = self._scene
         act = random.choice(["a live token", "a dead token", "a deletion"])
         foreign = "" if act == "a deletion" else self._foreign(alive="live" in act)
         before, since = scene.stored(), time.monotonic()
-        # Noted first: what it makes necessary may follow at once.
+        # Note it first: the login that it makes necessary may follow at once.
         self._ledger.also(act, int(act != "a live token"))
         if foreign:
             scene.place.put(scene.key, foreign.encode())
@@ -135,11 +135,11 @@ class Conductor(threading.Thread):
         self.ring(random.randint(1, 4))
 
     def _healed(self) -> str:
-        """Wait until a token is stored that nobody has taken away; return it, "" in vain."""
+        """Wait for a stored token that was not taken away; return it, or "" if none came."""
         for _ in poll(_STUCK, 0.01):
             token = self._scene.stored()
             if token in self._orphans and self._is_back(token):
-                # It lives, so nobody has a reason to replace it.
+                # It lives, so no process has a reason to replace it.
                 self._ledger.revived(token, "a token that was taken away is back")
                 self._ledger.also("brought back", 1)
                 self._end(token)
@@ -151,7 +151,7 @@ class Conductor(threading.Thread):
         return ""
 
     def _is_back(self, token: str) -> bool:
-        """Tell whether a token that was replaced or deleted is there again, and for some time."""
+        """Return whether a replaced or deleted token is stored again, and stays for some time."""
         return all(self._scene.stored() == token for _ in poll(1, 0.1)) and (
             token in self._scene.live()
         )

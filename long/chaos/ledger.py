@@ -22,12 +22,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-_LATEST = 3  # acts of something that takes no part that may have to do with what is seen now
+_LATEST = 3  # outside acts, the last ones, that may explain what is seen now
 
 
 @dataclass(eq=False)
 class Lease:
-    """One process's hold on the lock, as the process told of it."""
+    """One process's hold on the lock, as the process reported it."""
 
     worker: int  # its number
     began: float  # before it sent the write that took the lock
@@ -39,7 +39,7 @@ class Lease:
     failed: bool = False  # whether the call ended with an error
 
     def reason(self, ttl: float) -> str:
-        """Say why this lease's login may be followed by another, or ""."""
+        """Return why another login may follow this lease's, or ""."""
         if self.killed:
             return "the holder was killed before it had told of its publication"
         if self.over is None or self.over - self.began > ttl:
@@ -55,7 +55,7 @@ class Round:
 
     act: str  # what was done to the token
     at: float  # when
-    needed: int  # how many logins that makes necessary, or may
+    needed: int  # how many logins that makes necessary, at most
     healed: float = 0.0  # when the next live token was stored
     logins: list[Lease] = field(default_factory=list)  # under which one was sent
 
@@ -100,14 +100,14 @@ class Ledger:
             self.rounds[-1].needed += needed
 
     def acted(self, since: float) -> None:
-        """Note that something that takes no part wrote or removed the object, from then to now."""
+        """Note that something outside the fleet wrote or removed the object, from then to now."""
         with self._lock:
             self._acts.append((since, time.monotonic()))
 
     def revived(self, token: str, problem: str) -> None:
-        """Note that a token is stored which no act stored: a problem, unless one was writing it."""
+        """Note a stored token that no act stored: a problem, unless a process was writing it."""
         with self._lock:
-            # What the process said about it may not have been heard yet.
+            # The process's report of it may not have been read yet.
             self._undone.append((token, self._acts[-_LATEST:], problem))
 
     def undone(self) -> tuple[int, list[str]]:
@@ -120,7 +120,7 @@ class Ledger:
         return len(self._undone) - len(others), others
 
     def hear(self, line: dict[str, object]) -> None:
-        """Take in what a process said, or what was done to it."""
+        """Record what a process reported, or what was done to it."""
         number, event, when = int(str(line["n"])), str(line["e"]), float(str(line["t"]))
         with self._lock:
             if event == "end":
@@ -145,7 +145,7 @@ class Ledger:
             del writes[number]
 
     def lose(self, token: str, since: float) -> None:
-        """Note that a token has been taken away, by something that began at that time."""
+        """Note that a token has been taken away, by an act that began at that time."""
         self.gone.setdefault(token, (since, time.monotonic()))
 
     def _follow(self, lease: Lease, event: str, time: float) -> None:
@@ -181,7 +181,7 @@ class Ledger:
             lease.failed = bool(outcome.error)
 
     def judge(self) -> tuple[list[str], Counter[str]]:
-        """Return the excess logins, each with its round, and how many were extra for a reason."""
+        """Return the excess logins, each with its round, and how many extra ones were allowed."""
         excess: list[str] = []
         extra: Counter[str] = Counter()
         open_leases: list[Lease] = []
@@ -200,23 +200,23 @@ class Ledger:
 
     @property
     def sent(self) -> list[Lease]:
-        """The lease of each login that a process told of."""
+        """The lease of each login that a process reported."""
         return [lease for each in self.rounds for lease in each.logins]
 
     def lost(self) -> int:
-        """Return how many sessions may be alive that nobody has heard of, or could store."""
+        """Return how many sessions may live whose token no process received, or could store."""
         return sum(bool(each.reason(self.ttl)) or each.answered is None for each in self.sent)
 
     def unsent(self) -> int:
-        """Return how many logins may not have been sent: by a kill, or as no answer came."""
+        """Return how many logins may not have been sent: after a kill, or without an answer."""
         killed = sum(each.killed and each.answered is None for each in self.sent)
         return killed + sum(each.answered is False for each in self.sent)
 
     def wrong(self, alive: set[str]) -> tuple[list[str], int]:
-        """Return those that were returned although they were gone, and are not among the `alive`.
+        """Say which calls returned a token that was gone, or a dead one, which is not in `alive`.
 
-        Also how many had been brought back: a process was writing that token when something that
-        takes no part replaced or removed the object, which a store that compares does not allow.
+        Also count tokens that were brought back: a process was writing one when something outside
+        the fleet replaced or removed the object. A store that compares does not allow that.
         """
         found, revived = [], 0
         for each in self.outcomes:
@@ -232,6 +232,6 @@ class Ledger:
         return found, revived
 
     def _was_written(self, token: str, since: float, gone: float) -> bool:
-        """Tell whether a write of the token was under way at that time."""
+        """Return whether a write of the token was under way at that time."""
         writes = self._writes.get(token, {}).values()
         return any(began < gone and ended > since for began, ended in writes)

@@ -50,7 +50,7 @@ class Plan(NamedTuple):
         return {"ttl": ttl, **deadlines, "logins_per_minute": 100}
 
     def anew(self, number: int) -> bool:
-        """Tell whether a process begins each call anew and shares verifications: every fourth."""
+        """Return whether a process begins each call anew and shares verifications: a fourth do."""
         return self.quick and number // self.keys % 4 == 3
 
 
@@ -107,14 +107,14 @@ class Stage:
         return [left for account in self._accounts for left in _finish(*account)]
 
     def figures(self, leftovers: list[str]) -> dict[str, object]:
-        """Reckon; the lists are of what must not be."""
+        """Return the figures; the lists hold what must not happen."""
         ledgers, accounts = self.ledgers, self._accounts
         outcomes = [outcome for ledger in ledgers for outcome in ledger.outcomes]
         judged = [ledger.judge() for ledger in ledgers]
         returned = [ledger.wrong(set(scene.live())) for scene, ledger in accounts]
         wrong = [line for lines, _ in returned for line in lines]
-        # Files cannot be compared and replaced in one step: a token that was just being written
-        # took the place of what something that takes no part had done.
+        # Files cannot be compared and replaced in one step: a token that was being written then
+        # replaces what something outside the fleet has just done.
         revived = sum(ledger.undone()[0] for ledger in ledgers)
         revived += sum(count for _, count in returned)
         if self._plan.store != "local":  # an object store compares by itself
@@ -150,7 +150,7 @@ def _kind_of(failed: Outcome) -> str:
 
 
 def _problems(scene: Scene, ledger: Ledger) -> list[str]:
-    """Return what else was seen, and what Betfair says otherwise than the processes."""
+    """Return what else was wrong, and where Betfair and the processes disagree."""
     found = [*ledger.problems, *ledger.crashes, *ledger.undone()[1]]
     seen = scene.logins() - _FINAL_LOGINS
     if not len(ledger.sent) - ledger.unsent() <= seen <= len(ledger.sent):
@@ -166,7 +166,7 @@ def _lost(scene: Scene, ledger: Ledger) -> set[str]:
 def _finish(scene: Scene, ledger: Ledger) -> list[str]:
     """Let an undisturbed process heal what there is, log in once, and look around."""
     try:
-        # However busy the machine is, and however often others have logged in.
+        # Not to fail on a busy machine, nor by the logins that others have made.
         with scene.session(lease={**GENEROUS, "logins_per_minute": 100}) as session:
             token = session.token(timeout=_PATIENCE)
             found = [] if token == scene.stored() else ["not the stored token"]

@@ -32,15 +32,15 @@ class Member:
 
 
 class Ambush(NamedTuple):
-    """A blow for the next of a team to say a thing."""
+    """A blow for the next process of a team that reports an event."""
 
-    event: str  # the thing
+    event: str  # the event
     delay: float  # seconds from then to the blow
     seconds: float  # how long a freeze lasts; 0 for a kill
 
 
 def any_blow(ttl: float) -> float:
-    """Return 0, to kill, or how long to freeze, past a lease's time to live or for a moment."""
+    """Return 0 to kill, or seconds to freeze: past a lease's time to live, or for a moment."""
     return random.choice([0.0, ttl + random.uniform(1.5, 5), random.uniform(0.05, ttl / 4)])
 
 
@@ -48,7 +48,7 @@ class Troop(Program):
     """All processes, and the blows that they get."""
 
     def __init__(self, scheme: str, ledgers: list[Ledger], timeout: float) -> None:
-        """Start the mother of all processes, with the driver of a URL's scheme imported.
+        """Start the parent of all processes, with the driver of a URL's scheme imported.
 
         `ledgers` are told of each token; a call is given `timeout` seconds.
         """
@@ -68,7 +68,7 @@ class Troop(Program):
         self._reader.start()
 
     def close(self) -> None:
-        """End all, once everything that they said is read."""
+        """End all, after everything that they reported was read."""
         self.kill()
         self._reader.join()
         super().close()
@@ -153,7 +153,7 @@ class Troop(Program):
             self._strike(number, ambush.seconds)
 
     def watch(self) -> None:
-        """Count, and kill, whoever is in a call that should have ended long ago; show where."""
+        """Count and kill each process whose call should have ended long ago; show where it is."""
         with self._busy:
             now = time.monotonic()
             for number, each in list(self._members.items()):
@@ -166,7 +166,7 @@ class Troop(Program):
                     self._later(2, lambda number=number: self._strike(number, 0))  # type: ignore[misc] # it is called without
 
     def dismiss(self, rings: Iterable[Callable[[], None]]) -> None:
-        """Thaw all, and wait until each has ended its call and left, which each ring asks for."""
+        """Thaw all; ring until each has ended its call and left."""
         with self._busy:
             self._over = True
             for number in list(self._members):

@@ -54,14 +54,14 @@ def tell(number: int, event: str, **details: object) -> None:
 
 
 class TellingStore(ObservedStore):
-    """The real store; tells of the writes that take the lock, publish, and give it back."""
+    """The real store; reports the writes that take the lock, publish, and give it back."""
 
     def __init__(self, store: TokenStore, tell: Callable[..., None]) -> None:
         super().__init__(store, Points(None, lambda _: None))
         self._tell = tell
 
     def put(self, key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
-        """Write; a blank, which shows that the token can be written, is not told of."""
+        """Write; a blank, which shows that the token can be written, is not reported."""
         if expect is ANY or is_blank(content):
             return super().put(key, content, expect, deadline=deadline)
         details: dict[str, str] = {}
@@ -84,7 +84,7 @@ class TellingStore(ObservedStore):
 
 
 class TellingClient(IdentityClient):
-    """The real client; tells of every login before it is sent, and what came of it."""
+    """The real client; reports each login before it is sent, and its outcome."""
 
     tell: Callable[..., None]
 
@@ -134,14 +134,14 @@ class Worker:
         try:
             return os.read(self._bell, 1) != b"q"
         except BlockingIOError:
-            return True  # another was faster
+            return True  # another process was faster
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Session]:
         job = self._job
         settings: dict[str, Any] = {}
         if self._anew:
-            # A window in which nobody has the time to trust: each verified token is written anew.
+            # A window too short to trust in: each verified token is written anew.
             settings = {"verify_every": _A_MOMENT, "share_verification": True}
         lease = LeaseSettings(**job.lease)  # type: ignore[arg-type] # JSON knows one kind of number
         with (
@@ -186,7 +186,7 @@ def start(number: int, task: dict[str, Any]) -> int:
 
 
 def serve() -> None:
-    """Start processes, send them signals and bury them, as standard input says until its end."""
+    """Start processes, send them signals and reap them, as standard input orders until its end."""
     signals = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
     signals["show"] = signal.SIGUSR2  # it writes to the error output where it is
     children: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Put each defect that was once found back into the code, one at a time, and see who notices.
+"""Put each defect that was ever found back into the code, one at a time: do the tests notice?
 
     python3 dev.py long defects                 all: hours, where the first tests do not notice
     python3 dev.py long defects ban-clock …     these alone

@@ -1,4 +1,4 @@
-"""A process that makes many calls in every manner and tells what it holds on to.
+"""A process that makes many calls in every manner and prints what it holds on to.
 
     program.py CALLS URL KEY OPTIONS
 
@@ -32,7 +32,7 @@ def tell() -> None:
     gc.collect()
     targets = []
     for name in os.listdir("/proc/self/fd"):
-        # The directory's own is closed by now; another thread may just have closed one of its own.
+        # The listing's own is closed by now, and another thread may just have closed one.
         with suppress(FileNotFoundError):
             targets.append(os.readlink(f"/proc/self/fd/{name}"))
     found = {

@@ -4,7 +4,7 @@
     python3 dev.py long endurance --calls 2000 local seaweed
 
 Stores: real servers on loopback. What each call does is in long/endurance/program.py. Ends with 1
-when something grew from the second tenth of the calls to the ninth, or the program said a word.
+when something grew from the second tenth of the calls to the ninth, or the program wrote an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EXACT = ("threads", "loops", "temporary files")
 
 
 def grown(kind: str, calls: int) -> bool:
-    """Make calls on one store and print what came of it; return whether anything grew."""
+    """Make calls on one store and print the result; return whether anything grew."""
     began = time.monotonic()
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox())

@@ -4,8 +4,8 @@
     python3 dev.py long explore --states 300000
     python3 dev.py long explore --histories 20000 --seed 94000000
 
-What is explored, what is checked and what the model leaves out is told in tests/explore: plans.py,
-truth.py and histories.py. The plans with three and four processes share so many worlds; those with
+In tests/explore, plans.py, truth.py and histories.py say what is explored, what is checked and what
+the model leaves out. The plans with three and four processes share so many worlds; those with
 two are walked to their end, or to a twentieth of that, besides. Ends with 1 when an invariant
 fails.
 """
@@ -45,7 +45,7 @@ def walk(task: tuple[Rules, int]) -> Count | None:
 
 
 def states(most: int, workers: int) -> str:
-    """Walk through all plans; return what came of it, ending with the number of violations."""
+    """Walk through all plans; return the result, ending with the number of violations."""
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
         small = pool.map(walk, [(plan, most // 20) for plan in PAIRS], 1)
         large: list[Count | None] = []
@@ -77,7 +77,7 @@ def some(task: tuple[int, int]) -> int:
 
 
 def histories(first: int, number: int, workers: int) -> str:
-    """Run histories; return what came of it, ending with the number of violations."""
+    """Run histories; return the result, ending with the number of violations."""
     end = first + number
     tasks = [(seed, min(CHUNK, end - seed)) for seed in range(first, end, CHUNK)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:

@@ -1,4 +1,4 @@
-"""Calls of get_session, one after the other, each with one request broken, and what must be so."""
+"""Calls of get_session in turn, each with one request broken, and what must then hold."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ class Call:
     path: Path  # which way
     number: int = 0  # which request is broken, from 0
     way: Way | None = None  # how; None when nothing is
-    # Those that it made, to Betfair or to the store.
+    # The requests that it made, to Betfair or to the store.
     requests: list[str] = field(default_factory=list)
     token: str = field(default="", repr=False)  # what it returned, or ""
     error: BaseException | None = None  # what it raised, if anything
-    events: list[str] = field(default_factory=list)  # the kinds of all that it told
+    events: list[str] = field(default_factory=list)  # the kinds of all its events
     problems: list[str] = field(default_factory=list)  # what was wrong
     seconds: float = 0.0  # how long it took
     doubt: bool = False
@@ -116,7 +116,7 @@ class Call:
             self.problems.append(problem)
 
     def meets(self, site: Site, exchange: Exchange) -> bool:
-        """Take in a request to the store; tell whether it is to be broken."""
+        """Record a request to the store; return whether to break it."""
         names = exchange.path + exchange.body[:500].decode("latin-1")  # Google's are in the body
         aim = "lock" if site.lock in names else "token" if site.key in names else "clock"
         number = len(self.requests)
@@ -158,7 +158,7 @@ class Lane:
         self._made: list[tuple[Call, Site]] = []
 
     def make(self, calls: list[Call]) -> list[Call]:
-        """Make calls, last those whose objects have to be old by then."""
+        """Make calls; those that need old objects come last."""
         calls = sorted(calls, key=lambda call: call.path.ripe)
         sites = {id(call): self._site() for call in calls}
         for call in calls:
@@ -183,8 +183,8 @@ class Lane:
 
     @contextmanager
     def _opened(self, call: Call, site: Site) -> Iterator[tuple[Client, Session]]:
-        """Give a handle of a process that knows nothing; past the proxy if nothing is broken."""
-        calm = call.path.name == HEALING  # however busy the machine is
+        """Give a handle as in a new process; it bypasses the proxy if nothing is broken."""
+        calm = call.path.name == HEALING  # it must not fail on a busy machine
         client = Client(site, call.path, 30.0 if calm else PATIENCE)
         manager = SessionManager(
             client,
@@ -266,8 +266,8 @@ class Lane:
         wanted = site.foreign or (site.found if call.path.logins == 0 else "")
         kept = stored == wanted or (rotates and stored in live)
         call.check(not wanted or kept, "a live token was replaced")
-        # Of a login whose answer was lost, or of a logout; a write that nobody knows the end of
-        # leaves its session alive, and so does another's token in its place.
+        # Sessions may stay alive: a login's or a logout's answer was lost, a write's end is not
+        # known, or another's token took the place of this one.
         contested = call.path.after_login is not None and bool(site.foreign)
         slow = call.seconds > PATIENCE and self._proxy is not None
         uncertain = isinstance(call.error, PublishUncertain) or (contested and (call.doubt or slow))
@@ -280,7 +280,7 @@ class Lane:
             call.check(not any(secret and secret in shown for secret in given), "a secret is shown")
 
     def heal(self) -> None:
-        """Make an undisturbed call for each, as a process that knows nothing."""
+        """Make an undisturbed call for each, as a new process would."""
         for call, site in self._made:
             lock = locks.decode(site.place.get(site.lock) or b"{}")
             if lock.state == locks.FAILED:

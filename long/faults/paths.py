@@ -1,6 +1,6 @@
 """The ways through get_session, and the ways in which its requests are broken.
 
-Each path through it is told as what a call finds and what others do meanwhile.
+Each path through it says what a call finds, and what others do meanwhile.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ def begin(
 
 
 def other_ends(site: Site) -> None:
-    """End the other process's login well."""
+    """Let the other process's login succeed."""
     site.foreign = site.put_token(alive=True)
     site.put_lock(locks.DONE, token=site.foreign)
 
 
 def foreign_token(site: Site) -> None:
-    """Let something that takes no part store a live token."""
+    """Let something outside the fleet store a live token."""
     site.foreign = site.put_token(alive=True)
 
 
@@ -107,7 +107,7 @@ class Path:
 
     name: str  # for people
     prepare: Callable[[Site], None]  # makes what the call finds
-    ends: str  # an event that it tells when nothing is broken, or the error that it raises
+    ends: str  # an event that it sends when nothing is broken, or the error that it raises
     logins: int = 0  # how many it makes then
     # What happens as soon as Betfair has answered a login.
     after_login: Callable[[Site], None] | None = None
@@ -202,7 +202,7 @@ _WORDS: dict[str, tuple[Callable[[int, str], Answer], dict[int, str]]] = {
     "gcs": (_gcs, _GCS),
     "azure": (_azure, _AZURE),
 }
-"""How a cloud says no, where that is not S3's way."""
+"""How a cloud refuses, where that is not S3's way."""
 
 
 def at_betfair() -> list[Way]:

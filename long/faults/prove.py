@@ -6,8 +6,8 @@
 
 Stores: real servers on loopback behind a proxy; "betfair" is the sandbox with its own faults and
 local files. The requests of each way are recorded first; then the first is broken in each way, then
-the second, and so on; each break hits one request, or all from that one on. What must be so
-afterwards is in lane.py. Ends with 1 when something was not.
+the second, and so on; each break hits one request, or all from that one on. What must hold
+afterwards is in lane.py. Ends with 1 when something did not.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="of so many breaks one")
     options = parser.parse_args()
     chosen = KINDS if "all" in options.what else options.what
-    logging.disable()  # it would tell of each fault
+    logging.disable()  # it would log each fault
     found = [broken(kind, options.every) for kind in chosen]
     problems = sum(len(wrong) for _, wrong in found)
     print(f"{sum(calls for calls, _ in found)} calls broken, {problems} problems")

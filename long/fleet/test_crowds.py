@@ -75,14 +75,14 @@ def test_wrong_clocks_cost_no_login(scene_on: Callable[[str], Scene], kind: str)
 
 
 class LaggingStore(ObservedStore):
-    """A store whose reads go on showing for 3 seconds what has been overwritten."""
+    """A store whose reads return overwritten content for 3 more seconds."""
 
     def __init__(self, store: TokenStore) -> None:
         super().__init__(store, Points(None, lambda _: None))
         self._shown: dict[str, StoredObject | None] = {}
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
-        """Show what was there before, until a write is as old as reads may be."""
+        """Return the content before a write until that write is as old as reads may be."""
         found = super().get(key, deadline=deadline)
         shown = self._shown.setdefault(key, found)
         if found is None or shown == found or found.modified is None or found.now is None:

@@ -30,7 +30,7 @@ class Ordeal:
     stop: Stop  # the same, and how
     path: Sequence[str]  # the points of a process that nothing happens to
     victim: Member = field(default_factory=Member)  # the process
-    successors: list[Outcome] = field(default_factory=list)  # what became of those who came later
+    successors: list[Outcome] = field(default_factory=list)  # how the later processes fared
 
     def __str__(self) -> str:
         return f"{self.stop.signal} {self.stop.stage} #{self.at} {self.path[self.at]}"
@@ -52,7 +52,7 @@ class Ordeal:
 
     @property
     def logins(self) -> int:
-        """How many logins were sent in all, by their own account."""
+        """How many logins were sent in all, as the processes report."""
         sent = self.victim.points.count("login")
         if self.stop.signal == "KILL" and self.before_the_send:
             sent -= 1
@@ -78,7 +78,7 @@ def ordeals_of(
             aside, stop = scene.aside(len(ordeals) + 2), Stop(at, stage, signal)
             if dead:
                 aside.store_dead_token()
-            # By its clocks it is frozen for a minute, which its own call outlives.
+            # By its clocks it is frozen for a minute; its call has more time.
             jobs.append(aside.job(stop=stop, warm=True, inside=inside, timeout=600))
             ordeals.append(Ordeal(aside, at, stop, path))
     with Crowd(jobs) as crowd:
@@ -90,7 +90,7 @@ def ordeals_of(
 
 
 def succeed(ordeals: list[Ordeal], successors: int) -> None:
-    """Let one come to each scene and take over, and then the others."""
+    """Let one process take over at each scene, and then the others come."""
     # One alone: to a process whose waits are short, a living holder at work looks late.
     for job in ("heir", "job")[:successors]:
         jobs = [getattr(ordeal.scene, job)(warm=True, lease=GENEROUS) for ordeal in ordeals]
@@ -152,7 +152,7 @@ def after_a_kill_inside(ordeal: Ordeal) -> list[str]:
         f"not served: {outcome.text}": outcome.token == scene.stored() != "",
         "a dead token": scene.stored() in scene.live(),
         f"{ordeal.logins} logins": ordeal.logins <= 2,
-        # Who finds a live token writes nothing; whoever writes next cleans up.
+        # A process that finds a live token writes nothing; the next that writes cleans up.
         f"left behind: {left}": not left or "login" not in outcome.points,
     }
     return [f"{ordeal}: {what}" for what, fine in checks.items() if not fine]
@@ -219,7 +219,7 @@ def test_a_process_frozen_at_any_point_replaces_nothing(
 def test_a_process_frozen_inside_a_local_write_replaces_nothing(
     scene_on: Callable[[str], Scene],
 ) -> None:
-    """Before any file operation; nobody waits for it for ever."""
+    """Before any file operation; no process waits for it for ever."""
     main = scene_on("local")
     with ordeals_of(main, "STOP", ["before"], inside=True) as (ordeals, crowd):
         succeed(ordeals, 1)

@@ -57,7 +57,7 @@ def ask(number: int, dead: str) -> str:
 
 
 def read() -> int:
-    """Ask without end; return how often. No token may come that was known to be gone."""
+    """Ask until it is over; return how often. No token may come that was known to be gone."""
     calls = 0
     while not over.is_set():
         known = gone

@@ -75,11 +75,11 @@ def address(data: bytes) -> None:
 
 
 def _is_secret_in(url: str) -> bool:
-    """Tell whether the standard parser sees the planted text in a password or query."""
+    """Return whether the standard parser sees the planted text in a password or query."""
     try:
         parts = urlsplit(url.rsplit("::", maxsplit=1)[-1])
     except ValueError:
-        return True  # nobody knows what is what
+        return True  # it cannot be told apart
     return PLANTED in f"{parts.password}{parts.query}"
 
 
@@ -93,7 +93,7 @@ def _base(text: str) -> str | None:
 
 
 def store(data: bytes) -> None:
-    """A store is opened, without a server, or refused: whatever its URL and options are."""
+    """A store with any URL and options is opened, without a server, or refused."""
     first, _, rest = data.partition(b"\n")
     url = first.decode(*UTF_8)
     chain = url.lower().split("::")

@@ -57,7 +57,7 @@ def answers(data: bytes) -> None:
 
 
 def betting(data: bytes) -> None:
-    """Whatever the betting API answers, it says "invalid session", or it does not."""
+    """Any answer of the betting API says "invalid session", or it does not."""
     text = data.decode("utf-8", "surrogateescape")
     told = session_is_invalid(data)
     assert told in {True, False}
@@ -104,7 +104,7 @@ _one = st.tuples(
 @hypothesis.settings(database=None)
 @hypothesis.given(st.lists(_one, min_size=1, max_size=5), st.sampled_from(_VERBS), st.booleans())
 def errors(chain: list[Any], verb: str, through_obstore: bool) -> None:  # noqa: FBT001 - drawn
-    """Whatever a driver raises becomes one of ours, in one line without credentials."""
+    """Any error of a driver becomes one of ours, in one line without credentials."""
     operation, error = Operation(verb, "s3://b", "k" if len(chain) % 2 else None, {}), Exception()
     for number, ((name, base, module), fields, said) in enumerate(chain):
         inner, error = error, type(name, (base,), {"__module__": module})(said)

@@ -121,7 +121,7 @@ def _certificates() -> list[bytes]:
     private = s.load_pem_private_key(key.encode(), None)
     assert isinstance(private, rsa.RSAPrivateKey)
     public = x509.load_pem_x509_certificate(crt.encode())
-    # One round: a fuzzer is not to wait for what keeps guessers away.
+    # One round of key derivation: many would slow the fuzzer down as they do a guesser.
     locked = (
         s.PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(1)

@@ -27,7 +27,7 @@ PASSPHRASE = "planted-passphrase9"
 
 
 def token(data: bytes) -> None:
-    """Whatever lies in a token's place is a token, junk, or somebody's data."""
+    """Anything in a token's place is a token, junk, or someone else's data."""
     try:
         found = parse_token(data, where="'k' in s")
     except NotATokenError as error:
@@ -41,7 +41,7 @@ def token(data: bytes) -> None:
 
 
 def lock(data: bytes) -> None:
-    """Whatever lies in a lock's place can be read, written again and told; no ban is longer."""
+    """Anything in a lock's place can be read, written again and described; no ban is longer."""
     content = data[: MAX_READ + 1]
     read = locks.decode(content)
     for written in (locks.encode(read), locks.cleared(content), locks.withdrawn(content)):

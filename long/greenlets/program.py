@@ -1,6 +1,6 @@
 """Ask for one token in a hundred greenlets. Usage: program.py gevent|eventlet STORE OPTIONS.
 
-Prints the tokens that they got, and what the others were told.
+Prints the tokens that they got, and the errors of the others.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     python3 dev.py long mutants login --sample 150 --show
 
 Needs mutmut (3.8 was used). Works in a copy of the checkout. Prints for each group how many changes
-there are, were tried and noticed, and with --show those that were not. The tests that are asked are
-few and quick, so what they miss others may yet notice. Ends with 1 unless 90 % of the changes tried
+there are, were tried and noticed, and with --show those that were not. Only few and quick tests are
+run, so others may still notice what these miss. Ends with 1 unless 90 % of the changes tried
 in each group are noticed.
 """
 
@@ -29,7 +29,7 @@ AT_ONCE = 2
 ENOUGH = 0.9
 SLOW = "short_program four_processes answer_ends_in_time huge_object"
 QUICK = " and ".join(f"not {name}" for name in SLOW.split())
-"""Which tests are asked: not those that wait for seconds."""
+"""Which tests are run: not those that wait for seconds."""
 
 KILLED, SURVIVED, UNTESTED, UNTRIED = "noticed", "not noticed", "not reached", "not tried"
 VERDICTS = {0: SURVIVED, 33: UNTESTED, 5: UNTESTED, None: UNTRIED}
@@ -78,7 +78,7 @@ GROUPS = {
         ],
     ),
 }
-"""What is changed, below betfair_session, and the tests that are asked."""
+"""What is changed, below betfair_session, and the tests that are run."""
 
 
 def settings(changed: list[str], tests: list[str]) -> str:
@@ -105,7 +105,7 @@ def verdicts(directory: Path) -> dict[str, str]:
 
 
 def reads_otherwise(name: str, work: Path) -> bool:
-    """Return whether a change is one of wording: the file of all messages is asked by itself.
+    """Return whether a change is one of wording, which the file of all messages shows.
 
     Its test reads the modules as they stand, where mutmut writes all changes side by side.
     """

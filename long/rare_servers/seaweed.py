@@ -23,7 +23,7 @@ class SeaweedServer(S3Server):
 
     def _begin(self) -> None:
         read_models_once()
-        for attempt in range(3):  # somebody may be faster
+        for attempt in range(3):  # another program may take a port first
             self._taken = tuple(_free_ports(4))
             self.port = self._taken[3]
             self.process = self._start()

@@ -1,4 +1,4 @@
-"""How often a refused account is logged in, with a store that makes the note of it hard to write.
+"""How often a refused account logs in, on a store that makes the refusal hard to write down.
 
     python3 dev.py long refusals --seconds 600
 
@@ -46,7 +46,7 @@ from_env(dotenv=None).get_session(sys.argv[1], "session.token", json.loads(sys.a
 
 
 def gives_back(order: Order) -> bool:
-    """Tell whether an order is the note of a refusal."""
+    """Return whether a request to the store writes down a refusal."""
     return order.verb == "PUT" and b'"state":"failed"' in order.content
 
 

@@ -38,7 +38,7 @@ class Cloud:
     directory: Path  # for logs
     kind: type[LambdaInstance | WebInstance]  # of an instance
     variables: dict[str, str]  # a function's, and what stands for the cloud's own
-    fetched: Callable[[], int]  # returns how many times the secret was given to somebody
+    fetched: Callable[[], int]  # returns how many times the secret was read
     # How many start at once; a second of computing each.
     crowd: int = int(os.environ.get("BETFAIR_SESSION_COLD_STARTS", "10"))
     instances: list[Instance] = field(default_factory=list)  # those that were started

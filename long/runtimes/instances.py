@@ -33,7 +33,7 @@ _given: set[int] = set()
 
 
 class Reply(NamedTuple):
-    """What came of one invocation: whether it failed, and what the runtime sent."""
+    """The result of one invocation: whether it failed, and what the runtime sent."""
 
     failed: bool
     text: str
@@ -61,7 +61,7 @@ class Instance(ABC):
 
     @abstractmethod
     def _is_loaded(self) -> bool:
-        """Tell whether it has loaded the example, and could be invoked."""
+        """Return whether it has loaded the example, and could be invoked."""
 
     @abstractmethod
     def invoke(self) -> Reply:
@@ -155,7 +155,7 @@ class WebInstance(Instance):
     path = "/"
 
     def __init__(self, variables: Mapping[str, str], log: Path) -> None:
-        # Not one that another instance was given: many start before the first listens.
+        # Not a port that another instance was given: many start before the first listens.
         while (port := free_ports(1)[0]) in _given:
             pass
         _given.add(port)

@@ -38,7 +38,7 @@ class Outside:
 
     Attributes:
         account: what the secret holds, a JSON object as text.
-        fetched: how many times somebody was given it.
+        fetched: how many times it was read.
         blob_tokens: what requests to Blob Storage were authorised by; they find nothing there.
     """
 
@@ -57,7 +57,7 @@ class Outside:
         self._proxy = Listener(self._near)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that lead a function here."""
+        """Return the variables that point a function at it."""
         address = f"{HOST}:{self._proxy.server_address[1]}"
         return {
             "HTTPS_PROXY": f"http://{address}",
@@ -95,7 +95,7 @@ class Outside:
         return _said(texts[path]) if path in texts else _said({"error": path}, 404)
 
     def _tunnel(self, client: socket.socket) -> None:
-        """Lead to the services, whichever was named, until one side ends it."""
+        """Tunnel to this server, whichever service was named, until one side ends it."""
         with socket.create_connection((HOST, self._services.server_address[1])) as service:
             client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
             other = {client: service, service: client}

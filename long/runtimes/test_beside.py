@@ -18,7 +18,7 @@ from runtimes.instances import EXAMPLES
 
 
 def test_the_account_of_the_secret_can_be_had_for_the_command_line(tmp_path: Path) -> None:
-    """The lines of jq are what a shell understands, whatever is in a password or a key."""
+    """A shell understands the lines of jq with any password or key."""
     readme = (EXAMPLES / "aws_lambda" / "README.md").read_text(encoding="utf-8")
     (found,) = re.findall(r"jq -r '(to_entries.*?)'\)\"$", readme, re.MULTILINE)
     account = {"BETFAIR_PASSWORD": 'it\'s $HOME "so"', "BETFAIR_KEY_PEM": "one\ntwo"}

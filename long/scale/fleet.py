@@ -80,7 +80,7 @@ class Rate:
         self._at = 0.0
 
     def has(self, now: float) -> bool:
-        """Tell whether one more can be served; 0 a second stands for no limit."""
+        """Return whether one more can be served; 0 a second stands for no limit."""
         passed, self._at = now - self._at, now
         self._left = min(self._left + passed * self._each_second, self._each_second)
         return not self._each_second or self._left >= 1
@@ -138,7 +138,7 @@ class CloudStore(TokenStore):
         raise NotImplementedError
 
     def place(self, key: str, content: bytes) -> str:
-        """Put something there, at no one's cost."""
+        """Put something there, without counting it."""
         self._versions += 1
         version = str(self._versions)
         self._objects[key] = StoredObject(SecretBytes(content), version, float(int(self.now)))
@@ -168,7 +168,7 @@ class CloudStore(TokenStore):
 
 
 class Function(Caller):
-    """One function; nobody looks into it."""
+    """One function; nothing looks into it."""
 
     def _look(self) -> Any:  # noqa: ANN401 - what it would be is not used
         return None
@@ -212,7 +212,7 @@ class Fleet:
         return self._rng.uniform(*LATENCY) / 2
 
     def _glance(self, way: float, now: float) -> None:
-        """Read the token once, as a handle that shares verifications does before all else."""
+        """Read the token once, as a handle that shares verifications does first."""
         self.store.now = now
         with suppress(StoreError):
             self.store.get(KEY, deadline=now)

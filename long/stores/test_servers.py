@@ -99,7 +99,7 @@ class TestSFTP(Contract, Forks, OwnFilesystem):
     unfit: ClassVar[frozenset[str]] = frozenset({"v#1"})
 
     def test_it_survives_its_server(self) -> None:
-        """Sshfs itself never connects again, and fsspec hands the dead one to all who ask."""
+        """Sshfs itself never connects again, and fsspec gives every caller the dead one."""
         with SFTPServer() as server, open_at(server.new_bucket()) as store:
             version = create(store)
             server.process.stop()
@@ -159,7 +159,7 @@ def test_a_reader_sees_no_part(lane: str, store: TokenStore) -> None:
 def test_a_frozen_server_holds_nobody(
     lane: str, place: Bucket, store: TokenStore, call: str
 ) -> None:
-    """With the server frozen the call ends; a write lands later only if it said so."""
+    """With the server frozen the call ends; a write lands later only if its error said so."""
     del lane
     version = create(store, b"present")
     server = place.server

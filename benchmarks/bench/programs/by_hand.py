@@ -1,4 +1,4 @@
-"""The one keepAlive, as one writes it by hand."""
+"""The one keepAlive, written by hand."""
 
 from __future__ import annotations
 

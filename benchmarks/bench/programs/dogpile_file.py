@@ -1,4 +1,4 @@
-"""dogpile.cache over a file with a file lock: whoever finds nothing logs in."""
+"""dogpile.cache over a file with a file lock: the process that finds nothing logs in."""
 
 from __future__ import annotations
 

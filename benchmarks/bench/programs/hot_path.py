@@ -65,7 +65,7 @@ class ByHand:
 
 
 def create() -> str:
-    """Log in, which nobody has to."""
+    """Log in, which is never needed."""
     raise AssertionError
 
 
@@ -76,7 +76,7 @@ region.set(key, live)
 names = dict(globals())
 assert all(eval(call, names) == live for call in CALLS.values())  # noqa: S101, S307 - ours, above
 loops = int(os.environ["BENCH_LOOPS"])
-# By the processor's clock: what waits for a core is not the call's cost.
+# Processor time: waiting for a core is no cost of the call.
 timers = {name: Timer(call, globals=names, timer=time.process_time) for name, call in CALLS.items()}
 taken: dict[str, list[float]] = {name: [] for name in CALLS}
 for _ in range(REPEATS):
