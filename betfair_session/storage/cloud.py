@@ -36,7 +36,7 @@ _log = Log("betfair_session.storage")
 Driver = Any
 """An fsspec filesystem, or another object that sends a store's requests; none is typed."""
 
-Soon: TypeAlias = "Coroutine[Any, Any, T] | T"
+MaybeAsync: TypeAlias = "Coroutine[Any, Any, T] | T"
 """The result of a request if the driver blocks, else a coroutine for it."""
 
 CONNECT_SECONDS = 3
@@ -142,15 +142,17 @@ class CloudStore(TokenStore):
         """Return the driver, made with the options; this may block."""
 
     @abstractmethod
-    def _read(self, driver: Driver, name: str) -> Soon[StoredObject]:
+    def _read(self, driver: Driver, name: str) -> MaybeAsync[StoredObject]:
         """Read the bucket's object `name`."""
 
     @abstractmethod
-    def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> Soon[object]:
+    def _write(
+        self, driver: Driver, name: str, expect: Expect, content: bytes
+    ) -> MaybeAsync[object]:
         """Write the bucket's object `name` if it is as expected; return the new version."""
 
     @abstractmethod
-    def _delete(self, driver: Driver, name: str, expect: Expect) -> Soon[None]:
+    def _delete(self, driver: Driver, name: str, expect: Expect) -> MaybeAsync[None]:
         """Delete the bucket's object `name` if it is as expected."""
 
     def get(self, key: str, *, deadline: float) -> StoredObject | None:
@@ -165,10 +167,10 @@ class CloudStore(TokenStore):
             if expect is ANY:
                 return self._write_once(target, content, ANY)
             if not self.atomic:
-                return self._by_looking(target, content, expect)
+                return self._check_then_write(target, content, expect)
             version = self._write_if(target, content, expect, lock=lock)
             if lock and self.probe:
-                return self._try_out(target, content, expect, version)
+                return self._probe_write(target, content, expect, version)
             return version
 
         return self._call(verb_of(expect), key, work, deadline)
@@ -208,15 +210,15 @@ class CloudStore(TokenStore):
     def _write_once(self, target: Target, content: bytes, expect: Expect) -> str:
         return _version(self._request(target, self._write, expect, content))
 
-    def _see_unchanged(self, target: Target, expect: Expect) -> None:
+    def _check_unchanged(self, target: Target, expect: Expect) -> None:
         """Raise a conflict unless the object is as expected now."""
         found = self._look(target)
         if (found.version if found else ABSENT) != expect:
             raise Known("another write was first", "conflict", Sent.ANSWERED)
 
-    def _by_looking(self, target: Target, content: bytes, expect: Expect) -> str:
+    def _check_then_write(self, target: Target, content: bytes, expect: Expect) -> str:
         """Write to a server that ignores conditions: two writers that meet may both succeed."""
-        self._see_unchanged(target, expect)
+        self._check_unchanged(target, expect)
         return self._write_once(target, content, ANY)
 
     def _write_if(self, target: Target, content: bytes, expect: Expect, *, lock: bool) -> str:
@@ -238,14 +240,14 @@ class CloudStore(TokenStore):
                 failed = error
             if unknown:
                 break
-            self._see_unchanged(target, expect)
+            self._check_unchanged(target, expect)
             if not unmet:
                 raise failed  # the condition holds, so the server refused for another reason
-        version = self._by_looking(target, content, expect)
+        version = self._check_then_write(target, content, expect)
         self._distrust(f"answers {judged.status} {judged.code}".strip() + " to them")
         return version
 
-    def _try_out(self, target: Target, content: bytes, expect: Expect, version: str) -> str:
+    def _probe_write(self, target: Target, content: bytes, expect: Expect, version: str) -> str:
         """Repeat a lock's write, which must now fail, and read back what was written."""
         ignored = False
         try:
@@ -306,7 +308,7 @@ class CloudStore(TokenStore):
         self._ours.renew(driver)
 
     @abstractmethod
-    def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
+    def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
         """Send one request by `_read`, `_write` or `_delete`, until the target's deadline."""
 
     def _driver(self, deadline: float) -> Driver:

@@ -91,12 +91,12 @@ class LocalStore(TokenStore):
                 self._compare(key, self._path(key), expect, renew=True)
                 return version
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
-                self._see_replaceable(key.removesuffix(LOCK_SUFFIX))
+                self._check_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
                 self._write(key, content, expect, deadline)
             except OSError as error:
                 if isinstance(error, PermissionError) or error.errno == errno.EBUSY:
-                    self._see_replaceable(key)  # its message says more
+                    self._check_replaceable(key)  # its message says more
                 raise
             return version
 
@@ -107,7 +107,7 @@ class LocalStore(TokenStore):
         path = self._path(key)
         directory = os.path.dirname(path)
         files.make_directory(directory)
-        check = partial(self._see_rights, path, kind=StoreWriteError)
+        check = partial(self._check_rights, path, kind=StoreWriteError)
         with files.directory_lock(directory, deadline):
             while True:
                 temporary = files.write_temporary(path, content, check)
@@ -182,7 +182,7 @@ class LocalStore(TokenStore):
             return attempt(operation, work, *given)
 
         def apart() -> _T:
-            done = files.patiently(partial(work, *given), deadline)
+            done = files.retry_on_windows(partial(work, *given), deadline)
             if key not in self._on_disk:
                 self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))
             return done
@@ -203,7 +203,7 @@ class LocalStore(TokenStore):
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.EINVAL, "not a regular file")
                 if status.st_mode & self._foreign_rights:
-                    self._see_rights(path, status)
+                    self._check_rights(path, status)
                 content = file.read(MAX_READ + 1)
                 self._near, version = key, _version(content)
                 if version == renew:
@@ -215,7 +215,7 @@ class LocalStore(TokenStore):
             return None
         return StoredObject(SecretBytes(content), version, status.st_mtime)
 
-    def _see_rights(
+    def _check_rights(
         self, path: str, status: os.stat_result, kind: type[StoreError] = StoreUnavailable
     ) -> None:
         """Refuse a file that every user may write; warn about one that every user may read."""
@@ -231,7 +231,7 @@ class LocalStore(TokenStore):
             self._warned.add(path)
             _log.tell(WARNING, "%s can be read by every user of this machine; chmod 600 it", path)
 
-    def _see_replaceable(self, key: str) -> None:
+    def _check_replaceable(self, key: str) -> None:
         """Raise StoreWriteError if it is already clear that the object cannot be replaced."""
         path = self._path(key)
         found = files.obstacle(path)

@@ -216,7 +216,7 @@ def sleep_up_to(seconds: float) -> None:
     time.sleep(random.uniform(0.001, seconds))
 
 
-def patiently(work: Callable[[], _T], deadline: float) -> _T:
+def retry_on_windows(work: Callable[[], _T], deadline: float) -> _T:
     """Do `work`; retry on Windows, where a file cannot be replaced while a reader has it open."""
     give_up = (time.monotonic() + deadline) / 2  # leave time for the error message
     while True:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine
 
-    from .cloud import Soon, Target
+    from .cloud import MaybeAsync, Target
 
 T = TypeVar("T")
 
@@ -175,7 +175,7 @@ def release(once: Once[T], shut: Callable[[T], Coroutine[Any, Any, None]]) -> No
                 future.result(_CLOSING_SECONDS)
 
 
-def own(filesystem: T) -> T:
+def detach_finalizers(filesystem: T) -> T:
     """Remove a driver's own finalizers, since `release` closes it, and return the driver.
 
     Those finalizers keep a filesystem alive for ever (adlfs), wait for a loop that a forked child
@@ -262,7 +262,7 @@ class LoopStore(CloudStore):
                 raise no_credentials(f"no credentials in {where}")
 
         run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
-        return own(driver)  # only now: s3fs and gcsfs add their finalizers in `_prepare`
+        return detach_finalizers(driver)  # only now: s3fs and gcsfs add theirs in `_prepare`
 
     def _make(self, options: dict[str, Any]) -> Driver:
         """Return the driver's filesystem; this may block."""
@@ -290,7 +290,7 @@ class LoopStore(CloudStore):
         wait(self._under_way.copy(), _CLOSING_SECONDS)
         release(self._ours, self._shut)
 
-    def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
+    def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
         driver, name, deadline = target
         loop = background_loop() if self._theirs is None else self._their_loop()
         return run(

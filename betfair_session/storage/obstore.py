@@ -30,7 +30,7 @@ from .obstore_config import configure, usual_endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .cloud import Soon, Target
+    from .cloud import MaybeAsync, Target
     from .contract import Expect, StoredObject
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class ObstoreStore(CloudStore):
             steps = 2 if left >= 1 else 10  # rounded, so that a few stores serve all calls
             return build(max(1, math.floor((left + 0.05) * steps)) / steps)
 
-        with understanding(self._bucket):
+        with translated_errors(self._bucket):
             store(_USUAL_SECONDS)  # report wrong options now; it takes milliseconds
         return store
 
@@ -135,13 +135,13 @@ class ObstoreStore(CloudStore):
             retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
         )
 
-    def _request(self, target: Target, send: Callable[..., Soon[T]], *given: object) -> T:
+    def _request(self, target: Target, send: Callable[..., MaybeAsync[T]], *given: object) -> T:
         """Send one request in the calling thread."""
         driver, name, deadline = target
         left = deadline - time.monotonic()
         if left <= 0:
             raise OutOfTime
-        with understanding(self._bucket):
+        with translated_errors(self._bucket):
             return cast("T", send(driver(left), name, *given))
 
     def _read(self, driver: Driver, name: str) -> StoredObject:
@@ -188,19 +188,19 @@ class ObstoreStore(CloudStore):
 
 
 @contextmanager
-def understanding(bucket: str) -> Iterator[None]:
+def translated_errors(bucket: str) -> Iterator[None]:
     """Raise obstore's errors, and a panic of its Rust code, as errors with a known meaning."""
     try:
         yield
     except Exception as error:
-        raise _understood(error, bucket) from error
+        raise _known_error(error, bucket) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # its class cannot be imported
             raise
         raise Known(str(error), "other", Sent.MAYBE) from error
 
 
-def _understood(error: Exception, bucket: str) -> Exception:
+def _known_error(error: Exception, bucket: str) -> Exception:
     """Return an error with the HTTP answer, or what went wrong instead, from obstore's text.
 
     Its types mislead: a 404 on a conditional write is a PreconditionError even when the bucket is

@@ -22,7 +22,7 @@ from betfair_session.exceptions import BetfairSessionError, IdentityError
 from betfair_session.exchange.calls import session_is_invalid
 from betfair_session.secret import Secret
 from betfair_session.storage.errors import Operation, attempt, explain
-from betfair_session.storage.obstore import understanding
+from betfair_session.storage.obstore import translated_errors
 from betfair_session.tokens import is_token
 
 TOKEN = "PlantedToken+0/1=2"
@@ -115,7 +115,7 @@ def errors(chain: list[Any], verb: str, through_obstore: bool) -> None:  # noqa:
                 setattr(error, field, value)
 
     def fail() -> None:
-        with understanding("bucket") if through_obstore else contextlib.nullcontext():
+        with translated_errors("bucket") if through_obstore else contextlib.nullcontext():
             raise error
 
     ours = explain(error, operation)
