@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from betfair_session.secret import SecretBytes
 
 MAX_READ = 4096
-"""Bytes that a store reads of an object at most, plus one that shows that it is longer."""
+"""The most bytes that a store reads of an object, plus one to notice that it is longer."""
 
 MARGIN_SECONDS = 1.0
-"""The error of a store's times: HTTP dates are whole seconds."""
+"""The precision of a store's times: HTTP dates are whole seconds."""
 
 
 class Condition:
@@ -156,7 +156,7 @@ class TokenStore(Closable):
         return None
 
     def age(self, stored: StoredObject, *, deadline: float, slack: float) -> float | None:
-        """Return how many seconds ago an object was written, rather too many than too few.
+        """Return how many seconds ago an object was written, at most.
 
         Args:
             stored: the object, just read.

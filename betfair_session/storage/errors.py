@@ -76,9 +76,10 @@ def verb_of(expect: Expect) -> str:
 
 
 def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
-    """Return a VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError for it.
+    """Turn a foreign error into ours.
 
-    Raise it outside of the `except` block: inside, the foreign error would become its context.
+    Return a VersionConflict, StoreUnavailable, StoreWriteError or ConfigurationError. Raise it
+    outside of the `except` block: inside, the foreign error would become its context.
     """
     try:
         return _translated(error, operation)

@@ -58,7 +58,7 @@ class Judgement(NamedTuple):
 
 
 def judge(error: BaseException, *, cloud: bool = False) -> Judgement:
-    """Find out what a foreign error means; an unknown one is "other", and Sent.MAYBE."""
+    """Find out what a foreign error means; an unknown one is "other" and Sent.MAYBE."""
     parts, text = [*chain(error)], clean(text_of(error))
     answers = [answer for answer in map(_answer, parts) if answer]
     status, code = answers[0] if answers else (0, "")

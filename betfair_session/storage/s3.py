@@ -34,7 +34,7 @@ class S3Store(LoopStore):
 
     probe = True
     deletes_versions = False
-    _met = False  # whether the endpoint has been looked at
+    _met = False  # whether `_send` has seen which endpoint it is
     _digests = False  # whether to send Content-MD5
     extra = "s3"
     hints: ClassVar[Mapping[str, str]] = {
@@ -87,7 +87,7 @@ class S3Store(LoopStore):
         client = await driver.set_session()
         if not is_amazon(client.meta.endpoint_url):
             # Over https botocore wraps a body in a frame with a checksum; other servers refuse the
-            # frame or store it. Object Lock needs a checksum: there Content-MD5 is enough.
+            # frame or store it. Object Lock needs a checksum; on those servers Content-MD5 will do.
             given = driver.config_kwargs
             for name in _CHECKSUMS - given.keys():
                 set_known(client.meta.config, **{name: "when_required"})
