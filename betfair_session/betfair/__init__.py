@@ -1,1 +1,1 @@
-"""Betfair's identity service: how it is asked, and what its answers mean."""
+"""Requests to Betfair's identity service, and the meaning of its answers."""

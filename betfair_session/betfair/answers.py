@@ -1,7 +1,7 @@
-"""What an answer of the identity service says, and that most say nothing.
+"""Reads the answers of the identity service.
 
-"This token is dead" is a JSON object that came with HTTP status 200 and says FAIL with NO_SESSION
-or INPUT_VALIDATION_ERROR. Everything else that is no success is IdentityUnavailable: "cannot tell".
+A token is dead only if HTTP status 200 comes with a JSON object that says FAIL, with NO_SESSION or
+INPUT_VALIDATION_ERROR. Any other answer about a token, except SUCCESS, is an IdentityUnavailable.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXCERPT_CHARACTERS = 160
 _OK, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR, _DOWN = 200, 403, 429, 500, 503
 _DEAD = frozenset({"NO_SESSION", "INPUT_VALIDATION_ERROR"})
 _CODE = r"(?a)[A-Z][A-Z0-9_]{0,63}"
-# Refusals that a blank or a quote in what was sent may explain.
+# Classes of refusals that a stray blank or quote in what was sent may explain.
 _MAY_BE_MISTYPED = frozenset({"credentials", "certificate", "request"})
 
 
@@ -36,12 +36,12 @@ class Check(NamedTuple):
     """What `IdentityClient.check` found out.
 
     Attributes:
-        state: "alive", "dead" or "unknown" (Betfair cannot tell).
+        state: "alive", "dead" or "unknown" (Betfair gave no clear answer).
         token: the token to use from now on when alive, else None; `reveal()` gives the text.
         verified_at: when Betfair was asked (timezone-aware, UTC), or None when unknown.
-        expires_at: at about which time the session ends unless it is kept alive (timezone-aware,
-            UTC), by the jurisdiction's usual length; None where that is not known.
-        error: why Betfair cannot tell.
+        expires_at: about when the session ends unless it is kept alive (timezone-aware, UTC), by
+            the jurisdiction's usual session length; None where that is not known.
+        error: why there is no clear answer, when unknown.
     """
 
     state: Literal["alive", "dead", "unknown"]
@@ -52,12 +52,12 @@ class Check(NamedTuple):
 
     @property
     def expired(self) -> bool:
-        """Whether `expires_at` is over, by this machine's clock; False if unknown."""
+        """Whether `expires_at` is past, by this machine's clock; False if unknown."""
         return self.expires_at is not None and self.expires_at.timestamp() <= clocks.wall()
 
 
 class Endpoint(NamedTuple):
-    """One of the service's endpoints: its name and the base URL it is at."""
+    """One of the service's endpoints: its name and its base URL."""
 
     name: str
     base: str
@@ -69,13 +69,13 @@ class Endpoint(NamedTuple):
 
 
 def is_passing(status_code: int) -> bool:
-    """Tell whether another answer may come a moment later: HTTP 429 and 5xx."""
+    """Return whether the same request may succeed a moment later: HTTP 429 and 5xx."""
     return status_code == _TOO_MANY or status_code >= _SERVER_ERROR
 
 
 def decoded(text: str | bytes | bytearray) -> Any:  # noqa: ANN401 - JSON
-    """Return what JSON says, None for what is no JSON."""
-    import json  # nothing needs it while a token is trusted
+    """Decode JSON; return None for anything else."""
+    import json  # not needed while a token is trusted
 
     try:
         return json.loads(text)
@@ -90,7 +90,7 @@ class Answer(NamedTuple):
         status_code: its status.
         body: at most MAX_ANSWER_BYTES.
         sent: the secrets of the request, which a page may echo.
-        date: the server's time, as its header has it, or "".
+        date: the Date header, or "".
     """
 
     status_code: int
@@ -102,17 +102,17 @@ class Answer(NamedTuple):
         return f"Answer({self.status_code})"
 
     def repeats(self, code: str) -> bool:
-        """Tell whether a code repeats a secret of the request: a password may look like one."""
+        """Return whether a code is a secret of the request: a password may look like a code."""
         return any(each.reveal() == code for each in self.sent)
 
     def fields(self, token: str, *codes: str) -> tuple[Secret | None, list[str]] | None:
-        """Return a JSON object's token and codes, each if it looks like one; None for junk."""
+        """Return a JSON object's token and codes, each if it looks like one; None if no object."""
         value = decoded(self.body)
         if not isinstance(value, dict):
             return None
         found: object = value.get(token)
         told: list[object] = [value.get(name) for name in codes]
-        # Anything may be where a code should be; what does not look like one is not to be shown.
+        # Anything may stand in a code's place: show it only if it looks like one.
         shown = [
             code if isinstance(code, str) and re.fullmatch(_CODE, code) else "" for code in told
         ]
@@ -127,7 +127,7 @@ class Answer(NamedTuple):
         page = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", page)
         page = re.sub(r"<[^>]*(>|$)", " ", page)
         words = re.findall(r"(?<![\w&])[A-Za-z'-]{1,20}[.,:!?]?(?!\S)", page)
-        # A page may repeat a secret escaped or in another case: leave out every word of one.
+        # A page may repeat a secret escaped or in another case: leave out every word of a secret.
         sent = " ".join(each.reveal().lower() for each in self.sent)
         hidden = set(re.findall(r"[a-z'-]+", sent))
         shown = [word for word in words if word.rstrip(".,:!?").lower() not in hidden]
@@ -142,13 +142,13 @@ def read_login(
     Args:
         endpoint: what was called.
         answer: its answer.
-        given: what was sent, by the arguments' names, for the hint of a refusal.
+        given: what was sent, by argument; a refusal names what looks mistyped.
 
     Returns:
         The new token, and whether the account's access is limited.
 
     Raises:
-        LoginRefused: any other status, known or not; its `status` is the answer's error if any.
+        LoginRefused: any other status; its `status` is the answer's error code if there is one.
         IdentityUnavailable: no clear answer.
     """
     token, status, error = _said(endpoint, answer)
@@ -166,8 +166,8 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
     """Read the answer of keepAlive or logout about a session.
 
     Returns:
-        The session's token (a well-formed one in the answer goes before the one that was sent), or
-        None when Betfair says that there is no such session.
+        The token in the answer if it is well-formed, else the one that was sent; None when Betfair
+        says that there is no such session.
 
     Raises:
         IdentityUnavailable: no clear answer.
@@ -184,7 +184,7 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
 
 
 def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
-    """Make the error for anything that is no clear answer."""
+    """Make the error for no answer, or an unclear one."""
     message = f"Betfair gave no clear answer to {endpoint.name} at {endpoint.host}: {what}"
     status = answer.status_code if answer else None
     return IdentityUnavailable(
@@ -193,7 +193,7 @@ def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> 
 
 
 def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
-    """Return the token, status and error of an HTTP 200, the only answer that says anything."""
+    """Return an answer's token, status and error; raise if it is not an HTTP 200 with JSON."""
     if answer.status_code == _FORBIDDEN:
         message = (
             f"{endpoint.host} answered {endpoint.name} with HTTP 403: this address is blocked, "

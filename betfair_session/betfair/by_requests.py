@@ -1,7 +1,7 @@
-"""Sessions of requests' kind: no cookie, no .netrc, no redirect, no connection of a parent's.
+"""Sends with requests, but without cookies, .netrc, redirects or a parent process's connections.
 
-It imports requests, which takes 100 ms: only for a proxy, a session of the caller's, or the
-betting API.
+Importing requests takes 100 ms. So this module is imported only for a proxy, for a
+requests.Session that the caller gives, and for the betting API.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
     from betfair_session.certificates import Certificate
     from betfair_session.secret import Secret
 
-# http.client tells a proxy's status in this text and nowhere else.
+# http.client gives a proxy's status in this text and nowhere else.
 _TUNNEL = r"Tunnel connection failed: (\d{3})"
 _UNCONNECTED = (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
 
 
 class OwnSession(requests.Session):
-    """Follows no redirect, keeps no cookie, reads no .netrc and takes no other CA bundle.
+    """Follows no redirect, keeps no cookie and reads no .netrc.
 
-    Proxies are the only thing that comes from the environment.
+    Proxies come from the environment, but nothing else, such as a CA bundle.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class OwnSession(requests.Session):
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare; nothing is opened yet. The `proxies` None are those of the environment."""
+        """Prepare; nothing is opened yet. `proxies` is None for those of the environment."""
         super().__init__()
         self.trust_env = False
         self.verify = verify
         self.proxies.update(proxies or {})
         self._environment = proxies is None
-        # A cookie would be sent with another session's calls; threads would also share the jar.
+        # A cookie would also go along with the calls of other threads and other tokens.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.mount("https://", adapter or OwnAdapter())
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        """Know of no redirect: requests would read its body whole, and take the token along."""
+        """Return None: requests would read a redirect's whole body, and take the token along."""
         del resp
         return None
 
@@ -82,7 +82,7 @@ class OwnSession(requests.Session):
 
 
 class OwnAdapter(HTTPAdapter):
-    """Sends once, on a connection that is no parent's, not idle for long, and not out of step."""
+    """Sends once, and reuses no connection of a parent process, long idle, or out of step."""
 
     _parents: object = None
 
@@ -93,15 +93,15 @@ class OwnAdapter(HTTPAdapter):
 
         Args:
             connections: how many are kept for each host.
-            context: what TLS is to use, with a client certificate; None for requests' own.
+            context: a TLS context with the client certificate; None for requests' own.
         """
         self._context: dict[str, Any] = {"ssl_context": context} if context else {}
         self._sizes = (DEFAULT_POOLSIZE, connections)
-        super().__init__(*self._sizes)  # and retries nothing, as is usual
+        super().__init__(*self._sizes)  # by default it retries nothing
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """Keep the parent's connections, whose locks a thread may have held, but use none."""
+        """Set the parent's pools aside unchanged: a thread may have held their locks."""
         self._parents = (self.poolmanager, self.proxy_manager, self._parents)
         self.proxy_manager: dict[str, Any] = {}
         self.init_poolmanager(*self._sizes)
@@ -127,7 +127,7 @@ class OwnAdapter(HTTPAdapter):
 
 
 class _Forgetful:
-    """A pool of urllib3's that does not use connections again that idled for long."""
+    """A urllib3 connection pool that does not reuse connections that were idle for long."""
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         if conn is not None:
@@ -150,15 +150,15 @@ def _forget_the_idle(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for pro
 
 
 def drop_if_out_of_step(response: Response) -> None:
-    """Close a connection on which another answer may come."""
+    """Close a connection on which a second answer may follow."""
     if is_out_of_step(response.status_code):
         response.raw.close()
 
 
 def on_its_own(request: PreparedRequest) -> PreparedRequest:
-    """Authenticate by nothing: without this, requests would send what .netrc says.
+    """Add no credentials: without this, requests would send those in .netrc.
 
-    The answer will have no Location, for which a session would read the whole body.
+    The answer loses its Location, because with one a session reads the whole body.
     """
     request.register_hook("response", _without_location)  # type: ignore[no-untyped-call] # requests'
     return request
@@ -169,7 +169,7 @@ def _without_location(response: Response, **_: object) -> None:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Tell what an error of requests' says."""
+    """Return the Failure that an error of requests means."""
     causes = list(chain(error))
     for cause in causes:
         if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
@@ -179,14 +179,14 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(detail, sent=False, reason=reason)
     connected = not any(isinstance(cause, _UNCONNECTED) for cause in causes)
     failure = Failure.of(error, sent=connected)
-    # urllib3 blames the proxy also for what the server behind it does with a request.
+    # Once the request was sent, urllib3 also blames the proxy for errors of the server behind it.
     if isinstance(error, requests.exceptions.ProxyError) and not failure.sent:
         return failure._replace(detail=f"the proxy: {failure.detail}")
     return failure
 
 
 class ByRequests:
-    """Sends by requests, through proxies, or by a session of the caller's."""
+    """Sends with requests: through proxies, or by a requests.Session that the caller gives."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class ByRequests:
     def send(
         self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
     ) -> Answer:
-        """Send a POST and read its answer, until `end` by `time.monotonic`."""
+        """Send a POST and read its answer by the deadline `end`, a time of `time.monotonic`."""
         seconds = max(end - time.monotonic(), 0.001)
         with self._session.post(
             url,
@@ -242,9 +242,9 @@ class ByRequests:
             return Answer(response.status_code, body[:MAX_ANSWER_BYTES], date=date)
 
     def judge(self, error: Exception) -> Failure:
-        """Tell what an error that `send` raised says."""
+        """Return the Failure that an error of `send` means."""
         if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
-            # Our URL was checked when it was given, so this is the proxy's.
+            # Our own URL was checked when it was given, so the proxy's is wrong.
             kind = type(error).__name__
             detail = (
                 f"the proxy in `proxies` or the environment cannot be used ({kind}); it needs a "
@@ -252,10 +252,10 @@ class ByRequests:
             )
             return Failure(detail, sent=False, reason="proxies")
         failure = failure_of(error)
-        # A caller's adapters may have sent it before the attempt that ended like this.
+        # A caller's adapter may retry: it may have sent an attempt before the one that failed.
         return failure._replace(sent=failure.sent or self._theirs)
 
     def close(self) -> None:
-        """Close the connections, but for those of the caller's session."""
+        """Close the connections, except those of the caller's session."""
         if not self._theirs:
             self._session.close()

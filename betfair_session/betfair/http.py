@@ -1,7 +1,7 @@
-"""Single requests by Python's own http.client, which follows no redirect and knows no cookies.
+"""Sends requests with Python's own http.client, which follows no redirect and keeps no cookie.
 
-`import requests` takes longer than all else that resuming a session needs. So it serves only where
-there is a proxy, or a session of the caller's; see by_requests.py.
+`import requests` takes longer than everything else that resuming a session needs. So it is used
+only for a proxy, or when the caller gives a requests.Session; see by_requests.py.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ if TYPE_CHECKING:
 
 ACCEPT = {"Accept": "application/json", "Accept-Encoding": "identity"}
 ATTEMPTS = 3  # for a request that may be repeated
-CONNECT_SECONDS = 3.05  # for one attempt; TCP repeats a lost first packet after 3
-IDLE_SECONDS = 60.0  # networks forget connections that are idle for longer, without a word
-PIECE_BYTES = 64  # between two looks at the clock
-_MOST_IDLE = 10  # connections; more are closed after their request
-_PAUSE_SECONDS = 0.4  # after the first attempt; twice as many after the second
+CONNECT_SECONDS = 3.05  # for one attempt; TCP resends a lost first packet after 3
+IDLE_SECONDS = 60.0  # networks silently drop connections that are idle for longer
+PIECE_BYTES = 64  # read between two checks of the deadline
+_MOST_IDLE = 10  # connections that are kept; any other is closed after its request
+_PAUSE_SECONDS = 0.4  # after the first attempt; twice as long after the second
 _HEADERS = {**ACCEPT, "User-Agent": "betfair-session"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-# Codes of OpenSSL for a certificate that no known authority vouches for; others have other causes.
+# OpenSSL's verify codes for a certificate that no trusted authority has signed.
 _NO_AUTHORITY = {18, 19, 20, 21}
-_PATH = "!$%&'()*+,/:;=@[]"  # stays in a path as it is
+_PATH = "!$%&'()*+,/:;=@[]"  # sent unquoted in a path
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
-_EITHER = 47  # zlib's number for both formats
+_EITHER = 47  # zlib's wbits for both formats
 
 
 class Failure(NamedTuple):
-    """Why no HTTP answer came."""
+    """Why a request got no HTTP answer."""
 
-    detail: str  # what happened, in words without secrets
-    sent: bool  # False when the request certainly was not sent
+    detail: str  # what happened, without secrets
+    sent: bool  # False if the request was certainly not sent
     reason: str = ""  # as in IdentityUnavailable
 
     @classmethod
     def of(cls, error: BaseException, *, sent: bool) -> Failure:
-        """Tell what went wrong from the kinds of errors in the chain, never from their texts."""
+        """Describe an error by the types in its chain; their texts may hold secrets."""
         causes = list(chain(error))
         untrusted = {getattr(cause, "verify_code", 0) for cause in causes} & _NO_AUTHORITY
         late = any(isinstance(cause, TimeoutError) for cause in causes)
@@ -70,7 +70,7 @@ class Failure(NamedTuple):
 
 
 def is_out_of_step(status: int) -> bool:
-    """Tell whether another answer may come on that connection: http.client takes 103 for one."""
+    """Return whether a second answer may follow: http.client takes a 103 for the final one."""
     return status < 200 or status in {204, 304}  # noqa: PLR2004 - HTTP
 
 
@@ -80,11 +80,11 @@ def revealed(fields: Mapping[str, Secret]) -> dict[str, str]:
 
 
 def pause_before_next(attempt: int, left: float) -> bool:
-    """Pause before another attempt, and tell whether there is one.
+    """Pause before the next attempt; return whether there is one.
 
     Args:
-        attempt: the number of the last one, from 1.
-        left: the seconds that are left for all of them.
+        attempt: the number of the attempt that has just failed, from 1.
+        left: the seconds that are left for all attempts.
     """
     pause = _PAUSE_SECONDS * attempt * random.uniform(0.5, 1)
     if attempt >= ATTEMPTS or pause >= left:
@@ -94,8 +94,8 @@ def pause_before_next(attempt: int, left: float) -> bool:
 
 
 def proxy_in_environment(scheme: str = "https") -> bool:
-    """Tell whether a request may need a proxy; which one, if any, requests finds out."""
-    if sys.platform in {"win32", "darwin"}:  # these have settings besides
+    """Return whether a request may need a proxy; requests then finds out which one, if any."""
+    if sys.platform in {"win32", "darwin"}:  # these have system settings, too
         from urllib.request import getproxies
 
         return bool(getproxies())
@@ -104,7 +104,7 @@ def proxy_in_environment(scheme: str = "https") -> bool:
 
 
 class _NotConnectedError(Exception):
-    """There was no connection in time, so nothing was sent; the cause says why."""
+    """No connection was made in time, so nothing was sent; the cause says why."""
 
 
 class Direct:
@@ -115,14 +115,14 @@ class Direct:
         self._verify = verify
         self._certificate = certificate
         self._tls: ssl.SSLContext | None = None
-        self._loaded: tuple[int, ...] = ()  # the version of the authorities' file
+        self._loaded: tuple[int, ...] = ()  # the CA bundle's version
         self._closings = 0
         self._idle: list[tuple[HTTPSConnection, Times]] = []
         weakref.finalize(self, _close_all, self._idle)
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """Use none of the parent's connections; closed here, they live on there."""
+        """Close this process's copies of the parent's connections; the parent's stay open."""
         self.close()
 
     def prepare(self) -> list[str]:
@@ -130,7 +130,7 @@ class Direct:
         if self._certificate is None or self._tls is not None:
             return []
         tls = trusting(self._bundle())
-        tls.post_handshake_auth = True  # some servers ask for a certificate only then
+        tls.post_handshake_auth = True  # some servers ask for a certificate after the handshake
         warnings = self._certificate.load_into(tls)
         self._tls = tls
         return warnings
@@ -138,12 +138,12 @@ class Direct:
     def _bundle(self) -> str:
         if isinstance(self._verify, str):
             return self._verify
-        import certifi  # 7 ms, for importlib.resources
+        import certifi  # takes 7 ms, for importlib.resources
 
         return certifi.where()
 
     def _context(self) -> ssl.SSLContext:
-        """Return what TLS is to use: made anew when the authorities' file changed."""
+        """Return the TLS context. Without a certificate, a changed CA bundle is loaded anew."""
         bundle = self._bundle()
         version = _version(bundle)
         tls = self._tls
@@ -155,12 +155,12 @@ class Direct:
     def send(
         self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
     ) -> Answer:
-        """Send a POST and read its answer, until `end` by `time.monotonic`."""
+        """Send a POST and read its answer by the deadline `end`, a time of `time.monotonic`."""
         parts, closings = urlsplit(url), self._closings
         connection, reusable = self._connection(parts.netloc, end), False
         try:
             left = end - time.monotonic()
-            if left <= 0:  # nobody waits any more, and another may log in
+            if left <= 0:  # the caller has given up, and another process may log in
                 raise _NotConnectedError from OutOfTime()
             connection.sock.settimeout(left)
             connection.request(
@@ -188,7 +188,7 @@ class Direct:
                 connection.close()
 
     def _connection(self, host: str, end: float) -> HTTPSConnection:
-        with suppress(IndexError):  # until there is none left
+        with suppress(IndexError):  # raised when none is left
             while True:
                 kept, since = self._idle.pop()
                 if clocks.passed(since) <= IDLE_SECONDS and _is_open(kept):
@@ -208,35 +208,35 @@ class Direct:
 
     @staticmethod
     def judge(error: Exception) -> Failure:
-        """Tell what an error that `send` raised says."""
+        """Return the Failure that an error of `send` means."""
         unsent = isinstance(error, _NotConnectedError) and error.__cause__
         return Failure.of(unsent or error, sent=not unsent)
 
     def close(self) -> None:
-        """Close the connections, those in use after it; the next call opens new ones."""
+        """Close idle connections now and others after their request; the next call opens new."""
         self._closings += 1
         _close_all(self._idle)
 
 
 def _close_all(connections: list[tuple[HTTPSConnection, Times]]) -> None:
-    with suppress(IndexError):  # until there is none left
+    with suppress(IndexError):  # raised when none is left
         while True:
             connections.pop()[0].close()
 
 
 def _is_open(connection: HTTPSConnection) -> bool:
-    """Tell whether a connection still waits for a request: closed by the server, it can be read."""
+    """Return whether a connection is still open: one that the server has closed is readable."""
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(connection.sock, selectors.EVENT_READ)
-            # TLS may hold something that the system gave out already.
+            # `pending` counts what TLS has already read from the system.
             return not (connection.sock.pending() or selector.select(0))
-    except OSError:  # too many open files to look
+    except OSError:  # too many open files: unknown
         return False
 
 
 def trusting(bundle: str) -> ssl.SSLContext:
-    """Return settings of TLS that believe the authorities in a file or directory alone."""
+    """Return a TLS context that trusts only the authorities in a file or directory."""
     file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
     tls = ssl.create_default_context(cafile=file, capath=directory)
     tls.set_alpn_protocols(["http/1.1"])
@@ -245,7 +245,7 @@ def trusting(bundle: str) -> ssl.SSLContext:
 
 
 def _version(path: str) -> tuple[int, ...]:
-    """Return what changes with a file; () where it is gone, so that what was loaded stays."""
+    """Return what changes with a file; () if it is gone, so that the loaded one stays in use."""
     with suppress(OSError):
         found = os.stat(path)
         return found.st_mtime_ns, found.st_ino, found.st_size
@@ -253,7 +253,7 @@ def _version(path: str) -> tuple[int, ...]:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Uncompress an answer, which some gateways compress without being asked to."""
+    """Decompress an answer: some gateways compress without being asked to."""
     import zlib  # rarely needed
 
     unpacking = zlib.decompressobj(_EITHER)

@@ -45,8 +45,8 @@ class IdentityClient(Closable):
         app_key: the application key.
         jurisdiction: where the account logs in.
         identity_url: the base of login, keepAlive and logout.
-        api_url: the base of the betting API. None where `identity_url` is not Betfair's and no
-            `api_url` was given: the session of a sandbox is not for Betfair's hosts.
+        api_url: the base of the betting API. None if `identity_url` is not Betfair's and no
+            `api_url` was given: a sandbox's session must not be sent to Betfair.
         verify: what servers are verified by: True, or the path of a CA bundle.
         timeout: seconds that one operation may take.
 
@@ -81,20 +81,20 @@ class IdentityClient(Closable):
             identity_cert_url: base of certlogin in place of the jurisdiction's.
             api_url: base of the betting API in place of the jurisdiction's, for all that calls it
                 with this client's sessions, such as "https://localhost:8443/exchange/".
-            verify: True, or the path of a CA bundle to trust. It cannot be switched off.
+            verify: True, or the path of a CA bundle to trust. Verifying cannot be switched off.
             timeout: seconds that one operation may take, its repetitions included.
             proxies: as in requests; None takes them from the environment.
-            session: a requests.Session of the caller's, used with its adapters and never closed;
-                the certificate must then be given as paths of unencrypted PEM files.
+            session: a requests.Session of your own, used with its adapters and never closed; the
+                certificate must then be given as paths of unencrypted PEM files.
 
         Raises:
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
         app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
-        # The usual pair of paths waits until a login needs it: its class takes long to import.
+        # The usual pair of paths stays one until a login needs it: its class is slow to import.
         paths = isinstance(certificate, tuple) and [*map(is_path, certificate)] == [True, True]
         if not (certificate is None or paths):
-            given, certificate = iter((certificate,)), None  # nor a key
+            given, certificate = iter((certificate,)), None  # nor a key in a path's place
             certificate = _made(given)
         self._certificate = certificate
         check_sendable(app_key, "app_key")
@@ -111,17 +111,17 @@ class IdentityClient(Closable):
         if not (session is None or callable(getattr(session, "post", None))):
             refuse("session", "session must be a requests.Session")
         proxies = checked_proxies(proxies)
-        self._shared: Transport | None = None  # for questions about tokens; made when needed
+        self._shared: Transport | None = None  # for keepAlive and logout; made when needed
         self._settings: Any = {"verify": self.verify, "proxies": proxies, "session": session}
 
     def check_certificate(self) -> list[str]:
-        """Read the certificate and see that Betfair would take it, for when a program starts.
+        """Read the certificate and check that Betfair would accept it; sends nothing.
 
-        Otherwise it is first read when a login needs it, which may be days later. Nothing is sent;
-        whether the certificate was uploaded to the account, only a login can tell.
+        Call it when a program starts: otherwise the certificate is first read by a login, which
+        may be days later. Only a login shows whether it was uploaded to the account.
 
         Returns:
-            A list of warnings, with a sentence in it if the certificate expires within 30 days.
+            A list of warnings: one if the certificate expires within 30 days, else none.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.
@@ -169,7 +169,7 @@ class IdentityClient(Closable):
             username: the account's name.
             password: the account's password.
             code: the two-step code, or a function that asks for it; None without two-step login.
-            timeout: seconds in all, those that `code` takes included; None for the client's own.
+            timeout: seconds in all, including those that `code` takes; None for the client's own.
 
         Returns:
             The new session token; a warning is logged when Betfair calls its access limited.
@@ -192,7 +192,7 @@ class IdentityClient(Closable):
         return self._log_in("login", form, given, seconds)
 
     def check(self, token: str | Secret, *, timeout: float | None = None) -> Check:
-        """Find out whether a session lives, without raising when Betfair cannot tell.
+        """Find out whether a session is alive; no clear answer is a result, not an error.
 
         It is a keepAlive, so it also extends the session.
 
@@ -204,7 +204,7 @@ class IdentityClient(Closable):
             What was found out, and when.
 
         Raises:
-            ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
+            ConfigurationError: the token is not well-formed, or the proxy cannot be used.
         """
         token = Secret(token)
         from .answers import Check
@@ -220,7 +220,7 @@ class IdentityClient(Closable):
         return Check("alive", alive, asked, None if length is None else asked + length)
 
     def keep_alive(self, token: str | Secret, *, timeout: float | None = None) -> Secret | None:
-        """Ask whether a session lives, and extend it.
+        """Ask whether a session is alive, and extend it.
 
         Transport failures and the statuses 429 and 5xx are tried again, three times in all.
 
@@ -233,14 +233,14 @@ class IdentityClient(Closable):
             Betfair says that the session is dead.
 
         Raises:
-            IdentityUnavailable: anything but a clear answer; Blocked for an HTTP 403.
-            ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
+            IdentityUnavailable: no clear answer; Blocked for an HTTP 403.
+            ConfigurationError: the token is not well-formed, or the proxy cannot be used.
         """
         token = Secret(token)
         return self._ask("keepAlive", token, timeout)
 
     def logout(self, token: str | Secret, *, timeout: float | None = None) -> None:
-        """End a session; one that is dead already is fine.
+        """End a session; one that is dead already is no error.
 
         Transport failures and the statuses 429 and 5xx are tried again, three times in all.
 
@@ -249,8 +249,8 @@ class IdentityClient(Closable):
             timeout: seconds in all; None for the client's own.
 
         Raises:
-            IdentityUnavailable: anything but a clear answer; the session may still live.
-            ConfigurationError: the token is none that could be sent, or the proxy cannot be used.
+            IdentityUnavailable: no clear answer; the session may still be alive.
+            ConfigurationError: the token is not well-formed, or the proxy cannot be used.
         """
         token = Secret(token)
         self._ask("logout", token, timeout)
@@ -261,7 +261,7 @@ class IdentityClient(Closable):
             self._shared.close()
 
     def __repr__(self) -> str:
-        place = vars(self).get("jurisdiction")  # missing if it was never wholly made
+        place = vars(self).get("jurisdiction")  # missing if __init__ failed
         return f"IdentityClient(jurisdiction={place.name if place else None!r})"
 
     def _needed_certificate(self) -> Certificate:
@@ -272,7 +272,7 @@ class IdentityClient(Closable):
         return made
 
     def _ask(self, name: str, token: Secret, timeout: float | None) -> Secret | None:
-        """Send a question about a token, which may be repeated."""
+        """Send a keepAlive or a logout, which may be repeated."""
         from .answers import Endpoint, read_session
         from .transport import Transport
 
@@ -292,13 +292,13 @@ class IdentityClient(Closable):
         seconds: float,
         certificate: Certificate | None = None,
     ) -> Secret:
-        """Send a login's form, exactly once; `given` is what was given for it."""
+        """Send a login's form, exactly once; `given` holds the values as the caller gave them."""
         from .answers import Endpoint, read_login
         from .transport import Transport
 
         base = self.identity_url if certificate is None else self._cert_base
         endpoint, headers = Endpoint(name, base), {"X-Application": self.app_key}
-        # Once in hours: a connection of its own cannot be one that the server closed long ago.
+        # Logins are hours apart: the server may have closed a connection that was kept.
         with Transport(**self._settings, certificate=certificate) as own:
             answer = own.post(endpoint, headers, form, seconds)
         token, limited = read_login(endpoint, answer, {**given, "app_key": self.app_key})
@@ -313,7 +313,7 @@ class IdentityClient(Closable):
 def _made(
     given: Iterator[Certificate | StrPath | tuple[StrPath, StrPath] | bytes],
 ) -> Certificate:
-    """Make a certificate of the one that is given, which no frame shows during the import."""
+    """Make a Certificate; `given` is an iterator, so that no frame shows a key while importing."""
     from betfair_session.certificates import Certificate
 
     return Certificate.of(next(given))

@@ -1,10 +1,9 @@
 """Betfair's identity hosts and session lengths, by jurisdiction.
 
 The hosts come from the tables on Betfair's login and Keep Alive pages, which list Australia and New
-Zealand together; that `api.betfair.com.au` is for customers of New Zealand alone is on its Betting
-and Accounts API pages. What could not be checked against the live service says so in
-`Jurisdiction.unsure`; a client's `identity_url` and `identity_cert_url`, and the `api_url` of what
-makes betting calls, replace any host that turns out differently.
+Zealand together. Betfair's Betting and Accounts API pages say that `api.betfair.com.au` is for
+customers of New Zealand alone. `Jurisdiction.unsure` says what could not be checked live. If a host
+is wrong, give IdentityClient another `identity_url`, `identity_cert_url` or `api_url`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Jurisdiction(NamedTuple):
         session_length: how long a session lives without a keepAlive, or None where Betfair does
             not say. A default: for international accounts it is 12 hours, but 24 in the UK and
             Ireland, and the account holder can change it.
-        unsure: what nobody could check against the live service, or "".
+        unsure: what could not be checked against the live service, or "".
     """
 
     name: str
@@ -104,12 +103,12 @@ _DOMAINS = tuple(f".betfair.{domain}" for row in _ROWS for domain in row[1:3])
 
 
 def is_betfairs(host: str) -> bool:
-    """Tell whether a host's name lies in one of Betfair's domains."""
+    """Return whether a host is in one of Betfair's domains."""
     return f".{host.lower()}".endswith(_DOMAINS)
 
 
 def jurisdiction(name: str) -> Jurisdiction:
-    """Look up a jurisdiction by a `JurisdictionName`; none is ever taken for another.
+    """Look up a jurisdiction by a `JurisdictionName`; there is no default for an unknown one.
 
     ConfigurationError: the name is not known (the message lists those that are), or it is Denmark,
     whose residents cannot log in with a certificate.

@@ -57,7 +57,7 @@ _CLASS_HINTS = {
     ),
 }
 
-# Every code by its class, with its own hint; an empty one stands for the class's hint.
+# Every code by its class, with its hint; an empty hint stands for that of the class.
 _CODES: dict[str, dict[str, str]] = {
     "credentials": {
         "INVALID_USERNAME_OR_PASSWORD": (
@@ -198,15 +198,14 @@ _WITH_CERTIFICATE = {
 
 
 class LoginStatus(NamedTuple):
-    """What a login was answered with.
+    """What Betfair answered to a login, and what it means.
 
     Attributes:
         code: Betfair's code, exactly as answered.
         login_class: one of the classes in this module's description.
         hint: what the account holder can do, one or two sentences.
-        retry_after: how long to wait, at least, before another login is sent after the first
-            refusal. Only "temporary" is worth another attempt by itself; the other classes first
-            need something to change.
+        retry_after: how long to wait, at least, after a first refusal. Only "temporary" can pass
+            by itself; for the other classes something has to change before another login.
     """
 
     code: str
@@ -216,11 +215,11 @@ class LoginStatus(NamedTuple):
 
 
 def wait_after(login_class: str, refusals: int) -> timedelta:
-    """Say how long no login should be sent after one was refused, the last of so many in a row.
+    """Return how long to send no login after `refusals` refused logins in a row.
 
-    A ban lasts 20 minutes, by Betfair's own word. The rest is this library's choice: 15 seconds
-    for "temporary" and "unknown" (and any class not listed); 15 seconds, then 1, 5 and 15 minutes
-    for the classes that need a person, since trying those again and again locks accounts.
+    Betfair says that a ban lasts 20 minutes. The rest is this library's choice: 15 seconds for
+    "temporary" and "unknown" (and any class not listed); 15 seconds, then 1, 5 and 15 minutes for
+    the classes that need a person, since repeated attempts lock accounts.
     """
     if login_class == "ban":
         return _BAN
@@ -230,9 +229,9 @@ def wait_after(login_class: str, refusals: int) -> timedelta:
 
 
 def describe(code: str, *, certificate: bool = True) -> LoginStatus:
-    """Look up a login status, of a login with a certificate or without.
+    """Look up the status of a login with a certificate or without.
 
-    A code that is not known has the class "unknown", and a general hint.
+    A code that is not listed has the class "unknown" and a general hint.
     """
     status = _STATUSES.get(code) or _status(code, "unknown", "")
     more = _WITH_CERTIFICATE.get(code) if certificate else None

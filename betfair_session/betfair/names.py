@@ -1,4 +1,4 @@
-"""What a type checker knows of names; to import `typing` would slow a cold start down."""
+"""Names for type checkers, apart from other code: importing `typing` slows a cold start down."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ JurisdictionName: TypeAlias = Literal[
     "com", "au", "nz", "new-zealand", "it", "es", "ro", "se", "br",
 ]
 # fmt: on
-"""The names of jurisdictions, and their short ones; any case will do."""
+"""The names of jurisdictions and their short forms, in upper or lower case."""

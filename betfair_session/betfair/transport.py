@@ -1,6 +1,6 @@
-"""What the identity service is sent, how often and for how long, and what comes of it.
+"""Sends requests to the identity service: by which library, how often, and for how long.
 
-Errors of foreign kinds keep the request with its secrets, so none of them leaves this module.
+Other libraries' errors keep the request with its secrets, so none of them leaves this module.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _log = Log("betfair_session.betfair.identity")
 
 
 def checked_form(username: Secret, password: Secret) -> dict[str, Secret]:
-    """Return a login's form, after a look at it: a wrong one may lock the account."""
+    """Check the credentials, as wrong ones may lock the account, and return a login's form."""
     check_credential(username, "username")
     check_credential(password, "password")
     return {"username": username, "password": password}
@@ -49,7 +49,7 @@ def checked_form(username: Secret, password: Secret) -> dict[str, Secret]:
 
 @discreet
 def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple[Secret, float]:
-    """Return the two-step code, asking for it if need be, and the seconds that are left."""
+    """Return the two-step code, calling `code` if it is a function, and the seconds left."""
     began = clocks.now()
     try:
         found = Secret("" if code is None else code() if callable(code) else code)
@@ -59,7 +59,7 @@ def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple
         refuse("code", f"asking for the two-step code failed: {type(error).__name__}")
     if found.reveal() != "":
         check_credential(found, "code")
-    left = seconds - clocks.passed(began)  # a code typed after a laptop's sleep comes too late
+    left = seconds - clocks.passed(began)  # counts a laptop's sleep, too
     if left <= 0:
         # The rest of the fleet no longer waits for this login.
         message = (
@@ -71,7 +71,7 @@ def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple
 
 
 class _Sender(Protocol):
-    """What sends single requests; http.py and by_requests.py have one each."""
+    """Sends single requests: `Direct` in http.py, or `ByRequests` in by_requests.py."""
 
     def prepare(self) -> list[str]: ...
     def send(
@@ -97,12 +97,12 @@ class Transport(Closable):
         Args:
             verify: True, or the path of a CA bundle to trust instead of the usual ones.
             proxies: as in requests; None takes them from the environment.
-            session: the caller's own, used with its adapters and never closed.
-            certificate: shown to servers that ask for one.
+            session: one that the caller gives, used with its adapters and never closed.
+            certificate: presented to servers that ask for one.
         """
         self._verify, self._certificate, self._proxies = verify, certificate, proxies
         self._session = session
-        self._senders: dict[bool, _Sender] = {}  # the direct one, and the one by requests
+        self._senders: dict[bool, _Sender] = {}  # by whether they use requests
 
     def post(
         self,
@@ -116,15 +116,15 @@ class Transport(Closable):
         """Send a POST and return the last answer, whatever its status.
 
         Args:
-            endpoint: where to; https.
-            headers: what the request carries besides the usual ones.
-            form: form fields for the body, or None for an empty one.
-            seconds: how long all of it may take.
-            repeat: send it again, three times in all, when no answer came, or one with status 429
-                or 5xx; only where that is harmless.
+            endpoint: where to send it; https.
+            headers: sent besides the usual ones.
+            form: form fields for the body; None for an empty body.
+            seconds: timeout of all attempts together.
+            repeat: send it up to three times, until an answer comes that is not 429 or 5xx. Only
+                for a request that is harmless to repeat.
 
         Raises:
-            IdentityUnavailable: the last attempt brought none, or not in time.
+            IdentityUnavailable: the last attempt got no answer, or none in time.
             CertificateError: the client certificate cannot be used.
             ConfigurationError: the proxy cannot be used.
         """
@@ -155,7 +155,7 @@ class Transport(Closable):
         try:
             for warning in sender.prepare():
                 _log.tell(WARNING, "%s", warning)
-            # Loading a certificate takes time too, and others may have taken the login over.
+            # Loading the certificate takes time; after the deadline another process may log in.
             left = seconds - clocks.passed(began)
             if left <= 0:
                 return Failure("no time was left to send the request", sent=False)
@@ -171,12 +171,12 @@ class Transport(Closable):
                 raise
             failure = sender.judge(error)
             failure = failure._replace(sent=failure.sent and prepared)
-        if failure.reason == "proxies":  # outside of `except`: ours must not keep that error
+        if failure.reason == "proxies":  # outside `except`, so that ours does not keep that error
             raise ConfigurationError(failure.detail, argument="proxies")
         return failure
 
     def _sender(self) -> _Sender:
-        """Return what sends the next request; threads share it."""
+        """Return the sender for the next request; threads share it."""
         proxied = proxy_in_environment() if self._proxies is None else bool(self._proxies)
         by_requests = proxied or self._session is not None
         if by_requests not in self._senders:
@@ -197,7 +197,7 @@ class Transport(Closable):
 
 
 def date_at(url: str, deadline: float) -> str | None:
-    """Return the Date of a server's answer to a HEAD without credentials, as its header has it."""
+    """Send a HEAD without credentials, and return the answer's Date header."""
     parts, seconds = urlsplit(url), max(deadline - time.monotonic(), 0.001)
     authorities = os.environ.get("REQUESTS_CA_BUNDLE")
     if proxy_in_environment(parts.scheme):
@@ -210,7 +210,7 @@ def date_at(url: str, deadline: float) -> str | None:
         import certifi
 
         tls = trusting(authorities or certifi.where())
-        tls.load_default_certs()  # the system's, too
+        tls.load_default_certs()  # trust the system's, too
         connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
     with closing(connection):
         connection.request("HEAD", parts.path or "/")
