@@ -1,4 +1,4 @@
-"""The client certificate of the certificate login, in every form that people have it.
+"""The client certificate for certlogin, from files, text or bytes.
 
 A `Certificate` only remembers where its parts are; they are read, checked and decrypted when a
 login needs them. Resuming a stored session needs neither the files nor the cryptography package.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Certificate(NamedTuple):
     """A client certificate and its key, from files or from memory; made by one of the `from_…`.
 
-    Making one reads no file. Its repr tells the files' names and nothing else.
+    Making one reads no file. Its repr shows the files' names and nothing else.
 
     Example:
         >>> Certificate.from_files("client.crt", "client.key")
@@ -76,7 +76,7 @@ class Certificate(NamedTuple):
         Args:
             crt: the path of the certificate, or of one .pem or .p12 with everything; `~` is
                 expanded.
-            key: the path of the private key. Which of the two files holds what does not matter.
+            key: the path of the private key; the two files may also be given in reverse order.
             passphrase: opens an encrypted key.
 
         Returns:
@@ -156,17 +156,17 @@ class Certificate(NamedTuple):
 
     @discreet
     def check(self, now: datetime | None = None) -> list[str]:
-        """Read the certificate and see that Betfair would take it.
+        """Read the certificate and check that Betfair would accept it.
 
-        Checked are: it and its key can be read and belong together, RSA of at least 2048 bits,
-        the dates, and that it allows client authentication. Whether it was uploaded to the
-        account, only a login can tell.
+        It and its key must be readable and belong together. The key must be RSA of at least 2048
+        bits, the certificate within its dates and allowed for client authentication. Only a login
+        shows whether it was uploaded to the account.
 
         Args:
-            now: the time to judge the dates by, timezone-aware; None for the clock's.
+            now: the time to check the dates by, timezone-aware; None for the clock's.
 
         Returns:
-            A list of warnings, with a sentence in it if the certificate expires within 30 days.
+            A list of warnings: one if the certificate expires within 30 days, else none.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.
@@ -178,9 +178,9 @@ class Certificate(NamedTuple):
     def load_into(self, context: ssl.SSLContext, now: datetime | None = None) -> list[str]:
         """Check the certificate and give it to a TLS context.
 
-        The key is decrypted in memory only. Where Python's TLS needs a file, on Linux that is an
-        anonymous one in memory; elsewhere a temporary file, private to the user, with the key
-        encrypted by a password that exists in this process only, and removed at once.
+        The key is decrypted in memory only. Python's TLS reads it from a file: on Linux an
+        anonymous one in memory, elsewhere a temporary one, private to the user and removed at
+        once. In either, the key is encrypted by a password that exists in this process only.
 
         Args:
             context: will present the certificate to servers that ask for one.
@@ -201,14 +201,14 @@ class Certificate(NamedTuple):
 
     @discreet
     def requests_cert(self) -> str | tuple[str, str]:
-        """Return what requests takes as `cert`, for a session that the caller brings along.
+        """Return what requests takes as `cert`, for a requests.Session that the caller gives.
 
         Returns:
             The path of one PEM file, or the paths of certificate and key.
 
         Raises:
-            CertificateError: a file cannot be read, or is no PEM file, or its key is encrypted;
-                requests can neither take those nor ask for a passphrase.
+            CertificateError: a file cannot be read, is no PEM file, or holds an encrypted key;
+                requests supports only unencrypted PEM files.
         """
         found = [look(source, None) for source in self.sources]
         plain = [each.kind.startswith("PEM") and "encrypted" not in each.kind for each in found]
@@ -217,7 +217,7 @@ class Certificate(NamedTuple):
                 "with a requests session of your own, the certificate has to be in PEM files with "
                 f"an unencrypted key, which {self!r} is not"
             )
-        # The certificate first, also when the two files were given the other way round.
+        # The certificate first, also when the two files were given in reverse order.
         names = [each.name for each in sorted(found, key=lambda each: len(each.keys))]
         return names[0] if len(names) == 1 else (names[0], names[1])
 

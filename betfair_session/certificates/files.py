@@ -1,4 +1,4 @@
-"""Files of a client certificate: made as Betfair wants them, written, and explained to people."""
+"""Makes, writes and explains the files of a client certificate."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
 """Where on Betfair's website the .crt is uploaded."""
 
-_NAME = re.compile(r"""[^./\\:"][^/\\:"]{0,63}""")  # of a file; and X.520's limit for a common name
+_NAME = re.compile(r"""[^./\\:"][^/\\:"]{0,63}""")  # X.520 allows 64 in a common name
 _CLOCK_SKEW = timedelta(hours=1)
 _NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
 _SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
-_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line ends over otherwise
+_BINARY: int = getattr(os, "O_BINARY", 0)  # without it, Windows would change line ends
 
 
 @discreet
@@ -39,9 +39,9 @@ def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict
     """Make a private key and the self-signed certificate to upload to Betfair.
 
     The extensions are those of Betfair's guide to the non-interactive login, which gives the name
-    no meaning. Returned are the contents of files by their endings: .crt (to upload), .key, .pem
-    (both in one), and .p12 if there is a passphrase for it. A name that is no plain file name of 1
-    to 64 characters is a ConfigurationError.
+    no meaning. The result holds the files' contents by their endings: .crt (to upload), .key, .pem
+    (both in one), and .p12 if there is a passphrase for it. ConfigurationError: the name is not a
+    plain file name of 1 to 64 characters.
     """
     if not (_NAME.fullmatch(name) and name.isprintable()):
         raise ConfigurationError(f"{name!r} is not a plain file name of at most 64 characters")
@@ -89,10 +89,10 @@ def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict
 def write_files(
     directory: str | os.PathLike[str], name: str, contents: Mapping[str, bytes]
 ) -> list[Path]:
-    """Write what `create` made as files; all of them or none, and never over another.
+    """Write the files that `create` made: all of them or none, and never over an existing one.
 
-    All but the .crt can be read by this user only, and so can missing directories that have to be
-    made. CertificateError: a file exists already, or it or the directory cannot be made.
+    All but the .crt, and any directories made for them, can be read by this user only.
+    CertificateError: a file exists already, or it or the directory cannot be made.
     """
     files = {Path(directory, name + ending): content for ending, content in contents.items()}
     home, written = Path(directory), list[Path]()
@@ -119,18 +119,18 @@ def write_files(
 
 
 class FileReport(NamedTuple):
-    """What one file is, in words without secrets."""
+    """What one file holds, without secrets."""
 
     path: str
     kind: str  # such as "PEM: certificate, private key"
     facts: list[str]  # subject, dates, key sizes and fingerprint, one line each
-    problems: list[str]  # why Betfair would not take it, or why it cannot be used
-    warnings: list[str]  # what will be or may become a problem
+    problems: list[str]  # why Betfair would not accept it, or why it cannot be used
+    warnings: list[str]  # what may become a problem
     validity: list[str]  # from when to when each certificate is valid
 
 
 def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[FileReport], str]:
-    """Say what files are, each and together, and whether Betfair would take them for a login.
+    """Describe each file, and say whether Betfair would accept them together for a login.
 
     A lone certificate or a lone key is no problem.
     """

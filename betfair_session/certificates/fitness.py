@@ -1,7 +1,7 @@
-"""Whether a certificate and a key belong together, whether Betfair would take them, and the TLS.
+"""Checks whether Betfair would accept a certificate and its key, and loads them into TLS.
 
-What Betfair asks of a client certificate is from its guide to the non-interactive login:
-self-signed, RSA with 2048 bits, for client authentication.
+Betfair's guide to the non-interactive login asks for a certificate that is self-signed, RSA with
+2048 bits, and for client authentication.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from .reading import Contents
 
 MIN_BITS = 2048
-"""The smallest RSA key Betfair's present guide makes; older text also allowed 1024."""
+"""The smallest RSA key in Betfair's current guide; older text also allowed 1024."""
 
 EXPIRY_WARNING = timedelta(days=30)
-"""How long before its end a certificate is warned about."""
+"""How long before a certificate's end the warning starts."""
 
 REMEDY = "make a new one (betfair-session certificate create) and upload it to Betfair"
 
 
 class Material(NamedTuple):
-    """A certificate with the key it belongs to, and whatever other certificates came along."""
+    """A certificate with its private key, and the other certificates from the same sources."""
 
     name: str
     certificate: Certificate
@@ -76,18 +76,18 @@ def assemble(found: Sequence[Contents]) -> Material:
 
 
 def belongs(key: PrivateKeyTypes, certificate: Certificate) -> bool:
-    """Tell whether a certificate was made for a private key."""
+    """Return whether a certificate was made for a private key."""
     public = public_key(certificate)
     return public is not None and key.public_key() == public
 
 
 def public_key(certificate: Certificate) -> CertificatePublicKeyTypes | None:
-    """Return a certificate's public key, or None when it is of no known kind."""
+    """Return a certificate's public key, or None if its kind is not known."""
     return attempt(certificate.public_key)
 
 
 def key_text(public: object) -> str:
-    """Tell the kind and size of a public key, such as "RSA, 2048 bits"."""
+    """Describe the kind and size of a public key, such as "RSA, 2048 bits"."""
     kind = type(public).__name__.removesuffix("PublicKey") if public else "unknown kind"
     size = getattr(public, "key_size", None)
     return f"{kind}, {size} bits" if size else kind
@@ -96,9 +96,9 @@ def key_text(public: object) -> str:
 def fitness(
     certificate: Certificate, name: str, now: datetime | None = None
 ) -> tuple[list[CertificateError], list[str]]:
-    """Judge a certificate by what Betfair asks of it, at a moment; None for the clock's.
+    """Return the problems that make a certificate unfit for Betfair, and warnings.
 
-    Returned are the problems that make it unfit, and the warnings.
+    `now` is the time to check the dates by; None for the clock's.
     """
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.x509 import ExtendedKeyUsage
@@ -117,7 +117,7 @@ def fitness(
     usages = [each for each in extensions or () if isinstance(each, ExtendedKeyUsage)]
     weak = f"has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS} bits"
     early = f"is not valid before {day(starts)}; wait until then, or see that the clock, now "
-    # By the error's reason: whether it is so, and the rest of the sentence.
+    # By the error's reason: whether it applies, and the rest of the message.
     judged = {
         "weak": (not strong, f"{weak}; {REMEDY}"),
         "damaged": (extensions is None, f"has extensions that cannot be read; {REMEDY}"),
@@ -140,7 +140,7 @@ def fitness(
 
 
 def day(moment: datetime) -> str:
-    """Write a moment for people."""
+    """Format a moment for people."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -152,7 +152,7 @@ def hand_over(material: Material, context: ssl.SSLContext) -> None:
         PrivateFormat,
     )
 
-    # Whoever finds what a killed process left behind finds a key that nothing opens any more.
+    # A killed process may leave the file behind: nothing can decrypt the key in it any more.
     password = secrets.token_hex(32).encode()
     key = material.key.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)

@@ -1,4 +1,4 @@
-"""Where the parts of a certificate come from, and what lies in them."""
+"""Reads the parts of a certificate from files or memory, and finds out what they hold."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ StrPath: TypeAlias = str | os.PathLike[str]
 MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
 
-_BLOCK = (  # patterns, compiled when a certificate is looked at, not at each start
+_BLOCK = (  # patterns, compiled when a certificate is read, not at each start
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[^-]*(?:-(?!----)[^-]*)*)"
     rb"(?P<end>-----END (?P=label)-----)?"
 )
-# How a PKCS#12 file starts, and nothing else in DER: a sequence, whose first part is version 3.
+# In DER, only a PKCS#12 file starts like this: a sequence whose first part is version 3.
 _PKCS12 = rb"(?s)\x30.{1,5}\x02\x01\x03"
 
 
 class Source(NamedTuple):
-    """One part of a certificate: a file, or what the caller holds in memory."""
+    """One part of a certificate: a file, or bytes in memory."""
 
-    name: str  # the path, or what to call the piece of memory
-    content: SecretBytes | None = None  # the piece itself; None for a file
+    name: str  # the path, or a description of the bytes
+    content: SecretBytes | None = None  # the bytes; None for a file
 
     def read(self) -> bytes:
-        """Return the bytes, read anew each time; CertificateError if that is not possible."""
+        """Return the bytes, reading a file anew each time; CertificateError if it fails."""
         if self.content is not None:
             return self.content
         try:
@@ -70,21 +70,21 @@ def of_path(value: object) -> Source:
         message = f"a certificate is given as a path, a pair of paths, or bytes, not as {kind}"
         raise CertificateError(message)
     path = os.fsdecode(value)
-    if not is_path(path):  # which must not come back in "no such file: …"
+    if not is_path(path):  # it may be a key, which must not show in "no such file: …"
         raise CertificateError(
             f"a text of {len(path)} characters was given where the path of a certificate file "
             "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
         )
-    return Source(os.path.expanduser(path))  # a `.env` file has no shell that would do it
+    return Source(os.path.expanduser(path))  # no shell expands a `.env` file
 
 
 def of_bytes(name: str, content: bytes) -> Source:
-    """Take what the caller holds in memory."""
+    """Take bytes in memory."""
     return Source(name, SecretBytes(content))
 
 
 def of_text(name: str, value: object) -> Secret:
-    """Take a text that a caller gave; bytes stay the same, since they need not be UTF-8."""
+    """Take text or bytes as text; bytes that are not UTF-8 can be encoded back exactly."""
     value = value.reveal() if isinstance(value, Secret) else value
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
@@ -101,7 +101,7 @@ def of_pem(name: str, value: object) -> Source:
 
 
 def of_base64(name: str, value: object) -> Source:
-    """Take base64 text, with any blanks and line ends in it."""
+    """Take base64 text; blanks and line ends in it are ignored."""
     import base64
 
     text = "".join(of_text(name, value).reveal().replace("\\n", "").split())
@@ -112,7 +112,7 @@ def of_base64(name: str, value: object) -> Source:
 
 
 class Contents(NamedTuple):
-    """What was found in one file or piece of memory, in order, or why it cannot be used."""
+    """What one source holds, in order, or why it cannot be used."""
 
     name: str
     kind: str  # in words
@@ -125,7 +125,7 @@ def look(source: Source, passphrase: Secret | None) -> Contents:
     """Find out what a source holds; a passphrase that is not needed is ignored."""
     content, password, name = source.read(), None, source.name
     if passphrase:
-        # The very bytes that the environment held; if there are none, what opens nothing.
+        # The exact bytes of the environment; for text that has none, a password that opens nothing.
         text = passphrase.reveal
         password = attempt(lambda: text().encode("utf-8", "surrogateescape")) or b"\xff"
     if re.search(_BLOCK, content):
@@ -169,7 +169,7 @@ def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
 
 
 def _with_lines(block: re.Match[bytes]) -> bytes:
-    """Return a PEM block, with the lines that it lost in a one-line variable."""
+    """Return a PEM block, with the line ends restored that a one-line variable lost."""
     if b"\n" in block["body"]:
         return block[0]
     label, lines = block["label"], re.findall(rb".{1,64}", b"".join(block["body"].split()))
@@ -203,7 +203,7 @@ def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Conten
 
 
 def _sound(certificate: Certificate | None) -> Certificate | None:
-    """Return the certificate if what is parsed late, its dates and names, can be read as well."""
+    """Return a certificate, or raise if its dates or names, which are parsed late, are damaged."""
     if certificate:
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         _ = certificate.subject, certificate.issuer
@@ -211,7 +211,7 @@ def _sound(certificate: Certificate | None) -> Certificate | None:
 
 
 def attempt(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-    """Call a parser; None stands for every error of it."""
+    """Call a parser; return None if it raises any error."""
     try:
         return parse(*args, **kwargs)
     except Exception as error:  # the parser has many kinds of error; all mean "not that"
