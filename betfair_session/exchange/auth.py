@@ -39,40 +39,40 @@ API_HOSTS = frozenset(
         "api.betfair.it",
     }
 )
-"""The hosts that get a token of Betfair's unless a caller names others."""
+"""The hosts that may get a token of Betfair's unless the caller names others."""
 
 _APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
 _HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 _BAD_REQUEST = 400
-_SHORT = 65_536  # bytes: no rejection is longer, and a longer streamed answer is left alone
+_SHORT = 65_536  # bytes; no rejection is longer, so a longer streamed answer is not read
 
 
 class BetfairAuth(AuthBase):
     """Signs requests with a live session, and renews it when Betfair's API rejects it.
 
     A request is signed with `session.token()`, so the manager's `verify_every` decides how often
-    Betfair is asked before a call. A rejected session is renewed once, and the request sent once
-    more. That is safe for orders, too, since a request with an invalid session is not carried
-    out. Not sent once more are:
+    Betfair is asked before a call. A rejected session is renewed once, and the request sent again.
+    That is safe for orders, too, since Betfair does not carry out a request with an invalid
+    session. Not sent again are:
 
     - a batch of which only a part was rejected: the rest has been carried out;
-    - a body that is no text or bytes, such as a generator: it is used up;
+    - a body that is neither text nor bytes, such as a generator: it is used up;
     - an order call later than 40 seconds after its first sending, or with `replay_orders=False`.
 
-    Then the session is renewed for the next call, and the rejection is the answer.
+    In these cases the session is renewed for the next call, and the rejection is returned.
 
-    No redirect is followed: requests would take the token along. Such an answer comes back as it
-    is, but without its Location. An answer that is streamed (`stream=True`) is looked at if it is
-    an error or at most 64 KiB long, which reads it.
+    No redirect is followed: requests would take the token along. The redirect itself is returned,
+    without its Location. A streamed answer (`stream=True`) is read, and checked for a rejection,
+    only if it is an error or at most 64 KiB long.
 
-    Where there is no live session to be had, sending raises a BetfairSessionError, which is no
+    If no live session can be obtained, sending raises a BetfairSessionError, which is not a
     requests.RequestException: SessionRejected after a second rejection, else as
     `SessionManager.get_session`.
 
     The exceptions and answers of requests keep the request. The token in its headers does not show
-    itself in a repr, and they cannot be pickled.
+    in a repr, and they cannot be pickled.
 
-    Safe to share between threads and requests.Sessions, forked processes included.
+    Safe to share between threads and requests.Sessions, and to use after a fork.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class BetfairAuth(AuthBase):
         Args:
             session: the handle of the token, from `SessionManager.session`.
             hosts: which hosts may get the token, as "host" or "host:port"; None for that of the
-                client's `api_url`, or for all of Betfair's where the client was given none.
-            replay_orders: whether order calls are sent once more, too.
+                client's `api_url`, or for all of Betfair's if the client was given none.
+            replay_orders: whether order calls, too, are sent again.
 
         Raises:
-            ConfigurationError: `session` is no handle, or a host is none; or hosts have to be
-                named, since the client's `identity_url` is not Betfair's.
+            ConfigurationError: `session` is no handle, or a host is none; or there is neither
+                `hosts` nor the client's `api_url`, and its `identity_url` is not Betfair's.
         """
         self._session = checked_handle(session)
         self._hosts = _usual_hosts(session.client) if hosts is None else _checked(hosts)
@@ -104,11 +104,11 @@ class BetfairAuth(AuthBase):
             The same request.
 
         Raises:
-            ConfigurationError: it goes to another host, or is no https.
+            ConfigurationError: the request goes to another host, or not by https.
             BetfairSessionError: there is no live session; as `SessionManager.get_session`.
         """
         parts = urlsplit(request.url or "")
-        # The whole of it has to be known: a user's name or a dot at its end makes another host.
+        # Compare the whole netloc: user info or a trailing dot makes it another host.
         if parts.scheme != "https" or _place(parts.netloc) not in self._hosts:
             message = (
                 f"a session token goes by https to {', '.join(sorted(self._hosts))} only, and not "
@@ -127,7 +127,7 @@ class BetfairAuth(AuthBase):
         response: Response,
         **settings: Any,  # noqa: ANN401 - requests' own settings, passed on
     ) -> Response:
-        """Look at an answer; requests calls this before anything else sees it."""
+        """Handle a rejection; requests calls this with each answer before anything else sees it."""
         response.headers.pop("Location", None)
         found = _rejected(response, settings)
         if not found:
@@ -149,18 +149,18 @@ class BetfairAuth(AuthBase):
 
 
 def _rejected(response: Response, settings: dict[str, Any]) -> Literal["", "partly", "wholly"]:
-    """Tell whether an answer says that the session is invalid, for all of a batch or a part."""
+    """Return whether an answer calls the session invalid: for a whole batch, or a part of it."""
     length = response.headers.get("Content-Length", "")
     short = length.isdigit() and int(length) <= _SHORT
     if settings.get("stream") and not short and response.status_code < _BAD_REQUEST:
         return ""
-    # The codes have this in common; most answers need no more than this look.
+    # All codes of a rejection contain this, so that most answers need no decoding.
     named = b"_SESSION" in response.content
     return rejected(decoded(response.content)) if named else ""
 
 
 def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -> Response:
-    """Send a request once more, with another token, on the connection pool it came from."""
+    """Send a request again with a new token, through the connection pool that sent it first."""
     again = response.request.copy()
     again.headers[_AUTHENTICATION] = token
     response.close()
@@ -176,7 +176,7 @@ def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -
 
 
 def api_base(client: IdentityClient) -> str:
-    """Return the base of the betting API that a client's sessions are for, if it is known."""
+    """Return the base of the betting API for a client's sessions; refuse if it is unknown."""
     if client.api_url is None:
         message = (
             "give IdentityClient an api_url, or set BETFAIR_API_URL: its identity_url is not "

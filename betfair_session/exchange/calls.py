@@ -1,9 +1,8 @@
-"""Calls of the betting and account APIs, and what their answers say, for a careful sender.
+"""Which calls of the betting and account APIs may be repeated, and what their answers say.
 
-The number -32099 alone says nothing: NO_APP_KEY, and every other error of the API, has it as well.
-What counts is the errorCode inside. Sources: Betfair's pages on the Betting, Accounts and Stream
-APIs, on JSON-RPC and REST, and for `customerRef` on placeOrders; INVALID_SESSION_TOKEN appears in
-their prose only.
+The number -32099 alone says nothing: every error of the API has it, also NO_APP_KEY. What counts is
+the errorCode inside. Sources: Betfair's pages on the Betting, Accounts and Stream APIs, on JSON-RPC
+and REST, and for `customerRef` on placeOrders; INVALID_SESSION_TOKEN appears in their prose only.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ ORDERS = frozenset({"placeOrders", "cancelOrders", "replaceOrders", "updateOrder
 """The operations that change orders."""
 
 ORDER_SECONDS = 40.0
-"""Seconds after its first sending in which an order call may be sent again.
+"""An order call may be sent again within this many seconds after its first sending.
 
-Betfair drops a second placeOrders with the same customerRef for 60. The rest is for what may lie
-between a decision to send and the arrival: name look-ups, connections, lost packets.
+For 60 seconds Betfair drops a second placeOrders with the same customerRef. The difference allows
+for what may delay its arrival: name look-ups, connections, lost packets.
 """
 
 _FAMILIES = {"SportsAPING": "betting", "AccountAPING": "account"}
@@ -54,7 +53,7 @@ _INVALID = frozenset({"INVALID_SESSION_INFORMATION", "NO_SESSION", "INVALID_SESS
 _CODE = re.compile(r"[A-Z][A-Z0-9_-]{0,63}", re.ASCII)
 _OK, _REDIRECT, _SERVER_ERROR = 200, 300, 500
 
-# Codes of calls that were turned away before anything was done.
+# Codes of calls that Betfair refused without carrying anything out.
 _REFUSALS = _INVALID | {
     "ACCESS_DENIED",
     "INVALID_APP_KEY",
@@ -64,7 +63,7 @@ _REFUSALS = _INVALID | {
     "REQUEST_SIZE_EXCEEDS_LIMIT",
     "TOO_MANY_REQUESTS",
     "TOO_MUCH_DATA",
-    # The framework's: what was sent is no call of a known operation.
+    # The API framework's own: what was sent is no valid call of a known operation.
     "DSC-0008",
     "DSC-0009",
     "DSC-0018",
@@ -78,10 +77,10 @@ _MEANINGS = {
 
 
 def find_operation(method: str) -> tuple[str, str]:
-    """Find what a caller names, in full, such as "SportsAPING/v1.0/listEventTypes", or in short.
+    """Find an operation by its name, short or full, as in "SportsAPING/v1.0/listEventTypes".
 
-    In short it belongs to the betting API, unless it is one of the well-known of the account API.
-    Whether Betfair knows it is not checked. ConfigurationError: it cannot be a method's name.
+    A short name belongs to the betting API unless it is a known one of the account API. Whether
+    Betfair has the operation is not checked. ConfigurationError: it cannot be a method's name.
 
     Returns:
         The service as in its URL, "betting" or "account", and the full name.
@@ -96,7 +95,7 @@ def find_operation(method: str) -> tuple[str, str]:
 
 
 def called(url: str, body: object) -> list[str]:
-    """Tell which operations a request calls, without the family; [] where that cannot be told."""
+    """Return the short names of the operations that a request calls; [] or "" if unknown."""
     rest = _REST.search(urlsplit(url).path)
     if rest:
         return [rest[1]]
@@ -107,21 +106,21 @@ def called(url: str, body: object) -> list[str]:
 
 
 def only_read(names: Iterable[str]) -> bool:
-    """Tell whether operations change nothing, so that they can be repeated; False for none."""
+    """Return whether operations only read, so that they can be repeated; False for none."""
     names = list(names)
     return bool(names) and all(_READ.fullmatch(name) and name not in _CREATES for name in names)
 
 
 def change_orders(names: Iterable[str]) -> bool:
-    """Tell whether any of these operations changes orders."""
+    """Return whether any of these operations changes orders."""
     return not ORDERS.isdisjoint(names)
 
 
 def with_customer_ref(name: str, params: object) -> dict[str, Any]:
-    """Return a copy of an operation's parameters; that of placeOrders has a customerRef.
+    """Return a copy of an operation's parameters; placeOrders gets a customerRef if it has none.
 
-    By that, Betfair knows a repetition. ConfigurationError: the parameters are no mapping, or the
-    caller's own customerRef is none that Betfair takes.
+    By that, Betfair recognises a repetition. ConfigurationError: the parameters are no mapping, or
+    the caller's own customerRef is not one that Betfair accepts.
     """
     if not isinstance(params, Mapping):
         refuse("params", f"params must be a dict, not a {type(params).__name__}")
@@ -143,7 +142,7 @@ class _NoAnswerError(ConfigurationError, TypeError):
 def session_is_invalid(
     answer: requests.Response | str | bytes | bytearray | dict[str, Any] | list[Any],
 ) -> bool:
-    """Tell whether an answer of Betfair's says that the session is invalid.
+    """Return whether an answer from Betfair says that the session is invalid.
 
     Args:
         answer: what came back: a requests.Response, its text or bytes, or the decoded JSON of a
@@ -153,21 +152,21 @@ def session_is_invalid(
         True when any part of it names an invalid session; False for everything else, junk included.
 
     Raises:
-        ConfigurationError: it is none of these, such as None or an exception (it is a TypeError).
+        ConfigurationError: it is none of these, such as None or an exception (also a TypeError).
     """
     content = getattr(answer, "content", answer)  # a response's; httpx has it as well
     if isinstance(content, str | bytes | bytearray):
         return bool(rejected(decoded(content)))
     if not isinstance(answer, dict | list):
         kind = type(answer).__name__
-        del answer, content  # which no traceback is to show
+        del answer, content  # so that no traceback shows them
         message = f"an answer is a Response, text, bytes, or the dict or list in it, not {kind}"
         raise _NoAnswerError(message, argument="answer")
     return bool(rejected(answer))
 
 
 def rejected(answer: object) -> Literal["", "partly", "wholly"]:
-    """Tell whether decoded JSON names an invalid session, for all calls of a batch or some."""
+    """Return whether decoded JSON names an invalid session: for a whole batch, or a part of it."""
     parts = answer if isinstance(answer, list) else [answer]
     found = [_error_code(part) in _INVALID for part in parts]
     return ("wholly" if all(found) else "partly") if any(found) else ""
@@ -193,7 +192,7 @@ def read_result(
 ) -> Any:  # noqa: ANN401 - JSON
     """Return the result in the answer to a call, or raise an ExchangeError.
 
-    An answer of the REST form has no `number`; `unknown` is the fate of another sending.
+    `number` is the JSON-RPC id, None for REST; `unknown`: whether a sending had no clear answer.
     """
     answer = decoded(content)
     if number is None:
@@ -220,7 +219,7 @@ def read_result(
 def exchange_error(
     name: str, what: str, *, unknown: bool, status_code: int | None = None, code: str = ""
 ) -> ExchangeError:
-    """Make the error for a call without a result; `unknown` is the fate of a sending of it."""
+    """Make the error for a call without a result; `unknown` as in `read_result`."""
     if status_code is not None:
         no_api = not code and _REDIRECT <= status_code < _SERVER_ERROR
         unknown = unknown or not (code in _REFUSALS or no_api)
@@ -232,7 +231,7 @@ def exchange_error(
 
 
 def _code(answer: object) -> str:
-    """Return what a fault gives as its code: Betfair's own, or the framework's number."""
+    """Return a fault's code: Betfair's errorCode, or else the API framework's own."""
     code: object = _error_code(answer)
     if not code and isinstance(answer, dict):
         error = answer.get("error")
@@ -241,5 +240,5 @@ def _code(answer: object) -> str:
 
 
 def _shown(code: object) -> str:
-    """Return what looks like a code; anything else is not to be shown."""
+    """Return a code that looks like one, else "": anything may stand in its place."""
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""

@@ -1,6 +1,6 @@
-"""A small way to call the betting and account APIs, and a requests.Session that is ready for it.
+"""A small client of the betting and account APIs, on a requests.Session that is set up for them.
 
-The forms of calls are those of Betfair's pages on JSON-RPC and REST.
+Calls have the forms of Betfair's pages on JSON-RPC and REST.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from betfair_session.session import Session
 
 _JSON = {"Content-Type": "application/json"}
-_NUMBERS = itertools.count(1)  # each call has its own, so that no answer is taken for another's
-_CONNECTIONS = 32  # that many are kept
+_NUMBERS = itertools.count(1)  # JSON-RPC ids; no answer is taken for that of another call
+_CONNECTIONS = 32  # kept for each host
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-_PIECE_BYTES = 16_384  # between two looks at the clock
+_PIECE_BYTES = 16_384  # read between two checks of the deadline
 _SERVER_ERROR = 500
 
 
@@ -60,9 +60,9 @@ class Exchange(Closable):
     """Calls Betfair's betting and account APIs with a live session; safe to share between threads.
 
     Attributes:
-        requests: a requests.Session to send calls of one's own with. It signs them as BetfairAuth
-            does, sends again those that only read, trusts no .netrc, follows no redirect, and
-            bounds a request that names no `timeout`. Its exceptions are requests' own.
+        requests: a requests.Session for calls of your own. It signs them as BetfairAuth does,
+            repeats those that only read, ignores .netrc, follows no redirect, and bounds a
+            request that has no `timeout`. It raises requests' own exceptions.
 
     Example:
         >>> with Exchange(manager.session("tokens", "session.token")) as exchange:  # doctest: +SKIP
@@ -86,14 +86,14 @@ class Exchange(Closable):
             api_url: the API's base in place of the client's, such as
                 "https://localhost:8443/exchange/".
             verify: True, or the path of a CA bundle to trust; None for what the session's client
-                trusts. It cannot be switched off.
+                trusts. Verifying cannot be switched off.
             timeout: seconds that one call may take, its repetitions and renewals included.
-            replay_orders: whether order calls are sent once more after an invalid session, too.
+            replay_orders: whether order calls, too, are sent again after a session is renewed.
             proxies: as in requests; None takes them from the environment.
 
         Raises:
             ConfigurationError: an argument that cannot work, or the client's `identity_url` is not
-                Betfair's and neither it nor this names an `api_url`.
+                Betfair's and no `api_url` is given, here or to the client.
         """
         client = checked_handle(session).client
         base = https_base(api_url, "", name="api_url") or api_base(client)
@@ -118,14 +118,14 @@ class Exchange(Closable):
     ) -> Any:  # noqa: ANN401 - JSON
         """Call one operation and return its result.
 
-        Operations that only read (list…, get…) are sent up to three times, with growing pauses,
-        when no answer comes or one with status 429 or 5xx. So is placeOrders, always with the same
-        `customerRef`, by which Betfair drops a repetition for 60 seconds; one is added when there
-        is none. All others are sent once. An invalid session is renewed as in `BetfairAuth`.
+        When no answer comes, or one with status 429 or 5xx, operations that only read (list…,
+        get…) are sent up to three times, with growing pauses. So is placeOrders, always with the
+        same `customerRef` (one is added if there is none): Betfair drops a repetition for 60
+        seconds. All others are sent once. An invalid session is renewed as in `BetfairAuth`.
 
         Args:
             method: such as "listEventTypes", "getAccountFunds" or "SportsAPING/v1.0/placeOrders".
-            params: the operation's parameters; left as they are.
+            params: the operation's parameters; not changed.
             rest: whether to use the REST form of the API instead of JSON-RPC.
             timeout: seconds in all; None for the Exchange's own. Order calls take 40 at most.
 
@@ -133,11 +133,12 @@ class Exchange(Closable):
             The result, decoded from JSON. A report of bets that were not placed is a result, too.
 
         Raises:
-            ConfigurationError: a method, parameter or customerRef that cannot be.
-            ExchangeError: Betfair refused the call, or gave no clear answer; look at its `landed`.
+            ConfigurationError: the method, a parameter or the customerRef cannot be sent.
+            ExchangeError: Betfair refused the call, or gave no clear answer; if its `landed` is
+                true, the call may have been carried out.
             SessionRejected: Betfair rejected the session again after its renewal.
             BetfairSessionError: there is no live session; as `SessionManager.get_session`. An
-                ExchangeError when bets may have been placed.
+                ExchangeError if the call may have been carried out before.
         """
         service, method = find_operation(method)
         name = method.rpartition("/")[2]
@@ -161,7 +162,7 @@ class Exchange(Closable):
                 raise
             what = f"had no answer from {self._host}, nor a session to repeat it with: {error}"
             raise exchange_error(name, what, unknown=True) from error
-        except Exception as error:  # requests' own, or any kind of a tracing tool
+        except Exception as error:  # requests' own, or any that a tracing tool raises
             if interruption(error):
                 raise
             detail = failure_of(error).detail
@@ -191,31 +192,31 @@ def _encoded(method: str, params: dict[str, Any], number: int | None) -> bytes:
 
 
 class _Budget:
-    """The time for one call, and what is known of its sendings.
+    """The time left for one call, and how many of its sendings have an unknown outcome.
 
-    requests hands it on as a request's `timeout`, also when BetfairAuth replays the request, so
-    that all of its sendings draw on the same.
+    It is given to requests as the `timeout`, which is also passed on when BetfairAuth replays the
+    request. So all sendings of one call share it.
     """
 
     def __init__(self, seconds: float, *, resend: bool) -> None:
         self._began = clocks.now()
-        self.seconds = seconds  # from now, after which nothing is sent any more
-        self.resend = resend  # whether it may be sent again when its fate is unknown
-        self.unknown = 0  # sendings under way, without an answer, or with one that says nothing
+        self.seconds = seconds  # from now; nothing is sent after them
+        self.resend = resend  # whether it may be sent again when the outcome is unknown
+        self.unknown = 0  # sendings under way, without an answer, or with an unclear one
 
     def left(self) -> float:
         return self.seconds - clocks.passed(self._began)
 
 
 class _ResendingAdapter(OwnAdapter):
-    """Sends calls that only read up to three times, with growing pauses; all others once.
+    """Sends calls that may be repeated up to three times, with growing pauses; all others once.
 
-    It is sent again when no answer came, or one with status 429 or 5xx. urllib3's Retry knows
+    A call is repeated when no answer came, or one with status 429 or 5xx. urllib3's Retry knows
     neither the time that is left nor whether an earlier sending may have arrived.
     """
 
     def __init__(self, seconds: float) -> None:
-        """Prepare; the attempts for one request may take so many seconds."""
+        """Prepare; all attempts for one request together may take that many seconds."""
         super().__init__(connections=_CONNECTIONS)
         self._seconds = seconds
 
@@ -242,8 +243,8 @@ class _ResendingAdapter(OwnAdapter):
     def _send_once(
         self, request: PreparedRequest, budget: _Budget, settings: dict[str, Any]
     ) -> Response:
-        # Count first, then look at the time: a caller that gave up and finds nothing counted can
-        # rely on it that nothing will be sent.
+        # Count first, then check the time: if a caller gives up and finds nothing counted, then
+        # nothing will be sent later.
         budget.unknown += 1
         left = budget.left()
         if left <= 0:
@@ -262,7 +263,7 @@ class _ResendingAdapter(OwnAdapter):
 
 
 def _read(response: Response, budget: _Budget) -> None:
-    """Read an answer's body as `content`; leave it when the time is over, and nobody waits."""
+    """Read an answer's body as `content`, and stop when the time is over."""
     pieces = []
     for piece in response.iter_content(_PIECE_BYTES):
         pieces.append(piece)
