@@ -1,1 +1,1 @@
-"""For users of other packages, each of which is imported by its own module alone."""
+"""Integrations with other packages; each package is imported only by its own module."""

@@ -1,6 +1,6 @@
-"""Endpoints and the stream of betfairlightweight's, with the shared token, sent to Betfair alone.
+"""betfairlightweight's endpoints and stream, with the shared token, which goes to Betfair alone.
 
-Their arguments are the originals'.
+Their arguments are those of the originals.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PORT = 443  # the stream's
 
 
 class HttpSession(OwnSession):
-    """Follows a redirect, such as those of Betfair's web pages, only where no token goes along."""
+    """Follows redirects, such as those of Betfair's web pages, but none of a call with a token."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return the next URL, or None."""
@@ -53,9 +53,9 @@ class HttpSession(OwnSession):
 
 
 def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
-    """Make of a session, such as flumine's, one that takes the token to no other place.
+    """Wrap a requests.Session, such as flumine's, so that the token goes to no other place.
 
-    A client that has none yet logs in.
+    A client that has no token yet gets one first.
     """
     if client.session_token is None:
         client.obtain_token()
@@ -72,7 +72,7 @@ def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: AN
 
 
 def answering(client: Any, act: Callable[[], dict[str, str | None]], resource: type) -> Any:  # noqa: ANN401 - our APIClient, and a function
-    """Return what is called to log in, to keep alive or to log out; it answers as the original."""
+    """Return a function in place of a client's login, keep_alive or logout, which answers alike."""
     process = BaseEndpoint(client).process_response
 
     def call(
@@ -89,9 +89,9 @@ def answering(client: Any, act: Callable[[], dict[str, str | None]], resource: t
 class _Sending(BaseEndpoint):
     """Sends the token where its URL says, and nowhere else.
 
-    A call is repeated once, with a renewed token, when Betfair calls the session invalid. Betfair
-    has not carried out such a call, so that even an order may be sent again, unless it has become
-    an old one while somebody logged in: then the rejection is raised.
+    When Betfair calls the session invalid, the token is renewed and the call repeated once. That is
+    safe for orders, too, since Betfair has not carried the call out. An order call that is 40
+    seconds old by then is not repeated: the rejection is raised.
     """
 
     def request(
@@ -128,7 +128,7 @@ class _Historic(_Sending, endpoints.Historic):
 
 
 class SharedStream(BetfairStream):
-    """A stream that asks for the token whenever it connects, so that a reconnect has a live one.
+    """A stream that gets the token each time it connects, so that a reconnect has a live one.
 
     Attributes:
         session_token: what the last authentication sent.
@@ -138,7 +138,7 @@ class SharedStream(BetfairStream):
     _socket: ssl.SSLSocket | None
 
     def __init__(self, client: Any, **settings: Any) -> None:  # noqa: ANN401 - the original's
-        """Prepare for an APIClient of ours, which has the token; it connects when it is started."""
+        """Prepare; `client` is our APIClient. The stream connects when it is started."""
         super().__init__(app_key=client.app_key, session_token="", **settings)
         self._client = client
         self._reader: int | None = None
@@ -146,16 +146,16 @@ class SharedStream(BetfairStream):
     def stop(self) -> None:
         """Stop reading, from any thread.
 
-        The original closes the socket while another thread reads from it. That thread would go on
-        with whatever connection gets the same number next, and take its bytes. Here it is only
-        woken, and closes the socket itself.
+        The original closes the socket while another thread reads from it. That thread could then
+        read from the next connection that gets the same file descriptor, and take its bytes. Here
+        the reading thread is only woken, and closes the socket itself.
         """
         self._running = False
         connected = self._socket
         if connected is None:
             return
         with contextlib.suppress(OSError):
-            # Below TLS, whose own shutdown would let the reader take ciphertext for text.
+            # Shut down TCP: TLS's own shutdown would make the reader take ciphertext for text.
             socket.socket.shutdown(connected, socket.SHUT_RDWR)
         if self._reader in {None, threading.get_ident()}:
             self._socket = None
@@ -172,12 +172,12 @@ class SharedStream(BetfairStream):
             self._client.renew_token(self.session_token)
             super()._connect()
             answer = self._send_token(unique_id)
-        if answer:  # none when the stream was stopped meanwhile
+        if answer:  # None if the stream was stopped meanwhile
             self._data(answer)
         return unique_id
 
     def _send_token(self, unique_id: int) -> str | None:
-        """Send the authentication; the original would log it, token and all."""
+        """Send the authentication; the original would log it with the token."""
         self.session_token = self._client.session_token or ""
         message = {
             "op": "authentication",
@@ -207,12 +207,12 @@ class SharedStream(BetfairStream):
         return received
 
     def _connect(self) -> None:
-        # Before there is a connection: Betfair closes one on which nothing is sent for a while.
+        # Get the token first: Betfair closes a connection on which nothing is sent for a while.
         self._client.obtain_token()
         super()._connect()
 
     def _create_socket(self) -> ssl.SSLSocket:
-        """Connect to a server that proves who it is, which the original does not ask for."""
+        """Connect over verified TLS; the original does not verify the server."""
         address = self._client.stream_address or (self.host, _PORT)
         self._client.check_place(address[0])
         context = ssl.create_default_context()
@@ -222,7 +222,7 @@ class SharedStream(BetfairStream):
 
 
 class Streaming(endpoints.Streaming):
-    """Makes such streams."""
+    """Makes each stream a `SharedStream`."""
 
     def create_stream(
         self,
@@ -249,4 +249,4 @@ SHARED: dict[str, type[Any]] = {
     "historic": _Historic,
     "streaming": Streaming,
 }
-"""By the attribute of an APIClient's."""
+"""The endpoints, by the name of an APIClient's attribute."""

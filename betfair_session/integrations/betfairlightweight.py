@@ -1,4 +1,4 @@
-"""An APIClient of betfairlightweight's that shares its session; flumine takes it like any other.
+"""A betfairlightweight APIClient with the shared session; flumine takes it like any other.
 
     from betfair_session.integrations.betfairlightweight import APIClient
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["APIClient"]
 
-_LOOKS = 6  # how often flumine looks within one keep-alive interval
+_LOOKS = 6  # how often flumine checks within one interval of keepAlives
 _BOTH: dict[type, type[ours.BetfairSessionError]] = {
     (kind := getattr(ours, name)): type(
         name, (kind, BetfairError), {"__module__": __name__, "__doc__": kind.__doc__}
@@ -60,7 +60,7 @@ globals().update({both.__name__: both for both in _BOTH.values()})
 
 @contextmanager
 def as_betfair_errors() -> Iterator[None]:
-    """Raise an error of ours as one that is a `BetfairError` as well, with all that it holds."""
+    """Raise each of our errors as one that is a `BetfairError`, too, with the same attributes."""
     try:
         yield
     except ours.BetfairSessionError as error:
@@ -77,16 +77,16 @@ class APIClient(betfairlightweight.APIClient):
     the token is renewed and the call repeated, once; nothing else is ever repeated. `logout`
     forgets the token and leaves the session alive for the others. No password is held here.
 
-    `session_token` is the latest token that one of these brought, a str whose repr does not show
-    it. Reading it asks nobody: a call that it is too old for is repeated with its successor, and a
-    stream, which is let in by it for hours, asks whenever it connects.
+    `session_token` is the token that one of these got last, a str whose repr does not show it.
+    Reading it does not ask Betfair. That is enough: a call that Betfair rejects is repeated with a
+    new token, and a stream, which stays open for hours, gets the token each time it connects.
 
     Attributes:
         shared_session: the handle that the token comes from.
-        end_session_on_logout: whether `logout` ends the session, for everybody.
+        end_session_on_logout: whether `logout` ends the session, for all who share it.
         stream_address: host and port of the exchange stream in place of Betfair's, or None.
-        session_timeout: seconds. Each half of it, but at least every 20 minutes, flumine looks
-            whether the session has to be kept alive: six times in the interval for that.
+        session_timeout: seconds. flumine checks every half of it, but at least every 20 minutes,
+            whether a keepAlive is due: six times in each interval of keepAlives.
     """
 
     session_token: str | None
@@ -104,18 +104,18 @@ class APIClient(betfairlightweight.APIClient):
         """Prepare a client; nothing is sent yet.
 
         Args:
-            session: whose token, from `SessionManager.session`. Its IdentityClient has the app key
-                and the jurisdiction, and its manager logs in.
-            username: a name for logs and for flumine, which wants each client to have its own;
-                None for what the handle calls itself. It is not what logs in.
+            session: the handle of the token, from `SessionManager.session`. Its IdentityClient has
+                the app key and the jurisdiction, and its manager logs in.
+            username: a name for logs and for flumine, where each client needs its own; None for
+                the handle's repr. It is not used to log in.
             lightweight: as in betfairlightweight; flumine needs False.
-            http_session: for the betting API, as `session` in betfairlightweight; it keeps its own
-                idea of authorities and proxies. None for one that trusts what the handle's client
-                trusts. Neither takes the token along a redirect or to a URL without https, nor
-                reads .netrc for a call that has it.
+            http_session: for the betting API, as `session` in betfairlightweight, with its own
+                CA bundle and proxies. None for one that trusts what the handle's client trusts.
+                With either, the token follows no redirect and goes only to https, and a call that
+                has it does not read .netrc.
             end_session_on_logout: let `logout` end the session, also for all who share it.
-            keep_alive_every: the keep-alive interval; None for what the jurisdiction needs. For
-                accounts whose holder has chosen another session length.
+            keep_alive_every: how often a keepAlive is sent, for accounts whose holder has chosen
+                another session length; None for what the jurisdiction needs.
 
         Raises:
             ConfigurationError: `session` is no handle, or `keep_alive_every` is not above 0, or
@@ -124,7 +124,7 @@ class APIClient(betfairlightweight.APIClient):
         place = checked_handle(session).client.jurisdiction
         super().__init__(
             username or repr(session),
-            "",  # if there were none, it would look for one in the environment
+            "",  # without a password, it would look for one in the environment
             app_key=SecretHeader(session.client.app_key.reveal()),
             locale=place.name,
             lightweight=lightweight,
@@ -132,7 +132,7 @@ class APIClient(betfairlightweight.APIClient):
         )
         every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
         length = place.session_length
-        # From one keepAlive to the next a look more may pass.
+        # A keepAlive may be sent one check late.
         longest = None if length is None else length * _LOOKS / (_LOOKS + 1)
         every = checked_interval(every, "keep_alive_every", longest)
         self.shared_session = session
@@ -150,18 +150,18 @@ class APIClient(betfairlightweight.APIClient):
         return self.session_token is None or reached(self._due)
 
     def set_session_token(self, session_token: str) -> None:
-        """Use a token; nobody knows how old another one is, so that it soon wants a keepAlive."""
+        """Use a token; if it is a new one, its age is unknown, so a keepAlive is due soon."""
         if session_token != self.session_token:
             self._due = later(now(), self._keep_alive_every / _LOOKS)
         super().set_session_token(SecretHeader(session_token))
 
     def obtain_token(self) -> None:
-        """Take the shared token, as `Session.token`; each error is a `BetfairError`, too."""
+        """Get the shared token, as `Session.token`; each error is a `BetfairError`, too."""
         with as_betfair_errors():
             self.set_session_token(self.shared_session.token())
 
     def renew_token(self, rejected: str) -> None:
-        """Take the token that replaces a rejected one; errors as of `Session.renew`."""
+        """Get the token that replaces a rejected one, as `Session.renew`; errors likewise."""
         with as_betfair_errors():
             self.set_session_token(self.shared_session.renew(rejected))
 
