@@ -16,7 +16,7 @@ from .login.account import Account, LeaseSettings, checked_lease
 from .process import AsyncClosable
 from .process.forks import ForkSafeLock
 from .process.log import WARNING, log
-from .process.single_flight import aside
+from .process.single_flight import in_thread
 from .secret import Secret, check_credential
 from .session import Session, deadline_of
 from .storage import open_store
@@ -166,7 +166,7 @@ class SessionManager(AsyncClosable):
         """
         session = self._known(store, key, storage_options)
         if session is None:  # to open a store may take a while, if only to import its driver
-            opened = await aside(lambda: self._open(store, key, storage_options, timeout))
+            opened = await in_thread(lambda: self._open(store, key, storage_options, timeout))
             session, timeout = opened
         return await session.atoken(timeout)
 

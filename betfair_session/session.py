@@ -18,7 +18,7 @@ from .exceptions import (
 from .login.account import store_call_end
 from .process import AsyncClosable, clocks
 from .process.log import Reporter
-from .process.single_flight import SingleFlight, aside
+from .process.single_flight import SingleFlight, in_thread
 from .process.trust import Trust
 from .secret import Secret
 from .storage.contract import MARGIN_SECONDS
@@ -170,7 +170,7 @@ class Session(AsyncClosable):
 
     async def alogout(self) -> None:
         """End the stored session and remove the object, as `logout` does."""
-        await aside(self.logout)
+        await in_thread(self.logout)
 
     def unlock(self) -> None:
         """Forget refusals, and a login that seems to be under way.

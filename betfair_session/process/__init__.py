@@ -1,16 +1,16 @@
-"""What one process's threads, event loops and forks share; and base classes of this package.
+"""What threads, event loops and forked children share; and base classes of this package.
 
-A call runs in its caller's thread. Other threads, all daemons that `threads.start` begins, are:
+A call runs in its caller's thread. The other threads, all daemons that `threads.start` starts, are:
 
-- "betfair-session": one piece of work that its caller can leave at a deadline, such as a request to
-  Betfair, a blocking driver's call, a file on a mount that may hang, or a driver that is opened;
-  or the work that a task waits for (`SingleFlight.ajoin`, `aside`).
+- "betfair-session": one piece of work that its caller can leave at a deadline: a request to
+  Betfair, a call of a blocking driver, the opening of a driver, or an access to a file on a mount
+  that may hang. Also the work that an asyncio task waits for (`SingleFlight.ajoin`, `in_thread`).
 - "betfair-session-io": the event loop of the asynchronous drivers (storage/loop.py).
 - "betfair-keepalive": a `KeepAlive` that was started.
 
-A forked child has none of them. There forks.py calls `after_fork` of everything that was given to
-`reset_in_child`: locks begin anew, calls under way are forgotten, and connections and drivers are
-opened anew, while those of the parent are left alone.
+A forked child has none of these threads. In the child, forks.py calls `after_fork` on each object
+that was given to `reset_in_child`: locks are made anew, calls under way are forgotten, and
+connections and drivers are opened anew. Those of the parent are left alone.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 else:
-    # To import typing takes a fifth of a trusted start: its classes have stand-ins on that way.
+    # Importing typing takes a fifth of a start with a trusted token: use stand-ins for its classes.
     T, Protocol = None, object
 
     class Generic:
-        """As typing.Generic."""
+        """Stand-in for typing.Generic."""
 
         def __class_getitem__(cls, _: object) -> type:
             return cls
@@ -54,7 +54,7 @@ else:
             return fields
 
     class NamedTuple(metaclass=_Maker):
-        """As typing.NamedTuple, which also compiles each annotation."""
+        """Stand-in for typing.NamedTuple, which would compile each annotation."""
 
 
 class Closable(ABC):
@@ -62,7 +62,7 @@ class Closable(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close what this object opened."""
 
     def __enter__(self) -> Self:
         return self
@@ -75,10 +75,10 @@ class AsyncClosable(Closable):
     """Closes itself at the end of an `async with` statement, too."""
 
     async def aclose(self) -> None:
-        """Do as `close`, without blocking the event loop."""
-        from .single_flight import aside
+        """Close, without blocking the event loop."""
+        from .single_flight import in_thread
 
-        await aside(self.close)
+        await in_thread(self.close)
 
     async def __aenter__(self) -> Self:
         return self

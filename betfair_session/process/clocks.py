@@ -1,8 +1,8 @@
 """Time by two clocks, since either alone can be wrong.
 
-The steady clock never steps, but may stand still in a machine that is suspended, and does in one
-that is frozen whole, as serverless functions are. The wall clock is right afterwards, but may step.
-What decides whether something is still trusted is therefore counted by the one that went further.
+The steady clock never steps. But it stands still while the whole machine is frozen, as serverless
+functions are, and may stand still in suspend. The wall clock is right afterwards, but may step. How
+long something has been trusted is therefore counted by the clock that advanced more.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Times: TypeAlias = tuple[float, float]
 
 
 def _steady_clock() -> Callable[[], float]:
-    """Return a clock that never steps, and goes on in a suspended machine if there is one.
+    """Return a clock that never steps and, where there is one, that also counts a suspend.
 
-    Linux counts that in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC: clock_gettime(2) and (3).
+    On Linux this is CLOCK_BOOTTIME, on macOS CLOCK_MONOTONIC: clock_gettime(2) and (3).
     """
     for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
         try:
@@ -46,38 +46,38 @@ def now() -> Times:
 
 
 def later(moment: Times, seconds: float) -> Times:
-    """Return the moment so many seconds after another; before it if they are below 0."""
+    """Return the moment so many seconds after another (before it, if negative)."""
     return moment[0] + seconds, moment[1] + seconds
 
 
 def passed(since: Times, moment: Times | None = None) -> float:
-    """Return the seconds since then, up to a moment or now, by the clock that counted more."""
+    """Return the seconds from `since` to `moment` (or now), by the clock that advanced more."""
     steady_now, wall_now = moment or now()
     return max(steady_now - since[0], wall_now - since[1])
 
 
 def reached(moment: Times) -> bool:
-    """Tell whether either clock shows that a moment has come."""
+    """Return whether a moment has come by at least one clock."""
     return steady() >= moment[0] or wall() >= moment[1]
 
 
 def earlier(one: Times, other: Times) -> Times:
-    """Return the moment that is reached as soon as one of two is."""
+    """Return the earlier of two moments, for each clock by itself."""
     return min(one[0], other[0]), min(one[1], other[1])
 
 
 class Clock:
-    """Time and randomness of one call, in one place, so that a test can bring its own.
+    """Time and randomness of one call, in one place, so that a test can replace them.
 
-    Where waits are shortened, it counts what they leave out as passed.
+    While waits are shortened (`shorten_waits`), it counts them in full.
 
     Attributes:
-        knows: whether the store has told its time.
+        knows: whether the store's own time is known.
     """
 
     knows = False
-    _offset: float | None = None  # of the store's time from the steady clock's, seconds
-    _left_out = 0.0  # of shortened waits, seconds
+    _offset: float | None = None  # seconds from the steady clock to the store's time
+    _left_out = 0.0  # seconds that shortened waits did not wait
 
     def mono(self) -> float:
         """Return the monotonic time, by which deadlines are set; seconds."""
@@ -93,11 +93,11 @@ class Clock:
         return wall_now if self._offset is None else steady_now + self._offset
 
     def learn(self, server: float, *, from_store: bool = True) -> None:
-        """Take in the time that a store tells, or that the locks of one machine go by."""
+        """Set the time that `server` returns: the store's, or that of this machine's locks."""
         self._offset, self.knows = server - self.now()[0], from_store
 
     def boot(self) -> str:
-        """Name this run of the machine, which `now` counts from its start; "" if unknown."""
+        """Return an id of the machine's boot, from which `now` counts; "" if unknown."""
         return _boot()
 
     def sleep(self, seconds: float) -> None:
@@ -106,29 +106,29 @@ class Clock:
         self._left_out += seconds * (1 - _part)
 
     def jitter(self) -> float:
-        """Return a random number from 0 to 1, another one in every forked process."""
+        """Return a random number from 0 to 1; forked processes get different ones."""
         return int.from_bytes(os.urandom(4), "big") / 2**32
 
     def nonce(self) -> str:
-        """Return a random name, another one in every forked process."""
+        """Return a random name; forked processes get different ones."""
         return os.urandom(8).hex()
 
 
-_part = 1.0  # of each wait that is waited
+_part = 1.0  # the fraction of each wait that is really waited
 
 
 def shorten_waits(part: float = 0.03) -> None:
-    """Let every wait of this process take a part of its time; for tests, which undo it with 1.
+    """Shorten every wait of this process to a fraction; for tests, which undo it with 1.
 
-    Each wait still counts in full by the call's own clock. Only waiting is shortened, not work: a
-    living holder looks late, so a test of a crowd leaves this alone.
+    Each wait still counts in full by the call's own clock. Work is not shortened, so that a living
+    holder looks late: do not use this in a test of many processes.
     """
     global _part  # noqa: PLW0603 - one switch for the process
     _part = part
 
 
 def pause(seconds: float) -> None:
-    """Wait before something is tried again."""
+    """Wait before a retry."""
     time.sleep(seconds * _part)
 
 
@@ -138,7 +138,7 @@ def _boot() -> str:
         return ""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            # A container may have a steady clock of its own, in a namespace of time.
+            # A container may have its own steady clock, in a time namespace.
             return f"{file.read().strip()} {os.readlink('/proc/self/ns/time')}"
     except (OSError, UnicodeDecodeError):
         return ""

@@ -1,4 +1,4 @@
-"""The one hook for forks: what belongs to this process alone begins anew in a forked child."""
+"""The one hook for forks: objects that belong to one process are reset in a forked child."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Forked(Protocol):
-        """What has something to do in a forked child."""
+        """An object to reset in a forked child."""
 
         def after_fork(self) -> None:
             """Forget the parent's locks, threads and connections; called in the child alone."""
@@ -23,12 +23,12 @@ _known: weakref.WeakKeyDictionary[Forked, None] = weakref.WeakKeyDictionary()
 
 
 def reset_in_child(thing: Forked) -> None:
-    """Have `thing.after_fork()` called in every forked child, for as long as it lives."""
+    """Call `thing.after_fork()` in every forked child, for as long as `thing` lives."""
     _known[thing] = None
 
 
 def _reset_all() -> None:
-    with contextlib.ExitStack() as stack:  # calls them all, whatever one raises
+    with contextlib.ExitStack() as stack:  # calls them all, even if one raises
         for thing in list(_known):
             stack.callback(thing.after_fork)
 
@@ -38,7 +38,7 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
 
 
 class ForkSafeLock:
-    """A lock that is new in a forked child, whose parent's threads may have held it."""
+    """A lock that a forked child replaces, since a thread of the parent may have held it."""
 
     def __init__(self) -> None:
         """Begin unlocked."""
@@ -46,9 +46,9 @@ class ForkSafeLock:
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """Begin unlocked again."""
+        """Replace the lock by an unlocked one."""
         self._lock = threading.RLock()
 
     def mine(self) -> AbstractContextManager[bool]:
         """Return this process's own lock, for a `with` statement."""
-        return self._lock  # the interpreter's own: no signal comes between taking it and the block
+        return self._lock  # in C: no signal handler runs between taking it and the block

@@ -1,4 +1,4 @@
-"""What happened, told to the log as it happens, and to a hook of the caller's."""
+"""Reports of what happens: to the log at once, and to the caller's hook."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from . import T
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
-"""As in `logging`."""
-
+"""The levels of `logging`."""
 
 _LEVELS: dict[EventKind, int] = {
     "logged in": INFO,
@@ -27,13 +26,13 @@ _LEVELS: dict[EventKind, int] = {
     "refused": WARNING,
     "cannot tell": WARNING,
 }
-"""All others are DEBUG; so is "failed": whoever gave what cannot work gets the error itself."""
+"""All others are DEBUG, even "failed": its error goes to the caller, who has to act on it."""
 
 
 class Log:
-    """A logger of `logging`, which takes a tenth of a start to import.
+    """A logger that does not import `logging`, which would take a tenth of a start.
 
-    A program that has not imported it has not set it up either, so that nobody would see a line.
+    A program that has not imported `logging` has not set it up either, and would show no line.
     """
 
     def __init__(self, name: str = "betfair_session") -> None:
@@ -42,13 +41,13 @@ class Log:
         self._logger: logging.Logger | None = None
 
     def tell(self, level: int, text: str, *values: object, exc_info: bool = False) -> None:
-        """Log a line, of the caller's."""
-        # Looked up once: that takes a lock, which an interruption may leave held for good.
+        """Log a line, with the caller's source location."""
+        # Looked up once: getLogger takes a lock, which an interruption may leave held forever.
         if self._logger is None and "logging" in sys.modules:
             import logging
 
             library = logging.getLogger("betfair_session")
-            if not library.handlers:  # shown where the program has set up logging, and only there
+            if not library.handlers:  # or logging itself prints warnings where it is not set up
                 library.addHandler(logging.NullHandler())
             self._logger = logging.getLogger(self._name)
         if self._logger is not None:
@@ -59,24 +58,24 @@ log = Log()
 
 
 def call_hook(hook: Callable[[T], object], told: T, log: Log) -> None:
-    """Call a hook of the caller's; what it raises is logged, and goes no further."""
+    """Call a hook that the program gave; log its error instead of raising it."""
     try:
         hook(told)
-    except Exception as error:  # it is the caller's code
+    except Exception as error:  # the program's code may raise anything
         if interruption(error):
             raise
         log.tell(ERROR, "the hook for a %s failed", type(told).__name__, exc_info=True)
 
 
 class Reporter:
-    """Tells of one token's events: the log at once, the hook when a call is over."""
+    """Reports one token's events: to the log at once, to the hook when a call is over."""
 
     def __init__(self, store: str, key: str, hook: Callable[[Event], object] | None) -> None:
-        """Prepare for a place."""
+        """Prepare for one token; `store` is the store's URL for people."""
         self._store, self._key, self._hook = store, key, hook
         self._waiting: list[Event] = []
         if hook:
-            from betfair_session.events import Event  # with `typing`, which takes long to import
+            from betfair_session.events import Event  # it imports `typing`, which takes long
 
             self._event = Event
 
@@ -89,7 +88,7 @@ class Reporter:
             self._waiting.append(self._event(kind, self._store, self._key, seconds, detail))
 
     def hand_over(self) -> None:
-        """Hand to the hook what was kept: not before, since a slow one would hold up everybody."""
+        """Pass the kept events to the hook: only now, so that a slow hook delays no other call."""
         while self._hook and self._waiting:
             with contextlib.suppress(IndexError):  # another thread was faster
                 event = self._waiting.pop(0)

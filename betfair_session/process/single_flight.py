@@ -1,4 +1,4 @@
-"""One call at a time for all threads and tasks that want the same thing, its outcome shared."""
+"""Threads and tasks that want the same thing at the same time share one call and its outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_SHORT_SECONDS = 2.0  # before the end of a call's time, from when it may fail for want of that
+_SHORT_SECONDS = 2.0  # a failure so short before a call's deadline may come from lack of time
 
 
 class _Call(Outcome[T]):
@@ -31,7 +31,7 @@ class _Call(Outcome[T]):
 
     Attributes:
         deadline: the `time.monotonic` at which its time is over.
-        leader: the thread that works on it; None before it has begun.
+        leader: the thread that does the work; None before it has begun.
     """
 
     def __init__(self, deadline: float, leader: int | None = None) -> None:
@@ -40,13 +40,13 @@ class _Call(Outcome[T]):
         self.leader = leader
 
     def shared(self, deadline: float) -> tuple[T, bool] | None:
-        """Return or raise what came of it for another caller; None if that says nothing to him."""
+        """Return or raise the outcome for another caller; None if that caller has to try again."""
         if not self.done():
             raise LoginTimeout("another thread of this process is still at it")
         error = self.error
         if error is None:
             return self.result(), False
-        # The end of its own time, or its interruption, is the leader's alone.
+        # The first caller's own timeout or interruption does not concern the others.
         if isinstance(error, LoginTimeout) or not isinstance(error, Exception):
             return None
         if interruption(error):
@@ -63,34 +63,34 @@ class _Call(Outcome[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Lets the first caller work and the others wait for what comes of it."""
+    """Lets the first caller do the work, while the others wait for its outcome."""
 
     def __init__(self, afterwards: Callable[[], object] = lambda: None) -> None:
         """Start with no call under way.
 
-        `afterwards` is what the first caller does when the others need not wait any more. It may
-        not join a call itself.
+        The first caller calls `afterwards` when the others no longer wait. `afterwards` must not
+        join a call itself.
         """
         self._afterwards = afterwards
         self.after_fork()
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """Forget the parent's call: the thread that works on it is not in the child."""
-        # One atomic step of the dict decides who leads, so that nothing is left held.
+        """Forget the parent's call: its thread is not in the child."""
+        # An atomic `setdefault` decides who leads, so that an interruption leaves no lock held.
         self._calls: dict[int, _Call[T]] = {}
-        self._in_it: dict[int, None] = {}  # an empty set takes three times as much
+        self._in_afterwards: dict[int, None] = {}  # an empty set takes three times the memory
 
     def join(
         self, work: Callable[[], T], *, deadline: float, wait: bool = True
     ) -> tuple[T, bool] | None:
         """Do `work`, or wait until `deadline` for the thread that does it.
 
-        Returns the result, and whether this thread did the work; None in place of waiting if `wait`
-        is False. What `work` raised is raised for each caller; a failure for want of time only if
-        this caller has no more of it. LoginTimeout says that another was not ready in time,
-        ConfigurationError that it was called from within `afterwards`, or by a signal handler from
-        within `work`.
+        Returns the result, and whether this thread did the work; with `wait` False, returns None
+        instead of waiting. What `work` raised is raised for each caller, but a failure for lack of
+        time only for a caller with no more time. LoginTimeout: another thread was not ready in
+        time. ConfigurationError: called from within `afterwards`, or by a signal handler that
+        interrupted `work` in the same thread.
         """
         while True:
             mine: _Call[T] = _Call(deadline, threading.get_ident())
@@ -118,7 +118,7 @@ class SingleFlight(Generic[T]):
     ) -> tuple[T, bool] | None:
         """Do as `join` does, without blocking the event loop.
 
-        The work gets a thread of its own, and goes on, for others, when the task is cancelled.
+        The work has its own thread. It goes on for the other callers when the task is cancelled.
         """
         while True:
             mine: _Call[T] = _Call(deadline)
@@ -143,8 +143,8 @@ class SingleFlight(Generic[T]):
                 return found
 
     def _enter(self, mine: _Call[T]) -> _Call[T]:
-        """Return the call under way; mine if there is none."""
-        if threading.get_ident() in self._in_it:
+        """Return the call under way; start `mine` if there is none."""
+        if threading.get_ident() in self._in_afterwards:
             raise ConfigurationError("a hook may not ask for the token whose call it is told of")
         return self._calls.setdefault(0, mine)
 
@@ -158,10 +158,10 @@ class SingleFlight(Generic[T]):
             self._forget(call)
             call.end(result)
         try:
-            self._in_it[me] = None
+            self._in_afterwards[me] = None
             self._afterwards()
         finally:
-            self._in_it.pop(me, None)
+            self._in_afterwards.pop(me, None)
 
     def _leave(self, call: _Call[T], error: BaseException | None = None) -> None:
         """End a call that has no result yet, and tell those who wait for it."""
@@ -173,10 +173,10 @@ class SingleFlight(Generic[T]):
             del self._calls[0]
 
 
-async def aside(work: Callable[[], T]) -> T:
-    """Do `work` in a thread, without blocking the event loop; IdentityUnavailable without one.
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do `work` in a thread, without blocking the event loop.
 
-    It goes on when the task is cancelled.
+    It goes on when the task is cancelled. IdentityUnavailable: no thread can be started.
     """
     try:
         outcome = begin(work)
@@ -187,7 +187,7 @@ async def aside(work: Callable[[], T]) -> T:
 
 
 def no_thread() -> IdentityUnavailable:
-    """Make the error for a call that got no thread to be made in."""
+    """Make the error of a call for which no thread can be started."""
     error = IdentityUnavailable("no thread can be started to ask for the token")
     error.sent = False
     return error

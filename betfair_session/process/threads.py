@@ -1,7 +1,7 @@
-"""Threads for work that has no end of its own; and what an error that ended some work is made of.
+"""Threads for work that may hang; and the causes of the error that ended some work.
 
-A deadline is a moment by `time.monotonic`. Then the caller leaves the work in its thread, so only
-work that may end late, or never, without harm is done here.
+A deadline is a moment by `time.monotonic`. When it comes, the caller leaves the work in its thread,
+so use this only for work that does no harm if it ends late, or never.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_MOST_ERRORS = 32  # that are looked at
+_MOST_ERRORS = 32  # that `chain` looks at
 _VARARGS = 4  # inspect.CO_VARARGS, whose module takes long to import
 
 
@@ -34,7 +34,7 @@ class OutOfTime(TimeoutError):
 
 
 class NoThreadError(OSError):
-    """No thread could be started, so that nothing was done."""
+    """No thread could be started, so nothing was done."""
 
     def __init__(self) -> None:
         """Say so, as the system would."""
@@ -42,65 +42,65 @@ class NoThreadError(OSError):
 
 
 def start(work: Callable[[], object], name: str = "betfair-session") -> threading.Thread:
-    """Do `work` in the caller's context, in a thread that keeps no process alive."""
+    """Start a daemon thread that does `work` in the caller's context."""
     thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name=name)
     try:
         thread.start()
     except RuntimeError as error:
-        if "new thread" in str(error):  # its words alone say so
+        if "new thread" in str(error):  # only the text tells
             raise NoThreadError from None
-        # An interruption of Python's own wait for the thread, which goes on.
+        # An interruption of Python's own wait for the new thread, which goes on.
         raise error.__context__ or error from None
     return thread
 
 
 def is_ending(error: BaseException) -> bool:
-    """Tell whether the interpreter refused a thread at its end: its words alone say so."""
+    """Return whether the interpreter refused a thread because it ends; only the text tells."""
     return isinstance(error, RuntimeError) and "shutdown" in str(error)
 
 
 class Outcome(Generic[T]):
-    """What comes of some work; concurrent.futures would import `logging`, for a tenth of a start.
+    """A future. That of concurrent.futures would import `logging`, which takes a tenth of a start.
 
-    It has no lock but each waiter's own: an interruption leaves none held that others take.
+    Each waiter has its own lock, so that an interruption leaves no lock held that others take.
     """
 
     def __init__(self) -> None:
-        """Begin without one."""
+        """Begin without an outcome."""
         self._found: dict[int, tuple[Any, BaseException | None]] = {}
-        self._telling: list[Callable[[], object]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     def done(self) -> bool:
-        """Tell whether the work has ended."""
+        """Return whether the work has ended."""
         return bool(self._found)
 
     def wait(self, deadline: float) -> bool:
-        """Wait until the work has ended, or until `deadline`; tell which."""
+        """Wait until the work has ended, or until `deadline`; return whether it has ended."""
         over = threading.Lock()
         over.acquire()
         self.then(over.release)
         try:
             over.acquire(timeout=max(deadline - time.monotonic(), 0))
         finally:
-            self._telling.remove(over.release)
+            self._callbacks.remove(over.release)
         return bool(self._found)
 
     def end(self, result: T | None = None, error: BaseException | None = None) -> None:
-        """Take in how the work ended, and tell; the first who says so counts.
+        """Set the outcome, unless it is set already, and wake those who wait for it.
 
-        After an interruption another call tells those who were not told.
+        If an interruption cuts this short, another call wakes the others.
         """
         self._found.setdefault(0, (result, error))
-        for tell in [*self._telling]:
+        for tell in [*self._callbacks]:
             with suppress(RuntimeError):  # the lock was released before; the event loop is closed
                 tell()
 
     def then(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called when the work has ended, in the thread that ends it, or now.
+        """Call `tell` when the work ends, in the thread that ends it, or now if it has ended.
 
-        It may be called more than once, and raise RuntimeError when it need not have been.
+        It may be called more than once. A RuntimeError that it raises is ignored.
         """
-        self._telling.append(tell)
+        self._callbacks.append(tell)
         if self._found:
             self.end()
 
@@ -122,7 +122,7 @@ class Outcome(Generic[T]):
 
 
 def begin(work: Callable[[], T]) -> Outcome[T]:
-    """Do `work` in a thread of its own; return what holds its outcome when it is done."""
+    """Start `work` in its own thread; return its future."""
     outcome: Outcome[T] = Outcome()
 
     def fill() -> None:
@@ -136,10 +136,10 @@ def begin(work: Callable[[], T]) -> Outcome[T]:
 
 
 def run_until(deadline: float, work: Callable[[], T]) -> T:
-    """Do `work` in a thread of its own and wait for it until `deadline`, or raise OverrunError.
+    """Do `work` in its own thread and wait for it until `deadline`, or raise OverrunError.
 
-    Read time-outs start anew with every byte, and some drivers have none at all, so only another
-    thread can promise an end.
+    A read timeout starts anew with every byte, and some drivers have none, so only another thread
+    guarantees an end.
     """
     outcome = begin(work)
     if not outcome.wait(deadline):
@@ -148,7 +148,7 @@ def run_until(deadline: float, work: Callable[[], T]) -> T:
 
 
 class Once(Generic[T]):
-    """Something that is made once in a process, by who asks first, while the others wait for it."""
+    """Something that a process makes once: the first caller makes it, and the others wait."""
 
     _parents: object = None
 
@@ -158,18 +158,18 @@ class Once(Generic[T]):
         reset_in_child(self)
 
     def _begin(self) -> None:
-        # The collector may run what asks again in the very thread that holds it.
+        # Re-entrant: a garbage collection in the thread that holds it may run code that asks again.
         self._lock = threading.RLock()
         self._outcome: Outcome[T] | None = None
         self._former: T | None = None
 
     def after_fork(self) -> None:
-        """Have it made anew; what the parent made is kept, since dropping it might close it."""
+        """Make it anew; keep what the parent made, since dropping that might close it."""
         self._parents = (self._outcome, self._former, self._parents)
         self._begin()
 
     def get(self, make: Callable[[], T], *, deadline: float) -> T:
-        """Return what `make` made, now or earlier; after `deadline` (OutOfTime) it goes on."""
+        """Return what `make` made, now or earlier; OutOfTime at `deadline`: it is still at work."""
         with self._lock:
             outcome = self._outcome
             if outcome is None or (outcome.done() and outcome.error is not None):
@@ -185,9 +185,9 @@ class Once(Generic[T]):
         return outcome.result()
 
     def renew(self, made: T) -> T | None:
-        """Have another made if `made` is still the one; return what was kept the last time.
+        """Let the next `get` replace `made`, if it is current; return what was replaced before it.
 
-        Others may be using `made`, so it is kept until the next time.
+        Other threads may still use `made`, so it is kept until the next renewal.
         """
         with self._lock:
             if self._made() is not made:
@@ -196,7 +196,7 @@ class Once(Generic[T]):
             return former
 
     def take(self) -> T | None:
-        """Return what was made and forget it; at the next call what was kept of an earlier one.
+        """Return what was made, and forget it; if there is nothing, what the last `renew` kept.
 
         What is still being made stays, for the next call or for `get`.
         """
@@ -210,23 +210,23 @@ class Once(Generic[T]):
 
 
 class Lane:
-    """Work that may hang: each piece is waited for only so long, and none is begun behind one.
+    """Runs work that may hang, one piece at a time; a late piece blocks the next.
 
     So a mount that hangs for hours takes one thread, not one for each try; and a read after a write
-    that was given up sees what came of it.
+    that was late sees what that write did.
     """
 
     def __init__(self) -> None:
-        """Begin with a clear lane."""
+        """Begin without late work."""
         self.after_fork()
         reset_in_child(self)
 
     def after_fork(self) -> None:
-        """Clear the lane: the child has none of these threads."""
+        """Forget the late work: the child has none of these threads."""
         self._late: set[Outcome[Any]] = set()
 
     def run(self, deadline: float, work: Callable[[], T]) -> T:
-        """Do `work` after what still goes on; OutOfTime: not begun, OverrunError: not ended."""
+        """Do `work` after any late work; OutOfTime: it did not begin, OverrunError: did not end."""
         for late in list(self._late):
             if not late.wait(deadline):
                 raise OutOfTime
@@ -234,7 +234,7 @@ class Lane:
         try:
             outcome = begin(work)
         except NoThreadError:
-            return work()  # in this thread, with no end to it
+            return work()  # in this thread, without a deadline
         try:
             if not outcome.wait(deadline):
                 raise OverrunError
@@ -245,10 +245,9 @@ class Lane:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to what it was made of, as the code that raised it says.
+    """Yield an error and its causes, as far as the code that raised it names them.
 
-    Never to its `__context__`: that leads out of the library, into the error which the caller was
-    handling when it called.
+    Not its `__context__`: that leads out of the library, to an error that the caller was handling.
     """
     left, seen = [error], set[int]()
     while left and len(seen) < _MOST_ERRORS:
@@ -257,7 +256,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        # requests and urllib3, azure and botocore keep the error that theirs was made of like this.
+        # requests, urllib3, azure and botocore keep the cause of their error in these places.
         settings = getattr(each, "kwargs", None)
         held = [settings.get("error")] if isinstance(settings, dict) else []
         held += [getattr(each, "inner_exception", None), getattr(each, "reason", None)]
@@ -266,16 +265,16 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def interruption(error: BaseException) -> BaseException | None:
-    """Return what a signal handler of the caller's raised in the midst of some work, if that is it.
+    """Return the error that one of the program's signal handlers raised, if this comes from one.
 
-    Such an error is not ours to handle, whatever its type: a TimeoutError after an alarm is no
-    failure of the network. The interpreter hands a handler the frame that it interrupted (docs of
-    `signal.signal`), and in a traceback the handler's own frame follows that one.
+    Such an error is not ours to handle, of any type: a TimeoutError after an alarm is no failure of
+    the network. A handler gets the frame that it interrupted as an argument (docs of
+    `signal.signal`), and in the traceback the handler's own frame follows that one.
     """
-    return next((each for each in chain(error) if _is_handlers(each)), None)
+    return next((each for each in chain(error) if _from_handler(each)), None)
 
 
-def _is_handlers(error: BaseException) -> bool:
+def _from_handler(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         interrupted, trace = trace.tb_frame, trace.tb_next
@@ -285,7 +284,7 @@ def _is_handlers(error: BaseException) -> bool:
 
 
 def _arguments(frame: FrameType) -> Iterator[object]:
-    """Walk through what a function was called with."""
+    """Yield the arguments that a function was called with."""
     code, found = frame.f_code, frame.f_locals
     more = bool(code.co_flags & _VARARGS)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]

@@ -1,7 +1,7 @@
-"""How long a process uses a token without asking again.
+"""How long a process uses a token without asking Betfair again.
 
-Two times follow from a verification: inside the trust window nobody asks; from its end to the
-session's own end one thread asks while the others go on; past that nobody uses the token.
+After a verification no thread asks inside the trust window. From its end to the session's usual end
+one thread asks, and the others use the token meanwhile. After that no thread uses it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
     from .clocks import Times
 
 RETRY = 5.0
-"""Seconds until the next attempt after one within the session's length that got no answer."""
+"""Seconds until the next attempt, when one got no answer before the session's usual end."""
 
-_SLICE_SECONDS = 1.0  # by which a window may last too long, if a clock is set at just that moment
+_SLICE_SECONDS = 1.0  # how much too long a window may last, if a clock is set meanwhile
 _NEVER: Times = (0.0, 0.0)
 
 
 class Held:
-    """A token and the times of its use. Reading it needs no lock: no two threads disagree.
+    """A token and the times of its use. Threads read it without a lock, and never disagree.
 
     Attributes:
         token: the text itself, which no repr, pickle or copy shows.
-        since: when both clocks were looked at, by the wall clock; if that shows less, it was set
-            back.
-        soon: until when the wall clock alone is looked at.
+        since: the wall time of the last look at both clocks; less now means that it was set back.
+        soon: the wall time until which a look at the wall clock alone is enough.
         until, until_steady: when the window ends, by the wall clock and by the steady one.
         ends: when the session ends.
     """
@@ -46,7 +45,7 @@ class Held:
     @property
     def fresh(self) -> bool:
         """Whether the token may be used at once, by both clocks."""
-        since, now = self.since, clocks.wall()  # in this order: another thread may look meanwhile
+        since, now = self.since, clocks.wall()  # in this order: another thread may set `since`
         fresh = since <= now < self.until and clocks.steady() < self.until_steady
         if fresh:
             self.since, self.soon = now, min(now + _SLICE_SECONDS, self.until)
@@ -69,7 +68,7 @@ class Trust:
     """What one process believes about one token; safe to share between threads.
 
     Attributes:
-        held: the token that this process used last; past its window only to be asked about.
+        held: the token that this process used last; after its window it has to be verified.
         window: seconds; 0 to trust nothing.
         shared: whether verifications are shared through the store.
     """
@@ -80,38 +79,38 @@ class Trust:
         """Begin without a token."""
         self.held, self.window, self.shared = NOTHING, window, shared
         self._length = window if length is None or not window else max(length, window)
-        self._doubted = (Secret(""), 0.0)  # a token, and when (steady) it was said to be dead
+        self._doubted = (Secret(""), 0.0)  # a token, and when (steady) it was doubted
 
     def verified(self, token: Secret, since: Times) -> None:
-        """Take in that a token was alive at a moment: when that was asked, not when it was told."""
+        """Record that a token was alive when Betfair was asked (not when the answer arrived)."""
         if self.doubts(token, since):
             return
         (steady, wall), window, length = since, self.window, self._length
         until, ends = (steady + window, wall + window), (steady + length, wall + length)
         self.held = Held(token.reveal(), clocks.wall(), until, ends)
-        if self.doubts(token, since):  # meanwhile
+        if self.doubts(token, since):  # by another thread, meanwhile
             self.held = NOTHING
 
     def doubts(self, token: Secret, since: Times) -> bool:
-        """Tell whether a token was forgotten after it was verified at `since`."""
+        """Return whether a token was doubted after it was verified at `since`."""
         doubted, then = self._doubted
         return doubted == token and since[0] <= then
 
     def doubt(self, token: Secret) -> None:
-        """Use a token no more until it has been asked about. A verification before this is none."""
+        """Do not use a token before a new verification; an earlier one no longer counts."""
         self._doubted = (token, clocks.steady())
         held = self.held
         if Secret(held.token) == token:
             self.held = Held(held.token, held.since, _NEVER, _NEVER)
 
     def forget(self, token: Secret) -> None:
-        """Use a token no more, nor ask about it: it is dead, or its session was ended."""
+        """Do not use a token again, nor ask about it: it is dead, or was logged out."""
         self.doubt(token)
         if Secret(self.held.token) == token:
             self.held = NOTHING
 
     def postpone(self, held: Held) -> bool:
-        """Go on with a token for a moment, since nobody could be asked about it."""
+        """Use a token a little longer, without an answer; return False if it was replaced."""
         if self.held is not held:
             return False
         now = clocks.now()
