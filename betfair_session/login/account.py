@@ -20,7 +20,7 @@ MAX_TTL = 120.0
 MOST_LOGINS = 100
 """Logins in a minute after which Betfair bans further ones."""
 
-_LAST_SECONDS = 1.0  # that a call of the store gets although the caller's time is up
+_LAST_SECONDS = 1.0  # that a call of the store gets even if the caller's time is up
 
 
 class _Times(NamedTuple):
@@ -31,7 +31,7 @@ class _Times(NamedTuple):
 
 
 class LeaseSettings(_Times):
-    """The shared login's times; rarely touched. All processes that share a token may differ.
+    """The shared login's times, rarely changed. Processes that share a token may differ in them.
 
     Attributes:
         ttl: seconds after which others may take the login over from a process that died.
@@ -40,8 +40,8 @@ class LeaseSettings(_Times):
         logins_per_minute: how many logins one token may need in a minute before LoginBrake.
 
     Raises:
-        ConfigurationError: what is no number, a number that is not positive, or a ttl that leaves
-            a login no time.
+        ConfigurationError: a value that is no number, or not above 0, or a ttl that leaves no time
+            for a login.
     """
 
     __slots__ = ()
@@ -74,20 +74,20 @@ class LeaseSettings(_Times):
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # a narrower type
-        """Make settings out of a sequence, as `_replace` does; these are checked, too."""
+        """Make settings from a sequence, as `_replace` does, and check them, too."""
         return cls(*iterable)
 
 
 def store_call_end(lease: LeaseSettings, deadline: float, now: float) -> float:
-    """Return when one call of the store gives up, for a caller who has until `deadline`.
+    """Return the deadline of one call of the store, for a caller who has until `deadline`.
 
-    It gets a last second even when the caller's time is up. All are moments of one clock.
+    It gets a last second even if the caller's time is up. All moments are by one clock.
     """
     return min(now + lease.store_deadline, max(deadline, now + _LAST_SECONDS))
 
 
 def checked_lease(lease: object) -> LeaseSettings:
-    """Return the settings that a caller gave, None for the usual ones, or a ConfigurationError."""
+    """Return the settings that a caller gave, or the usual ones for None."""
     if lease is None:
         return LeaseSettings()
     if not isinstance(lease, LeaseSettings):
@@ -111,7 +111,7 @@ class Account(NamedTuple):
     on_event: Callable[[Event], object] | None = None
 
     def check(self) -> None:
-        """See that the certificate that the next login needs is fit; CertificateError if not."""
+        """Check the certificate that the next login needs; CertificateError if it is unfit."""
         if not self.interactive:
             self.client.check_certificate()
 

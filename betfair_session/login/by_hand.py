@@ -1,4 +1,4 @@
-"""What people ask for by hand: a look at one place, its session's end, and an open lock."""
+"""What people ask for by hand: to inspect one place, to log out, and to clear its lock."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Login(NamedTuple):
     """Whether the next call may log in, if it has to.
 
     Attributes:
-        state: "free"; "held": somebody is logging in; "refused": Betfair refused the last login,
-            and no other is tried yet; "unanswered": that one ended without an answer; "unstored":
-            its token could not be stored, so the next is preceded by a write that shows that it
-            can be; "braked": too many logins in the last minute.
+        state: "free"; "held": a process is logging in; "refused": Betfair refused the last login,
+            and no other is tried yet; "unanswered": that login got no answer; "unstored": its
+            token could not be stored, so a write is tried before the next login; "braked": too
+            many logins in the last minute.
         until: when that ends at the latest; None when it is free or unstored.
         lock: what the lock object says; None when there is none.
         recent: the times of the last minute's logins.
-        now: when it was read. All times are the store's, as well as it is known.
+        now: when it was read. All times are the store's, as far as they are known.
     """
 
     state: Readiness
@@ -59,13 +59,13 @@ class Inspection(NamedTuple):
     """What was found in one place; it holds no secret.
 
     Attributes:
-        token: "stored"; "missing", or blank; or "junk", which a login replaces.
+        token: "stored", "missing" (or blank), or "junk", which a login replaces.
         written: when that object was last written, by its login or a shared verification; None
             when it is missing, or the store does not tell.
         from_login: whether it is the token that the last login through this library stored.
         login: whether the next call may log in.
         now: the store's time when it was read, or this machine's where the store does not tell.
-        clock: whether that is the store's.
+        clock: whether `now` is the store's time.
     """
 
     token: Literal["stored", "missing", "junk"]
@@ -79,7 +79,7 @@ class Inspection(NamedTuple):
 def inspect(
     store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
 ) -> Inspection:
-    """Look at a token and at its lock, in three calls of the store of `timeout` seconds at most."""
+    """Look at a token and its lock: at most three calls of the store, of `timeout` seconds each."""
     stored = store.get(key, deadline=time.monotonic() + timeout)
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
     token = token_in(stored, store, key)
@@ -114,7 +114,7 @@ def token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret
 def _server_time(
     store: TokenStore, seen: tuple[StoredObject | None, ...], timeout: float
 ) -> float | None:
-    """Return the store's time: as an answer told it, or asked for where the driver hides it."""
+    """Return the store's time: from an answer, or by a request where the driver hides it."""
     told = next((each.now for each in seen if each and each.now is not None), None)
     return store.server_now(deadline=time.monotonic() + timeout) if told is None else told
 
@@ -125,7 +125,7 @@ def _login_now(
     known: float | None,
     settings: LeaseSettings | None,
 ) -> Login:
-    """Tell what a call without a token would do now."""
+    """Return whether a call without a token could log in now."""
     now = time.time() if known is None else known
     if locked is None:
         return Login("free", None, None, (), now)
@@ -181,7 +181,7 @@ def log_out(
 
 
 def unlock(store: TokenStore, key: str, seconds: float) -> None:
-    """Clear the lock beside a token; each call of the store may take so many seconds."""
+    """Clear the lock beside a token; each call of the store may take `seconds`."""
     for _ in range(_UNLOCKS):
         with contextlib.suppress(VersionConflict):
             _change_lock(store, key, locks.cleared, seconds)

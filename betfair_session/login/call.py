@@ -30,26 +30,26 @@ if TYPE_CHECKING:
     from .lock import Memory
 
 SHORT = 15.0
-"""Seconds without a login after one that ended without an answer."""
+"""Seconds for which no login is made after one that got no answer."""
 
 SHORTEST_LOGIN = 2.0
-"""Seconds that a login gets at least, or is not made: one that times out may still arrive."""
+"""With fewer seconds no login is made: one that times out may still create a session."""
 
 SETTLING = 4.0
-"""Seconds for which a token that was published, and is not there, is waited for: stale reads."""
+"""Seconds to wait for a published token that a read, perhaps a stale one, does not show."""
 
 READS, TAKES, CONFLICTS = 2, 3, 6
-"""How often a read, and taking the lock, is tried again; the latter after conflicts, too."""
+"""How often to repeat a read, taking the lock, and taking it after conflicts."""
 
 SENDS, GIVES = 3, 2
-"""How often a token is sent at most; how often the lock is given back at least."""
+"""How often to send a token at most; how often to try to give the lock back at least."""
 
 PASSING = frozenset({"unreachable", "timeout", "throttled", "busy", "server", "conflict"})
 """The reasons of store errors that may pass by themselves."""
 
 
 class Call:
-    """One call's knowledge."""
+    """The state of one call."""
 
     def __init__(
         self,
@@ -63,22 +63,22 @@ class Call:
         shared: bool,
         share: bool = False,
     ) -> None:
-        """Prepare a call, whose waits end at `deadline` by `clock.mono`.
+        """Prepare a call whose waits end at `deadline` by `clock.mono`.
 
-        `owner` names this process for people. `shared` tells whether the store's conditions can be
-        relied on; `share` whether a verified token is written anew, so that its time tells of that.
+        `owner` names this process for people. `shared`: the store's conditional writes can be
+        relied on. `share`: a verified token is written anew, so that its time shows when.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
         self.owner, self.deadline, self.shared, self.share = owner, deadline, shared, share
         self.dead: do.Token = None  # the token that Betfair called dead
         self.polls = 0  # how often this call has waited for another
-        self.crowd = 0  # grows with each request that was one too many for the store
+        self.crowd = 0  # grows when the store says that it gets too many requests
         self.young = False  # whether Betfair rejected a token that a login has just stored
         self._begin()
 
     def _begin(self) -> None:
         self.nonce = self.clock.nonce()
-        self.started: Times | None = None  # of the first attempt under this nonce
+        self.started: Times | None = None  # when the lock was first tried under this nonce
         self.asked: Times = (0.0, 0.0)  # when Betfair was asked last
         self.looked: Times = (0.0, 0.0)  # when the lock was read last
         self.token: do.Token = None
@@ -88,27 +88,27 @@ class Call:
         self.lock_version: str | None = None
         self.lock_age: float | None = None
         self.lock_since = 0.0  # when (monotonic) it was first seen in this version
-        self.reread: str | None = None  # the lock's version for which the token was read once more
-        self.mine = locks.JUNK  # what the lock is to say if the call ends now
+        self.reread: str | None = None  # the lock's version that made this call reread the token
+        self.mine = locks.JUNK  # what to write into the lock if the call ends now
         self.new: do.Token = None
         self.new_fingerprint = ""
-        self.base: str | None = None  # the version that the new token replaces
-        self.tries = self.takes = self.blanks = self.sends = 0  # of what is being repeated
-        self.tried: tuple[str | None, ...] = ()  # the lock's version of the last try to take it
+        self.base: str | None = None  # the token's version that the new one replaces
+        self.tries = self.takes = self.blanks = self.sends = 0  # attempts so far
+        self.tried: tuple[str | None, ...] = ()  # the lock's version at the last try to take it
         self.may_land = False  # whether an earlier send of the new token may still land
-        self.unproven = False  # whether no answer proves that none has landed: read the token back
+        self.unproven = False  # whether a send may have landed unnoticed: read the token back
         self.trouble: StoreError | None = None  # why something is tried again
         self.failure: StoreError | None = None  # why the token was not written
-        self.ended: Exception | None = None  # what the call raises when the lock is given back
+        self.ended: Exception | None = None  # what the call raises after giving the lock back
 
     def _see_token(self, read: do.TokenRead) -> None:
-        """Take in what was read of the token."""
+        """Note the token as it was read."""
         self.token, self.version, self.fingerprint = read
 
     def _see_lock(self, read: do.LockRead) -> None:
-        """Take in what was read of the lock, and since when it has been so.
+        """Note the lock as it was read, and since when it has been unchanged.
 
-        A call that was outbid takes a new nonce.
+        If another process was faster to take it, use a new nonce.
         """
         changed = read.version != self.lock_version or self.lock is None
         if changed and read.lock and read.lock.nonce != self.nonce and self.started:
@@ -119,12 +119,12 @@ class Call:
         self.lock, self.lock_version, self.lock_age = read
 
     def _pause(self, tries: int, least: float = 0.0) -> do.Wait:
-        """Return a wait, longer after each try; only `least` goes beyond the caller's time."""
+        """Return a wait, longer after each try; only `least` may exceed the caller's time."""
         seconds = min(0.25 * 2 ** (tries - 1), 2.0) * self._slower()
         return do.Wait(least + min(seconds, self._left()))
 
     def _slower(self) -> float:
-        """Return how a wait is stretched: at random, and up to fourfold in a crowd."""
+        """Return a random factor for waits, up to 4 while the store gets too many requests."""
         return (0.5 + self.clock.jitter() / 2) * 2.0**self.crowd
 
     def _left(self) -> float:
@@ -132,48 +132,48 @@ class Call:
         return max(self.deadline - self.clock.mono(), 0.0)
 
     def _gap(self) -> float:
-        """Return the seconds to leave between two writes: one, where the store says so."""
+        """Return the seconds to leave between two writes: 1 if the store throttles, else 0."""
         return 1.0 if self.trouble is not None and self.trouble.reason == "throttled" else 0.0
 
     def _useless(self) -> bool:
-        """Tell whether there is no token, or only one that Betfair called dead."""
+        """Return whether there is no token, or only one that Betfair called dead."""
         return self.token is None or self.token == self.dead
 
     def _first_login(self) -> bool:
-        """Tell whether most likely nobody has logged in yet: it saves a look at the lock."""
+        """Return whether this most likely is the first login: that saves reading the lock."""
         if self.version is not None or self.lock or self.polls or self.memory.owed:
             return False
         # With too little time for a login, the lock may tell who is making one.
         return self._login_seconds() > 0 or not self._left()
 
     def _lock_just_read(self) -> bool:
-        """Tell whether the token was read right after the lock, because of what that said."""
+        """Return whether the token was read right after the lock, because of what that says."""
         return self.lock is not None and self.reread == self.lock_version
 
     def _lock_to_take(self) -> Lock:
-        """Return the lock that was read, with my name in it."""
+        """Return the lock that was read, with this call as its holder."""
         before, now = self.lock or Lock(locks.DONE), self.clock.server()
-        gone = before.state == locks.HELD and self.shared  # its token may land yet
+        gone = before.state == locks.HELD and self.shared  # its token may still land
         return before._replace(
             state=locks.HELD,
             nonce=self.nonce,
             owner=self.owner,
             ttl=self.settings.ttl,
             since=now,
-            # counted first: no crash can hide it
+            # counted before it is made, so that no crash hides it
             logins=(*before.recent(now), now)[-self.settings.logins_per_minute :],
             published="",  # or a lock given back without a login would vouch for an old token
             login_class="store" if gone else before.login_class,
         )
 
     def _login_seconds(self) -> float:
-        """Return the seconds of the caller's time that a login may take; 0 for too few."""
+        """Return the seconds that a login may take; 0 if the caller's time leaves too few."""
         most = self.settings.login_deadline
         seconds = min(most, self._left() * 0.75)  # the rest is for storing its token
         return seconds if seconds >= min(most, SHORTEST_LOGIN) else 0.0
 
     def _lease_leaves_time(self) -> bool:
-        """Tell whether the lock's time to live leaves room for a login and its write."""
+        """Return whether the lease leaves time for a login and the write of its token."""
         settings, started = self.settings, self.started or (0.0, 0.0)
         needed = settings.login_deadline + settings.store_deadline
         return self._elapsed(started) + needed <= settings.ttl
@@ -187,20 +187,20 @@ class Call:
         self.tries += 1
 
     def _in_crowd(self, error: StoreError) -> bool:
-        """Tell whether to go on, since the store only has too many requests; wait longer then."""
+        """Return whether to go on since the store only throttles; wait longer from then on."""
         if error.reason != "throttled" or not self._left():
             return False
-        if self._owned_by(self.nonce):  # the holder has the lease's time, and makes haste
+        if self._owned_by(self.nonce):  # the holder goes on at full speed during its lease
             return self._lease_leaves_time()
         self.crowd = min(self.crowd + 1, 2)
         return True
 
     def _take_is_over(self, error: StoreError) -> bool:
-        """Count a failure to take the lock; tell whether another try is hopeless."""
+        """Count a failure to take the lock; return whether another try is hopeless."""
         self.trouble = error
         same, self.tried = self.tried == (self.lock_version,), (self.lock_version,)
         self.takes += 1
-        if isinstance(error, VersionConflict):  # lost to others, as long as it changes
+        if isinstance(error, VersionConflict):  # others are faster, as long as the lock changes
             return same and self.takes > CONFLICTS
         over = error.reason not in PASSING or self.takes > TAKES
         return over and not self._in_crowd(error)
@@ -217,23 +217,23 @@ class Call:
         return self.lock
 
     def _failed(self, wait: float, login_class: str, status: str = "", refusals: int = 0) -> Lock:
-        """Return the lock after a login that failed, with the time of the next."""
+        """Return the lock after a failed login; the next may be tried after `wait` seconds."""
         return self._taken().failed(self.clock.server(), wait, login_class, status, refusals)
 
     def _elapsed(self, since: Times) -> float:
-        """Return the seconds since then, by the clock that went further: one may stand still."""
+        """Return the seconds since then, by the clock that advanced more: one may stand still."""
         return passed(since, self.clock.now())
 
     def _wall_in(self, seconds: float) -> float:
-        """Return the machine's time in some seconds, by which a caller will wait."""
+        """Return this machine's wall time in some seconds; a caller waits by that clock."""
         return self.clock.now()[1] + seconds
 
     def _just_asked(self) -> bool:
-        """Tell whether a write now would not make an old verification look new."""
+        """Return whether the verification is so new that a write may share it as made now."""
         return self._elapsed(self.asked) <= self.settings.login_deadline
 
     def _no_time_to_give_back(self, at_once: bool) -> bool:  # noqa: FBT001 - the policy's own
-        """Tell whether the lock is left as it is: a caller with a token waits less for that."""
+        """Return whether to leave the lock as it is; a failed login is worth a longer try."""
         settings = self.settings
         patience = 0.0 if at_once else settings.store_deadline
         if self.mine.state == locks.FAILED and not at_once:
@@ -242,28 +242,28 @@ class Call:
         return late and self.tries >= GIVES
 
     def _owned_by(self, nonce: str) -> bool:
-        """Tell whether the lock, as last seen, is held under a nonce."""
+        """Return whether the lock, as last seen, is held under a nonce."""
         return bool(self.lock and self.lock.state == locks.HELD and self.lock.nonce == nonce)
 
     def _owes_this_lock(self) -> bool:
-        """Tell whether the lock is held by an earlier call of this process, which has ended."""
+        """Return whether an earlier call of this process has ended without giving it back."""
         owed = self.memory.owed
-        mine = self.started and owed and owed.nonce == self.nonce  # this call's own, perhaps
+        mine = self.started and owed and owed.nonce == self.nonce  # perhaps this call's own
         return bool(owed and not mine and self._owned_by(owed.nonce))
 
     def _owe(self, lock: Lock) -> None:
-        """Have this process remember what a lock should say that it may leave behind."""
+        """Make the process remember what the lock should say, in case it cannot be written."""
         self.memory.owe(lock, self.clock.now())
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
-        """Return what the lock that was read allows, or raise what an earlier login forbids."""
+        """Return what the lock that was read allows; raise if an earlier login forbids another."""
         lock = self.lock
         if lock is None:
             self._respect_memory()
             return "take"
         if lock.state == locks.HELD:
             if self.started and lock.nonce == self.nonce:
-                return "mine"  # the answer to my write was lost
+                return "mine"  # the answer to this call's write was lost
             watched = self.clock.mono() - self.lock_since
             if self.shared and not lock.expired(self.lock_age, watched=watched):
                 return "wait"
@@ -276,9 +276,9 @@ class Call:
         return "take"
 
     def _respect(self, lock: Lock) -> None:
-        """Refuse a login that an earlier one forbids: it failed, or there were too many.
+        """Raise if a failed login, or too many logins, forbid another one now.
 
-        If none is refused, note whether the token that Betfair rejected was `young`.
+        Otherwise note whether the token that Betfair rejected was `young`.
         """
         now = self.clock.server()
         why, left = lock.forbids(now, self.lock_age, self.settings.logins_per_minute)
@@ -291,9 +291,9 @@ class Call:
         self.young = bool(lock.recent(now)) and published and self.dead is not None
 
     def _respect_memory(self) -> None:
-        """Refuse a login for a refusal that this process could not write into the lock.
+        """Raise for a refusal that this process could not write into the lock.
 
-        It is forgotten when its time is over, or the lock tells of it or of something later.
+        Forget it when its time is over, or when the lock tells of it or of something later.
         """
         owed, lock = self.memory.owed, self.lock
         if owed is None:
@@ -305,7 +305,7 @@ class Call:
         self.memory.owed = None
 
     def _note_failure(self, error: Exception) -> None:
-        """Have the lock say what came of a login without a token."""
+        """Note for the lock why a login brought no token."""
         if isinstance(error, LoginRefused):
             from betfair_session.betfair.login_status import wait_after
 
@@ -314,6 +314,6 @@ class Call:
         elif isinstance(error, IdentityUnavailable) and error.sent:
             self.mine = self._failed(SHORT, "unknown")
         else:
-            self.mine = self._taken().untouched()  # it never left
+            self.mine = self._taken().untouched()  # it was never sent
             return
         error.not_before = moment(self._wall_in(self.mine.not_before - self.mine.since))

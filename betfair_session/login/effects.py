@@ -1,8 +1,7 @@
-"""What the policy asks its runner to do, and what it is told of it.
+"""The effects that the policy asks its runner for, and the results that it gets.
 
-A store call that fails is thrown into the policy as the StoreError itself; so is what Betfair
-refused or could not say. Everything else is sent back as the value named here. The policy knows
-objects by two names only: the token and the lock.
+When a call of the store or of Betfair fails, its error is thrown into the policy. Any other result
+is sent back as the value named here. The policy knows two objects only: the token and the lock.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class ReadLock(NamedTuple):
 class WriteLock(NamedTuple):
     """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
 
-    `gives_back`: whether it ends this call's hold. `shared` False: write it unconditionally.
+    `gives_back`: this call no longer holds it then. `shared` False: write it unconditionally.
     """
 
     lock: Lock
@@ -49,7 +48,7 @@ class WriteLock(NamedTuple):
 class WriteToken(NamedTuple):
     """Write the token object if it still has `version` (None: if it is missing).
 
-    A Written comes back. `token` None writes a blank, which is no token and like no other blank.
+    A Written comes back. `token` None writes a blank: no token, and different from all others.
     """
 
     token: Token
@@ -57,7 +56,7 @@ class WriteToken(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Wait some seconds: for the login of `owner`, or for a store (None)."""
+    """Wait some seconds: for the login of `owner`, or before a retry at the store (None)."""
 
     seconds: float
     owner: str | None = None
@@ -76,7 +75,7 @@ class LogIn(NamedTuple):
 
 
 class LogOut(NamedTuple):
-    """End a session that this call made; the error comes back, or None."""
+    """End a session that this call made; the error of that comes back, or None."""
 
     token: Token
 
@@ -112,9 +111,9 @@ class LiveToken(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The token to use, how it was come by, and the moment for which its life is vouched.
+    """The token to use, how it was found, and when it was certainly alive.
 
-    That is long ago where another may have ended its session since.
+    That is long ago if another process may have ended its session meanwhile.
     """
 
     token: Token

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Errors(NamedTuple):
     """Makes the errors for one token in one place.
 
-    `not_before`, when the next login is allowed, is in seconds since the epoch by this machine's
-    clock, by which a caller will wait.
+    `not_before` is when the next login is allowed, in seconds since the epoch by this machine's
+    clock, since a caller waits by that one.
 
     Attributes:
         store: the store's URL for people.
@@ -49,7 +49,7 @@ class Errors(NamedTuple):
         return f"{self.key!r} in {self.store}"
 
     def timeout(self, lock: Lock | None) -> LoginTimeout:
-        """Make the error of a caller whose time is up; `lock` names who logs in, if anybody."""
+        """Make the error of a caller whose time is up; `lock` names the process that logs in."""
         if lock is None or lock.state != HELD or not lock.owner:
             return LoginTimeout(
                 f"too little time was left to log in for the token {self.place}; allow more"
@@ -67,12 +67,12 @@ class Errors(NamedTuple):
         then = moment(not_before)
         return LoginBrake(
             f"the token {self.place} needed {len(lock.logins)} login attempts in the last minute"
-            f"{self._what_came_of(lock)}. Another login is allowed from {in_words(not_before)}",
+            f"{self._outcome(lock)}. Another login is allowed from {in_words(not_before)}",
             not_before=then,
         )
 
     def remembered(self, lock: Lock, not_before: float) -> LoginRefused | IdentityUnavailable:
-        """Make the error of an earlier login that failed, which still counts."""
+        """Make the error of an earlier failed login that still counts."""
         then = moment(not_before)
         until = f"no other login is made before {in_words(not_before)}"
         if not lock.status:
@@ -104,7 +104,7 @@ class Errors(NamedTuple):
     def unwritten(
         self, error: StoreError, logout_error: BetfairSessionError | None
     ) -> StoreWriteError:
-        """Make the error of a login that was undone; a failed logout is added to it."""
+        """Make the error of a new token that could not be stored; add that of its logout."""
         fate = "its session was ended again"
         if logout_error is not None:
             fate = f"its session, which could not be ended ({logout_error}), lives until it expires"
@@ -115,7 +115,7 @@ class Errors(NamedTuple):
         return unwritten
 
     def uncertain(self, error: StoreError) -> PublishUncertain:
-        """Make the error of a token that may have been stored, or may be yet."""
+        """Make the error of a new token that may have been stored, or may still arrive."""
         text = (
             f"a new session token was sent to {self.place}, and may or may not have arrived, so "
             f"its session was left alone; call again. {error}"
@@ -126,15 +126,15 @@ class Errors(NamedTuple):
         uncertain.__cause__ = error
         return uncertain
 
-    def _what_came_of(self, lock: Lock) -> str:
-        """Tell what came of the logins that were too many, as far as the lock says."""
+    def _outcome(self, lock: Lock) -> str:
+        """Return how the last of too many logins ended, as far as the lock says."""
         if lock.status:
             return f", the last: {lock.status}. {self._hint(lock).rstrip('.')}"
         if lock.login_class == "store":
             return "; the last brought a token that could not be stored"
         if lock.login_class:
             return "; the last ended without an answer"
-        if not lock.since:  # after `unlock` the lock does not say any more what came of them
+        if not lock.since:  # `unlock` removed their outcome from the lock
             return ", and many more would get the account banned"
         return (
             ": something ends each new session. Look for an egress address that changes between "
@@ -148,14 +148,14 @@ class Errors(NamedTuple):
 
 
 def kind_of(error: BetfairSessionError) -> EventKind:
-    """Return the kind of event that tells of a call's failure."""
+    """Return the kind of event that reports a failed call."""
     if isinstance(error, LoginRefused | LoginBrake):
         return "refused"
     return "failed" if isinstance(error, ConfigurationError) else "cannot tell"
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Return a time as a caller gets it; None for none, or one far beyond all calendars."""
+    """Return a time as a datetime; None for none, or for one that a datetime cannot hold."""
     try:
         return datetime.fromtimestamp(seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
@@ -163,6 +163,6 @@ def moment(seconds: float | None) -> datetime | None:
 
 
 def in_words(seconds: float | None) -> str:
-    """Write a time for people."""
+    """Return a time as text for people."""
     time = moment(seconds)
     return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else "an unknown time"

@@ -1,7 +1,7 @@
-"""The small object beside a token that says who logs in, and how the last login went.
+"""The lock: a small object beside a token that says who logs in, and how the last login went.
 
-It holds no secret. Times are the store's own, in seconds since the epoch. (`LeaseSettings` has the
-times that a caller can set: the lease is this lock for as long as one process may hold it.)
+It holds no secret. Times are the store's own, in seconds since the epoch. The lease is the time for
+which one process may hold the lock; `LeaseSettings` has what a caller can set.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ BAN = 1200.0
 """Seconds that Betfair bans logins for; no failure is remembered for longer."""
 
 FRESH = 60.0
-"""Seconds for which a waiter believes the lock's word that a token was just published."""
+"""Seconds for which a waiting call believes a lock that says that a token was published."""
 
 JUNK_TTL = 30.0
-"""Seconds for which content that nobody can read counts as held."""
+"""Seconds for which a lock with unreadable content counts as held."""
 
 _STATUS = re.compile(r"[A-Z0-9_]{0,64}", re.ASCII)
 
@@ -49,11 +49,11 @@ class Lock(NamedTuple):
     """What the lock object says.
 
     Attributes:
-        state: "held" (somebody logs in), "done" or "failed".
+        state: "held" (a process logs in), "done" or "failed".
         nonce: names one attempt of one process.
-        owner: who that is, for people.
+        owner: that process's name, for people.
         ttl: seconds after which a held lock may be taken over.
-        since: when it was taken or, if the login failed, when that was.
+        since: when it was taken or, in state "failed", when the login failed.
         logins: the times of the last logins, four at most.
         published: the fingerprint of the token that the last login stored, or "".
         refusals: how many logins in a row Betfair refused.
@@ -61,10 +61,10 @@ class Lock(NamedTuple):
         login_class: the class of that code; "unknown" when no answer came, "store" when the new
             token could not be stored.
         not_before: when the next login may be tried, after a failure.
-        boot: in files: names the run of the machine (from its start to its end) that wrote this;
-            "" elsewhere.
-        up: how long the machine had been running then, by a clock that no one sets.
-        now: what the other times in here called "now" then.
+        boot: in local files: the id of the machine's boot during which this was written; ""
+            elsewhere.
+        up: seconds from that boot to the writing, by the steady clock, which cannot be set.
+        now: when it was written, by the clock that all other times in here are by.
     """
 
     state: str
@@ -86,12 +86,12 @@ class Lock(NamedTuple):
     # written, by the store's clock; None where that is unknown.
 
     def expired(self, age: float | None, *, watched: float) -> bool:
-        """Tell whether a held lock, seen unchanged for some seconds, has outlived its time."""
+        """Return whether a held lock, seen unchanged for `watched` seconds, has expired."""
         limit = min(self.ttl, MAX_TTL) + MARGIN
         return watched >= limit or (age is not None and age >= limit)
 
     def age_here(self, clock: Clock) -> float | None:
-        """Return how long ago this was written, if that was on this machine since its start."""
+        """Return how long ago this was written, if it was during this boot of this machine."""
         if not self.boot or self.boot != clock.boot():
             return None
         passed = clock.now()[0] - self.up
@@ -104,36 +104,36 @@ class Lock(NamedTuple):
     def refused_for(self, now: float, age: float | None) -> float:
         """Return the seconds for which a failed login still forbids another; 0 for none.
 
-        After a token that could not be stored there is no wait: the next login is preceded by a
-        write that shows that it can be.
+        After a token that could not be stored there is no wait: before the next login a blank is
+        written, which shows that a token can be stored.
         """
         if self.state != FAILED or self.login_class == "store":
             return 0.0
         left = self.not_before - now
         if age is not None:
-            # How long it was to last, by its writer's clock; how long ago it was, by the store's.
+            # Its length is by its writer's clock, its age by the store's.
             left = min(self.not_before - self.since, BAN) - age
-        # Without an age, a time far ahead is junk, and one a little ahead another's clock.
+        # Without an age, a time far ahead is junk; one a little ahead is from another clock.
         return left if 0 < left <= 2 * BAN else 0.0
 
     def forbids(
         self, now: float, age: float | None, most: int
     ) -> tuple[Literal["", "refused", "braked"], float]:
-        """Tell why no login may be made, and for how many seconds; `most` is a minute's logins."""
+        """Return why no login is allowed, and for how many seconds; `most`: logins a minute."""
         refused, recent = self.refused_for(now, age), self.recent(now)
         if refused:
             return "refused", refused
         return ("braked", recent[-most] + BRAKE_WINDOW - now) if len(recent) >= most else ("", 0.0)
 
     def vouches_for(self, fingerprint: str, age: float | None) -> bool:
-        """Tell whether this says that a login stored that very token a moment ago."""
+        """Return whether this says that a login stored this very token a moment ago."""
         known = self.state == DONE and self.published == fingerprint != ""
         return known and younger(age, FRESH)
 
     def failed(
         self, now: float, wait: float, login_class: str, status: str = "", refusals: int = 0
     ) -> Lock:
-        """Return the lock after a login that failed: for so many seconds no other is tried."""
+        """Return the lock after a failed login; for `wait` seconds no other is tried."""
         return self._replace(
             state=FAILED,
             status=status,
@@ -155,44 +155,44 @@ class Lock(NamedTuple):
 
 
 def younger(age: float | None, seconds: float) -> bool:
-    """Tell whether a lock was written less than so long ago; one from the future was not."""
+    """Return whether an age is at most so many seconds; one from the future is not."""
     return age is not None and -MARGIN <= age <= seconds
 
 
 JUNK = Lock(HELD)
-"""What content that cannot be read counts as: held by nobody known, for JUNK_TTL seconds."""
+"""What unreadable content counts as: held by an unknown process, for JUNK_TTL seconds."""
 
 
 class Memory:
-    """What a process remembers: the lock as its last call should have left it, and may not have.
+    """What a process remembers: a lock that its last call had to write, and perhaps could not.
 
     Attributes:
         owed: that lock; None for none.
-        since: the steady and the wall time from which the times in it count.
+        since: when it was noted, by the steady and the wall clock; its times count from then.
     """
 
     owed: Lock | None = None
     since: Times = (0.0, 0.0)
 
     def owe(self, lock: Lock, now: Times) -> None:
-        """Remember what a lock should say."""
+        """Remember what the lock should say."""
         self.owed, self.since = lock, now
 
     def age(self, now: Times) -> float:
-        """Return how long ago that was, by the clock that went less far: a step is none."""
+        """Return how long ago that was, by the clock that advanced less: a step is no time."""
         (steady_then, wall_then), (steady, wall) = self.since, now
         return max(min(steady - steady_then, wall - wall_then), 0.0)
 
     def lock(self, clock: Clock) -> Lock:
-        """Return the lock that is owed, with its times told from now."""
+        """Return the lock that is owed, with its times counted from now."""
         owed, now = self.owed or JUNK, clock.server()
         left = max(owed.not_before - owed.since - self.age(clock.now()), 0.0)
         ends = now + left if owed.state == FAILED else 0.0
-        return owed._replace(since=now, not_before=ends, published="")  # that was not just now
+        return owed._replace(since=now, not_before=ends, published="")  # not just now
 
 
 def encode(lock: Lock) -> bytes:
-    """Write a lock object's content."""
+    """Return a lock object's content."""
     import json
 
     fields = {"v": VERSION, **lock._asdict()}
@@ -236,12 +236,12 @@ def decode(content: bytes) -> Lock:
 
 
 def cleared(content: bytes) -> bytes:
-    """Return a lock object's content with nobody logging in and no refusal; the counts stay."""
+    """Return a lock object's content without a holder or a refusal; its logins still count."""
     lock = decode(content)
     return encode(Lock(DONE, lock.nonce, logins=lock.logins))
 
 
 def withdrawn(content: bytes) -> bytes | None:
-    """Return a released lock's content that no longer says that a token was published."""
+    """Return a lock object's content without its published token; None if it is not "done"."""
     lock = decode(content)
     return encode(lock._replace(published="")) if lock.state == DONE else None

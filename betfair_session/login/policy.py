@@ -1,16 +1,16 @@
-"""The shared login, from its first line to its last: how one call comes to a live token.
+"""The shared login, complete and in order: how one call finds a live token.
 
     read the token → is it alive? → read the lock → take it → read the token again → log in
         → publish the token → give the lock back
 
-`SharedLogin.run` is one generator, in the manner of httpx's `auth_flow`: it yields what it wants
-done (effects.py) and is sent what came of it; what failed is thrown into it. It touches nothing, so
-that the shipped code itself runs under a virtual clock and against every fault. For that it keeps
-everything that matters in attributes (call.py), never in a local variable across a `yield`.
+`SharedLogin.run` is one generator, like httpx's `auth_flow`: it yields effects (effects.py). Their
+results are sent into it, their failures thrown into it. It does no I/O itself, so that tests run
+this very code under a virtual clock and against every fault. For that it keeps everything that
+matters in attributes (call.py), never in a local variable across a `yield`.
 
 Safety rests on two conditional writes: the lock is taken, and the token published, only if the
-object still has the version that was read. Time decides only when a lock that nobody gave back may
-be taken over; a wrong clock costs a wait or a login, never a live token.
+object still has the version that was read. Time decides only when a lock that was not given back
+may be taken over; a wrong clock costs a wait or a login, never a live token.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 class SharedLogin(Call):
-    """One call, from its first line to its last; the steps are those of login/__init__.py."""
+    """One call of the shared login; login/__init__.py describes the steps."""
 
     def run(self) -> Steps[do.Done]:
-        """Come to a live token, and tell how; raises a BetfairSessionError where there is none."""
+        """Find a live token, and tell how; raise a BetfairSessionError if there is none."""
         while True:
             # Step 1. Read the token.
             self._see_token((yield from self._read(do.ReadToken())))
@@ -46,16 +46,16 @@ class SharedLogin(Call):
                 done = yield from self._adopt()  # step 2
                 if done:
                     return done
-            if (yield from self._come_to_lock()):  # steps 3 to 5
+            if (yield from self._acquire_lock()):  # steps 3 to 5
                 done = yield from self._use_lock()  # steps 6 to 10
                 if done:
                     return done
-                self._begin()  # another was faster, or this process was frozen
+                self._begin()  # another process was faster, or this one was frozen
 
     def _adopt(self) -> Steps[do.Done | None]:
-        """Step 2. Return the token if another just published it, or Betfair calls it alive.
+        """Step 2. Return the token if another process just published it, or Betfair accepts it.
 
-        It is written anew when Betfair answers with another, or to share when it was verified.
+        Write it if Betfair answers with another token, or to share that it was just verified.
         """
         known = self.shared and (self.polls or self._lock_just_read())
         if known and (yield from self._is_vouched_for()):
@@ -71,27 +71,27 @@ class SharedLogin(Call):
         self.new = alive.token
         try:
             yield do.WriteToken(self.new, self.version)
-        except VersionConflict:  # another wrote; this one may have been logged out meanwhile
+        except VersionConflict:  # another process wrote; this token may have been logged out
             return do.Done(self.new, how)
         except StoreError as error:
             self.trouble = error
         return do.Done(self.new, how, self.asked)
 
     def _is_vouched_for(self) -> Steps[bool]:
-        """Look, after a wait, whether the lock says that this very token was just published."""
+        """Return whether the lock, read after a wait, says that this token was just published."""
         if not self._lock_just_read():
             self.looked = self.clock.now()
             try:
                 self._see_lock((yield do.ReadLock()))
             except StoreError:
-                self.looked = (0.0, 0.0)  # what was read before says little of now
+                self.looked = (0.0, 0.0)  # the lock as read earlier may be out of date
         lock = self.lock
         return lock is not None and lock.vouches_for(self.fingerprint, self.lock_age)
 
     # --- steps 3 to 5: the lock ------------------------------------------------------------------
 
-    def _come_to_lock(self) -> Steps[bool]:
-        """Return True with the lock in hand, False when the token is to be read again."""
+    def _acquire_lock(self) -> Steps[bool]:
+        """Take the lock, waiting for other holders; return False to read the token again first."""
         after_token = True
         while True:
             allowed = yield from self._look_at_lock(after_token=after_token)
@@ -106,10 +106,10 @@ class SharedLogin(Call):
                 return True
 
     def _look_at_lock(self, *, after_token: bool) -> Steps[str]:
-        """Steps 3 and 4. Read the lock, unless that can be spared; return what it allows."""
+        """Steps 3 and 4. Read the lock, unless that is not needed; return what it allows."""
         just_read = after_token and self._lock_just_read()
         if after_token and self.polls and not just_read:
-            return "wait"  # who waits looks at the two in turn
+            return "wait"  # a waiting call reads the token and the lock in turn
         if after_token and self._first_login():
             return "take"
         if not just_read:
@@ -120,9 +120,9 @@ class SharedLogin(Call):
         return self._allowed()
 
     def _recall(self) -> Steps[str]:
-        """Take over a lock that an earlier call of this process holds, and could not give back.
+        """Go on with the lock that an earlier call of this process could not give back.
 
-        What it should have written counts as read, and is written first if it forbids a login.
+        What that call should have written counts as read. If it forbids a login, write it first.
         """
         self.lock = self.mine = self.memory.lock(self.clock)
         self.lock_age, self.memory.owed = 0.0, None
@@ -133,7 +133,7 @@ class SharedLogin(Call):
             raise
 
     def _take(self) -> Steps[bool]:
-        """Step 5. Write my name into the lock that was read; return whether that is certain."""
+        """Step 5. Write this call's name into the lock; return whether that certainly worked."""
         if not self._login_seconds():
             raise self._too_late()
         self.mine = self._lock_to_take()
@@ -153,7 +153,7 @@ class SharedLogin(Call):
         return True
 
     def _wait(self) -> Steps[bool]:
-        """Wait a moment for another's login; return whether to look at the token next."""
+        """Wait a moment for another process's login; return whether to read the token next."""
         if not self._left():
             raise self.errors.timeout(self.lock)
         pause = min(0.25 * 1.5**self.polls, 1.5) * self._slower()
@@ -166,7 +166,7 @@ class SharedLogin(Call):
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
 
     def _use_lock(self) -> Steps[do.Done | None]:
-        """Log in, and give the lock back in any case; None without a login: begin anew."""
+        """Log in, and always give the lock back; None if no login was made: begin anew."""
         self.mine = self._taken().untouched()
         try:
             yield from self._log_in()
@@ -180,21 +180,21 @@ class SharedLogin(Call):
         return do.Done(self.new, "logged in", self.asked) if self.new else None
 
     def _log_in(self) -> Steps[None]:
-        """Log in if the token is still useless, can be written, and there is time."""
-        # Step 6. Read the token again: another may have been faster.
+        """Log in if the token is still useless and can be replaced, and there is time."""
+        # Step 6. Read the token again: another process may have been faster.
         self._see_token((yield from self._read(do.ReadToken())))
         self.base = self.version
         if not self._useless():
             return
         if self.mine.login_class == "store" and not (yield from self._show_writable()):
             return
-        if not self._lease_leaves_time():  # step 7: frozen since, it may be another's by now
+        if not self._lease_leaves_time():  # step 7: after a freeze, another may hold the lock
             return
         seconds = self._login_seconds()
         if not seconds:
             raise self.errors.timeout(None)
         self.asked = self.clock.now()
-        self.mine = self._failed(SHORT, "unknown")  # unless there is an answer
+        self.mine = self._failed(SHORT, "unknown")  # in case no answer comes
         try:
             made = yield do.LogIn(seconds)  # step 8
         except Exception as error:
@@ -204,7 +204,7 @@ class SharedLogin(Call):
         yield from self._publish()
 
     def _show_writable(self) -> Steps[bool]:
-        """Blank the useless token: it can be written, and an earlier login's late write cannot."""
+        """Blank the useless token: it shows that writes work, and defeats an older late write."""
         while True:
             self.blanks += 1
             try:
@@ -217,7 +217,7 @@ class SharedLogin(Call):
             if isinstance(self.failure, VersionConflict) or self.failure.landed:
                 self._see_token((yield from self._read(do.ReadToken())))
                 if self.version != self.base or not self._useless():
-                    return False  # another wrote, or this was: begin anew
+                    return False  # another process wrote, or this blank did arrive: begin anew
             if self.failure.reason not in PASSING or self.blanks == SENDS:
                 break
             yield self._pause(self.blanks, self._gap())
@@ -225,10 +225,10 @@ class SharedLogin(Call):
         raise self.errors.unwritable(self.failure)
 
     def _publish(self) -> Steps[None]:
-        """Step 9. Store the new token, or end its session; never end what may have been stored."""
+        """Step 9. Store the new token, or log it out; never log out what may have been stored."""
         while True:
             self.sends += 1
-            self.mine = self._failed(SHORT, "store")  # unless it goes well
+            self.mine = self._failed(SHORT, "store")  # in case this fails
             try:
                 yield do.WriteToken(self.new, self.base)
                 break
@@ -240,7 +240,7 @@ class SharedLogin(Call):
                 yield from self._give_up(sure=not self.unproven)
             if self.token == self.new:
                 break
-            if self.version != self.base and not self._useless():  # another's is there
+            if self.version != self.base and not self._useless():  # another's token is there
                 if not self.may_land:
                     yield do.LogOut(self.new)
                 self.new, self.mine = None, self._taken().finished("")
@@ -252,7 +252,7 @@ class SharedLogin(Call):
         self.mine = self._taken().finished(self.new_fingerprint)
 
     def _read_back(self) -> Steps[bool]:
-        """Read the token after a publication without a good answer; return whether that worked."""
+        """Read the token after its write seemed to fail; return whether the read worked."""
         with suppress(BetfairSessionError):
             tries = READS if self.unproven else 0
             self._see_token((yield from self._read(do.ReadToken(), tries)))
@@ -260,7 +260,7 @@ class SharedLogin(Call):
         return False
 
     def _give_up(self, *, sure: bool) -> Steps[None]:
-        """End the session of a token that certainly was not stored, and say what happened."""
+        """Raise the error of a token that was not stored; log it out first if that is `sure`."""
         assert self.failure is not None
         if not sure:
             raise self.errors.uncertain(self.failure)
@@ -268,7 +268,7 @@ class SharedLogin(Call):
         raise self.errors.unwritten(self.failure, logout_error)
 
     def _give_back(self, *, at_once: bool = False) -> Steps[None]:
-        """Step 10. Write into the lock what came of it; what cannot be written is remembered."""
+        """Step 10. Write the outcome into the lock; remember it as long as that fails."""
         self._owe(self.mine)
         self.tries = 0
         while True:
@@ -289,7 +289,7 @@ class SharedLogin(Call):
             yield self._pause(self.tries, 1.0)  # Google takes one change of an object a second
 
     def _still_mine(self) -> Steps[bool]:
-        """Tell, after a conflict, whether the lock is still held by this call."""
+        """Return, after a conflict, whether this call still holds the lock."""
         try:
             self._see_lock((yield do.ReadLock()))
         except StoreError:
@@ -297,10 +297,10 @@ class SharedLogin(Call):
         held = self._owned_by(self.mine.nonce)
         if not held and self.lock and self.lock.nonce == self.mine.nonce:
             self.memory.owed = None  # an earlier try has landed
-        return held  # if it was taken over, a refusal is remembered by this process alone
+        return held  # if it was taken over, this process alone remembers a refusal
 
     def _read(self, effect: do.ReadToken | do.ReadLock, most: int = READS) -> Steps[Any]:
-        """Read; a failure that may pass is tried again, `most` times."""
+        """Read an object; repeat that up to `most` times after a failure that may pass."""
         self.tries = 0
         while True:
             try:
@@ -311,7 +311,7 @@ class SharedLogin(Call):
 
     def abandon(self) -> Steps[None]:
         """Give the lock back after an interruption, unless `run` has done so."""
-        if self.started and not self._owned_by(self.nonce):  # the answer to it may be lost
+        if self.started and not self._owned_by(self.nonce):  # the answer to taking it may be lost
             with suppress(StoreError):
                 self._see_lock((yield do.ReadLock()))
         if self.started and self._owned_by(self.nonce):

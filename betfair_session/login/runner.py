@@ -1,8 +1,8 @@
-"""Carries out what the policy wants: on a store, at Betfair, by a clock, and reported.
+"""Carries out the policy's effects, on a store and at Betfair, and reports events.
 
-An interruption (Ctrl-C, an exception that a signal handler raises) ends the call's time: the policy
-is told that what was being done failed, comes to its end without anything new, which gives the lock
-back, and only then does the interruption go on.
+An interruption (Ctrl-C, or an exception from a signal handler) ends the call's time. The policy is
+told that the current effect failed. It starts nothing new and gives the lock back; only then is the
+interruption raised again.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from .lock import Lock, Memory
     from .policy import Steps
 
-_LATE_SECONDS = 5.0  # after its own time-out, at which a keepAlive has returned, or was frozen
-_LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, whatever the caller's time
+_LATE_SECONDS = 5.0  # a keepAlive that returns later than this after its timeout was frozen
+_LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, after the caller's time, too
 
 
 def owner_name() -> str:
@@ -58,9 +58,9 @@ def owner_name() -> str:
 def keep_alive(
     client: IdentityClient, token: Secret, deadline: float, clock: Clock
 ) -> tuple[Secret | None, Times]:
-    """Ask Betfair about a token; once more when this process was frozen before it heard.
+    """Ask Betfair about a token; ask again if this process was frozen before the answer came.
 
-    Returns the token to use, None when it is dead, and the moment that this was true.
+    Returns the token to use (None when it is dead), and when Betfair was asked.
     """
     while True:
         asked, left = clock.now(), deadline - clock.mono()
@@ -73,10 +73,10 @@ def keep_alive(
 
 
 class Runner:
-    """One call's way to a live token.
+    """Runs one call of the shared login.
 
     Attributes:
-        login: the policy, which may be looked at.
+        login: the policy, for tests to look at.
         junk: whether something that is neither a token nor blank was found in the token's place.
     """
 
@@ -93,7 +93,7 @@ class Runner:
         seen: tuple[StoredObject | None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Prepare a call until `deadline`; `seen` is the token object if it was just read."""
+        """Prepare a call until `deadline`; `seen` holds the token object if it was just read."""
         self._account, self._store, self._key = account, store, key
         self._trust, self._reporter, self._seen = trust, reporter, seen
         self._clock = clock or Clock()
@@ -112,7 +112,7 @@ class Runner:
         )
 
     def find(self) -> Secret:
-        """Come to a live token, or raise a BetfairSessionError."""
+        """Find a live token, or raise a BetfairSessionError."""
         began = self._clock.mono()
         try:
             done: do.Done = self._drive(self.login.run())
@@ -143,12 +143,12 @@ class Runner:
                 break
             answer = error = None
             try:
-                answer = DOINGS[type(effect)](self, effect)
+                answer = HANDLERS[type(effect)](self, effect)
             except BetfairSessionError as failed:
                 error = self._told(failed, effect)
-            except BaseException as stop:  # noqa: BLE001 - it goes on when the lock is given back
+            except BaseException as stop:  # noqa: BLE001 - raised again below
                 self._stop, self.login.deadline = self._stop or stop, -math.inf
-                broken = self._broken_off(effect)
+                broken = self._interrupted(effect)
                 if isinstance(effect, do.LogOut):
                     answer = broken
                 else:
@@ -158,9 +158,9 @@ class Runner:
         return done
 
     def _told(self, error: BetfairSessionError, effect: do.Effect) -> BetfairSessionError:
-        """Return the error that the policy is told of."""
-        # A driver that is opened anew during a login may fail by its configuration. A session may
-        # be at stake by then, so the policy hears of a store that gave no answer.
+        """Return the error to throw into the policy."""
+        # A driver that is reopened during a login may raise a ConfigurationError. There may be a
+        # new session by then, so the policy gets the error of a store without an answer.
         write = isinstance(effect, do.WriteToken) or getattr(effect, "gives_back", False)
         if not (write and isinstance(error, ConfigurationError)):
             return error
@@ -168,8 +168,8 @@ class Runner:
         told.__cause__ = error
         return told
 
-    def _broken_off(self, effect: do.Effect) -> BetfairSessionError | None:
-        """Return what tells the policy that nobody knows what came of an effect."""
+    def _interrupted(self, effect: do.Effect) -> BetfairSessionError | None:
+        """Return the error that tells the policy that an effect's outcome is unknown."""
         if isinstance(effect, do.Wait):
             return None
         if isinstance(effect, do.Ask | do.LogIn | do.LogOut):
@@ -202,7 +202,7 @@ class Runner:
             if age is not None:
                 clock.learn(lock.now + age, from_store=False)
                 return age
-        if not clock.knows:  # only now does the store's clock matter, and the driver hides it
+        if not clock.knows:  # the driver hides the store's clock: ask for it, only when needed
             told = self._store.server_now(deadline=self._deadline())
             if told is not None:
                 clock.learn(told)
@@ -217,7 +217,7 @@ class Runner:
         return stored
 
     def _write_lock(self, effect: do.WriteLock) -> do.Written:
-        lock, clock = effect.lock._replace(boot=""), self._clock  # it may be another writer's
+        lock, clock = effect.lock._replace(boot=""), self._clock  # it may be an earlier writer's
         if self._store.on_this_machine:
             lock = lock._replace(boot=clock.boot(), up=clock.now()[0], now=clock.server())
         version = effect.version if effect.shared else ANY
@@ -256,7 +256,7 @@ class Runner:
             self._waited_for = wait.owner or self._waited_for
 
     def _report(self, kind: EventKind, seconds: float, detail: str = "") -> None:
-        """Tell of an event, and before it of the waiting for another's login."""
+        """Report an event, and before it the wait for another process's login."""
         if self._waited:
             self._reporter.tell("waited", self._waited, self._waited_for)
             self._waited = 0.0
@@ -298,8 +298,8 @@ class Runner:
         log.tell(WARNING, "%s %r: %s", self._store.label, self._key, text)
 
 
-# ruff: noqa: SLF001 - the table belongs to the class, and holds no cycle in each runner
-DOINGS: dict[type, Callable[[Runner, Any], Any]] = {
+# ruff: noqa: SLF001 - the table belongs to the class; in here it makes no cycle in each runner
+HANDLERS: dict[type, Callable[[Runner, Any], Any]] = {
     do.ReadToken: Runner._read_token,
     do.ReadLock: Runner._read_lock,
     do.WriteLock: Runner._write_lock,

@@ -30,7 +30,7 @@ from betfair_session.exceptions import BetfairSessionError, StoreError, StoreUna
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.lock import Memory
-from betfair_session.login.runner import DOINGS
+from betfair_session.login.runner import HANDLERS
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import (
     ABSENT,
@@ -250,7 +250,7 @@ class Fleet:
         """Carry out what a function asks of the store, when it arrives there."""
         self.store.now = function.clock.at = now
         try:
-            event = DOINGS[type(function.effect)](function.runner, function.effect)
+            event = HANDLERS[type(function.effect)](function.runner, function.effect)
         except BetfairSessionError as error:
             event = error
         self._at(now + way, lambda now: self._tell(function, event, now))

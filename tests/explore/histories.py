@@ -20,7 +20,7 @@ from betfair_session.exceptions import BetfairSessionError
 from betfair_session.login import effects as do, lock as locks
 from betfair_session.login.account import LeaseSettings
 from betfair_session.login.lock import Memory
-from betfair_session.login.runner import DOINGS
+from betfair_session.login.runner import HANDLERS
 from betfair_session.secret import Secret
 from betfair_session.tokens import fingerprint
 
@@ -186,7 +186,7 @@ class History:
             self.ledger.credit += caller.seen.phase == "_give_up"
             return None
         try:
-            return DOINGS[type(effect)](caller.runner, effect)
+            return HANDLERS[type(effect)](caller.runner, effect)
         except BetfairSessionError as error:
             return error
 
