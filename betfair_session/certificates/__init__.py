@@ -86,7 +86,7 @@ class Certificate(NamedTuple):
             CertificateError: an argument cannot be a path, or the passphrase is no text.
         """
         sources = (of_path(crt),) if key is None else (of_path(crt), of_path(key))
-        return cls(sources, _opens(passphrase))
+        return cls(sources, _as_secret(passphrase))
 
     @classmethod
     @discreet
@@ -112,7 +112,7 @@ class Certificate(NamedTuple):
         """
         sources = [of_pem("the certificate's text", cert_pem)]
         sources += [] if key_pem is None else [of_pem("the key's text", key_pem)]
-        return cls(tuple(sources), _opens(passphrase))
+        return cls(tuple(sources), _as_secret(passphrase))
 
     @classmethod
     @discreet
@@ -133,7 +133,7 @@ class Certificate(NamedTuple):
         """
         name = "the PKCS#12 data"
         part = of_bytes(name, source) if isinstance(source, bytes) else of_path(source)
-        return cls((part,), _opens(passphrase))
+        return cls((part,), _as_secret(passphrase))
 
     @classmethod
     @discreet
@@ -152,7 +152,7 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: `text` is not base64, or the passphrase is no text.
         """
-        return cls((of_base64("the PKCS#12 text", text),), _opens(passphrase))
+        return cls((of_base64("the PKCS#12 text", text),), _as_secret(passphrase))
 
     @discreet
     def check(self, now: datetime | None = None) -> list[str]:
@@ -234,5 +234,5 @@ class Certificate(NamedTuple):
         return f"<Certificate from {', '.join(source.name for source in self.sources)}>"
 
 
-def _opens(passphrase: object) -> Secret | None:
+def _as_secret(passphrase: object) -> Secret | None:
     return None if passphrase is None else of_text("the passphrase", passphrase)
