@@ -155,7 +155,7 @@ def drop_if_out_of_step(response: Response) -> None:
         response.raw.close()
 
 
-def on_its_own(request: PreparedRequest) -> PreparedRequest:
+def no_auth(request: PreparedRequest) -> PreparedRequest:
     """Add no credentials: without this, requests would send those in .netrc.
 
     The answer loses its Location, because with one a session reads the whole body.
@@ -226,7 +226,7 @@ class ByRequests:
             url,
             headers={**ACCEPT, **revealed(headers)},
             data=None if form is None else revealed(form),
-            auth=on_its_own,
+            auth=no_auth,
             allow_redirects=False,
             stream=True,
             timeout=(min(CONNECT_SECONDS, seconds), seconds),

@@ -24,7 +24,7 @@ from betfairlightweight.exceptions import APIError, SocketError
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
-from betfair_session.betfair.by_requests import OwnSession, on_its_own
+from betfair_session.betfair.by_requests import OwnSession, no_auth
 from betfair_session.exchange.calls import (
     ORDER_SECONDS,
     change_orders,
@@ -52,7 +52,7 @@ class HttpSession(OwnSession):
         return requests.Session.get_redirect_target(self, resp)
 
 
-def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
+def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN401 - our APIClient
     """Wrap a requests.Session, such as flumine's, so that the token goes to no other place.
 
     A client that has no token yet gets one first.
@@ -64,14 +64,14 @@ def _straight(client: Any, session: requests.Session | None) -> Any:  # noqa: AN
         if not url.lower().startswith("https://"):
             refuse("api_uri", "the token goes by https only; see api_uri")
         client.check_place(urlsplit(url).hostname or "")
-        settings |= {"auth": on_its_own, "allow_redirects": False}
+        settings |= {"auth": no_auth, "allow_redirects": False}
         answer: requests.Response = (session or client.session).request(method, url, **settings)
         return answer
 
     return SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"))
 
 
-def answering(client: Any, act: Callable[[], dict[str, str | None]], resource: type) -> Any:  # noqa: ANN401 - our APIClient, and a function
+def as_endpoint(client: Any, act: Callable[[], dict[str, str | None]], resource: type) -> Any:  # noqa: ANN401 - our APIClient, and a function
     """Return a function in place of a client's login, keep_alive or logout, which answers alike."""
     process = BaseEndpoint(client).process_response
 
@@ -100,7 +100,7 @@ class _Sending(BaseEndpoint):
         params: dict[str, Any] | None = None,
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
-        send = partial(super().request, method, params, _straight(self.client, session))
+        send = partial(super().request, method, params, _guarded(self.client, session))
         sent, began = self.client.session_token or "", now()
         try:
             return send()
@@ -122,8 +122,8 @@ class _Historic(_Sending, endpoints.Historic):
         store_directory: str | None = None,
         session: requests.Session | None = None,
     ) -> str:
-        straight = _straight(self.client, session)
-        name: str = super().download_file(file_path, store_directory, straight)
+        guarded = _guarded(self.client, session)
+        name: str = super().download_file(file_path, store_directory, guarded)
         return name
 
 

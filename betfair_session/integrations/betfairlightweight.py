@@ -35,7 +35,7 @@ from betfair_session.keepalive import keep_alive_interval
 from betfair_session.process.clocks import later, now, reached
 from betfair_session.secret import SecretHeader
 
-from .betfair_endpoints import SHARED, HttpSession, answering
+from .betfair_endpoints import SHARED, HttpSession, as_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["APIClient"]
 
-_LOOKS = 6  # how often flumine checks within one interval of keepAlives
+_CHECKS = 6  # how often flumine checks within one interval of keepAlives
 _BOTH: dict[type, type[ours.BetfairSessionError]] = {
     (kind := getattr(ours, name)): type(
         name, (kind, BetfairError), {"__module__": __name__, "__doc__": kind.__doc__}
@@ -133,13 +133,13 @@ class APIClient(betfairlightweight.APIClient):
         every = keep_alive_interval(place) if keep_alive_every is None else keep_alive_every
         length = place.session_length
         # A keepAlive may be sent one check late.
-        longest = None if length is None else length * _LOOKS / (_LOOKS + 1)
+        longest = None if length is None else length * _CHECKS / (_CHECKS + 1)
         every = checked_interval(every, "keep_alive_every", longest)
         self.shared_session = session
         self.end_session_on_logout = end_session_on_logout
         self.stream_address: tuple[str, int] | None = None
         self.api_uri = session.client.api_url or place.api_url
-        self.session_timeout = every.total_seconds() * 2 / _LOOKS
+        self.session_timeout = every.total_seconds() * 2 / _CHECKS
         self._keep_alive_every = every.total_seconds()
         self._due = now()
         self._replace_endpoints()
@@ -152,7 +152,7 @@ class APIClient(betfairlightweight.APIClient):
     def set_session_token(self, session_token: str) -> None:
         """Use a token; if it is a new one, its age is unknown, so a keepAlive is due soon."""
         if session_token != self.session_token:
-            self._due = later(now(), self._keep_alive_every / _LOOKS)
+            self._due = later(now(), self._keep_alive_every / _CHECKS)
         super().set_session_token(SecretHeader(session_token))
 
     def obtain_token(self) -> None:
@@ -177,10 +177,10 @@ class APIClient(betfairlightweight.APIClient):
                 refuse("api_url", message)
 
     def _replace_endpoints(self) -> None:
-        self.login = answering(self, self._log_in, resources.LoginResource)
+        self.login = as_endpoint(self, self._log_in, resources.LoginResource)
         self.login_interactive = self.login
-        self.keep_alive = answering(self, self._keep_alive, resources.KeepAliveResource)
-        self.logout = answering(self, self._log_out, resources.LogoutResource)
+        self.keep_alive = as_endpoint(self, self._keep_alive, resources.KeepAliveResource)
+        self.logout = as_endpoint(self, self._log_out, resources.LogoutResource)
         for name, endpoint in SHARED.items():
             setattr(self, name, endpoint(self))
 
