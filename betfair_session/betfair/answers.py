@@ -68,7 +68,7 @@ class Endpoint(NamedTuple):
         return self.base.partition("://")[2].partition("/")[0]
 
 
-def is_passing(status_code: int) -> bool:
+def is_transient(status_code: int) -> bool:
     """Return whether the same request may succeed a moment later: HTTP 429 and 5xx."""
     return status_code == _TOO_MANY or status_code >= _SERVER_ERROR
 
@@ -153,12 +153,12 @@ def read_login(
     """
     token, status, error = _said(endpoint, answer)
     if not status:
-        raise cannot_tell(endpoint, "an answer without a status", answer)
+        raise unclear(endpoint, "an answer without a status", answer)
     limited = status == "LIMITED_ACCESS" and endpoint.name != "certlogin"
     if status != "SUCCESS" and not limited:
         raise _refused(endpoint, answer, error or status, given or {})
     if token is None:
-        raise cannot_tell(endpoint, "SUCCESS without a usable token", answer)
+        raise unclear(endpoint, "SUCCESS without a usable token", answer)
     return token, limited
 
 
@@ -176,14 +176,14 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
     if status == "SUCCESS":
         return alive or token
     if status != "FAIL":
-        raise cannot_tell(endpoint, "an answer without a status", answer)
+        raise unclear(endpoint, "an answer without a status", answer)
     if error in _DEAD:
         return None
     hidden = not error or answer.repeats(error)
-    raise cannot_tell(endpoint, f"FAIL, {'no known error code' if hidden else error}", answer)
+    raise unclear(endpoint, f"FAIL, {'no known error code' if hidden else error}", answer)
 
 
-def cannot_tell(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
+def unclear(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:
     """Make the error for no answer, or an unclear one."""
     message = f"Betfair gave no clear answer to {endpoint.name} at {endpoint.host}: {what}"
     status = answer.status_code if answer else None
@@ -203,12 +203,12 @@ def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
         raise Blocked(message, endpoint=endpoint.name, host=endpoint.host, status_code=_FORBIDDEN)
     if answer.status_code != _OK:
         down = " (down or overloaded)" if answer.status_code == _DOWN else ""
-        raise cannot_tell(endpoint, f"HTTP {answer.status_code}{down}", answer)
+        raise unclear(endpoint, f"HTTP {answer.status_code}{down}", answer)
     certlogin = endpoint.name == "certlogin"  # which has no field for an error
     names = ("sessionToken", *["loginStatus"] * 2) if certlogin else ("token", "status", "error")
     fields = answer.fields(*names)
     if fields is None:
-        raise cannot_tell(endpoint, "an answer that is no JSON object", answer)
+        raise unclear(endpoint, "an answer that is no JSON object", answer)
     token, (status, error) = fields
     return token, status, error
 

@@ -36,7 +36,7 @@ ATTEMPTS = 3  # for a request that may be repeated
 CONNECT_SECONDS = 3.05  # for one attempt; TCP resends a lost first packet after 3
 IDLE_SECONDS = 60.0  # networks silently drop connections that are idle for longer
 PIECE_BYTES = 64  # read between two checks of the deadline
-_MOST_IDLE = 10  # connections that are kept; any other is closed after its request
+_MAX_IDLE = 10  # connections that are kept; any other is closed after its request
 _PAUSE_SECONDS = 0.4  # after the first attempt; twice as long after the second
 _HEADERS = {**ACCEPT, "User-Agent": "betfair-session"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -44,7 +44,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _NO_AUTHORITY = {18, 19, 20, 21}
 _PATH = "!$%&'()*+,/:;=@[]"  # sent unquoted in a path
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
-_EITHER = 47  # zlib's wbits for both formats
+_GZIP_OR_ZLIB = 47  # zlib's wbits: it detects which
 
 
 class Failure(NamedTuple):
@@ -129,7 +129,7 @@ class Direct:
         """Load the certificate, if there is one; return warnings about it."""
         if self._certificate is None or self._tls is not None:
             return []
-        tls = trusting(self._bundle())
+        tls = tls_context(self._bundle())
         tls.post_handshake_auth = True  # some servers ask for a certificate after the handshake
         warnings = self._certificate.load_into(tls)
         self._tls = tls
@@ -148,7 +148,7 @@ class Direct:
         version = _version(bundle)
         tls = self._tls
         if tls is None or (self._certificate is None and version not in {(), self._loaded}):
-            tls = trusting(bundle)
+            tls = tls_context(bundle)
             self._tls, self._loaded = tls, version
         return tls
 
@@ -182,7 +182,7 @@ class Direct:
                     body = _unpacked(body)
             return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
         finally:
-            if reusable and closings == self._closings and len(self._idle) < _MOST_IDLE:
+            if reusable and closings == self._closings and len(self._idle) < _MAX_IDLE:
                 self._idle.append((connection, clocks.now()))
             else:
                 connection.close()
@@ -235,7 +235,7 @@ def _is_open(connection: HTTPSConnection) -> bool:
         return False
 
 
-def trusting(bundle: str) -> ssl.SSLContext:
+def tls_context(bundle: str) -> ssl.SSLContext:
     """Return a TLS context that trusts only the authorities in a file or directory."""
     file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
     tls = ssl.create_default_context(cafile=file, capath=directory)
@@ -256,7 +256,7 @@ def _unpacked(body: bytes) -> bytes:
     """Decompress an answer: some gateways compress without being asked to."""
     import zlib  # rarely needed
 
-    unpacking = zlib.decompressobj(_EITHER)
+    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
     found = unpacking.decompress(body, MAX_ANSWER_BYTES)
     if not unpacking.eof and len(found) < MAX_ANSWER_BYTES:
         raise EOFError

@@ -20,8 +20,8 @@ from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import OverrunError, interruption, run_until
 from betfair_session.secret import Secret, check_credential
 
-from .answers import Answer, cannot_tell, is_passing
-from .http import Direct, Failure, pause_before_next, proxy_in_environment, trusting
+from .answers import Answer, is_transient, unclear
+from .http import Direct, Failure, pause_before_next, proxy_in_environment, tls_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Transport(Closable):
         began = clocks.now()
         for attempt in itertools.count(1):
             outcome = self._once(endpoint, headers, form, seconds, began)
-            failed = isinstance(outcome, Failure) or is_passing(outcome.status_code)
+            failed = isinstance(outcome, Failure) or is_transient(outcome.status_code)
             if not (repeat and failed):
                 break
             if not pause_before_next(attempt, seconds - clocks.passed(began)):
@@ -139,7 +139,7 @@ class Transport(Closable):
         if isinstance(outcome, Answer):
             return outcome._replace(sent=(*headers.values(), *(form or {}).values()))
         advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
-        error = cannot_tell(endpoint, outcome.detail + advice)
+        error = unclear(endpoint, outcome.detail + advice)
         error.sent, error.reason = outcome.sent, outcome.reason
         raise error
 
@@ -209,7 +209,7 @@ def date_at(url: str, deadline: float) -> str | None:
     if parts.scheme == "https":  # anything else is an emulator
         import certifi
 
-        tls = trusting(authorities or certifi.where())
+        tls = tls_context(authorities or certifi.where())
         tls.load_default_certs()  # trust the system's, too
         connection = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
     with closing(connection):

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from betfair_session.arguments import checked_verify, https_base
-from betfair_session.betfair.answers import Answer, Endpoint, cannot_tell, is_passing, read_session
+from betfair_session.betfair.answers import Answer, Endpoint, is_transient, read_session, unclear
 from betfair_session.betfair.identity import IdentityClient
 from betfair_session.betfair.jurisdictions import jurisdiction
 from betfair_session.exceptions import (
@@ -124,11 +124,11 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
     try:
         alive = read_session(endpoint, answer, Secret(""))
     except IdentityUnavailable as error:
-        if strict or isinstance(error, Blocked) or is_passing(answer.status_code):
+        if strict or isinstance(error, Blocked) or is_transient(answer.status_code):
             raise
         return
     if alive is not None:
-        raise cannot_tell(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
+        raise unclear(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
 
 
 def compare_clocks(case: Case) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from betfair_session.arguments import (
     checked_verify,
     https_base,
 )
-from betfair_session.betfair.answers import is_passing
+from betfair_session.betfair.answers import is_transient
 from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
@@ -234,7 +234,7 @@ class _ResendingAdapter(OwnAdapter):
                 if not (again and pause_before_next(attempt, budget.left())):
                     raise
             else:
-                again = budget.resend and is_passing(response.status_code)
+                again = budget.resend and is_transient(response.status_code)
                 if not (again and pause_before_next(attempt, budget.left())):
                     break
                 response.close()
