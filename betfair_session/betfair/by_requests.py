@@ -82,7 +82,7 @@ class OwnSession(requests.Session):
 
 
 class OwnAdapter(HTTPAdapter):
-    """Sends once, and reuses no connection of a parent process, long idle, or out of step."""
+    """Sends once; reuses no connection that is a parent process's, long idle, or out of step."""
 
     _parents: object = None
 

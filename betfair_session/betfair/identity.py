@@ -91,7 +91,7 @@ class IdentityClient(Closable):
             ConfigurationError: an argument that cannot work (it is a ValueError).
         """
         app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
-        # The usual pair of paths stays one until a login needs it: its class is slow to import.
+        # The usual pair of paths is kept until a login needs it: its class is slow to import.
         paths = isinstance(certificate, tuple) and [*map(is_path, certificate)] == [True, True]
         if not (certificate is None or paths):
             given, certificate = iter((certificate,)), None  # nor a key in a path's place
@@ -177,8 +177,8 @@ class IdentityClient(Closable):
         Raises:
             LoginRefused: Betfair answered with another status than SUCCESS or LIMITED_ACCESS.
             IdentityUnavailable: no clear answer; whether a session was made is unknown.
-            ConfigurationError: `code` failed, or took too long; a value is empty or holds a
-                control character; nothing was sent.
+            ConfigurationError: `code` failed, or took too long; the proxy cannot be used; a value
+                is empty or holds a control character; nothing was sent.
         """
         username, password = Secret(username), Secret(password)
         code = code if code is None or callable(code) else Secret(code)

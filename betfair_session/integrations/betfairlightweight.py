@@ -77,7 +77,7 @@ class APIClient(betfairlightweight.APIClient):
     the token is renewed and the call repeated, once; nothing else is ever repeated. `logout`
     forgets the token and leaves the session alive for the others. No password is held here.
 
-    `session_token` is the token that one of these got last, a str whose repr does not show it.
+    `session_token` is the token that these got last, a str whose repr does not show it.
     Reading it does not ask Betfair. That is enough: a call that Betfair rejects is repeated with a
     new token, and a stream, which stays open for hours, gets the token each time it connects.
 
