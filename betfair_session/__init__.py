@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     __version__: str
 
 if not TYPE_CHECKING:  # a type checker would think that every misspelt name exists
-    # The imports above once more, made when a name is used: a cold start pays for each.
+    # The same imports, each made when its name is first used: a cold start pays for each.
     _HOMES = {
         "betfair.answers": "Check",
         "betfair.identity": "IdentityClient",

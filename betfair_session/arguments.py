@@ -1,4 +1,4 @@
-"""Checks of what callers give: each returns what is used, or raises ConfigurationError."""
+"""Checks of callers' arguments: each returns the value to use, or raises ConfigurationError."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BASE = r"(?ai)https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
 
 
 def discreet(method: Callable[P, T]) -> Callable[P, T]:
-    """Let an error out without the frames and the errors that it comes from: they hold secrets."""
+    """Raise a ConfigurationError without the frames and causes behind it, which hold secrets."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -48,7 +48,7 @@ def refuse(argument: str, message: str) -> NoReturn:
 
 def checked_seconds(value: float, name: str = "timeout") -> float:
     """Return a time in seconds, a year for anything longer."""
-    # Whatever is a number to somebody, such as a Decimal; no text and no timedelta.
+    # Any kind of number, such as a Decimal, but no text and no timedelta.
     seconds = 0.0
     with contextlib.suppress(ArithmeticError, TypeError, ValueError):
         seconds = float(value) if hasattr(value, "__float__") else 0.0
@@ -67,7 +67,7 @@ def checked_interval(value: timedelta, name: str, length: timedelta | None = Non
 
 
 def checked_window(every: timedelta | None, length: timedelta | None, *, share: bool) -> float:
-    """Return a trust window's seconds, 0 for none; shorter than a session's length, if known."""
+    """Return a trust window's seconds, 0 for none; it must be shorter than a session lives."""
     name = "verify_every"
     if every is None:
         if share:
@@ -77,12 +77,12 @@ def checked_window(every: timedelta | None, length: timedelta | None, *, share: 
 
 
 def checked_hook(hook: object, name: str) -> None:
-    """See that a hook, if there is one, can be called."""
+    """Check that a hook, if there is one, can be called."""
     if hook is not None and not callable(hook):
         refuse(name, f"{name} must be a function of one argument, not a {type(hook).__name__}")
 
 
-# Not by their types: a stand-in in a test is fine.
+# The next two look for an attribute, not for a type, so that tests can use stand-ins.
 
 
 def checked_client(client: T) -> T:
@@ -101,7 +101,7 @@ def checked_handle(session: T) -> T:
 
 
 def https_base(url: str | None, usual: T, *, name: str) -> str | T:
-    """Return a plain https URL with one slash at its end; the usual one where none is given."""
+    """Return a plain https URL with one slash at its end; `usual` if none is given."""
     if not url:
         return usual
     import re
@@ -112,16 +112,16 @@ def https_base(url: str | None, usual: T, *, name: str) -> str | T:
 
 
 def is_path(value: object) -> bool:
-    """Tell whether a value can be a file's path, and is no key that was pasted in its place."""
+    """Return whether a value can be a file's path, and is not a key that was pasted there."""
     path = os.fsdecode(value) if isinstance(value, str | os.PathLike) else ""
     fits = 0 < len(path) <= _LONGEST_PATH and path.isprintable()
     return fits and "-----BEGIN" not in path
 
 
 def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa: FBT001 - requests' own name and kind
-    """Return True or the path of a CA bundle that can be read, which requests takes.
+    """Return True or the path of a CA bundle, as requests takes them, if it can be read.
 
-    A bundle that cannot be read would look later as if Betfair had not answered.
+    An unreadable bundle would later look as if Betfair had not answered.
     """
     if not verify or not isinstance(verify, bool | str | os.PathLike):
         refuse("verify", "verify must be True or the path of a CA bundle: TLS is always verified")
@@ -149,7 +149,7 @@ def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | No
     if proxies is None:
         return None
     with contextlib.suppress(TypeError, ValueError):
-        # None means none for that scheme, to requests.
+        # To requests, None means no proxy for that scheme.
         if all(
             isinstance(scheme, str) and isinstance(url, str | None)
             for scheme, url in dict(proxies).items()
@@ -159,7 +159,7 @@ def checked_proxies(proxies: Mapping[str, str] | None) -> Mapping[str, str] | No
 
 
 def checked_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a copy of storage options with the mappings in them: a caller may change those.
+    """Return a copy of storage options and of the mappings in them, which a caller may change.
 
     They may hold credentials, so they are not shown.
     """

@@ -1,4 +1,4 @@
-"""A manager from environment variables, with a `.env` file where there is one.
+"""A manager from environment variables and, if there is one, a `.env` file.
 
 For programs and the command line only: nothing else in the library reads the environment.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = ("BETFAIR_USERNAME", "BETFAIR_PASSWORD", "BETFAIR_APP_KEY")
 PLACE = ("BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY")
-# Each way to give a certificate: its variables, of which it needs the first, and what takes them.
+# Each way to give a certificate: its variables (only the first is required), and what takes them.
 _CERTIFICATES: dict[tuple[str, ...], Callable[..., Certificate]] = {
     ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE"): Certificate.from_files,
     ("BETFAIR_CERT_PEM", "BETFAIR_KEY_PEM"): Certificate.from_pem,
@@ -62,7 +62,7 @@ class Place(NamedTuple):
     Attributes:
         store: as `SessionManager.get_session` takes it.
         key: the object's name below the store.
-        storage_options: what goes with the store; they may hold credentials.
+        storage_options: for the store's driver; they may hold credentials.
     """
 
     store: str
@@ -80,7 +80,7 @@ class Environment:
     work.
     """
 
-    @discreet  # the values have names there
+    @discreet  # its local variables hold the values
     def __init__(
         self,
         env: Mapping[str, str] | None = None,
@@ -88,8 +88,8 @@ class Environment:
     ) -> None:
         """Read the variables; the arguments are those of `from_env`.
 
-        One line end after a value and a byte order mark before it are no part of it: `echo`,
-        editors and secret managers leave them there.
+        One line end after a value and a byte order mark before it are dropped: `echo`, editors and
+        secret managers leave them there.
         """
         if env is not None and not hasattr(env, "keys"):
             kind = type(env).__name__
@@ -111,7 +111,7 @@ class Environment:
         raise TypeError("an environment holds secrets and cannot be pickled")
 
     def require(self, *names: str, certificate: bool = False) -> None:
-        """See that variables are set and, if one is needed, a certificate is given, in one way."""
+        """Check that variables are set and, for `certificate`, that one is given in one way."""
         missing = [name for name in names if name not in self._values]
         if certificate:
             missing += self._missing_certificate()
@@ -125,7 +125,7 @@ class Environment:
         return self._values.get(name, "")
 
     def client(self, *, certificate: bool = True) -> IdentityClient:
-        """Make the client for this account; without a certificate if it may not log in."""
+        """Make the client for this account, with the certificate if `certificate` asks for it."""
         self.require(*ACCOUNT, certificate=certificate)
         for name in ACCOUNT:
             self._secret(name)
@@ -144,11 +144,11 @@ class Environment:
         """Return the client certificate, not yet read or checked."""
         self.require(certificate=True)
         names = next(names for names in _CERTIFICATES if names[0] in self._values)
-        # The values get no names here: a traceback would show them.
+        # No local variable holds a value: a traceback would show it.
         return _CERTIFICATES[names](*map(self._values.get, names), self.passphrase())
 
     def manager(self, client: IdentityClient, **settings: Any) -> SessionManager:  # noqa: ANN401
-        """Make the manager of this account; it uses `client`, and SessionManager's settings."""
+        """Make the manager of this account; `settings` are those of SessionManager."""
         return SessionManager(
             client, self._secret("BETFAIR_USERNAME"), self._secret("BETFAIR_PASSWORD"), **settings
         )
@@ -176,7 +176,7 @@ class Environment:
         return value
 
     def _missing_certificate(self) -> list[str]:
-        """Return what a certificate lacks, if one of the ways to give it was begun."""
+        """Return the variables that a certificate still needs; refuse two ways to give one."""
         begun = [names for names in _CERTIFICATES if any(map(self.get, names))]
         if len(begun) > 1:
             first = " and ".join(next(filter(self.get, names)) for names in begun)
@@ -186,9 +186,9 @@ class Environment:
         )
 
 
-@discreet  # what is read has names there
+@discreet  # its local variables hold what is read
 def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
-    """Read a `.env` file, if there is one; an error tells a line's number, not what it says."""
+    """Read a `.env` file, if there is one; an error names a line's number, not its text."""
     try:
         with open(os.fspath(path), encoding="utf-8-sig") as file:
             text = file.read()
@@ -196,7 +196,7 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
         kind = type(path).__name__
         refuse("dotenv", f'dotenv must be a path, such as ".env", or None for no file, not {kind}')
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return None  # a directory of this name is somebody's virtual environment
+        return None  # a directory of this name is a virtual environment
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         refuse("dotenv", f"{path} cannot be read: {reason}")
@@ -204,7 +204,7 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
     from dotenv.parser import parse_stream
 
     found: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(text)):  # which expands nothing
+    for binding in parse_stream(io.StringIO(text)):  # it expands no variables
         if binding.error or (binding.key is not None and binding.value is None):
             start = binding.original.string
             line = binding.original.line + start[: len(start) - len(start.lstrip())].count("\n")
@@ -236,12 +236,12 @@ def from_env(
     and BETFAIR_CA_BUNDLE.
 
     Args:
-        env: the variables that win; None for those of the process.
-        dotenv: a file that the others come from, if it exists; None for no file.
+        env: the variables, which win over the file's; None for those of the process.
+        dotenv: a file with further variables, if it exists; None for no file.
         login_timeout: as in `SessionManager`, and so are all that follow.
         lease: the shared login's times.
         interactive: log in as the website does; no certificate is needed then.
-        two_step: the two-step code, or what returns it; the login is interactive then.
+        two_step: the two-step code, or a function that returns it; the login is interactive then.
         verify_every: for how long a token is used without asking Betfair.
         share_verification: share each verification through the store.
         on_event: called with each `Event`.

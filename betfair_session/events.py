@@ -22,34 +22,34 @@ EventKind: TypeAlias = Literal[
 class Event(NamedTuple):
     """One thing that happened on the way to a token. It holds no secret.
 
-    A call that asks the store and uses the token it finds there tells one of
+    A call that asks the store and uses the token it finds there reports one of
 
-    - "resumed": the stored token lives, says Betfair;
-    - "trusted": the store says that it was verified within the trust window;
+    - "resumed": Betfair says that the stored token is alive;
+    - "trusted": the store shows that it was verified within the trust window;
     - "adopted": another process logged in meanwhile, and its token is used.
 
-    One that logs in tells
+    A call that logs in reports
 
-    - "logged in": Betfair has made a session, which is not stored yet; then
-    - "written": its token is stored, and used. (It is missing where the store's answer was lost,
-      and only another look has shown the token there.) Or, in its place,
-    - "logged out": the session was ended, since its token could not be stored, or another's was
-      there first; then comes one of the others, for what became of the call.
+    - "logged in": Betfair has made a session, whose token is not stored yet; then
+    - "written": the token is stored. (There is no such event if the store's answer was lost, and
+      only reading it back showed that the token is there.) Or, in its place,
+    - "logged out": the session was ended, since its token could not be stored, or another token
+      was stored first; one of the other events follows, for the outcome of the call.
 
-    One that fails tells, last,
+    A call that fails reports, last,
 
     - "refused": Betfair refused a login, now or a moment ago, or there were too many;
-    - "cannot tell": Betfair or the store gave no clear answer, or another login took too long;
-      within a trust window's session the call may go on with the token that it has, and when the
-      store cannot be read, with one that Betfair calls alive: then "resumed" follows;
-    - "failed": what was given cannot work, such as the certificate or the key.
+    - "cannot tell": Betfair or the store gave no clear answer, or another login took too long. A
+      call with a trust window may still return its token, until the session's usual end; and while
+      the store cannot be read, any call may, if Betfair calls it alive ("resumed" follows then);
+    - "failed": an argument or a setting cannot work, such as the certificate or the key.
 
-    On the way there may be
+    Before these there may be
 
     - "waited": for another process's login;
     - "lease taken over": from a process that did not finish its login in time.
 
-    `Session.logout` tells "logged out", too.
+    `Session.logout` reports "logged out", too.
 
     Attributes:
         kind: which of these.
@@ -57,8 +57,8 @@ class Event(NamedTuple):
         key: the token's name.
         seconds: how long it took: the login alone for "logged in", the write for "written", the
             wait for "waited", the logout for "logged out"; for "lease taken over" the age of the
-            lock, as well as it is known; for the others the whole call.
-        detail: Betfair's status, who held the login, or the error's text; "" where there is none.
+            lock, as far as it is known; for the others the whole call.
+        detail: Betfair's status, the process that logged in, or the error's text; else "".
     """
 
     kind: EventKind

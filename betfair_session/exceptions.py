@@ -3,15 +3,15 @@
     BetfairSessionError
     ├── ConfigurationError          what the caller gave cannot work (also a ValueError)
     │   ├── CertificateError        the client certificate or its key
-    │   └── NotATokenError          the object holds somebody's data, not a token
-    ├── IdentityError               what Betfair said, or could not say
+    │   └── NotATokenError          the object holds other data, not a token
+    ├── IdentityError               what Betfair answered, or that it did not
     │   ├── LoginRefused            a login was answered with a status other than success
     │   └── IdentityUnavailable     "cannot tell": no clear answer about the token or the login
     │       └── Blocked             an HTTP 403 page: this address is not let through
     ├── StoreError                  the place where the token is kept
     │   ├── StoreUnavailable        it could not be asked
-    │   ├── StoreWriteError         it would not take the write
-    │   └── PublishUncertain        a new token was sent to it; nobody knows if it arrived
+    │   ├── StoreWriteError         it refused a write
+    │   └── PublishUncertain        a new token was sent to it, and may or may not have arrived
     ├── SessionRejected             the betting API refused a session again after its renewal
     ├── ExchangeError               the betting API refused a call, or gave no clear answer
     ├── LoginTimeout                another process is logging in, longer than the caller waits
@@ -57,7 +57,7 @@ class ConfigurationError(BetfairSessionError, ValueError):
 
     Attributes:
         argument: the name of the argument or variable to change, such as "password" or
-            "BETFAIR_PASSWORD"; "" where the message alone tells.
+            "BETFAIR_PASSWORD"; "" where only the message tells.
     """
 
     def __init__(self, message: str = "", *, argument: str = "") -> None:
@@ -70,12 +70,12 @@ class CertificateError(ConfigurationError):
     """The client certificate or its key is missing, unreadable or unfit.
 
     Attributes:
-        reason: one word for programs: "argument" (it was not given as it has to be), "missing"
-            (no such file), "unreadable", "format" (neither PEM nor PKCS#12), "damaged",
-            "passphrase" (needed, or not this one), "no-certificate", "no-key", "mismatch" (the key
-            is of another certificate), "expired", "not-yet-valid", "weak" (the kind or size of the
-            key), "usage" (not for clients), "tls" (the TLS library refuses it), "exists" or
-            "unwritable" (where new files were to be written).
+        reason: one word for programs: "argument" (it was given in a wrong way), "missing" (no such
+            file), "unreadable", "format" (neither PEM nor PKCS#12), "damaged", "passphrase"
+            (missing or wrong), "no-certificate", "no-key", "mismatch" (the key belongs to another
+            certificate), "expired", "not-yet-valid", "weak" (the kind or size of the key), "usage"
+            (not for clients), "tls" (the TLS library refuses it), "exists" or "unwritable" (for new
+            files that were to be written).
     """
 
     def __init__(self, message: str = "", *, argument: str = "", reason: str = "argument") -> None:
@@ -122,9 +122,9 @@ class LoginRefused(IdentityError):
             "certificate", "location", "jurisdiction", "ban", "temporary", "request" or
             "unknown".
         not_before: when another login may be tried (timezone-aware, UTC), or None.
-        suspects: which of the values that were sent look as if something came along with them,
-            by the argument's name: {"password": "blanks"}, or "quotes" or "invisible". Only for
-            a refusal that this may explain.
+        suspects: the values that may have been pasted with something around them, by the argument's
+            name: {"password": "blanks"}, or "quotes" or "invisible". Only for a refusal that this
+            may explain.
     """
 
     def __init__(
@@ -153,8 +153,8 @@ class IdentityUnavailable(IdentityError):
     Attributes:
         not_before: when another login may be tried (timezone-aware, UTC), or None. Set when an
             earlier login of the fleet ended without an answer.
-        sent: False when the request certainly never reached Betfair, such as when no connection
-            came about; True when it did, or nobody knows.
+        sent: False when the request certainly never reached Betfair, for example because there was
+            no connection; True when it did, or may have.
         reason: one word for programs: "untrusted" (no known authority vouches for the server),
             "proxy-407", "proxy-403" or "proxy" (a proxy made no connection), else "".
     """
@@ -201,9 +201,9 @@ class StoreUnavailable(StoreError):
 
 
 class StoreWriteError(StoreError):
-    """The store would not take a write.
+    """The store refused a write.
 
-    When a login had been made for it, that session has been logged out again, unless
+    If it was the token of a new session, that session has been logged out again, unless
     `logout_error` (and the message) says that this failed, too.
 
     Attributes:
@@ -216,7 +216,7 @@ class StoreWriteError(StoreError):
 class PublishUncertain(StoreError):
     """A new token was sent to the store and no answer came: it may still appear there.
 
-    The session is therefore not logged out. The next call finds out.
+    The session is therefore not logged out. The next call finds out whether the token arrived.
     """
 
 
@@ -244,7 +244,7 @@ class ExchangeError(BetfairSessionError):
         status_code: int | None = None,
         landed: bool = False,
     ) -> None:
-        """Keep the message and what came of which call."""
+        """Keep the message and the outcome of the call."""
         super().__init__(message)
         self.method = method
         self.code = code
@@ -256,8 +256,8 @@ class LoginTimeout(BetfairSessionError):
     """The time to wait ran out while another process was logging in.
 
     Attributes:
-        owner: who holds the login, as it named itself, or None.
-        since: when it took the login (timezone-aware, UTC), or None.
+        owner: the process that is logging in, as it named itself, or None.
+        since: when it took the lock (timezone-aware, UTC), or None.
     """
 
     def __init__(
@@ -270,7 +270,7 @@ class LoginTimeout(BetfairSessionError):
 
 
 class LoginBrake(BetfairSessionError):
-    """Too many logins in the last minute for one token: something keeps killing it.
+    """Too many logins in the last minute for one token: something keeps ending its sessions.
 
     Attributes:
         not_before: when another login is allowed (timezone-aware, UTC), or None.

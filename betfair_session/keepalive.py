@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _log = Log("betfair_session.keepalive")
 
 _MOST = timedelta(hours=1)
-_UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair tells of, 20 minutes
+_UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair documents, 20 minutes
 _RETRY_SECONDS = (15.0, 30.0, 60.0)  # after the first, second and each later failure in a row
-_SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps: then look at the clocks
+_SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps, so read the clocks this often
 _BAN_SECONDS = 1200.0  # no failure forbids a login for longer, even if a clock says so
 
 
@@ -83,13 +83,13 @@ class KeepAlive(Closable):
         """Prepare; nothing is sent yet.
 
         Args:
-            session: whose token.
+            session: the handle for the token.
             every: how often; None for what the jurisdiction needs, an hour or 15 minutes.
             on_report: called after each attempt, in the thread that made it.
 
         Raises:
-            ConfigurationError: `session` is no handle, `every` no timedelta above 0 and shorter
-                than a session lives, or `on_report` nothing that can be called.
+            ConfigurationError: `session` is no handle, `every` is not a timedelta above 0 and
+                shorter than a session lives, or `on_report` cannot be called.
         """
         place = checked_handle(session).client.jurisdiction
         every = keep_alive_interval(place) if every is None else every
@@ -114,16 +114,16 @@ class KeepAlive(Closable):
         return self._thread is not None and self._thread.is_alive()
 
     def run_once(self) -> Report:
-        """Verify the session now, for a scheduler of the caller's.
+        """Verify the session now, for a program with its own scheduler.
 
         Returns:
-            What came of it, the error included, and when to call again. Only what a signal handler
-            of the caller's raises leaves this call as an exception.
+            The outcome, with the error if it failed, and when to call again. The only exceptions
+            that this call raises are those of the program's own signal handlers.
         """
         error: Exception | None = None
         try:
             self._session.verify()
-        except Exception as raised:  # whatever it is, the next attempt must follow
+        except Exception as raised:  # after any error, the next attempt must follow
             if interruption(raised):
                 raise
             error = raised
@@ -146,7 +146,7 @@ class KeepAlive(Closable):
         return report
 
     def start(self) -> Self:
-        """Begin, with an attempt at once; does nothing when the thread is at work.
+        """Start the thread, with an attempt at once; do nothing if it is at work.
 
         Raises:
             IdentityUnavailable: no thread can be started.
@@ -158,8 +158,8 @@ class KeepAlive(Closable):
                 self._thread = start(self._run, "betfair-keepalive")
             except NoThreadError as why:
                 raise no_thread() from why
-            # Make one finalizer now: they close urllib3's connections at exit, and what is
-            # registered later, as `stop`, runs before them.
+            # Finalizers close urllib3's connections at exit, by a hook that the first one sets.
+            # Make one now: hooks that are registered later, such as `stop`, run before it.
             weakref.finalize(self, bool).detach()
             atexit.register(self.stop)
         return self
@@ -176,7 +176,7 @@ class KeepAlive(Closable):
             thread.join()
 
     def close(self) -> None:
-        """Do as `stop`."""
+        """Stop, as `stop` does."""
         self.stop()
 
     def __enter__(self) -> Self:
@@ -192,8 +192,8 @@ class KeepAlive(Closable):
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)
 
     def _rest(self, report: Report, began: Times) -> bool:
-        """Wait until the next attempt is due; return whether the thread ends in its place."""
-        # A session lives on from when Betfair was asked, which may have been before a sleep.
+        """Wait until the next attempt is due; return True if the thread has to end instead."""
+        # A session's time starts when Betfair was asked, which may be before the machine slept.
         since = began if report.ok else clocks.now()
         while not self._stopping.is_set():
             left = report.again_in - clocks.passed(since)

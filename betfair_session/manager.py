@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from .storage import Store
     from .storage.contract import TokenStore
 
-_LEAST_SECONDS = 0.001  # that a call has left when opening its store took all its time
+_LEAST_SECONDS = 0.001  # left to a call when opening its store took all its time
 
 
 class SessionManager(AsyncClosable):
     """Keeps session tokens alive in shared storage; safe to share between threads.
 
-    A forked child may use its parent's manager, unless it was forked while another thread made its
-    first call: a child cannot import what a thread was importing then.
+    A forked child may use its parent's manager, unless another thread was making its first call
+    during the fork: the child cannot import what that thread was importing.
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class SessionManager(AsyncClosable):
             client: speaks to Betfair for this account.
             username: the account's name.
             password: the account's password.
-            login_timeout: seconds that a call may take that names no `timeout` of its own.
+            login_timeout: seconds that a call without a `timeout` of its own may take.
             lease: the shared login's times.
             interactive: log in as the website does instead of with a client certificate.
-            two_step: the two-step code, or what returns it within a few seconds when it is wanted;
-                the login is interactive then.
-            verify_every: for how long a token is used without asking Betfair after this process
-                has done so; None to ask at every call. From then until the session's usual end
-                one thread asks, and the others go on with the token meanwhile.
+            two_step: the two-step code, or a function that returns it within a few seconds; the
+                login is interactive then.
+            verify_every: the trust window: for how long a token that this process has verified is
+                used without asking Betfair again; None to ask at every call. After it, until the
+                session's usual end, one thread asks, and the others use the token meanwhile.
             share_verification: share each verification through the store: the process that
                 verifies a token writes it anew, and a process that finds it written less than
                 `verify_every` ago trusts it. A token that another program wrote, such as a copy
-                of an old file, is trusted likewise.
+                of an old file, is trusted in the same way.
             on_event: called with each `Event` of a call when its work is done, in the thread that
                 did the work; other calls do not wait for it. Do not ask the same handle for a
                 token from inside it.
@@ -106,7 +106,7 @@ class SessionManager(AsyncClosable):
             share_verification=share_verification,
             on_event=on_event,
         )
-        # By what names a store, and by that and the key; storage options cannot be a key.
+        # By store, and by store and key; storage options cannot be part of a dict's key.
         self._stores: dict[Any, list[tuple[dict[str, Any], TokenStore]]] = {}
         self._handles: dict[Any, list[tuple[dict[str, Any], Session]]] = {}
         self._lock = ForkSafeLock()
@@ -128,7 +128,7 @@ class SessionManager(AsyncClosable):
 
         Args:
             store: where the token is kept: an fsspec URL such as "s3://bucket/prefix", a local
-                directory, or an fsspec filesystem in a pair with the root on it, such as
+                directory, or a pair of an fsspec filesystem and a path on it, such as
                 (filesystem, "my-bucket/prefix").
             key: the object's name below the store.
             storage_options: passed to fsspec.
@@ -165,7 +165,7 @@ class SessionManager(AsyncClosable):
         Arguments, return value and errors are those of `get_session`.
         """
         session = self._known(store, key, storage_options)
-        if session is None:  # to open a store may take a while, if only to import its driver
+        if session is None:  # opening a store may take a while, if only to import its driver
             opened = await in_thread(lambda: self._open(store, key, storage_options, timeout))
             session, timeout = opened
         return await session.atoken(timeout)
@@ -175,13 +175,13 @@ class SessionManager(AsyncClosable):
     ) -> Session:
         """Return the handle for one place; the same arguments give the same handle.
 
-        Another spelling of the same place, such as "tokens/" for "tokens", gives another handle,
-        which shares the token, but no trust in it. The arguments are those of `get_session`.
+        Another spelling of the same place, such as "tokens/" for "tokens", gives another handle: it
+        uses the same token, but verifies it by itself. The arguments are those of `get_session`.
 
         Raises:
             ConfigurationError: store, key or options cannot work.
-            StoreUnavailable: the store's driver connects when it is made, as sshfs's does, and
-                cannot within the lease's `store_deadline`.
+            StoreUnavailable: a driver that connects when it is made, such as sshfs's, could not
+                do so within the lease's `store_deadline`.
         """
         session = self._known(store, key, storage_options)
         if session is None:
@@ -200,7 +200,7 @@ class SessionManager(AsyncClosable):
         return None
 
     def _opened(self, store: Store, options: dict[str, Any]) -> TokenStore | None:
-        """Return a store that has been opened, if it has been."""
+        """Return the store for these arguments, if it has been opened."""
         try:
             known = self._stores.get(store, ())
         except TypeError:  # it cannot be hashed
@@ -210,12 +210,12 @@ class SessionManager(AsyncClosable):
     def _open(
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
     ) -> tuple[Session, float]:
-        """Make the handle for one place; return the seconds of the call that are left, too."""
+        """Make the handle for one place; return it, and the seconds that the call has left."""
         deadline = deadline_of(self._account, timeout)
         options, name = checked_options(given), check_key(key)
         opened = self._opened(store, options)
         if opened is None:
-            # Outside of the lock: other places' callers need not wait for a driver that connects.
+            # Outside the lock, so that callers for other stores do not wait for this driver.
             seconds = min(deadline - time.monotonic(), self._account.lease.store_deadline)
             mine = open_store(store, options, timeout=seconds)
             with self._lock.mine():
@@ -258,7 +258,7 @@ class SessionManager(AsyncClosable):
         self.session(store, key, storage_options).unlock()
 
     def close(self) -> None:
-        """Close the stores that were opened; the client stays open, it is the caller's."""
+        """Close the stores that were opened; the client stays open: it belongs to the caller."""
         with self._lock.mine():
             known = [each for places in self._handles.values() for each in places]
             # A store may have no handle yet, and a handle be made after an earlier close.

@@ -20,7 +20,7 @@ ODD_WORDS = {
 
 
 class _Unshown:
-    """What cannot be pickled, and is its own copy."""
+    """A value that cannot be pickled; a copy of it is the value itself."""
 
     __slots__ = ()
 
@@ -44,7 +44,7 @@ class Secret(_Unshown):
     __slots__ = ("__text",)
 
     def __init__(self, text: str | Secret) -> None:
-        """Wrap `text`; a Secret is wrapped once."""
+        """Wrap `text`, or the text of another Secret."""
         self.__text: str = text.reveal() if isinstance(text, Secret) else text
 
     def reveal(self) -> str:
@@ -72,7 +72,7 @@ class Secret(_Unshown):
 
 
 def check_credential(value: Secret, argument: str) -> None:
-    """Raise ConfigurationError for a credential that a form cannot hold as it is meant."""
+    """Raise ConfigurationError for a credential that cannot be sent in a form as it is meant."""
     if not _is_utf8(value):
         message = f"{argument} must be a text in UTF-8 that is not empty"
     elif not _CONTROL.isdisjoint(value.reveal()):
@@ -86,7 +86,7 @@ def check_credential(value: Secret, argument: str) -> None:
 
 
 def odd(value: Secret) -> str:
-    """Tell what looks as if it came along with a value: "blanks", "quotes", "invisible" or ""."""
+    """Return what may have been pasted along with it: "blanks", "quotes", "invisible" or ""."""
     text = value.reveal()
     if text != text.strip():
         return "blanks"
@@ -103,7 +103,7 @@ def _is_utf8(value: Secret) -> bool:
 
 
 class SecretBytes(_Unshown, bytes):
-    """Bytes that do not show themselves in a repr: an object's content on its way."""
+    """An object's content: bytes that do not show themselves in a repr."""
 
     __slots__ = ()
 
@@ -114,7 +114,7 @@ class SecretBytes(_Unshown, bytes):
 
 
 class SecretHeader(_Unshown, str):
-    """A header's value, which is sent as it is, but shows itself in no repr and no pickle."""
+    """A header's value: sent as it is, but not shown in a repr, and never pickled."""
 
     __slots__ = ()
 

@@ -41,9 +41,9 @@ _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 class Session(AsyncClosable):
     """A handle for one token in one place; safe to share between threads and tasks.
 
-    Made by `SessionManager.session`. For tasks, `atoken`, `arenew`, `averify`, `alogout` and
-    `aclose` do as `token`, `renew`, `verify`, `logout` and `close`, with the same arguments and
-    errors, and do not block the event loop. `with` and `async with` close the handle at their end.
+    Made by `SessionManager.session`. In asyncio tasks, use `atoken`, `arenew`, `averify`, `alogout`
+    and `aclose` for `token`, `renew`, `verify`, `logout` and `close`: with the same arguments and
+    errors, they do not block the event loop. `with` and `async with` close the handle at their end.
     """
 
     def __init__(self, account: Account, store: TokenStore, key: str) -> None:
@@ -114,8 +114,8 @@ class Session(AsyncClosable):
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token after the betting API rejected one.
 
-        Another token in the store is adopted. The rejected one is replaced only after keepAlive
-        says that it is dead, too; if Betfair calls it alive it is returned again.
+        If the store holds another token, that one is adopted. The rejected one is replaced only if
+        keepAlive says that it is dead, too; if keepAlive calls it alive, it is returned again.
 
         Args:
             rejected: the token that was rejected.
@@ -138,7 +138,7 @@ class Session(AsyncClosable):
         return self._renewed(refused) or await self._aasked_anew(timeout, refused)
 
     def verify(self, timeout: float | None = None) -> str:
-        """Ask Betfair now, inside a trust window too; this extends the session, or heals it.
+        """Ask Betfair now, even inside a trust window; this extends the session, or renews it.
 
         Args:
             timeout: seconds that the call may take; None for the manager's `login_timeout`.
@@ -175,8 +175,8 @@ class Session(AsyncClosable):
     def unlock(self) -> None:
         """Forget refusals, and a login that seems to be under way.
 
-        For a person who has corrected what was refused, such as a wrong password, and does not
-        want to wait. While another process really logs in, this can cost one needless login.
+        Use it after you have corrected what was refused, such as a wrong password, and do not want
+        to wait. If another process really is logging in, this can cost one needless login.
 
         Raises:
             StoreError: the lock object cannot be read or written, or others write it all the time.
@@ -197,13 +197,13 @@ class Session(AsyncClosable):
         return f"Session({self._store.label!r}, {self._key!r})"
 
     def _renewed(self, refused: Secret) -> str | None:
-        """Return the token that has taken a rejected one's place in this process already."""
+        """Return the token by which this process has already replaced a rejected one."""
         self._trust.doubt(refused)
         held = self._trust.held
         return held.token if held.fresh else None
 
     def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
-        """Return what Betfair, asked from now on, calls alive."""
+        """Return a token that Betfair, asked from now on, calls alive."""
         deadline = deadline_of(self._account, timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
@@ -220,25 +220,25 @@ class Session(AsyncClosable):
                 return found[0].reveal()
 
     def _find_or_postpone(self, deadline: float) -> Secret:
-        """Find a live token, or go on with the one at hand while nobody can be asked."""
+        """Find a live token; without an answer, go on with the current one for a moment."""
         held = self._trust.held
         try:
-            return (self._glance if self._trust.shared else self._ask_betfair)(deadline)
+            return (self._trust_or_ask if self._trust.shared else self._ask_betfair)(deadline)
         except _PASSING:
             if not (held.usable and self._trust.postpone(held)):
                 raise
             return Secret(held.token)
 
-    def _glance(self, deadline: float) -> Secret:
-        """Take the store's word for a token that was written a moment ago, or ask Betfair.
+    def _trust_or_ask(self, deadline: float) -> Secret:
+        """Trust a token that was stored inside the trust window, or ask Betfair.
 
-        A process that verifies a shared token writes it anew, so its age at the store is that of
-        the verification, or of the login. (After a freeze between the two it seems younger: a dead
+        A process that verifies a shared token writes it anew, so its age in the store is that of
+        the verification, or of the login. (After a freeze before the write it seems younger: a dead
         token is then used until the betting API rejects it.)
         """
         trust, seen = self._trust, None
         began, looked = time.monotonic(), clocks.now()
-        with suppress(BetfairSessionError):  # the call below tells it
+        with suppress(BetfairSessionError):  # the call below raises it
             soon = store_call_end(self._account.lease, deadline, began)
             stored = self._store.get(self._key, deadline=soon)
             seen = (stored,)
@@ -246,7 +246,7 @@ class Session(AsyncClosable):
             age = None
             if stored and token:
                 age = self._store.age(stored, deadline=soon, slack=trust.window / 2)
-            # One from the future was written by a clock that is wrong.
+            # A token from the future was written by a wrong clock.
             if token and age is not None and age >= -MARGIN_SECONDS:
                 since = clocks.later(looked, -max(age, 0.0) - MARGIN_SECONDS)
                 if clocks.passed(since) < trust.window and not trust.doubts(token, since):
@@ -258,7 +258,7 @@ class Session(AsyncClosable):
     def _ask_betfair(
         self, deadline: float, seen: tuple[StoredObject | None] | None = None
     ) -> Secret:
-        """Come to a token that Betfair calls alive, or keep ours alive while the store is away."""
+        """Find a token that Betfair calls alive; without the store, keep the current one alive."""
         from .login.lock import Memory
         from .login.runner import Runner, keep_alive
 
@@ -279,9 +279,9 @@ class Session(AsyncClosable):
                         self._reporter.tell("cannot tell", seconds, str(error))
                         self._reporter.tell("resumed", seconds, "without the store")
                         return alive
-                    self._trust.forget(held)  # nobody logs in: the store may have another by now
+                    self._trust.forget(held)  # no login: the store may have another by now
             except BetfairSessionError:
-                pass  # the call below tells it
+                pass  # the call below raises it
         runner = Runner(
             self._account,
             self._store,
@@ -295,7 +295,7 @@ class Session(AsyncClosable):
         try:
             return runner.find()
         except LoginRefused as error:
-            if error.endpoint is None:  # a remembered one, which may hide a mistake made since
+            if error.endpoint is None:  # an earlier refusal, which may hide a mistake made since
                 self._account.check()
             raise
 
@@ -303,7 +303,7 @@ class Session(AsyncClosable):
 def _is_new(
     found: tuple[Secret, bool] | None, refused: Secret | None
 ) -> TypeGuard[tuple[Secret, bool]]:
-    """Tell whether a token was found by this call, or is another than the rejected one.
+    """Return whether this call found the token, or the token is not the rejected one.
 
     What another thread found may be older than the rejection, or come from the store alone.
     """
@@ -311,6 +311,6 @@ def _is_new(
 
 
 def deadline_of(account: Account, timeout: float | None) -> float:
-    """Return the `time.monotonic` at which a call ends that was given so many seconds."""
+    """Return the deadline, by `time.monotonic`, of a call with this timeout."""
     seconds = account.login_timeout if timeout is None else checked_seconds(timeout)
     return time.monotonic() + seconds

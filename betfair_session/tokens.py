@@ -1,7 +1,7 @@
-"""What a session token may look like, and what else may lie in its place.
+"""What a session token may look like, and what else may be stored in its place.
 
-A token of Betfair's is 44 characters of base64; the rule here is wider, so that a change of theirs
-breaks nobody, and narrow enough that a token can always be put into a header and a file.
+Betfair's tokens are 44 characters of base64. The rule here is wide, so that a change at Betfair
+breaks no program, and narrow enough that a token always fits into a header and a file.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from .exceptions import ConfigurationError, NotATokenError
 from .secret import Secret
 
 MAX_TOKEN = 512  # characters
-MAX_JUNK = 1024  # bytes that a login may replace; anything larger is somebody's data
+MAX_JUNK = 1024  # bytes that a login may replace; anything larger is other data
 
-# Control characters and blanks, and the byte order mark: no part of a token.
+# What may surround a token: control characters, blanks, and the byte order mark.
 _AROUND = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
 
 
 def is_token(text: object) -> bool:
-    """Tell whether `text` is 1 to 512 printable ASCII characters without a space."""
+    """Return whether `text` is 1 to 512 printable ASCII characters without a space."""
     if not isinstance(text, str) or not 0 < len(text) <= MAX_TOKEN:
         return False
     return text.isascii() and text.isprintable() and " " not in text
 
 
 def check_sendable(value: Secret, name: str) -> None:
-    """See that a value can be sent as a header; a ConfigurationError names the argument."""
+    """Check that a value can be sent as a header; a ConfigurationError names the argument."""
     if not is_token(value.reveal()):
         message = f"the {name} must be 1 to 512 printable ASCII characters without spaces"
         raise ConfigurationError(message, argument=name)
@@ -38,18 +38,18 @@ def fingerprint(token: Secret | None) -> str:
     """Return a short text that tells tokens apart and does not give them away; "" for none."""
     if token is None:
         return ""
-    import hashlib  # which loads OpenSSL; a trusted token is resumed without it
+    import hashlib  # it loads OpenSSL, which a trusted token does not need
 
     return hashlib.sha256(b"betfair-session " + token.reveal().encode()).hexdigest()[:24]
 
 
 def blank() -> bytes:
-    """Return content that is no token and, as far as a store's ETags can tell, never was there."""
+    """Return content that is no token, and random: no earlier content has the same ETag."""
     return f"{int.from_bytes(os.urandom(8), 'big'):064b}".translate({48: " ", 49: "\n"}).encode()
 
 
 def is_blank(content: bytes) -> bool:
-    """Tell whether an object's content is nobody's: nothing, or blanks, line ends and NULs."""
+    """Return whether an object is empty, or holds only blanks, line ends and NULs."""
     return _inner_text(content) == ""
 
 
@@ -65,7 +65,7 @@ def _inner_text(content: bytes) -> str | None:
 def parse_token(content: bytes, *, where: str) -> Secret | None:
     """Return the token in an object's content, None for junk that a login may replace.
 
-    Larger content is a NotATokenError; one byte beyond MAX_JUNK is enough to tell.
+    NotATokenError: there are more than MAX_JUNK bytes. A store need not read beyond the next byte.
     """
     if len(content) > MAX_JUNK:
         raise NotATokenError(
