@@ -1,4 +1,4 @@
-"""Running `betfair-session` within the test's process, away from this machine's settings."""
+"""Runs `betfair-session` within the test's process, without this machine's settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one document of a command with --json, which says nothing else."""
+        """The one document of a command with --json, which prints nothing else."""
         assert (self.err, self.out.count("\n")) == ("", 1)
         told: dict[str, Any] = json.loads(self.out)
         assert told.get("error", told).get("exit_code", self.code) == self.code
@@ -45,7 +45,7 @@ class Done(NamedTuple):
         return [each["name"] for each in self.document["checks"] if each["state"] == state]
 
     def of(self, name: str) -> dict[str, Any]:
-        """Return a finding of the doctor's; of several the first."""
+        """Return the doctor's finding of a name; of several, the first."""
         return next(each for each in self.document["checks"] if each["name"] == name)
 
 
@@ -103,7 +103,7 @@ class CommandLine:
         return done
 
     def keep_only(self, *parts: str) -> None:
-        """Drop our variables, but for those whose names have one of these parts."""
+        """Drop our variables, except those whose names contain one of these parts."""
         self.variables = {
             name: value
             for name, value in self.variables.items()
@@ -125,6 +125,6 @@ class CommandLine:
         return self.put(locks.encode(lock), f"{KEY}.login")
 
     def secrets(self) -> list[str]:
-        """Return what no output may show but that of `token`."""
+        """Return what no output but that of `token` may show."""
         live = [session.token for session in self._sandbox.sessions()]
         return [self._sandbox.password, self._sandbox.app_key, "hidden-value", *live]

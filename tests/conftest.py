@@ -1,4 +1,4 @@
-"""Fixtures that every test may use, and the order in which several workers take the tests."""
+"""Fixtures for every test, and the order in which several workers take the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 from hand_clocks import HandClocks
 
-# The modules that hold tests without being named so.
+# Modules that hold tests although their names do not say so.
 pytest.register_assert_rewrite("storage", "login.script")
 
 # The same inputs in every run; long/fuzz looks for others.
@@ -27,16 +27,16 @@ pytest_plugins = ["fixtures_sandbox", "servers.fixtures", "fleet.fixtures", "sto
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a change of wording be taken over; see test_messages.py."""
+    """Add the option that accepts a change of wording; see test_messages.py."""
     parser.addoption(
         "--update-messages", action="store_true", help="write tests/data/messages.txt anew"
     )
 
 
 def pytest_configure() -> None:
-    """Let the programs that tests interrupt notice it, also where a shell started all this with &.
+    """Let programs that tests start see SIGINT, even if a shell started pytest with &.
 
-    A shell without job control has what it starts so ignore SIGINT, and that is inherited.
+    A shell without job control lets such a process ignore SIGINT, which its children inherit.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,7 +46,7 @@ def pytest_configure() -> None:
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A .netrc with a password for every host; return what would be sent of it to this machine.
 
-    Nor does the environment name authorities, which a session of requests' would prefer.
+    The environment names no authorities, either, which a session of requests would prefer.
     """
     file = tmp_path / "netrc"
     file.write_text("machine localhost login thief password thief\ndefault login t password t\n")
@@ -58,7 +58,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
 
 @pytest.fixture
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment that names no proxy, and nobody to be reached without one."""
+    """An environment that names no proxy, and no host to reach without one."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -73,7 +73,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> HandClocks:
 
 @pytest.fixture
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
-    """Return what lets no thread be started for a while, as with a limit on processes."""
+    """Return a context in which no thread can be started, as with a limit on processes."""
 
     def refuse(_: threading.Thread) -> NoReturn:
         message = "can't start new thread"

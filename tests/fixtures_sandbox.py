@@ -1,4 +1,4 @@
-"""Fixtures: one sandbox per test process, as new for every test, and a client that talks to it."""
+"""Fixtures: one sandbox per test process, reset before each test, and a client that talks to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from betfair_session.sandbox import Sandbox
 
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[Sandbox]:
-    """The sandbox of this test process, in whatever state the last test left it."""
+    """The sandbox of this test process, in the state that the last test left."""
     with kept.one_sandbox() if kept.KEEP else Sandbox() as sandbox:
         yield sandbox
 

@@ -36,7 +36,7 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
 
 
 def let_finish(but: Collection[threading.Thread] = ()) -> None:
-    """Wait for the threads of calls that were given up, but for those of earlier tests."""
+    """Wait for the threads of calls that were given up, except those of earlier tests."""
     for thread in set(threading.enumerate()).difference(but):
         if thread.name == "betfair-session":
             thread.join()
@@ -89,7 +89,7 @@ class Front:
 
 
 def joined(flight: SingleFlight[Any]) -> SimpleQueue[None]:
-    """Return what takes in each caller who finds another's call under way from now on."""
+    """Return a queue that gets an entry for each caller that joins another's call from now on."""
     callers, enter = SimpleQueue[None](), flight._enter
 
     def noted(mine: Any) -> Any:  # noqa: ANN401 - as it came

@@ -25,7 +25,7 @@ _sandboxes: list[Sandbox] = []
 
 
 def at_the_end(stop: Callable[[], None]) -> None:
-    """Have the process that started something, and no fork of it, stop it when it ends."""
+    """Let the process that started something stop it at its end, but none of its forks."""
     owner = os.getpid()
     atexit.register(lambda: stop() if os.getpid() == owner else None)
 

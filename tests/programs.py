@@ -1,4 +1,4 @@
-"""Running the package's own program as a person would, away from this machine's settings."""
+"""Runs the package's own program as a person would, without this machine's settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 120
 
 
 def scrubbed(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment with nothing of the user's but the path, and what coverage needs."""
+    """Return an environment with the user's path, what coverage needs, and nothing else."""
     names = ("PATH", "SYSTEMROOT")
     kept = {
         name: value

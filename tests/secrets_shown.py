@@ -26,7 +26,7 @@ def everything_in(error: BaseException) -> str:
         shown += [_shown(each), str(each), _shown(each.args), _shown(vars(each))]
         for frame, line in traceback.walk_tb(each.__traceback__):
             name = frame.f_code.co_filename
-            # Nor those of mutmut, which calls our functions for long/mutants.
+            # Nor those of mutmut, which calls our functions in long/mutants.
             if not name.startswith(_OURS) and "/mutmut/" not in name:
                 shown.append(f"{name}:{line}")
                 shown += [f"{key}={_shown(value)}" for key, value in frame.f_locals.items()]

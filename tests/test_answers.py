@@ -1,4 +1,4 @@
-"""Whatever a server answers: a verdict or "cannot tell", and nothing of it gets out unredacted."""
+"""Any answer of a server means alive, dead, a refusal or "cannot tell", and is shown redacted."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def readings(answer: Answer) -> dict[str, Any]:
     bodies | st.binary().map(lambda some: some + MARK.encode() + some),
 )
 def test_nothing_of_an_answer_is_shown_but_codes(status: int, body: bytes) -> None:
-    """No text of a server's reaches an error or our frames, and only a 200 is a verdict."""
+    """No text of a server reaches an error or our frames, and only a 200 decides."""
     for name, found in readings(Answer(status, body, (SENT, CODE))).items():
         if isinstance(found, IdentityError):
             shown = everything_in(found)

@@ -29,7 +29,7 @@ PLANTED = "PLANTED9"
 
 @pytest.mark.parametrize("name", sorted(TARGETS.keys() - {"command_line", "errors"}))
 def test_good_input_and_what_is_nearly_good(name: str) -> None:
-    """Each of the fuzzer's targets takes it, in proportionate time, by the work of this thread."""
+    """Each of the fuzzer's targets takes it, in proportionate processor time."""
     target = TARGETS[name]
 
     @FEW
@@ -45,7 +45,7 @@ def test_good_input_and_what_is_nearly_good(name: str) -> None:
 
 
 def test_any_error_of_a_driver_becomes_one_of_ours() -> None:
-    """Whatever is where an HTTP status or a code should be; credentials are not repeated."""
+    """With anything in place of an HTTP status or a code; credentials are not repeated."""
     network.errors()
 
 
@@ -73,7 +73,7 @@ _SENT = st.tuples(_LINES, st.lists(_HEADERS, max_size=5), _BODIES).map(
 def served(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[list[bytes], IdentityClient]]:
-    """What a server with real TLS is to answer, and a client that trusts it."""
+    """A list for what a server with real TLS will answer, and a client that trusts it."""
     stranger, answer = Stranger(tmp_path_factory.mktemp("authority") / "ca.pem"), [b""]
 
     def serve(listener: Listener, connection: socket.socket) -> None:

@@ -167,7 +167,7 @@ def test_what_cannot_work_is_named(number: int) -> None:
 
 
 def test_what_else_cannot_work_is_named() -> None:
-    """A reference in an order's parameters, settings without which another makes no sense."""
+    """A reference in an order's parameters, or a setting without the one that it needs."""
     for ref in NO_REFS:
         for method in ("placeOrders", "SportsAPING/v1.0/cancelOrders"):
             refused(partial(call, method, ref), "customerRef")
@@ -197,7 +197,7 @@ def test_settings_that_just_work() -> None:
 
 
 def test_every_setting_of_a_manager_is_an_argument_of_from_env() -> None:
-    """The environment stands for the account alone; what is given reaches the manager."""
+    """The environment gives the account only; all arguments reach the manager."""
     given, taken = (
         {each.name: each.default for each in signature(make).parameters.values()}
         for make in (SessionManager, from_env)

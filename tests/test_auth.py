@@ -1,4 +1,4 @@
-"""requests with a session of ours: what is signed, what is renewed, what is never sent again."""
+"""BetfairAuth for requests: what is signed, what is renewed, what is never sent again."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ REJECTION = {"jsonrpc": "2.0", "error": {"code": -32099, "data": DETAIL}, "id": 
 def test_a_session_that_betfair_calls_alive_is_tried_once_more(
     auth: BetfairAuth, sandbox: Sandbox, answer: object, *, rejected: bool
 ) -> None:
-    """Its keepAlive decides; an answer that only mentions a code costs nothing more."""
+    """Its keepAlive decides; an answer that only mentions a code causes no more requests."""
     sandbox.fault("betting", "non_object", body=json.dumps(answer))
     assert (post(sandbox, auth).json() == answer) != rejected
     more = {"betting": 2, "keepAlive": 1} if rejected else {"betting": 1}
@@ -127,7 +127,7 @@ def test_a_session_that_betfair_calls_alive_is_tried_once_more(
 
 
 def test_what_cannot_be_replayed_safely_is_not(auth: BetfairAuth, sandbox: Sandbox) -> None:
-    """A batch of which a part was carried out, and a body that is used up; the session is renewed.
+    """A batch that was carried out in part, or a used-up body; the session is renewed.
 
     Then the rejection is the answer.
     """
@@ -259,7 +259,7 @@ FOREIGN = [
 def test_another_place_is_refused_before_anything_is_sent(
     auth: BetfairAuth, sandbox: Sandbox, url: str
 ) -> None:
-    """However a URL dresses up; not even a token is asked for, and no password shown."""
+    """In any disguise of a URL; no token is asked for, and no password shown."""
     host = urlsplit(sandbox.api_url).netloc
     name, _, port = host.partition(":")
     request = requests.PreparedRequest()

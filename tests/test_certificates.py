@@ -1,4 +1,4 @@
-"""Client certificates: made, read in every form, judged, explained, and shown to Betfair."""
+"""Client certificates: made, read in every form, checked, explained, and shown to Betfair."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ pkcs12 -export -in good.crt -inkey good.key -legacy -passout pass:{PASS} -out le
 pkcs12 -export -in good.crt -inkey good.key -certfile other.crt -passout pass:{PASS} -out chain.p12
 pkcs12 -export -in good.crt -nokeys -passout pass:{PASS} -out keyless.p12
 """
-"""What openssl makes, so that both sides of a form are not ours."""
+"""Commands of openssl, so that we do not test our own forms with our own files."""
 
 
 def openssl(directory: Path, arguments: str, *more: str) -> str:
@@ -201,7 +201,7 @@ BAD: dict[str, list[tuple[Any, ...]]] = {
 
 @contextlib.contextmanager
 def refused(reason: str, kit: Path) -> Any:  # noqa: ANN401 - what pytest.raises gives
-    """See that a certificate is refused, and that the error holds no secret, anywhere."""
+    """Check that a certificate is refused, and that the error holds no secret, anywhere."""
     with pytest.raises(CertificateError) as caught:
         yield
     error = caught.value
@@ -276,8 +276,8 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
 ) -> None:
     """Where there are files in memory, one of them; elsewhere a private one, its key encrypted.
 
-    What else came along goes with it: a server may trust only the certificate's authority. Nothing
-    stays behind, either, of a certificate that a TLS policy refuses.
+    Other certificates in it are sent, too: a server may trust only the authority. A certificate
+    that a TLS policy refuses leaves nothing behind, either.
     """
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     if not in_memory:
@@ -300,7 +300,7 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
 
 
 def test_the_dates_are_judged_to_the_second(kit: Path) -> None:
-    """The last 30 days are warned about; any zone will do, none will not."""
+    """The last 30 days bring a warning; any zone will do, but there must be one."""
     dates = load_pem_x509_certificate((kit / "good.crt").read_bytes())
     begin, end = dates.not_valid_before_utc, dates.not_valid_after_utc
     certificate, month = Certificate.of("good.pem"), 30 * 86_400
@@ -425,7 +425,7 @@ def test_a_certificate_that_ends_soon_is_one_warning(
 def test_an_existing_file_is_never_overwritten(
     command: CommandLine, ending: str, *, link: bool
 ) -> None:
-    """If one of the files exists, if only as a link to nowhere, none stays that was written."""
+    """If one of the files exists, even as a link to nowhere, none that was written stays."""
     there = command.directory / f"it.{ending}"
     there.symlink_to("elsewhere") if link else there.write_text("precious")
     error = made(command, "it").error

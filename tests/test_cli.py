@@ -88,7 +88,7 @@ def test_a_refusal_is_remembered_until_unlock(command: CommandLine, sandbox: San
 
 
 def test_four_logins_in_a_minute_stay_counted(command: CommandLine) -> None:
-    """They are not to be unlocked, and it says how long that lasts."""
+    """`unlock` keeps them, and says how long they count."""
     now = time.time()
     command.lock(REFUSED._replace(since=now, logins=(now,) * 4, not_before=now + 900))
     error = command.json("unlock").error
@@ -110,7 +110,7 @@ def test_a_ban_has_to_end_by_itself(command: CommandLine, sandbox: Sandbox) -> N
 def test_only_a_login_needs_the_certificate(
     command: CommandLine, sandbox: Sandbox, changes: dict[str, str]
 ) -> None:
-    """A session can be looked at and ended where there is none, or none that works."""
+    """Without one that works, a session can still be looked at and ended."""
     assert command("token").code == 0
     command.variables |= changes
     for name in ("check", "unlock", "logout"):
@@ -127,7 +127,7 @@ def test_only_a_login_needs_the_certificate(
 def test_what_lies_in_a_tokens_place_and_is_none(
     command: CommandLine, sandbox: Sandbox, what: str
 ) -> None:
-    """Exit code 2 for data after a mistyped key, 5 for what is no object; it stays as it is."""
+    """Exit code 2 for someone else's data, 5 for what is no object; both stay as they are."""
     path = command.put("x" * 5000)
     if what == "a directory":
         path.unlink()
@@ -143,7 +143,7 @@ def test_what_lies_in_a_tokens_place_and_is_none(
 
 
 def test_a_login_that_does_not_end(command: CommandLine, sandbox: Sandbox) -> None:
-    """Exit code 4 without an answer, told once; 1 when another process takes too long."""
+    """Exit code 4 without an answer, reported once; 1 when another process takes too long."""
     sandbox.fault("certlogin", "lost")
     done = command("token")
     assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
@@ -187,7 +187,7 @@ WRONG: dict[str, list[tuple[str, dict[str, str], str]]] = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_cannot_work_is_refused(command: CommandLine, sandbox: Sandbox, kind: str) -> None:
-    """Exit code 2 and one line that names what to change, and nothing that may be a secret."""
+    """Exit code 2, and one line that names what to change but nothing that may be a secret."""
     for arguments, changes, named in WRONG[kind]:
         done = command(*arguments.split(), **changes)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
@@ -204,7 +204,7 @@ def test_what_cannot_work_is_refused(command: CommandLine, sandbox: Sandbox, kin
 def test_an_error_of_its_own_shows_its_kind_and_place_only(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a foreign error says may hold a secret."""
+    """The text of another package's error may hold a secret."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         message = "hidden-value"
@@ -219,7 +219,7 @@ def test_an_error_of_its_own_shows_its_kind_and_place_only(
 
 
 def test_each_command_teaches(command: CommandLine) -> None:
-    """By an example and its options; the whole names every variable. None needs a setting."""
+    """Its help has an example and its options, the main help all variables. It needs no setting."""
     command.keep_only()
     done = command("--help")
     assert (done.code, done.err) == (0, "")
@@ -236,7 +236,7 @@ def test_each_command_teaches(command: CommandLine) -> None:
 
 
 def test_check_tells_whether_the_session_lives(command: CommandLine, sandbox: Sandbox) -> None:
-    """By its exit code too; it shows no token, never logs in, and stores what Betfair exchanges."""
+    """Also by its exit code. It shows no token, never logs in, and stores a token that changed."""
     path = command.put(sandbox.issue())
     sandbox.fault("keepAlive", "rotate")
     told = command.json("check").document
@@ -314,7 +314,7 @@ def test_status_of_each_lock(
 
 
 def test_colours_are_for_a_terminal(command: CommandLine) -> None:
-    """Findings and errors have them there, unless NO_COLOR or a dumb terminal forbids it."""
+    """Findings and errors have colours there, unless NO_COLOR or a dumb terminal forbids it."""
     command.lock(HELD)
     command.variables["TERM"] = "xterm"
     assert "\x1b" not in command("status").out

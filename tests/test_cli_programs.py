@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_program_is_installed(tmp_path: Path) -> None:
-    """`betfair-session` is `python -m betfair_session`; both tell the package's version."""
+    """`betfair-session` is `python -m betfair_session`; both print the package's version."""
     program = str(Path(sys.executable).with_name("betfair-session"))
     for done in (
         run(program, "--version", directory=tmp_path),
@@ -62,7 +62,7 @@ def typed(
 ) -> str:
     """Type at a program's terminal; return what it shows.
 
-    The dialogue is what to wait for, what to type then, what to wait for, and so on.
+    The dialogue alternates what to wait for and what to type then.
     """
     pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
     screen, theirs = pty.openpty()
@@ -137,7 +137,7 @@ def test_an_account_without_a_certificate(
 
 
 def test_a_terminal_that_shows_no_such_character_is_no_error(command: CommandLine) -> None:
-    """A store with an accent in its name can be told in ASCII."""
+    """A store with an accent in its name can be shown in ASCII."""
     command.variables |= {"PYTHONIOENCODING": "ascii", "BETFAIR_SESSION_STORE": "st\u00f6re"}
     done = cli("status", variables=command.variables, directory=command.directory)
     assert (done.returncode, done.stderr) == (0, "")
@@ -148,9 +148,9 @@ def test_a_terminal_that_shows_no_such_character_is_no_error(command: CommandLin
 
 
 STREAMS = [  # how they are redirected, the command, its exit code, lines on standard error
-    ("2>&-", "token", 0, 0),  # only what would be said there is lost
+    ("2>&-", "token", 0, 0),  # only messages are lost
     ("<&- 2>&-", "token", 0, 0),
-    (">&-", "token", 1, 2),  # a result that nobody can get is an error
+    (">&-", "token", 1, 2),  # a lost result is an error
     (">&-", "--help", 1, 1),
     (f"> {FULL}", "token --json", 1, 2),
     (f"> {FULL}", "--version", 1, 1),
@@ -165,7 +165,7 @@ STREAMS = [  # how they are redirected, the command, its exit code, lines on sta
 def test_streams_that_are_closed_or_full(
     command: CommandLine, sandbox: Sandbox, number: int
 ) -> None:
-    """As a shell or a service may start it; none ends in an error of the interpreter."""
+    """A shell or a service may start it so; the interpreter itself reports no error."""
     redirection, arguments, code, lines = STREAMS[number]
     token = sandbox.issue()
     command.put(token).chmod(0o644)  # which is warned of in a line
@@ -182,7 +182,7 @@ def test_streams_that_are_closed_or_full(
 def test_an_interrupted_login_keeps_nobody_waiting(
     command: CommandLine, sandbox: Sandbox, number: signal.Signals, more: list[str], code: int
 ) -> None:
-    """One line or one document, and the lock says that no answer came."""
+    """It prints one line or one document, and the lock says that no answer came."""
     sandbox.hold("certlogin")
     arguments = (*CLI, "token", *more)
     with start(*arguments, directory=command.directory, variables=command.variables) as process:
@@ -249,7 +249,7 @@ def test_the_sandbox_prints_lines_to_paste(tmp_path: Path) -> None:
 def test_the_end_of_a_sandbox_leaves_no_file_and_no_traceback(
     command: CommandLine, *, killed: bool
 ) -> None:
-    """A terminal sends Ctrl-C to the whole group, and people press it again; or it is killed."""
+    """After Ctrl-C, which a terminal sends to the whole group and people press twice, or a kill."""
     variables = {"TMPDIR": str(command.directory)}
     program = (*CLI, "sandbox", "--json", "--session-seconds", "0.001")
     with start(*program, directory=command.directory, variables=variables) as process:
@@ -294,7 +294,7 @@ def test_ctrl_c_ends_a_sandbox_although_a_finalizer_swallows_it(
 
 
 def test_the_demo_passes(tmp_path: Path) -> None:
-    """Whatever the user's own settings are, and nothing is left; each step shows something."""
+    """With any settings of the user, and nothing is left; each step shows something."""
     (tmp_path / ".env").write_text("this is no setting")
     variables = {"BETFAIR_USERNAME": "somebody", "BETFAIR_CERT_PEM": "something"}
     variables |= {"HTTPS_PROXY": "http://127.0.0.1:9", "TMPDIR": str(tmp_path)}
@@ -318,7 +318,7 @@ WRONG = {
 def test_a_step_that_goes_wrong_fails_the_demo(
     command: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    """Each step looks at what really happened; here its processes are calls."""
+    """Each step checks what really happened; here, calls stand in for its processes."""
     done = []
 
     def call(program: list[str], *, env: dict[str, str], **_: object) -> object:

@@ -1,4 +1,4 @@
-"""What README, docs and backends.md show runs, and what they list is what there is."""
+"""The code in README, docs and backends.md runs, and their lists are complete."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def execute(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], str]:
-    """A function that runs a program of a page with the sandbox as Betfair; what it prints."""
+    """A function that runs a page's program on the sandbox, and returns its output."""
     monkeypatch.chdir(tmp_path)
     for part, name in zip(sandbox.certificate, ("client-2048.crt", "client-2048.key"), strict=True):
         Path(name).write_bytes(Path(part).read_bytes())
@@ -68,7 +68,7 @@ def execute(
     place = {"BETFAIR_SESSION_STORE": "tokens", "BETFAIR_SESSION_KEY": "session.token"}
     for name, value in {**sandbox.environment(), **place, **aws}.items():
         monkeypatch.setenv(name, value)
-    # What a page leaves to the defaults is the sandbox's, too.
+    # A page's default settings are the sandbox's here, too.
     defaults = IdentityClient.__init__.__kwdefaults__
     assert defaults is not None
     for name in ("identity_url", "identity_cert_url", "api_url"):
@@ -146,7 +146,7 @@ def test_the_tables_of_errors_and_variables_are_complete() -> None:
 
 
 def test_the_reference_names_everything_that_is_public() -> None:
-    """It is what says what is public; a name that it lacks could vanish without a word."""
+    """It defines what is public; a name that it lacks could vanish unnoticed."""
     named = set(
         re.findall(r"^\.\. auto\w+:: (?:\w+\.)*(\w+)$", _PAGES["docs/api.md"], re.MULTILINE)
     )

@@ -40,7 +40,7 @@ ALL = (
 
 
 def test_all_is_well(command: CommandLine, sandbox: Sandbox) -> None:
-    """Every check passes, nothing is left behind, and nobody logs in.
+    """Every check passes, nothing is left behind, and there is no login.
 
     The hosts are told nothing before the token is asked about; an empty place is no problem.
     """
@@ -100,9 +100,9 @@ WRONG: dict[tuple[int, str], list[dict[str, str]]] = {
 def test_what_cannot_work_is_told_once(
     command: CommandLine, sandbox: Sandbox, code: int, names: str
 ) -> None:
-    """By its variable and the exit code of the first problem; the rest is looked at all the same.
+    """By its variable and the exit code of the first problem; all other checks are still made.
 
-    Nothing is written, and nobody logs in.
+    Nothing is written, and there is no login.
     """
     command.put("a file where a directory belongs", "file")
     (command.store / "directory").mkdir()
@@ -121,7 +121,7 @@ def test_what_cannot_work_is_told_once(
 
 
 def test_where_the_variables_are_from(command: CommandLine, sandbox: Sandbox) -> None:
-    """Names only: those of the environment, those of the file, and what nothing reads."""
+    """Names only: those of the environment, those of the file, and those that nothing reads."""
     filed = {k: v for k, v in command.variables.items() if "SESSION" not in k and "BETFAIR" in k}
     lines = [f"{name}='{value}'" for name, value in filed.items()]
     dotenv = command.directory / ".env"
@@ -183,7 +183,7 @@ def test_the_certificate_is_looked_at(command: CommandLine) -> None:
 
 
 def test_what_the_library_warns_of_is_a_finding(command: CommandLine, sandbox: Sandbox) -> None:
-    """Such as a token that others can read; and memory, which no other process sees."""
+    """Such as a token that others can read, or a store in memory, which no other process sees."""
     command.put(sandbox.issue()).chmod(0o644)
     for changes in ({}, {"BETFAIR_SESSION_STORE": "memory://doctor"}):
         found = command.doctor(**changes)
@@ -192,7 +192,7 @@ def test_what_the_library_warns_of_is_a_finding(command: CommandLine, sandbox: S
 
 @pytest.mark.parametrize("kind", ["cloud-s3", "cloud-gcs", "cloud-azure"])
 def test_a_bucket(command: CommandLine, bucket_on: Callable[[str], Bucket], kind: str) -> None:
-    """Conditions are tried out and the test object is removed; a bucket may not be there."""
+    """Conditions are tested and the test object is removed; a bucket may be missing."""
     bucket = bucket_on(kind)
     command.in_bucket(bucket)
     found = command.doctor()
@@ -202,7 +202,7 @@ def test_a_bucket(command: CommandLine, bucket_on: Callable[[str], Bucket], kind
     if kind == "cloud-s3":
         found = command.doctor(BETFAIR_SESSION_STORE="s3://nowhere-to-be-found")
         assert (found.code, found.states("problem")) == (5, ["store"])
-        # The driver signs with it as it is, and the store calls that a wrong signature.
+        # The driver signs with it unchanged, and the store finds a wrong signature.
         found = command.doctor(AWS_SECRET_ACCESS_KEY='"hidden-value"', AZURE_CLIENT_SECRET='"x"')
         assert found.states("warning") == ["store"]
 
@@ -212,7 +212,7 @@ def test_a_bucket(command: CommandLine, bucket_on: Callable[[str], Bucket], kind
 def test_a_store_that_keeps_no_conditions(
     command: CommandLine, cloud: Cloud, cloud_place: Bucket
 ) -> None:
-    """It promises none, or ignores them: each process logs in by itself, which is a warning."""
+    """It promises none, or ignores them: a warning, as each process logs in by itself."""
     command.store.mkdir()
     cloud.forgetful = True
     command.in_bucket(cloud_place)
@@ -252,7 +252,7 @@ def test_a_store_that_does_not_work(
     state: str,
     named: str,
 ) -> None:
-    """Token and lock are tried themselves, on conditions that cannot hold, and stay as they are."""
+    """Token and lock are tested themselves, on conditions that cannot hold, and do not change."""
     command.in_bucket(cloud_place)
     command("token")
     for name in {KEY, LOCK} - {*there.split()}:
@@ -280,7 +280,7 @@ def writes_the_token(order: Order) -> bool:
 def test_an_interrupted_doctor_cleans_up(
     command: CommandLine, cloud: Cloud, cloud_place: Bucket, number: signal.Signals, code: int
 ) -> None:
-    """Its object is there, the answer is not: it is removed all the same."""
+    """Its object is stored but the answer did not come: the object is still removed."""
     command.in_bucket(cloud_place)
     fault = cloud.fail(f"PUT {PROBE}", answer="hold")
     variables = {**command.variables, "PYTHONWARNINGS": "default"}
@@ -325,9 +325,9 @@ def test_what_keeps_the_next_login_back(
 def test_credentials_that_are_not_there_are_found(
     command: CommandLine, store: str, options: dict[str, Any], name: str
 ) -> None:
-    """Whatever the driver makes of that; a key in place of its file is not shown.
+    """Whatever error the driver makes; a key in place of its file is not shown.
 
-    Where the machine's own service never answers, the doctor does so in its time.
+    If the machine's own service never answers, the doctor still ends in its time.
     """
     command.variables |= {
         "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
@@ -362,19 +362,19 @@ NO_TOKEN = '{"status": "SUCCESS", "token": ""}'
 ANSWERS: list[tuple[str, str, dict[str, Any], str]] = [  # and what is a problem then
     *(("keepAlive", fault, {}, HOSTS) for fault in ("status:503", "blocked", "stall")),
     ("keepAlive", "non_object", {"body": NO_TOKEN}, "identity certlogin"),  # not Betfair's
-    # What the login's host says to a keepAlive matters less.
+    # What certlogin's host answers to a keepAlive matters less.
     ("keepAlive", "html200", {}, "identity token"),
     ("keepAlive", "internal_error", {}, "identity token"),
     ("keepAlive", "status:503", {"skip": 2}, "token"),
     ("account", "status:503", {}, "account"),
-    # Betfair exchanges the token for one that lives nowhere; nobody renews that.
+    # Betfair exchanges the token for one that is dead; it is not renewed.
     ("keepAlive", "token", {"skip": 2, "value": "A" * 43 + "="}, "account"),
 ]
 
 
 @pytest.mark.parametrize("number", range(len(ANSWERS)))
 def test_what_betfair_may_answer(command: CommandLine, sandbox: Sandbox, number: int) -> None:
-    """Without a token that surely lives, the account API is not asked; and nobody logs in."""
+    """Without a token that surely lives, the account API is not asked; there is no login."""
     endpoint, fault, more, problems = ANSWERS[number]
     command.put(sandbox.issue())
     sandbox.fault(endpoint, fault, times=None, **more)
@@ -386,7 +386,7 @@ def test_what_betfair_may_answer(command: CommandLine, sandbox: Sandbox, number:
 
 
 def test_a_dead_token_is_left_alone(command: CommandLine, sandbox: Sandbox) -> None:
-    """And a live one goes to no strangers: with other hosts, the account API has to be named."""
+    """A live one goes to no other hosts: with these, the account API has to be named."""
     path = command.put(token := sandbox.issue())
     assert command.doctor(BETFAIR_API_URL="").states("not checked") == ["account"]
     assert command.doctor("--api-url", "http://plain/").states("problem") == ["configuration"]
@@ -401,7 +401,7 @@ def test_a_dead_token_is_left_alone(command: CommandLine, sandbox: Sandbox) -> N
 def test_a_proxy_is_named_and_what_it_answers(
     command: CommandLine, bucket_on: Callable[[str], Bucket]
 ) -> None:
-    """For each host whether it is used, and for the store's driver; and not its password."""
+    """For each host and the store's driver it says whether it is used, without its password."""
     command.in_bucket(bucket_on("cloud-s3"))
     plain, cert = (
         command.variables[f"BETFAIR_IDENTITY{name}_URL"].split("/")[2] for name in ("", "_CERT")
@@ -423,7 +423,7 @@ def test_a_proxy_is_named_and_what_it_answers(
 def test_clocks_are_compared(
     command: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This machine's with the hosts' and the store's; a few seconds are nothing."""
+    """This machine's with the hosts' and the store's; a few seconds do not matter."""
     command.put(sandbox.issue())
     right = time.time
     for ahead, state in ((0, "ok"), (3, "ok"), (90, "warning")):

@@ -71,7 +71,7 @@ def test_a_dotenv_file_means_what_it_says(
 ) -> None:
     """Quotes, comments and line ends are understood; nothing is expanded or run.
 
-    What makes no sense is refused by the file's name and the line's number, not by what it says.
+    The error for a bad line has the file's name and the line's number, not its text.
     """
     bare.write_bytes(text.encode() if isinstance(text, str) else text)
     if isinstance(expected, dict):
@@ -97,7 +97,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 def test_the_environment_wins_over_the_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with a blank variable. Without arguments, the process's and ./.env are read."""
     assert read_dotenv(bare) is None
-    bare.mkdir()  # such as somebody's virtual environment
+    bare.mkdir()  # such as a virtual environment
     assert read_dotenv(bare) is None
     bare.rmdir()
     bare.write_text("\n".join(f"{name}='{value}'" for name, value in _COMPLETE.items()))
@@ -128,7 +128,7 @@ def test_the_environment_wins_over_the_file(bare: Path, monkeypatch: pytest.Monk
 def test_what_cannot_work_is_refused_without_a_value_in_sight(
     bare: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
 ) -> None:
-    """Two certificates, unknown places, secrets in the wrong variable; no frame shows any."""
+    """Two certificates, unknown places, secrets in the wrong variable; no frame shows a value."""
     bare.write_text("BETFAIR_PASSWORD='most hunter2'\n")
     for name, value in {**_COMPLETE, **more}.items():
         monkeypatch.setenv(name, value)
@@ -187,7 +187,7 @@ def test_a_control_character_in_a_secret_is_refused_before_anything_is_sent(valu
 
 
 def test_a_remembered_refusal_does_not_hide_a_new_mistake(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A certificate that is missing since then has to be put right first."""
+    """A certificate that has gone missing since then is reported first."""
     variables = {**sandbox.environment(), "BETFAIR_PASSWORD": "wrong"}
     for changes, error in (
         ({}, LoginRefused),

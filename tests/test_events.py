@@ -23,7 +23,7 @@ from betfair_session.process.log import DEBUG, Log
 
 
 def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixture) -> None:
-    """With where, how long it took, and the error's text; and nobody is shown a secret."""
+    """With the place, how long it took, and the error's text; and no secret is shown."""
     caplog.set_level(logging.DEBUG)
     sandbox, store = front.sandbox, front.path / "store"
     heard, everything = list[Event](), list[Event]()
@@ -64,7 +64,7 @@ def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixt
 
 
 def test_waiting_and_adopting_are_told(front: Front) -> None:
-    """And for whom it waited. Betfair is not asked about a token that the lock vouches for."""
+    """Also for whom it waited. Betfair is not asked about a token that the lock vouches for."""
     heard: list[Event] = []
     session = front.session(on_event=heard.append)
     watched = Watched(session)
@@ -81,7 +81,7 @@ def test_waiting_and_adopting_are_told(front: Front) -> None:
 
 
 def test_what_cannot_work_is_told(front: Front, caplog: pytest.LogCaptureFixture) -> None:
-    """Such as somebody's data; the log leaves it to the error that is raised."""
+    """Such as someone else's data; it is not logged, since an error is raised."""
     heard: list[Event] = []
     front.token.touch(mode=0o600)
     front.token.write_text("x" * 2000)
@@ -100,7 +100,7 @@ def test_a_line_waits_for_nobody_who_sets_up_logging() -> None:
 
 
 def test_a_hook_that_fails_harms_nobody(front: Front, caplog: pytest.LogCaptureFixture) -> None:
-    """It is called when all is stored and released; it may not ask for the token itself."""
+    """It is called after all is stored and released; it may not ask for the token itself."""
     found = []
 
     def hook(event: Event) -> None:

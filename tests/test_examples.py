@@ -1,4 +1,4 @@
-"""The examples say what is so, and the alert does it; long/runtimes runs the functions."""
+"""The examples' settings fit their code, and the alert works; long/runtimes runs the functions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _found(pattern: str, *parts: str) -> str:
 
 @pytest.mark.parametrize("folder", _PROGRAMS)
 def test_the_deployment_sets_what_the_function_reads(folder: str) -> None:
-    """Every variable is set, nothing secret is, and the store's URL is one for obstore."""
+    """Every variable is set, but no secret, and the store's URL is one for obstore."""
     read = set(re.findall(r'os\.environ\["(\w+)"\]', _text_of(folder, _PROGRAMS[folder])))
     deployment = _found(r"^\$ [^\n]*--[^\n]*BETFAIR_SECRET=[^\n]*", folder, "README.md")
     given = dict(re.findall(r"\b([A-Z][A-Z_]+)=([^\s,}]+)", deployment))
@@ -63,7 +63,7 @@ def test_requirements_are_what_is_imported(folder: str) -> None:
     """Each import's distribution is named, and nothing else; with lower bounds only."""
     lines = _text_of(folder, "requirements.txt").splitlines()
     lines = [line for line in lines if not line.startswith("#")]
-    # Our own by its path: a name that is free on a registry may become anybody's.
+    # Our own by its path: anyone may register a name that is free on a registry.
     extra = "[obstore]" if folder in _PROGRAMS else ""
     ours = f"./betfair_session-{version('betfair-session')}-py3-none-any.whl{extra}"
     found = [re.fullmatch(r"([a-z0-9-]+)>=[\d.]+", line) for line in lines if line != ours]
@@ -125,7 +125,7 @@ def test_a_refused_login_raises_one_alert(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It says why. One that cannot be raised harms nothing, and the log tells no hook."""
+    """It says why. One that cannot be raised does no harm, and the log does not name the hook."""
     sandbox.login_status("SUSPENDED")
     account = (client, sandbox.username, sandbox.password)
     for url in ("https://hook", "https://unreachable/hook-that-nobody-may-know"):
@@ -150,7 +150,7 @@ UNCLEAR: list[EventKind] = ["cannot tell", "cannot tell"]
         (["failed", "failed"], 1),
         ([*UNCLEAR, "resumed", *UNCLEAR], 0),  # what counts is three calls in a row
         ([*UNCLEAR, *UNCLEAR], 1),
-        # Each login works, and its token is lost: that is not fine.
+        # Each login works, but its token is lost: that is no success.
         (["logged in", "cannot tell"] * 3, 1),
         (["logged in", "written", "cannot tell"] * 3, 0),
     ],

@@ -77,7 +77,7 @@ def test_parameters_arrive_and_stay_as_they_are(exchange: Exchange, sandbox: San
     exchange.call("placeOrders", params)
     own = {**BET, "customerRef": "aZ09:-._+*;~" + "x" * 20}
     assert exchange.call("placeOrders", own)["status"] == "SUCCESS"
-    # A duplicate of the caller's making is Betfair's report, no error.
+    # A duplicate that the caller made is in Betfair's report, and no error.
     assert exchange.call("placeOrders", own)["errorCode"] == "DUPLICATE_TRANSACTION"
     refs = [order.customer_ref for order in sandbox.orders()]
     assert len(set(refs)) == 3
@@ -85,7 +85,7 @@ def test_parameters_arrive_and_stay_as_they_are(exchange: Exchange, sandbox: San
 
 
 class Fate(NamedTuple):
-    """What the network or the API does to a call, and what comes of it."""
+    """What the network or the API does to a call, and how it ends."""
 
     method: str
     faults: list[dict[str, Any]]
@@ -109,7 +109,7 @@ def saying(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def detail(code: str, member: str = "APINGException", **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return what an error of JSON-RPC and a fault of REST say in detail."""
+    """Return the details of an error of JSON-RPC or a fault of REST."""
     return {"exceptionname": member, member: {"errorCode": code}, **more}
 
 
@@ -119,7 +119,7 @@ def refusing(code: str) -> dict[str, Any]:
 
 
 FATES = [
-    # What may pass is sent again only where it is harmless, and else may have changed something.
+    # A temporary failure is repeated only for reads; other calls may have changed something.
     *(
         fate
         for kind, status in (("lost", None), ("truncated", None), ("status:429", 429),
@@ -132,7 +132,7 @@ FATES = [
               for method in CHANGES),
         )
     ),
-    # An order whose answer is lost is placed once, whatever became of the repetition.
+    # An order whose answer is lost is placed once, however the repetition ends.
     *(
         Fate(ORDER, faults, sent, code, status, landed=True, orders=1)
         for faults, sent, code, status in (
@@ -145,7 +145,7 @@ FATES = [
              200),
         )
     ),
-    # Only some codes say that nothing was done, and what is no code is not shown.
+    # Only some codes say that nothing was done; text that is no code is not shown.
     *(
         Fate(method, [refusing(code)], 1, "" if " " in code else code, 200, landed=landed)
         for code, changed in (("TIMEOUT_ERROR", True), ("odd one", True),
@@ -157,7 +157,7 @@ FATES = [
         for method in ("placeNothing", "AccountAPING/v1.0/placeNothing")
         for rest, status in ((False, 200), (True, 404))
     ),
-    # What is no answer is not asked for again, and one with HTTP 200 may hide anything.
+    # After what is no answer the call is not repeated; HTTP 200 may hide anything.
     *(
         Fate(method, [fault], 1, "", status, method == ORDER and landed, forms=forms)
         for fault, status, landed, forms in (
@@ -176,7 +176,7 @@ FATES = [
 
 @pytest.mark.parametrize("number", range(len(FATES)))
 def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -> None:
-    """How often it is sent, what is told, and whether bets may stand; and nothing secret."""
+    """How often it is sent, the error, whether bets may stand; and no secret."""
     fate = FATES[number]
     exchange.call(READING)
     token = sandbox.sessions()[0].token
@@ -238,7 +238,7 @@ def test_a_failed_renewal_does_not_hide_that_bets_may_stand(
 def test_a_call_that_was_given_up_sends_nothing_more(
     exchange: Exchange, sandbox: Sandbox, held: str
 ) -> None:
-    """Its time went by at the API, during a renewal, or before it had a token."""
+    """Its time ended at the API, during a renewal, or before it had a token."""
     endpoint = held.partition(",")[0]
     if held != "certlogin, first":
         exchange.call("listEventTypes")
@@ -265,7 +265,7 @@ def test_no_bet_is_sent_again_after_a_sleep(
     monkeypatch: pytest.MonkeyPatch,
     clock: str,
 ) -> None:
-    """Whichever clock goes on meanwhile; 40 seconds are an order's time, whatever the caller's."""
+    """With either clock going on meanwhile; an order has 40 seconds, even in a longer call."""
 
     def sleep(_seconds: float) -> None:
         vars(hands)[clock] += 41
@@ -282,7 +282,7 @@ def test_no_bet_is_sent_again_after_a_sleep(
 def test_a_request_that_cannot_leave_has_changed_nothing(
     betting_session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody listens, the server proves nothing, or the proxy is not there."""
+    """Nothing listens, the server's certificate is not trusted, or the proxy is missing."""
     betting_session.token()
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -311,7 +311,7 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
 def test_the_ready_session_signs_and_repeats_reads(exchange: Exchange, sandbox: Sandbox) -> None:
     """Single, in a batch, by REST or by GET; without arguments for TLS or time.
 
-    It goes to the API's host alone, along no redirect, and with nothing of .netrc.
+    It goes to the API's host alone, follows no redirect, and sends nothing of .netrc.
     """
     rpc, rest = sandbox.api_url + RPC, sandbox.api_url + REST
     sends: list[Callable[[], requests.Response]] = [

@@ -1,4 +1,4 @@
-"""One call at a time for threads, tasks and forks, its outcome shared unless it says nothing."""
+"""One call at a time for threads, tasks and forks; its outcome is shared if others can use it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def alone() -> str:
 
 
 def ways(flight: SingleFlight[str], deadline: float = FAR) -> list[Callable[[], Found]]:
-    """Return a thread's and a task's way to ask; an error is what came of it."""
+    """Return how a thread and a task ask; each returns the outcome, which may be an error."""
 
     def outcome(call: Callable[[], Found]) -> Callable[[], Found]:
         def asked() -> Found:
@@ -67,7 +67,7 @@ def led(
     *,
     deadline: float = FAR,
 ) -> tuple[Found, list[Found]]:
-    """Let callers join a call that ends as told; return what came of it, and of theirs."""
+    """Let callers join a call that ends as told; return its outcome, and theirs."""
     began, waiting = threading.Event(), joined(flight)
 
     def work() -> str:
@@ -92,7 +92,7 @@ def led(
 
 
 def test_what_came_of_it_is_shared_and_not_kept() -> None:
-    """And each is told who did the work; an error is shared as a copy, with its cause."""
+    """Each also learns who did the work; an error is shared as a copy, with its cause."""
     flight: SingleFlight[str] = SingleFlight()
     assert led(flight, ways(flight)) == (("the leader's", True), [("the leader's", False)] * 2)
     assert [call() for call in ways(flight) * 2] == [("alone", True)] * 4
@@ -116,7 +116,7 @@ def test_what_came_of_it_is_shared_and_not_kept() -> None:
         (IdentityUnavailable("no answer"), 0.5, 1.5, True),  # hardly more is no reason
         (IdentityUnavailable("down"), 3600, 86_400, True),  # or a hundred threads would ask
         (StoreUnavailable("down"), 3600, 86_400, True),
-        (LoginRefused("no", status="ACTIONS_REQUIRED"), 0, 86_400, True),  # time is not why
+        (LoginRefused("no", status="ACTIONS_REQUIRED"), 0, 86_400, True),  # time is no help
     ],
 )
 def test_what_concerns_the_leader_alone_is_not_shared(
@@ -153,7 +153,7 @@ def test_what_comes_afterwards_keeps_only_the_call_that_did_the_work(*, task: bo
 
 
 def test_a_signal_handler_may_not_ask_for_its_own_threads_call() -> None:
-    """It would wait for itself; it may look whether there is one."""
+    """It would wait for itself; it may check whether there is one."""
 
     def work() -> str:
         assert flight.join(alone, deadline=FAR, wait=False) is None
@@ -167,7 +167,7 @@ def test_a_signal_handler_may_not_ask_for_its_own_threads_call() -> None:
 
 
 class Interrupting(dict[int, Any]):
-    """A dict in the midst of whose steps Ctrl-C is pressed."""
+    """A dict during whose operations Ctrl-C is pressed."""
 
     def setdefault(self, key: int, default: Any = None) -> Any:  # noqa: ANN401 - as a dict's
         super().setdefault(key, default)
@@ -175,7 +175,7 @@ class Interrupting(dict[int, Any]):
 
 
 def test_an_interruption_of_a_task_leaves_nothing_behind() -> None:
-    """A call that nobody works on would hold up all others for ever."""
+    """A call that no thread works on would block all others for ever."""
     flight: SingleFlight[str] = SingleFlight()
     flight._calls = Interrupting()
     with pytest.raises(KeyboardInterrupt):
@@ -186,7 +186,7 @@ def test_an_interruption_of_a_task_leaves_nothing_behind() -> None:
 class Strikes:
     """Interrupts a thread at one of the places where the interpreter runs signal handlers.
 
-    They are where a function begins, and where one that is written in C has returned.
+    They are where a function begins, and where a function written in C has returned.
     """
 
     def __init__(self, place: int) -> None:
@@ -225,7 +225,7 @@ def struck_at(place: int, struck: str) -> list[Found]:
                 found = error
             finally:
                 sys.setprofile(None)
-            begun.set()  # where it was struck before that
+            begun.set()  # also if it was struck before this
             waiting.put(None)
             answers.put(found)
 
@@ -240,7 +240,7 @@ def struck_at(place: int, struck: str) -> list[Found]:
 
 @pytest.mark.parametrize("struck", ["leading", "waiting"])
 def test_an_interruption_wherever_it_may_come_holds_nobody_up(struck: str) -> None:
-    """The other gets an answer, and so does who asks next."""
+    """The other caller gets an answer, and so does the next."""
     for place in range(1, 1000):
         found = struck_at(place, struck)
         mine, other = found[:2] if struck == "leading" else found[1::-1]
@@ -254,7 +254,7 @@ def test_an_interruption_wherever_it_may_come_holds_nobody_up(struck: str) -> No
 def test_an_interruption_while_a_thread_starts_lets_it_do_its_work_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Python then fails to release a lock of its own, as if it had no thread."""
+    """Python then raises a RuntimeError, as if it could start no thread."""
     start, done = threading.Thread.start, threading.Semaphore(0)
 
     def interrupted(thread: threading.Thread) -> None:
@@ -276,7 +276,7 @@ def test_an_interruption_while_a_thread_starts_lets_it_do_its_work_alone(
 
 
 class Failing:
-    """One that cannot begin anew, which keeps no other from it; the interpreter tells of it."""
+    """A flight whose reset fails, which must not stop others' resets; Python reports it."""
 
     def after_fork(self) -> None:
         raise OSError
@@ -284,7 +284,7 @@ class Failing:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_child_waits_for_no_thread_of_its_parent() -> None:
-    """Which it does not have; and one forked in a hook may ask, whose thread it has."""
+    """The child does not have it. One forked in a hook has the hook's thread, and may ask."""
     some = Failing(), Failing()
     reset_in_child(some[0])
     lock, flight = ForkSafeLock(), SingleFlight[str]()
@@ -321,7 +321,7 @@ def test_a_child_waits_for_no_thread_of_its_parent() -> None:
 
 
 def test_many_tasks_share_one_answer_and_one_thread(front: Front) -> None:
-    """Also with another loop's and with threads; a cancelled one takes it from nobody."""
+    """Also with another loop's tasks and with threads; a cancelled one takes it from no other."""
     idle = threading.active_count()  # of other tests' servers
     manager, sandbox = front.manager(), front.sandbox
 
@@ -376,7 +376,7 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
 
 
 def test_an_opening_ends_in_time_and_the_loop_goes_on(front: Front, plain: type[Plain]) -> None:
-    """That of the call; a handle's opening has the lease's store_deadline."""
+    """In the call's time; a handle's opening has the lease's store_deadline."""
     url, met, enough = f"plain://{front.path}", threading.Event(), threading.Event()
 
     def hang(*_: object, **__: object) -> NoReturn:

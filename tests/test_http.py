@@ -1,4 +1,4 @@
-"""What a server, a network or the environment can do to the library's requests: next to nothing."""
+"""What a server, a network or the environment cannot do to the library's requests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def alive(token: str, *headers: str) -> bytes:
 
 
 def ask(client: IdentityClient, token: str) -> bool:
-    """Ask whether a session lives, and tell whether the answer is the one to this question."""
+    """Ask whether a session lives, and return whether the answer is the one to this question."""
     found = client.keep_alive(token)
     return found is not None and found.reveal() == token
 
@@ -78,7 +78,7 @@ def test_a_connection_serves_until_it_idled_for_long(
                 hands.wall += wall
                 assert ask(client, "a")
                 assert listener.connections == connections
-            # The server may close one just when it is used, and a login is sent once only.
+            # The server may close one just when it is used, and a login is sent only once.
             client.login("u", "p")
             assert ask(client, "a")
             assert listener.connections == 4
@@ -89,9 +89,9 @@ def test_a_connection_serves_until_it_idled_for_long(
 def endless(
     head: bytes, over: threading.Event, piece: int = 65_536
 ) -> Callable[[Listener, socket.socket], None]:
-    """Serve a body without end, small pieces slowly; tell when nobody reads it any more.
+    """Serve a body without end, small pieces slowly; tell when it is no longer read.
 
-    In pieces of nothing it never comes.
+    In empty pieces it never comes.
     """
 
     def serve(listener: Listener, connection: socket.socket) -> None:
@@ -131,7 +131,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_only_a_whole_answer_is_one(stranger: Stranger, name: str) -> None:
-    """Half of one may be valid JSON, too; and the login that it was for may have been made."""
+    """Half of one may be valid JSON, too; and its login may have been made."""
     answer, whole = ANSWERS[name]
     with stranger.serving(saying(answer)) as listener, stranger.client(listener) as client:
         if whole:
@@ -145,7 +145,7 @@ def test_only_a_whole_answer_is_one(stranger: Stranger, name: str) -> None:
 
 @pytest.fixture(params=["own", "theirs"])
 def session(request: pytest.FixtureRequest) -> requests.Session | None:
-    """A session of the caller's, or none, where the library sends by itself."""
+    """A session of the caller's, or None, for which the library sends by itself."""
     return None if request.param == "own" else requests.Session()
 
 
@@ -162,7 +162,7 @@ def test_an_answer_without_end_is_left_soon(
 ) -> None:
     """A redirect's too, which requests would read whole to prepare for following it.
 
-    One that comes in drops, or not, is left when the call is over, by the thread that reads it too.
+    An answer in drops, or none, is left when the call is over, also by the thread that reads it.
     """
     over, seconds = threading.Event(), 10.0 if told else 0.5
     head = f"HTTP/1.1 {status}\r\nLocation: https://localhost:1/\r\n\r\n".encode()
@@ -196,7 +196,7 @@ def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, fro
 def test_no_answer_is_taken_for_the_next_calls(
     stranger: Stranger, session: requests.Session | None, status: str
 ) -> None:
-    """Python's http takes what comes before an answer for the answer itself."""
+    """Python's http takes an interim answer, such as 103, for the answer itself."""
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
@@ -223,7 +223,7 @@ READ_ALONE = ["answered twice"] if io.DEFAULT_BUFFER_SIZE <= 8192 else []
 def test_a_connection_that_does_not_just_wait_is_not_used_again(
     stranger: Stranger, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    """So nothing is sent in vain, nor answered by what was meant for another call."""
+    """So no request is lost, or answered by what was meant for another call."""
     answered, pauses = threading.Event(), list[float]()
 
     def serve(listener: Listener, connection: socket.socket) -> None:
@@ -276,7 +276,7 @@ def test_a_connection_in_use_is_closed_after_it(stranger: Stranger) -> None:
 def test_a_session_of_our_kind_trusts_only_what_it_was_told_of(
     sandbox: Sandbox, no_proxy: pytest.MonkeyPatch
 ) -> None:
-    """No .netrc, no variable's authorities, no connection of a parent's; a call's proxies first."""
+    """No .netrc, no authorities of a variable, no parent's connection; a call's proxies first."""
     url = sandbox.identity_url
     no_proxy.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     with OwnSession() as session, pytest.raises(requests.exceptions.SSLError):
@@ -329,7 +329,7 @@ def test_a_certificate_is_shown_to_a_server_that_asks_late(
 def test_authorities_may_change_in_their_file(
     stranger: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bot runs for longer than they last. The caller does not wait for a mount that hangs."""
+    """A bot runs for longer than they are valid. The caller does not wait for a hanging mount."""
     readers: list[threading.Thread] = []
     make = ssl.create_default_context
 
@@ -354,7 +354,7 @@ def test_authorities_may_change_in_their_file(
 
 
 def test_a_directory_of_authorities_may_be_given(stranger: Stranger, tmp_path: Path) -> None:
-    """In an empty one is none that could vouch for a server."""
+    """An empty one trusts no server."""
     (tmp_path / "authorities").mkdir()
     with stranger.serving(saying(WHOLE)) as listener:
         found = stranger.client(listener, verify=tmp_path / "authorities").check("t")
@@ -375,7 +375,7 @@ def test_requests_are_what_betfair_documents(
     session: requests.Session | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To the letter and in ASCII. A caller's session decides nothing, and stays open."""
+    """To the letter and in ASCII. A caller's session changes nothing, and stays open."""
     times, connect = list[float | None](), socket.socket.connect
 
     def noted(self: socket.socket, address: Any) -> None:  # noqa: ANN401 - the system's own
@@ -436,11 +436,11 @@ def test_a_login_without_an_answer_may_have_arrived(
         assert b"all of it" in listener.heard
         assert error.sent
         assert "proxy" not in str(error)
-    assert failure(listener).sent == bool(session)  # nobody listens any more
+    assert failure(listener).sent == bool(session)  # nothing listens any more
 
 
 def test_nothing_is_sent_after_the_end(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others log in when this login's time is over; a name server may take longer."""
+    """Others log in after this login's time; a name server may take longer."""
     found, look_up = threading.Event(), socket.getaddrinfo
 
     def slowly(*args: Any) -> Any:  # noqa: ANN401 - the system's own
@@ -500,7 +500,7 @@ def test_what_is_told_where_no_connection_was_made(error: Exception, reason: str
 
 
 def test_a_certificate_that_is_refused_later_says_nothing_of_the_request() -> None:
-    """A server may show another one in the middle of a connection."""
+    """A server may send another one in the middle of a connection."""
     found = Direct.judge(unproven(20))
     assert (found.sent, found.reason) == (True, "untrusted")
 
@@ -512,7 +512,7 @@ def test_a_certificate_that_is_refused_later_says_nothing_of_the_request() -> No
 def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
     no_proxy: pytest.MonkeyPatch, sandbox: Sandbox, client: IdentityClient
 ) -> None:
-    """It is to blame, whether it was given or comes from the environment."""
+    """The error names the proxy, whether it was given or comes from the environment."""
     no_proxy.setenv("HTTPS_PROXY", "nonsense://localhost:1")
     with pytest.raises(ConfigurationError) as unusable:
         client.keep_alive("token")
@@ -525,7 +525,7 @@ def test_a_proxy_that_cannot_work_is_no_silence_of_betfairs(
 
 
 def test_whose_proxy_is_used(no_proxy: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    """The argument's or the caller's session's before the environment's; it sees TLS alone."""
+    """The argument's or the caller's session's before the environment's; it sees only TLS."""
     theirs = requests.Session()
     theirs.trust_env = False
     with Listener(tunnel) as proxy, theirs:
@@ -579,7 +579,7 @@ def test_only_where_a_proxy_is_named_requests_is_needed(
 def test_a_stores_time_may_be_behind_an_authority_of_ones_own(
     stranger: Stranger, no_proxy: pytest.MonkeyPatch
 ) -> None:
-    """As for every request of requests: by REQUESTS_CA_BUNDLE, behind a proxy too."""
+    """As with requests itself: by REQUESTS_CA_BUNDLE, behind a proxy, too."""
     with stranger.serving(saying(answer(b"", "Date: now"))) as listener, Listener(tunnel) as proxy:
         url = f"https://localhost:{listener.port}"
         with pytest.raises(ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""The identity client at its front door: what each answer means, over real TLS."""
+"""The identity client's public calls: what each answer means, over real TLS."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_session_from_its_login_to_its_end(client: IdentityClient, sandbox: Sa
     assert client.keep_alive("x") is None  # INPUT_VALIDATION_ERROR
 
 
-FAULTS: dict[str, tuple[int | None, bool]] = {  # the status to be told, and whether it may pass
+FAULTS: dict[str, tuple[int | None, bool]] = {  # the status in the error; may it pass?
     "reset": (None, True),
     "lost": (None, True),
     "truncated": (None, True),
@@ -89,7 +89,7 @@ def test_no_fault_is_taken_for_an_answer(
     endpoint: str,
     fault: str,
 ) -> None:
-    """Each is "cannot tell". A login is sent once, what is harmless three times if it may pass."""
+    """Each is "cannot tell". A login is sent once, other calls three times if it may pass."""
     caplog.set_level(1)
     status, passing = FAULTS[fault]
     token = sandbox.issue()
@@ -141,13 +141,13 @@ def test_a_refusal_names_what_looks_mistyped(sandbox: Sandbox, name: str) -> Non
     error = caught.value
     assert (error.suspects, error.endpoint, error.status_code) == (odd, name, 200)
     assert "hunter2" not in everything_in(error)
-    # Nobody without a certificate is told of one.
+    # A login without a certificate gets no hint about one.
     assert describe(error.status, certificate=name == "certlogin").hint in str(error)
     assert ("certificate" in str(error)) == (name == "certlogin")
 
 
 def test_an_account_without_a_certificate_logs_in(sandbox: Sandbox) -> None:
-    """With a two-step code, where it has one, or what asks for it."""
+    """With a two-step code, if it has one, or a function that asks for it."""
     account, client = (sandbox.username, sandbox.password), identity(sandbox, certificate=None)
     assert client.login(*account, code="")
     sandbox.set_two_step("123456")
@@ -163,7 +163,7 @@ def test_an_account_without_a_certificate_logs_in(sandbox: Sandbox) -> None:
 
 
 def test_a_code_that_cannot_be_used_sends_nothing(sandbox: Sandbox, hands: HandClocks) -> None:
-    """It fails, is none, or comes after a sleep, when the fleet no longer waits for this login."""
+    """It fails, is none, or comes after a sleep, when others no longer wait for this login."""
     client = identity(sandbox, certificate=None)
 
     def broken() -> str:

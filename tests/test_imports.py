@@ -35,7 +35,7 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
     ("name", "after", "allowed", "never"),
     [
         # Neither requests nor fsspec, nor anything else from outside of the standard library.
-        # Nor what would cost it a tenth or a quarter more.
+        # Nor modules that would cost it a tenth or a quarter more.
         ("file/trusted", "", STANDARD, {"logging", "typing"}),
         ("file/verified", "", sys.stdlib_module_names, {*FOREIGN, "typing"}),
         *(
@@ -59,7 +59,7 @@ def test_each_way_to_a_token_imports_what_it_needs(
     allowed: set[str],
     never: set[str],
 ) -> None:
-    """Beyond what a program imports before: this library, and what is allowed."""
+    """Besides what the program has imported: this library, and what is allowed."""
     stage, contender = Stage(sandbox, tmp_path), CONTENDERS[name]
     if not stage.has(contender):
         stage.add(contender.place, bucket_on(SERVERS[contender.place]))

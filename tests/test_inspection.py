@@ -19,7 +19,7 @@ from betfair_session.storage import open_store
 
 
 def look(path: Path) -> Inspection:
-    """Inspect a directory, and see that this changes nothing in it."""
+    """Inspect a directory, and check that this changes nothing in it."""
     before = sorted((each.name, each.read_bytes()) for each in path.iterdir())
     found = inspect(open_store(path), KEY, timeout=5)
     assert sorted((each.name, each.read_bytes()) for each in path.iterdir()) == before
@@ -27,7 +27,7 @@ def look(path: Path) -> Inspection:
 
 
 def test_a_token_is_known_to_be_the_last_logins(front: Front) -> None:
-    """Until something else is written there; without a lock anybody may log in."""
+    """Until something else is written there; without a lock any process may log in."""
     login = look(front.path).login
     assert (login.state, login.lock, login.until) == ("free", None, None)
     front.session().token()
@@ -47,7 +47,7 @@ REFUSAL = FAILURE._replace(status="ACCOUNT_NOW_LOCKED", login_class="account")
     [
         (HOLDER, 0.0, "held", 30.0 + MARGIN),  # counted by the store's clock
         (HOLDER, 20.0, "held", 10.0 + MARGIN),
-        (HOLDER, 40.0, "free", None),  # anybody may take it over
+        (HOLDER, 40.0, "free", None),  # any process may take it over
         (REFUSAL, 5.0, "refused", 15.0),
         (REFUSAL, BAN, "free", None),  # no refusal counts for longer
         (FAILURE._replace(login_class="unknown"), 0.0, "unanswered", 15.0),
@@ -58,9 +58,9 @@ REFUSAL = FAILURE._replace(status="ACCOUNT_NOW_LOCKED", login_class="account")
 def test_what_a_lock_says_of_the_next_login(
     tmp_path: Path, lock: locks.Lock, age: float, state: str, until: float | None
 ) -> None:
-    """Times are told from now; others' settings may allow more logins in a minute.
+    """Times are counted from now; others' settings may allow more logins in a minute.
 
-    The writer's clock was an hour fast, but how long ago it wrote is told by the store's.
+    The writer's clock was an hour fast, but the store's shows how long ago it wrote.
     """
     now, fast, file = time.time(), 3600.0, tmp_path / f"{KEY}.login"
     logins = tuple(now + login for login in lock.logins)
@@ -74,12 +74,12 @@ def test_what_a_lock_says_of_the_next_login(
     assert (login.lock.owner, login.lock.status) == (lock.owner, lock.status)
     store, more = open_store(tmp_path), LeaseSettings(logins_per_minute=10)
     assert logins == () or inspect_login(store, KEY, timeout=5, settings=more).state == "free"
-    store.atomic = False  # where everybody logs in alone, nobody waits for a lock
+    store.atomic = False  # where each process logs in alone, none waits for a lock
     assert state != "held" or inspect_login(store, KEY, timeout=5).state == "free"
 
 
 def test_by_whose_clock_times_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store's, if it tells; the writer's, if not; on one machine, one that does not step."""
+    """The store's, if it tells the time, else the writer's; on one machine, one without steps."""
     monkeypatch.setattr(by_hand, "Clock", HandClock)
     shelf, lock = Shelf(), HOLDER._replace(since=4990.0, boot="this boot", up=280.0, now=4000.0)
     shelf.objects = {PLACE: (OLD.encode(), "T0"), LOCK: (locks.encode(lock), "L0")}

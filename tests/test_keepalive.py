@@ -1,4 +1,4 @@
-"""Long-running programs: the session is kept alive, and somebody hears when it is not."""
+"""Long-running programs: the session is kept alive, and a hook hears when it is not."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ SOON = timedelta(milliseconds=20)
 
 @pytest.fixture
 def session(front: Front) -> Session:
-    """A handle; nobody has logged in yet."""
+    """A handle, before any login."""
     return front.session()
 
 
 class Reports(SimpleQueue[Report]):
-    """Takes reports in, and lets a test wait for them."""
+    """Collects reports, and lets a test wait for them."""
 
     def more(self, number: int) -> list[Report]:
-        """Return those that are there, and so many more."""
+        """Return the reports so far, and wait for so many more."""
         return [self.get(timeout=60) for _ in range(self.qsize() + number)]
 
 
@@ -102,7 +102,7 @@ def test_the_text_of_what_no_event_tells_is_logged_here(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Of a defect, and of what cannot work, whose event is for debugging."""
+    """Of a defect, and of a wrong configuration, whose event has the level of debugging."""
     front.token.write_text("x" * 1025)
     report = KeepAlive(session).run_once()
     assert caplog.text.count(str(report.error)) == 1
@@ -124,7 +124,7 @@ def test_a_refused_login_is_respected(session: Session, sandbox: Sandbox) -> Non
 
 
 def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: Sandbox) -> None:
-    """No login is torn in two. What never ran, or was stopped, can be stopped."""
+    """No login is cut off. One that never ran, or was stopped, can be stopped again."""
     KeepAlive(session).stop()
     sandbox.hold("certlogin")
     keeping = KeepAlive(session).start()
@@ -145,7 +145,7 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
 def test_a_report_may_stop_it(
     session: Session, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
-    """It does not wait for itself. An end that nobody wanted is told in the log."""
+    """It does not wait for itself. An unwanted end is logged."""
 
     def report(_report: object) -> None:
         if how == "ended":
@@ -203,7 +203,7 @@ def test_nobody_logs_in_while_the_store_is_down(
     keeping = KeepAlive(session)
     for _ in range(2):
         assert isinstance(keeping.run_once().error, StoreUnavailable)
-    # One that nobody could tell of stays at hand, and is asked about again and again.
+    # A token of which Betfair could not tell is kept, and asked about again and again.
     asked = {"dead": 1, "cannot tell": 2, "logged out": 0}[what]
     assert sandbox.counts() == ({"keepAlive": asked} if asked else {})
     sandbox.clear_faults()
@@ -264,7 +264,7 @@ def test_a_sleep_of_the_machine_counts(
 
 @pytest.mark.parametrize("name", JURISDICTIONS)
 def test_the_interval_leaves_time_for_another_try_everywhere(name: str) -> None:
-    """Three attempts fit between the interval and the session's end; 15 minutes are kept."""
+    """Three attempts fit before the session's end, and the interval is never under 15 minutes."""
     place = JURISDICTIONS[name]
     every = keep_alive_interval(place)
     assert every >= timedelta(minutes=15)

@@ -20,7 +20,7 @@ _WORDS = re.compile(r"[^\W\d]\S* +\S*[^\W\d]")
 
 
 def test_the_messages_are_those_of_the_file(pytestconfig: pytest.Config) -> None:
-    """Each text of the package that a person may read, by its module."""
+    """The file has each text of the package that a person may read, by its module."""
     found = "\n".join(block for path in sorted(PACKAGE.rglob("*.py")) if (block := messages(path)))
     if pytestconfig.getoption("--update-messages"):
         GOLDEN.write_text(found, encoding="utf-8")
@@ -42,7 +42,7 @@ def messages(path: Path) -> str:
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
-    """Yield all texts of a tree but docstrings and patterns; what is filled in, in braces."""
+    """Yield all texts of a tree except docstrings and patterns, with placeholders in braces."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a docstring
@@ -67,7 +67,7 @@ def _text(node: ast.AST) -> str | None:
 
 
 class _Flat(ast.NodeTransformer):
-    """Writes texts within what is filled in alike in each version of Python."""
+    """Writes the texts within placeholders alike in each version of Python."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
         return ast.Constant(_text(node))

@@ -46,7 +46,7 @@ def manager(front: Front) -> SessionManager:
 def test_a_token_from_its_login_to_its_successors(front: Front, manager: SessionManager) -> None:
     """A missing one costs one login, a live one a read and a keepAlive, a dead one another login.
 
-    The object is the token and nothing else, only for its owner.
+    The object is the token and nothing else, and only its owner can read it.
     """
     front.path = front.path / "not" / "there" / "yet"
     token = manager.get_session(front.path, KEY)
@@ -58,7 +58,7 @@ def test_a_token_from_its_login_to_its_successors(front: Front, manager: Session
     watched = Watched(manager.session(front.path, KEY))
     watched.before_write = lambda *_: pytest.fail("it was written")
     with pytest.raises(LoginTimeout):
-        manager.get_session(front.path, KEY, timeout=1e-9)  # no time, nobody is asked
+        manager.get_session(front.path, KEY, timeout=1e-9)  # no time: nothing is asked
     watched.reads.clear()
     assert manager.get_session(front.path, KEY) == token
     assert watched.reads == [KEY]
@@ -81,7 +81,7 @@ def test_a_token_from_its_login_to_its_successors(front: Front, manager: Session
 def test_a_token_that_something_else_wrote_is_used_replaced_and_logged_out(
     front: Front, manager: SessionManager, write: Callable[[str], bytes]
 ) -> None:
-    """The Go library, an editor or PowerShell; a write is conditional on the object as it lies."""
+    """By the Go library, an editor or PowerShell; a write is conditional on the stored object."""
     for end in (front.sandbox.expire_all, lambda: manager.logout(front.path, KEY)):
         token = front.sandbox.issue()
         front.token.write_bytes(write(token))
@@ -106,7 +106,7 @@ def test_what_is_no_live_token_is_replaced_and_junk_is_told(
     *,
     warned: bool,
 ) -> None:
-    """One warning, without what it was: it may have been somebody's data. A refusal leaves it."""
+    """One warning, without the content, which may be someone's data. After a refusal it stays."""
     front.token.write_bytes(content)
     front.sandbox.login_status("INTERNAL_ERROR", times=1)
     with pytest.raises(LoginRefused):
@@ -175,7 +175,7 @@ def test_nobody_logs_in_for_a_token_that_cannot_be_stored(
 
 
 def test_unlocking_reads_again_what_others_have_changed(front: Front) -> None:
-    """Until it has its turn; where there is none, an error says so. It makes no place."""
+    """It repeats until it gets its turn, or an error says so. It creates nothing."""
     front.manager().unlock(front.path / "nothing", KEY)
     assert not (front.path / "nothing").exists()
     front.sandbox.login_status("INVALID_USERNAME_OR_PASSWORD", times=2)
@@ -215,7 +215,7 @@ def test_too_many_logins_in_a_minute_are_stopped(
     assert caught.value.not_before is not None
     assert front.sandbox.counts()["certlogin"] == 4
     warnings = [each for each in caplog.records if each.name == "betfair_session"]
-    # The first token had no other before it; the brake itself is one, too.
+    # The first token had none before it; the brake warns, too.
     assert [each.levelname for each in warnings] == ["WARNING"] * 4
     assert all(str(front.path) in each.getMessage() for each in warnings)
 
@@ -237,7 +237,7 @@ def test_too_many_logins_in_a_minute_are_stopped(
     ids=["now", "anow", "token", "verify", "renew", "atoken", "arenew"],
 )
 def test_every_call_ends_in_its_own_time(front: Front, call: Callable[[Session], str]) -> None:
-    """Though another thread's login takes longer. One beyond all reason is a long one."""
+    """Even if another thread's login takes longer. A huge timeout is a long one."""
     session = front.session()
     with (
         front.under_way("certlogin", lambda: session.token(1e300)) as other,
@@ -266,7 +266,7 @@ def test_renew_adopts_anothers_token_and_logs_in_only_when_betfair_says_dead(fro
 
 @pytest.mark.parametrize("way", ["verify", "renew", "arenew"])
 def test_what_another_thread_found_before_is_not_taken(front: Front, way: str) -> None:
-    """It may have come from the store alone, or from before the token was rejected."""
+    """That result may come from the store alone, or be older than the rejection."""
     session = front.session()
     token = session.token()
     calls: dict[str, Callable[[], str]] = {
@@ -287,7 +287,7 @@ def test_what_another_thread_found_before_is_not_taken(front: Front, way: str) -
 def test_logout_removes_the_object_and_the_locks_word_for_it(
     front: Front, manager: SessionManager
 ) -> None:
-    """Also one that is blank, which is nobody's; a second logout finds nothing to do."""
+    """Also a blank object, which is no token; a second logout finds nothing to do."""
     manager.get_session(front.path, KEY)
     assert front.read_lock().published
     for _ in range(2):
@@ -313,7 +313,7 @@ HELD = locks.encode(locks.Lock(locks.HELD, "0" * 16, "another machine", since=ti
     ],
 )
 def test_a_logout_leaves_what_others_wrote_meanwhile(front: Front, moment: str, left: str) -> None:
-    """A token that another published, and the lock that says so; or another's lock."""
+    """A token that another process published, and the lock that says so; or another's lock."""
 
     def meanwhile(what: object = None, *_: object) -> None:
         if getattr(what, "kind", "logged out") == "logged out":
@@ -347,7 +347,7 @@ def test_a_logout_leaves_what_others_wrote_meanwhile(front: Front, moment: str, 
 def test_a_store_nobody_vouches_for_is_named_in_the_log_once(
     front: Front, manager: SessionManager, plain: type[Plain], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each process logs in by itself there; threads still share one login."""
+    """There each process logs in by itself; threads still share one login."""
     place = (plain(skip_instance_cache=True), str(front.path))
     token = manager.get_session(place, KEY)
     assert manager.get_session(place, KEY) == token
@@ -369,7 +369,7 @@ def test_the_same_place_is_one_handle(front: Front, manager: SessionManager) -> 
     nested: dict[str, Any] = {"client_kwargs": {"endpoint_url": "http://127.0.0.1:1"}}
     first = manager.session("s3://bucket/path", KEY, nested)
     assert manager.session("s3://bucket/path", KEY, nested) is first
-    nested["client_kwargs"]["endpoint_url"] = "http://127.0.0.1:2"  # changed later, they are others
+    nested["client_kwargs"]["endpoint_url"] = "http://127.0.0.1:2"  # changed later: other options
     assert manager.session("s3://bucket/path", KEY, nested).store is not first.store
     manager.close()
     assert session.token()
@@ -380,7 +380,7 @@ def test_the_same_place_is_one_handle(front: Front, manager: SessionManager) -> 
 def test_a_store_is_closed_although_its_opening_was_interrupted(
     manager: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that connects when it is made, before there is a handle for it."""
+    """A store that connects when it is made, before there is a handle for it."""
     store = Mock(atomic=True)
     monkeypatch.setattr("betfair_session.manager.open_store", Mock(return_value=store))
     monkeypatch.setattr("betfair_session.manager.Session", Mock(side_effect=KeyboardInterrupt))

@@ -1,4 +1,4 @@
-"""What a signal handler of the caller's or a tracer raises goes through, and holds nothing up."""
+"""What a caller's signal handler or tracer raises passes through, and blocks nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ READ = Operation("read", "a store", KEY)
 
 
 class SoftTimeLimit(Exception):
-    """As task queues raise it in the midst of a task."""
+    """Raised by task queues in the middle of a task."""
 
 
 class Further:
@@ -73,7 +73,7 @@ class Limit:
 
     def __init__(self, error: Exception, sandbox: Sandbox) -> None:
         self.error, self._sandbox = error, sandbox
-        # Waits for the threads of what was given up, but other tests' have ends of their own.
+        # Wait for the threads of calls that were given up, but not for those of other tests.
         self.let_finish = partial(let_finish, {*threading.enumerate()})
 
     @contextmanager
@@ -118,14 +118,14 @@ def test_a_limit_during_a_question_to_betfair(front: Front, limit: Limit, endpoi
         session.token()
     with limit.strikes(endpoint):
         (KeepAlive(session).run_once if endpoint == "keepAlive" else session.token)()
-    # A login that may have arrived is respected for a moment by all.
+    # All wait a moment for a login that may have arrived.
     assert front.read_lock().state == (locks.DONE if endpoint == "keepAlive" else locks.FAILED)
     session.unlock()
     assert session.token() in front.live()
 
 
 def test_a_limit_during_anothers_call(front: Front, limit: Limit) -> None:
-    """Who waits is not told that the other took too long; and that one goes on."""
+    """The waiter is not told that the other took too long; the other goes on."""
     session = front.session()
     with front.under_way("certlogin", session.token) as leading:
         with limit.strikes("certlogin", joined(session._flight)):
@@ -134,7 +134,7 @@ def test_a_limit_during_anothers_call(front: Front, limit: Limit) -> None:
 
 
 def test_a_limit_is_not_shared(front: Front, limit: Limit) -> None:
-    """It is the main thread's alone; another that waits for its call makes one itself."""
+    """It concerns only the main thread; another that waits for its call makes one itself."""
     session = front.session()
     token = session.token()
 
@@ -175,7 +175,7 @@ BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
 def test_a_limit_during_a_betting_call(front: Front, limit: Limit, endpoint: str) -> None:
     """A bet that its caller has given up, and may place again, is not sent any more.
 
-    By `requests`, which makes an error of its own of what it does not expect, it is sent once.
+    With `requests`, which turns what it does not expect into its own error, it is sent once.
     """
     sent = int(endpoint == "betting")
     with Exchange(front.session()) as exchange:
@@ -200,7 +200,7 @@ def strike(*_: object, **__: object) -> None:
 
 
 def wrap() -> NoReturn:
-    """Fail as a driver that makes its own error of everything."""
+    """Fail like a driver that turns everything into its own error."""
     try:
         strike()
     except Exception as error:
@@ -215,7 +215,7 @@ def wrap() -> NoReturn:
 def test_a_limit_in_a_store_or_a_file(
     limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, struck: str
 ) -> None:
-    """It is no fault of a driver, a file or its content, whatever its type would mean."""
+    """Its type may be that of an error of a driver, a file or its content; it is none of these."""
     (tmp_path / "client.crt").write_text("")
     client = IdentityClient("key", (tmp_path / "client.crt", tmp_path / "client.crt"))
     calls: dict[str, tuple[str, object, Callable[[], object]]] = {
@@ -251,7 +251,7 @@ def test_a_limit_in_a_store_or_a_file(
 def test_a_limit_in_the_midst_of_a_local_file(
     limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, step: str
 ) -> None:
-    """It is not taken for what the file system would mean by it: no file, no lock, no link."""
+    """It is not taken for the file system's own error: no file, no lock, no link."""
     store, soon = open_store(tmp_path), within(10)
     store.put("token", b"present", ABSENT, deadline=soon)
     # As on a disk of the machine itself: in this very thread.
@@ -270,7 +270,7 @@ def test_a_limit_in_the_midst_of_a_local_file(
 
 
 def test_other_errors_are_not_taken_for_a_handlers(limit: Limit) -> None:
-    """Neither a driver's own, nor one in a call that is made while a limit's is handled."""
+    """Neither a driver's own, nor one in a call that is made while a limit's error is handled."""
 
     def fail(*_: object) -> NoReturn:
         raise TimeoutError
@@ -294,7 +294,7 @@ class SegmentNotFound(Exception):
 
 
 async def segment() -> str:
-    """Return what the code here belongs to."""
+    """Return what the running code belongs to."""
     return SEGMENT.get()
 
 
@@ -312,7 +312,7 @@ WAYS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_our_threads_have_the_callers_context(way: str) -> None:
-    """Each call has its own, also where an earlier one has started what it uses."""
+    """Each call has its own, even if an earlier call has started the thread that it uses."""
     for name in ("first", "second"):
 
         def ask(name: str = name) -> str:
@@ -348,7 +348,7 @@ def test_requests_belong_to_the_call_that_makes_them(
 
 @pytest.mark.usefixtures("short_waits")
 def test_a_tracers_error_becomes_ours(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether anything was sent, nobody knows; and it may hold what was to be sent."""
+    """It is not known whether anything was sent; and the error may hold what was to be sent."""
     client, sandbox, session = front.client, front.sandbox, front.session()
     token = session.token()
 

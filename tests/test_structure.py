@@ -1,4 +1,4 @@
-"""Imports point one way, nothing heavy is imported early, and the public names are the promised."""
+"""Imports point one way, nothing heavy is imported early, and the public names are as promised."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PUBLIC = {
     *("from_env", "place_from_env", "session_is_invalid"),
 }
 
-# Each room may import from the rooms above it; those in one line know nothing of each other.
+# Each room may import from the rooms above it; those in one line do not import each other.
 ROOMS = [
     {"exceptions", "events"},
     {"secret", "arguments"},
@@ -58,7 +58,7 @@ def room_of(module: str) -> str:
 
 
 def imports(begin: str = "betfair_session") -> list[tuple[str, str]]:
-    """Return every import statement of the package for modules that begin so, as dotted names."""
+    """Return every import in the package of modules with that beginning, as dotted names."""
     found = []
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -107,7 +107,7 @@ def test_no_imports_lead_back_to_where_they_began() -> None:
     targets: dict[str, set[str]] = {}
     for source, target in imports():
         targets.setdefault(source, set()).add(target)
-    TopologicalSorter(targets).prepare()  # or CycleError, which names the circle
+    TopologicalSorter(targets).prepare()  # CycleError names a circle
 
 
 def test_what_a_store_imports_can_be_seen() -> None:
@@ -148,7 +148,7 @@ def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
     }  # fmt: skip
     if "sandbox" not in code:
         heavy |= {"http.client", "ssl", "betfair_session.sandbox"}
-    if code == ON_A_FILE:  # a token in a file that is trusted pays for each most
+    if code == ON_A_FILE:  # a trusted token in a file has the fastest start
         heavy |= {"enum", "logging", "re", "typing"}
     program = (sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)")
     done = subprocess.run(program, capture_output=True, text=True, check=True)
@@ -174,13 +174,13 @@ def test_the_public_names_are_there_and_no_others() -> None:
 
 
 TYPES = {"EventKind", "FileSystem", "JurisdictionName", "Store", "StrPath", "TokenStore"}
-# What the signatures below name that other packages define.
+# Names in the signatures that other packages define.
 FOREIGN = {"datetime", "timedelta", "requests", "Response", "Session", "os", "PathLike", "ssl"}
 FOREIGN |= {"SSLContext", "Self", "Callable", "Iterable", "Mapping", "Any", "Literal"}
 
 
 def signatures(thing: object) -> Iterator[Callable[..., object]]:
-    """Find what users call of a public name: it, or its public methods and properties."""
+    """Yield what users call of a public name: itself, or its public methods and properties."""
     if not isinstance(thing, type):
         assert callable(thing)
         yield thing
@@ -205,7 +205,7 @@ def test_everything_in_a_public_signature_can_be_imported() -> None:
 
 
 def test_a_type_checker_catches_every_misuse_and_nothing_else() -> None:
-    """Mypy in strict mode, by the line, of code as users write it."""
+    """Mypy in strict mode finds exactly the wrong lines in code as users write it."""
     file = Path(__file__).with_name("user_code.py")
     config = ("--config-file", str(file.parents[1] / "pyproject.toml"))
     mypy = (sys.executable, "-m", "mypy", "--strict", *config, str(file))

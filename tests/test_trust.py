@@ -57,7 +57,7 @@ WAYS: dict[str, Callable[[Session], str]] = {
 def test_a_window_ends_by_the_clock_that_went_further(
     hands: HandClocks, session: Session, way: str, moved: tuple[float, float], *, trusted: bool
 ) -> None:
-    """Whichever way the token is asked for; and by a wall clock that was set back."""
+    """However the token is asked for; also if the wall clock was set back."""
     watched = Watched(session)
     hands.steady += moved[0]
     hands.wall += moved[1]
@@ -66,7 +66,7 @@ def test_a_window_ends_by_the_clock_that_went_further(
 
 
 def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Session) -> None:
-    """So often both clocks are looked at, which cost more than all else of a call."""
+    """Both clocks are read once a second only, since that costs more than all else of a call."""
     watched = Watched(session)
     hands.go(10.0)
     session.token()
@@ -81,7 +81,7 @@ def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Sessi
 def test_another_threads_look_at_the_clocks_is_no_clock_set_back(
     hands: HandClocks, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
-    """Which comes a moment after mine, and is noted before I compare."""
+    """It may come a moment after mine, and be noted before I compare."""
     trust, looks = Trust(900.0, 3600.0), list[bool]()
     trust.verified(Secret("t"), clocks.now())
 
@@ -121,7 +121,7 @@ def test_the_times_of_a_verification(
 
 
 def test_a_postponement_is_short_and_never_past_the_sessions_end(hands: HandClocks) -> None:
-    """Five seconds, the window if that is shorter, and only of what is still held."""
+    """Five seconds, or a shorter window, and only of a token that is still held."""
     for window, seconds in ((900.0, 5.0), (3.0, 3.0)):
         trust = Trust(window, 1200.0)
         trust.verified(Secret("t"), clocks.now())
@@ -178,7 +178,7 @@ def test_nobody_uses_a_token_that_is_dead_or_past_its_end(
 def test_silence_does_not_take_a_token_that_should_live(
     hands: HandClocks, session: Session, front: Front, fault: str
 ) -> None:
-    """Betfair's or the store's: within the session's length it is used on, and asked about soon."""
+    """Of Betfair or the store: within the session's length it stays in use, and is soon checked."""
     token, watched = session.token(), Watched(session)
     hands.go(WINDOW)
     if fault == "store":
@@ -203,7 +203,7 @@ def test_silence_does_not_take_a_token_that_should_live(
 def test_a_token_found_dead_is_not_trusted_although_the_login_fails(
     front: Front, *, share: bool
 ) -> None:
-    """It lies there young, since the login that would replace it was refused or not answered."""
+    """The stored one is young, but the login to replace it was refused or not answered."""
     session, sandbox = trusting(front, share=share), front.sandbox
     token = session.token()
     sandbox.expire(token)
@@ -242,7 +242,7 @@ def test_a_rejected_token_is_renewed_once_for_all(session: Session, front: Front
     assert {session.verify()} == tokens  # which asks in any case
     assert front.sandbox.counts() == {"keepAlive": 1}
     front.sandbox.expire_all()
-    assert asyncio.run(session.arenew(*tokens)) in {*front.live()}  # a task's doubt counts as well
+    assert asyncio.run(session.arenew(*tokens)) in {*front.live()}  # a task's rejection counts, too
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -325,7 +325,7 @@ def test_a_token_that_is_forgotten_while_its_verification_is_noted_is_not_held()
 def test_cold_starts_trust_what_was_written_within_the_window(
     front: Front, seconds: int, asked: int
 ) -> None:
-    """Past it the first asks and writes that down; a file from the future tells no age."""
+    """After it the first asks and notes that in the store; a file from the future has no age."""
     token = trusting(front, share=True).token()
     os.utime(front.token, (time.time() - seconds,) * 2)
     cold = [trusting(front, share=True) for _ in range(20)]
@@ -338,7 +338,7 @@ def test_cold_starts_trust_what_was_written_within_the_window(
 
 
 def test_a_rejected_token_is_asked_about_however_young(front: Front) -> None:
-    """Renew and verify do not take the store's word; nor is it given where a logout came first."""
+    """Renew and verify do not trust the store; nor does a call after a logout."""
     one, other = (trusting(front, share=True) for _ in range(2))
     old = one.token()
     front.sandbox.expire_all()
@@ -356,7 +356,7 @@ def test_a_rejected_token_is_asked_about_however_young(front: Front) -> None:
 def test_the_servers_time_tells_of_the_verification(
     front: Front, bucket_on: Callable[[str], Bucket]
 ) -> None:
-    """A young object is trusted, an old one is verified and made young."""
+    """A young object is trusted; an old one is verified and written anew."""
     place = bucket_on("obstore+moto")
 
     def get(every: float) -> str:
@@ -396,7 +396,7 @@ def test_a_store_that_hides_its_time_is_asked_for_it_only_in_doubt(
     asked: tuple[int, int],
     kept: int,
 ) -> None:
-    """As obstore's: no token is used past the window by a clock that is wrong by half of it."""
+    """As with obstore: a clock that is off by half the window makes no token outlive it."""
     front.session().token()
     front.sandbox.clear_journal()
     now = hands.wall
@@ -455,7 +455,7 @@ def test_what_the_store_said_before_a_sleep_is_not_trusted(hands: HandClocks, fr
 def test_the_steady_clock_goes_on_in_a_sleep_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Linux has it in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC; others are asked for neither."""
+    """Linux has it in CLOCK_BOOTTIME, macOS in CLOCK_MONOTONIC; other systems read neither."""
     times = {1: 1.0, 7: 7.0}
 
     def gettime(number: int) -> float:

@@ -48,7 +48,7 @@ TREE = {
 
 
 def test_the_errors_are_those_of_the_contract() -> None:
-    """People outside build on the tree; none holds a request or a response; all can be pickled."""
+    """Users rely on the tree; none holds a request or a response; all can be pickled."""
     assert {*" ".join(TREE.values()).split()} == {*exceptions.__all__}
     assert issubclass(ConfigurationError, ValueError)
     for parent, names in TREE.items():
@@ -100,7 +100,7 @@ def test_a_public_value_can_be_compared_copied_and_pickled_but_not_changed(value
 
 
 def test_a_public_value_tells_the_kinds_of_its_fields() -> None:
-    """To help(), Sphinx and what makes such values of others, as typing's own do."""
+    """To help(), Sphinx and tools that build such values, as typing's NamedTuple does."""
     parameters = inspect.signature(Event).parameters
     assert {name: each.annotation for name, each in parameters.items()} == Event.__annotations__
     assert [*get_type_hints(Event)] == [*parameters] == [*Event._fields]
@@ -112,7 +112,7 @@ def test_a_public_value_tells_the_kinds_of_its_fields() -> None:
 
 
 def test_a_secret_compares_by_its_text() -> None:
-    """Two wrappers of one text are one secret; a bare text is none; an empty one is false."""
+    """Two wrappers of one text are equal; a bare text is no secret; an empty one is false."""
     assert Secret(TEXT) == Secret(Secret(TEXT))
     assert Secret(TEXT) not in (Secret("other"), TEXT)
     assert len({Secret(TEXT), Secret(TEXT)}) == 1
@@ -144,7 +144,7 @@ CONTENTS: dict[str, list[bytes]] = {
         *(b"two words", "tökèn".encode(), b"\xff\xfe\0", b"a\nb", b"\xff", b"a\0b"),
         *(b"x" * (MAX_TOKEN + 1), b"x" * MAX_JUNK),
     ],
-    # It is somebody's data after a mistyped key.
+    # It is someone else's data, at a mistyped key.
     "data": [b"x" * (MAX_JUNK + 1), b" " * (MAX_JUNK + 1)],
 }
 
@@ -171,7 +171,7 @@ def test_no_blank_is_like_another() -> None:
 
 
 def test_a_token_is_a_printable_ascii_text_up_to_the_limit() -> None:
-    """The rule is wider than Betfair's 44 characters; JSON can hold anything in its place."""
+    """The rule is wider than Betfair's 44 characters; JSON may hold anything in a token's place."""
     assert is_token("".join(map(chr, range(33, 127))))
     assert is_token("x" * MAX_TOKEN)
     assert not is_token("x" * (MAX_TOKEN + 1))

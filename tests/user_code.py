@@ -1,4 +1,4 @@
-"""Code as users write it: each line that ends in `# wrong` a type checker has to catch, no other.
+"""Code as users write it: type checkers have to reject each line ending in `# wrong`, and no other.
 
 Nothing here runs, and mypy's usual run leaves it out; `test_structure.py` looks at it.
 `assert_type` says what the public names promise.
@@ -40,7 +40,7 @@ from betfair_session.sandbox import Sandbox
 
 
 def use(*values: object) -> None:
-    """Take what would otherwise be of no use."""
+    """Use a value, so that no line is an unused expression."""
 
 
 betfair_session.get_session("tokens", "key")  # wrong

@@ -6,5 +6,5 @@ import time
 
 
 def within(seconds: float) -> float:
-    """Return the moment by `time.monotonic` that many seconds from now."""
+    """Return the time of `time.monotonic` that many seconds from now."""
     return time.monotonic() + seconds

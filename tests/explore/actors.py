@@ -56,7 +56,7 @@ class Write:
     content: bytes
     version: str | None
     due: float = 0.0  # when it is to land if it is late
-    again: bool = False  # whether it writes a verified token anew
+    again: bool = False  # whether it rewrites a verified token
     lie: bool = False  # whether its writer was told that it failed
 
 
@@ -71,9 +71,9 @@ class MemoryStore(TokenStore):
         self.objects: dict[str, Kept] = {}
         self.now = 0.0  # the true time
         self.wrong = 0.0  # how wrong its own clock is
-        self.faults = 0.0  # how often a call goes wrong, from 0 to 1
+        self.faults = 0.0  # the chance that a call goes wrong, from 0 to 1
         self.late: list[Write] = []  # those that may still land
-        self.again = False  # whether the present call is to write a verified token anew
+        self.again = False  # whether the present call rewrites a verified token
         self._versions = 0
         self._rng, self._landing = rng, landing
         self._hides_date = rng.random() < 0.3
@@ -112,7 +112,7 @@ class MemoryStore(TokenStore):
         raise NotImplementedError
 
     def place(self, key: str, content: bytes) -> None:
-        """Write as one who takes no part."""
+        """Write as something outside the fleet."""
         self._versions += 1
         digest = hashlib.sha256(content).hexdigest()[:16]
         version = digest if self._etags else str(self._versions)
@@ -126,7 +126,7 @@ class MemoryStore(TokenStore):
                 self._land(write)
 
     def can_land(self, write: Write) -> bool:
-        """Tell whether a late write's condition may come true: to create, or with tags, always."""
+        """Return whether a late write's condition may come true: always to create, or with tags."""
         return write.version is None or self._etags or self._holds(write)
 
     def _attempt(self, write: Write) -> str:
@@ -176,7 +176,7 @@ class MemoryStore(TokenStore):
 
 
 class VirtualClock(Clock):
-    """One process's clocks: right, wrong by a constant, or standing still in a freeze."""
+    """One process's clocks: right, off by a constant, or standing still in a freeze."""
 
     def __init__(self, rng: random.Random, skew: float | None = None) -> None:
         self.at = self.behind = 0.0

@@ -2,10 +2,10 @@
 
 Each call of the store is carried out whole at one moment, and its answer seen at a later one; in
 between the others go on. A process may freeze at either, with or without its monotonic clock, or
-stop for ever. Store faults are actors.py's; Betfair refuses, stays unclear, and ends sessions;
-somebody deletes, overwrites and unlocks. In two histories of five verified tokens are written anew.
-After a while all this stops, and everybody has to end. Of the shipped code the runner's loop alone
-is taken apart, to go one call at a time.
+stop for ever. Store faults are actors.py's. Betfair refuses, stays unclear, and ends sessions. An
+adversary deletes, overwrites and unlocks. In two of five histories, verified tokens are rewritten.
+After a while all faults stop, and every process has to end. Of the shipped code only the runner's
+loop is taken apart, to go one call at a time.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class History:
         self._on_one_machine = self.store.on_this_machine
         self._wall = 0.0  # how wrong that machine's clock is
         self._running: list[Caller] = []
-        if rng.random() < 0.1:  # nothing goes wrong but what Betfair says, and a store's pace
+        if rng.random() < 0.1:  # only Betfair's answers and the store's pace go wrong
             self.ledger.calm = True
             self._freezes = self._crashes = self.store.faults = 0.0
             self._betfair, self.store.gap = 0.5, 1.0
 
     def run(self) -> None:
-        """Let it happen; raises a Violation where an invariant does not hold."""
+        """Run it; raise a Violation where an invariant does not hold."""
         rng = self._rng
         self.store.now = self._now
         self._scene()
@@ -72,7 +72,7 @@ class History:
             self._at(self._now + rng.random() * spread, self._begin)
         for _ in range(rng.choice((0, 0, 1, 2, 3))):
             self._at(self._now + rng.random() * rng.choice((2.0, TROUBLE)), self._adversity)
-        # Either of a process's two clocks may mislead it, but not both: nothing could help then.
+        # One of a process's two clocks may mislead it, never both: nothing could help then.
         steps = self._on_one_machine and not self._stands_still
         for _ in range(rng.choice((0, 1, 2)) if steps else 0):
             self._at(self._now + rng.random() * TROUBLE, self._clock_steps)

@@ -1,4 +1,4 @@
-"""What is checked in a history; the meaning of each check is told in truth.py."""
+"""What is checked in a history; truth.py explains each check."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Ledger(Truth):
         self.live: set[str] = set()
         self.credit = 1  # there is no token yet
         self.states: dict[int, Seen] = {}  # of every process that runs
-        self.writer: Seen | None = None  # whose call is carried out now
+        self.writer: Seen | None = None  # the process whose call is carried out now
         self.store: MemoryStore
-        self.removed = False  # whether somebody ever removed or cleared a lock
-        self.calm = False  # nothing goes wrong but what Betfair says, and the store's pace
+        self.removed = False  # whether a lock was ever removed or cleared by hand
+        self.calm = False  # only Betfair's answers and the store's pace go wrong
         self._landed: set[str] = set()
         self._denied: set[str] = set()
         self._out: set[str] = set()
@@ -65,7 +65,7 @@ class Ledger(Truth):
         return self.states.values()
 
     def lock_is_deleted(self) -> None:
-        """Leave out the logins that the lock cannot tell of any more."""
+        """Leave out the logins that the lock no longer records."""
         self.removed = True
         self._logins.clear()
 
@@ -89,7 +89,7 @@ class Ledger(Truth):
         """Note how long a failure is to be respected, from the moment it is known."""
         if isinstance(effect, do.WriteLock) and effect.lock.state == locks.FAILED:
             lock = effect.lock
-            # After a token that could not be stored nobody has to wait: a blank is written first.
+            # After a token that could not be stored no process waits: a blank is written first.
             counts = lock.login_class != "store"
             ends = now + (lock.not_before - lock.since if counts else 0.0)
             self._ends.setdefault(_name(lock), ends)

@@ -1,4 +1,4 @@
-"""Everything that can happen next: calls to store and Betfair, the adversary's doings, and time."""
+"""Everything that can happen next: calls to store and Betfair, the adversary's acts, and time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Moves:
         self.doing = ""  # what is being tried, for a violation's trace
 
     def all(self, world: World) -> Iterator[Move]:
-        """Yield every next world, with what happened; in a Violation `doing` says that."""
+        """Yield every next world, with what happened; after a Violation, `doing` holds that."""
         kinds = self._kinds if world.faults else []
         for place, proc in enumerate(world.procs):
             if proc and proc not in world.procs[:place]:
@@ -131,7 +131,7 @@ class Moves:
         return do.LockRead(self.pool.locks[world.lock], f"k{world.lock_version}", age)
 
     def _time_told(self, world: World, local: Local) -> float | None:
-        """Return how far the server's time is off that an answer tells, if any."""
+        """Return how far off the server's time in an answer is, if it tells any."""
         if isinstance(local.effect, do.ReadToken) and world.token != MISSING:
             return 0.0 if self.rules.dates else None
         if isinstance(local.effect, do.ReadLock) and world.lock >= 0:
@@ -144,7 +144,7 @@ class Moves:
         version = int(effect.version[1:]) if effect.version else -1
         if isinstance(effect, do.WriteLock):
             lock = effect.lock
-            # After a token that could not be stored nobody has to wait: a blank is written first.
+            # After a token that could not be stored no process waits: a blank is written first.
             counts = lock.state == locks.FAILED and lock.login_class != "store"
             force = lock.not_before - local.off if counts else 0.0
             return "lock", self.pool.lock_id(lock), version, force
@@ -235,7 +235,7 @@ def _late(write: Write, world: World) -> None:
 
 
 def _suffer(change: Change, world: World) -> None:
-    """Let something be done, and allow for the login that it may cost."""
+    """Do something, and allow for the login that it may cost."""
     lived = world.now().lives
     change(world)
     if lived and not world.now().lives:
@@ -257,7 +257,7 @@ def _delete_lock(world: World) -> None:
 
 
 def _write(what: str, world: World) -> None:
-    """Store a live token, a dead one, or junk, as somebody does who takes no part."""
+    """Store a live token, a dead one, or junk, as something outside the fleet does."""
     content = JUNK if what == "junk" else world.fresh_token()
     world.store_token(content)
     if what == "live":

@@ -10,15 +10,15 @@ What the model leaves out:
 - A fault is something the adversary pays for; it has two to four. Reads are never stale, an
   object is never torn, Betfair never rotates a token, a logout never fails, and every store is
   one that is vouched for.
-- A store that says a write failed (500) and carries it out later is looked at in plans of its own,
-  in which a token may be stored that was logged out: that cannot be helped, only be survived.
-- Names are the first that nobody uses any more; worlds that differ only in names are joined in most
-  cases, not in all.
+- A store that says a write failed (500) and carries it out later has plans of its own. There a
+  token that was logged out may be stored: this cannot be prevented, only survived.
+- A new name is the first that is no longer in use; worlds that differ only in names are joined in
+  most cases, not in all.
 - The brake, a person's unlocking, and wall clocks that step are left to the random histories.
 - A call's answer comes when the call is made: a process frozen between the two is one frozen
   before its next call. Only its idea of the server's time could differ, as in random histories.
-- Waits take no time: whoever waits may look again at any moment. That everybody ends is shown
-  separately, by leaving one world in 64 alone (search.py), with time.
+- Waits take no time: a process that waits may look again at any moment. That every process ends
+  is shown separately, by leaving one world in 64 alone (search.py), with time.
 - Worlds are told apart by 64 bits of a digest. The chance that any two of n were taken for one, so
   that what follows the second went unseen, is about n² / 2⁶⁵.
 """
@@ -39,8 +39,8 @@ class Rules:
     kinds: str = ""  # the faults that the adversary may choose from
     faults: int = 2  # how many it has in all
     times: int = 2  # how often time may go on
-    processes: int = 3  # that run at a time
-    spare: int = 1  # that begin when another has ended
+    processes: int = 3  # how many run at a time
+    spare: int = 1  # how many begin when another has ended
     token: str = "dead"  # what is stored at first; or "missing", "live", "junk"
     lock: tuple[locks.Lock, float] | None = None  # the lock at first, and its true age
     jumps: tuple[float, ...] = (16.0, 32.0)  # seconds by which time goes on

@@ -1,7 +1,7 @@
-"""Processes of the model: the shipped policy itself, with all times told from now.
+"""Processes of the model: the shipped policy itself, with all times relative to now.
 
-A process state is the way to it: what the policy was told, and when time passed. To step it, the
-way is gone again with a fresh generator; one live generator is kept with each state, so that most
+A process state is the way to it: what the policy was told, and when time passed. To step it, a
+fresh generator repeats that way; one live generator is kept with each state, so that most
 steps repeat nothing. Two ways lead to the same state when the generator stands at the same places
 and the call's attributes are equal, but for a few that it reads no more, which long/model checks.
 The same local steps recur in millions of worlds, so each is computed once, and every state and lock
@@ -132,7 +132,7 @@ class Way:
 
 @dataclass(eq=False)
 class Local(Seen):
-    """A process, as the world sees it; `login` is without what no process acts upon."""
+    """A process, as the world sees it; `login` leaves out what no process acts on."""
 
     key: Key  # everything that matters
     off: float  # its idea of the server's time, less the truth
@@ -158,13 +158,13 @@ def names(*values: object) -> int:
 
 
 def plain(lock: Lock) -> Lock:
-    """Blank what no process acts upon in the model, which makes too few logins for the brake."""
+    """Blank what no process acts on in the model, which makes too few logins for the brake."""
     failed = lock.state == locks.FAILED
     return lock._replace(
         owner="",
         since=lock.since if failed else 0.0,
         logins=(),
-        refusals=min(lock.refusals, 4),  # after which each is waited for alike
+        refusals=min(lock.refusals, 4),  # more make no wait longer
         status="",
         login_class="store" if lock.login_class == "store" else "",
         not_before=lock.not_before if failed else 0.0,
@@ -172,7 +172,7 @@ def plain(lock: Lock) -> Lock:
 
 
 def later_lock(lock: Lock, seconds: float) -> Lock:
-    """Tell a lock's times from a later now."""
+    """Return a lock with its times relative to a later now."""
     return plain(lock._replace(since=lock.since - seconds, not_before=lock.not_before - seconds))
 
 
@@ -215,7 +215,7 @@ def seen(way: Way) -> Local:
 
 
 class Pool:
-    """Numbers for process states and locks; 0 is the process that is no more."""
+    """Numbers for process states and locks; 0 is a process that has ended."""
 
     def __init__(self) -> None:
         nobody = Replica(cast("Any", None), deadline=0.0, share=False, skew=0.0)
@@ -235,7 +235,7 @@ class Pool:
             known = self._local_ids[local.key] = len(self.locals)
             self.locals.append(local)
         elif self.locals[known].way.live is None:
-            self.locals[known].way.live = way.live  # the same state, however it was come to
+            self.locals[known].way.live = way.live  # the same state, reached by either way
         return known
 
     def lock_id(self, lock: Lock) -> int:
@@ -246,7 +246,7 @@ class Pool:
         return self._lock_ids[lock]
 
     def newcomer(self, rules: Rules, number: int) -> int:
-        """Return a process that begins, by the number that the rules know it by."""
+        """Return a process that begins, by its number in the rules."""
         skew = rules.skews[number % len(rules.skews)]
         deadline = rules.deadlines[number % len(rules.deadlines)]
         key = ("new", deadline, skew)
@@ -264,7 +264,7 @@ class Pool:
         return self._steps[key]
 
     def later_lock(self, number: int, seconds: float) -> int:
-        """Return the lock's content, told from a later now."""
+        """Return the lock's content, relative to a later now."""
         key = ("lock", number, seconds)
         if key not in self._steps:
             self._steps[key] = self.lock_id(later_lock(self.locks[number], seconds))

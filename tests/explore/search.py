@@ -26,13 +26,13 @@ class Count:
 
     worlds: int = 0  # how many different ones, by 64 bits of a digest each
     moves: int = 0  # how many steps between them
-    finished: int = 0  # how many were left alone to see whether everybody ends
-    complete: bool = False  # whether there were no more
+    finished: int = 0  # how many were left alone to see whether all processes end
+    complete: bool = False  # whether all worlds were seen
     locals: int = 0  # how many different process states
 
 
 def digest(world: World) -> int:
-    # The format's second version: later ones depend on who else holds the same objects.
+    # The format's second version: later ones depend on other references to the same objects.
     content = marshal.dumps(world.key(), 2)
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
 
@@ -40,7 +40,7 @@ def digest(world: World) -> int:
 def explore(rules: Rules, most: int, *, every: int = 64) -> Count:
     """Walk in breadth, which meets a Violation by its shortest way, through `most` worlds.
 
-    One in `every` is left alone to see whether everybody ends.
+    One in `every` is left alone to see whether all processes end.
     """
     moves, count = Moves(rules), Count()
     world = first(rules, moves.pool)
@@ -76,7 +76,7 @@ def _way(back: dict[int, tuple[int, str]], here: int) -> list[str]:
 
 
 def finish(moves: Moves, world: World) -> None:
-    """See everybody end in time, and a newcomer after them end as well.
+    """Check that all processes end in time, and then a newcomer as well.
 
     The adversary has no more means, so one dead holder at most is in the way: the bound is what its
     lock has to live, the margin, and PATIENCE for a login and for second looks, two seconds a call.

@@ -33,7 +33,7 @@ def test_no_invariant_fails_whatever_the_adversary_does(plan: Rules) -> None:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_no_invariant_fails_in_random_histories(batch: int) -> None:
-    """Whatever store, clocks, Betfair and other people do, the truth stays within the rules."""
+    """No act of store, clocks, Betfair or other people breaks one of the rules."""
     assert run(batch * EACH, EACH) > EACH
 
 
@@ -67,7 +67,7 @@ def without_a_second_look(call: Call, read: TokenRead) -> None:
 
 
 def unconditional(what: str) -> Guard:
-    """Let a kind of writes land whatever is there."""
+    """Let a kind of write land without looking at its condition."""
     return (World, "fits", lambda *at: at[1][0] == what or fits(*at))
 
 
@@ -87,7 +87,7 @@ def unconditional(what: str) -> Guard:
 def test_the_explorer_notices_a_guard_that_is_taken_away(
     plan: Rules, invariant: str, guards: list[Guard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of the store's promises, or one of the policy's precautions; it tells the way there."""
+    """One of the store's promises, or of the policy's precautions; the trace shows how."""
     for guard in guards:
         monkeypatch.setattr(*guard)
     with pytest.raises(Violation) as caught:
@@ -115,7 +115,7 @@ HASTE: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize(
     ("holder", "guards", "invariants"),
     [
-        # A verified token's rewrite, a token's write, a lock's write whatever is there.
+        # A verified token's rewrite, a token's write, a lock's write, without their conditions.
         (MemoryStore, {"_holds": lambda store, w: w.again or holds(store, w)}, "I2"),
         (MemoryStore, {"_holds": lambda store, w: w.key == "token" or holds(store, w)}, "I2"),
         (
@@ -135,7 +135,7 @@ def test_histories_notice_a_guard_that_is_taken_away(
     invariants: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before long; the failure names its seed, which alone brings it back."""
+    """They do so soon; the failure names its seed, which is enough to repeat it."""
     for name, guard in guards.items():
         monkeypatch.setattr(holder, name, guard)
     with pytest.raises(Violation) as first:

@@ -1,17 +1,17 @@
-"""What must hold in a world of the explorer's and in a random history alike.
+"""What must hold in the explorer's worlds and in random histories alike.
 
 A *generation* of the token begins when the stored, valid token dies, is deleted or is overwritten
-by something useless, or, at the start, when there is no valid token. In it may be made
+by something useless, or, at the start, when there is no valid token. In it there may be
 
 - one login, and one more for each of these:
 - a held lock that was taken over when its time to live had truly passed (by the store's clock,
   since it landed), or that a person removed or cleared;
 - a process that, when the generation began, was on its way to a login on grounds that no longer
   held (its lock was removed or another's, or the token changed after its last look: the freeze
-  between the check and the send, which nothing can mend);
-- a foreign write or a deletion, since whoever has just logged in may find it in the way;
+  between the check and the send, which nothing can prevent);
+- a foreign write or a deletion, which a process that has just logged in may find in its way;
 - a login that ended in a refusal or without an answer, and a new token that died before it
-  was stored or could not be stored: nothing came of these, and another has to be tried.
+  was stored or could not be stored: these gave no token, so another login has to be tried.
 
 `credit` counts down these; below zero is I1. So is a login by the lock's holder while a valid
 token lies there that was stored before the lock was taken: the very lock under which it looked at
@@ -23,7 +23,7 @@ freeze between the check and the send. The other checks:
 - I3: a token is logged out that is stored, or was stored while it lived, or may still land.
 - I4: left alone, every process ends within the bound of `finish`; a newcomer then is served.
 - lease: a login is decided on by a process whose lock is another's, or has outlived its time to
-  live, although one of its two clocks noticed (a freeze *after* this decision nothing can mend).
+  live, although one of its two clocks noticed (nothing can prevent a freeze *after* this decision).
 - refusal: the lock is taken while a refusal in it truly still counts, by more than the margin.
 - adopted: a call ends with a token that this library logged out, or that neither Betfair called
   alive nor a fresh lock vouches for; a refusal or the brake is raised, or a login begun, although
@@ -77,7 +77,7 @@ def position(steps: GeneratorType[Any, Any, Any]) -> Position:
 
 
 def phase(where: Position) -> str:
-    """Return the function that tells what a policy is doing, "" at its end."""
+    """Return the function that shows what a policy is doing, "" at its end."""
     names = [name for name, _ in where if name not in {"_read", "_still_mine"}]
     return names[-1] if names else ""
 
@@ -108,7 +108,7 @@ def look_at_step(login: SharedLogin, event: object, effect: object) -> None:
 
 
 def _vouched(login: SharedLogin) -> bool:
-    """Tell whether the lock says of this very token that it was published just now."""
+    """Return whether the lock says that this very token was published just now."""
     lock, age = login.lock, login.lock_age
     if lock is None or lock.state != locks.DONE or age is None:
         return False
@@ -153,7 +153,7 @@ class Truth:
         raise NotImplementedError
 
     def generation(self) -> None:
-        """Begin a generation: the stored token was valid, and is so no more."""
+        """Begin a generation: the stored token was valid, and no longer is."""
         now, self.credit = self.now(), 1
         for each in self.running():
             if each.phase in {"_log_in", "_show_writable"}:
@@ -173,7 +173,7 @@ class Truth:
         return held
 
     def decides(self, login: SharedLogin, *, removed: bool) -> None:
-        """Look at the decision to log in; `removed` if somebody may have removed a lock."""
+        """Look at the decision to log in; `removed` if a lock may have been removed by hand."""
         now = self.now()
         held = now.held_by(login.nonce)
         if not (held or removed):

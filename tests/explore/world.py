@@ -41,7 +41,7 @@ class World(Truth):
     landed: int  # the tokens that have ever been stored, likewise
     out: int  # the tokens that were logged out, likewise
     credit: int
-    faults: int  # what is left of the adversary's means
+    faults: int  # how many faults the adversary has left
     times: int
     spare: int
 
@@ -78,7 +78,7 @@ class World(Truth):
         return self.fresh("tv" if self.rules.etags else "t")
 
     def fits(self, write: Write) -> bool:
-        """Tell whether a write's condition holds."""
+        """Return whether a write's condition holds."""
         what, _, version, _ = write
         return version == (self.lock_version if what == "lock" else self.version)
 

@@ -1,4 +1,4 @@
-"""What a worker process is told to do, and what it tells of it, as JSON on its pipes."""
+"""What a worker process is told to do, and what it reports, as JSON on its pipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Stop(NamedTuple):
     """Where a process ends or freezes, by its own hand."""
 
     at: int | str  # the number of the point, counted from 0, or its name (see `Points`)
-    stage: Stage  # before or after the thing itself
+    stage: Stage  # before or after the action itself
     signal: Signal  # which it sends to itself
 
 
@@ -28,8 +28,8 @@ class Job(NamedTuple):
     password: str  # it travels on standard input, never as an argument
     lease: dict[str, float] = {}  # noqa: RUF012 - the arguments of LeaseSettings, never changed
     timeout: float = 60.0  # seconds that a call may take
-    calls: int = 1  # how many it makes, one each time that it is let go
-    forks: int = 0  # how many children, of one call each, it forks when it is let go after that
+    calls: int = 1  # how many it makes, one each time that it is released
+    forks: int = 0  # how many children of one call each it forks at the next release
     warm: bool = False  # whether it opens the store's connection beforehand, so that a crowd meets
     stop: Stop | None = None
     inside: bool = False  # whether what the process does to files counts as points, too

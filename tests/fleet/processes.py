@@ -57,16 +57,16 @@ class Program:
 
 @dataclass
 class Member:
-    """What one process of a crowd has said, and what was seen of it."""
+    """What one process of a crowd has reported, and what was seen of it."""
 
     pid: int = 0  # until it is ready
-    points: list[str] = field(default_factory=list)  # told if it is to end or freeze somewhere
+    points: list[str] = field(default_factory=list)  # reported if it will end or freeze at one
     outcomes: list[Outcome] = field(default_factory=list)  # its children's, too
     seen: str = ""  # "frozen", "killed" or "ended"
 
 
 class Crowd(Program):
-    """Processes forked from one that has only imported; each begins when it is let go."""
+    """Processes forked from one that has only imported; each begins when it is released."""
 
     def __init__(self, jobs: Sequence[Job], program: Path = _PROGRAM) -> None:
         super().__init__(program=program)
@@ -75,7 +75,7 @@ class Crowd(Program):
         self.wait(lambda: all(member.pid for member in self.members))
 
     def wait(self, over: Callable[[], object]) -> None:
-        """Listen until something is so."""
+        """Listen until a condition holds."""
         assert self.process.stdout is not None
         while not over():
             line: dict[str, Any] = json.loads(self.process.stdout.readline())
@@ -105,13 +105,13 @@ class Crowd(Program):
         self.wait_until("frozen", number)
 
     def thaw(self, *numbers: int) -> None:
-        """Let some that are frozen go on, or all."""
+        """Let some frozen processes go on, or all."""
         for member in self._some(numbers):
             member.seen = ""
             os.kill(member.pid, signal.SIGCONT)
 
     def outcomes(self, *numbers: int) -> list[Outcome]:
-        """Return what became of the last calls of some, or of all."""
+        """Return the outcomes of the last calls of some, or of all."""
         some = self._some(numbers)
         self.wait(lambda: all(each.outcomes or each.seen == "ended" for each in some))
         return [member.outcomes.pop() for member in some]

@@ -18,7 +18,7 @@ from fleet.job import Job
 KEY, LOCK = "session.token", "session.token.login"
 
 GENEROUS = {"ttl": 110, "login_deadline": 40, "store_deadline": 30}
-"""A lease for crowds: two cores play a fleet, so that nothing may be late."""
+"""A lease for crowds: generous, since a fleet on two cores is slow."""
 
 TAKEOVER = 50.0
 """Seconds within which a call has to succeed although the holder of the usual lease is gone: one
@@ -66,7 +66,7 @@ class Scene:
         return job._replace(**changes)
 
     def heir(self, **changes: Any) -> Job:  # noqa: ANN401 - Job's own types
-        """Return the job of a process that comes when the holder is gone."""
+        """Return the job of a process that comes after the holder is gone."""
         return self.job(timeout=TAKEOVER, waits=0.03, **{"warm": True, **changes})
 
     @contextmanager
@@ -98,7 +98,7 @@ class Scene:
         return [each.token for each in sessions if each.username == self.username]
 
     def logins(self) -> int:
-        """Return how many logins were sent, whoever's."""
+        """Return how many logins were sent, by any process."""
         return self.sandbox.counts().get("certlogin", 0)
 
     def objects(self) -> list[str]:

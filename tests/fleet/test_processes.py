@@ -42,8 +42,8 @@ def test_a_stampede_makes_one_login(
 def fallen(main: Scene, stops: list[Stop]) -> Iterator[tuple[Crowd, list[Scene]]]:
     """Have one process killed or frozen at each stop, at scenes of their own with dead tokens.
 
-    Each scene's heir comes next in the crowd; then one for each who adopts, since to the heirs,
-    whose waits are short, a living holder looks late.
+    Each scene's heir comes next in the crowd, then the process that adopts: the heirs have short
+    waits, to which a living holder looks late.
     """
     scenes = [main.aside(number) for number in range(len(stops))]
     victims = []

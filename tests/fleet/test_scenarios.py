@@ -1,4 +1,4 @@
-"""Which tests show the 35 scenarios of the shared login: what may happen to a fleet."""
+"""Which tests show the 35 scenarios of the shared login: what can happen to a fleet."""
 
 from __future__ import annotations
 

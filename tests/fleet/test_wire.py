@@ -44,7 +44,7 @@ def session(cloud: Cloud, scene: Scene) -> Iterator[Session]:
 def test_calls_cost_what_the_table_in_backends_md_says(
     cloud: Cloud, scene: Scene, session: Session
 ) -> None:
-    """An S3 server that is not Amazon's is tried out by two more: does it keep conditions?"""
+    """An S3 server that is not Amazon's gets two more, which test whether it keeps conditions."""
 
     def cost() -> tuple[int, int]:
         session.token()
@@ -76,14 +76,14 @@ WRONG: list[dict[str, Any]] = [
 def test_a_write_whose_answer_is_lost_or_wrong_is_looked_at(
     cloud: Cloud, scene: Scene, session: Session, fault: dict[str, Any], name: str, *, dead: bool
 ) -> None:
-    """It landed, and is found by its nonce or content; or it did not, and is made again."""
+    """If it landed, it is found by its nonce or content; if not, it is made again."""
     if dead:
         scene.store_dead_token()
     cloud.fail(writes(name), times=1, **fault)
     assert session.token() == scene.stored()
     assert scene.logins() == 1
     assert "logout" not in scene.sandbox.counts()
-    assert len(cloud.orders) <= 12  # it waited for nobody, which takes twenty looks
+    assert len(cloud.orders) <= 12  # it waited for no other process, which takes twenty looks
     scene.assert_quiet()
 
 
@@ -122,7 +122,7 @@ def test_a_token_write_that_comes_twice_or_late_is_rejected(
 def test_a_store_that_ignores_conditions_is_found_out_before_a_login(
     cloud: Cloud, scene: Scene, session: Session
 ) -> None:
-    """The lock is created a second time; then each process logs in by itself."""
+    """A second create of the lock shows it; then each process logs in by itself."""
     cloud.forgetful = True
     scene.sandbox.hold("certlogin")
     with scene.session() as other, ThreadPoolExecutor() as pool:

@@ -1,8 +1,8 @@
 """The processes of the fleet: one that has only imported, and forks one child for each job.
 
 The jobs come as the first line of standard input; it opens no store before the fork. Its own words
-and its children's go to standard output: who is ready, what they did, what became of each call, and
-who was frozen or killed. Each further line names the children that are to go on.
+and its children's go to standard output: which is ready, what they did, how each call ended, and
+which was frozen or killed. Each further line names the children to release.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MODULES = {
 """What all need, and what each store's scheme needs beside it."""
 
 Make: TypeAlias = Callable[[Job], Any]
-"""Makes of a job what does it, by its `work()`."""
+"""Makes from a job the object whose `work()` does it."""
 
 
 def say(**fields: object) -> None:
@@ -51,7 +51,7 @@ def say(**fields: object) -> None:
 
 class Worker:
     def __init__(self, job: Job, tell: Callable[[str], object]) -> None:
-        """Open what the job names; nothing is sent yet, unless its connection is to be warm."""
+        """Open what the job names; nothing is sent yet, unless the job wants a warm connection."""
         self._job, self.points = job, Points(job.stop, tell)
         client = ObservedClient(**job.identity)
         client.points = self.points
@@ -103,7 +103,7 @@ def preload(scheme: str) -> None:
 
 
 def child(number: int, job: Job, make: Make | None, gate: int) -> None:
-    """Do a job when the gate lets it, and tell; then fork, and let the children do it again."""
+    """Do a job when the gate opens, and report; then fork, and let the children do it again."""
 
     def tell(point: str) -> None:
         if job.stop:
@@ -123,7 +123,7 @@ def child(number: int, job: Job, make: Make | None, gate: int) -> None:
 
 
 def fork(number: int, doing: Callable[[], object]) -> int:
-    """Do something in a child, and tell if it fails; return the child's process number."""
+    """Do something in a child, which reports a failure; return the child's process number."""
     pid = os.fork()
     if not pid:
         try:
@@ -137,7 +137,7 @@ def fork(number: int, doing: Callable[[], object]) -> int:
 
 
 def main(make: Make | None = None) -> None:
-    """Do the jobs on standard input; `make` makes of a job what does it, in the child."""
+    """Do the jobs on standard input; in the child, `make` makes the object that does one."""
     end_with_parent()
     jobs = [Job.decode(fields) for fields in json.loads(sys.stdin.readline())]
     preload(jobs[0].url.split("://")[0])

@@ -1,4 +1,4 @@
-"""Fixtures: an account with planted secrets, and everything that is said while it is used."""
+"""Fixtures: an account with planted secrets, and all that is logged while it is used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def planted(sandbox: Sandbox, tmp_path: Path) -> Planted:
 
 
 class Said:
-    """Everything that was said, by this library and by those below it."""
+    """All that was logged, by this library and by those below it."""
 
     def __init__(self, log: pytest.LogCaptureFixture, shown: list[warnings.WarningMessage]) -> None:
         self._log, self._warnings = log, shown
@@ -57,7 +57,7 @@ def fails(planted: Planted, said: Said) -> Iterator[Fails]:
     """Return the error of a call that must fail; neither it nor what is said may show a secret."""
 
     def fail(work: Callable[[], object]) -> BetfairSessionError:
-        planted.secrets()  # takes note of the tokens that live now
+        planted.secrets()  # notes the tokens that live now
         with pytest.raises(BetfairSessionError) as caught:
             work()
         assert planted.found_in(everything_in(caught.value)) == []

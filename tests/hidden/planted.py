@@ -28,7 +28,7 @@ CODE = "plantedCodeRt6"
 
 
 def forms_of(text: str) -> set[str]:
-    """Return the ways in which a text may turn up."""
+    """Return the forms in which a text may show."""
     raw = text.encode()
     return {
         text,
@@ -49,7 +49,7 @@ class Planted:
     sandbox: Sandbox
     p12: Path  # its certificate and key, which PASSPHRASE opens
     key_lines: tuple[str, ...]  # of its private key, as an unencrypted PEM file has them
-    seen: set[str] = field(default_factory=set)  # tokens that were alive once
+    seen: set[str] = field(default_factory=set)  # tokens that have been alive
 
     def secrets(self) -> dict[str, str]:
         """Return every secret there has been so far, by its name."""
@@ -67,7 +67,7 @@ class Planted:
         }
 
     def found_in(self, text: str | bytes, *, but: Iterable[str] = ()) -> list[str]:
-        """Return the names of the secrets that a text shows, without those that begin so."""
+        """Return the names of the secrets that a text shows, except those with such a beginning."""
         text = text if isinstance(text, str) else text.decode("latin-1")
         allowed = tuple(but)
         return [

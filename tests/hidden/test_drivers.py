@@ -1,4 +1,4 @@
-"""What the storage drivers say and keep of a token, at the lowest level of every logger."""
+"""What the storage drivers log and keep of a token, at the lowest level of every logger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LANES = {
 
 
 def live_a_life(planted: Planted, said: Said, place: Bucket) -> None:
-    """Log in, resume, have a token rejected and log out, and look for the token in what is said."""
+    """Log in, resume, have a token rejected and log out, and look for the token in the logs."""
     at = (place.url(), KEY, place.options)
     with planted.client() as client, planted.manager(client) as manager:
         token = manager.get_session(*at)
@@ -50,7 +50,7 @@ def test_no_driver_shows_a_token(
 def test_no_time_out_of_a_store_shows_a_token(
     planted: Planted, fails: Fails, cloud: Cloud, cloud_place: Bucket, verb: str
 ) -> None:
-    """In no frame, a driver's neither: asyncio keeps those of what it cancels, from 3.12 on."""
+    """In no frame, not even a driver's: from 3.12 on, asyncio keeps those of what it cancels."""
     if verb == "GET":
         cloud_place.put(KEY, planted.sandbox.issue(USERNAME).encode())
     answer = "stall" if verb == "GET" else "silence"
@@ -58,7 +58,7 @@ def test_no_time_out_of_a_store_shows_a_token(
     lease = LeaseSettings(ttl=10, login_deadline=3, store_deadline=0.5)
     with planted.client() as client, planted.manager(client, lease=lease) as manager:
         session = manager.session(cloud_place.url(), KEY, cloud_place.options)
-        session.store.get("nothing", deadline=within(60))  # to open a driver takes time as well
+        session.store.get("nothing", deadline=within(60))  # opening a driver takes time, too
         fails(lambda: session.token(timeout=5))
     assert fault.met
     assert any(name.startswith("token") for name in planted.secrets())

@@ -1,4 +1,4 @@
-"""Every way in which a call can fail, and nothing secret in what is said of it."""
+"""Every way in which a call can fail, and no secret in the error or the log."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ ANSWERS = [
 
 
 def test_no_refusal_shows_a_secret(planted: Planted, fails: Fails, tmp_path: Path) -> None:
-    """Nor what the next callers read of it, where a careless server repeats what was sent."""
+    """Nor does what the next callers read of it, where a careless server repeats what was sent."""
     events: list[Event] = []
     settings = {"lease": LeaseSettings(logins_per_minute=100), "on_event": events.append}
     with planted.client() as client, planted.manager(client, **settings) as manager:
@@ -93,7 +93,7 @@ def test_no_refusal_shows_a_secret(planted: Planted, fails: Fails, tmp_path: Pat
 def test_no_failure_of_a_local_store_shows_a_secret(
     planted: Planted, fails: Fails, tmp_path: Path
 ) -> None:
-    """Not written, somebody's data, nobody's directory, another's login, too many logins."""
+    """Not written, someone else's data, no directory, another's login, too many logins."""
     sandbox, data, file = planted.sandbox, tmp_path / "data", tmp_path / "file"
     lease = LeaseSettings(logins_per_minute=1)
     with planted.client() as client, planted.manager(client, lease=lease) as manager:
@@ -166,7 +166,7 @@ def test_an_interrupt_shows_no_secret(planted: Planted, tmp_path: Path) -> None:
 def test_an_import_that_fails_shows_no_secret(
     planted: Planted, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
-    """As one does that Ctrl-C interrupts; much is imported by the first call that needs it."""
+    """Such as one that Ctrl-C interrupts; the first call that needs a module imports it."""
     client, token = planted.client(), planted.sandbox.issue(USERNAME)
     key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(planted.key_lines)
     planted.secrets()
@@ -226,7 +226,7 @@ def test_no_wrong_argument_is_repeated(planted: Planted, fails: Fails, tmp_path:
         lambda: Environment({}, tmp_path / ".env"),
     ):
         fails(wrong)
-    # What a caller writes into a URL, or hands over as variables, is in the locals of who takes it.
+    # What a caller writes into a URL, or passes as variables, is in the locals of our functions.
     account = {"BETFAIR_USERNAME": "u", "BETFAIR_PASSWORD": "p", "BETFAIR_APP_KEY": "k"}
     place = {"BETFAIR_SESSION_STORE": "s", "BETFAIR_SESSION_KEY": "k"}
     urls = (

@@ -1,4 +1,4 @@
-"""Nobody on the way gets a secret: redirects, other hosts, proxies."""
+"""Nothing on the way gets a secret: redirects, other hosts, proxies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def failures(fails: Fails) -> Failures:
 
 
 def at_once(listener: Listener, connection: socket.socket) -> None:
-    """Answer whatever comes first, be it TLS or not."""
+    """Answer at the first bytes, be they TLS or not."""
     listener.heard += connection.recv(4096)
     connection.sendall(OK)
 
@@ -67,7 +67,7 @@ def test_no_redirect_takes_a_secret_along(
 def test_a_server_that_is_not_betfair_hears_nothing(
     planted: Planted, failures: Failures, stranger: Stranger, tmp_path: Path, kind: str
 ) -> None:
-    """It speaks no TLS, nobody vouches for it, or it has the name where none counts (RFC 6125)."""
+    """It speaks no TLS, has no trusted certificate, or its name in a wrong place (RFC 6125)."""
     token, verify, tls = planted.sandbox.issue(USERNAME), planted.sandbox.ca_bundle, stranger.tls
     if "subject" in kind:
         authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -84,7 +84,7 @@ def test_a_server_that_is_not_betfair_hears_nothing(
         assert {(error.reason, error.sent) for error in errors} == {(reason, False)}
 
 
-PROXIES: list[tuple[bytes, str | None]] = [  # what each says, and the reason that is told
+PROXIES: list[tuple[bytes, str | None]] = [  # what each says, and the reason in the error
     (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "proxy-407"),
     (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "proxy-403"),
     (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nno!", "proxy"),
@@ -104,7 +104,7 @@ def test_a_proxy_of_no_use_learns_and_shows_nothing(
     answer: bytes,
     reason: str | None,
 ) -> None:
-    """Nor is the proxy's own password shown. Its status is told, and is not Betfair's."""
+    """Nor is the proxy's own password shown. The error has its status, not as Betfair's."""
     token = planted.sandbox.issue(USERNAME)
     with Listener(saying(answer)) as proxy:
         url = f"http://proxyuser:proxypass-Hy8@127.0.0.1:{proxy.port}"

@@ -70,7 +70,7 @@ def objects(planted: Planted, tmp_path: Path) -> dict[str, object]:
 def test_nothing_shows_a_secret(planted: Planted, objects: dict[str, object]) -> None:
     shown, refused = {}, 0
     for name, each in objects.items():
-        # Environment is the one object that has them as they came; its repr says nothing.
+        # Only an Environment holds them as given; its repr shows none.
         listed = {} if name == "environment" else getattr(each, "__dict__", {})
         texts = [f"{each!r} {each!s} {each} {[each]} {listed}"]
         if name in {"check", "certificate", "secret", "stored", "event", "error"}:

@@ -1,4 +1,4 @@
-"""The command line: what it prints, what others can see of it, and of the processes it starts."""
+"""The command line: what it prints, and what others can see of it and its child processes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _family(pid: int) -> Iterator[int]:
 def test_no_command_line_of_a_process_shows_a_secret(
     planted: Planted, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    """Every user of a machine can list them; what starts a process passes nothing on, either."""
+    """Every user of a machine can list them; no process passes a secret to another, either."""
     planted.sandbox.hold("certlogin")
     process = subprocess.Popen(
         [*CLI, "token"], env=scrubbed({**variables, "HOME": str(tmp_path)}), cwd=tmp_path,
@@ -174,7 +174,7 @@ def test_what_a_killed_program_leaves_is_private(
     place = tmp_path / "place"
     place.mkdir()
     before = set(tmp_path.rglob("*"))
-    old = os.umask(0)  # the worst that there is
+    old = os.umask(0)  # the least safe one
     try:
         done = subprocess.run(
             [sys.executable, "-c", _KILLED.format(code), moment, *command.split()],
@@ -199,14 +199,14 @@ def test_what_a_killed_program_leaves_is_private(
         _age_lock(tmp_path / "store" / f"{KEY}.login")
         again = cli("token", "--json", variables=variables, directory=tmp_path)
         assert again.returncode == 0
-        # Whoever writes next sweeps it away, and stores its own.
+        # The next writer removes it, and stores its own.
         token = json.loads(again.stdout)["token"]
         files = [path for path in (tmp_path / "store").iterdir() if path.name != f"{KEY}.login"]
         assert [path.read_text("ascii") for path in files] == [token]
 
 
 def _age_lock(lock: Path) -> None:
-    """Make a lock look as old as one that nobody will release, from before this machine's start."""
+    """Make a lock look as old as one that no process will release, from before the last boot."""
     content = json.loads(lock.read_bytes())
     lock.write_text(json.dumps({**content, "boot": "an earlier one"}))
     old = time.time() - 3600

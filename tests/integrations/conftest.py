@@ -1,4 +1,4 @@
-"""A bot's APIClient, led to the sandbox as its user would lead it."""
+"""A bot's APIClient, pointed at the sandbox as its user would do it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from betfair_session.sandbox import Sandbox
 def bot(
     front: Front, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., APIClient]:
-    # What the stream trusts; the identity client has been told already.
+    # What the stream trusts; the identity client knows it already.
     monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)
 
     def make(session: Session | None = None, **settings: Any) -> APIClient:  # noqa: ANN401

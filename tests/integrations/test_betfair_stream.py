@@ -1,4 +1,4 @@
-"""The real betfairlightweight's stream, let in with the shared token."""
+"""The real betfairlightweight's stream, authenticated by the shared token."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_it_subscribes_and_a_reconnect_shows_the_fresh_token(
 def test_it_shows_the_token_that_another_bot_has_renewed(
     sandbox: Sandbox, trading: APIClient, bot: Bot
 ) -> None:
-    """No login is made for that; by hand it connects first, and its ids go on."""
+    """This costs no login; `authenticate` by hand connects first, and its ids go on."""
     stream = trading.streaming.create_stream(unique_id=41)
     sandbox.expire_all()
     other = bot()
@@ -66,7 +66,7 @@ def test_it_shows_the_token_that_another_bot_has_renewed(
 def test_a_refused_token_is_renewed_and_shown_once_more(
     sandbox: Sandbox, bot: Bot, front: Front
 ) -> None:
-    """A trusted token may have died meanwhile; the listener hears nothing of it."""
+    """A trusted token may have died meanwhile; the listener does not notice."""
     trading = bot(front.session(verify_every=timedelta(minutes=15)))
     trading.login()
     old = trading.session_token
@@ -129,7 +129,7 @@ def test_a_stop_from_another_thread_leaves_other_connections_alone(
 
 
 def test_a_stream_that_breaks_while_it_lets_itself_in(trading: APIClient, sandbox: Sandbox) -> None:
-    """Stopped between two steps it sends nothing; a broken connection is the stream's own error."""
+    """Stopped between two steps, it sends nothing; a broken connection is the stream's error."""
     stream = trading.streaming.create_stream()
     stream._running = True  # and its socket is gone
     assert stream.authenticate() == 1

@@ -71,7 +71,7 @@ def test_bots_share_one_login_and_a_logout_leaves_it_to_the_others(
 
 
 def test_a_logout_can_be_told_to_end_the_session(sandbox: Sandbox, bot: Bot) -> None:
-    """Then it is dead for all who share it; unless Betfair does not answer, which is told."""
+    """Then it is dead for all who share it; if Betfair does not answer, an error says so."""
     trading = bot(end_session_on_logout=True)
     trading.login()
     sandbox.fault("logout", "blocked")
@@ -99,7 +99,7 @@ def test_lightweight_answers_are_dicts(bot: Bot) -> None:
 def test_an_invalid_session_is_renewed_and_the_call_repeated(
     sandbox: Sandbox, trading: APIClient, service: str
 ) -> None:
-    """The caller sees nothing of it, and an order, which was not carried out, is placed once."""
+    """The caller does not notice, and an order, which was not carried out, is placed once."""
     old = trading.session_token
     sandbox.expire_all()
     if service == "betting":
@@ -128,7 +128,7 @@ def test_an_order_that_became_old_during_the_login_is_not_placed(
 
 
 def test_a_second_rejection_is_raised(sandbox: Sandbox, trading: APIClient) -> None:
-    """Whatever the reason: the API is asked twice, and no token is made that Betfair says lives."""
+    """For any reason: the API is asked twice, and a token that Betfair calls alive is kept."""
     token = trading.session_token
     sandbox.fault("betting", "non_object", times=2, body=json.dumps(REJECTED))
     with pytest.raises(APIError):
@@ -327,7 +327,7 @@ def test_an_error_of_the_original_shows_no_token(sandbox: Sandbox, trading: APIC
 
 
 class Odd(exceptions.StoreUnavailable):
-    """A class of a caller's own store; it is told as the nearest of ours."""
+    """An error of a caller's own store; it is raised as the nearest of ours."""
 
 
 @pytest.mark.parametrize("name", [*exceptions.__all__, "Odd"])
@@ -350,7 +350,7 @@ def test_every_error_is_both_and_keeps_all_that_it_holds(name: str) -> None:
 def test_whichever_call_needs_a_session_either_handler_catches(
     sandbox: Sandbox, trading: APIClient, call: str
 ) -> None:
-    """Nobody logs in when Betfair cannot tell, and the token is kept; a refusal has its code."""
+    """When Betfair cannot tell, there is no login and the token is kept; a refusal has its code."""
     calls: dict[str, Callable[[], object]] = {
         "login": trading.login,
         "keep_alive": trading.keep_alive,

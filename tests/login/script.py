@@ -95,11 +95,11 @@ ERRORS: dict[str, Callable[[], BetfairSessionError]] = {
         for kind in ("temporary", "credentials", "account", "ban")
     },
 }
-"""What a call is told of a failure, each time anew."""
+"""Makes the error that a call gets, anew for each."""
 
 
 class Got(NamedTuple):
-    """How a call ended with a token, of which Betfair was asked so many seconds ago."""
+    """A call's end with a token; Betfair was asked about it so many seconds ago."""
 
     token: str
     how: str
@@ -107,7 +107,7 @@ class Got(NamedTuple):
 
 
 class Failed:
-    """How a call ended that did not raise what it was told: a kind of error, and what it says."""
+    """A call's end with an error of its own: the kind, and what the error says."""
 
     def __init__(self, kind: type[BetfairSessionError], **says: object) -> None:
         self.kind, self.says = kind, says
@@ -188,7 +188,7 @@ class Script(HandClock):
         return START + self.at + self.wrong
 
     def tell(self, event: object, *effects: object) -> None:
-        """Tell what happened. All effects but the last are waits, which are told to be over."""
+        """Tell what happened. All effects but the last are waits, which end at once."""
         for expected in effects or [None]:
             if isinstance(self.asked, do.LogOut):
                 self.asked = self._steps.send(event)  # an error is its answer
@@ -209,7 +209,7 @@ class Script(HandClock):
         return asked
 
     def walk(self, *rows: Any) -> Script:  # noqa: ANN401 - see test_policy.py
-        """Tell a story's rows: events and effects, after a time for it; or clocks to set."""
+        """Play a story's rows: a time, then events and effects; or clocks to set."""
         for row in rows:
             if isinstance(row, dict):
                 vars(self).update(row)
@@ -242,8 +242,8 @@ class Shelf(TokenStore):
         self.modified: float | None = 5000.0  # when each object was written, by its clock
         self.now: float | None = 5010.0  # its clock in its answers; None if the driver hides it
         self.clock: float | None = None  # its clock when it is asked for it
-        self.done: Callable[[str], object] = lambda _: None  # is told of each write
-        self.lost = ""  # whose next write lands, and its answer is lost
+        self.done: Callable[[str], object] = lambda _: None  # called after each write
+        self.lost = ""  # the key whose next write lands, and its answer is lost
         self._versions = 0
 
     def _note(self, call: str, key: str, deadline: float) -> None:

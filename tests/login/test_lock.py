@@ -1,4 +1,4 @@
-"""What the lock object says, and what is made of one that nobody of ours wrote."""
+"""What the lock object says, and how one that we did not write is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from betfair_session.login.lock import (
     withdrawn,
 )
 
-# As the format's first version wrote them: a holder's, after a login, a refusal in a file.
+# As the format's first version wrote them: held, after a login, a refusal in a file.
 RECORDED = (Path(__file__).parents[1] / "data" / "locks.jsonl").read_bytes().splitlines()
 FULL = Lock(
     FAILED,
@@ -67,7 +67,7 @@ def test_recorded_locks_are_read_and_written_to_the_letter(content: bytes) -> No
     ],
 )
 def test_what_is_no_lock_is_held_by_nobody_known_for_half_a_minute(content: bytes) -> None:
-    """So it holds everybody up no longer than a process that died."""
+    """So it delays the others no longer than a process that died."""
     assert decode(content) == JUNK == Lock(HELD, ttl=30.0)
     assert JUNK.ttl == JUNK_TTL
 

@@ -1,8 +1,8 @@
 """The policy's answers, step by step and to the letter; tests/explore looks for what is unsafe.
 
-A story is what one call is told, row by row: an event, and what the policy asks for then (further
+A story is what happens to one call, row by row: an event, and what the policy asks for then (more
 effects in a row follow waits). A number before them is when it happens, in seconds since the start;
-a dict sets the script's clocks. What only keeps the fleet safe is not told here as well.
+a dict sets the script's clocks. What keeps the fleet safe is tested there, not here as well.
 """
 
 from __future__ import annotations
@@ -378,7 +378,7 @@ def test_a_lock_that_cannot_be_given_back_at_once_is_given_back_later(trouble: S
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused: bool) -> None:
-    """Five seconds; a refusal has what is left of the lease, and is remembered after that."""
+    """A token: five seconds. A refusal: what is left of the lease, and then it is remembered."""
     script = story(*(LOG_IN if refused else PUBLISH))
     script.tell(BAN if refused else Written("V1"))
     while isinstance(asked := script.asked, WriteLock | Wait):
@@ -394,7 +394,7 @@ def test_who_has_a_token_waits_less_for_the_lock_than_who_was_refused(*, refused
     ("read", "owes"), [(mine(state=DONE), False), (held(), True), (None, True)]
 )
 def test_a_lock_that_is_not_mine_any_more_is_left_alone(read: Lock | None, *, owes: bool) -> None:
-    """After a conflict it is looked at: an earlier try may have landed, or another has it."""
+    """After a conflict it is read: an earlier try may have landed, or another process has it."""
     look = (LockRead(read, "L2" if read else None, 0.0), Got("new", "logged in"))
     script = story(*PUBLISHED, (CONFLICT, ReadLock()), look)
     assert (script.memory.owed is not None) is owes
@@ -415,7 +415,7 @@ def again() -> Script:
 def test_a_refusal_that_could_not_be_noted_is_noted_by_the_next_call(answers: list[object]) -> None:
     """Before anything else, in two tries, and that call logs in no more than the others.
 
-    Its times are told from now, by the store's clock as it is known now.
+    Its times are counted from now, by the store's clock as it is known now.
     """
     noted = release(NOTED._replace(since=START + 540, not_before=START + 1700))
     read = (LockRead(mine(), "L1", 40.0), noted)
@@ -544,7 +544,7 @@ def test_a_store_that_always_conflicts_ends_the_call() -> None:
 def test_a_held_lock_expires_by_its_own_time_and_a_second(
     age: float | None, watched: float, *, over: bool
 ) -> None:
-    """By the store's clock, or by how long it was watched."""
+    """By the store's clock, or by how long it has been watched."""
     lock = taken(held(), watched, nonce="nonce 2", login_class="store")
     looks = [(watched, WOKE, ReadToken()), (NOTHING, Wait(0.375)), (WOKE, ReadLock())]
     end = WriteLock(lock, "L0") if over else Wait(0.5625)
@@ -592,7 +592,7 @@ def test_a_token_just_published_that_is_not_there_is_waited_for(
 def test_a_waiter_adopts_what_the_lock_vouches_for(
     lock: Lock | None, age: float | None, *, adopted: bool
 ) -> None:
-    """Within a minute of the login, and that very token; anything else is asked about."""
+    """Within a minute of the login, and only that token; Betfair is asked about any other."""
     read = LockRead(lock, "L1" if lock else None, age)
     asked = [(read, Ask("theirs")), (LiveToken("theirs", "fp-other"), Got("theirs", "adopted"))]
     story(*FOUND, *([(read, Got("theirs", "adopted", 60.0))] if adopted else asked))

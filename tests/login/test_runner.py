@@ -1,4 +1,4 @@
-"""What the runner asks of a store and of Betfair, how long, and what it makes of the answers."""
+"""What the runner asks of store and Betfair, with which time, and how it reads the answers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_refusal_holds_whatever_happens_to_the_token(token: str) -> None:
     "junk", [b"", b"\xff\xfe\x00", b"[" * 4000, b"x" * 100_000, b'{"v": 2, "state": "done"}']
 )
 def test_what_is_no_lock_holds_everybody_up_for_half_a_minute(junk: bytes) -> None:
-    """It crashes nobody and costs one time to live; a token that appears is used."""
+    """It crashes no process and costs one time to live; a token that appears is used."""
     stage = Stage("", junk)
     stage.shelf.modified = 5010.0
     assert stage.find() == NEW
@@ -127,7 +127,7 @@ def test_what_is_no_lock_holds_everybody_up_for_half_a_minute(junk: bytes) -> No
 
 @pytest.mark.parametrize("reason", [*sorted(PASSING), "forbidden", "no-bucket", "unknown"])
 def test_only_what_may_pass_by_itself_is_tried_again(reason: str) -> None:
-    """After a pause, which is no wait for anybody and is not told."""
+    """After a pause, which is no wait for another process and makes no event."""
     stage, error = Stage(OLD, None, OLD), StoreUnavailable("no", reason=reason)
     stage.shelf.errors["read"] = [error]
     if reason not in PASSING:
@@ -169,7 +169,7 @@ def test_a_configuration_that_fails_with_a_session_at_stake_is_the_stores_failur
     assert (told.__cause__, told.store, told.key, told.landed) == (error, "the shelf", KEY, True)
     assert (str(told), stage.betfair.asked) == (str(error), ["certlogin"])
     stage = Stage()
-    stage.shelf.errors["swap"] = [error] * 9  # nobody waits for a lock that is to be given back
+    stage.shelf.errors["swap"] = [error] * 9  # giving the lock back takes no pauses
     assert stage.find() == NEW
     stage = Stage()
     stage.shelf.errors["create"] = [error]
@@ -220,7 +220,7 @@ SOON = REFUSED._replace(not_before=START + 17.0)
 def test_a_locks_age_is_told_by_the_clock_of_its_store(
     lock: locks.Lock, store: dict[str, Any], left: float | None
 ) -> None:
-    """One that hides its time is asked for it, once, and only when nothing else tells it."""
+    """A store that hides its time is asked for it once, and only if nothing else shows it."""
     stage = Stage(OLD, lock)
     vars(stage.shelf).update(store)
     if left is None:
@@ -275,7 +275,7 @@ def test_a_login_is_told_with_the_time_its_write_took() -> None:
 def test_a_wait_is_told_once_with_all_its_time_and_for_whom(
     caplog: pytest.LogCaptureFixture, *, dated: bool
 ) -> None:
-    """Then, as a warning, whose lock was taken over, and its age as far as it is known."""
+    """Then a warning says whose lock was taken over, and its age as far as it is known."""
     stage = Stage("", HELD)
     stage.shelf.now, stage.shelf.clock = None, 5010.0
     stage.shelf.modified = 5000.0 if dated else None
@@ -342,7 +342,7 @@ class Interrupted(Stage):
 def test_an_interruption_anywhere_leaves_no_lock_and_loses_no_session(
     lost: str, *, after: bool
 ) -> None:
-    """It goes on when the lock is given back; what was logged in is stored, ended or told of."""
+    """It goes on after the lock is given back; a new session is stored, ended or reported."""
     for number in range(3, 100):  # the first calls begin the time of the whole
         stage = Interrupted(number, after=after)
         stage.shelf.lost = lost

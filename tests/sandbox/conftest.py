@@ -12,7 +12,7 @@ from betfair_session.sandbox import Sandbox
 
 
 class Caller:
-    """Requests alone, which trusts the sandbox, whatever the environment says."""
+    """Plain requests, which trusts the sandbox in any environment."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox

@@ -106,7 +106,7 @@ def test_an_order_with_a_known_reference_is_placed_once_in_a_minute(
 # Its own way to make a TLS context is an old one.
 @pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")
 def test_the_established_client_understands_it_unchanged(sandbox: Sandbox, caller: Caller) -> None:
-    """By its own resource classes; tests/integrations shows it bet and stream."""
+    """Its own resource classes parse the answers; in tests/integrations it bets and streams."""
     betfairlightweight = pytest.importorskip("betfairlightweight")
     account = (sandbox.username, sandbox.password, sandbox.app_key)
     client = betfairlightweight.APIClient(

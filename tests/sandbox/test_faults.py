@@ -162,7 +162,7 @@ def test_a_request_whose_client_gave_up_holds_up_no_other(
 def test_reset_puts_everything_back_and_drops_what_waits(
     sandbox: Sandbox, caller: Caller, tmp_path: Path
 ) -> None:
-    """A store that a login broke, too: a plain file takes its place until then."""
+    """A store that a login broke, too: until then a plain file is in its place."""
     store = tmp_path / "store"
     store.mkdir()
     (store / "token").write_text("abc")
@@ -194,7 +194,7 @@ def test_reset_puts_everything_back_and_drops_what_waits(
 
 
 def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
-    """No command without its token, from nobody else on the machine; and none that is mistyped."""
+    """No command without its token, which no other user can read; and none that is mistyped."""
     sandbox.issue()
     url = "https://" + json.loads((sandbox.directory / "control.json").read_text())["address"]
     body = json.dumps({"name": "reset", "arguments": {}})

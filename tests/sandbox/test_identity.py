@@ -23,7 +23,7 @@ BANNED = "TEMPORARY_BAN_TOO_MANY_REQUESTS"
 def test_only_an_uploaded_certificate_of_the_account_logs_in(
     sandbox: Sandbox, caller: Caller
 ) -> None:
-    """TLS lets any in, or none; the login does not. Strangers to the authority get nothing."""
+    """TLS takes any certificate or none. Only clients that trust the sandbox's CA can connect."""
     stranger = sandbox.make_certificate("stranger")
     assert [caller.certlogin(cert=each) for each in (None, stranger)] == [NEEDED, NEEDED]
     assert [entry.certificate for entry in sandbox.journal()] == [False, True]
@@ -152,7 +152,7 @@ def test_a_session_from_its_keep_alives_to_its_logout(sandbox: Sandbox, caller: 
     sandbox.issue()
     assert sandbox.sessions()[0].issued < time.time() + 60
     sandbox.set_time_offset(13 * 3600)
-    sandbox.configure(session_seconds=0)  # how a test rejects every new token
+    sandbox.configure(session_seconds=0)  # every new token is dead
     sandbox.issue()
     assert sandbox.sessions() == []
 

@@ -34,7 +34,7 @@ def line_of(program: subprocess.Popen[str]) -> str:
 
 
 def _runs(pid: int) -> bool:
-    """Say whether a process runs; one that has ended but was not waited for does not."""
+    """Return whether a process runs; one that has ended but was not waited for does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -46,7 +46,7 @@ def _runs(pid: int) -> bool:
 def test_closing_leaves_no_process_and_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even a temporary directory. No secret and no port of it can be seen by others before."""
+    """Not even a temporary directory. Before that, no other user sees a secret or a port of it."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Sandbox() as sandbox:
         assert sandbox.directory.parent == tmp_path
@@ -92,7 +92,7 @@ def test_it_ends_and_cleans_up_when_its_parent_is_killed() -> None:
 
 
 def test_ctrl_c_leaves_it_to_the_program_that_uses_it() -> None:
-    """That may need it once more while it cleans up, and stops it then."""
+    """That program may need it while it cleans up, and then stops it."""
     with started("-c", USES) as user:
         line_of(user)
         os.killpg(user.pid, signal.SIGINT)
@@ -139,7 +139,7 @@ def test_second(betfair_sandbox):
 
 
 def test_each_test_of_a_users_gets_a_sandbox_and_a_store_as_new(tmp_path: Path) -> None:
-    """By the fixture: neither a token nor the brake on logins is left from the test before."""
+    """The fixture leaves neither a token nor the brake on logins from the test before."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["betfair_session.sandbox.fixtures"]')
     (tmp_path / "test_users.py").write_text(TESTS)
     options = ("-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path))
@@ -177,7 +177,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_another_process_controls_a_running_sandbox(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the directory that its variables name; where none runs, an error says so."""
+    """The directory in its variables is enough; if none runs there, an error says so."""
     sandbox.issue()
     monkeypatch.setenv("BETFAIR_CA_BUNDLE", sandbox.ca_bundle)
     assert Controls.running().expire_all() == 1

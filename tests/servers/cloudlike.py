@@ -1,4 +1,4 @@
-"""A cloud that behaves like one, S3, Google or Azure, with its worse days by script.
+"""A stub of a cloud, S3, Google or Azure, with the faults of real ones by script.
 
 Emulators are gentle: they neither throttle, nor refuse by policy, nor let a write land late. This
 stub does, on the loopback address, in threads of the test's own process. It looks at no
@@ -31,14 +31,14 @@ SLOW_DOWN = {
     "gcs": Says(429, "rateLimitExceeded", "The object exceeded the rate limit for mutations."),
     "azure": Says(503, "ServerBusy", "The server is busy."),
 }
-"""What a cloud says to too many requests."""
+"""A cloud's answer to too many requests."""
 
 EXPIRED = {
     "s3": Says(400, "ExpiredToken", "The provided token has expired."),
     "gcs": Says(401, "authError", "Invalid Credentials"),
     "azure": Says(401, "InvalidAuthenticationInfo", "Lifetime validation failed."),
 }
-"""What a cloud says to credentials that have expired."""
+"""A cloud's answer to credentials that have expired."""
 
 _NO_OBJECT = {
     "s3": Says(404, "NoSuchKey", "The specified key does not exist."),
@@ -79,7 +79,7 @@ class Fault:
     began: float | None = None
 
     def takes(self, order: Order) -> bool:
-        """Tell whether it is for this order, and count it."""
+        """Return whether it is for this order, and count it."""
         now = time.monotonic()
         began = now if self.began is None else self.began
         spent = self.times is not None and len(self.met) >= self.times
@@ -91,7 +91,7 @@ class Fault:
         return True
 
     def land(self) -> list[bool]:
-        """Carry out what was put off; tell of each whether its condition still held."""
+        """Carry out what was put off; return of each whether its condition still held."""
         late, self.late = self.late, []
         return [not isinstance(each(), Says) for each in late]
 
@@ -105,7 +105,7 @@ def _break(exchange: Exchange, fault: Fault) -> None:
 
 
 class Cloud(ObjectServer):
-    """One cloud, with its own ways until a test says otherwise."""
+    """One cloud, with its usual ways until a test changes them."""
 
     def __init__(self, kind: Kind, *, pace: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         """Serve, until it is stopped; with `tls`, speak it."""
@@ -116,11 +116,11 @@ class Cloud(ObjectServer):
         self.pace = pace  # seconds between two changes of one object; Google takes one a second
         self.headers: dict[str, str | None] = {}  # of usual answers; None leaves one out
         self.etag = '"{}"'  # its form
-        self.forgetful = False  # whether it takes no notice of conditions
+        self.forgetful = False  # whether it ignores conditions
         self.expired: set[str] = set()  # parts of an Authorization
         self.pages: dict[str, Answer] = {}  # what it says at other paths
         self.orders: list[Order] = []  # what it was asked, in order
-        self.requests: list[Exchange] = []  # the same as it came, with what asked for nothing
+        self.requests: list[Exchange] = []  # the same as sent, with those that asked for nothing
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
         self._buckets: dict[str, dict[str, Stored]] = {}
@@ -228,7 +228,7 @@ class Cloud(ObjectServer):
             return objects[order.name]
 
     def _unmet(self, order: Order, found: Stored | None, missing: Says) -> Says | None:
-        """Return what is said where a write's condition does not hold."""
+        """Return the answer to a write whose condition does not hold."""
         if order.expect == ABSENT and found:
             return _EXISTS[self.kind]
         if order.expect and not found:
@@ -238,7 +238,7 @@ class Cloud(ObjectServer):
         return missing if order.verb == "DELETE" and not found and self.kind != "s3" else None
 
     def _too_fast(self, order: Order) -> Says | None:
-        """Return what is said to a change too soon after another, and note the time of this one."""
+        """Return the answer to a change too soon after another, and note the time of this one."""
         place, now = (order.bucket, order.name), time.monotonic()
         if now - self._changed.get(place, now - self.pace) < self.pace:
             return SLOW_DOWN[self.kind]

@@ -1,4 +1,4 @@
-"""The clouds' interfaces: a request read into an order, an outcome said in the cloud's own way.
+"""The clouds' interfaces: a request parsed into an order, an outcome put in the cloud's own words.
 
 Sources: the reference pages of Amazon S3 (PutObject, DeleteObjects, Error responses), of Google
 Cloud Storage (JSON API, XML API, HTTP status and error codes) and of Azure Blob Storage (Put Blob,
@@ -31,7 +31,7 @@ OF_ONE_OBJECT = {
         *("BlobImmutableDueToPolicy", "BlobArchived", "TargetConditionNotMet"),
     },
 }
-"""What is said of one of many objects that are deleted by one call."""
+"""The answer for one of many objects that one call deletes."""
 _DONE = {"s3": {"DELETE": 204}, "gcs": {"DELETE": 204}, "azure": {"PUT": 201, "DELETE": 202}}
 
 
@@ -67,7 +67,7 @@ Outcome = Says | Stored | None
 
 
 def in_json(kind: str, exchange: Exchange) -> bool:
-    """Tell whether a request is for Google's JSON interface."""
+    """Return whether a request is for Google's JSON interface."""
     return kind == "gcs" and "/storage/v1/" in exchange.target
 
 
@@ -112,7 +112,7 @@ def _parts(body: bytes) -> tuple[str, bytes]:
 
 
 def said(kind: str, exchange: Exchange, order: Order, outcome: Outcome) -> Answer:
-    """Return what the cloud answers, but for the headers that all its answers have."""
+    """Return the cloud's answer, except the headers that all its answers have."""
     if exchange.method == "POST" and order.verb == "DELETE" and not isinstance(outcome, Stored):
         return _batch(kind, exchange, order, outcome)
     if isinstance(outcome, Says):

@@ -32,7 +32,7 @@ _KINDS: dict[str, Callable[[], ObjectServer]] = {
     "gcs": GCSServer,
     "azure": AzureServer,
     "cloud-s3": partial(Cloud, "s3"),
-    "cloud-gcs": partial(Cloud, "gcs", pace=1.0),  # as Google itself
+    "cloud-gcs": partial(Cloud, "gcs", pace=1.0),  # as at Google itself
     "cloud-azure": partial(Cloud, "azure"),
     "seaweed": partial(_rare, "seaweed.SeaweedServer"),
     "gcs-xml": partial(_rare, "gcs_xml.GCSXMLServer"),
@@ -42,7 +42,7 @@ _KINDS: dict[str, Callable[[], ObjectServer]] = {
 
 @pytest.fixture
 def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One crowd of processes at a time, whichever worker's: two would starve each other."""
+    """One crowd of processes at a time, over all workers: two would starve each other."""
     with open(tmp_path_factory.getbasetemp().parent / "crowd.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -52,7 +52,7 @@ def one_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def server_of() -> Iterator[Callable[[str], ObjectServer]]:
     """Return the running server of a kind: moto, gcs, azure, or cloud-s3, -gcs or -azure.
 
-    A machine that lacks a server skips what needs it, with the reason; with
+    A machine that lacks a server skips the tests that need it, with the reason; with
     BETFAIR_SESSION_REQUIRE_SERVERS=1 (continuous integration) that is a failure instead.
     """
     running = kept.servers if kept.KEEP else {}

@@ -1,4 +1,4 @@
-"""Servers in threads of this process, which write down every byte that reaches them."""
+"""Servers in threads of this process, which record every byte that reaches them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Listener(ThreadingTCPServer):
 
 
 class Stranger:
-    """Another server on this machine, for which an authority of its own vouches."""
+    """Another server on this machine, with a certificate of another authority."""
 
     def __init__(self, bundle: Path, *others: str, name: str = HOST) -> None:
         """Write the bundle."""
@@ -116,7 +116,7 @@ class Stranger:
 
 
 def saying(answer: bytes) -> Callable[[Listener, socket.socket], None]:
-    """Serve by one answer for every request, then close."""
+    """Serve one answer to every request, then close."""
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)

@@ -1,6 +1,6 @@
 """Serve S3 with moto, on a port that the system chooses and the first line names.
 
-moto looks whether a condition holds and then writes, so that of two requests at the same moment
+moto checks whether a condition holds and then writes, so that of two requests at the same moment
 both may win (seen once in some hundred races). Amazon's S3 does it in one step; here each request
 is answered before the next begins, once all of it has come: its client may be frozen half-way.
 """

@@ -1,6 +1,6 @@
-"""What the tests ask of every object store's server, whichever cloud it stands for.
+"""What the tests need of each object store's server, for any cloud.
 
-A test has a bucket of its own, which nobody removes: the servers keep all in memory, and a write
+A test has a bucket of its own, which is never removed: the servers keep all in memory, and a write
 that lands after its test has ended finds its bucket still there.
 """
 
@@ -99,7 +99,7 @@ class ProgramServer(ObjectServer):
 
     @abstractmethod
     def _ready(self) -> bool:
-        """Tell whether it serves."""
+        """Return whether it serves."""
 
     def stop(self) -> None:
         """End the server and remove its directory."""

@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"127\.0\.0\.1:([1-9]\d*)")
 
 
 class ServerMissing(Exception):
-    """This machine cannot run a server, and why."""
+    """This machine cannot run a server; the text says why."""
 
 
 class ServerFailed(Exception):
@@ -29,7 +29,7 @@ class ServerFailed(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on at the moment, for programs that cannot choose one."""
+    """Return ports that are free at the moment, for programs that cannot choose one."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -38,7 +38,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def poll(seconds: float, pause: float = 0.02) -> Iterator[None]:
-    """Yield until that many seconds are over: for loops that wait until something is so."""
+    """Yield until that many seconds are over: for loops that wait for a condition."""
     end = time.monotonic() + seconds
     while True:
         yield
@@ -72,7 +72,7 @@ class ServerProcess:
         self.pid = self._process.pid
 
     def wait_until(self, ready: Callable[[], object], seconds: float = 60) -> None:
-        """Wait until `ready` says so.
+        """Wait until `ready` returns true.
 
         Raises:
             ServerFailed: it ended before, or the time ran out.
@@ -102,14 +102,14 @@ class ServerProcess:
         return found[0]
 
     def stop(self) -> None:
-        """End it at once: it keeps nothing that anybody needs."""
+        """End it at once: it keeps nothing that is needed later."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
 
 
 def _listening(pid: int) -> list[int]:
-    """Return the ports that a process listens on, as Linux tells; fake-gcs-server does not."""
+    """Return the ports that a process listens on, from Linux: fake-gcs-server does not print it."""
     try:
         mine = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()}
         lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]

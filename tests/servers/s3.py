@@ -16,7 +16,7 @@ _MOTO = Path(__file__).with_name("moto_program.py")
 
 
 class S3Server(ProgramServer):
-    """A server of S3's protocol, looked at by boto3."""
+    """A server of S3's protocol, inspected by boto3."""
 
     scheme = "s3"
     key_id: ClassVar[str] = "KEYIDOFTHEADMIN00001"

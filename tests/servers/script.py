@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass
 class Exchange:
-    """One request, and what came of it."""
+    """One request, and how it was answered."""
 
     method: str
     target: str  # path and query, as sent

@@ -1,4 +1,4 @@
-"""What every store promises, as tests; a backend's class says where, and inherits them all."""
+"""What every store promises, as tests; a backend's class inherits them, and says where."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CALLS: dict[str, Callable[[TokenStore, str, float], object]] = {
     "replace": lambda store, _, end: store.put("token", b"mine", ANY, deadline=end),
     "delete": lambda store, _, end: store.delete("token", deadline=end),
 }
-"""By name; each takes a store, the version of its "token" and a deadline."""
+"""Calls by name; each takes a store, the version of its "token" and a deadline."""
 
 WRITES = [name for name in CALLS if name != "read"]
 CONDITIONAL = ["create", "replace_if_version"]
@@ -72,7 +72,7 @@ def all_fail(
     landed: bool = False,
     version: str = '"1"',
 ) -> None:
-    """Make calls that must fail for a reason; tell whether their writes may have landed."""
+    """Make calls that must fail for a reason; return whether their writes may have landed."""
     for call in calls:
         error = failure(call, store, version)
         assert (error.reason, error.landed) == (reason, landed and call != "read"), call
@@ -101,7 +101,7 @@ def delete(store: TokenStore, expect: Expect = ANY, key: str = "token") -> None:
 
 
 def assert_conflict(work: Callable[[], object]) -> None:
-    """Do what must be a conflict, and says so, with its place."""
+    """Do what must be a conflict; the error names the store and the key."""
     with pytest.raises(VersionConflict) as caught:
         work()
     assert (caught.value.reason, caught.value.landed) == ("conflict", False)
@@ -194,7 +194,7 @@ class Contract:
             assert place.keys() == []
 
     def test_a_large_object_is_cut(self, place: Place, store: TokenStore) -> None:
-        """One byte more than the limit is read, so that too much can be told."""
+        """One byte more than the limit is read, so that too much is noticed."""
         for size in (MAX_READ, MAX_READ + 1, MAX_READ + 2, 100_000):
             place.put("prefix/token", b"x" * size)
             found = read(store)
@@ -254,7 +254,7 @@ class Forks:
     def test_a_forked_child_is_served_and_its_parent_after_it(
         self, place: Place, store: TokenStore
     ) -> None:
-        """The child is cut off from its parent's connections, whatever it does with its copies."""
+        """The child is cut off from its parent's connections, and does no harm with its copies."""
         create(store)
 
         def work() -> object:
@@ -277,7 +277,7 @@ class OwnFilesystem:
         return filesystem, root
 
     def test_a_callers_filesystem_is_used_as_it_is(self, place: Place) -> None:
-        """Its settings are not touched, its listings mislead nobody, it works after the store."""
+        """Its settings stay, its cached listings mislead no call, and it works after the store."""
         filesystem, root = self._given(place)
         place.put("prefix/other", b"x")
         filesystem.find(root)

@@ -28,13 +28,13 @@ class Place(Protocol):
         """The storage options that go with the URL."""
 
     def put(self, key: str, content: bytes) -> None:
-        """Write an object, behind the library's back."""
+        """Write an object without the library."""
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None when there is none."""
 
     def delete(self, key: str) -> None:
-        """Remove an object, behind the library's back."""
+        """Remove an object without the library."""
 
     def keys(self) -> list[str]:
         """List all objects, in order."""

@@ -11,7 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 
 class Plain(LocalFileSystem):  # type: ignore[misc] # fsspec is untyped
-    """What looks for files in a listing that it keeps, knows no ranges, and makes no directory."""
+    """Looks for files in a listing that it keeps, knows no ranges, and makes no directory."""
 
     protocol = "plain"
     opened = 0

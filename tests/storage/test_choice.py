@@ -1,4 +1,4 @@
-"""Which store, option or key means what, and which is refused before anything is touched."""
+"""What each store, option or key means, and which is refused before anything is touched."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ MEANT: dict[str, list[Any]] = {
     "file:///var/lib/x": ["file:/var/lib/x"],
     "tokens": ["'tokens'", " tokens"],
     "s3:/x": [Path(' "s3:/x"')],
-    # Nothing is meant by these: another system's paths, empty variables, unknown schemes.
+    # These mean no store: another system's paths, empty variables, unknown schemes.
     "": [
         *("c:\\tokens", "C:/tokens", r"\\server\share", "$HOME/x", "${STORE}", "%APPDATA%\\x"),
         *("a://b", "s3://bucket/a\nb", "a\x7fb", "nosuch://user:p@hunter2@host/x", "x://y::z", ""),
@@ -76,7 +76,7 @@ MEANT: dict[str, list[Any]] = {
     ("store", "meant"), [(each, meant) for meant, listed in MEANT.items() for each in listed]
 )
 def test_a_store_that_cannot_be_meant_is_refused(here: Path, store: str | Path, meant: str) -> None:
-    """A directory of that name would have each machine log in alone; it says what was meant."""
+    """With a directory of that name each machine would log in alone; the error says what to do."""
     assert meant in refused(store)
     assert os.listdir(here) == []
 
@@ -100,7 +100,7 @@ def test_a_store_that_cannot_be_meant_is_refused(here: Path, store: str | Path, 
 def test_a_path_is_that_of_a_directory(
     here: Path, monkeypatch: pytest.MonkeyPatch, store: str, directory: str
 ) -> None:
-    """What is no scheme that anybody knows, what begins with ./ on purpose, and URLs of files."""
+    """Also with an unknown scheme or ./ before it, or as a URL of files."""
     monkeypatch.setenv("HOME", str(here))
     for given in (store.format(here=here), Path(store.format(here=here))):
         if isinstance(given, Path) and ("://" in store or store.startswith("./")):
@@ -113,7 +113,7 @@ def test_a_path_is_that_of_a_directory(
 def test_a_home_or_a_working_directory_that_is_not_known_is_no_place(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A directory named "~" wherever the program happens to run would be a login of its own."""
+    """A directory named "~" where the program happens to run would have a login of its own."""
     refused("~nobody-of-this-name/x")
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # in a container: nobody's
@@ -178,7 +178,7 @@ def test_a_key_names_one_object_below_the_store(key: Any, *, fits: bool) -> None
         ("obstore+gs://b", {"token": 5}, "token"),
         ("obstore+abfs://c", {"connection_string": "AccountKey=hunter2"}, "AccountName"),
         ("obstore+s3://b", {"client_kwargs": 5}, ""),
-        # Obstore would panic with what is no address, which is not even an Exception.
+        # Obstore would panic at what is no address, and its panic is no Exception.
         ("obstore+s3://b", {"endpoint_url": "localhost:9000"}, "endpoint_url"),
         ("obstore+s3://b", {"endpoint_url": ""}, "endpoint_url"),
         ("obstore+s3://b", {"client_kwargs": {"endpoint_url": "ftp://x"}}, "endpoint_url"),
@@ -190,7 +190,7 @@ def test_a_key_names_one_object_below_the_store(key: Any, *, fits: bool) -> None
 def test_an_option_that_a_store_does_not_know_is_refused(
     url: str, options: dict[str, Any], meant: str
 ) -> None:
-    """It would be dropped without a word, and the token would be kept without it."""
+    """It would be ignored silently, and the token stored without it."""
     assert meant in refused(url, options)
 
 
@@ -212,7 +212,7 @@ def test_an_option_that_a_store_does_not_know_is_refused(
 )
 @pytest.mark.usefixtures("here")
 def test_an_option_that_a_driver_reads_is_taken(url: str, options: dict[str, Any]) -> None:
-    """Named by its class or passed on: adlfs asks azure.identity with what is left. It stays."""
+    """By its class, or passed on: adlfs hands the rest to azure.identity. They stay as given."""
     before = repr(options)
     open_store(url, options).close()
     assert repr(options) == before or url.startswith("dir:")  # fsspec itself adds to a chain's
@@ -263,7 +263,7 @@ def test_a_panic_becomes_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By us, by fsspec, or by the module that is missing; a driver's own words are not shown."""
+    """By us, fsspec, or the missing module; a driver's own words are not shown."""
     known = {"class": "no_such_module.FileSystem", "err": "Install no-such to access it"}
     monkeypatch.setitem(known_implementations, "nosuch", known)
     for url in ("nosuch://user:hunter2@host/x", "dir::nosuch://user:hunter2@host/x"):
@@ -278,7 +278,7 @@ def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache", "own"])
 def test_a_cache_is_no_place_for_a_token(tmp_path: Path, protocol: str) -> None:
-    """It would go on serving a dead one; by URL or given, below a directory or under any name."""
+    """It would go on serving a dead one: by URL or given, below a directory or by any name."""
     kind = type("Own", (SimpleCacheFileSystem,), {"protocol": protocol})
     settings = {"target_protocol": "memory", "cache_storage": str(tmp_path / "cache")}
     given = kind(**settings, skip_instance_cache=True)

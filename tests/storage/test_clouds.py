@@ -1,4 +1,4 @@
-"""What the drivers of the clouds make of their surroundings: credentials, addresses, proxies."""
+"""How the clouds' drivers use their surroundings: credentials, addresses, proxies."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_amazons_credentials_may_come_later(nowhere: pytest.MonkeyPatch, s3: Clo
 
 
 def test_googles_credentials_may_come_later(nowhere: pytest.MonkeyPatch, gcs: Cloud) -> None:
-    """Gcsfs would go on without any; where Google's own servers are asked, nobody may."""
+    """Gcsfs would go on without any; with Google's own servers that is refused."""
     bucket = gcs.new_bucket()
     nowhere.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     with open_store(bucket.url()) as store:
@@ -100,7 +100,7 @@ def test_googles_credentials_may_come_later(nowhere: pytest.MonkeyPatch, gcs: Cl
 
 
 def test_nobody_is_asked_for_an_mfa_code(nowhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It would block every store of the process; what the profile lacks is told instead."""
+    """It would block every store of the process; instead the error says what the profile lacks."""
     (tmp_path / "config").write_text(
         "[profile mine]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
         "mfa_serial = arn:aws:iam::123456789012:mfa/u\nregion = us-east-1\n"
@@ -124,7 +124,7 @@ def test_a_missing_key_file_is_no_missing_object(nowhere: pytest.MonkeyPatch, dr
 
 
 def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> None:
-    """What gives credentials says nothing of a token, even in Amazon's own words."""
+    """A service of credentials says nothing of a token, even in Amazon's own words."""
     with Listener(saying(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno")) as service:
         address = f"http://127.0.0.1:{service.port}"
         nowhere.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/role")
@@ -231,7 +231,7 @@ def test_requests_are_as_googles_reference_has_them(gcs: Cloud) -> None:
 
 
 def test_a_callers_settings_of_the_client_count(s3: Cloud) -> None:
-    """All but its time-outs and retries; of a caller's own filesystem those, too."""
+    """All but its timeouts and retries; with a caller's own filesystem, those too."""
     bucket = s3.new_bucket()
     config = {"user_agent_extra": "team/betting", "retries": {"max_attempts": 9}}
     s3.fail(answer=Says(500, "InternalError"))
@@ -380,7 +380,7 @@ def test_a_callers_own_proxy_goes_before_the_environments(nowhere: pytest.Monkey
 def test_a_proxys_refusal_is_not_the_stores(
     nowhere: pytest.MonkeyPatch, cloud: str, driver: str
 ) -> None:
-    """When it makes no connection, nothing was sent, nothing is missing and no race was lost."""
+    """If it makes no connection, nothing was sent: no object is missing and no race is lost."""
     url, options = CLOUDS[cloud]
     for status in (403, 404, 407, 409, 412, 502, 503):
         answer = f"HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno".encode()
@@ -423,7 +423,7 @@ def test_patched_threads_are_refused(monkeypatch: pytest.MonkeyPatch, patched: s
     url, options = CLOUDS["s3"]
     given = fsspec.core.url_to_fs(url, **options, skip_instance_cache=True)
     with monkeypatch.context() as patch:
-        # Stands for what their monkey-patching puts there.
+        # In place of what their monkey-patching puts there.
         green = types.FunctionType(threading.Thread.run.__code__, {"__name__": f"{patched}.thread"})
         patch.setattr(threading, "get_ident", green)
         for arguments in ((given,), (url, options)):
@@ -433,7 +433,7 @@ def test_patched_threads_are_refused(monkeypatch: pytest.MonkeyPatch, patched: s
 
 
 def test_the_time_is_asked_for_without_netrc(netrc: bytes) -> None:
-    """Obstore hides it; what .netrc has for a host is not for the store's. It may be unknown."""
+    """Obstore hides it; the request for it sends no password of .netrc. It may stay unknown."""
     answer = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\n"
     for said, now in ((answer, 1795348800.0), (b"HTTP/1.1 200 OK\r\n\r\n", None)):
         with Listener(saying(said)) as listener:
@@ -462,7 +462,7 @@ def test_an_event_loop_without_a_thread_keeps_no_descriptor(
 @pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_no_driver_closes_by_itself_what_the_store_closes(cloud: str) -> None:
-    """At the end of a forked child each would wait for an event loop that is the parent's."""
+    """At a forked child's end each driver would wait for its parent's event loop."""
     url, options = CLOUDS[cloud]
     with open_store(url, options) as store:
         assert isinstance(store, CloudStore)
@@ -500,7 +500,7 @@ def test_calls_under_way_end_before_the_store_is_closed(
 def test_a_name_that_a_driver_has_no_longer_is_told_with_its_version(
     monkeypatch: pytest.MonkeyPatch, cloud: str, name: str, package: str
 ) -> None:
-    """Most are private, and may go with any release; nothing is done another way then."""
+    """Most are private, and any release may drop them; the store then stops with an error."""
     url, options = CLOUDS[cloud]
     monkeypatch.delattr(name)
     with pytest.raises(ConfigurationError) as caught:

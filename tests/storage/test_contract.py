@@ -44,7 +44,7 @@ class OnOurServers(ObjectStore):
 
 
 class Whole:
-    """For stores where it is ours to see to it that nobody reads a part."""
+    """For stores where this library itself makes sure that no reader sees a part."""
 
     def test_a_reader_sees_no_part(self, store: TokenStore) -> None:
         """While contents of unequal length replace each other, and while one is created."""
@@ -151,7 +151,7 @@ class TestObstore(OnOurServers):
     server, driver = "obstore+moto", "obstore"
 
     def test_a_forked_child_is_told(self, store: TokenStore) -> None:
-        """Obstore would hang in the child of a process that used it; the error says so instead."""
+        """Obstore would hang in the child of a process that used it; an error says so instead."""
         create(store)
         assert str(in_a_child(lambda: read(store))).startswith("ConfigurationError")
         assert read(store).content == b"first"

@@ -1,4 +1,4 @@
-"""Any fsspec filesystem: what is made of whatever it raises, loses, hangs on or keeps."""
+"""Any fsspec filesystem: what happens when it raises, loses, hangs or keeps something."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from storage.surroundings import in_a_child
 
 
 class TestPlain(Contract, OwnFilesystem):
-    """A kind that nobody vouches for: one login per process."""
+    """A kind that is not known to be safe: one login per process."""
 
     atomic = False
 
@@ -55,7 +55,7 @@ class TestPlain(Contract, OwnFilesystem):
 
 
 def once(*errors: Exception) -> Mock:
-    """Return what fails so the first times; see Plain.before."""
+    """Return a function that fails so the first times; see Plain.before."""
     return Mock(side_effect=chain(errors, repeat(None)))
 
 
@@ -107,7 +107,7 @@ ERRORS: list[tuple[Exception, str, bool]] = [
 
 @pytest.mark.parametrize(("error", "reason", "landed"), ERRORS, ids=repr)
 def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, landed: bool) -> None:
-    """A write may have landed; a driver that may repeat says so of all but certain refusals."""
+    """A write may have landed; if the driver may repeat, after all but certain refusals."""
     certain = reason == "forbidden"
     for kind, may in ((MemoryFileSystem, landed), (Plain, not certain)):
         store = failing(error, kind)
@@ -121,7 +121,7 @@ def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, lan
 
 
 def test_with_no_descriptor_left_the_error_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even a module can be loaded then, as those that know the words for errors are."""
+    """Then no module can be loaded, not even those that have the texts of errors."""
     store = failing(OSError(errno.EIO, "x"))
     crowded = Mock(find_spec=Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
     monkeypatch.delitem(sys.modules, "betfair_session.storage.judging", raising=False)
@@ -131,7 +131,7 @@ def test_with_no_descriptor_left_the_error_is_still_ours(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("kind", [OSError, requests.Timeout, UnheardError])
 def test_what_the_caller_handles_is_no_part_of_an_error(kind: type[Exception]) -> None:
-    """Inside its `except` block each error of a store's has that context."""
+    """Inside its `except` block each error of a store has the caller's as its context."""
     store = failing(kind())
     try:
         raise ConnectTimeoutError  # noqa: TRY301 - as in a caller's program
@@ -142,7 +142,7 @@ def test_what_the_caller_handles_is_no_part_of_an_error(kind: type[Exception]) -
 
 
 def test_an_error_keeps_no_foreign_frame_and_no_secret() -> None:
-    """What was being written is in their locals, and a credential may be in their words."""
+    """Their locals hold what was being written, and their texts may hold a credential."""
     secret = "secret=abc123DEF456ghi789JKL012mno345PQR678stu9"
 
     class Failing(MemoryFileSystem):  # type: ignore[misc] # fsspec is untyped
@@ -161,7 +161,7 @@ def test_an_error_keeps_no_foreign_frame_and_no_secret() -> None:
 
 
 class Hanging:
-    """What hangs the first time, as on a connection that is only half open."""
+    """Hangs the first time, as on a connection that is only half open."""
 
     def __init__(self, *names: str) -> None:
         self.names = names

@@ -1,4 +1,4 @@
-"""Local files: what cannot be asked of every store."""
+"""Local files: what only they can do wrong."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def start_writer(store: TokenStore, number: signal.Signals) -> int:
 
         def stop_first(*paths: str) -> None:
             os.replace = rename
-            # This very thread: one that the process is sent may come to another, and later.
+            # To this thread: a signal to the process may reach another one, and later.
             signal.pthread_kill(threading.get_ident(), number)
             rename(*paths)
 
@@ -91,7 +91,7 @@ def test_a_frozen_writer_neither_blocks_nor_overwrites(
 
 
 def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path, store: TokenStore) -> None:
-    """The next write of the same key does it, and touches nobody else's files."""
+    """The next write of the same key does it, and touches no other files."""
     create(store)
     start_writer(store, signal.SIGKILL)
     assert len(os.listdir(tmp_path)) == 2
@@ -106,7 +106,7 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path, store: TokenSto
 def test_a_child_forked_during_a_write_keeps_nobody_waiting(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has the directory open, too, and with it the lock that its parent took."""
+    """It has the directory open, too, and so holds the lock that its parent took."""
     waiting, ending = os.pipe()
     children: list[int] = []
     fsync = os.fsync
@@ -115,7 +115,7 @@ def test_a_child_forked_during_a_write_keeps_nobody_waiting(
         children.append(os.fork())
         if children[-1] == 0:
             os.close(ending)
-            os.read(waiting, 1)  # returns when nobody holds the other end any more
+            os.read(waiting, 1)  # returns when no process holds the other end any more
             os._exit(0)
         fsync(descriptor)
 
@@ -133,7 +133,7 @@ def test_a_child_forked_during_a_write_keeps_nobody_waiting(
 def test_a_delete_that_comes_late_still_keeps_writers_out(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a process that was frozen: between its comparison and its removal nobody may write."""
+    """As from a frozen process: between its comparison and its removal no other may write."""
     version = create(store)
     unlink = os.unlink
 
@@ -203,7 +203,7 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
 def test_the_same_content_is_renewed_in_place_and_only_in_the_version_that_was_read(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer who knows nothing of fences may come at any time, and its file stays as it is."""
+    """A writer that knows no fences may come at any time, and its file stays as it is."""
     version, file = create(store, b"content"), tmp_path / "token"
     before = file.stat()
     os.utime(file, ns=(0, 0))
@@ -252,7 +252,7 @@ def test_nothing_of_it_confuses_the_go_library(
 def test_files_and_new_directories_are_only_for_their_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
 ) -> None:
-    """0600 and 0700, whatever the umask, and whoever makes the directory a moment before."""
+    """0600 and 0700 with any umask, even if another process has just made the directory."""
     make = os.mkdir
 
     def be_late(path: str, *arguments: Any) -> None:  # noqa: ANN401 - os.mkdir's
@@ -299,7 +299,7 @@ def test_what_root_writes_stays_the_services(tmp_path: Path) -> None:
 def test_a_group_that_is_not_mine_to_give_gets_no_rights(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They were another group's; and where everybody may write, the old file says nothing."""
+    """They were another group's; and where everyone may write, the old file proves nothing."""
     file, status = tmp_path / "token", os.stat
     create(store)
     file.chmod(0o660)
@@ -323,7 +323,7 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
 def test_a_mount_without_modes_is_found_before_anything_is_stored(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No later call would read what is written there; no lock stays behind to be waited for."""
+    """No later call would read what is written there; no lock is left for others to wait for."""
     status = os.fstat
 
     def without_modes(descriptor: int) -> os.stat_result:
@@ -343,7 +343,7 @@ def test_a_mount_without_modes_is_found_before_anything_is_stored(
 def test_a_file_that_everybody_may_change_or_read_is_noticed(
     tmp_path: Path, store: TokenStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anyone could have put the token there, or it is no secret; some mounts cannot do better."""
+    """Anyone could have put the token there, or can read it; some mounts cannot do better."""
     file = tmp_path / "token"
     file.write_bytes(b"token")
     file.chmod(0o666)
@@ -376,7 +376,7 @@ def test_a_link_is_followed(tmp_path: Path, store: TokenStore) -> None:
 def test_a_link_that_moves_during_a_write_hides_no_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[TokenStore, str], object]
 ) -> None:
-    """As those of a directory's releases do: compared is what is locked and replaced."""
+    """As with a directory of releases: the file that is locked is compared and replaced."""
     link, old, new = (tmp_path / name for name in ("link", "old", "new"))
     for place in (old, new):
         place.mkdir(mode=0o700)
@@ -486,7 +486,7 @@ def test_what_cannot_be_written_is_told(
 def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
     monkeypatch: pytest.MonkeyPatch, number: int, flag: str, mode: int, reason: str
 ) -> None:
-    """Immutable, append-only, or another user's; where root alone can try, the answer is given."""
+    """Immutable, append-only, or another user's; where only root can make one, it is simulated."""
 
     def take() -> object:
         if not flag and os.geteuid() == 0:
@@ -517,7 +517,7 @@ def test_what_may_not_be_replaced_keeps_the_lock_from_being_taken(
 
 
 def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str, place: Path) -> None:
-    """Have the system tell that a place is a mount of a kind, and all around it a disk.
+    """Make the system say that a place is a mount of a kind, and all around it a disk.
 
     Another mount in that place has a name with which those of test directories begin.
     """
@@ -536,7 +536,7 @@ def mounted_as(monkeypatch: pytest.MonkeyPatch, kind: str, place: Path) -> None:
 def test_a_mount_that_hangs_holds_no_call_and_takes_one_thread(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it is back all goes on, and nothing is written late; no forked child waits for it."""
+    """When it is back, all goes on and nothing is written late; no forked child waits for it."""
     reached, back, waiting = threading.Event(), threading.Event(), list[str]()
     really = os.open
 
@@ -602,7 +602,7 @@ def test_a_disk_is_known_and_costs_no_thread(
 def test_the_time_is_the_file_systems_own(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That of the token's own directory: the root above it may be nobody's to write to."""
+    """That of the token's own directory: the root above it may not be writable."""
     create(store)
     modified = read(store).modified
     monkeypatch.chdir(tmp_path)

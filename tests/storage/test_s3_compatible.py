@@ -40,7 +40,7 @@ def checksums(cloud: Cloud) -> list[str]:
 
 @pytest.fixture
 def amazon(driver: str, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
-    """A stub to which a proxy takes those who ask for Amazon, and a store that reaches it so."""
+    """A stub that a proxy puts in Amazon's place, and a store that reaches it so."""
     authority = tmp_path / "ca.pem"
     name = "s3.eu-west-1.amazonaws.com"
 
@@ -68,7 +68,7 @@ def amazon(driver: str, tmp_path: Path) -> Iterator[tuple[Cloud, TokenStore]]:
 def test_amazon_keeps_conditions_and_is_sent_a_checksum(
     amazon: tuple[Cloud, TokenStore], driver: str
 ) -> None:
-    """It is not tried out; Object Lock's default retention demands a checksum."""
+    """It is not tested first; Object Lock's default retention demands a checksum."""
     cloud, store = amazon
     create(store, key=LOCK)
     assert (len(cloud.requests), bool(checksums(cloud))) == (1, True)
@@ -89,7 +89,7 @@ def test_amazon_keeps_conditions_and_is_sent_a_checksum(
 def test_a_server_that_keeps_conditions_is_tried_out_once(
     s3: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """By a second create of the first lock, also where only a profile tells whose server it is."""
+    """By a second create of the first lock, also if only a profile names the server."""
     bucket = s3.new_bucket("obstore+" if way == "obstore" else "")
     given: tuple[Any, Any] = (bucket.url(), bucket.options)
     if way in ("profile", "given"):
@@ -113,7 +113,7 @@ def test_a_server_that_keeps_conditions_is_tried_out_once(
 
 @pytest.mark.parametrize("own", [False, True])
 def test_over_tls_no_frame_is_kept_for_content(tmp_path: Path, *, own: bool) -> None:
-    """There botocore frames what it writes; a caller's own settings count, and are found out."""
+    """Over TLS botocore frames what it writes; a caller's own settings count, and are noticed."""
     file = tmp_path / "ca.pem"
     with Cloud("s3", tls=Stranger(file).tls) as cloud:
         bucket = cloud.new_bucket()
@@ -159,7 +159,7 @@ def test_object_lock_elsewhere_has_what_it_demands(s3: Cloud, driver: str) -> No
 def test_a_server_without_conditions_is_used_by_looking_first(
     s3: Cloud, answer: Says | None, driver: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ignored or refused, conditions are relied on no more, and one warning says so."""
+    """If it ignores or refuses conditions, they are not relied on, and one warning says so."""
     bucket = s3.new_bucket()
     s3.forgetful = True
     if answer:
@@ -210,7 +210,7 @@ def test_what_is_no_fault_of_the_servers_conditions(
 
 
 def test_a_server_that_cannot_be_tried_out_keeps_the_lock(s3: Cloud) -> None:
-    """The write itself was done; the next lock is the next trial."""
+    """The write itself was done; the next lock is the next test."""
     bucket = s3.new_bucket()
     with open_store(bucket.url(), bucket.options) as store:
         fault = s3.fail("GET", answer=Says(503, "SlowDown"))

@@ -1,4 +1,4 @@
-"""Each cloud as unkind as it is documented to be, through each of its drivers: what is told of it.
+"""Every documented refusal of each cloud, through each of its drivers: which error it becomes.
 
 Sources: the error references of Amazon S3, of Google Cloud Storage's two interfaces, and of Azure
 Blob Storage.
@@ -139,12 +139,12 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Sorry</h1><p>token=abc</p></body></html>
 
 
 class Row(NamedTuple):
-    """One answer of a cloud's to any call, and what is told of it."""
+    """One answer of a cloud to any call, and the error that it becomes."""
 
     # "conflict", "missing" and "lasting" mean something else to each call. "?" after it stands for
     # a write that may have landed, "x2" for credentials that are looked for anew, once.
     reason: str
-    says: str  # status, code and message; without a code it is somebody else's page
+    says: str  # status, code and message; without a code it is another server's page
 
     @property
     def code(self) -> str:
@@ -242,7 +242,7 @@ def expected(lane: str, row: Row, call: str) -> tuple[str, type[Exception] | Non
     elif reason == "conflict" and call not in CONDITIONAL:
         reason = "busy"
     if lane == "obstore+azure" and call == "delete" and row.code in OF_ONE_OBJECT["azure"]:
-        # The status is all that it tells.
+        # It has only the status.
         reason = "forbidden" if row.says.startswith("403") else "other"
     if reason == "conflict":
         return reason, VersionConflict
@@ -262,7 +262,7 @@ def _changes(order: Order) -> bool:
     ids=lambda each: each if isinstance(each, str) else each.says,
 )
 def test_an_answer_means(line: Line, row: Row) -> None:
-    """The reason, the type and whether a write may have landed; unknown words are looked into."""
+    """The error's reason, type and `landed`; after unknown words the store reads the object."""
     asks = 2 if row.reason.endswith("x2") else 1
     # To look for credentials takes a driver anew each time.
     for call in CALLS if asks == 1 else ("read", "replace"):
@@ -323,7 +323,7 @@ def test_somebody_elses_words_are_no_answer(line: Line) -> None:
 
 @pytest.mark.parametrize("line", ["gcs", "gcs by https"], indirect=True)
 def test_no_redirect_leads_elsewhere(line: Line) -> None:
-    """Another server would be shown the token; the other drivers cannot be told yet."""
+    """Another server would see the token; the other drivers have no setting for this yet."""
     with Listener(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as elsewhere:
         place = {"Location": f"http://127.0.0.1:{elsewhere.port}/x"}
         line.cloud.fail(answer=Answer(302, b"", place))
@@ -428,7 +428,7 @@ def test_no_error_shows_a_credential_or_a_token(
 
 @pytest.mark.parametrize("line", ["s3", "gcs", "azure", "gcs by https"], indirect=True)
 def test_a_forked_child_is_cut_off_from_its_parents_connections(line: Line) -> None:
-    """Whatever it does with its copies, the parent's go on; it makes some of its own."""
+    """It may do anything with its copies: the parent's go on, and it makes its own."""
     assert read(line.store).content == b"present"
     kept = line.cloud.requests[-1].connection
 
