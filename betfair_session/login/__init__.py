@@ -5,10 +5,10 @@ the others wait for the new token and adopt it. Beside the token lies one small 
 is taken by a conditional write. A call takes these steps (policy.py):
 
 1. Read the token with its version.
-2. Ask Betfair whether it is alive (keepAlive). Without a clear answer, raise an error: no login.
+2. Ask Betfair whether it is alive (keepAlive). Without a clear answer raise an error; never log in.
 3. Dead or missing: read the lock. While another holds it, wait, and read token and lock in turn.
 4. Raise if the lock tells of a refusal or a ban that still counts, or of too many logins a minute.
-5. Take it if it still has the version that was read, with a new nonce. Lost answer: read it back.
+5. Take it if its version is unchanged, with a new nonce. If the answer is lost, read the lock.
 6. Read the token again; if it has changed, give the lock back and start over. If an earlier token
    could not be stored, or its holder is gone, first write a blank in the dead token's place.
 7. Go on only if the lease leaves time for the login and the write.

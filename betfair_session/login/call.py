@@ -108,7 +108,7 @@ class Call:
     def _see_lock(self, read: do.LockRead) -> None:
         """Note the lock as it was read, and since when it has been unchanged.
 
-        If another process was faster to take it, use a new nonce.
+        If another process took it while this call tried to, go on with a new nonce.
         """
         changed = read.version != self.lock_version or self.lock is None
         if changed and read.lock and read.lock.nonce != self.nonce and self.started:
@@ -246,7 +246,7 @@ class Call:
         return bool(self.lock and self.lock.state == locks.HELD and self.lock.nonce == nonce)
 
     def _owes_this_lock(self) -> bool:
-        """Return whether an earlier call of this process has ended without giving it back."""
+        """Return whether an earlier call of this process ended without giving this lock back."""
         owed = self.memory.owed
         mine = self.started and owed and owed.nonce == self.nonce  # perhaps this call's own
         return bool(owed and not mine and self._owned_by(owed.nonce))

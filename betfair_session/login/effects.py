@@ -36,7 +36,7 @@ class ReadLock(NamedTuple):
 class WriteLock(NamedTuple):
     """Write the lock object if it still has `version` (None: if it is missing); Written comes back.
 
-    `gives_back`: this call no longer holds it then. `shared` False: write it unconditionally.
+    `gives_back`: this ends the call's hold of it. `shared` False: write it unconditionally.
     """
 
     lock: Lock

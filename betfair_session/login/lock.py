@@ -54,7 +54,7 @@ class Lock(NamedTuple):
         owner: that process's name, for people.
         ttl: seconds after which a held lock may be taken over.
         since: when it was taken or, in state "failed", when the login failed.
-        logins: the times of the last logins, four at most.
+        logins: the times of the last logins, at most as many as may be made in a minute.
         published: the fingerprint of the token that the last login stored, or "".
         refusals: how many logins in a row Betfair refused.
         status: Betfair's code of the last refusal, or "".
@@ -82,7 +82,7 @@ class Lock(NamedTuple):
     up: float = 0.0
     now: float = 0.0
 
-    # Below, `now` is the store's time as well as it is known, and `age` the seconds since this was
+    # Below, `now` is the store's time, as far as it is known. `age` is the seconds since this was
     # written, by the store's clock; None where that is unknown.
 
     def expired(self, age: float | None, *, watched: float) -> bool:

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from .lock import Lock, Memory
     from .policy import Steps
 
-_LATE_SECONDS = 5.0  # a keepAlive that returns later than this after its timeout was frozen
-_LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, after the caller's time, too
+_LATE_SECONDS = 5.0  # a process whose keepAlive returns so long after its timeout was frozen
+_LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, even after the caller's time
 
 
 def owner_name() -> str:
