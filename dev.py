@@ -281,7 +281,7 @@ def call(command: list[str], **variables: str) -> int:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables without those that lead Python, pip or npm away from .venv."""
+    """Return the variables without those that make Python, pip or npm leave .venv."""
     astray = {"PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
     # With it, each of a thousand processes would compile all that it imports.
     astray.add("PYTHONDONTWRITEBYTECODE")

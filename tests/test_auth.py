@@ -221,7 +221,7 @@ def test_no_redirect_takes_anything_along(
 def test_netrc_changes_nothing(auth: BetfairAuth, sandbox: Sandbox) -> None:
     """It neither takes the place of our headers nor adds its own, in a session that reads it.
 
-    And a hook of the caller's sees the last answer only: a REST rejection is an HTTP 400.
+    A caller's hook sees only the last answer: a REST rejection is an HTTP 400.
     """
     url = sandbox.api_url + REST
     settings: dict[str, Any] = {"json": {}, "verify": sandbox.ca_bundle, "timeout": 30}
@@ -285,7 +285,7 @@ BETFAIRS = {
 def test_the_usual_hosts_are_those_of_the_clients_api(sandbox: Sandbox, tmp_path: Path) -> None:
     """Betfair's for a session of Betfair's; a sandbox's session goes to none of them.
 
-    Hosts of the caller's take their place, in any case of letters, by name or address.
+    Hosts that the caller names take their place, in any case of letters, by name or address.
     """
     (tmp_path / KEY).write_text(token := sandbox.issue())
     port = urlsplit(sandbox.api_url).netloc.partition(":")[2]

@@ -71,7 +71,7 @@ def typed(
         program, cwd=directory, env=variables, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
-        with contextlib.suppress(OSError):  # how Linux tells that the other side has closed
+        with contextlib.suppress(OSError):  # Linux's sign that the other side has closed
             for awaited, keys in zip(dialogue[::2], [*dialogue[1::2], ""], strict=True):
                 while awaited not in shown.decode(errors="replace"):
                     if not select.select([screen], [], [], SECONDS)[0]:
@@ -272,7 +272,7 @@ def test_the_end_of_a_sandbox_leaves_no_file_and_no_traceback(
     more = {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "api_url", "stream_address"}
     assert set(told) - set(NAMES) == more
     assert told["REQUESTS_CA_BUNDLE"] == told["SSL_CERT_FILE"] == told["BETFAIR_CA_BUNDLE"]
-    # Its document is out already, so that its end is told on standard error.
+    # Its document is out already, so its end is reported on standard error.
     assert (process.returncode, output, errors.count("\n")) == (1 if killed else 130, "", 1)
     assert list(command.directory.iterdir()) == []
 

@@ -92,7 +92,7 @@ def test_what_cannot_work_is_told(front: Front, caplog: pytest.LogCaptureFixture
 
 
 def test_a_line_waits_for_nobody_who_sets_up_logging() -> None:
-    """Nor for a lock that an interruption left held there; once the logger is known."""
+    """Nor, after the first line, for a lock of logging that an interruption left held."""
     log, lock = Log("betfair_session.test"), vars(logging)["_lock"]
     log.tell(DEBUG, "one")
     with ThreadPoolExecutor(1) as pool, lock:

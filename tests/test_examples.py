@@ -93,7 +93,7 @@ def test_a_function_has_the_time_and_the_rights_that_it_needs() -> None:
 
 
 def test_the_local_trial_invokes_the_function_as_lambda_does(tmp_path: Path) -> None:
-    """Its variables are those that are read, and its context tells the time that is left."""
+    """It sets the variables that are read, and its context has the time that is left."""
     words = shlex.split(_found(r"^\$ (BETFAIR_SECRET=[^\n]*)", "aws_lambda", "README.md"))
     given = {word.partition("=")[0] for word in words if word.startswith("BETFAIR_")}
     assert given == {"BETFAIR_SECRET", "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"}

@@ -145,7 +145,7 @@ def test_only_a_whole_answer_is_one(stranger: Stranger, name: str) -> None:
 
 @pytest.fixture(params=["own", "theirs"])
 def session(request: pytest.FixtureRequest) -> requests.Session | None:
-    """A session of the caller's, or None, for which the library sends by itself."""
+    """A caller's session, or None: then the library uses its own."""
     return None if request.param == "own" else requests.Session()
 
 

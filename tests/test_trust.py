@@ -378,7 +378,7 @@ def test_the_servers_time_tells_of_the_verification(
     [  # how long ago at the store; how wrong the machine's clock is; whether the store can tell
         (60, 0, True, (0, 0), 390),
         (60, 380, True, (0, 0), 10),
-        (60, -420, True, (1, 0), 840),  # one from the future tells no age
+        (60, -420, True, (1, 0), 840),  # one from the future has no age
         (500, 0, True, (1, 0), 400),
         (500, -400, True, (0, 0), 350),
         (500, 0, False, (1, 1), 900),

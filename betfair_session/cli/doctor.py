@@ -46,7 +46,7 @@ def doctor(out: Output, *, timeout: float) -> int:
       next login       does anything keep it back, such as a refusal?
       proxy            which of the hosts are reached by HTTPS_PROXY, where that is set
       identity, certlogin
-                       do both hosts answer over TLS? They are told nothing about you.
+                       do both hosts answer over TLS? They learn nothing about you.
       clock            this machine's against Betfair's and the store's
       token            is the stored one alive? One keepAlive, which extends it.
       account          whose is it? The account API is asked with it (getAccountDetails).

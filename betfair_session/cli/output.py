@@ -58,7 +58,7 @@ _UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
 _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""
 
-# Errors of standard output only: for all else that it writes the library has its own.
+# Errors of standard output; for all else that it writes, the library has its own.
 _WRITE_ERRORS = frozenset((errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EINVAL))
 
 _WIDTH = 100  # characters, where there is no terminal

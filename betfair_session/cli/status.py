@@ -32,7 +32,7 @@ def status(out: Output, *, timeout: float) -> None:
     login.state is free, held (a process is logging in), refused (by Betfair), unanswered or
     unstored (the last login ended so), or braked (too many in a minute). Times are the store's own.
 
-    exit code 0: the store could be read, whatever it holds
+    exit code 0: the store could be read
     """
     opened, name = open_place(out)
     with opened:

@@ -97,7 +97,7 @@ def test_a_run_keeps_the_session_alive_and_a_stop_leaves_it_to_the_fleet(
 
 
 def test_a_stop_ends_the_session_when_that_is_wanted(sandbox: Sandbox, bot: Bot) -> None:
-    """For a bot that shares it with nobody."""
+    """For a bot that does not share it."""
     trading = bot(end_session_on_logout=True, keep_alive_every=timedelta(seconds=0.6))
     client = BetfairClient(trading, market_recording_mode=True, order_stream=False)
     with running(client):

@@ -50,7 +50,7 @@ class Troop(Program):
     def __init__(self, scheme: str, ledgers: list[Ledger], timeout: float) -> None:
         """Start the parent of all processes, with the driver of a URL's scheme imported.
 
-        `ledgers` are told of each token; a call is given `timeout` seconds.
+        `ledgers` record each token; a call gets `timeout` seconds.
         """
         self._ledgers = ledgers
         self._timeout = timeout

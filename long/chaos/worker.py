@@ -3,7 +3,7 @@
 Its orders come on standard input, one JSON object a line; its own words and its children's go to
 standard output, so that a kill has its place in the order of what the killed one said.
 
-What a child tells is that the lock is about to be taken ("take"), was taken ("took"), was another's
+A child reports that the lock is about to be taken ("take"), was taken ("took"), was another's
 ("missed") or is given back ("released"), that a login is about to be sent ("login"), what it
 brought ("session", "unclear") or that it was not sent ("unsent"), and that a token is about to be
 written ("publish"), was ("published") or was not, since another was there ("unpublished").
@@ -208,6 +208,6 @@ def serve() -> None:
 if __name__ == "__main__":
     end_with_parent()
     faulthandler.register(signal.SIGUSR2)
-    logging.disable()  # what they have to say is told as events
+    logging.disable()  # their warnings are reported as events
     preload(sys.argv[1])  # all that they need is imported once
     serve()

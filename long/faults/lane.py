@@ -209,7 +209,7 @@ class Lane:
         def work(session: Session) -> None:
             try:
                 call.token = session.token(timeout=TIMEOUT)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is looked at
+            except BaseException as error:  # noqa: BLE001 - any error is checked
                 call.error = error
 
         with self._opened(call, site) as (client, session):

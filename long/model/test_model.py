@@ -30,7 +30,7 @@ class Doubles(Pool):
 
 @pytest.mark.parametrize("plan", PLANS[::4], ids=lambda plan: plan.name)
 def test_two_ways_to_one_state_go_on_alike(plan: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever follows, the policy asks the same, whichever way it came."""
+    """After any next step, the policy asks for the same on both ways."""
     pool, compared = Doubles(), 0
     monkeypatch.setattr("explore.moves.Pool", lambda: pool)
     explore(plan, 3_000)

@@ -65,7 +65,7 @@ class SeaweedServer(S3Server):
         try:
             self.put("ready", "ready", b"ready")
             return self.get("ready", "ready") == b"ready"
-        except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+        except Exception:  # noqa: BLE001 - any error: it is not ready
             return False
 
     def wrong_options(self, endpoint: str) -> dict[str, Any]:

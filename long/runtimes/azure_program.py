@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             answer = FUNCTIONS[self.path.strip("/")](request)
             status, body = answer.status_code, answer.get_body()
-        except Exception:  # noqa: BLE001 - whatever it is
+        except Exception:  # noqa: BLE001 - any error
             status, body = 500, traceback.format_exc().encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -89,7 +89,7 @@ class Instance(ABC):
         return "".join((each / "environ").read_text() for each in self._processes())
 
     def _processes(self) -> list[Path]:
-        """Return where the system tells about each of its processes."""
+        """Return the directory in /proc of each of its processes."""
         everybody = Path("/proc").glob("[0-9]*/stat")
         return [stat.parent for stat in everybody if _fields(stat)[2] == str(self.pid)]
 

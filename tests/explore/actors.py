@@ -57,7 +57,7 @@ class Write:
     version: str | None
     due: float = 0.0  # when it is to land if it is late
     again: bool = False  # whether it rewrites a verified token
-    lie: bool = False  # whether its writer was told that it failed
+    lie: bool = False  # whether its writer got an error
 
 
 class MemoryStore(TokenStore):
@@ -67,7 +67,7 @@ class MemoryStore(TokenStore):
     atomic = True
 
     def __init__(self, rng: random.Random, landing: Callable[[Write, Kept | None], None]) -> None:
-        """Begin empty, as one of several kinds; `landing` is told of writes before they land."""
+        """Begin empty, as one of several kinds; `landing` is called before a write lands."""
         self.objects: dict[str, Kept] = {}
         self.now = 0.0  # the true time
         self.wrong = 0.0  # how wrong its own clock is

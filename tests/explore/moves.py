@@ -131,7 +131,7 @@ class Moves:
         return do.LockRead(self.pool.locks[world.lock], f"k{world.lock_version}", age)
 
     def _time_told(self, world: World, local: Local) -> float | None:
-        """Return how far off the server's time in an answer is, if it tells any."""
+        """Return how far off the server's time in an answer is, if there is one."""
         if isinstance(local.effect, do.ReadToken) and world.token != MISSING:
             return 0.0 if self.rules.dates else None
         if isinstance(local.effect, do.ReadLock) and world.lock >= 0:

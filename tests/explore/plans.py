@@ -47,7 +47,7 @@ class Rules:
     still: bool = False  # whether a process's monotonic clock may stand still meanwhile
     skews: tuple[float, ...] = (0.0,)  # how wrong the processes' wall clocks are, one by one
     deadlines: tuple[float, ...] = (float("inf"),)  # how long they may wait, likewise
-    dates: bool = True  # whether each answer of the store tells its time; else it is asked for once
+    dates: bool = True  # whether each answer of the store has its time; else it is asked for once
     etags: bool = False  # whether a token's version is its content, as on S3 and in files
     share: bool = False  # whether a verified token is written anew
     refusals: tuple[str, ...] = ("temporary",)

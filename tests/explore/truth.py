@@ -208,7 +208,7 @@ class Truth:
         """Look at a step; `safe` if its new session is stored, ended or dead, or there is none."""
         if before.phase == "_give_back" or after.phase != "_give_back":
             return
-        # Not when the call ends: another may log in as soon as the lock tells of it.
+        # Not when the call ends: another may log in as soon as the lock shows it.
         uncertain = isinstance(after.login.ended, PublishUncertain)
         self.credit += uncertain
         if before.login.new is not None and not (safe or uncertain or before.login.may_land):

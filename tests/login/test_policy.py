@@ -623,5 +623,5 @@ def test_a_refusal_counts_for_its_time(
         says = {"status": "STATUS", "login_class": "credentials"}
         end = Failed(LoginRefused, not_before=START + left, **says)
     story(FIND_JUNK, (LockRead(lock, "L0", age), end))
-    if not_before == 60.0:  # with a token of which the lock does not speak, that is looked at first
+    if not_before == 60.0:  # a token that the lock does not mention is checked first
         story(*FIND_DEAD, (LockRead(lock, "L0", age), ReadToken()), (GONE_DEAD, end))

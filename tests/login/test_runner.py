@@ -203,7 +203,7 @@ SOON = REFUSED._replace(not_before=START + 17.0)
     [
         (REFUSED, {}, 50.0),  # it was written at 5000, and the store's answer is of 5010
         (REFUSED, HIDDEN, 40.0),
-        # Where the store tells no time, the lock's are compared with the clock at hand.
+        # Where the store has no time, the lock's are compared with the clock at hand.
         (SOON, {**HIDDEN, "clock": None}, 17.0),
         (SOON, {"now": START, "modified": None}, 17.0),
         # A step of the machine's clock shortens no ban, and releases no brake.

@@ -81,7 +81,7 @@ def test_each_kind_of_fault(
 
 
 def test_what_else_a_fault_can_do(sandbox: Sandbox, caller: Caller) -> None:
-    """Answer with any token, or another; lead to the sandbox itself; hit a login."""
+    """Answer with any token, or another; redirect to the sandbox itself; hit a login."""
     token = sandbox.issue()
     for value in ("", "x" * 5000, "a\r\nb: c", "\u00fc", None, 7):
         sandbox.fault("keepAlive", "token", value=value)

@@ -160,7 +160,7 @@ def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
         with pytest.raises(SandboxError) as caught:
             Sandbox(port=taken)
     assert str(taken) in str(caught.value)
-    assert capfd.readouterr().err == ""  # the error tells it
+    assert capfd.readouterr().err == ""  # the error has it
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

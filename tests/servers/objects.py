@@ -20,7 +20,7 @@ from servers.process import HOST, ServerProcess
 class ObjectServer(ABC):
     """What serves objects.
 
-    Its buckets are looked at and changed by something other than the library's drivers. A server
+    Its buckets are read and changed by something other than the library's drivers. A server
     that looks at credentials has `wrong_options(endpoint)` and `reader_options(endpoint, bucket)`.
     """
 

@@ -14,7 +14,7 @@ if "BENCH_OPTIONS" in os.environ:
     options = json.loads(os.environ["BENCH_OPTIONS"])
 window = os.environ.get("BENCH_WINDOW")
 sandbox: dict[str, str] = {}
-if not window:  # a trusted token asks nobody, and a user of Betfair's own hosts names none
+if not window:  # a trusted token sends no request, and a user of Betfair's own hosts names none
     sandbox = {
         "identity_url": os.environ["BETFAIR_IDENTITY_URL"],
         "identity_cert_url": os.environ["BETFAIR_IDENTITY_CERT_URL"],
