@@ -49,7 +49,7 @@ def run(
         why = getattr(taken.socketError, "strerror", None) or "it cannot be used"
         return f"port {taken.port} on 127.0.0.1: {why}; choose another, or none for any free one"
     finally:
-        _on_signals(signal.SIG_IGN)  # Python's exit would reset other handlers, to kill
+        _on_signals(signal.SIG_IGN)  # at exit Python would restore the default, which kills
         shutil.rmtree(directory, ignore_errors=True)
     return ""
 
