@@ -33,7 +33,7 @@ from betfair_session import (
     IdentityClient,
     IdentityUnavailable,
 )
-from betfair_session.betfair.by_requests import OwnSession, failure_of
+from betfair_session.betfair.by_requests import ByRequests, OwnSession, failure_of
 from betfair_session.betfair.http import IDLE_SECONDS, Direct, proxy_in_environment
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
@@ -176,6 +176,25 @@ def test_an_answer_without_end_is_left_soon(
             seconds *= 2
         assert caught.value.status_code == told
         assert over.wait(30)  # in 41 seconds so much comes in drops that it is too long
+
+
+def test_an_answer_that_is_cut_off_by_the_deadline_is_none(
+    stranger: Stranger, session: requests.Session | None
+) -> None:
+    """What came until then may be valid JSON, as in `test_only_a_whole_answer_is_one`."""
+    over, seconds = threading.Event(), 0.5
+    sender = (
+        ByRequests(stranger.bundle, None, None, session)
+        if session
+        else Direct(stranger.bundle, None)
+    )
+    with stranger.serving(endless(OK + b"\r\n", over, 40)) as listener, contextlib.closing(sender):
+        url = f"https://localhost:{listener.port}/"
+        while not listener.heard:  # on a busy machine the time may be over before
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - `judge` says which
+                sender.send(url, {}, None, within(seconds))
+            seconds *= 2
+        assert sender.judge(caught.value).sent
 
 
 def test_a_call_of_the_api_reads_no_longer_than_it_lasts(stranger: Stranger, front: Front) -> None:

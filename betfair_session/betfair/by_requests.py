@@ -236,8 +236,10 @@ class ByRequests:
             body = b""
             for piece in response.iter_content(PIECE_BYTES):
                 body += piece
-                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > end:
+                if len(body) > MAX_ANSWER_BYTES:
                     break
+                if time.monotonic() > end:
+                    raise TimeoutError
             date = response.headers.get("Date", "")
             return Answer(response.status_code, body[:MAX_ANSWER_BYTES], date=date)
 

@@ -171,7 +171,9 @@ class Direct:
             )
             with closing(connection.getresponse()) as response:
                 body, piece = b"", b"more"
-                while piece and len(body) <= MAX_ANSWER_BYTES and time.monotonic() <= end:
+                while piece and len(body) <= MAX_ANSWER_BYTES:
+                    if time.monotonic() > end:
+                        raise TimeoutError
                     piece = response.read1(PIECE_BYTES)
                     body += piece
                 if not piece and response.length:
