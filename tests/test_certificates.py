@@ -88,7 +88,7 @@ def made_by_openssl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "locked.pem": (kit / "locked.key").read_bytes() + crt,
         "windows.crt": b"\xef\xbb\xbf" + crt.replace(b"\n", b"\r\n"),
         "latin.key": latin,
-        "good.b64": base64.encodebytes((kit / "good.p12").read_bytes()),
+        "good.b64": base64.encodebytes((kit / "good.p12").read_bytes()).replace(b"\n", b"\\r\\n"),
         "cut.crt": crt[:-300],
         "cut.key": key[:-300],
         "cut.p12": (kit / "good.p12").read_bytes()[:-300],

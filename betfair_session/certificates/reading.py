@@ -104,7 +104,7 @@ def of_base64(name: str, value: object) -> Source:
     """Take base64 text; blanks and line ends in it are ignored."""
     import base64
 
-    text = "".join(of_text(name, value).reveal().replace("\\n", "").split())
+    text = "".join(of_text(name, value).reveal().replace("\\r", "").replace("\\n", "").split())
     content = attempt(base64.b64decode, text, validate=True)
     if content is None:
         raise CertificateError(f"{name} is not base64; encode the .p12 file itself, whole")
