@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
+import sys
 import threading
 import time
 import weakref
@@ -37,12 +38,8 @@ T = TypeVar("T")
 
 _GRACE_SECONDS = 0.25
 _CLOSING_SECONDS = 2.0
-
-READ_SECONDS = 600
-"""The drivers' own timeout: so long that a call's deadline always comes first."""
-
-_OPENING_SECONDS = 60.0
-"""The most that opening a driver may take; a call's own deadline usually comes first."""
+_OPENING_SECONDS = 60.0  # for a driver to be opened; a call's own deadline usually comes first
+READ_SECONDS = 600  # the drivers' own timeout; a call's deadline always comes first
 
 
 class DaemonExecutor(ThreadPoolExecutor):
@@ -66,6 +63,14 @@ class DaemonExecutor(ThreadPoolExecutor):
         return future
 
 
+def _new_loop() -> AbstractEventLoop:
+    """Make a loop that runs in any thread: one of a program's own policy may not (qasync's)."""
+    # Under uvloop's policy, asyncio's loop starts no process, such as AWS's credential_process.
+    if os.name == "posix" and "uvloop" not in sys.modules:
+        return asyncio.SelectorEventLoop()
+    return asyncio.new_event_loop()
+
+
 class _Loops:
     """Our event loop for the drivers that we open, and the loops of filesystems from callers."""
 
@@ -83,7 +88,7 @@ class _Loops:
         """Return our loop, running in a thread of this process."""
         with self._lock:
             if self.ours is None:
-                loop = asyncio.new_event_loop()
+                loop = _new_loop()
                 loop.set_default_executor(DaemonExecutor())
                 try:
                     # In an empty context: the loop outlives the caller's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 import os
@@ -452,11 +453,20 @@ def test_an_event_loop_without_a_thread_keeps_no_descriptor(
     monkeypatch: pytest.MonkeyPatch, lacking: Exception
 ) -> None:
     made = asyncio.new_event_loop()
-    monkeypatch.setattr(asyncio, "new_event_loop", lambda: made)
+    monkeypatch.setattr(loop, "_new_loop", lambda: made)
     monkeypatch.setattr(loop, "start", Mock(side_effect=lacking))
     with pytest.raises(type(lacking)):
         loop._Loops().get()
     assert made.is_closed()
+
+
+def test_a_policy_for_the_main_thread_leaves_the_drivers_loop_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For one, qasync's run where the program's windows are, and nowhere else."""
+    monkeypatch.setattr(asyncio, "new_event_loop", Mock(side_effect=RuntimeError))
+    with contextlib.closing(loop._new_loop()) as made:
+        assert made.run_until_complete(asyncio.sleep(0, "ran")) == "ran"
 
 
 @pytest.mark.usefixtures("nowhere")
