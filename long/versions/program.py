@@ -1,7 +1,7 @@
-"""Ask for the token by whichever version of the library is on the path; see prove.py.
+"""Ask for the token by the version of the library that is on the path; see prove.py.
 
-It says where the library is when it is ready. Its first line of input tells account and place; each
-further one is the moment of a call, for which it answers with one line.
+It prints where the library is when it is ready. The first line of input is the account and the
+place; each further line is the time of a call, answered with one line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import betfair_session
 from betfair_session import BetfairSessionError, IdentityClient, LeaseSettings, SessionManager
@@ -18,10 +17,11 @@ job = json.loads(sys.stdin.readline())
 manager = SessionManager(
     IdentityClient(**job["identity"]), *job["account"], lease=LeaseSettings(**job["lease"])
 )
-print(Path(betfair_session.__file__).parents[1], flush=True)
+print(json.dumps(betfair_session.__file__), flush=True)
 for line in sys.stdin:
-    time.sleep(max(float(line) - time.time(), 0.0))
+    time.sleep(max(json.loads(line) - time.time(), 0.0))
     try:
-        print("token", manager.get_session(*job["place"]), flush=True)
+        answer = manager.get_session(*job["place"])
     except BetfairSessionError as error:
-        print("error", repr(error), flush=True)
+        answer = repr(error)
+    print(json.dumps(answer), flush=True)

@@ -10,20 +10,18 @@ one the process that holds the lock is killed. One login has to serve all others
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from fleet.processes import Program
 from fleet.scene import Scene
 from real_places import place_for
 
@@ -35,70 +33,47 @@ PLACES = ("local", "moto", "seaweed", "gcs", "azure", "obstore+moto")
 LEASE = {"ttl": 20.0, "login_deadline": 10.0, "store_deadline": 5.0, "logins_per_minute": 100}
 
 
-class Member(NamedTuple):
-    """One process, and the directory that its library is in; "" for the installed one."""
-
-    process: subprocess.Popen[str]
-    path: str
-
-    def tell(self, line: object) -> None:
-        assert self.process.stdin is not None
-        print(line, file=self.process.stdin, flush=True)
-
-    def hear(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-
-def start(scene: Scene, path: str) -> Member:
+def start(scene: Scene, library: str) -> Program:
     """Start a process, and wait until it has imported the library."""
-    program = [sys.executable, str(Path(__file__).with_name("program.py"))]
-    environment = {**os.environ, "PYTHONPATH": path}
-    pipe = subprocess.PIPE
-    member = Member(
-        subprocess.Popen(program, env=environment, stdin=pipe, stdout=pipe, text=True), path
-    )
-    job = {
-        "identity": scene.identity,
-        "account": [scene.username, scene.password],
-        "lease": LEASE,
-        "place": [scene.place.url(), scene.key, scene.place.options],
-    }
-    member.tell(json.dumps(job))
-    assert (member.hear() == f"{path}\n") == bool(path)
+    member = Program(program=Path(__file__).with_name("program.py"), library=library)
+    place = [scene.place.url(), scene.key, scene.place.options]
+    account = [scene.username, scene.password]
+    member.tell({"identity": scene.identity, "account": account, "lease": LEASE, "place": place})
+    assert member.hear().startswith(library)
     return member
 
 
-def kill_the_holder(scene: Scene, members: list[Member]) -> Member:
-    """Kill the process that holds the lock, as soon as one does."""
-    by_number = {member.process.pid: member for member in members}
+def kill_the_holder(scene: Scene, members: dict[int, tuple[Program, str]]) -> str:
+    """Kill the process that holds the lock, as soon as one does; return its library."""
     while True:
         with suppress(ValueError):  # a file that is being written
             lock = scene.lock()
             if lock.get("state") == "held":
-                holder = by_number[int(re.findall(r"\d+", lock["owner"])[-1])]
-                holder.process.send_signal(signal.SIGKILL)
-                holder.process.communicate()
-                return holder
+                holder, library = members.pop(int(re.findall(r"\d+", lock["owner"])[-1]))
+                holder.close()
+                return library
 
 
-def play(scene: Scene, members: list[Member], *, kill: bool) -> str:
-    """Let all ask at once for a token that has died; return what was wrong."""
+def play(scene: Scene, members: dict[int, tuple[Program, str]], *, kill: bool) -> str:
+    """Have all ask at once for a token that has died; return what was wrong."""
     scene.store_dead_token()
     before, soon = scene.logins(), time.time() + 0.3
-    for member in members:
+    for member, _ in members.values():
         member.tell(soon + random.uniform(0, 0.05))
-    if kill:
-        holder = kill_the_holder(scene, members)
-        members.remove(holder)
-    answers = Counter(member.hear() for member in members)
-    if kill:
-        members.append(start(scene, holder.path))
+    killed = [kill_the_holder(scene, members)] if kill else []
+    answers = Counter(member.hear() for member, _ in members.values())
+    add(scene, members, killed)
     logins = scene.logins() - before
-    right = answers.keys() == {f"token {scene.stored()}\n"} and scene.stored() in scene.live()
-    if right and 1 <= logins <= 1 + kill:
+    served = [*answers] == [scene.stored()] and scene.stored() in scene.live()
+    if served and 1 <= logins <= 1 + kill:
         return ""
     return f"{logins} logins; answers: {dict(answers)}"
+
+
+def add(scene: Scene, members: dict[int, tuple[Program, str]], libraries: Sequence[str]) -> None:
+    for library in libraries:
+        member = start(scene, library)
+        members[member.process.pid] = member, library
 
 
 def prove(kind: str, rounds: int, older: str) -> Counter[str]:
@@ -109,9 +84,9 @@ def prove(kind: str, rounds: int, older: str) -> Counter[str]:
         sandbox.configure(login_seconds=0.5, logins_per_minute=1_000_000)
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         scene = Scene.at(sandbox, place_for(kind, directory, stack))
-        members: list[Member] = []
-        stack.callback(lambda: [each.process.kill() for each in members])
-        members += [start(scene, path) for path in ("", older) * 6]
+        members: dict[int, tuple[Program, str]] = {}
+        stack.callback(lambda: [member.close() for member, _ in members.values()])
+        add(scene, members, ["", older] * 6)
         for number in range(rounds):
             kill = number % 3 == 2
             wrong = play(scene, members, kill=kill)

@@ -20,8 +20,9 @@ _PROGRAM = Path(__file__).with_name("worker.py")
 
 
 class Program:
-    def __init__(self, *arguments: str, program: Path = _PROGRAM) -> None:
-        paths = [str(_TESTS), str(_TESTS.parent), os.environ.get("PYTHONPATH", "")]
+    def __init__(self, *arguments: str, program: Path = _PROGRAM, library: str = "") -> None:
+        """Start it; `library` is a directory whose package takes the place of this checkout's."""
+        paths = [library, str(_TESTS), str(_TESTS.parent), os.environ.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
             [sys.executable, str(program), *arguments],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
@@ -35,6 +36,10 @@ class Program:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(content) + "\n")
         self.process.stdin.flush()
+
+    def hear(self) -> Any:  # noqa: ANN401 - what JSON brings
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -76,9 +81,8 @@ class Crowd(Program):
 
     def wait(self, over: Callable[[], object]) -> None:
         """Listen until a condition holds."""
-        assert self.process.stdout is not None
         while not over():
-            line: dict[str, Any] = json.loads(self.process.stdout.readline())
+            line: dict[str, Any] = self.hear()
             assert "crash" not in line, line
             member = self.members[line.pop("number")]
             if "point" in line:
