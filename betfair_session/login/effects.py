@@ -104,10 +104,11 @@ class Written(NamedTuple):
 
 
 class LiveToken(NamedTuple):
-    """A token that Betfair calls alive."""
+    """A token that Betfair calls alive; `since` is when it was asked, if that was asked again."""
 
     token: Token
     fingerprint: str = ""
+    since: Times | None = None
 
 
 class Done(NamedTuple):

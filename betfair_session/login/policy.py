@@ -65,6 +65,7 @@ class SharedLogin(Call):
         if alive is None:
             self.dead = self.token
             return None
+        self.asked = alive.since or self.asked
         how: Literal["adopted", "resumed"] = "adopted" if self.polls else "resumed"
         if alive.token == self.token and not (self.share and self.shared and self._just_asked()):
             return do.Done(self.token, how, self.asked)
@@ -85,8 +86,7 @@ class SharedLogin(Call):
                 self._see_lock((yield do.ReadLock()))
             except StoreError:
                 self.looked = (0.0, 0.0)  # the lock as read earlier may be out of date
-        lock = self.lock
-        return lock is not None and lock.vouches_for(self.fingerprint, self.lock_age)
+        return bool(self.lock and self.lock.vouches_for(self.fingerprint, self.lock_age))
 
     # --- steps 3 to 5: the lock ------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class SharedLogin(Call):
         except Exception as error:
             self._note_failure(error)
             raise
-        self.new, self.new_fingerprint = made
+        self.new, self.new_fingerprint = made.token, made.fingerprint
         yield from self._publish()
 
     def _show_writable(self) -> Steps[bool]:

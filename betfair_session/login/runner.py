@@ -265,12 +265,11 @@ class Runner:
     # --- Betfair ---------------------------------------------------------------------------------
 
     def _ask(self, ask: do.Ask) -> do.LiveToken | None:
-        client, deadline = self._account.client, self.login.deadline
-        alive, self.login.asked = keep_alive(client, ask.token, deadline, self._clock)
+        alive, since = keep_alive(self._account.client, ask.token, self.login.deadline, self._clock)
         if alive is None:
             self._trust.forget(ask.token)
             return None
-        return do.LiveToken(alive)
+        return do.LiveToken(alive, since=since)
 
     def _log_in(self, login: do.LogIn) -> do.LiveToken:
         if self.login.young:
