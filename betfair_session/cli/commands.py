@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from betfair_session.arguments import checked_seconds
+from betfair_session.process.log import EVENTS
 from betfair_session.storage.location import redact
 
 from .output import NAME, TERMINATED, Output, UsageError
@@ -193,7 +194,7 @@ def _show_warnings(out: Output) -> Iterator[None]:
     """Print this library's warnings, no other package's; let SIGTERM clean up as an error does."""
 
     def tell(record: logging.LogRecord) -> None:
-        failure = record.module == "log" and "lease taken over" not in (record.args or ())
+        failure = record.name == EVENTS and "lease taken over" not in (record.args or ())
         if record.name.startswith("betfair_session") and not failure:  # the error itself is printed
             out.warn(record.getMessage())
 

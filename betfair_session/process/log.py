@@ -55,6 +55,10 @@ class Log:
 
 
 log = Log()
+EVENTS = "betfair_session.events"
+"""The name of the logger that gets the events."""
+
+_events = Log(EVENTS)
 
 
 def call_hook(hook: Callable[[T], object], told: T, log: Log) -> None:
@@ -83,7 +87,7 @@ class Reporter:
         """Log one event, and keep it for the hook."""
         level = _LEVELS.get(kind, DEBUG)
         text = f": {detail}" if detail else ""
-        log.tell(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
+        _events.tell(level, "%s %r: %s%s (%.3f s)", self._store, self._key, kind, text, seconds)
         if self._hook:
             self._waiting.append(self._event(kind, self._store, self._key, seconds, detail))
 
