@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
 import re
 import secrets
 import shlex
+import ssl
 from collections.abc import Callable
 from importlib.metadata import metadata
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from servers.azure import ACCOUNT, ACCOUNT_KEY
 from servers.objects import ObjectServer
 
 import betfair_session
-from betfair_session import IdentityClient, cli, exceptions, sandbox as sandbox_package, storage
+from betfair_session import (
+    IdentityClient,
+    Session,
+    cli,
+    exceptions,
+    sandbox as sandbox_package,
+    storage,
+)
 from betfair_session.environment import NAMES
 from betfair_session.sandbox import Sandbox
 
@@ -66,6 +77,7 @@ def execute(
         ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"), "us-east-1"
     )
     place = {"BETFAIR_SESSION_STORE": "tokens", "BETFAIR_SESSION_KEY": "session.token"}
+    place["SSL_CERT_FILE"] = sandbox.ca_bundle  # for httpx
     for name, value in {**sandbox.environment(), **place, **aws}.items():
         monkeypatch.setenv(name, value)
     # A page's default settings are the sandbox's here, too.
@@ -111,6 +123,29 @@ def _reaching(server: ObjectServer, program: str) -> str:
 def test_the_programs_of_a_page_run(execute: Callable[[str], str], page: str) -> None:
     """All its Python, from top to bottom, as one program in a directory of its own."""
     execute("\n".join(_blocks(_PAGES[page], "python")))
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_the_class_for_httpx_replaces_a_rejected_token_once(
+    sandbox: Sandbox, betting_session: Session, *, lives: bool
+) -> None:
+    page: dict[str, Any] = {}
+    exec(_blocks(_PAGES["docs/asyncio.md"], "python")[1], page)
+
+    async def place_order() -> httpx.Response:
+        auth, trusted = page["SharedSession"](betting_session), ssl.create_default_context()
+        trusted.load_verify_locations(sandbox.ca_bundle)
+        async with httpx.AsyncClient(auth=auth, verify=trusted) as client:
+            bet = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
+            return await client.post(f"{sandbox.api_url}betting/rest/v1.0/placeOrders/", json=bet)
+
+    dead = betting_session.token()
+    sandbox.expire(dead)
+    if not lives:
+        sandbox.configure(session_seconds=0)
+    assert asyncio.run(place_order()).is_success is lives
+    assert (sandbox.counts()["betting"], len(sandbox.orders())) == (2, int(lives))
+    assert betting_session.token() != dead
 
 
 @pytest.mark.parametrize(
