@@ -71,7 +71,7 @@ def checked_window(every: timedelta | None, length: timedelta | None, *, share: 
     name = "verify_every"
     if every is None:
         if share:
-            refuse(name, f"share_verification needs {name}, which says how long it counts")
+            refuse(name, f"share_verification needs {name}: how long a verification counts")
         return 0.0
     return checked_interval(every, name, length).total_seconds()
 
@@ -88,7 +88,7 @@ def checked_hook(hook: object, name: str) -> None:
 def checked_client(client: T) -> T:
     """Return a client; a manager's arguments are easily swapped."""
     if not hasattr(client, "jurisdiction"):
-        refuse("client", "give an IdentityClient first: SessionManager(client, username, password)")
+        refuse("client", "client must be an IdentityClient: SessionManager(client, username, …)")
     return client
 
 
@@ -140,7 +140,7 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except ValueError:
-        problem = "has no name of a file"
+        problem = "is not a valid path"
     refuse("verify", f"the CA bundle {path!r} {problem}")
 
 

@@ -104,7 +104,7 @@ class Environment:
             value = _LINE_END.sub("", value).removeprefix("\ufeff")
             if value.strip():
                 self._values[name] = value
-        missing = " (which is not there)" if in_file is None else ""
+        missing = " (which does not exist)" if in_file is None else ""
         self._file = "" if dotenv is None else f" and in {os.fspath(dotenv)}{missing}"
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:

@@ -14,7 +14,7 @@ _QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019\xab\xbb")
 ODD_WORDS = {
     "blanks": "begins or ends with a blank",
     "quotes": "is wrapped in quotes",
-    "invisible": "holds a character that cannot be seen",
+    "invisible": "holds an invisible character",
 }
 """What `odd` finds, as the rest of a sentence that starts with a name."""
 
@@ -74,11 +74,11 @@ class Secret(_Unshown):
 def check_credential(value: Secret, argument: str) -> None:
     """Raise ConfigurationError for a credential that cannot be sent in a form as it is meant."""
     if not _is_utf8(value):
-        message = f"{argument} must be a text in UTF-8 that is not empty"
+        message = f"{argument} must be a text in UTF-8, and not empty"
     elif not _CONTROL.isdisjoint(value.reveal()):
         message = (
-            f"{argument} holds a line end, a byte order mark or another control character; give "
-            "it without, since Betfair would refuse the login"
+            f"{argument} holds a line end, a byte order mark or another control character; remove "
+            "it, since Betfair would refuse the login"
         )
     else:
         return

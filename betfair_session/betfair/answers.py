@@ -197,7 +197,7 @@ def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
     if answer.status_code == _FORBIDDEN:
         message = (
             f"{endpoint.host} answered {endpoint.name} with HTTP 403: this address is blocked, "
-            "most likely for its country or hosting provider; run where Betfair may be used from. "
+            "most likely for its country or hosting provider; use another network or location. "
             f"The page says: {answer.excerpt() or 'nothing'}"
         )
         raise Blocked(message, endpoint=endpoint.name, host=endpoint.host, status_code=_FORBIDDEN)
@@ -208,7 +208,7 @@ def _said(endpoint: Endpoint, answer: Answer) -> tuple[Secret | None, str, str]:
     names = ("sessionToken", *["loginStatus"] * 2) if certlogin else ("token", "status", "error")
     fields = answer.fields(*names)
     if fields is None:
-        raise unclear(endpoint, "an answer that is no JSON object", answer)
+        raise unclear(endpoint, "an answer that is not a JSON object", answer)
     token, (status, error) = fields
     return token, status, error
 
@@ -224,7 +224,7 @@ def _refused(
     suspects = {}
     if meaning.login_class in _MAY_BE_MISTYPED:
         suspects = {name: kind for name in given if (kind := odd(given[name]))}
-    seen = "".join(f" The {name} given {ODD_WORDS[kind]}." for name, kind in suspects.items())
+    seen = "".join(f" The given {name} {ODD_WORDS[kind]}." for name, kind in suspects.items())
     return LoginRefused(
         f"Betfair refused the login: {status}.{seen} {meaning.hint}",
         status=status,

@@ -249,8 +249,8 @@ class ByRequests:
             # Our own URL was checked when it was given, so the proxy's is wrong.
             kind = type(error).__name__
             detail = (
-                f"the proxy in `proxies` or the environment cannot be used ({kind}); it needs a "
-                "URL such as http://proxy:3128, and socks5:// the package PySocks"
+                f"the proxy in `proxies` or the environment cannot be used ({kind}); give a URL "
+                "such as http://proxy:3128 (socks5:// also needs the package PySocks)"
             )
             return Failure(detail, sent=False, reason="proxies")
         failure = failure_of(error)

@@ -266,7 +266,7 @@ class IdentityClient(Closable):
 
     def _needed_certificate(self) -> Certificate:
         if self._certificate is None:
-            message = "the certificate login needs a client certificate; give IdentityClient one"
+            message = "the login needs a client certificate; give IdentityClient a `certificate`"
             refuse("certificate", message)
         self._certificate = made = _made(iter((self._certificate,)))
         return made
@@ -303,7 +303,7 @@ class IdentityClient(Closable):
             answer = own.post(endpoint, headers, form, seconds)
         token, limited = read_login(endpoint, answer, {**given, "app_key": self.app_key})
         if limited:
-            _log.tell(WARNING, "Betfair calls this session's access limited")
+            _log.tell(WARNING, "Betfair says that this session has limited access")
         return token
 
     def _seconds(self, timeout: float | None) -> float:

@@ -54,13 +54,13 @@ class Jurisdiction(NamedTuple):
 
 
 _AUSTRALASIA = (
-    "the keepAlive host, which other sources have as identitysso.betfair.com.au, and the certlogin "
-    "host, which a Go client has as identitysso-cert.betfair.au"
+    "the keepAlive host (other sources name identitysso.betfair.com.au) and the certlogin host (a "
+    "Go client uses identitysso-cert.betfair.au)"
 )
-_SWEDEN = "both hosts, which only older tables of Betfair's list"
+_SWEDEN = "both hosts, since only older tables of Betfair's list them"
 _BRAZIL = (
-    "both hosts, since the .com host was seen to accept Brazilian tokens, and hosts under bet.br "
-    "exist without documentation"
+    "both hosts: the .com host was seen to accept Brazilian tokens, but there are also "
+    "undocumented hosts under bet.br"
 )
 _ROWS = (  # the domains that answer keepAlive, certlogin and the betting API; minutes of a session
     ("international", "com", "com", "com", 720, ""),
@@ -117,13 +117,13 @@ def jurisdiction(name: str) -> Jurisdiction:
     if lower in _DENMARK:
         message = (
             "Betfair does not offer the certificate login to residents of Denmark, and no other "
-            "jurisdiction's host will let a Danish account in"
+            "jurisdiction's host accepts a Danish account"
         )
         raise ConfigurationError(message, argument="jurisdiction")
     found = JURISDICTIONS.get(_ALIASES.get(lower, lower))
     if found is None:
         message = (
-            f"unknown jurisdiction {name!r}; known are {', '.join(JURISDICTIONS)} "
+            f"unknown jurisdiction {name!r}; use one of {', '.join(JURISDICTIONS)} "
             f"(or {', '.join(_ALIASES)}). Accounts of the United Kingdom and Ireland are "
             "international"
         )

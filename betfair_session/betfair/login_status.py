@@ -23,7 +23,7 @@ _LADDER = (_SHORT, timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes
 
 _UPLOAD = (
     "upload the .crt under My Account, Security, Automated Betting Program Access, and log in with "
-    "that very file and its key"
+    "that same file and its key"
 )
 _SITE = "log in to the Betfair website with this account"
 _TERMS = f"The latest terms have not been accepted: {_SITE} and accept them."
@@ -31,20 +31,20 @@ _TWO_STEP = "The account has two-step login: give the code as well."
 
 _CLASS_HINTS = {
     "credentials": "Check the username, the password and, with two-step login, the code.",
-    "account": "The account may not log in: contact Betfair's customer service.",
-    "action": f"Something waits for the account holder: {_SITE} and complete what it asks for.",
+    "account": "The account is not allowed to log in: contact Betfair's customer service.",
+    "action": f"The account holder has to do something: {_SITE} and complete what it asks for.",
     "certificate": "Either the certificate is not this account's, or the password is wrong.",
     "location": (
-        "Betfair does not serve the place this address belongs to: run where it does (look at the "
-        "cloud region, proxy or VPN)."
+        "Betfair does not serve the location of this address: use another network or location "
+        "(check the cloud region, proxy or VPN)."
     ),
     "jurisdiction": (
-        "The account belongs to another Betfair domain than the one that was asked: set the "
-        "jurisdiction it was opened in."
+        "The account belongs to another Betfair domain: set `jurisdiction` or BETFAIR_JURISDICTION "
+        "to the one in which it was opened."
     ),
     "ban": (
-        "Too many logins: wait 20 minutes without trying. Sessions that exist stay valid, so keep "
-        "using a stored token; then find what logs in so often."
+        "Too many logins: wait 20 minutes without trying. Existing sessions stay valid, so keep "
+        "using a stored token; then find out what logs in so often."
     ),
     "temporary": "Betfair has a problem on its side that may pass by itself: try again later.",
     "request": (
@@ -69,7 +69,7 @@ _CODES: dict[str, dict[str, str]] = {
             "More than one account has these credentials: use the account's username, not its "
             "email address."
         ),
-        "STRONG_CODE_FAIL": "The two-step code was wrong or had run out: use a fresh one.",
+        "STRONG_CODE_FAIL": "The two-step code was wrong or had expired: use a fresh one.",
         "MULTI_FACTOR_AUTHENTICATION_REQUIRED": _TWO_STEP,
         "STRONG_AUTH_CODE_REQUIRED": _TWO_STEP,
         "INVALID_PIN": "The PIN was wrong: check it before trying again.",
@@ -92,7 +92,7 @@ _CODES: dict[str, dict[str, str]] = {
         "SUSPENDED": "",
         "CLOSED": "The account is closed: contact Betfair, or use another account.",
         "SELF_EXCLUDED": (
-            "The account holder has self-excluded: there is no login until that has ended."
+            "The account holder has self-excluded: no login is possible until that ends."
         ),
         "TRADING_MASTER": "A trading master account cannot log in here: use a sub-account.",
         "TRADING_MASTER_SUSPENDED": "",
@@ -118,7 +118,7 @@ _CODES: dict[str, dict[str, str]] = {
             "Italy's latest contract has not been accepted: log in to betfair.it and accept it."
         ),
         "ITALIAN_PROFILING_ACCEPTANCE_REQUIRED": (
-            "The choice about profiling is open: log in to betfair.it and make it."
+            "The choice about profiling has not been made: log in to betfair.it and make it."
         ),
         "INTERNATIONAL_TERMS_ACCEPTANCE_REQUIRED": _TERMS,
         "TERMS_AND_CONDITIONS": _TERMS,
@@ -127,7 +127,7 @@ _CODES: dict[str, dict[str, str]] = {
             "is stored."
         ),
         "ACCOUNT_PENDING_PASSWORD_CHANGE": (
-            "A password reset was begun and not finished: finish it on the website, then correct "
+            "A password reset was begun but not finished: finish it on the website, then correct "
             "the password everywhere it is stored."
         ),
         "PERSONAL_MESSAGE_REQUIRED": f"A message waits to be read: {_SITE} and read it.",
@@ -135,7 +135,7 @@ _CODES: dict[str, dict[str, str]] = {
             f"The Swedish personal number is missing: {_SITE} and enter it."
         ),
         "SWEDEN_BANK_ID_VERIFICATION_REQUIRED": (
-            f"The account has to be verified with BankID: {_SITE} and do so."
+            f"The account has to be verified with BankID: {_SITE} and verify it."
         ),
         "ACTIONS_REQUIRED": "",
         "CONTACT_VERIFICATION_REQUIRED": (
@@ -158,9 +158,9 @@ _CODES: dict[str, dict[str, str]] = {
     },
     "jurisdiction": {
         "AUTHORIZED_ONLY_FOR_DOMAIN": "",
-        "AUTHORIZED_ONLY_FOR_DOMAIN_ES": 'Set the jurisdiction "spain".',
-        "AUTHORIZED_ONLY_FOR_DOMAIN_RO": 'Set the jurisdiction "romania".',
-        "AUTHORIZED_ONLY_FOR_DOMAIN_SE": 'Set the jurisdiction "sweden".',
+        "AUTHORIZED_ONLY_FOR_DOMAIN_ES": 'Set `jurisdiction` or BETFAIR_JURISDICTION to "spain".',
+        "AUTHORIZED_ONLY_FOR_DOMAIN_RO": 'Set `jurisdiction` or BETFAIR_JURISDICTION to "romania".',
+        "AUTHORIZED_ONLY_FOR_DOMAIN_SE": 'Set `jurisdiction` or BETFAIR_JURISDICTION to "sweden".',
         "NOT_AUTHORIZED_FOR_DOMAIN_COM": "",
         "NOT_AUTHORIZED_FOR_DOMAIN_ES": "",
         "NOT_AUTHORIZED_FOR_DOMAIN_IT": "",
@@ -188,7 +188,7 @@ _CODES: dict[str, dict[str, str]] = {
 # What to add for a login with a certificate.
 _WITH_CERTIFICATE = {
     "INVALID_USERNAME_OR_PASSWORD": (
-        f"If they are right, see that the certificate is this account's: {_UPLOAD}."
+        f"If they are right, make sure that the certificate is this account's: {_UPLOAD}."
     ),
     "CERT_AUTH_REQUIRED": f"For the certificate, {_UPLOAD}.",
     "DANISH_AUTHORIZATION_REQUIRED": (

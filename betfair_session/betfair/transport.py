@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _OWN_AUTHORITY = (
     "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
-    "certificate as IdentityClient's verify, or in BETFAIR_CA_BUNDLE"
+    "certificate's path as IdentityClient's `verify`, or in BETFAIR_CA_BUNDLE"
 )
 _log = Log("betfair_session.betfair.identity")
 
@@ -63,8 +63,8 @@ def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple
     if left <= 0:
         # The rest of the fleet no longer waits for this login.
         message = (
-            "the two-step code came too late, and nothing was sent; it counts for the login's "
-            "time: `timeout` here, `login_deadline` in a manager's LeaseSettings"
+            "the two-step code came too late, and nothing was sent; allow the login more time: "
+            "`timeout` here, `login_deadline` in a manager's LeaseSettings"
         )
         refuse("code", message)
     return found, left

@@ -214,8 +214,8 @@ class Certificate(NamedTuple):
         plain = [each.kind.startswith("PEM") and "encrypted" not in each.kind for each in found]
         if not all(plain) or any(source.content for source in self.sources):
             raise CertificateError(
-                "with a requests session of your own, the certificate has to be in PEM files with "
-                f"an unencrypted key, which {self!r} is not"
+                "with a requests session of your own, only PEM files with an unencrypted key work, "
+                f"so {self!r} cannot be used"
             )
         # The certificate first, also when the two files were given in reverse order.
         names = [each.name for each in sorted(found, key=lambda each: len(each.keys))]

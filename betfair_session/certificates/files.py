@@ -113,7 +113,7 @@ def write_files(
         if not isinstance(error, OSError):
             raise
         exists = path in files and isinstance(error, FileExistsError)
-        text = f"{path} cannot be written: {error.strerror}; no file was kept, and none replaced"
+        text = f"{path} cannot be written: {error.strerror}; no file was added or replaced"
         raise CertificateError(text, reason="exists" if exists else "unwritable") from None
     return written
 
@@ -148,10 +148,10 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
     if certificates and keys:
         return files, "Fit for Betfair's certificate login, once the certificate is uploaded."
     if certificates:
-        return files, "Fit to upload to Betfair; to log in, its private key is needed as well."
+        return files, "Fit to upload to Betfair; a login also needs its private key."
     if keys:
-        return files, "A private key; to log in, its certificate is needed as well."
-    return files, "Of no use for Betfair's certificate login: no certificate and no private key."
+        return files, "A private key; a login also needs its certificate."
+    return files, "Not usable for Betfair's certificate login: no certificate and no private key."
 
 
 def _report(contents: Contents, certificates: Sequence[Certificate]) -> FileReport:
@@ -184,7 +184,7 @@ def _report(contents: Contents, certificates: Sequence[Certificate]) -> FileRepo
             problems.append(f"{name} holds a key that belongs to none of the certificates given")
     protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
     if contents.keys and not protected and os.name == "posix" and os.stat(name).st_mode & 0o077:
-        warning = f"{name} holds a private key that other users can get at: chmod 600 it"
+        warning = f"{name} holds a private key that other users can access: chmod 600 it"
         report.warnings.append(warning)
     return report
 

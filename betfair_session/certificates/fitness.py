@@ -67,7 +67,7 @@ def assemble(found: Sequence[Contents]) -> Material:
     if certificates and keys:
         message = (
             f"the private key and the certificate in {names} do not belong together; "
-            "give the key that this very certificate was made with"
+            "give the key with which this certificate was made"
         )
         raise CertificateError(message, reason="mismatch")
     lacking = "private key" if certificates else "certificate"
@@ -115,8 +115,8 @@ def fitness(
     extensions = attempt(lambda: [each.value for each in certificate.extensions])
     allowing = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     usages = [each for each in extensions or () if isinstance(each, ExtendedKeyUsage)]
-    weak = f"has a key of {key_text(public)}, and Betfair wants RSA of at least {MIN_BITS} bits"
-    early = f"is not valid before {day(starts)}; wait until then, or see that the clock, now "
+    weak = f"has an unfit key ({key_text(public)}): Betfair wants RSA of at least {MIN_BITS} bits"
+    early = f"is not valid before {day(starts)}; the clock says "
     # By the error's reason: whether it applies, and the rest of the message.
     judged = {
         "weak": (not strong, f"{weak}; {REMEDY}"),
@@ -125,7 +125,7 @@ def fitness(
             any(map(allowing.isdisjoint, usages)),
             f"does not allow client authentication (extendedKeyUsage); {REMEDY}",
         ),
-        "not-yet-valid": (now < starts, f"{early}{day(now)}, is right"),
+        "not-yet-valid": (now < starts, f"{early}{day(now)}: wait, or correct it"),
         "expired": (now >= ends, f"expired on {day(ends)}; {REMEDY}"),
     }
     it = f"the certificate in {name}"
@@ -163,7 +163,7 @@ def hand_over(material: Material, context: ssl.SSLContext) -> None:
             context.load_cert_chain(path, password=password)
     except OSError as error:  # one of the TLS library's has a reason of its own
         why = getattr(error, "reason", None) or error.strerror
-        message = f"the certificate in {material.name} cannot be handed to the TLS library: {why}"
+        message = f"the TLS library cannot load the certificate in {material.name}: {why}"
         raise CertificateError(message, reason="tls") from None
 
 

@@ -67,13 +67,13 @@ def of_path(value: object) -> Source:
     """Take a file by its path."""
     if not isinstance(value, str | os.PathLike):
         kind = type(value).__name__
-        message = f"a certificate is given as a path, a pair of paths, or bytes, not as {kind}"
+        message = f"a certificate must be a path, a pair of paths, or bytes, not {kind}"
         raise CertificateError(message)
     path = os.fsdecode(value)
     if not is_path(path):  # it may be a key, which must not show in "no such file: …"
         raise CertificateError(
-            f"a text of {len(path)} characters was given where the path of a certificate file "
-            "belongs; for its content there are Certificate.from_pem and from_pkcs12_base64"
+            f"a text of {len(path)} characters is not the path of a certificate file; to give a "
+            "file's content, use Certificate.from_pem or from_pkcs12_base64"
         )
     return Source(os.path.expanduser(path))  # no shell expands a `.env` file
 
@@ -89,7 +89,7 @@ def of_text(name: str, value: object) -> Secret:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
     if not isinstance(value, str):
-        message = f"{name} is given as a text or as bytes, not as {type(value).__name__}"
+        message = f"{name} must be text or bytes, not {type(value).__name__}"
         raise CertificateError(message)
     return Secret(value)
 
@@ -107,7 +107,7 @@ def of_base64(name: str, value: object) -> Source:
     text = "".join(of_text(name, value).reveal().replace("\\r", "").replace("\\n", "").split())
     content = attempt(base64.b64decode, text, validate=True)
     if content is None:
-        raise CertificateError(f"{name} is not base64; encode the .p12 file itself, whole")
+        raise CertificateError(f"{name} is not base64; encode the whole .p12 file")
     return of_bytes(name, content)
 
 
@@ -182,7 +182,7 @@ def _damaged(name: str, what: str) -> CertificateError:
 
 def _locked(what: str, password: bytes | None) -> CertificateError:
     advice = "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"
-    why = "this passphrase does not open it" if password else advice
+    why = "the given passphrase does not open it" if password else advice
     return CertificateError(f"{what}; {why}", reason="passphrase")
 
 
@@ -191,7 +191,7 @@ def _look_at_pkcs12(content: bytes, name: str, password: bytes | None) -> Conten
 
     bundle = attempt(pkcs12.load_pkcs12, content, password)
     if bundle is None:
-        locked = _locked(f"{name} is a PKCS#12 file, perhaps a damaged one", password)
+        locked = _locked(f"{name} is an encrypted or damaged PKCS#12 file", password)
         return Contents(name, "PKCS#12, not opened", problem=locked)
     inside = [entry.certificate for entry in (bundle.cert, *bundle.additional_certs) if entry]
     keys = (bundle.key,) if bundle.key else ()

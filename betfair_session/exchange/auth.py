@@ -111,8 +111,8 @@ class BetfairAuth(AuthBase):
         # Compare the whole netloc: user info or a trailing dot makes it another host.
         if parts.scheme != "https" or _place(parts.netloc) not in self._hosts:
             message = (
-                f"a session token goes by https to {', '.join(sorted(self._hosts))} only, and not "
-                f"to {parts.scheme}://{parts.hostname}; BetfairAuth's `hosts` can name others"
+                f"a session token is sent by https to {', '.join(sorted(self._hosts))} only, not "
+                f"to {parts.scheme}://{parts.hostname}; name other hosts in BetfairAuth's `hosts`"
             )
             refuse("hosts", message)
         request.headers[_AUTHENTICATION] = SecretHeader(self._session.token())
@@ -170,7 +170,7 @@ def _replay(response: Response, token: SecretHeader, settings: dict[str, Any]) -
     if _rejected(answer, settings) == "wholly":
         raise SessionRejected(
             f"{urlsplit(response.url).netloc} rejected the session again right after its renewal: "
-            "is it the right jurisdiction, and does the egress address change between calls?"
+            "check the jurisdiction, and whether the egress address changes between calls"
         )
     return answer
 
@@ -179,8 +179,8 @@ def api_base(client: IdentityClient) -> str:
     """Return the base of the betting API for a client's sessions; refuse if it is unknown."""
     if client.api_url is None:
         message = (
-            "give IdentityClient an api_url, or set BETFAIR_API_URL: its identity_url is not "
-            f"Betfair's, and a session from there is not for {client.jurisdiction.api_host}"
+            "the identity_url is not Betfair's: give IdentityClient an api_url, or set "
+            f"BETFAIR_API_URL, as its session must not go to {client.jurisdiction.api_host}"
         )
         refuse("api_url", message)
     return client.api_url

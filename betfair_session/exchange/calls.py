@@ -90,7 +90,7 @@ def find_operation(method: str) -> tuple[str, str]:
     family = family or ("AccountAPING" if name in _ACCOUNT else "SportsAPING")
     if not name or family not in _FAMILIES:
         known = "/…, ".join(_FAMILIES)
-        refuse("method", f"{method!r} is no method such as listEventTypes or {known}/…")
+        refuse("method", f"{method!r} is not a method such as listEventTypes or {known}/…")
     return _FAMILIES[family], f"{family}/v1.0/{name}"
 
 
@@ -160,7 +160,7 @@ def session_is_invalid(
     if not isinstance(answer, dict | list):
         kind = type(answer).__name__
         del answer, content  # so that no traceback shows them
-        message = f"an answer is a Response, text, bytes, or the dict or list in it, not {kind}"
+        message = f"answer must be a Response, text, bytes, or its decoded dict or list, not {kind}"
         raise _NoAnswerError(message, argument="answer")
     return bool(rejected(answer))
 
@@ -208,7 +208,7 @@ def read_result(
         what = clear if code else f"had no clear answer: HTTP {status_code}"
     elif unknown and isinstance(result, dict) and result.get("status") == "FAILURE":
         code = _shown(result.get("errorCode"))
-        what = f"was sent more than once, at last in vain ({code or 'FAILURE'})"
+        what = f"was sent more than once, and the last sending failed ({code or 'FAILURE'})"
         if code == "DUPLICATE_TRANSACTION":
             what = "was sent more than once; an earlier sending arrived, and its report is lost"
     else:

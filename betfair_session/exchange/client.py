@@ -160,7 +160,7 @@ class Exchange(Closable):
         except BetfairSessionError as error:
             if reads or not budget.unknown:
                 raise
-            what = f"had no answer from {self._host}, nor a session to repeat it with: {error}"
+            what = f"had no answer from {self._host}, and no session to repeat it with: {error}"
             raise exchange_error(name, what, unknown=True) from error
         except Exception as error:  # requests' own, or any that a tracing tool raises
             if interruption(error):
@@ -187,7 +187,7 @@ def _encoded(method: str, params: dict[str, Any], number: int | None) -> bytes:
     try:
         return json.dumps(params if number is None else call, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
-        message = "params must be what JSON can hold"
+        message = "params cannot be encoded as JSON"
     raise ConfigurationError(message, argument="params")
 
 

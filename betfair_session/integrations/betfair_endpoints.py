@@ -62,7 +62,7 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
 
     def send(method: str, url: str, **settings: Any) -> requests.Response:  # noqa: ANN401 - requests' own
         if not url.lower().startswith("https://"):
-            refuse("api_uri", "the token goes by https only; see api_uri")
+            refuse("api_uri", "the token is sent by https only; correct api_uri")
         client.check_place(urlsplit(url).hostname or "")
         settings |= {"auth": no_auth, "allow_redirects": False}
         answer: requests.Response = (session or client.session).request(method, url, **settings)

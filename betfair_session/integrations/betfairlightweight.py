@@ -170,8 +170,8 @@ class APIClient(betfairlightweight.APIClient):
         identity = urlsplit(self.shared_session.client.identity_url).hostname or ""
         if is_betfairs(host) and not is_betfairs(identity):
             message = (
-                f"a session from {identity} is not for {host}: give IdentityClient an api_url, or "
-                "set BETFAIR_API_URL; a stream needs the APIClient's stream_address"
+                f"a session from {identity} must not go to {host}: give IdentityClient an api_url, "
+                "or set BETFAIR_API_URL; for a stream, set the APIClient's stream_address"
             )
             with as_betfair_errors():
                 refuse("api_url", message)
