@@ -228,8 +228,8 @@ class SessionManager(AsyncClosable):
             elif not mine.atomic:
                 log.tell(
                     WARNING,
-                    "%s is no store that this library vouches for, so each process logs in by "
-                    "itself; see backends.md for those that share one login",
+                    "%s is not known to support a shared login, so each process logs in by "
+                    "itself; see backends.md for stores that share one login",
                     mine.label,
                 )
         with self._lock.mine():

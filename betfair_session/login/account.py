@@ -57,15 +57,15 @@ class LeaseSettings(_Times):
         times = (ttl, login_deadline, store_deadline, logins_per_minute)
         most = logins_per_minute
         if not all(isinstance(number, int | float) for number in times):
-            wrong = "times are seconds, numbers as in LeaseSettings(ttl=30.0)"
+            wrong = "times must be numbers of seconds, as in LeaseSettings(ttl=30.0)"
         elif min(times) <= 0 or not isinstance(most, int) or most > MOST_LOGINS:
             wrong = (
-                "times must be above 0, and its logins per minute a whole number from 1 to "
-                f"{MOST_LOGINS}, where Betfair bans the account"
+                "times must be above 0, and its logins_per_minute a whole number from 1 to "
+                f"{MOST_LOGINS}; with more, Betfair bans the account"
             )
         elif not login_deadline + 2 * store_deadline <= ttl <= MAX_TTL:
             wrong = (
-                "ttl must leave time for one login and two calls of the store, and be at most "
+                "ttl must be at least login_deadline + 2 * store_deadline, and at most "
                 f"{MAX_TTL:.0f} s"
             )
         else:
@@ -91,7 +91,7 @@ def checked_lease(lease: object) -> LeaseSettings:
     if lease is None:
         return LeaseSettings()
     if not isinstance(lease, LeaseSettings):
-        message = "lease must be settings such as LeaseSettings(ttl=30.0)"
+        message = "lease must be LeaseSettings, such as LeaseSettings(ttl=30.0)"
         raise ConfigurationError(message, argument="lease")
     return lease
 

@@ -158,8 +158,8 @@ def log_out(
     token = token_in(stored, store, key)
     if token is None and not is_blank(stored.content):
         raise NotATokenError(
-            f"{key!r} in {store.label} holds something that is no session token, so there is "
-            "nothing to log out and it is left untouched. Is the key mistyped?"
+            f"{key!r} in {store.label} holds something that is not a session token, so it is "
+            "left untouched, and no session is logged out. Is the key mistyped?"
         )
     if token is not None:
         trust.forget(token)
@@ -186,7 +186,7 @@ def unlock(store: TokenStore, key: str, seconds: float) -> None:
         with contextlib.suppress(VersionConflict):
             _change_lock(store, key, locks.cleared, seconds)
             return
-    message = f"the lock beside {key!r} in {store.label} changes all the time"
+    message = f"the lock beside {key!r} in {store.label} keeps changing; try again in a moment"
     raise StoreUnavailable(message, store=store.label, key=key, reason="busy")
 
 

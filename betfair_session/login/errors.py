@@ -52,12 +52,12 @@ class Errors(NamedTuple):
         """Make the error of a caller whose time is up; `lock` names the process that logs in."""
         if lock is None or lock.state != HELD or not lock.owner:
             return LoginTimeout(
-                f"too little time was left to log in for the token {self.place}; allow more"
+                f"too little time was left to log in for the token {self.place}; allow more time"
             )
         since = moment(lock.since)
         return LoginTimeout(
             f"{lock.owner} has been logging in for the token {self.place} since "
-            f"{in_words(lock.since)}, longer than this call may wait; call again",
+            f"{in_words(lock.since)}, and this call may wait no longer; call again",
             owner=lock.owner,
             since=since,
         )
@@ -94,8 +94,8 @@ class Errors(NamedTuple):
         if not isinstance(error, VersionConflict):
             return error
         return StoreWriteError(
-            f"no login is made, since the store refuses each write of {error.key!r} as if another "
-            f"had changed it meanwhile: {error}",
+            f"no login is made: the store refuses each write of {error.key!r} as if it had just "
+            f"changed: {error}",
             store=self.store,
             key=error.key,
             reason="conflict",
@@ -105,9 +105,9 @@ class Errors(NamedTuple):
         self, error: StoreError, logout_error: BetfairSessionError | None
     ) -> StoreWriteError:
         """Make the error of a new token that could not be stored; add that of its logout."""
-        fate = "its session was ended again"
+        fate = "its session was ended"
         if logout_error is not None:
-            fate = f"its session, which could not be ended ({logout_error}), lives until it expires"
+            fate = f"its session could not be ended ({logout_error}) and lives until it expires"
         text = f"a new session token could not be written to {self.place}, and {fate}. {error}"
         unwritten = StoreWriteError(text, store=self.store, key=self.key, reason=error.reason)
         unwritten.logout_error = logout_error
@@ -131,9 +131,9 @@ class Errors(NamedTuple):
         if lock.status:
             return f", the last: {lock.status}. {self._hint(lock).rstrip('.')}"
         if lock.login_class == "store":
-            return "; the last brought a token that could not be stored"
+            return "; the token of the last one could not be stored"
         if lock.login_class:
-            return "; the last ended without an answer"
+            return "; the last one ended without an answer"
         if not lock.since:  # `unlock` removed their outcome from the lock
             return ", and many more would get the account banned"
         return (

@@ -231,7 +231,7 @@ class Runner:
         if self.junk and not self._warned:
             self._warned = True
             self._warn(
-                "this object is no session token, and the login replaces it; if it is your "
+                "this object is not a session token, and the login replaces it; if it was your "
                 "data, the key is mistyped"
             )
         content = SecretBytes(effect.token.reveal().encode() if effect.token else blank())
@@ -274,8 +274,8 @@ class Runner:
     def _log_in(self, login: do.LogIn) -> do.LiveToken:
         if self.login.young:
             self._warn(
-                "Betfair rejected a token that is less than a minute old; does the egress address "
-                "change between calls, or does another program log out?"
+                "Betfair rejected a token that is less than a minute old; check whether the egress "
+                "address changes between calls, or another program logs out"
             )
         began = self._clock.mono()
         token = self._account.log_in(login.seconds)

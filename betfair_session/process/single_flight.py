@@ -42,7 +42,7 @@ class _Call(Outcome[T]):
     def shared(self, deadline: float) -> tuple[T, bool] | None:
         """Return or raise the outcome for another caller; None if that caller has to try again."""
         if not self.done():
-            raise LoginTimeout("another thread of this process is still at it")
+            raise LoginTimeout("another call in this process is still getting a token; call again")
         error = self.error
         if error is None:
             return self.result(), False
@@ -106,7 +106,7 @@ class SingleFlight(Generic[T]):
                 return None
             if call.leader == mine.leader:
                 raise ConfigurationError(
-                    "a signal handler may not ask for the token that its own thread is getting"
+                    "a signal handler must not ask for the token that its own thread is getting"
                 )
             call.wait(deadline)
             found = call.shared(deadline)
@@ -145,7 +145,7 @@ class SingleFlight(Generic[T]):
     def _enter(self, mine: _Call[T]) -> _Call[T]:
         """Return the call under way; start `mine` if there is none."""
         if threading.get_ident() in self._in_afterwards:
-            raise ConfigurationError("a hook may not ask for the token whose call it is told of")
+            raise ConfigurationError("an event hook must not ask the same handle for a token")
         return self._calls.setdefault(0, mine)
 
     def _work(self, call: _Call[T], work: Callable[[], T]) -> None:

@@ -58,7 +58,7 @@ class Held:
         return since <= now < wall and clocks.steady() < steady
 
     def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        raise TypeError("a token is not to be pickled")
+        raise TypeError("a token cannot be pickled")
 
 
 NOTHING = Held("", 0.0, _NEVER, _NEVER)
