@@ -1,4 +1,6 @@
-"""Ask for one token in a hundred greenlets. Usage: program.py gevent|eventlet STORE OPTIONS.
+"""Ask for one token in a hundred greenlets or tasks.
+
+    program.py gevent|eventlet|uvloop STORE OPTIONS
 
 Prints the tokens that they got, and the errors of the others.
 """
@@ -12,12 +14,13 @@ if sys.argv[1] == "gevent":
 
     monkey.patch_all()
     from gevent.pool import Pool
-else:
+elif sys.argv[1] == "eventlet":
     import eventlet
 
     eventlet.monkey_patch()
     from eventlet import GreenPool as Pool
 
+import asyncio
 import json
 
 from betfair_session import BetfairSessionError, from_env
@@ -35,6 +38,17 @@ def ask(_number: int) -> str:
         return type(error).__name__
 
 
-pool = Pool(COUNT)
-found = list(pool.imap(ask, range(COUNT)))
+async def gather() -> list[str]:
+    """Ask in tasks."""
+    place = (sys.argv[2], "session.token", json.loads(sys.argv[3]))
+    return await asyncio.gather(*(manager.aget_session(*place) for _ in range(COUNT)))
+
+
+if sys.argv[1] == "uvloop":
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # as uvloop.install, for all loops
+    found = asyncio.run(gather())
+else:
+    found = list(Pool(COUNT).imap(ask, range(COUNT)))
 print(json.dumps(found))

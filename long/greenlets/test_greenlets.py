@@ -1,10 +1,11 @@
-"""gevent and eventlet, patched before anything is imported, as bots and their servers have it."""
+"""gevent and eventlet, patched before anything is imported, and uvloop's policy for all loops."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ PROGRAM = Path(__file__).with_name("program.py")
 
 
 def ask(sandbox: Sandbox, library: str, store: str, options: dict[str, object]) -> list[str]:
-    """Let a hundred greenlets of a fresh process ask; return what each got."""
+    """Let a hundred greenlets or tasks of a fresh process ask; return what each got."""
     done = run(
         *(sys.executable, str(PROGRAM), library, store, json.dumps(options)),
         variables={**sandbox.environment(), "PYTHONWARNINGS": "default"},
@@ -29,20 +30,26 @@ def ask(sandbox: Sandbox, library: str, store: str, options: dict[str, object]) 
     return found
 
 
-@pytest.mark.parametrize("place", ["files", "memory", "obstore"])
-@pytest.mark.parametrize("library", ["gevent", "eventlet"])
-def test_a_hundred_greenlets_share_one_login(
+@pytest.mark.parametrize(
+    ("library", "place"),
+    [
+        *product(["gevent", "eventlet"], ["files", "memory", "obstore+moto"]),
+        *product(["uvloop"], ["files", "moto", "gcs", "azure", "obstore+moto"]),
+    ],
+)
+def test_a_hundred_greenlets_or_tasks_share_one_login(
     sandbox: Sandbox,
     bucket_on: Callable[[str], Bucket],
     tmp_path: Path,
     library: str,
     place: str,
 ) -> None:
-    """Their threads are greenlets of one real thread, so that nothing may block it for ever."""
+    """Threads of gevent and eventlet share one real thread, which nothing may block for ever."""
     store, options = {"memory": "memory://greenlets"}.get(place, str(tmp_path)), {}
-    if place == "obstore":
-        bucket = bucket_on("moto")
-        store, options = f"obstore+{bucket.url()}", bucket.options
+    driver, plus, server = place.rpartition("+")
+    if server not in {"files", "memory"}:
+        bucket = bucket_on(server)
+        store, options = driver + plus + bucket.url(), bucket.options
     found = ask(sandbox, library, store, options)
     (session,) = sandbox.sessions()
     assert set(found) == {session.token}
