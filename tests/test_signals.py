@@ -328,7 +328,8 @@ def test_requests_belong_to_the_call_that_makes_them(
     seen, put = list[tuple[str, str]](), HTTPConnection.putrequest
 
     def traced(self: HTTPConnection, method: str, url: str, **settings: Any) -> None:  # noqa: ANN401 - http.client's
-        seen.append((url.rpartition("/")[2], SEGMENT.get()))
+        if f":{self.port}/" in front.sandbox.identity_cert_url + front.sandbox.identity_url:
+            seen.append((url.rpartition("/")[2], SEGMENT.get()))
         put(self, method, url, **settings)
 
     monkeypatch.setattr(HTTPConnection, "putrequest", traced)
