@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from fleet.processes import Program
 from fleet.scene import Scene
@@ -30,6 +31,7 @@ from betfair_session.sandbox import Sandbox
 ROOT = Path(__file__).parents[2]
 FIRST = "e577a47"
 PLACES = ("local", "moto", "seaweed", "gcs", "azure", "obstore+moto")
+Members: TypeAlias = dict[int, tuple[Program, str]]  # by process number; and where its library is
 LEASE = {"ttl": 20.0, "login_deadline": 10.0, "store_deadline": 5.0, "logins_per_minute": 100}
 
 
@@ -43,7 +45,7 @@ def start(scene: Scene, library: str) -> Program:
     return member
 
 
-def kill_the_holder(scene: Scene, members: dict[int, tuple[Program, str]]) -> str:
+def kill_the_holder(scene: Scene, members: Members) -> str:
     """Kill the process that holds the lock, as soon as one does; return its library."""
     while True:
         with suppress(ValueError):  # a file that is being written
@@ -54,7 +56,7 @@ def kill_the_holder(scene: Scene, members: dict[int, tuple[Program, str]]) -> st
                 return library
 
 
-def play(scene: Scene, members: dict[int, tuple[Program, str]], *, kill: bool) -> str:
+def play(scene: Scene, members: Members, *, kill: bool) -> str:
     """Have all ask at once for a token that has died; return what was wrong."""
     scene.store_dead_token()
     before, soon = scene.logins(), time.time() + 0.3
@@ -70,7 +72,7 @@ def play(scene: Scene, members: dict[int, tuple[Program, str]], *, kill: bool) -
     return f"{logins} logins; answers: {dict(answers)}"
 
 
-def add(scene: Scene, members: dict[int, tuple[Program, str]], libraries: Sequence[str]) -> None:
+def add(scene: Scene, members: Members, libraries: Sequence[str]) -> None:
     for library in libraries:
         member = start(scene, library)
         members[member.process.pid] = member, library
@@ -84,7 +86,7 @@ def prove(kind: str, rounds: int, older: str) -> Counter[str]:
         sandbox.configure(login_seconds=0.5, logins_per_minute=1_000_000)
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         scene = Scene.at(sandbox, place_for(kind, directory, stack))
-        members: dict[int, tuple[Program, str]] = {}
+        members: Members = {}
         stack.callback(lambda: [member.close() for member, _ in members.values()])
         add(scene, members, ["", older] * 6)
         for number in range(rounds):
