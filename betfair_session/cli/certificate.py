@@ -15,7 +15,7 @@ _DAYS = click.IntRange(1, 3650)
 
 _GROUP = Group(
     "certificate",
-    help="Make or explain the client certificate that a login needs.",
+    help="Make or check the client certificate that a login needs.",
     no_args_is_help=False,
 )
 MAIN.add_command(_GROUP)
@@ -23,9 +23,9 @@ MAIN.add_command(_GROUP)
 
 @command(
     click.Argument(["name"], default="client-2048"),
-    option("--directory", "where to write them (here)", default=".", shell_complete=DIRECTORY),
-    option("--days", "how long it is valid (365)", type=_DAYS, default=365, metavar="DAYS"),
-    option("--p12", "also a .p12, opened by BETFAIR_CERT_PASSPHRASE", is_flag=True),
+    option("--directory", "where to write the files (here)", default=".", shell_complete=DIRECTORY),
+    option("--days", "days until it expires (365)", type=_DAYS, default=365, metavar="DAYS"),
+    option("--p12", "also write a .p12, encrypted with BETFAIR_CERT_PASSPHRASE", is_flag=True),
     group=_GROUP,
 )
 def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> None:
@@ -38,7 +38,7 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
       betfair-session certificate create --directory ~/.betfair
       export BETFAIR_CERT_FILE=~/.betfair/client-2048.pem
 
-    exit code 2: a file is there already, or cannot be written
+    exit code 2: a file exists already, or cannot be written
     """
     from betfair_session.certificates.files import UPLOAD_PLACE, create, write_files
 
@@ -53,7 +53,7 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
     private = "the .key, the .pem and the .p12" if p12 else "the .key and the .pem"
     what_to_do = (
         f"Upload the .crt at Betfair under {UPLOAD_PLACE}.\n"
-        f"Keep {private} to yourself: they are as good as half a password."
+        f"Keep {private} secret: with them and the password, anyone can log in."
     )
     document = {"files": names, "upload": UPLOAD_PLACE}
     out.tell(document, "\n".join([*names, "", what_to_do]))
@@ -64,9 +64,9 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
     group=_GROUP,
 )
 def check(out: Output, *, files: tuple[str, ...]) -> int:
-    """Say what each file is, and whether Betfair would take them.
+    """Say what each file is, and whether Betfair would accept them.
 
-    BETFAIR_CERT_PASSPHRASE opens encrypted ones. Only a login can show whether the certificate was
+    BETFAIR_CERT_PASSPHRASE opens encrypted files. Only a login can show whether the certificate was
     uploaded.
 
     Example:

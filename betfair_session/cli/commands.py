@@ -29,7 +29,7 @@ _ABOUT = "One live Betfair session token, shared by any number of functions and 
 _MAIN = """
 to begin:
   betfair-session demo                       see it work; needs no account
-  betfair-session certificate create         make what to upload at Betfair
+  betfair-session certificate create         make the certificate to upload at Betfair
   betfair-session doctor                     is all set up, and does it work?
   TOKEN=$(betfair-session token)             a live token; logs in only if there is none
 
@@ -37,22 +37,22 @@ environment (or a .env file in the working directory; the environment wins):
   account      BETFAIR_USERNAME, BETFAIR_PASSWORD, BETFAIR_APP_KEY
   certificate  BETFAIR_CERT_FILE and BETFAIR_KEY_FILE; or, as PEM text, BETFAIR_CERT_PEM and
                BETFAIR_KEY_PEM; or BETFAIR_PKCS12_FILE (.p12, .pfx); or that as base64 text,
-               BETFAIR_PKCS12_BASE64. BETFAIR_CERT_PASSPHRASE opens an encrypted one
-  hosts        BETFAIR_JURISDICTION such as italy, without it international; or others, such as
-               the sandbox's: BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL,
+               BETFAIR_PKCS12_BASE64. BETFAIR_CERT_PASSPHRASE decrypts any of these
+  hosts        BETFAIR_JURISDICTION, such as italy (default: international); for other hosts, such
+               as the sandbox's: BETFAIR_IDENTITY_URL, BETFAIR_IDENTITY_CERT_URL, BETFAIR_API_URL,
                BETFAIR_CA_BUNDLE
   token        BETFAIR_SESSION_STORE, BETFAIR_SESSION_KEY, BETFAIR_STORAGE_OPTIONS (JSON)
 
 No secret is an argument, and only `token` prints the token. With --json, standard output is one
-JSON document, {"error": {…}} where the command failed.
+JSON document: {"error": {…}} if the command failed.
 
-exit codes: 0 fine, 1 an error of ours, 2 wrong usage or configuration, 3 Betfair refused the login,
+exit codes: 0 fine, 1 any other error, 2 wrong usage or configuration, 3 Betfair refused the login,
 4 Betfair cannot tell or is down, 5 the store failed, 130 interrupted, 143 terminated
 """
 _PLACE = """
 
 STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; KEY is the object's name
-in it. Without them, BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY say where."""
+in it. The defaults are BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY."""
 
 
 FILE = click.File().shell_complete
@@ -92,7 +92,7 @@ def option(name: str, help_: str, **more: Any) -> click.Option:  # noqa: ANN401 
     return click.Option([name], help=help_, **more)
 
 
-def timeout(default: float, help_: str = "give up after that") -> click.Option:
+def timeout(default: float, help_: str = "give up after this long") -> click.Option:
     shown = f"{help_} ({default:.0f})"
     return option("--timeout", shown, type=seconds, default=default, metavar="SECONDS")
 
@@ -144,8 +144,8 @@ def command(
                 ctx.fail("give both STORE and KEY, or neither")
             if redact(store) != store.split("?", 1)[0]:
                 ctx.fail(
-                    "a password in an argument can be seen by every user of this machine; "
-                    "use BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS"
+                    "STORE holds a password, which every user of this machine can see; set it in "
+                    "BETFAIR_SESSION_STORE or BETFAIR_STORAGE_OPTIONS instead"
                 )
             out.json, out.quiet = json, quiet
             return run(out, **given) or 0
@@ -154,7 +154,7 @@ def command(
         if params and params[0].name == "store":
             text = text.replace("\n\nExample", f"{_PLACE}\n\nExample")
         json = option("--json", "print one JSON document", is_flag=True)
-        quiet = option("--quiet", "say nothing about progress", is_flag=True)
+        quiet = option("--quiet", "show no progress", is_flag=True)
         group.add_command(
             Command(
                 run.__name__,
@@ -184,7 +184,7 @@ def run(arguments: Sequence[str], out: Output) -> int:
     except click.UsageError as error:
         message = error.format_message().rstrip(".")
         if type(error) is click.BadParameter and error.param:  # its message repeats the value
-            message = f"this is no value for {error.param.get_error_hint(error.ctx)}"
+            message = f"not a valid value for {error.param.get_error_hint(error.ctx)}"
         where = error.ctx.command_path if error.ctx else NAME
     raise UsageError(f"{message} (see `{where} --help`)")
 

@@ -38,18 +38,18 @@ _API_URL = option(
 def doctor(out: Output, *, timeout: float) -> int:
     """Look at the whole setup and say what is wrong, without a login.
 
-      configuration    which variables are set, and where; never what they say
-      certificate      would Betfair take it?
-      store, writing   a small object beside the token is written, replaced on a condition and
-                       removed; token and lock are only tried, on a condition that cannot hold
-      shared login     does the store keep conditions, so that one login serves all?
-      next login       does anything keep it back, such as a refusal?
-      proxy            which of the hosts are reached by HTTPS_PROXY, where that is set
+      configuration    which variables are set, and where; never their values
+      certificate      would Betfair accept it?
+      store, writing   writes, conditionally replaces and removes a small object beside the token;
+                       tries token and lock, too, with a condition that cannot hold
+      shared login     does the store honour conditional writes, so that one login serves all?
+      next login       does anything delay it, such as a refusal?
+      proxy            if HTTPS_PROXY is set, which of the hosts are reached by it?
       identity, certlogin
                        do both hosts answer over TLS? They learn nothing about you.
       clock            this machine's against Betfair's and the store's
       token            is the stored one alive? One keepAlive, which extends it.
-      account          whose is it? The account API is asked with it (getAccountDetails).
+      account          whose is the token? Asks the account API (getAccountDetails).
 
     The stored object names no account: two accounts that share one key take over each other's
     session. Check that the initials, currency and region are those you expect.
@@ -58,7 +58,7 @@ def doctor(out: Output, *, timeout: float) -> int:
       betfair-session doctor
       betfair-session doctor --json | jq '.checks[] | select(.state == "problem")'
 
-    exit codes: 0 no problem (warnings are none); otherwise that of the first problem
+    exit codes: 0 no problem (warnings do not count); otherwise that of the first problem
     """
     findings: list[Finding] = []
     try:
@@ -111,23 +111,23 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
         ours = [name for name in NAMES if given.get(name)]
         filed = {*file} - {*os.environ}
         names = [f"{name} (in {_DOTENV})" if name in filed else name for name in ours]
-        yield Finding(_NAME, "ok", f"set are {', '.join(names)}")
+        yield Finding(_NAME, "ok", f"found {', '.join(names)}")
     # Characters that a shell, an editor or a secret manager has added to a value.
     for name in sorted({*NAMES} - _MULTILINE):
         kind, raw = odd(Secret(given.get(name))), {**file, **os.environ}.get(name, "")
         if kind and not told.startswith(name):
-            advice = f"take it out of {name}, unless it is really part of the value"
+            advice = f"remove it from {name}, unless it is really part of the value"
             yield Finding(_NAME, "warning", f"{name} {ODD_WORDS[kind]}", advice)
         elif raw.startswith("\ufeff") or raw.endswith("\n"):
-            text = f"{name} begins with a byte order mark or ends in a line end"
-            advice = "this library leaves it out, other programs may not: write it without"
+            text = f"{name} begins with a byte order mark or ends with a line end"
+            advice = "this library ignores it, but other programs may not: remove it"
             yield Finding(_NAME, "warning", text, advice)
     # A variable with our prefix that nothing reads is most likely mistyped.
     for name in sorted({*os.environ, *file} - {*NAMES}):
         if name.startswith("BETFAIR_"):
             near = difflib.get_close_matches(name, NAMES, n=1, cutoff=_CUTOFF)
             advice = f"did you mean {near[0]}?" if near else "`betfair-session --help` lists them"
-            yield Finding(_NAME, "warning", f"{name} is no variable of this library's", advice)
+            yield Finding(_NAME, "warning", f"{name} is not a variable of this library", advice)
     mode = os.stat(_DOTENV).st_mode if os.name == "posix" and file else 0
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         text = f"{_DOTENV} can be read or written by other users of this machine"

@@ -38,14 +38,14 @@ _FAR_SECONDS = 5.0
 
 # By the reason of an IdentityUnavailable without an answer.
 _ADVICE = {
-    "": "look at the network, at HTTPS_PROXY, and at any firewall in between",
+    "": "check the network, HTTPS_PROXY, and any firewall in between",
     "untrusted": (
         "find out what answers in its place, such as a company's proxy or a virus scanner, and "
         "whether you trust it"
     ),
     "proxy-407": "put user and password into the proxy's URL, as in http://user:password@proxy:3128",
-    "proxy-403": "have the proxy let this host through, or name the host in NO_PROXY",
-    "proxy": "ask who runs the proxy why it cannot reach this host",
+    "proxy-403": "allow this host in the proxy, or name it in NO_PROXY",
+    "proxy": "ask the people who run the proxy why it cannot reach this host",
 }
 
 
@@ -76,7 +76,7 @@ def examine_hosts(case: Case) -> Iterator[Finding]:
     yield from found
     failed = any(each.state == "problem" for each in found)
     if failed and usual.unsure and not given.get("BETFAIR_IDENTITY_URL"):
-        text = f"could not be checked for {usual.name}: {usual.unsure}"
+        text = f"not certain for {usual.name}: {usual.unsure}"
         yield Finding("identity", "warning", text)
 
 
@@ -84,11 +84,11 @@ def _examine_proxy(endpoints: Iterable[Endpoint], store: TokenStore | None) -> F
     """Say which hosts are reached by the proxy that the environment names."""
     proxies = {each.host: _proxy_for(each.base) for each in endpoints}
     ways = [
-        f"{host} {f'by {at}' if at else 'directly, by NO_PROXY'}" for host, at in proxies.items()
+        f"{host} {f'by {at}' if at else 'directly (by NO_PROXY)'}" for host, at in proxies.items()
     ]
     if store and cloud_of(store):
         ways.append(f"{store.label} by the same variables")
-    return Finding("proxy", "ok", f"the environment names one: {'; '.join(ways)}")
+    return Finding("proxy", "ok", f"the environment sets one: {'; '.join(ways)}")
 
 
 def _proxy_for(url: str) -> str:
@@ -128,7 +128,7 @@ def _judge(endpoint: Endpoint, answer: Answer, *, strict: bool) -> None:
             raise
         return
     if alive is not None:
-        raise unclear(endpoint, "SUCCESS for no token at all; this is not Betfair", answer)
+        raise unclear(endpoint, "SUCCESS although no token was sent; this is not Betfair", answer)
 
 
 def compare_clocks(case: Case) -> Iterator[Finding]:
@@ -139,7 +139,7 @@ def compare_clocks(case: Case) -> Iterator[Finding]:
     ]
     if wrong:
         advice = (
-            "set it by NTP: certificates and TLS go by it (the shared login copes with a wrong "
+            "set it by NTP: certificates and TLS depend on it (the shared login copes with a wrong "
             "clock, but may wait longer)"
         )
         yield Finding("clock", "warning", f"this machine's is {'; '.join(wrong)}", advice)
@@ -154,28 +154,28 @@ def examine_session(case: Case) -> Iterator[Finding]:
     """Ask Betfair about the stored token: one keepAlive, and one call of the account API."""
     client, logs_in = case.client, "the next `betfair-session token` logs in"
     if not (client and case.store and case.readable):
-        yield Finding(_TOKEN, "not checked", "that needs a configuration and a store that work")
+        yield Finding(_TOKEN, "not checked", "needs a working configuration and a readable store")
         return
-    why, token = "only a live token can tell whose it is", None
+    why, token = "only a live token shows whose it is", None
     try:
         found = ask_about(client, case.store, case.key, case.seconds)
         token = found.token if found else None
         if token:
-            yield Finding(_TOKEN, "ok", "alive, says Betfair, which has just extended its session")
+            yield Finding(_TOKEN, "ok", "alive; Betfair has just extended the session")
         elif found:
-            yield Finding(_TOKEN, "warning", f"dead, says Betfair; {logs_in}")
+            yield Finding(_TOKEN, "warning", f"dead: Betfair has ended the session; {logs_in}")
         else:
-            yield Finding(_TOKEN, "not checked", f"none is stored; {logs_in}")
+            yield Finding(_TOKEN, "not checked", f"no token is stored; {logs_in}")
     except BetfairSessionError as error:
         yield problem(_TOKEN, error)
-        why = "whether the token lives is not known"
+        why = "it is not known whether the token is alive"
     if token and client.api_url:
         yield _examine_account(client, token, case.seconds)
         return
     if token:
         why = (
-            "the identity hosts are not Betfair's own; BETFAIR_API_URL or --api-url says where the "
-            "account API is"
+            "the identity hosts are not Betfair's own; name the account API in BETFAIR_API_URL or "
+            "--api-url"
         )
     yield Finding(_ACCOUNT, "not checked", why)
 
@@ -193,7 +193,7 @@ def _examine_account(client: IdentityClient, token: Secret, seconds: float) -> F
             details = exchange.call("getAccountDetails")
     except SessionRejected:
         text = "the account API rejects the token that the identity host called alive"
-        advice = "is the jurisdiction right? does the egress address change between calls?"
+        advice = "check the jurisdiction, and whether the egress address changes between calls"
         return Finding(_ACCOUNT, "problem", text, advice, ERROR)
     except BetfairSessionError as error:
         found = problem(_ACCOUNT, error)
@@ -201,9 +201,9 @@ def _examine_account(client: IdentityClient, token: Secret, seconds: float) -> F
             advice = "correct BETFAIR_APP_KEY; Betfair's developer pages show the account's keys"
             return found._replace(advice=advice, code=USAGE)
         return found
-    text = f"the stored token is that of {_person(details)}, says the account API"
+    text = f"the stored token belongs to {_person(details)}, according to the account API"
     return Finding(
-        _ACCOUNT, "ok", f"{text}; a token names no account, so see that this is the right one"
+        _ACCOUNT, "ok", f"{text}; check that this is the right account, since a token names none"
     )
 
 

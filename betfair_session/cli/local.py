@@ -57,10 +57,10 @@ def _failing(message: str, *kinds: type[Exception]) -> Iterator[None]:
     option("--port", _PORTS, type=click.IntRange(1, _LAST_PORT), metavar="N"),
 )
 def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> int:
-    """Run a local Betfair and print the environment to use.
+    """Run a local Betfair and print the variables to use.
 
-    Runs a Betfair of its own on this machine until Ctrl-C, with real TLS and client certificates.
-    Prints the variables to use and, for a bot of your own, where its API and stream are. Needs
+    It runs on this machine until Ctrl-C, with real TLS and client certificates, and prints the
+    variables to use and, for a bot of your own, where its API and stream are. Needs
     betfair-session[sandbox].
 
     Examples:
@@ -95,7 +95,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
                 "running; Ctrl-C ends it. Paste the lines above into another terminal or a .env "
                 "file,\nthen try `betfair-session token` or `betfair-session doctor`.\n"
                 f"A program without this library finds the betting API at {local.api_url}\n"
-                f"and the stream at {stream}; these lines let it trust both, in its terminal:\n"
+                f"and the stream at {stream}; in its terminal, these lines let it trust both:\n"
                 f"{_exports(trust)}"
             )
         with _failing("the sandbox has ended", SandboxError):
@@ -112,9 +112,9 @@ def _exports(values: dict[str, str]) -> str:
 
 @command()
 def demo(out: Output) -> None:
-    """See it work against a local Betfair; needs no account.
+    """See the library work against a local Betfair; needs no account.
 
-    Four steps, each a process of its own: a login, a resume, a session that died, and a store that
+    Four steps, each in its own process: a login, a resume, a session that died, and a store that
     broke. It also checks what it shows. Needs betfair-session[sandbox].
 
     Example:
@@ -123,7 +123,7 @@ def demo(out: Output) -> None:
     exit codes: 0 all steps passed; 2 the extra is not installed; 1 a step failed
     """
     started = time.monotonic()
-    out.say("betfair-session demo: a Betfair of its own on this machine, no account, no network.")
+    out.say("betfair-session demo: a local Betfair on this machine; no account, no network.")
     with start(out) as local:
         show = Demo(out, local)
         out.say(f"\nThe sandbox is up at {local.identity_url} after {_since(started)};")
@@ -179,7 +179,7 @@ class Demo:
         self._sandbox.expire_all()
         self._sandbox.break_store(self._store)
         code, token = self._process("The store breaks during a login; nothing is left behind")
-        self._check(code == STORE, "it ended with exit code 5, the store's, and said:")
+        self._check(code == STORE, "it ended with exit code 5 (the store failed), and said:")
         said = textwrap.fill(self._said, 85, break_on_hyphens=False)
         self._out.say(textwrap.indent(said, " " * 7))
         self._check(not token, "it printed no token")
@@ -194,7 +194,7 @@ class Demo:
 
     def _check(self, so: bool, what: str) -> None:  # noqa: FBT001 - it reads like an assertion
         if not so:
-            raise SandboxError(f"it is not so that {what}; the process said: {self._said}")
+            raise SandboxError(f"this was not so: {what}; the process said: {self._said}")
         self.steps[-1]["shown"].append(what)
         self._out.say(f"   ok  {what}")
 

@@ -204,7 +204,7 @@ def _line(error: BaseException) -> str:
         # Another package's message may hold a secret: name only its type and place.
         *_, (frame, number) = walk_tb(error.__traceback__)
         place = f"{frame.f_code.co_filename}:{number}"
-        return f"a defect of betfair-session, please report it: {type(error).__name__} at {place}"
+        return f"a bug in betfair-session, please report it: {type(error).__name__} at {place}"
     text = " ".join(str(error).split())
     if isinstance(error, LoginRefused):
         return with_unlock(text, error.login_class)

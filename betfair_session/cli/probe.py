@@ -64,7 +64,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
     Warnings of the library meanwhile, such as of files that others can read, become findings.
     """
     if not all(map(case.given.get, PLACE)):
-        yield Finding("store", "not checked", "none is named")
+        yield Finding("store", "not checked", "STORE or KEY is not given")
         return
     said: list[str] = []
     case.out.warn = said.append
@@ -82,7 +82,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
     yield what_is_stored(store, key, found)
     if store.label.startswith("memory:"):
         text = f"{store.label} is gone when this process ends, so every command logs in anew"
-        yield Finding("store", "warning", text, "name a directory or a bucket instead")
+        yield Finding("store", "warning", text, "use a directory or a bucket instead")
     yield from (Finding("store", "warning", text) for text in said)
     yield from _surroundings(store)
     yield from Probe(store, key, case.seconds).run()
@@ -104,14 +104,14 @@ def _surroundings(store: TokenStore | None) -> Iterator[Finding]:
     for name in sorted(name for name in os.environ if cloud and name.startswith(cloud)):
         value = os.environ[name]
         if kind := odd(Secret(value)):
-            yield Finding("store", "warning", f"{name} {ODD_WORDS[kind]}", "take it out")
+            yield Finding("store", "warning", f"{name} {ODD_WORDS[kind]}", "remove it")
         path = os.path.expanduser(value)
         readable = os.path.isfile(path) and os.access(path, os.R_OK)
         if value and name.endswith(_FILE_ENDINGS) and not readable:
             # Show only a path: the value may be the key itself.
             shown = f" {value}" if os.path.isabs(value) and len(value) < _LONG_CHARACTERS else ""
-            text = f"{name} names a file{shown} that is not there, or cannot be read"
-            yield Finding("store", "warning", text, "put the file there, or correct the variable")
+            text = f"{name} names a file{shown} that is missing or cannot be read"
+            yield Finding("store", "warning", text, "create the file, or correct the variable")
 
 
 class Probe:
@@ -142,13 +142,13 @@ class Probe:
         if left:
             advice = "remove it yourself; `logout` could not remove the token either"
             writing = Finding(_WRITING, "warning", str(left), advice)
-        text = "the store keeps conditions, so one login serves all who share it"
+        text = "the store honours conditional writes, so one login serves all who share it"
         shared = Finding(_SHARED, "ok", text)
         if kept and self._store.atomic:
             # Only the doctor's object ever had this version, so that no condition can hold.
             writing = self._unwritable({self._key: version, self._lock: version}) or writing
         else:
-            alone = f"{label} is not known to keep the conditions of writes"
+            alone = f"{label} is not known to honour conditional writes"
             text = f"{alone}, so each process logs in alone"
             shared = Finding(_SHARED, "warning", text, _STORES)
         yield from (writing, shared)
@@ -165,7 +165,7 @@ class Probe:
                 raise StoreWriteError(f"{text}; {_STORES}") from None
             version = version or written
             if self._content(self._name) != right:
-                text = f"{self._store.label} shows old contents after a write"
+                text = f"{self._store.label} shows old content after a write"
                 raise StoreUnavailable(f"{text}; is a cache in between? {_STORES}")
             try:
                 self._put(self._name, wrong, expect)
@@ -191,7 +191,7 @@ class Probe:
                 continue
             except StoreError as error:
                 alone = error.reason == "forbidden" and not isinstance(self._store, LocalStore)
-                advice = f"no login could be stored: let {name!r} be written" if alone else ""
+                advice = f"no login could be stored: allow {name!r} to be written" if alone else ""
                 return problem(_WRITING, error, advice)
         return None
 
@@ -210,10 +210,10 @@ class Probe:
             advice = f"or, if the permissions name single objects, {allow}, for this check"
             return problem(_WRITING, error, advice)
         text = (
-            f"the token and its lock may be written, {self._name!r} may not, so whether the store "
-            "keeps conditions was not tried"
+            f"the token and its lock can be written, but {self._name!r} cannot, so conditional "
+            "writes were not tested"
         )
-        untried = Finding(_WRITING, "warning", text, f"to try it, {allow}")
+        untried = Finding(_WRITING, "warning", text, f"to test them, {allow}")
         return self._unwritable({self._lock: ABSENT, self._key: lock.version}) or untried
 
     def _remove(self) -> StoreError | None:

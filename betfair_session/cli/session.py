@@ -30,7 +30,7 @@ _LOOK_SECONDS = 2.0
 _USUAL = LeaseSettings()
 _TYPING = LeaseSettings(ttl=60.0, login_deadline=45.0)  # typing a code is a part of the login
 _TYPED = "log in as the website does, without a certificate; it asks for a two-step code"
-_EACH = "for each answer of Betfair, or of the store, which gets 5 at most"
+_EACH = "for each answer of the store (5 at most), or of Betfair"
 
 
 @command(*place(), option("--interactive", _TYPED, is_flag=True), timeout(60))
@@ -38,7 +38,7 @@ def token(out: Output, *, timeout: float, interactive: bool) -> None:
     """Print a live session token, and nothing else.
 
     The stored token is verified with Betfair by one keepAlive. Only if it is dead, or there is
-    none, this logs in: once for all who share the store, so it may wait for another process.
+    none, this logs in, once for all who share the store, so it may wait for another process.
 
     Examples:
       TOKEN=$(betfair-session token) || exit
@@ -65,13 +65,13 @@ def _code() -> str:
 
 @command(*place(), timeout(15))
 def check(out: Output, *, timeout: float) -> int:
-    """Ask Betfair whether the stored session lives.
+    """Ask Betfair whether the stored session is alive.
 
-    One keepAlive for the stored token, which also extends its session; never a login. No
-    certificate is needed.
+    Sends one keepAlive for the stored token, which also extends its session; never logs in. Needs
+    no certificate.
 
     Examples:
-      betfair-session check && echo "the session lives"
+      betfair-session check && echo "the session is alive"
       betfair-session check --json | jq -r .state
 
     exit codes: 0 alive; 1 dead, or no token is stored (a plain "no", as with grep and test); 4
@@ -119,8 +119,8 @@ def ask_about(client: IdentityClient, store: TokenStore, key: str, timeout: floa
 def logout(out: Output, *, timeout: float) -> None:
     """End the stored session and remove its object.
 
-    Ends the session at Betfair, for all who share it, and removes the object; fine if there is
-    none. No certificate is needed.
+    Ends the session at Betfair, for all who share it, and removes the object. It is no error if
+    there is none. Needs no certificate.
 
     Example:
       betfair-session logout ~/.betfair session.token
@@ -137,17 +137,17 @@ def logout(out: Output, *, timeout: float) -> None:
 
 @command(*place(), timeout(10, _EACH))
 def unlock(out: Output, *, timeout: float) -> None:
-    """Let the next call log in at once, after the cause of a refusal was put right.
+    """Let the next call log in at once, after you have put the cause of a refusal right.
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
     that the account is not locked. The logins of the last minute stay counted: this library makes
-    at most 4 a minute, since many more get the account banned. No certificate is needed.
+    at most 4 a minute, since many more get the account banned. Needs no certificate.
 
     Example:
       betfair-session unlock && betfair-session token
 
-    exit code 1: unlocked, but there were too many logins in the last minute; it says when the next
-    is allowed
+    exit code 1: unlocked, but there were too many logins in the last minute; the message says when
+    the next is allowed
     """
     with _session(out, timeout) as session:
         with out.progress(lambda: _WAITING):

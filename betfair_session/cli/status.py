@@ -23,7 +23,7 @@ def status(out: Output, *, timeout: float) -> None:
     """Show what is stored and who is logging in.
 
     What the store says: how old the token is, who is logging in, which login was refused and how
-    long that counts. Betfair is not asked, so no variable of the account is needed.
+    long that counts. Betfair is not asked, so the account's variables are not needed.
 
     Examples:
       betfair-session status
@@ -56,18 +56,18 @@ def see_directory(store: TokenStore) -> None:
     path = Path(store.label) if isinstance(store, LocalStore) else Path()
     found = next(each for each in (path, *path.parents) if os.path.exists(each))
     if not os.path.isdir(found):
-        message = f"{found} is a file, not a directory; STORE has to name a directory or a URL"
+        message = f"{found} is a file, not a directory; STORE must be a directory or a URL"
         raise StoreUnavailable(message, store=store.label, reason="other")
 
 
 def what_is_stored(store: TokenStore, key: str, found: Inspection) -> Finding:
     new = isinstance(store, LocalStore) and not os.path.isdir(store.label)
     where = f"{store.label}, a directory that does not exist yet" if new else store.label
-    by = "" if found.clock else " by this machine's clock, since the store does not tell its own"
+    by = "" if found.clock else " by this machine's clock, since the store does not show its own"
     written = f"written at {_ago(found.written, found.now)}{by}" if found.written else "age unknown"
     words = {
-        "missing": "none; the next call logs in",
-        "junk": f"no token but something else, {written}; the next call replaces it",
+        "missing": "no token; the next call logs in",
+        "junk": f"something that is not a token, {written}; the next login replaces it",
         "stored": f"stored, {written}{', by the last login' if found.from_login else ''}",
     }
     return Finding("store", "ok", f"{key!r} in {where}: {words[found.token]}")
@@ -89,10 +89,10 @@ def next_login(login: Login) -> Finding:
         last = "no login is on record"
     until = f"{in_words(login.until)} (in {span((login.until or 0) - login.now)})"
     end = {
-        "free": "the next may be made at once",
+        "free": "the next call may log in at once",
         "held": f"others may take over at {until}",
-        "unstored": "the next call first makes sure that it can write",
-    }.get(login.state, f"no other is made before {until}")
+        "unstored": "the next call first checks that it can write",
+    }.get(login.state, f"no other login is made before {until}")
     if login.state == "free":
         return Finding(name, "ok", f"{last}; {end}")
     if login.state == "refused":
@@ -103,7 +103,7 @@ def next_login(login: Login) -> Finding:
     if login.state == "braked":
         many = f"there were {len(login.recent)} logins in the last minute; {end}"
         advice = (
-            "find what ends each new session: an egress address that changes between calls, a "
+            "find out what ends each new session: an egress address that changes between calls, a "
             "wrong jurisdiction, or another program that logs out"
         )
         return Finding(name, "problem", many, advice, ERROR)
