@@ -48,12 +48,12 @@ class Controls:
         """
         bundle = os.environ.get("BETFAIR_CA_BUNDLE", "")
         if directory is None and not bundle:
-            raise SandboxError("set the variables that the sandbox printed, or name its directory")
+            raise SandboxError("set the variables that the sandbox printed, or give its directory")
         path = Path(os.path.dirname(bundle) if directory is None else directory)
         try:
             return cls(path)
         except (OSError, ValueError):
-            raise SandboxError(f"no sandbox runs in {str(path)!r}; name its directory") from None
+            raise SandboxError(f"no sandbox runs in {str(path)!r}; give its directory") from None
 
     def _call(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPSConnection(

@@ -160,7 +160,7 @@ class World:
 
     def make_certificate(self, name: str) -> tuple[str, str]:
         if not name.isidentifier():
-            raise ValueError("a certificate's name is made of letters, digits and _")
+            raise ValueError("a certificate's name must be letters, digits and _")
         crt, key = (self._directory / f"{name}.{end}" for end in ("crt", "key"))
         if not key.exists():
             # Betfair takes no other keys than RSA.
@@ -213,7 +213,7 @@ class World:
     def hold(self, endpoint: str, stage: str) -> None:
         _check(endpoint)
         if stage not in _STAGES:
-            raise ValueError("stage is 'before' or 'after'")
+            raise ValueError("stage must be 'before' or 'after'")
         self.held.add((endpoint, stage))
 
     def release(self, endpoint: str, times: int | None) -> None:

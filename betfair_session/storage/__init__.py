@@ -165,7 +165,7 @@ def _unopened(error: BaseException, opening: Operation) -> BetfairSessionError:
     if isinstance(error, ImportError):
         module = getattr(error.__cause__, "name", None) or error.name
         message = (
-            f"the driver for {label!r} is not installed: install what brings the module {module!r}"
+            f"the driver for {label!r} is not installed: install the package for module {module!r}"
         )
     else:
         kind = type(error).__name__
@@ -181,7 +181,7 @@ def _check_schemes(url: str) -> None:
         if scheme and scheme not in known:
             meant = meant_by(scheme)
             hint = f"did you mean {meant}://?" if meant else "backends.md lists those that work"
-            message = f"{redact(url)!r} cannot be opened: no scheme is named {scheme!r}; {hint}"
+            message = f"{redact(url)!r} cannot be opened: unknown scheme {scheme!r}; {hint}"
             raise ConfigurationError(message)
 
 
@@ -213,6 +213,6 @@ def _from_filesystem(
 
 def _cached(label: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{label!r} reads through a cache, which would go on serving a dead token; "
+        f"{label!r} reads through a cache, which would go on returning a dead token; "
         "name the store itself"
     )

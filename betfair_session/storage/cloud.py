@@ -58,7 +58,7 @@ def seconds_of(date: str | datetime | None) -> float | None:
 def _version(value: object) -> str:
     if value:
         return str(value)
-    message = "the answer has no version; something between here and the store gave it"
+    message = "the answer has no version, so something between here and the store sent it"
     raise Known(message, "server", Sent.MAYBE)
 
 
@@ -114,8 +114,8 @@ class CloudStore(TokenStore):
                 f"{kind.__module__}.{kind.__name__}" for kind in (type(filesystem), self._kind)
             )
             raise ConfigurationError(
-                f"{self.label}: {given} is no {wanted} and cannot be told to write on a condition; "
-                "give the store's URL instead"
+                f"{self.label}: {given} is not {wanted}, so it cannot write conditionally; give "
+                "the store's URL instead"
             )
         self._bucket, self._prefix = self._place(url if root is None else root)
         if not self._bucket:
@@ -260,12 +260,12 @@ class CloudStore(TokenStore):
             found = self._look(target)
         except Exception as error:  # noqa: BLE001 - the write succeeded; the next one is probed
             told = judge(error, cloud=True).detail
-            _log.tell(DEBUG, "%s could not be tried out: %s", self.label, told)
+            _log.tell(DEBUG, "%s: conditional writes not tested: %s", self.label, told)
             return version
         if found is not None and found.version == version and found.content != content:
             message = (
-                "the server keeps other content than was written, most likely with a checksum's "
-                "frame around it; give "
+                "the server stored other content than was written, most likely with a checksum "
+                "frame around it; set the storage option "
                 "config_kwargs={'request_checksum_calculation': 'when_required'}"
             )
             raise Known(message, "configuration", Sent.MAYBE)
@@ -278,7 +278,7 @@ class CloudStore(TokenStore):
         self.atomic = self.probe = False
         _log.tell(
             WARNING,
-            "%s does not keep the conditions of writes (it %s), so each process logs in by itself; "
+            "%s does not honour conditional writes (it %s), so each process logs in by itself; "
             "see backends.md for stores that share one login",
             self.label,
             why,

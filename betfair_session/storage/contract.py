@@ -181,5 +181,5 @@ class TokenStore(Closable):
 
     def conflict(self, key: str) -> VersionConflict:
         """Return the error for an object that has changed."""
-        message = f"{key!r} in {self.label} is not what it was"
+        message = f"{key!r} in {self.label} has changed meanwhile"
         return VersionConflict(message, store=self.label, key=key, reason="conflict")

@@ -87,7 +87,7 @@ def explain(error: BaseException, operation: Operation) -> BetfairSessionError:
         if interruption(lost):
             raise
         return StoreUnavailable(
-            f"{operation.failure}: no file can be opened ({lost.strerror})",
+            f"{operation.failure}: no more files can be opened ({lost.strerror})",
             store=operation.store,
             key=operation.key,
             reason="busy",

@@ -39,7 +39,7 @@ class GCSStore(LoopStore):
     extra = "gcs"
     single = True
     hints: ClassVar[Mapping[str, str]] = {
-        "forbidden": "give credentials (GOOGLE_APPLICATION_CREDENTIALS, or a key file as token) "
+        "forbidden": "give credentials (GOOGLE_APPLICATION_CREDENTIALS, or `token`, a key file) "
         "with the role Storage Object User (storage.objects.get, .create, .delete and .list)",
         "no-bucket": "create the bucket, or correct its name or the endpoint",
     }

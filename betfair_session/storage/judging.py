@@ -146,13 +146,11 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
     if status >= 400 and not _in_own_words(error, code):  # noqa: PLR2004 - HTTP
         # A proxy or gateway may answer with the same status. Taken for the store's, it would make
         # a live token look absent, or report another process's write that never happened.
-        told = (
-            f"{status}, not in the store's own words; is the endpoint right, or did a proxy answer?"
-        )
+        told = f"{status}, not in the store's format; is the endpoint right, or did a proxy answer?"
         return Judgement("server", Sent.MAYBE, told)
     more = meanings.ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
-        more = "it does not say what is missing"
+        more = "the answer does not say what is missing"
     unproven = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004
     sent = meanings.PROVES.get(code) or meanings.PROVES.get(str(status), unproven)
     return Judgement(reason, sent, f"{detail}: {more}" if more else detail)

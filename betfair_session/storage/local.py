@@ -48,7 +48,7 @@ _log = Log("betfair_session.storage")
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better error
 _GO_FILE = ".attrs"  # Go's side file for each object
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
-_HINTS = {"timeout": "does its mount hang? Mount it anew, or allow more time"}
+_HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
 
 
 class LocalStore(TokenStore):
@@ -191,7 +191,7 @@ class LocalStore(TokenStore):
 
     def _path(self, key: str) -> str:
         if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
-            message = f"the key {key!r} ends with {_GO_FILE!r}, as the Go library's own files do"
+            message = f"the key {key!r} ends with {_GO_FILE!r}, reserved for the Go library's files"
             raise ConfigurationError(message)
         return os.path.realpath(os.path.join(self.label, *key.split("/")))
 
@@ -258,5 +258,5 @@ def _absolute(path: str) -> str:
         unknown = "home"
     except FileNotFoundError:
         unknown = "working"
-    message = f"the store {path!r}: the {unknown} directory is not known; name it from / on"
+    message = f"the store {path!r}: the {unknown} directory is not known; give an absolute path"
     raise ConfigurationError(message)

@@ -25,13 +25,13 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _TEMPORARY = r"[0-9a-f]{16}\.(attrs|tmp)"
 
 _OBSTACLES = {
-    errno.EROFS: ("read-only", "is on a read-only mount: name a place that can be written"),
-    errno.EACCES: ("forbidden", "is in a directory where this user may not write: change its mode"),
+    errno.EROFS: ("read-only", "is on a read-only mount: use a place that can be written"),
+    errno.EACCES: ("forbidden", "is in a directory that this user cannot write: change its mode"),
     errno.EPERM: ("read-only", "or its directory is immutable or append-only (chattr -i -a)"),
 }
 _STICKY = (
     "forbidden",
-    "is another user's in a sticky directory: change its owner, or name another",
+    "belongs to another user, in a sticky directory: change its owner, or use another directory",
 )
 _MOUNTED = ("read-only", "is a mount of its own: mount the directory that holds it, not the file")
 

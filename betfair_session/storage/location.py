@@ -119,7 +119,7 @@ def _check_path(path: str) -> None:
     if re.match(_VARIABLE, path):
         problem = "begins with a variable that was not filled in"
     elif os.name == "posix" and re.match(_DRIVE, path):
-        problem = "is a path of Windows, which this system does not know"
+        problem = "is a Windows path, which this system does not have"
     if problem:
         name = redact(path)
         raise ConfigurationError(
@@ -145,7 +145,7 @@ def _check_no_url(path: str) -> None:
 def _looks_like_a_url(meant: str) -> ConfigurationError:
     hint = f": did you mean {redact(meant)!r}?" if meant else "."
     return ConfigurationError(
-        f"the store looks like a URL that is mistyped{hint} If it is a directory's name, begin it "
+        f"the store looks like a mistyped URL{hint} If it is a directory's name, begin it "
         "with ./ or /, and write one slash after a colon"
     )
 
@@ -166,8 +166,8 @@ def _check_query(url: str) -> None:
     """Refuse a query; the Go library and signed URLs put their settings there."""
     if "?" in url:
         raise ConfigurationError(
-            f"the store {redact(url)!r} takes no query (?…): leave it out, or give its settings as "
-            "storage options, a prefix as a part of the path; docs/go.md has the names"
+            f"the store {redact(url)!r} takes no query (?…): remove it, or give its settings as "
+            "storage options and a prefix as part of the path; docs/go.md has the names"
         )
 
 
@@ -215,8 +215,8 @@ def check_key(key: object) -> str:
             {"", ".", ".."} & {*parts} or (parts[1:] and parts[0][1:] == ":"),
             "must be a plain name below the store, without an empty, '.' or '..' part",
         ),
-        ("../" in key, "holds '../', for which the Go library uses another name"),
-        (key.endswith(LOCK_SUFFIX), f"ends with {LOCK_SUFFIX!r}, as another token's lock does"),
+        ("../" in key, "holds '../', which the Go library writes differently; choose another"),
+        (key.endswith(LOCK_SUFFIX), f"ends with {LOCK_SUFFIX!r}, which is reserved for locks"),
     )
     for wrong, words in problems:
         if wrong:
@@ -275,5 +275,5 @@ def check_options(
 
         near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
         if near or not passes_on:
-            hint = f"did you mean {near!r}?" if near else "correct it, or leave it out"
+            hint = f"did you mean {near!r}?" if near else "correct or remove it"
             raise ConfigurationError(f"{label} takes no storage option {name!r}: {hint}")

@@ -263,7 +263,7 @@ class LoopStore(CloudStore):
         async def prepare() -> None:
             if not await self._prepare(driver):  # close it: it would not look for them again
                 await self._shut(driver)
-                where = "the options, nor in the environment, a profile or the machine"
+                where = "the options, the environment, a profile or the machine"
                 raise no_credentials(f"no credentials in {where}")
 
         run(loop, prepare, deadline=time.monotonic() + _OPENING_SECONDS)
@@ -314,7 +314,7 @@ class LoopStore(CloudStore):
             loop, problem = None, "was made before this process was forked"
         if loop is None or not loop.is_running():
             raise ConfigurationError(
-                f"the filesystem given for {self.label} {problem}; make it anew, or give a URL"
+                f"the filesystem given for {self.label} {problem}; make a new one, or give a URL"
             )
         leave_at_fork(loop)
         return loop

@@ -65,12 +65,12 @@ def no_credentials(text: str, *, rejected: bool = False) -> Known:
 
 WORDS = {
     "busy": ("something else is using it", ""),
-    "configuration": ("an option or the URL does not fit", ""),
-    "conflict": ("another write was there first", ""),
-    "driver": ("its driver has changed", "install another version of it, or of this library"),
+    "configuration": ("an option or the URL cannot work", ""),
+    "conflict": ("another write came first", ""),
+    "driver": ("its driver does not fit", "install another version of it, or of this library"),
     "ending": (
-        "Python is shutting down and starts no driver any more",
-        "make a first call before the program ends, not in what atexit calls",
+        "Python is shutting down, so no driver can be started",
+        "make the first call before the program ends, not in an atexit function",
     ),
     "exhausted": ("too many files or threads are in use", "raise the limit (ulimit -n, -u)"),
     "forbidden": ("access was refused", "check the permissions, and the credentials if any"),
@@ -78,7 +78,7 @@ WORDS = {
     "no-bucket": ("no such bucket, container or directory", "create it, or correct its name"),
     "no-file": (
         "a local file that its driver needs cannot be read",
-        "put it there, or correct what names it (a key, token or CA file, a program)",
+        "create it, or correct the setting that names it (a key, token or CA file, a program)",
     ),
     "other": ("it was refused", ""),
     "read-only": ("it cannot be written", "choose a place that can be written"),

@@ -65,7 +65,7 @@ class ObstoreStore(CloudStore):
     extra = "obstore"
     hints: ClassVar[Mapping[str, str]] = {
         "forbidden": "give credentials (options, variables, the machine's identity; obstore reads "
-        "no AWS profile) that allow to read, write and delete, and on S3 s3:ListBucket",
+        "no AWS profile) that allow reading, writing and deleting, and on S3 s3:ListBucket",
         "no-bucket": "create the bucket or container, or correct its name, region or endpoint",
     }
 

@@ -151,7 +151,7 @@ def _unattended(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore 
 
 def _ask_nobody(_: str) -> NoReturn:
     message = (
-        "the AWS profile's mfa_serial wants a code from a terminal; name a profile without it, or "
-        "get temporary credentials (aws sts get-session-token)"
+        "the AWS profile has an mfa_serial, which needs a code from a terminal; use a profile "
+        "without it, or temporary credentials (aws sts get-session-token)"
     )
     raise no_credentials(message, rejected=True)
