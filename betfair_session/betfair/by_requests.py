@@ -28,6 +28,7 @@ from .http import (
     PIECE_BYTES,
     Failure,
     is_out_of_step,
+    read_body,
     revealed,
 )
 
@@ -233,13 +234,8 @@ class ByRequests:
             **self._settings,
         ) as response:
             drop_if_out_of_step(response)
-            body = b""
-            for piece in response.iter_content(PIECE_BYTES):
-                body += piece
-                if len(body) > MAX_ANSWER_BYTES:
-                    break
-                if time.monotonic() > end:
-                    raise TimeoutError
+            pieces = response.iter_content(PIECE_BYTES)
+            body = read_body(lambda: next(pieces, b""), end)
             date = response.headers.get("Date", "")
             return Answer(response.status_code, body[:MAX_ANSWER_BYTES], date=date)
 

@@ -25,7 +25,7 @@ from .answers import MAX_ANSWER_BYTES, Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from betfair_session.certificates import Certificate
     from betfair_session.process.clocks import Times
@@ -72,6 +72,20 @@ class Failure(NamedTuple):
 def is_out_of_step(status: int) -> bool:
     """Return whether a second answer may follow: http.client takes a 103 for the final one."""
     return status < 200 or status in {204, 304}  # noqa: PLR2004 - HTTP
+
+
+def read_body(read: Callable[[], bytes], end: float) -> bytes:
+    """Read pieces of an answer until an empty one; stop when it is longer than any answer.
+
+    Raises TimeoutError after `end`, by `time.monotonic`: only a whole answer counts.
+    """
+    body, piece = b"", b"more"
+    while piece and len(body) <= MAX_ANSWER_BYTES:
+        if time.monotonic() > end:
+            raise TimeoutError
+        piece = read()
+        body += piece
+    return body
 
 
 def revealed(fields: Mapping[str, Secret]) -> dict[str, str]:
@@ -170,16 +184,12 @@ class Direct:
                 {**_HEADERS, **({} if form is None else _FORM), **revealed(headers)},
             )
             with closing(connection.getresponse()) as response:
-                body, piece = b"", b"more"
-                while piece and len(body) <= MAX_ANSWER_BYTES:
-                    if time.monotonic() > end:
-                        raise TimeoutError
-                    piece = response.read1(PIECE_BYTES)
-                    body += piece
-                if not piece and response.length:
-                    raise IncompleteRead(piece)
+                body = read_body(lambda: response.read1(PIECE_BYTES), end)
+                whole = len(body) <= MAX_ANSWER_BYTES
+                if whole and response.length:
+                    raise IncompleteRead(b"")
                 status, date = response.status, response.headers.get("Date", "")
-                reusable = not (piece or response.will_close or is_out_of_step(status))
+                reusable = whole and not (response.will_close or is_out_of_step(status))
                 if body and response.headers.get("Content-Encoding", "").lower() in _COMPRESSED:
                     body = _unpacked(body)
             return Answer(status, body[:MAX_ANSWER_BYTES], date=date)
