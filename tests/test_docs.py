@@ -133,8 +133,8 @@ def test_the_class_for_httpx_replaces_a_rejected_token_once(
     exec(_blocks(_PAGES["docs/asyncio.md"], "python")[1], page)
 
     async def place_order() -> httpx.Response:
-        auth, trusted = page["SharedSession"](betting_session), ssl.create_default_context()
-        trusted.load_verify_locations(sandbox.ca_bundle)
+        trusted = ssl.create_default_context(cafile=sandbox.ca_bundle)
+        auth = page["SharedSession"](betting_session)
         async with httpx.AsyncClient(auth=auth, verify=trusted) as client:
             bet = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
             return await client.post(f"{sandbox.api_url}betting/rest/v1.0/placeOrders/", json=bet)

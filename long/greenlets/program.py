@@ -26,6 +26,7 @@ import json
 from betfair_session import BetfairSessionError, from_env
 
 COUNT = 100
+PLACE = (sys.argv[2], "session.token", json.loads(sys.argv[3]))
 
 manager = from_env(dotenv=None)
 
@@ -33,15 +34,14 @@ manager = from_env(dotenv=None)
 def ask(_number: int) -> str:
     """Return a token, or the kind of error."""
     try:
-        return manager.get_session(sys.argv[2], "session.token", json.loads(sys.argv[3]))
+        return manager.get_session(*PLACE)
     except BetfairSessionError as error:
         return type(error).__name__
 
 
 async def gather() -> list[str]:
     """Ask in tasks."""
-    place = (sys.argv[2], "session.token", json.loads(sys.argv[3]))
-    return await asyncio.gather(*(manager.aget_session(*place) for _ in range(COUNT)))
+    return await asyncio.gather(*(manager.aget_session(*PLACE) for _ in range(COUNT)))
 
 
 if sys.argv[1] == "uvloop":
