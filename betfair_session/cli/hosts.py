@@ -163,7 +163,7 @@ def examine_session(case: Case) -> Iterator[Finding]:
         if token:
             yield Finding(_TOKEN, "ok", "alive; Betfair has just extended the session")
         elif found:
-            yield Finding(_TOKEN, "warning", f"dead: Betfair has ended the session; {logs_in}")
+            yield Finding(_TOKEN, "warning", f"dead, according to Betfair; {logs_in}")
         else:
             yield Finding(_TOKEN, "not checked", f"no token is stored; {logs_in}")
     except BetfairSessionError as error:
