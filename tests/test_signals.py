@@ -54,18 +54,20 @@ class SoftTimeLimit(Exception):
 class Further:
     """A handler that is no function, and raises further down."""
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
 
     def __call__(self, *_: object) -> None:
-        self.fail()
+        if self.limit.raises():
+            self.fail()
 
     def fail(self) -> NoReturn:
-        raise self.error
+        raise self.limit.error
 
 
-def plainly(error: Exception, _signum: int, _frame: object) -> NoReturn:
-    raise error
+def plainly(limit: Limit, _signum: int, _frame: object) -> None:
+    if limit.raises():
+        raise limit.error
 
 
 class Limit:
@@ -73,8 +75,15 @@ class Limit:
 
     def __init__(self, error: Exception, sandbox: Sandbox) -> None:
         self.error, self._sandbox = error, sandbox
+        self._striking, self._struck = False, threading.Event()
         # Wait for the threads of calls that were given up, but not for those of other tests.
         self.let_finish = partial(let_finish, {*threading.enumerate()})
+
+    def raises(self) -> bool:
+        """Return whether the handler raises the error; of a strike's signals, only the first."""
+        again = self._striking and self._struck.is_set()
+        self._struck.set()
+        return not again
 
     @contextmanager
     def strikes(
@@ -82,18 +91,24 @@ class Limit:
     ) -> Iterator[None]:
         """End the block when a request of it is under way, and a caller has joined it."""
         self._sandbox.hold(endpoint)
+        self._striking = True
+        self._struck.clear()
 
         def strike() -> None:
             self._sandbox.wait_for(endpoint)
             if callers:
                 callers.get(timeout=60)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            # If a signal comes just before Python waits for a lock, its handler runs after that.
+            while not self._struck.is_set():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                self._struck.wait(0.1)
 
         with ThreadPoolExecutor(1) as pool:
             struck = pool.submit(strike)
             with pytest.raises((type(self.error), *others)) as caught:
                 yield
             struck.result()
+        self._striking = False
         assert caught.value is self.error or isinstance(caught.value, others)
         self._sandbox.release(endpoint)
 
@@ -102,9 +117,9 @@ class Limit:
 def limit(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Limit]:
     """Return what SIGUSR1 raises in the main thread."""
     error: Exception = request.param()
-    handler = partial(plainly, error) if request.param is SoftTimeLimit else Further(error)
-    earlier = signal.signal(signal.SIGUSR1, handler)
     made = Limit(error, sandbox)
+    handler = partial(plainly, made) if request.param is SoftTimeLimit else Further(made)
+    earlier = signal.signal(signal.SIGUSR1, handler)
     yield made
     made.let_finish()
     signal.signal(signal.SIGUSR1, earlier)
