@@ -39,7 +39,7 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
         ("file/trusted", "", STANDARD, {"logging", "typing"}),
         ("file/verified", "", sys.stdlib_module_names, {*FOREIGN, "typing"}),
         *(
-            (f"{place}/driver", f"import requests, {driver}", {"azure"}, set())
+            (f"{place}/driver", f"import requests, {driver}", {"azure", "gc"}, set())
             for place, driver in (("s3", "s3fs"), ("gs", "gcsfs"), ("abfs", "adlfs"))
         ),
         *(

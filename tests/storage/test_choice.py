@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -20,6 +22,7 @@ from within import within
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.storage import open_store
+from betfair_session.storage.azure import AzureStore
 from betfair_session.storage.contract import ANY
 from betfair_session.storage.location import check_key
 
@@ -246,6 +249,37 @@ def test_a_variables_endpoint_that_is_no_address_is_refused(
 
 class PanicException(BaseException):
     """Named as pyo3's, which cannot be imported."""
+
+
+MANY = 1000  # frozen objects; Python 3.12 begins with some hundred
+
+
+@pytest.mark.parametrize("kept", [(), gc.freeze, gc.disable])
+def test_a_driver_is_imported_without_collections(
+    monkeypatch: pytest.MonkeyPatch, kept: Callable[[], None] | tuple[()]
+) -> None:
+    """Not where the program does something itself; and afterwards all is as it was."""
+    known, seen = AzureStore._import, list[bool]()
+
+    def noted() -> Any:  # noqa: ANN401 - adlfs is untyped
+        seen.append(gc.isenabled())
+        return known()
+
+    monkeypatch.setattr(AzureStore, "_import", staticmethod(noted))
+
+    def state() -> tuple[bool, bool]:
+        return gc.isenabled(), gc.get_freeze_count() > MANY
+
+    try:
+        if kept:
+            kept()
+        before = state()
+        open_store("abfs://container", {"account_name": "a"})
+        assert seen == [kept is gc.freeze]
+        assert state() == before
+    finally:
+        gc.unfreeze()
+        gc.enable()
 
 
 def test_a_panic_becomes_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
