@@ -62,14 +62,16 @@ class Call:
         deadline: float,
         shared: bool,
         share: bool = False,
+        longest_wait: float = 1.5,
     ) -> None:
-        """Prepare a call whose waits end at `deadline` by `clock.mono`.
+        """Prepare a call until `deadline` by `clock.mono`, with waits of at most `longest_wait`.
 
         `owner` names this process for people. `shared`: the store's conditional writes can be
         relied on. `share`: a verified token is written anew, so that its time shows when.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
-        self.owner, self.deadline, self.shared, self.share = owner, deadline, shared, share
+        self.owner, self.deadline, self.longest_wait = owner, deadline, longest_wait
+        self.shared, self.share = shared, share
         self.dead: do.Token = None  # the token that Betfair called dead
         self.polls = 0  # how often this call has waited for another
         self.crowd = 0  # grows when the store says that it gets too many requests
@@ -234,12 +236,10 @@ class Call:
 
     def _no_time_to_give_back(self, at_once: bool) -> bool:  # noqa: FBT001 - the policy's own
         """Return whether to leave the lock as it is; a failed login is worth a longer try."""
-        settings = self.settings
-        patience = 0.0 if at_once else settings.store_deadline
-        if self.mine.state == locks.FAILED and not at_once:
-            patience = settings.ttl - settings.store_deadline
-        late = self.clock.mono() >= self.deadline or self._elapsed(self.memory.since) >= patience
-        return late and self.tries >= GIVES
+        settings, failed = self.settings, self.mine.state == locks.FAILED
+        patience = settings.ttl - settings.store_deadline if failed else settings.store_deadline
+        over = at_once or self._elapsed(self.memory.since) >= patience
+        return self.tries >= GIVES and (over or self.clock.mono() >= self.deadline)
 
     def _owned_by(self, nonce: str) -> bool:
         """Return whether the lock, as last seen, is held under a nonce."""

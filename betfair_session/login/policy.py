@@ -156,7 +156,7 @@ class SharedLogin(Call):
         """Wait a moment for another process's login; return whether to read the token next."""
         if not self._left():
             raise self.errors.timeout(self.lock)
-        pause = min(0.25 * 1.5**self.polls, 1.5) * self._slower()
+        pause = min(0.25 * 1.5**self.polls, self.longest_wait) * self._slower()
         self.polls, self.crowd = self.polls + 1, max(self.crowd - 1, 0)
         yield do.Wait(min(pause, self._left()), self.lock.owner if self.lock else "")
         if self.polls % 2:

@@ -24,7 +24,7 @@ from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
 
-from .script import KEY, LOCK, NEW, OLD, START, Stage
+from .script import KEY, LOCK, NEW, OLD, START, Shelf, Stage
 
 FINISHED = locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))
 HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
@@ -291,6 +291,17 @@ def test_a_wait_is_told_once_with_all_its_time_and_for_whom(
     assert [kind for kind, *_ in stage.told()[2:]] == ["logged in", "written"]
     (warning,) = [each for each in caplog.records if each.levelname == "WARNING"]
     assert "taken over" in warning.getMessage()
+
+
+def test_files_are_looked_at_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look costs next to nothing there; elsewhere it is a request."""
+    longest = dict[bool, float]()
+    for files in (True, False):
+        monkeypatch.setattr(Shelf, "on_this_machine", files)
+        stage = Stage("", HELD)
+        stage.find()
+        longest[files] = max(stage.clock.slept)
+    assert longest[True] <= longest[False] / 2
 
 
 def test_an_owner_is_a_host_and_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
