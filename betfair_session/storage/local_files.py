@@ -112,17 +112,12 @@ def _keep_owner(descriptor: int, path: str) -> None:
     if known and (model.st_uid, model.st_gid) != (mine.st_uid, mine.st_gid):
         known = _give(descriptor, model.st_uid, model.st_gid)
     if known and rights:  # the file has the group for which these rights are meant
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, 0o600 | rights)
+        quietly(os.fchmod, descriptor, 0o600 | rights)
 
 
 def _give(descriptor: int, owner: int, group: int) -> bool:
     """Set owner and group, or the group alone without root; return whether the group is set."""
-    for user in (owner, -1):
-        with contextlib.suppress(OSError):
-            os.fchown(descriptor, user, group)
-            return True
-    return False
+    return any(quietly(os.fchown, descriptor, user, group) for user in (owner, -1))
 
 
 def _is_root() -> bool:
@@ -200,13 +195,23 @@ def link(temporary: str, path: str) -> None:
         # reader sees an empty file, which means no token, or a lock that is held.
         os.close(os.open(path, _CREATE, 0o600))
         os.replace(temporary, path)
-    fence(path)  # remove what killed processes left; running ones see that they lost
+    quietly(fence, path)  # remove what killed processes left; running ones see that they lost
 
 
 def remove(path: str) -> None:
     """Remove a file; ignore errors."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    quietly(os.unlink, path)
+
+
+def quietly(step: Callable[..., object], *given: object) -> bool:
+    """Do what a write does not depend on; return whether it worked."""
+    try:
+        step(*given)
+    except OSError as error:
+        if interruption(error):
+            raise
+        return False
+    return True
 
 
 def sleep_up_to(seconds: float) -> None:
@@ -236,7 +241,7 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
             import fcntl
 
             descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a pipe would block
-            stack.callback(os.close, descriptor)
+            stack.callback(quietly, os.close, descriptor)
             now = time.monotonic()
             # Leave time for the write itself.
             give_up = now + min((deadline - now) / 4, _LOCK_PATIENCE_SECONDS)
@@ -244,7 +249,7 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     # Closing is not enough: a child forked meanwhile has the descriptor open, too.
-                    stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
+                    stack.callback(quietly, fcntl.flock, descriptor, fcntl.LOCK_UN)
                     break
                 if time.monotonic() >= give_up:
                     break

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -199,6 +200,38 @@ def test_a_mount_that_lacks_something_still_has_one_winner(
             written = set(pool.map(write, range(10 * turn, 10 * turn + 8))) - {None}
             assert written == {read(store).content}
     assert os.listdir(tmp_path) == ["token"]
+
+
+@pytest.mark.parametrize("call", [create, put])
+def test_what_fails_after_a_write_does_not_undo_it(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch, call: Callable[..., str]
+) -> None:
+    """Such as the sweep of a directory that may not be listed, or the end of a network mount."""
+    if call is put:
+        create(store, b"old")
+    placed = False
+
+    def fails_later(known: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*given: object) -> object:
+            if placed:
+                raise PermissionError
+            return known(*given)
+
+        return step
+
+    def place(*paths: str, known: Callable[..., None]) -> None:
+        nonlocal placed
+        known(*paths)
+        placed = True
+
+    for module, name in ((os, "scandir"), (os, "unlink"), (fcntl, "flock")):
+        monkeypatch.setattr(module, name, fails_later(getattr(module, name)))
+    for name in ("link", "replace"):
+        monkeypatch.setattr(os, name, partial(place, known=getattr(os, name)))
+    version = call(store, b"new")
+    monkeypatch.undo()
+    found = read(store)
+    assert (found.content, found.version) == (b"new", version)
 
 
 def test_the_same_content_is_renewed_in_place_and_only_in_the_version_that_was_read(
