@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -235,7 +236,7 @@ class ByRequests:
         ) as response:
             drop_if_out_of_step(response)
             pieces = response.iter_content(PIECE_BYTES)
-            body = read_body(lambda: next(pieces, b""), end)
+            body = read_body(partial(next, pieces, b""), end)
             date = response.headers.get("Date", "")
             return Answer(response.status_code, body[:MAX_ANSWER_BYTES], date=date)
 

@@ -14,6 +14,7 @@ import sys
 import time
 import weakref
 from contextlib import closing, suppress
+from functools import partial
 from http.client import HTTPSConnection, IncompleteRead
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -184,7 +185,7 @@ class Direct:
                 {**_HEADERS, **({} if form is None else _FORM), **revealed(headers)},
             )
             with closing(connection.getresponse()) as response:
-                body = read_body(lambda: response.read1(PIECE_BYTES), end)
+                body = read_body(partial(response.read1, PIECE_BYTES), end)
                 whole = len(body) <= MAX_ANSWER_BYTES
                 if whole and response.length:
                     raise IncompleteRead(b"")
