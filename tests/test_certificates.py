@@ -49,6 +49,7 @@ rsa -in good.key -traditional -aes256 -passout pass:{PASS} -out old-locked.key
 rsa -in good.key -traditional -out pkcs1.key
 pkcs12 -export -in good.crt -inkey good.key -passout pass:{PASS} -out good.p12
 pkcs12 -export -in good.crt -inkey good.key -passout pass: -out open.p12
+pkcs12 -export -in good.crt -inkey good.key -passout pass: -out open.p12
 pkcs12 -export -in good.crt -inkey good.key -legacy -passout pass:{PASS} -out legacy.p12
 pkcs12 -export -in good.crt -inkey good.key -certfile other.crt -passout pass:{PASS} -out chain.p12
 pkcs12 -export -in good.crt -nokeys -passout pass:{PASS} -out keyless.p12
@@ -494,7 +495,7 @@ def test_an_explanation_gives_the_facts_and_no_secret(kit: Path, command: Comman
 
     No name in a foreign certificate, or of a file, can write to the terminal.
     """
-    for name in ("good.pem", "good.p12"):
+    for name in ("good.pem", "good.p12", "open.p12"):
         shutil.copyfile(kit / name, command.directory / name)
         (command.directory / name).chmod(0o644)
     subject = ("/CN=\x1b[31mred", "-out", str(command.directory / "it.crt"))
@@ -514,3 +515,5 @@ def test_an_explanation_gives_the_facts_and_no_secret(kit: Path, command: Comman
     assert "\x1b" not in shown
     told = command.json("certificate", "check", *files[:2], **PHRASE).document["files"]
     assert [bool(each["warnings"]) for each in told] == [True, False]
+    (told,) = command.json("certificate", "check", "open.p12").document["files"]
+    assert told["warnings"]

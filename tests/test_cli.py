@@ -204,18 +204,21 @@ def test_what_cannot_work_is_refused(command: CommandLine, sandbox: Sandbox, kin
 def test_an_error_of_its_own_shows_its_kind_and_place_only(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The text of another package's error may hold a secret."""
+    """The text of another package's error may hold a secret, and so may its attributes."""
 
     def fail(*_: object, **__: object) -> NoReturn:
-        message = "hidden-value"
-        raise RuntimeError(message)
+        error = RuntimeError("hidden-value")
+        vars(error)["reason"] = ValueError("hidden-value")
+        raise error
 
     monkeypatch.setattr(Session, "token", fail)
     done = command("token")
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-    place = f"{fail.__code__.co_filename}:{fail.__code__.co_firstlineno + 2}"
+    place = f"{fail.__code__.co_filename}:{fail.__code__.co_firstlineno + 3}"
     assert all(word in done.err for word in ("RuntimeError", place))
-    assert "hidden-value" not in done.err
+    told = command.json("token")
+    assert set(told.document["error"]) == {"type", "message", "exit_code"}
+    assert "hidden-value" not in done.err + told.out + told.err
 
 
 def test_each_command_teaches(command: CommandLine) -> None:

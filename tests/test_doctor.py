@@ -133,6 +133,9 @@ def test_where_the_variables_are_from(command: CommandLine, sandbox: Sandbox) ->
     assert [text.split()[0] for text in told] == ["BETFAIR_USER", "BETFAIR_ZZZ", ".env"]
     assert all(name in found.of("configuration")["text"] for name in filed)
     assert sandbox.username not in found.out
+    dotenv.write_text("\n".join([*lines, "BETFAIR_SESSION_STORE=/filed"]))
+    found = command.doctor(str(command.directory / "given"), KEY)
+    assert "STORE (in" not in found.of("configuration")["text"]
     dotenv.write_text("hidden-value\n")
     found = command.doctor()
     assert (found.code, len(found.document["checks"])) == (2, 1)

@@ -142,7 +142,7 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
             found.append(Contents(_printable(str(path))[:80], "not readable", problem=error))
     certificates = [certificate for contents in found for certificate in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
-    files = [_report(contents, certificates) for contents in found]
+    files = [_report(contents, certificates, bool(passphrase)) for contents in found]
     if any(file.problems for file in files):
         return files, "Not fit for Betfair's certificate login: see the problems above."
     if certificates and keys:
@@ -154,7 +154,11 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
     return files, "Not usable for Betfair's certificate login: no certificate and no private key."
 
 
-def _report(contents: Contents, certificates: Sequence[Certificate]) -> FileReport:
+def _report(
+    contents: Contents,
+    certificates: Sequence[Certificate],
+    passphrase: bool,  # noqa: FBT001 - whether one was given
+) -> FileReport:
     from cryptography.hazmat.primitives import hashes
 
     name = contents.name
@@ -182,7 +186,7 @@ def _report(contents: Contents, certificates: Sequence[Certificate]) -> FileRepo
         report.facts.append(f"private key: {key_text(key.public_key())}")
         if certificates and not any(belongs(key, certificate) for certificate in certificates):
             problems.append(f"{name} holds a key that belongs to none of the certificates given")
-    protected = contents.kind.startswith("PKCS#12") or "encrypted" in contents.kind
+    protected = "encrypted" in contents.kind or (passphrase and "PKCS#12" in contents.kind)
     if contents.keys and not protected and os.name == "posix" and os.stat(name).st_mode & 0o077:
         warning = f"{name} holds a private key that other users can access: chmod 600 it"
         report.warnings.append(warning)

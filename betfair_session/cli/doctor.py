@@ -109,7 +109,7 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
         yield found
     else:
         ours = [name for name in NAMES if given.get(name)]
-        filed = {*file} - {*os.environ}
+        filed = {*file} - {*os.environ, *case.out.variables}
         names = [f"{name} (in {_DOTENV})" if name in filed else name for name in ours]
         yield Finding(_NAME, "ok", f"found {', '.join(names)}")
     # Characters that a shell, an editor or a secret manager has added to a value.

@@ -179,7 +179,8 @@ def fail(error: BaseException, out: Output) -> int:
     if not out.json or out.told:
         complain(line, failed=True)
         return found.code
-    facts = {name: getattr(error, name, None) for name in _ATTRIBUTES}
+    ours = isinstance(error, BetfairSessionError)  # anything may stand in another's
+    facts = {name: getattr(error, name, None) for name in _ATTRIBUTES if ours}
     known = {name: value for name, value in facts.items() if value not in (None, "")}
     content = {"type": type(error).__name__, "message": line, "exit_code": found.code, **known}
     try:

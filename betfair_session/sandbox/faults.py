@@ -62,7 +62,8 @@ class Fault:
         name, _, self._code = kind.partition(":")
         carried_out, known = _KINDS.get(name, (False, {}))
         fits = name in _KINDS and parameters.keys() <= known.keys()
-        if not fits or (name == "status") != self._code.isdigit():
+        number = self._code.isascii() and self._code.isdigit()
+        if not fits or (name == "status") != number or (times is not None and times < 1):
             raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
         self.endpoint, self.kind, self.times, self.skip = endpoint, kind, times, skip
         self.effect = carried_out if effect is None else effect
@@ -76,7 +77,7 @@ class Fault:
             return instead._replace(outcome=answer.outcome)
         if self.kind == "cut":
             return answer._replace(body=answer.body[: len(answer.body) // 2])
-        if self.kind == "rotate" and answer.outcome == "SUCCESS":
+        if self.kind == "rotate" and (endpoint, answer.outcome) == ("keepAlive", "SUCCESS"):
             return _with_token(answer, rotate(ask.token))
         if self.kind == "token" and answer.body.startswith(b"{"):
             return _with_token(answer, self.parameters["value"])

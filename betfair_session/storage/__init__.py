@@ -131,8 +131,9 @@ def _no_collections() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-        gc.freeze()
-        gc.unfreeze()  # which moves all objects to the oldest generation
+        if gc.get_freeze_count() <= _FROZEN_AT_START:  # another thread may have frozen them
+            gc.freeze()
+            gc.unfreeze()  # which moves all objects to the oldest generation
 
 
 def _local(path: str, options: dict[str, Any]) -> TokenStore:

@@ -212,11 +212,17 @@ def check_key(key: object) -> str:
             "holds a control character, or has blanks, quotes or invisible characters around it",
         ),
         (
-            {"", ".", ".."} & {*parts} or (parts[1:] and parts[0][1:] == ":"),
+            {"", ".", ".."} & {*parts}
+            or (parts[1:] and parts[0][1:] == ":")
+            or os.path.splitdrive(key)[0],
             "must be a plain name below the store, without an empty, '.' or '..' part",
         ),
         ("../" in key, "holds '../', which the Go library writes differently; choose another"),
-        (key.endswith(LOCK_SUFFIX), f"ends with {LOCK_SUFFIX!r}, which is reserved for locks"),
+        # In any case and as a folder, too: on files it would stand where a lock belongs.
+        (
+            any(part.lower().endswith(LOCK_SUFFIX) for part in parts),
+            f"has a part that ends with {LOCK_SUFFIX!r}, which is reserved for locks",
+        ),
     )
     for wrong, words in problems:
         if wrong:

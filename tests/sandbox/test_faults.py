@@ -92,6 +92,10 @@ def test_what_else_a_fault_can_do(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.fault("keepAlive", "redirect")
     caller.ask("keepAlive", token, allow_redirects=True)
     assert len(sandbox.journal("other")) == 1
+    sandbox.fault("*", "rotate")
+    assert caller.certlogin() == "SUCCESS"
+    sandbox.expire_all()
+    token = sandbox.issue()
     sandbox.fault("*", "internal_error")
     assert caller.certlogin() == "INTERNAL_ERROR"
     sandbox.fault("login", "status:502", effect=True)
@@ -200,7 +204,7 @@ def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
     body = json.dumps({"name": "reset", "arguments": {}})
     for headers in ({}, {"X-Sandbox-Control": "guess"}):
         assert caller.post(url, data=body, headers=headers).status_code == 403
-    kinds = ("resett", "status", "status:many", "reset:1", "")
+    kinds = ("resett", "status", "status:many", "status:\u00b2", "reset:1", "")
     mistyped: list[tuple[str, dict[str, Any]]] = [
         ("issue", {"username": "nobody"}),
         ("upload_certificate", {"pem": "nothing"}),
@@ -210,6 +214,7 @@ def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
         ("hold", {"endpoint": "keepalive"}),
         ("fault", {"endpoint": "keepalive", "kind": "reset"}),
         ("fault", {"endpoint": "keepAlive", "kind": "drip", "second": 1}),
+        ("fault", {"endpoint": "keepAlive", "kind": "reset", "times": 0}),
         *(("fault", {"endpoint": "keepAlive", "kind": kind}) for kind in kinds),
     ]
     for name, given in mistyped:

@@ -139,6 +139,7 @@ KEYS: dict[bool, list[Any]] = {
         *("", "/abs", "\\abs", "C:\\x", "z:/x", "..", "a/../b", "a//b", "a\\..\\b", "a/", "./a"),
         *("line\nbreak", "nul\0", "d\x7f", "x.login", " ", "k ", " k", "k\r\n", '"k"', "\ufeffk"),
         *("k\u200b", "\u00a0k", "a../b", "a/b../c", 7),
+        *("k.login/x", "a/k.LOGIN"),  # on files, where the lock of k belongs
     ],
     True: ["a", "a b/ü.token", "a:b", "C:x", "a:b/c", ".a", "a..", "login", "k.attrs"],
 }
