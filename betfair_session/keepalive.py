@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .arguments import checked_handle, checked_hook, checked_interval
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
+from .process.forks import ForkSafeLock
 from .process.log import CRITICAL, WARNING, Log, call_hook
 from .process.single_flight import no_thread
 from .process.threads import NoThreadError, interruption, start
@@ -101,6 +102,7 @@ class KeepAlive(Closable):
         self._failures = 0
         self._last: Report | None = None
         self._stopping = threading.Event()
+        self._lock = ForkSafeLock()
         self._thread: threading.Thread | None = None
 
     @property
@@ -151,11 +153,14 @@ class KeepAlive(Closable):
         Raises:
             IdentityUnavailable: no thread can be started.
         """
-        if not self.running:
+        with self._lock.mine():
+            inside = self._thread is threading.current_thread()  # in `on_report`
+            if self.running and not (inside and self._stopping.is_set()):
+                return self
             self._stopping.clear()
             # A daemon, so that it cannot keep a program from ending; atexit lets it finish.
             try:
-                self._thread = start(self._run, "betfair-keepalive")
+                self._thread = self._thread if inside else start(self._run, "betfair-keepalive")
             except NoThreadError as why:
                 raise no_thread() from why
             # Finalizers close urllib3's connections at exit, by a hook that the first one sets.

@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
@@ -305,6 +306,17 @@ def test_a_request_that_cannot_leave_has_changed_nothing(
     assert sandbox.counts() == {"certlogin": 1}
     with Exchange(betting_session, proxies={}) as direct:
         assert direct.call("listEventTypes") == EVENTS
+
+
+@pytest.mark.parametrize("timeout", [Decimal(20), 1e12])
+def test_any_number_of_seconds_will_do(
+    betting_session: Session,
+    sandbox: Sandbox,
+    timeout: Any,  # noqa: ANN401 - any number
+) -> None:
+    with Exchange(betting_session, timeout=timeout) as exchange:
+        assert exchange.call("listEventTypes") == EVENTS
+        assert exchange.requests.post(sandbox.api_url + RPC, json=READ).ok
 
 
 @pytest.mark.usefixtures("netrc")

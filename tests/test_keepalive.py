@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from queue import SimpleQueue
@@ -138,6 +139,29 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert not keeping.running
     assert keeping.last is not None
     assert keeping.last.ok
+
+
+def test_it_has_one_thread_whoever_starts_it(session: Session) -> None:
+    """Several threads at once; or its own, in a report, after it has stopped it there."""
+    reports, line = Reports(), threading.Barrier(8)
+
+    def report(told: Report) -> None:
+        keeping.stop()
+        keeping.start()
+        reports.put(told)
+
+    def begin(_: int) -> None:
+        line.wait()
+        keeping.start()
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            keeping = KeepAlive(session, every=SOON, on_report=report)
+            list(pool.map(begin, range(8)))
+            threads = [each.name for each in threading.enumerate()]
+            assert threads.count("betfair-keepalive") == 1
+            reports.more(3)
+            keeping.stop()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

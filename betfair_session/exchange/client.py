@@ -101,7 +101,7 @@ class Exchange(Closable):
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
         self.requests = OwnSession(
-            _ResendingAdapter(timeout),
+            _ResendingAdapter(self._timeout),
             verify=client.verify if verify is None else checked_verify(verify),
             proxies=checked_proxies(proxies),
         )
