@@ -15,8 +15,6 @@ from datetime import timedelta
 
 from betfair_session.process import NamedTuple
 
-__all__ = ["LoginStatus", "describe", "known_codes", "wait_after"]
-
 _BAN = timedelta(minutes=20)
 _SHORT = timedelta(seconds=15)
 _LADDER = (_SHORT, timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
@@ -58,7 +56,7 @@ _CLASS_HINTS = {
 }
 
 # Every code by its class, with its hint; an empty hint stands for that of the class.
-_CODES: dict[str, dict[str, str]] = {
+CODES: dict[str, dict[str, str]] = {
     "credentials": {
         "INVALID_USERNAME_OR_PASSWORD": (
             "Check the username and password, and do not retry: repeated wrong passwords lock the "
@@ -198,20 +196,10 @@ _WITH_CERTIFICATE = {
 
 
 class LoginStatus(NamedTuple):
-    """What Betfair answered to a login, and what it means.
+    """What a status means: its class, and what the account holder can do, in a sentence or two."""
 
-    Attributes:
-        code: Betfair's code, exactly as answered.
-        login_class: one of the classes in this module's description.
-        hint: what the account holder can do, one or two sentences.
-        retry_after: how long to wait, at least, after a first refusal. Only "temporary" can pass
-            by itself; for the other classes something has to change before another login.
-    """
-
-    code: str
     login_class: str
     hint: str
-    retry_after: timedelta
 
 
 def wait_after(login_class: str, refusals: int) -> timedelta:
@@ -223,7 +211,7 @@ def wait_after(login_class: str, refusals: int) -> timedelta:
     """
     if login_class == "ban":
         return _BAN
-    if login_class in {"temporary", "unknown"} or login_class not in _CODES:
+    if login_class in {"temporary", "unknown"} or login_class not in CODES:
         return _SHORT
     return _LADDER[min(max(refusals, 1), len(_LADDER)) - 1]
 
@@ -233,23 +221,7 @@ def describe(code: str, *, certificate: bool = True) -> LoginStatus:
 
     A code that is not listed has the class "unknown" and a general hint.
     """
-    status = _STATUSES.get(code) or _status(code, "unknown", "")
+    login_class = next((name for name, codes in CODES.items() if code in codes), "unknown")
+    hint = CODES.get(login_class, {}).get(code) or _CLASS_HINTS[login_class]
     more = _WITH_CERTIFICATE.get(code) if certificate else None
-    return status._replace(hint=f"{status.hint} {more}") if more else status
-
-
-def known_codes() -> tuple[str, ...]:
-    """List every code this library knows."""
-    return tuple(_STATUSES)
-
-
-def _status(code: str, login_class: str, hint: str) -> LoginStatus:
-    hint = hint or _CLASS_HINTS[login_class]
-    return LoginStatus(code, login_class, hint, wait_after(login_class, 1))
-
-
-_STATUSES = {
-    code: _status(code, login_class, hint)
-    for login_class, codes in _CODES.items()
-    for code, hint in codes.items()
-}
+    return LoginStatus(login_class, f"{hint} {more}" if more else hint)
