@@ -46,11 +46,21 @@ class SharedLogin(Call):
                 done = yield from self._adopt()  # step 2
                 if done:
                     return done
-            if (yield from self._acquire_lock()):  # steps 3 to 5
-                done = yield from self._use_lock()  # steps 6 to 10
-                if done:
-                    return done
-                self._begin()  # another process was faster, or this one was frozen
+            if not (yield from self._acquire_lock()):  # steps 3 to 5
+                continue
+            self.mine = self._taken().untouched()
+            try:
+                yield from self._log_in()  # steps 6 to 9
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                self.ended = error
+            yield from self._give_back()  # step 10, whatever happened
+            self.started = None
+            ended, self.ended = self.ended, None
+            if ended:
+                raise ended
+            if self.new:
+                return do.Done(self.new, "logged in", self.asked)
+            self._begin()  # another process was faster, or this one was frozen
 
     def _adopt(self) -> Steps[do.Done | None]:
         """Step 2. Return the token if another process just published it, or Betfair accepts it.
@@ -164,20 +174,6 @@ class SharedLogin(Call):
         return bool(self.polls % 2)
 
     # --- steps 6 to 10: with the lock in hand ----------------------------------------------------
-
-    def _use_lock(self) -> Steps[do.Done | None]:
-        """Log in, and always give the lock back; None if no login was made: begin anew."""
-        self.mine = self._taken().untouched()
-        try:
-            yield from self._log_in()
-        except Exception as error:  # noqa: BLE001 - it is raised below
-            self.ended = error
-        yield from self._give_back()
-        self.started = None
-        ended, self.ended = self.ended, None
-        if ended:
-            raise ended
-        return do.Done(self.new, "logged in", self.asked) if self.new else None
 
     def _log_in(self) -> Steps[None]:
         """Log in if the token is still useless and can be replaced, and there is time."""
