@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from betfair_session.arguments import discreet, refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
-from betfair_session.process import Closable, Protocol, clocks
+from betfair_session.process import Closable, clocks
 from betfair_session.process.log import WARNING, Log
 from betfair_session.process.threads import OverrunError, interruption, run_until
 from betfair_session.secret import Secret, check_credential
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from betfair_session.certificates import Certificate
 
     from .answers import Endpoint
+    from .by_requests import ByRequests
 
 _OWN_AUTHORITY = (
     "; to trust an authority of your own, such as a sandbox's or a company proxy's, give its "
@@ -70,17 +71,6 @@ def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple
     return found, left
 
 
-class _Sender(Protocol):
-    """Sends single requests: `Direct` in http.py, or `ByRequests` in by_requests.py."""
-
-    def prepare(self) -> list[str]: ...
-    def send(
-        self, url: str, headers: Mapping[str, Secret], form: Mapping[str, Secret] | None, end: float
-    ) -> Answer: ...
-    def judge(self, error: Exception) -> Failure: ...
-    def close(self) -> None: ...
-
-
 class Transport(Closable):
     """Sends POSTs bounded in time and size, to verified servers, without following redirects."""
 
@@ -102,7 +92,7 @@ class Transport(Closable):
         """
         self._verify, self._certificate, self._proxies = verify, certificate, proxies
         self._session = session
-        self._senders: dict[bool, _Sender] = {}  # by whether they use requests
+        self._senders: dict[bool, Direct | ByRequests] = {}  # by whether they use requests
 
     def post(
         self,
@@ -175,12 +165,12 @@ class Transport(Closable):
             raise ConfigurationError(failure.detail, argument="proxies")
         return failure
 
-    def _sender(self) -> _Sender:
+    def _sender(self) -> Direct | ByRequests:
         """Return the sender for the next request; threads share it."""
         proxied = proxy_in_environment() if self._proxies is None else bool(self._proxies)
         by_requests = proxied or self._session is not None
         if by_requests not in self._senders:
-            made: _Sender
+            made: Direct | ByRequests
             if by_requests:
                 from .by_requests import ByRequests
 
