@@ -11,9 +11,9 @@ import pytest
 from command_line import CommandLine
 from front import Front, identity
 from servers.listeners import Stranger
+from within import waits_of
 
 from betfair_session import IdentityClient, Session
-from betfair_session.process.clocks import shorten_waits
 from betfair_session.sandbox import Sandbox
 
 
@@ -62,6 +62,5 @@ def command(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def short_waits() -> Iterator[None]:
     """Waits take 3 % of their time in this process, and no less by the waiting call's clock."""
-    shorten_waits()
-    yield
-    shorten_waits(1)
+    with waits_of(0.03):
+        yield

@@ -69,23 +69,15 @@ def earlier(one: Times, other: Times) -> Times:
 class Clock:
     """Time and randomness of one call, in one place, so that a test can replace them.
 
-    While waits are shortened (`shorten_waits`), it counts them in full.
-
     Attributes:
         knows: whether the store's own time is known.
     """
 
     knows = False
     _offset: float | None = None  # seconds from the steady clock to the store's time
-    _left_out = 0.0  # seconds that shortened waits did not wait
 
-    def mono(self) -> float:
-        """Return the monotonic time, by which deadlines are set; seconds."""
-        return time.monotonic() + self._left_out
-
-    def now(self) -> Times:
-        """Return this moment."""
-        return steady() + self._left_out, wall() + self._left_out
+    mono = staticmethod(time.monotonic)  # by which deadlines are set
+    now = staticmethod(now)
 
     def server(self) -> float:
         """Return the store's time, seconds since the epoch; the machine's until it is known."""
@@ -103,7 +95,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         pause(seconds)
-        self._left_out += seconds * (1 - _part)
 
     def jitter(self) -> float:
         """Return a random number from 0 to 1; forked processes get different ones."""
@@ -114,22 +105,9 @@ class Clock:
         return os.urandom(8).hex()
 
 
-_part = 1.0  # the fraction of each wait that is really waited
-
-
-def shorten_waits(part: float = 0.03) -> None:
-    """Shorten every wait of this process to a fraction; for tests, which undo it with 1.
-
-    Each wait still counts in full by the call's own clock. Work is not shortened, so that a living
-    holder looks late: do not use this in a test of many processes.
-    """
-    global _part  # noqa: PLW0603 - one switch for the process
-    _part = part
-
-
 def pause(seconds: float) -> None:
     """Wait before a retry."""
-    time.sleep(seconds * _part)
+    time.sleep(seconds)
 
 
 @functools.cache

@@ -34,7 +34,7 @@ class Job(NamedTuple):
     stop: Stop | None = None
     inside: bool = False  # whether what the process does to files counts as points, too
     clock_offset: float = 0.0  # seconds that the machine's clock is wrong
-    waits: float = 1.0  # which part of each wait is waited; see `shorten_waits`
+    waits: float = 1.0  # which part of each wait is waited; see `waits_of`
 
     @staticmethod
     def decode(fields: dict[str, Any]) -> Job:

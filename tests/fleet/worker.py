@@ -22,11 +22,11 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from servers.s3 import read_models_once
-from within import within
+from within import waits_of, within
 
 from betfair_session import BetfairSessionError, LeaseSettings, SessionManager
 from betfair_session.login import runner as runner_module
-from betfair_session.process.clocks import Clock, shorten_waits
+from betfair_session.process.clocks import Clock
 from fleet.job import Job, Outcome
 from fleet.observed import FleetClock, ObservedClient, ObservedStore, Points
 
@@ -61,7 +61,8 @@ class Worker:
         if job.warm:
             self._session._store.get("nothing", deadline=within(60))
         self._session._store = ObservedStore(self._session._store, self.points)
-        shorten_waits(job.waits)
+        self._waits = waits_of(job.waits)
+        self._waits.__enter__()
         if job.clock_offset or (job.stop and job.stop.signal == "STOP"):
             run = runner_module.Runner
             vars(runner_module)["Runner"] = lambda *given, **named: run(
