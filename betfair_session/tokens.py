@@ -13,6 +13,10 @@ import os
 from .exceptions import ConfigurationError, NotATokenError
 from .secret import Secret
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
 MAX_TOKEN = 512  # characters
 MAX_JUNK = 1024  # bytes that a login may replace; anything larger is other data
 
@@ -20,7 +24,7 @@ MAX_JUNK = 1024  # bytes that a login may replace; anything larger is other data
 _AROUND = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
 
 
-def is_token(text: object) -> bool:
+def is_token(text: object) -> TypeGuard[str]:
     """Return whether `text` is 1 to 512 printable ASCII characters without a space."""
     if not isinstance(text, str) or not 0 < len(text) <= MAX_TOKEN:
         return False

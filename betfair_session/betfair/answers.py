@@ -110,14 +110,12 @@ class Answer(NamedTuple):
         value = decoded(self.body)
         if not isinstance(value, dict):
             return None
-        found: object = value.get(token)
-        told: list[object] = [value.get(name) for name in codes]
+        found, *told = map(value.get, (token, *codes))
         # Anything may stand in a code's place: show it only if it looks like one.
         shown = [
             code if isinstance(code, str) and re.fullmatch(_CODE, code) else "" for code in told
         ]
-        fit = isinstance(found, str) and is_token(found)
-        return (Secret(str(found)) if fit else None), shown
+        return (Secret(found) if is_token(found) else None), shown
 
     def excerpt(self) -> str:
         """Return the first plain words of a page, for people; no markup, numbers or secrets."""
