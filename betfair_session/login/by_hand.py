@@ -76,15 +76,13 @@ class Inspection(NamedTuple):
     clock: bool
 
 
-def inspect(
-    store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
-) -> Inspection:
+def inspect(store: TokenStore, key: str, *, timeout: float) -> Inspection:
     """Look at a token and its lock: at most three calls of the store, of `timeout` seconds each."""
     stored = store.get(key, deadline=time.monotonic() + timeout)
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
     token = token_in(stored, store, key)
     known = _server_time(store, (stored, locked), timeout)
-    login = _login_now(store, locked, known, settings)
+    login = _login_now(store, locked, known)
     empty = stored is None or is_blank(stored.content)
     published = login.lock.published if login.lock else ""
     return Inspection(
@@ -97,12 +95,10 @@ def inspect(
     )
 
 
-def inspect_login(
-    store: TokenStore, key: str, *, timeout: float, settings: LeaseSettings | None = None
-) -> Login:
+def inspect_login(store: TokenStore, key: str, *, timeout: float) -> Login:
     """Look at a token's lock alone."""
     locked = store.get(key + LOCK_SUFFIX, deadline=time.monotonic() + timeout)
-    return _login_now(store, locked, _server_time(store, (locked,), timeout), settings)
+    return _login_now(store, locked, _server_time(store, (locked,), timeout))
 
 
 def token_in(stored: StoredObject | None, store: TokenStore, key: str) -> Secret | None:
@@ -119,13 +115,8 @@ def _server_time(
     return store.server_now(deadline=time.monotonic() + timeout) if told is None else told
 
 
-def _login_now(
-    store: TokenStore,
-    locked: StoredObject | None,
-    known: float | None,
-    settings: LeaseSettings | None,
-) -> Login:
-    """Return whether a call without a token could log in now."""
+def _login_now(store: TokenStore, locked: StoredObject | None, known: float | None) -> Login:
+    """Return whether a call without a token, with the usual settings, could log in now."""
     now = time.time() if known is None else known
     if locked is None:
         return Login("free", None, None, (), now)
@@ -137,7 +128,7 @@ def _login_now(
         age = known - locked.modified
     readiness: Readiness = "unstored" if lock.login_class == "store" else "free"
     until = None
-    why, left = lock.forbids(now, age, (settings or LeaseSettings()).logins_per_minute)
+    why, left = lock.forbids(now, age, LeaseSettings().logins_per_minute)
     if lock.state == locks.HELD and store.atomic and not lock.expired(age, watched=0.0):
         readiness, until = "held", (lock.since if age is None else now - age) + lock.ttl
         until += locks.MARGIN
