@@ -39,28 +39,20 @@ class Sandbox(Controls):
         directory: a private directory with these files, removed at the end.
     """
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        cert_port: int = 0,
-        api_port: int | None = None,
-        stream_port: int = 0,
-    ) -> None:
+    def __init__(self, *, port: int = 0, cert_port: int = 0, stream_port: int = 0) -> None:
         """Start it and wait until it serves.
 
         Args:
-            port: for login, keepAlive and logout; 0 is any free one.
+            port: for login, keepAlive, logout and the betting API; 0 is any free one.
             cert_port: for certlogin; 0 is any free one.
-            api_port: for the betting API, which otherwise shares `port`.
             stream_port: for the exchange stream; 0 is any free one.
 
         Raises:
             SandboxError: it did not start: a port is taken, or the extra `sandbox` is missing.
         """
-        ports = [port, cert_port, stream_port, *([] if api_port is None else [api_port])]
+        ports = map(str, (port, cert_port, stream_port))
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
-            [sys.executable, "-m", "betfair_session.sandbox", *map(str, ports)],
+            [sys.executable, "-m", "betfair_session.sandbox", *ports],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Keep Ctrl-C from it: the program that uses the sandbox may need it to clean up.

@@ -31,9 +31,7 @@ from .world import World
 _BACKLOG = 1024
 
 
-def run(
-    port: int = 0, cert_port: int = 0, stream_port: int = 0, api_port: int | None = None
-) -> str:
+def run(port: int = 0, cert_port: int = 0, stream_port: int = 0) -> str:
     """Serve until SIGTERM or SIGINT, or the end of input; return "", or why it could not start."""
     # Twisted's own handlers fail at a second signal, and there often is one: Ctrl-C goes to a whole
     # process group, and then the parent may stop this process as well.
@@ -41,7 +39,7 @@ def run(
     os.umask(0o077)
     directory = Path(tempfile.mkdtemp(prefix="betfair-sandbox-"))
     try:
-        details = _start(directory, port, cert_port, stream_port, api_port)
+        details = _start(directory, port, cert_port, stream_port)
         reactor.callWhenRunning(lambda: print(json.dumps(details), flush=True))  # noqa: T201 - its one output
         threading.Thread(target=_stop_at_eof, daemon=True).start()
         reactor.run(installSignalHandlers=False)
@@ -71,9 +69,7 @@ def _stop() -> None:
         reactor.stop()
 
 
-def _start(
-    directory: Path, port: int, cert_port: int, stream_port: int, api_port: int | None
-) -> dict[str, object]:
+def _start(directory: Path, port: int, cert_port: int, stream_port: int) -> dict[str, object]:
     """Listen, and return all that a client needs."""
     authority = trustme.CA(organization_name="betfair_session sandbox")
     authority.cert_pem.write_to_path(directory / "ca.pem")
@@ -83,7 +79,6 @@ def _start(
     streams = ServerFactory.forProtocol(lambda: Connection(world))
     plain = _listen(port, front, server)
     cert = _listen(cert_port, front, server, ask_certificate=True)
-    api = plain if api_port is None else _listen(api_port, front, server)
     environment = {
         "BETFAIR_USERNAME": world.username,
         "BETFAIR_PASSWORD": world.password,
@@ -92,7 +87,7 @@ def _start(
         "BETFAIR_KEY_FILE": world.certificate[1],
         "BETFAIR_IDENTITY_URL": f"https://localhost:{plain}/api/",
         "BETFAIR_IDENTITY_CERT_URL": f"https://localhost:{cert}/api/",
-        "BETFAIR_API_URL": f"https://localhost:{api}/exchange/",
+        "BETFAIR_API_URL": f"https://localhost:{plain}/exchange/",
         "BETFAIR_CA_BUNDLE": str(directory / "ca.pem"),
         "BETFAIR_SESSION_STORE": str(directory / "store"),
         "BETFAIR_SESSION_KEY": "session.token",

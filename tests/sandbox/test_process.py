@@ -152,10 +152,7 @@ def test_each_test_of_a_users_gets_a_sandbox_and_a_store_as_new(tmp_path: Path) 
 def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The API has a listener of its own when asked for one."""
-    with Sandbox(api_port=0) as sandbox:
-        urls = (sandbox.identity_url, sandbox.identity_cert_url, sandbox.api_url)
-        assert len({urlsplit(url).port for url in urls}) == 3
+    with Sandbox() as sandbox:
         taken = urlsplit(sandbox.identity_url).port or 0
         with pytest.raises(SandboxError) as caught:
             Sandbox(port=taken)
