@@ -6,38 +6,16 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import fsspec
+from servers.objects import Bucket
 
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore
 
 TIMEOUT = 30.0
 """Seconds for calls that are expected to end by themselves."""
-
-
-class Place(Protocol):
-    """An empty bucket (servers/objects.py), directory or memory folder of one test's own."""
-
-    def url(self, prefix: str = "") -> str:
-        """Return the URL of the place, or of a prefix in it."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The storage options that go with the URL."""
-
-    def put(self, key: str, content: bytes) -> None:
-        """Write an object without the library."""
-
-    def get(self, key: str) -> bytes | None:
-        """Read an object; None when there is none."""
-
-    def delete(self, key: str) -> None:
-        """Remove an object without the library."""
-
-    def keys(self) -> list[str]:
-        """List all objects, in order."""
 
 
 def open_at(place: Place, prefix: str = "") -> TokenStore:
@@ -100,3 +78,7 @@ class MemoryPlace:
         root = f"/{self.folder}/"
         found = fsspec.filesystem("memory").store
         return sorted(path[len(root) :] for path in found if path.startswith(root))
+
+
+Place: TypeAlias = Bucket | LocalPlace | MemoryPlace
+"""Where one test keeps its objects, empty when it begins."""
