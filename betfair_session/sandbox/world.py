@@ -259,11 +259,12 @@ class World:
 
     def strike(self) -> None:
         """Put a plain file in place of the store: root ignores permissions."""
-        if self._to_break:
-            self._broken, self._to_break = self._to_break, None
-            if self._broken.exists():
-                self._broken.rename(f"{self._broken}.aside")
-            self._broken.write_bytes(b"")
+        if path := self._to_break:
+            self.mend_store()  # one that an earlier login broke
+            self._broken = path
+            if path.exists():
+                path.rename(f"{path}.aside")
+            path.write_bytes(b"")
 
     def mend_store(self) -> None:
         broken, self._broken, self._to_break = self._broken, None, None
