@@ -248,10 +248,15 @@ def _is_open(connection: HTTPSConnection) -> bool:
         return False
 
 
-def tls_context(bundle: str) -> ssl.SSLContext:
+def trusting(bundle: str) -> ssl.SSLContext:
     """Return a TLS context that trusts only the authorities in a file or directory."""
     file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
-    tls = ssl.create_default_context(cafile=file, capath=directory)
+    return ssl.create_default_context(cafile=file, capath=directory)
+
+
+def tls_context(bundle: str) -> ssl.SSLContext:
+    """Return such a context for HTTP."""
+    tls = trusting(bundle)
     tls.set_alpn_protocols(["http/1.1"])
     tls.hostname_checks_common_name = False  # as urllib3 has it, and RFC 6125
     return tls

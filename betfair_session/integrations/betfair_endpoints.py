@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import ssl
 import threading
 import time
 from functools import partial
@@ -25,6 +24,7 @@ from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import OwnSession, no_auth
+from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import (
     ORDER_SECONDS,
     change_orders,
@@ -35,6 +35,7 @@ from betfair_session.process.clocks import now, passed
 from betfair_session.secret import SecretHeader
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from betfairlightweight.streaming import BaseListener
@@ -215,8 +216,8 @@ class SharedStream(BetfairStream):
         """Connect over verified TLS; the original does not verify the server."""
         address = self._client.stream_address or (self.host, _PORT)
         self._client.check_place(address[0])
-        context = ssl.create_default_context()
-        context.load_verify_locations(certifi.where())
+        verify = self._client.shared_session.client.verify
+        context = trusting(verify if isinstance(verify, str) else certifi.where())
         plain = socket.create_connection(address, timeout=self.timeout)
         return context.wrap_socket(plain, server_hostname=address[0])
 

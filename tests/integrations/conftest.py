@@ -14,12 +14,7 @@ from betfair_session.sandbox import Sandbox
 
 
 @pytest.fixture
-def bot(
-    front: Front, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., APIClient]:
-    # What the stream trusts; the identity client knows it already.
-    monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)
-
+def bot(front: Front, sandbox: Sandbox) -> Callable[..., APIClient]:
     def make(session: Session | None = None, **settings: Any) -> APIClient:  # noqa: ANN401
         trading = APIClient(session or front.session(), **settings)
         trading.stream_address = sandbox.stream_address

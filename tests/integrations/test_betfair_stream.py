@@ -98,7 +98,8 @@ def test_a_server_that_must_not_have_the_token_gets_none(
     sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that cannot prove who it is, and Betfair's own for a sandbox's session."""
-    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.ca_bundle)  # which is not asked
+    monkeypatch.setattr(trading.shared_session.client, "verify", True)
     with pytest.raises(ssl.SSLCertVerificationError):
         trading.streaming.create_stream().start()
     assert tokens_shown(sandbox) == [None]
