@@ -5,8 +5,9 @@
     python benchmarks/run.py --rounds 3 cold  fewer processes than those that count
 
 Prints the tables and whether each target is met; writes the figures into benchmarks/results.json,
-the tables into benchmarks/RESULTS.md and the picture into benchmarks/results.svg. Needs the project
-with its test extra. Servers and sandbox run on this machine; nothing is asked of the internet.
+the tables into benchmarks/RESULTS.md and the picture into benchmarks/results.svg. Needs the
+environment that `dev.py long` makes. Servers and sandbox run on this machine; nothing is asked of
+the internet.
 """
 
 # ruff: noqa: INP001, T201 - it is a program, no part of a package, and prints what it finds

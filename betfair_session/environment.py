@@ -1,6 +1,6 @@
 """A manager from environment variables and, if there is one, a `.env` file.
 
-For programs and the command line only: nothing else in the library reads the environment.
+For programs and the command line only: nothing else in the library reads these variables.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ class Event(NamedTuple):
         seconds: how long it took: the login alone for "logged in", the write for "written", the
             wait for "waited", the logout for "logged out"; for "lease taken over" the age of the
             lock, as far as it is known; for the others the whole call.
-        detail: Betfair's status, the process that logged in, or the error's text; else "".
+        detail: Betfair's status, the process that logged in, the error's text, or a few words
+            for people; else "".
     """
 
     kind: EventKind

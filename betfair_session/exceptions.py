@@ -14,7 +14,7 @@
     │   └── PublishUncertain        a new token was sent to it, and may or may not have arrived
     ├── SessionRejected             the betting API refused a session again after its renewal
     ├── ExchangeError               the betting API refused a call, or gave no clear answer
-    ├── LoginTimeout                another process is logging in, longer than the caller waits
+    ├── LoginTimeout                another login, or one of its own, needs more time than is left
     └── LoginBrake                  too many logins in a minute for one token
 
 None of them holds a request, a response, a token or a password: those objects carry secrets.

@@ -143,8 +143,8 @@ class SessionManager(AsyncClosable):
             LoginRefused: Betfair refused a login, now or a moment ago.
             IdentityUnavailable: Betfair cannot be asked; the stored token was left alone.
             StoreError: the store cannot be read, or would not take the new token (whose session
-                was then ended).
-            LoginTimeout: another process is still logging in.
+                was then ended, unless it is PublishUncertain).
+            LoginTimeout: another process is still logging in, or too little time was left.
             LoginBrake: too many logins within a minute.
         """
         session = self._known(store, key, storage_options)

@@ -135,13 +135,14 @@ def logout(out: Output, *, timeout: float) -> None:
         _tell(out, session, "" if out.quiet else text, logged_out=True)
 
 
-@command(*place(), timeout(10, _EACH))
+@command(*place(), timeout(10, "for each answer of the store (5 at most)"))
 def unlock(out: Output, *, timeout: float) -> None:
     """Let the next call log in at once, after you have put the cause of a refusal right.
 
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
     that the account is not locked. The logins of the last minute stay counted: this library makes
-    at most 4 a minute, since many more get the account banned. Needs no certificate.
+    at most 4 a minute, since many more get the account banned. Needs the account, but no
+    certificate.
 
     Example:
       betfair-session unlock && betfair-session token

@@ -194,7 +194,7 @@ class Controls:
             endpoint: whose requests it hits; "*" for all.
             kind: reset, lost, stall, delay, drip, truncated, cut, status:<code>, blocked, html200,
                 png200, internal_error, non_object, redirect, empty, huge, rotate or token. The
-                module `faults` describes each, with its parameters.
+                module `betfair_session.sandbox.faults` describes each, with its parameters.
             times: how many requests it hits; None until `clear_faults`.
             skip: how many requests it lets pass first.
             effect: whether the request is carried out nevertheless; the kind's default if None.
