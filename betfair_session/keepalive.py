@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .arguments import checked_handle, checked_hook, checked_interval
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
-from .process.forks import ForkSafeLock
+from .process.forks import ForkSafeLock, reset_in_child
 from .process.log import CRITICAL, WARNING, Log, call_hook
 from .process.single_flight import no_thread
 from .process.threads import NoThreadError, interruption, start
@@ -101,9 +101,14 @@ class KeepAlive(Closable):
         self._on_report = on_report
         self._failures = 0
         self._last: Report | None = None
-        self._stopping = threading.Event()
+        self.after_fork()
+        reset_in_child(self)
         self._lock = ForkSafeLock()
         self._thread: threading.Thread | None = None
+
+    def after_fork(self) -> None:
+        """Replace the event: the parent's thread may have held its lock."""
+        self._stopping = threading.Event()
 
     @property
     def last(self) -> Report | None:
@@ -178,7 +183,9 @@ class KeepAlive(Closable):
         self._stopping.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            while thread.is_alive():
+                self._stopping.set()  # again, since `on_report` may have called `start`
+                thread.join(1.0)
 
     def close(self) -> None:
         """Stop, as `stop` does."""

@@ -303,6 +303,22 @@ def test_logout_removes_the_object_and_the_locks_word_for_it(
 HELD = locks.encode(locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time()))
 
 
+def test_a_logout_removes_its_token_though_another_has_just_shared_it(front: Front) -> None:
+    """Where each write makes a new version, that is a conflict; the lock vouches for it no more."""
+    session = front.session()
+    session.token()
+    watched = Watched(session)
+
+    def shared() -> None:
+        watched.before_delete = lambda: None
+        raise VersionConflict("changed", store="s", key="k", reason="conflict")
+
+    watched.before_delete = shared
+    session.logout()
+    assert os.listdir(front.path) == [front.lock.name]
+    assert front.read_lock().published == ""
+
+
 @pytest.mark.parametrize(
     ("moment", "left"),
     [

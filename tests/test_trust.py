@@ -77,6 +77,34 @@ def test_a_window_is_at_most_a_second_too_long(hands: HandClocks, session: Sessi
         assert watched.reads == reads
 
 
+def test_each_doubt_counts(hands: HandClocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of an earlier token, one that comes while a token is kept, and that of the store."""
+    trust, one, two = Trust(900.0, 3600.0), Secret("one"), Secret("two")
+    began = clocks.now()
+    for token in (one, two):
+        trust.doubt(token)
+    assert trust.doubts(one, began)
+    assert trust.doubts(two, began)
+    hands.go(1.0)
+    trust.verified(two, clocks.now())
+    trust.superseded(two)
+    assert trust.held.usable
+    known = clocks.now
+
+    def meanwhile() -> clocks.Times:
+        monkeypatch.setattr(clocks, "now", known)
+        trust.doubt(two)
+        return known()
+
+    hands.go(1.0)
+    monkeypatch.setattr(clocks, "now", meanwhile)
+    assert not trust.postpone(trust.held)
+    hands.go(1.0)
+    trust.verified(two, clocks.now())
+    trust.superseded(one)
+    assert not trust.held.usable
+
+
 @pytest.mark.parametrize("asked", ["fresh", "usable"])
 def test_another_threads_look_at_the_clocks_is_no_clock_set_back(
     hands: HandClocks, monkeypatch: pytest.MonkeyPatch, asked: str

@@ -161,14 +161,27 @@ def log_out(
         reporter.hand_over()
     # Another process may have noticed at once and logged in: its token is not ours to remove.
     try:
+        for _ in range(_UNLOCKS):
+            with contextlib.suppress(VersionConflict):
+                store.delete(key, stored.version, deadline=time.monotonic() + seconds)
+                break
+            # It may be the same token, whose verification another process has shared.
+            stored = store.get(key, deadline=time.monotonic() + seconds)
+            if stored is None or token is None or _token_or_none(stored, store, key) != token:
+                return
         with contextlib.suppress(VersionConflict):
-            store.delete(key, stored.version, deadline=time.monotonic() + seconds)
             # The lock must not vouch for the token that was published there.
             _change_lock(store, key, locks.withdrawn, seconds)
     except StoreError as error:
         if token is not None:
             error.args = (f"the session was ended at Betfair, but {error}",)
         raise
+
+
+def _token_or_none(stored: StoredObject, store: TokenStore, key: str) -> Secret | None:
+    with contextlib.suppress(NotATokenError):
+        return token_in(stored, store, key)
+    return None
 
 
 def unlock(store: TokenStore, key: str, seconds: float) -> None:

@@ -61,17 +61,18 @@ class Call:
         owner: str,
         deadline: float,
         shared: bool,
+        proven: bool = True,
         share: bool = False,
         longest_wait: float = 1.5,
     ) -> None:
         """Prepare a call until `deadline` by `clock.mono`, with waits of at most `longest_wait`.
 
         `owner` names this process for people. `shared`: the store's conditional writes can be
-        relied on. `share`: a verified token is written anew, so that its time shows when.
+        relied on; `proven`: that is certain. `share`: a verified token is written anew.
         """
         self.settings, self.clock, self.errors, self.memory = settings, clock, errors, memory
         self.owner, self.deadline, self.longest_wait = owner, deadline, longest_wait
-        self.shared, self.share = shared, share
+        self.shared, self.share, self.proven = shared, share, proven
         self.dead: do.Token = None  # the token that Betfair called dead
         self.polls = 0  # how often this call has waited for another
         self.crowd = 0  # grows when the store says that it gets too many requests
@@ -143,7 +144,9 @@ class Call:
 
     def _first_login(self) -> bool:
         """Return whether this most likely is the first login: that saves reading the lock."""
-        if self.version is not None or self.lock or self.polls or self.memory.owed:
+        # Without conditions, the write would replace a lock that says not to log in.
+        unsafe = not (self.shared and self.proven)
+        if unsafe or self.version is not None or self.lock or self.polls or self.memory.owed:
             return False
         # With too little time for a login, the lock may tell who is making one.
         return self._login_seconds() > 0 or not self._left()
@@ -250,10 +253,6 @@ class Call:
         owed = self.memory.owed
         mine = self.started and owed and owed.nonce == self.nonce  # perhaps this call's own
         return bool(owed and not mine and self._owned_by(owed.nonce))
-
-    def _owe(self, lock: Lock) -> None:
-        """Make the process remember what the lock should say, in case it cannot be written."""
-        self.memory.owe(lock, self.clock.now())
 
     def _allowed(self) -> Literal["wait", "look again", "mine", "take"]:
         """Return what the lock that was read allows; raise if an earlier login forbids another."""

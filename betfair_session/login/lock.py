@@ -10,6 +10,7 @@ import math
 import re
 
 from betfair_session.process import NamedTuple
+from betfair_session.process.forks import reset_in_child
 from betfair_session.storage.contract import MARGIN_SECONDS
 
 from .account import MAX_TTL, MOST_LOGINS
@@ -174,14 +175,22 @@ class Memory:
     owed: Lock | None = None
     since: Times = (0.0, 0.0)
 
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        reset_in_child(self)
+
+    def after_fork(self) -> None:
+        """Leave the parent's lock to the parent, which may hold it; a refusal still counts."""
+        if self.owed is not None and self.owed.state != FAILED:
+            self.owed = None
+
     def owe(self, lock: Lock, now: Times) -> None:
         """Remember what the lock should say."""
         self.owed, self.since = lock, now
 
     def age(self, now: Times) -> float:
-        """Return how long ago that was, by the clock that advanced less: a step is no time."""
-        (steady_then, wall_then), (steady, wall) = self.since, now
-        return max(min(steady - steady_then, wall - wall_then), 0.0)
+        """Return how long ago that was, by the steady clock, which never steps."""
+        return max(now[0] - self.since[0], 0.0)
 
     def lock(self, clock: Clock) -> Lock:
         """Return the lock that is owed, with its times counted from now."""

@@ -152,7 +152,7 @@ class SharedLogin(Call):
             written = yield do.WriteLock(self.mine, self.lock_version, shared=self.shared)
         except StoreError as error:
             if error.landed:  # if it cannot be read back, the next call recognises it
-                self._owe(self.mine.untouched())
+                self.memory.owe(self.mine.untouched(), self.clock.now())
             if self._take_is_over(error):
                 raise self.errors.unwritable(error) from error.__cause__
             if self.takes > 1 or self._gap():
@@ -265,7 +265,7 @@ class SharedLogin(Call):
 
     def _give_back(self, *, at_once: bool = False) -> Steps[None]:
         """Step 10. Write the outcome into the lock; remember it as long as that fails."""
-        self._owe(self.mine)
+        self.memory.owe(self.mine, self.clock.now())
         self.tries = 0
         while True:
             self.tries += 1

@@ -108,6 +108,7 @@ class Runner:
             owner=owner_name(),
             deadline=deadline,
             shared=store.atomic,
+            proven=not store.probe,
             share=trust.shared,
             longest_wait=0.75 if store.on_this_machine else 1.5,  # a look at a file costs little
         )
@@ -185,6 +186,8 @@ class Runner:
         if stored is None:
             return do.TokenRead()
         token = parse_token(stored.content, where=f"{self._key!r} in {self._store.label}")
+        if token is not None:
+            self._trust.superseded(token)
         self.junk = self.junk or (token is None and not is_blank(stored.content))
         return do.TokenRead(token, stored.version, fingerprint(token))
 
@@ -280,7 +283,10 @@ class Runner:
             )
         began = self._clock.mono()
         token = self._account.log_in(login.seconds)
-        self._report("logged in", self._clock.mono() - began)
+        try:
+            self._report("logged in", self._clock.mono() - began)
+        except BaseException as stop:  # noqa: BLE001 - raised when the new token is stored
+            self._stop, self.login.deadline = self._stop or stop, -math.inf
         return do.LiveToken(token, fingerprint(token))
 
     def _log_out(self, logout: do.LogOut) -> BetfairSessionError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from .forks import reset_in_child
 from .threads import interruption
 
 TYPE_CHECKING = False
@@ -78,10 +79,15 @@ class Reporter:
         """Prepare for one token; `store` is the store's URL for people."""
         self._store, self._key, self._hook = store, key, hook
         self._waiting: list[Event] = []
+        reset_in_child(self)
         if hook:
             from betfair_session.events import Event  # it imports `typing`, which takes long
 
             self._event = Event
+
+    def after_fork(self) -> None:
+        """Leave the parent's events to the parent."""
+        self._waiting.clear()
 
     def tell(self, kind: EventKind, seconds: float, detail: str = "") -> None:
         """Log one event, and keep it for the hook."""

@@ -6,6 +6,8 @@ one thread asks, and the others use the token meanwhile. After that no thread us
 
 from __future__ import annotations
 
+import math
+
 from betfair_session.secret import Secret
 
 from . import clocks
@@ -20,6 +22,7 @@ RETRY = 5.0
 """Seconds until the next attempt, when one got no answer before the session's usual end."""
 
 _SLICE_SECONDS = 1.0  # how much too long a window may last, if a clock is set meanwhile
+_MOST_DOUBTS = 16  # tokens whose rejection is remembered
 _NEVER: Times = (0.0, 0.0)
 
 
@@ -79,7 +82,7 @@ class Trust:
         """Begin without a token."""
         self.held, self.window, self.shared = NOTHING, window, shared
         self._length = window if length is None or not window else max(length, window)
-        self._doubted = (Secret(""), 0.0)  # a token, and when (steady) it was doubted
+        self._doubted: dict[Secret, float] = {}  # tokens, and when (steady) each was doubted
 
     def verified(self, token: Secret, since: Times) -> None:
         """Record that a token was alive when Betfair was asked (not when the answer arrived)."""
@@ -93,12 +96,14 @@ class Trust:
 
     def doubts(self, token: Secret, since: Times) -> bool:
         """Return whether a token was doubted after it was verified at `since`."""
-        doubted, then = self._doubted
-        return doubted == token and since[0] <= then
+        return since[0] <= self._doubted.get(token, -math.inf)
 
     def doubt(self, token: Secret) -> None:
         """Do not use a token before a new verification; an earlier one no longer counts."""
-        self._doubted = (token, clocks.steady())
+        self._doubted[token] = clocks.steady()
+        latest = sorted([*self._doubted.items()], key=lambda each: each[1])
+        for old, _ in latest[:-_MOST_DOUBTS]:
+            self._doubted.pop(old, None)
         held = self.held
         if Secret(held.token) == token:
             self.held = Held(held.token, held.since, _NEVER, _NEVER)
@@ -111,9 +116,18 @@ class Trust:
 
     def postpone(self, held: Held) -> bool:
         """Use a token a little longer, without an answer; return False if it was replaced."""
+        now, doubts = clocks.now(), self._doubted.get(Secret(held.token))
         if self.held is not held:
             return False
-        now = clocks.now()
         until = clocks.earlier(clocks.later(now, min(RETRY, self.window)), held.ends)
         self.held = Held(held.token, now[1], until, held.ends)
+        if self._doubted.get(Secret(held.token)) != doubts:  # by another thread, meanwhile
+            self.held = NOTHING
+            return False
         return True
+
+    def superseded(self, stored: Secret) -> None:
+        """Do not go on with a token without an answer when the store holds another."""
+        held = Secret(self.held.token)
+        if held and held != stored:
+            self.doubt(held)

@@ -17,9 +17,11 @@ from betfair_session import (
     PublishUncertain,
     StoreUnavailable,
 )
+from betfair_session.events import EventKind
 from betfair_session.login import lock as locks
 from betfair_session.login.call import PASSING
 from betfair_session.login.runner import owner_name
+from betfair_session.process.log import Reporter
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
@@ -49,7 +51,7 @@ PATHS: dict[str, tuple[Callable[[], Stage], str, str]] = {
     ),
     "a store without conditions": (
         lambda: Stage(atomic=False),
-        "read token, replace lock, read token, create token, replace lock",
+        "read token, read lock, replace lock, read token, create token, replace lock",
         "certlogin",
     ),
 }
@@ -107,6 +109,42 @@ def test_a_refusal_holds_whatever_happens_to_the_token(token: str) -> None:
     stage = Stage(token, REFUSED._replace(published=""))
     assert not_before(stage) == pytest.approx(stage.clock.now()[1] + 50.0)
     assert "certlogin" not in stage.betfair.asked
+
+
+@pytest.mark.parametrize("how", [{"atomic": False}, {"probe": True}])
+def test_a_refusal_holds_where_a_store_may_ignore_conditions(
+    monkeypatch: pytest.MonkeyPatch, how: dict[str, bool]
+) -> None:
+    """A new lock would replace the one that tells of it, so that is read first."""
+    monkeypatch.setattr(Shelf, "probe", how.get("probe", False))
+    stage = Stage("", REFUSED._replace(published=""), atomic=how.get("atomic", True))
+    assert not_before(stage)
+    assert stage.betfair.asked == []
+
+
+def test_a_log_that_fails_loses_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it raises comes out when the new token is stored."""
+    stage, known = Stage(), Reporter.tell
+
+    def tell(reporter: Reporter, kind: EventKind, seconds: float, detail: str = "") -> None:
+        if kind == "logged in":
+            raise OSError("the log's server is gone")
+        known(reporter, kind, seconds, detail)
+
+    monkeypatch.setattr(Reporter, "tell", tell)
+    with pytest.raises(OSError, match="log"):
+        stage.find()
+    assert stage.shelf.objects[KEY][0].decode() == NEW
+    assert stage.lock().state == locks.DONE
+
+
+def test_a_child_leaves_its_parents_lock_alone() -> None:
+    """But a refusal that its parent could not write down counts for it, too."""
+    for state, kept in ((locks.DONE, False), (locks.FAILED, True)):
+        memory = locks.Memory()
+        memory.owe(locks.Lock(state), (0.0, 0.0))
+        memory.after_fork()
+        assert bool(memory.owed) is kept
 
 
 @pytest.mark.parametrize(
