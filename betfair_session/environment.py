@@ -16,6 +16,7 @@ from .betfair.identity import IdentityClient
 from .certificates import Certificate
 from .manager import SessionManager
 from .process import NamedTuple
+from .process.threads import interruption
 from .secret import Secret, check_credential
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None  # a directory of this name is a virtual environment
     except (OSError, ValueError) as error:
+        if interruption(error):
+            raise
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         refuse("dotenv", f"{path} cannot be read: {reason}")
 
@@ -253,6 +256,8 @@ def from_env(
         ConfigurationError: variables are missing (all are named), or one cannot work. No message
             holds a value of a secret.
     """
+    # First, so that no traceback shows it.
+    two_step = two_step if two_step is None or callable(two_step) else Secret(two_step)
     environment = Environment(env, dotenv)
     interactive = interactive or two_step is not None
     return environment.manager(

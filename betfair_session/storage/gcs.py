@@ -80,21 +80,22 @@ class GCSStore(LoopStore):
 
         url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
-        if driver.credentials.credentials is not None:
-            # In a thread: it may fetch a new access token, which would block the loop.
-            await asyncio.to_thread(driver.credentials.maybe_refresh)
+        # In a thread: it may fetch a new access token, which would block the loop.
+        signed = await asyncio.to_thread(driver._get_headers, headers)
         async with session.request(
             method,
             url,
             params=driver._get_params(query),
-            headers=driver._get_headers(headers),
+            headers=signed,
             data=data,
             timeout=ClientTimeout(sock_connect=CONNECT_SECONDS),
             allow_redirects=False,
             proxy=self._proxy(driver, url),
         ) as answer:
             if answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                return answer.headers, await read_start(answer.content, MAX_READ + 1)
+                # That of a write repeats the name four times.
+                most = MAX_READ + 1 if method == "GET" else _LONGEST_ANSWER
+                return answer.headers, await read_start(answer.content, most)
             text = await read_start(answer.content, _LONGEST_ANSWER)
             raise _refusal(
                 answer.status,

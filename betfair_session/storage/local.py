@@ -15,7 +15,6 @@ directory lock, where there is one, only keeps running processes from fencing ea
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -162,9 +161,12 @@ class LocalStore(TokenStore):
         """Return the time of a new file: on a network mount that is the server's time."""
 
         def work() -> float | None:
-            with contextlib.suppress(OSError):
+            try:
                 return files.time_of_a_new_file(os.path.dirname(self._path(self._near)))
-            return None
+            except OSError as error:
+                if interruption(error):
+                    raise
+                return None
 
         return self._attempt("read", self._near, deadline, work)
 
@@ -193,7 +195,12 @@ class LocalStore(TokenStore):
         if key.removesuffix(LOCK_SUFFIX).endswith(_GO_FILE):
             message = f"the key {key!r} ends with {_GO_FILE!r}, reserved for the Go library's files"
             raise ConfigurationError(message)
-        return os.path.realpath(os.path.join(self.label, *key.split("/")))
+        token = os.path.join(self.label, *key.removesuffix(LOCK_SUFFIX).split("/"))
+        if files.is_planted(token):
+            message = f"{token} is a link that another user made: remove it, or make it anew"
+            raise StoreUnavailable(message, store=self.label, key=key, reason="forbidden")
+        # The lock is beside the file that a link leads to, so that all links to it share one.
+        return os.path.realpath(token) + (LOCK_SUFFIX if key.endswith(LOCK_SUFFIX) else "")
 
     def _read(self, key: str, path: str = "", renew: str = "") -> StoredObject | None:
         try:

@@ -62,6 +62,19 @@ def make_directory(path: str) -> None:
                 os.close(descriptor)
 
 
+def is_planted(path: str) -> bool:
+    """Return whether this is a link of a user who is not root, this one or the directory's owner.
+
+    The kernel's own rule (protected_symlinks) does not hold for a path that `realpath` resolved.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        found = os.lstat(path)
+        if os.name == "posix" and stat.S_ISLNK(found.st_mode):
+            home = os.stat(os.path.dirname(path)).st_uid
+            return found.st_uid not in {0, os.geteuid(), home}
+    return False
+
+
 def time_of_a_new_file(directory: str) -> float:
     """Return the file system's time, seconds since the epoch: make a file, and remove it."""
     path = write_temporary(os.path.join(directory, "clock"), b"")
@@ -80,7 +93,10 @@ def write_temporary(
     descriptor = os.open(temporary, _CREATE, 0o600)
     try:
         with open(descriptor, "wb") as file:
-            check(os.fstat(descriptor))
+            status = os.fstat(descriptor)
+            if ~status.st_mode & 0o600:  # the umask may have removed the owner's own rights
+                os.fchmod(descriptor, 0o600)
+            check(status)
             _keep_owner(descriptor, path)
             file.write(content)
             file.flush()
@@ -105,7 +121,7 @@ def _keep_owner(descriptor: int, path: str) -> None:
         return
     rights, known = 0, _is_root()
     with contextlib.suppress(FileNotFoundError):
-        found = os.stat(path)
+        found = os.stat(path, follow_symlinks=False)
         if stat.S_ISREG(found.st_mode):
             model, rights, known = found, found.st_mode & 0o060, True
     mine = os.fstat(descriptor)

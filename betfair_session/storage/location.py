@@ -39,7 +39,7 @@ _MISTYPED = r"([A-Za-z][A-Za-z0-9+.-]+)(:[/\\]*|//+)"
 _DRIVE = r"[A-Za-z]:[/\\]|\\\\"
 _VARIABLE = r"\$[{(A-Za-z_]|%\w+%"
 # A user and password: from a colon before the first slash, unless a port follows, to the last @.
-_USERINFO = r"(?s)(?<=://)[^/@]*:(?!\d{1,5}(?:/|$)).*@"
+_USERINFO = r"(?s)(?<=://)[^/]*?:(?!\d{1,5}(?:/|$)).*@"
 
 
 def scheme_of(url: str) -> str | None:
@@ -93,6 +93,11 @@ def check_store(text: str) -> None:
         _check_no_url(text.partition("://")[2])
     if scheme and scheme.removeprefix("obstore+") in _OWN:
         _check_query(text)
+        if redact(text) != text:
+            raise ConfigurationError(
+                f"the store {redact(text)!r} takes no user and password (user:password@) in its "
+                "URL: give them as storage options"
+            )
 
 
 def check_ends(text: str) -> None:
@@ -227,7 +232,7 @@ def check_key(key: object) -> str:
     for wrong, words in problems:
         if wrong:
             raise ConfigurationError(f"the key {key!r} {words}")
-    return key
+    return str.__str__(key)  # an enum of texts formats as its name
 
 
 def is_amazon(endpoint: str | None) -> bool:
@@ -235,7 +240,7 @@ def is_amazon(endpoint: str | None) -> bool:
     from urllib.parse import urlsplit
 
     host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
-    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"))
 
 
 # Packages whose filesystems drop an option that their constructor does not name, and the options

@@ -228,7 +228,7 @@ def proxy_for(url: str) -> str | None:
     from requests.utils import get_environ_proxies
 
     proxies: dict[str, str] = get_environ_proxies(url)
-    return proxies.get(scheme)
+    return proxies.get(scheme) or proxies.get("all")
 
 
 class LoopStore(CloudStore):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import gc
 import os
 import sys
@@ -56,6 +57,7 @@ MEANT: dict[str, list[Any]] = {
     "obstore+s3://x": ["obstore+s3:/x"],
     "gs://bucket/x": [Path("gs://bucket/x")],
     "abfs://": ["abfs:/container", "azblob:/container", "azblob://c?storage_account=hunter2"],
+    "s3://bucket": ["s3://user:hunter2@bucket", "obstore+s3://user:hunter2@bucket/x"],
     "sftp://": ["sftp:/user:hunter2@host/x", "shtp://user:hunter2@host"],
     "memory://": ["memory:/x", "mem://x"],
     "github://": ["gthub://user:hunter2@host"],
@@ -155,6 +157,16 @@ def test_a_key_names_one_object_below_the_store(key: Any, *, fits: bool) -> None
     with pytest.raises(ConfigurationError) as caught:
         check_key(key)
     assert str(caught.value).isprintable()
+
+
+class Named(str, enum.Enum):  # noqa: UP042 - as programs have it
+    """Formats as its name."""
+
+    KEY = "a/key"
+
+
+def test_a_key_may_be_one_of_an_enumeration() -> None:
+    assert f"{check_key(Named.KEY)}" == "a/key"
 
 
 # --- options --------------------------------------------------------------------------------------

@@ -46,6 +46,48 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write the directory could have the token, or the lock, overwrite any file."""
+    precious, (token, lock) = tmp_path / "precious", (tmp_path / name for name in ("token", LOCK))
+    store = open_store(tmp_path)
+    precious.write_text("precious")
+    lock.symlink_to(precious)
+    put(store, b"held", key=LOCK)
+    assert not lock.is_symlink()
+    token.symlink_to(precious)
+    other, lstat = os.geteuid() + 1, os.lstat
+
+    def by_another(path: Any) -> Any:  # noqa: ANN401 - os.lstat's
+        found = lstat(path)
+        planted = path == str(token)
+        return os.stat_result((*found[:4], other, *found[5:])) if planted else found
+
+    monkeypatch.setattr(os, "lstat", by_another)
+    for call in ("read", "replace"):
+        assert failure(call, store).reason == "forbidden"
+    assert precious.read_text() == "precious"
+
+
+def test_all_links_to_a_token_share_its_lock(tmp_path: Path) -> None:
+    for name in ("real", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other" / "token").symlink_to(tmp_path / "real" / "token")
+    for name in ("real", "other"):
+        put(open_store(tmp_path / name), name.encode(), key=LOCK)
+    assert (tmp_path / "real" / LOCK).read_text() == "other"
+
+
+def test_a_umask_without_the_owner_makes_no_file_that_nobody_reads(
+    tmp_path: Path, store: TokenStore
+) -> None:
+    before = os.umask(0o777)
+    try:
+        create(store)
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "token") == 0o600
+
+
 # --- writers that stop half-way -------------------------------------------------------------------
 
 
@@ -487,7 +529,7 @@ print(kept, [each for each in os.listdir(place) if each[0] == "."])
 _DISK = "mount -t tmpfs -o size=16k none ."
 _FILL = "cat /dev/zero > ballast 2> /dev/null || true"
 _ITSELF = "mount --bind 'a k' 'a k'"
-_LINK = "mkdir ro; mv 'a k' ro; ln -s ro/* .; mount --bind ro ro; mount -o remount,bind,ro ro"
+_LINK = "mkdir ro; mv 'a k'* ro; ln -s ro/'a k' .; mount --bind ro ro; mount -o remount,bind,ro ro"
 _THE_TOKEN = ["read-only a k"] * 3
 
 
