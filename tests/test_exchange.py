@@ -319,6 +319,29 @@ def test_any_number_of_seconds_will_do(
         assert exchange.requests.post(sandbox.api_url + RPC, json=READ).ok
 
 
+def test_a_request_with_a_timeout_of_its_own_has_that_time(
+    betting_session: Session, sandbox: Sandbox
+) -> None:
+    """And one without has the Exchange's, however slowly an answer comes."""
+    with Exchange(betting_session, timeout=1) as exchange:
+        exchange.call("listEventTypes", timeout=20)
+        sandbox.fault("betting", "delay", seconds=1.2)
+        order = {"jsonrpc": "2.0", "id": 1, "method": "SportsAPING/v1.0/placeOrders", "params": BET}
+        assert exchange.requests.post(sandbox.api_url + RPC, json=order, timeout=20).ok
+        assert len(sandbox.orders()) == 1
+        for part in ("head", "body"):
+            sandbox.fault("betting", "drip", seconds=0.2, part=part)
+            with pytest.raises(requests.Timeout):
+                exchange.requests.post(sandbox.api_url + REST, json={})
+
+
+def test_a_body_that_is_used_up_is_not_sent_again(exchange: Exchange, sandbox: Sandbox) -> None:
+    """Its read would become another question."""
+    sandbox.fault("betting", "status:503")
+    answer = exchange.requests.post(sandbox.api_url + REST, data=iter([b"{}"]))
+    assert (answer.status_code, sandbox.counts()["betting"]) == (503, 1)
+
+
 @pytest.mark.usefixtures("netrc")
 def test_the_ready_session_signs_and_repeats_reads(exchange: Exchange, sandbox: Sandbox) -> None:
     """Single, in a batch, by REST or by GET; without arguments for TLS or time.

@@ -42,7 +42,7 @@ API_HOSTS = frozenset(
 """The hosts that may get a token of Betfair's unless the caller names others."""
 
 _APPLICATION, _AUTHENTICATION = "X-Application", "X-Authentication"
-_HOST = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 _BAD_REQUEST = 400
 _SHORT = 65_536  # bytes; no rejection is longer, so a longer streamed answer is not read
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
-from betfair_session.process.threads import OverrunError, interruption, run_until
+from betfair_session.process.threads import NoThreadError, OverrunError, interruption, run_until
 
 from .auth import BetfairAuth, api_base
 from .calls import (
@@ -222,10 +223,30 @@ class _ResendingAdapter(OwnAdapter):
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
         """Send a request; see HTTPAdapter. The `timeout` may be a _Budget."""
-        url, budget = request.url or "", settings.pop("timeout", None)
-        if not isinstance(budget, _Budget):
-            reads = request.method in {"GET", "HEAD"} or only_read(called(url, request.body))
-            settings["timeout"], budget = budget, _Budget(self._seconds, resend=reads)
+        timeout, body = settings.pop("timeout", None), request.body
+        if isinstance(timeout, _Budget):
+            return self._attempt(request, timeout, settings)
+        # Any other body is used up by the first attempt.
+        reads = isinstance(body, str | bytes | None) and (
+            request.method in {"GET", "HEAD"} or only_read(called(request.url or "", body))
+        )
+        if timeout:  # the caller's own
+            budget = _Budget(math.inf, resend=reads)
+            return self._attempt(request, budget, {**settings, "timeout": timeout})
+        budget = _Budget(self._seconds, resend=reads)
+        end = time.monotonic() + self._seconds
+        try:
+            return run_until(end, partial(self._attempt, request, budget, settings))
+        except OverrunError:
+            raise requests.Timeout("the answer took too long", request=request) from None
+        except NoThreadError as error:
+            raise requests.ConnectionError(error, request=request) from None
+        finally:
+            budget.seconds = 0.0
+
+    def _attempt(
+        self, request: PreparedRequest, budget: _Budget, settings: dict[str, Any]
+    ) -> Response:
         for attempt in itertools.count(1):
             try:
                 response = self._send_once(request, budget, settings)
