@@ -14,6 +14,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -67,9 +68,16 @@ class OwnSession(requests.Session):
         self.verify = verify
         self.proxies.update(proxies or {})
         self._environment = proxies is None
-        # A cookie would also go along with the calls of other threads and other tokens.
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.after_fork()
+        reset_in_child(self)
         self.mount("https://", adapter or OwnAdapter())
+
+    def after_fork(self) -> None:
+        """Take a jar that keeps no cookie, and whose lock no thread of a parent may hold.
+
+        A cookie would also go along with the calls of other threads and other tokens.
+        """
+        self.cookies = RequestsCookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Return None: requests would read a redirect's whole body, and take the token along."""

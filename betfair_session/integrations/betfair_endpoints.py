@@ -19,7 +19,7 @@ import certifi
 import requests
 from betfairlightweight import endpoints
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
-from betfairlightweight.exceptions import APIError, SocketError
+from betfairlightweight.exceptions import APIError, SocketError, StatusCodeError
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
@@ -28,7 +28,6 @@ from betfair_session.betfair.http import trusting
 from betfair_session.exchange.calls import (
     ORDER_SECONDS,
     change_orders,
-    rejected,
     session_is_invalid,
 )
 from betfair_session.process.clocks import now, passed
@@ -67,9 +66,11 @@ def _guarded(client: Any, session: requests.Session | None) -> Any:  # noqa: ANN
         client.check_place(urlsplit(url).hostname or "")
         settings |= {"auth": no_auth, "allow_redirects": False}
         answer: requests.Response = (session or client.session).request(method, url, **settings)
+        guard.answer = answer
         return answer
 
-    return SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"))
+    guard = SimpleNamespace(get=partial(send, "GET"), post=partial(send, "POST"), answer=None)
+    return guard
 
 
 def as_endpoint(client: Any, act: Callable[[], dict[str, str | None]], resource: type) -> Any:  # noqa: ANN401 - our APIClient, and a function
@@ -101,12 +102,14 @@ class _Sending(BaseEndpoint):
         params: dict[str, Any] | None = None,
         session: requests.Session | None = None,
     ) -> Any:  # noqa: ANN401 - the original's
-        send = partial(super().request, method, params, _guarded(self.client, session))
+        guard = _guarded(self.client, session)
+        send = partial(super().request, method, params, guard)
         sent, began = self.client.session_token or "", now()
         try:
             return send()
-        except APIError as error:
-            if not rejected(error.response):
+        except (APIError, StatusCodeError) as error:
+            # JSON-RPC says it with status 200, REST (the navigation menu) with another.
+            if guard.answer is None or not session_is_invalid(guard.answer):
                 raise
             rejection = error
         self.client.renew_token(sent)
@@ -143,6 +146,13 @@ class SharedStream(BetfairStream):
         super().__init__(app_key=client.app_key, session_token="", **settings)
         self._client = client
         self._reader: int | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Connect, unless it is connected, and read until it is stopped."""
+        if not self._running:
+            self._let_in()
+        self._read_loop()
 
     def stop(self) -> None:
         """Stop reading, from any thread.
@@ -151,6 +161,10 @@ class SharedStream(BetfairStream):
         read from the next connection that gets the same file descriptor, and take its bytes. Here
         the reading thread is only woken, and closes the socket itself.
         """
+        self._stopped.set()  # also while it gets a token or connects
+        self._close()
+
+    def _close(self) -> None:
         self._running = False
         connected = self._socket
         if connected is None:
@@ -165,13 +179,14 @@ class SharedStream(BetfairStream):
     def authenticate(self) -> int:
         """Send the token; when Betfair calls it invalid, renew it and connect once more."""
         if not self._running:
+            self._stopped.clear()
             self._connect()
         unique_id: int = self.new_unique_id()
         answer = self._send_token(unique_id)
         if answer and session_is_invalid(answer):
-            self.stop()
+            self._close()
             self._client.renew_token(self.session_token)
-            super()._connect()
+            self._open()
             answer = self._send_token(unique_id)
         if answer:  # None if the stream was stopped meanwhile
             self._data(answer)
@@ -204,13 +219,37 @@ class SharedStream(BetfairStream):
         finally:
             self._reader = None
             if not self._running:
-                self.stop()
+                self._close()
         return received
+
+    def _let_in(self) -> None:
+        self._stopped.clear()
+        self._connect()
+        if self._running:
+            self.authenticate()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if not self._running:
+            self._let_in()
+        if self._socket is None:
+            raise SocketError(f"[Connect: {self._unique_id}]: it was stopped meanwhile")
+        super()._send(message)
 
     def _connect(self) -> None:
         # Get the token first: Betfair closes a connection on which nothing is sent for a while.
         self._client.obtain_token()
-        super()._connect()
+        self._open()
+
+    def _open(self) -> None:
+        """Connect and read the greeting, unless the stream was stopped meanwhile."""
+        if self._stopped.is_set():
+            return
+        self._socket, self._running = self._create_socket(), True
+        if self._stopped.is_set():  # while it connected
+            self._close()
+        greeting = self._receive_all()
+        if greeting:
+            self._data(greeting)
 
     def _create_socket(self) -> ssl.SSLSocket:
         """Connect over verified TLS; the original does not verify the server."""

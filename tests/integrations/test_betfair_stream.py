@@ -111,6 +111,21 @@ def test_a_server_that_must_not_have_the_token_gets_none(
     assert not stream.running
 
 
+@pytest.mark.parametrize("call", ["start", "subscribe_to_orders"])
+def test_a_stop_while_it_gets_its_token_is_heard(bot: Bot, front: Front, call: str) -> None:
+    """In an outage that takes a while, which is when somebody stops a bot."""
+    stream = bot().streaming.create_stream()
+    with front.under_way("certlogin", getattr(stream, call)) as reading:
+        stream.stop()
+    if call == "start":
+        reading.result(60)
+    else:
+        with pytest.raises(SocketError):
+            reading.result(60)
+    assert not stream.running
+    assert "stream" not in front.sandbox.counts()
+
+
 def test_a_stop_from_another_thread_leaves_other_connections_alone(
     sandbox: Sandbox, trading: APIClient
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -113,6 +114,23 @@ def test_an_invalid_session_is_renewed_and_the_call_repeated(
     assert [entry.token for entry in entries] == [old, trading.session_token]
     assert [entry.outcome for entry in entries] == ["INVALID_SESSION_INFORMATION", "SUCCESS"]
     assert sandbox.counts() == {service: 2, "keepAlive": 1, "certlogin": 1}
+
+
+def test_the_menu_is_asked_for_again_with_a_renewed_token(
+    sandbox: Sandbox, trading: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes by REST, where a session is rejected with an HTTP status of 400."""
+    monkeypatch.setattr(trading, "check_place", lambda _: None)
+    url = f"{sandbox.api_url}betting/rest/v1.0/listEventTypes/"
+
+    def ask(*_: object, headers: Any, **__: object) -> requests.Response:  # noqa: ANN401
+        trust = sandbox.ca_bundle
+        return requests.post(url, json={}, headers=headers, verify=trust, timeout=20)
+
+    menu = Mock(request=ask)
+    sandbox.expire_all()
+    assert trading.navigation.list_navigation(session=menu)
+    assert sandbox.counts() == {"betting": 2, "keepAlive": 1, "certlogin": 1}
 
 
 def test_an_order_that_became_old_during_the_login_is_not_placed(
