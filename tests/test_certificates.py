@@ -48,7 +48,8 @@ rsa -in good.key -aes256 -passout pass:{PASS} -out locked.key
 rsa -in good.key -traditional -aes256 -passout pass:{PASS} -out old-locked.key
 rsa -in good.key -traditional -out pkcs1.key
 pkcs12 -export -in good.crt -inkey good.key -passout pass:{PASS} -out good.p12
-pkcs12 -export -in good.crt -inkey good.key -passout pass: -out open.p12
+genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out pss.key
+req -x509 -subj /CN=pss -key pss.key -out pss.crt
 pkcs12 -export -in good.crt -inkey good.key -passout pass: -out open.p12
 pkcs12 -export -in good.crt -inkey good.key -legacy -passout pass:{PASS} -out legacy.p12
 pkcs12 -export -in good.crt -inkey good.key -certfile other.crt -passout pass:{PASS} -out chain.p12
@@ -464,6 +465,7 @@ def test_a_name_that_is_none_makes_nothing(command: CommandLine, name: str) -> N
 
 EXPLAINED: dict[str, tuple[list[str], int]] = {  # what the first file holds, and the exit code
     "good.crt": (["certificate"], 0),
+    "pss.crt pss.key": (["certificate"], 2),  # which TLS cannot use
     "good.pem": (["certificate", "private key"], 0),
     "good.p12": (["certificate", "private key"], 0),
     "plain.crt good.key": (["certificate"], 0),  # without extensions all is allowed

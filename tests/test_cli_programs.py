@@ -277,20 +277,26 @@ def test_the_end_of_a_sandbox_leaves_no_file_and_no_traceback(
     assert list(command.directory.iterdir()) == []
 
 
-def test_ctrl_c_ends_a_sandbox_although_a_finalizer_swallows_it(
-    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_sandbox_although_a_finalizer_swallows_it(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
     def counts(_: Sandbox) -> dict[str, int]:
-        with contextlib.suppress(KeyboardInterrupt):  # as the interpreter does for a finalizer
-            signal.raise_signal(signal.SIGINT)
+        # As the interpreter does for a finalizer.
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            signal.raise_signal(number)
         return {}
 
     monkeypatch.setattr(Sandbox, "counts", counts)
-    before = signal.getsignal(signal.SIGINT)
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        assert command("sandbox").code == 130
+        ended = command("sandbox").code
+    except SystemExit as error:
+        ended = int(error.code or 0)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert ended == code
 
 
 def test_the_demo_passes(tmp_path: Path) -> None:

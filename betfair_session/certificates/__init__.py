@@ -193,11 +193,7 @@ class Certificate(NamedTuple):
             CertificateError: as `check`, or the TLS library refuses the certificate.
             ConfigurationError: as `check`.
         """
-        from .fitness import hand_over
-
-        material, warnings = self._checked(now)
-        hand_over(material, context)
-        return warnings
+        return self._checked(now, context)[1]
 
     @discreet
     def requests_cert(self) -> str | tuple[str, str]:
@@ -221,13 +217,18 @@ class Certificate(NamedTuple):
         names = [each.name for each in sorted(found, key=lambda each: len(each.keys))]
         return names[0] if len(names) == 1 else (names[0], names[1])
 
-    def _checked(self, now: datetime | None) -> tuple[Material, list[str]]:
-        from .fitness import assemble, fitness
+    def _checked(
+        self, now: datetime | None, context: ssl.SSLContext | None = None
+    ) -> tuple[Material, list[str]]:
+        import ssl
+
+        from .fitness import assemble, fitness, hand_over
 
         material = assemble([look(source, self.passphrase) for source in self.sources])
         problems, warnings = fitness(material.certificate, material.name, now)
         if problems:
             raise CertificateError("; ".join(map(str, problems)), reason=problems[0].reason)
+        hand_over(material, context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         return material, warnings
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,16 @@ from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.secret import Secret, SecretBytes
 
-from .fitness import MIN_BITS, belongs, day, fitness, key_text, public_key
+from .fitness import (
+    MIN_BITS,
+    assemble,
+    belongs,
+    day,
+    fitness,
+    hand_over,
+    key_text,
+    public_key,
+)
 from .reading import Contents, look, of_path
 
 if TYPE_CHECKING:
@@ -143,6 +153,11 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
     certificates = [certificate for contents in found for certificate in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
     files = [_report(contents, certificates, bool(passphrase)) for contents in found]
+    if certificates and keys and not any(file.problems for file in files):
+        try:
+            hand_over(assemble(found), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        except CertificateError as error:  # such as a chain that OpenSSL finds too weak
+            files[0].problems.append(str(error))
     if any(file.problems for file in files):
         return files, "Not fit for Betfair's certificate login: see the problems above."
     if certificates and keys:

@@ -107,7 +107,7 @@ def _ask(name: str, endpoint: Endpoint, case: Case, *, verify: bool | str) -> Fi
         with Transport(verify=verify) as transport:
             answer = transport.post(endpoint, {}, None, case.seconds)
         took = time.monotonic() - began
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             told = parsedate_to_datetime(answer.date).timestamp()
             case.clocks[endpoint.host] = told + 0.5 - time.time()  # the date is in whole seconds
         # What certlogin's host answers to a keepAlive is undocumented: any form of answer will do.

@@ -23,7 +23,7 @@ from betfair_session.exceptions import BetfairSessionError
 from betfair_session.sandbox import Sandbox, SandboxError
 
 from .commands import command, option, seconds
-from .output import STORE, Output, complain, need
+from .output import STORE, TERMINATED, Output, complain, need
 
 _PARTS = ("twisted", "OpenSSL", "service_identity", "trustme")
 _TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -71,16 +71,18 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
 
     exit codes: 130 ended by Ctrl-C; 2 the extra is not installed; 1 it did not start
     """
-    pressed: list[bool] = []
+    pressed: list[BaseException] = []
 
-    def interrupt(*_: object) -> NoReturn:
+    def interrupt(number: int, _: object) -> NoReturn:
         # Ignore a second Ctrl-C: it would interrupt the clean-up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        pressed.append(True)
-        raise KeyboardInterrupt
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        pressed.append(SystemExit(TERMINATED) if number == signal.SIGTERM else KeyboardInterrupt())
+        raise pressed[0]
 
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
     with start(out, port or 0) as local:
         if session_seconds:
             local.configure(session_seconds=session_seconds)
@@ -102,7 +104,7 @@ def sandbox(out: Output, *, session_seconds: float | None, port: int | None) -> 
             while not pressed:  # an exception raised in a finalizer is lost
                 time.sleep(_LOOK_SECONDS)
                 local.counts()
-            raise KeyboardInterrupt
+            raise pressed[0]
 
 
 def _exports(values: dict[str, str]) -> str:

@@ -129,6 +129,7 @@ def logout(out: Output, *, timeout: float) -> None:
     store failed, and the error says whether the session had ended by then
     """
     with _session(out, timeout) as session:
+        see_directory(session.store)
         with out.progress(lambda: _WAITING):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
@@ -151,6 +152,7 @@ def unlock(out: Output, *, timeout: float) -> None:
     the next is allowed
     """
     with _session(out, timeout) as session:
+        see_directory(session.store)
         with out.progress(lambda: _WAITING):
             session.unlock()
             login = inspect_login(session.store, session.key, timeout=timeout)

@@ -248,7 +248,7 @@ class Controls:
         Args:
             path: the directory; a plain file takes its place until `mend_store` or `reset`.
         """
-        self._call("break_store", path=str(path))
+        self._call("break_store", path=os.path.abspath(path))
 
     def mend_store(self) -> None:
         """Put back the directory that `break_store` moved away."""

@@ -68,6 +68,11 @@ class Fault:
         self.endpoint, self.kind, self.times, self.skip = endpoint, kind, times, skip
         self.effect = carried_out if effect is None else effect
         self.parameters: dict[str, Any] = {**known, **parameters}
+        body, part = (self.parameters.get(each, "") for each in ("body", "part"))
+        if name == "status" and body not in ("json", "html", "plain"):
+            raise ValueError(f"a status has no body {body!r}")
+        if name == "drip" and part not in ("head", "body"):
+            raise ValueError(f"an answer has no part {part!r}")
 
     def alter(
         self, ask: Ask, endpoint: str, answer: Answer, rotate: Callable[[str], str]

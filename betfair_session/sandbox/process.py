@@ -16,6 +16,13 @@ _START_SECONDS = 60
 _STOP_SECONDS = 10
 
 
+# Without the working directory, where a secrets.py of the user's would run (-P).
+_PROGRAM = f"""import sys
+sys.path.append({str(Path(__file__).parents[2])!r})
+from betfair_session.sandbox.__main__ import main
+sys.exit(main())"""
+
+
 class Sandbox(Controls):
     """A running sandbox.
 
@@ -52,7 +59,7 @@ class Sandbox(Controls):
         """
         ports = map(str, (port, cert_port, stream_port))
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with numbers
-            [sys.executable, "-m", "betfair_session.sandbox", *ports],
+            [sys.executable, "-P", "-c", _PROGRAM, *ports],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Keep Ctrl-C from it: the program that uses the sandbox may need it to clean up.

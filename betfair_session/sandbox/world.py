@@ -137,7 +137,7 @@ class World:
         return self.issue(self._sessions.pop(token).username)
 
     def expire(self, token: str) -> bool:
-        return self._sessions.pop(token, None) is not None
+        return self.session(token) is not None and self._sessions.pop(token, None) is not None
 
     def expire_all(self) -> int:
         ended = len(self.sessions())
@@ -179,6 +179,8 @@ class World:
     def login_status(
         self, code: str | None, times: int | None = None, status: str | None = None
     ) -> None:
+        if times is not None and times < 1:
+            raise ValueError("times must be at least 1, or None")
         named = code if code in ("LIMITED_ACCESS", "LOGIN_RESTRICTED") else "FAIL"
         self._demanded = Login(code, status=status or named) if code else None
         self._demands = times

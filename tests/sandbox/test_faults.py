@@ -215,6 +215,9 @@ def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
         ("fault", {"endpoint": "keepalive", "kind": "reset"}),
         ("fault", {"endpoint": "keepAlive", "kind": "drip", "second": 1}),
         ("fault", {"endpoint": "keepAlive", "kind": "reset", "times": 0}),
+        ("fault", {"endpoint": "keepAlive", "kind": "status:503", "body": "xml"}),
+        ("fault", {"endpoint": "keepAlive", "kind": "drip", "part": "tail"}),
+        ("login_status", {"code": "SUSPENDED", "times": 0}),
         *(("fault", {"endpoint": "keepAlive", "kind": kind}) for kind in kinds),
     ]
     for name, given in mistyped:

@@ -160,6 +160,14 @@ def test_ports_can_be_chosen_and_a_taken_one_is_an_error(
     assert capfd.readouterr().err == ""  # the error has it
 
 
+def test_a_users_own_modules_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bot's directory often has a secrets.py, which Python would run in place of its own."""
+    (tmp_path / "secrets.py").write_text("raise SystemExit('the user's')\n")
+    monkeypatch.chdir(tmp_path)
+    with Sandbox() as sandbox:
+        assert sandbox.counts() == {}
+
+
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, or the error of the program that starts it, says what to install."""
     (tmp_path / "trustme.py").write_text("raise ModuleNotFoundError(name='trustme')\n")
