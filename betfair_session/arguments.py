@@ -128,9 +128,10 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
     if isinstance(verify, bool):
         return verify
     path = os.path.expanduser(os.fspath(verify))
-    if os.path.isdir(path):
-        return path
     try:
+        path = os.path.abspath(path)  # the program may change its directory
+        if os.path.isdir(path):
+            return path
         with open(path, "rb") as file:
             if b"CERTIFICATE-----" in file.read(_LONGEST_BUNDLE):
                 return path

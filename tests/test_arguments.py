@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,6 +195,14 @@ def test_settings_that_just_work() -> None:
     assert "hidden" not in repr(manager(username="hidden-name", password="hidden-word"))
     for kind in (SessionManager, IdentityClient):
         assert repr(kind.__new__(kind)).startswith(kind.__name__)
+
+
+def test_a_bundle_stays_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that becomes a daemon changes its directory."""
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    monkeypatch.chdir(tmp_path)
+    assert client(verify="ca.pem").verify == str(tmp_path / "ca.pem")
+    assert client(verify=Path()).verify == str(tmp_path)
 
 
 def test_every_setting_of_a_manager_is_an_argument_of_from_env() -> None:

@@ -15,11 +15,12 @@ _LONGEST_TEXT = 2000  # characters: a server chooses the text, and the patterns 
 
 _CLEANERS = (  # compiled only when a call fails
     (r"(?<=://)[^/\s]*@", ""),
+    (r"[^\s/@\"']+:[^\s/@\"']+@", ""),  # user:password@host without a scheme
     (r"\?[^\s'\"<>]*=[^\s'\"<>]*", "?…"),
     (
         (
-            r"(?i)\b(authorization|bearer|basic|sharedkey|sig|signature|token|secret|password"
-            r"|account_?key|access_?key)(\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
+            r"(?i)(?<![a-z])(authorization|bearer|basic|sharedkey|sig|signature|token|secret|password"
+            r"|account_?key|access_?key)([\"']?\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
         ),
         r"\1 …",
     ),

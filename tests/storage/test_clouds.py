@@ -37,6 +37,7 @@ from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.judging import judge
+from betfair_session.storage.meanings import clean
 from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
@@ -523,3 +524,20 @@ def test_a_name_that_a_driver_has_no_longer_is_told_with_its_version(
 def test_what_a_driver_would_not_look_at_is_not_set() -> None:
     with pytest.raises(AttributeError):
         loop.set_known(types.SimpleNamespace(known=1), unknown=3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invalid endpoint: user:hidden1@127.0.0.1:1",
+        'Unable to open file from {"client_secret": "hidden1", "refresh_token": "1//hidden1"}',
+        'No such file or directory: \'{"client_secret": "hidden1"}\'',
+        'Invalid bucket name "AKIAIOSFODNN7EXAMPLE:hidden1@bucket"',
+        "SharedKey account:hidden1= was refused",
+    ],
+)
+def test_a_drivers_text_is_shown_without_what_may_be_a_secret(text: str) -> None:
+    """A key file's content where its path belongs is a common mistake."""
+    shown = clean(text)
+    assert "hidden1" not in shown
+    assert shown.split()[0] == text.split(maxsplit=1)[0]
