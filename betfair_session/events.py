@@ -49,7 +49,8 @@ class Event(NamedTuple):
     - "waited": for another process's login;
     - "lease taken over": from a process that did not finish its login in time.
 
-    `Session.logout` reports "logged out", too.
+    `Session.logout` reports "logged out", too. Who waits for another's call in the same process
+    reports nothing: that call does.
 
     Attributes:
         kind: which of these.

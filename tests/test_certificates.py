@@ -452,7 +452,9 @@ def test_files_that_are_written_by_half_are_removed(
     assert os.listdir(command.directory) == []
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "c:d", "a\nb", "x" * 65])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".hidden", "a/b", "a\\b", "c:d", "a\nb", "x" * 65, "\u00e9" * 33]
+)
 def test_a_name_that_is_none_makes_nothing(command: CommandLine, name: str) -> None:
     """Nor does a directory that is a file, or a .p12 without a passphrase."""
     assert made(command, name).code == 2

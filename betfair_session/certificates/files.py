@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 UPLOAD_PLACE = "My Account, Security, Automated Betting Program Access"
 """Where on Betfair's website the .crt is uploaded."""
 
-_NAME = re.compile(r"""[^./\\:"][^/\\:"]{0,63}""")  # X.520 allows 64 in a common name
+_NAME = re.compile(r"""[^./\\:"][^/\\:"]*""")
+_LONGEST_NAME = 64  # bytes in a common name, by X.520 as cryptography counts them
 _CLOCK_SKEW = timedelta(hours=1)
 _NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1"
 _SSL_CLIENT = b"\x03\x02\x07\x80"  # DER: a bit string of one bit, "SSL client"
@@ -53,7 +54,7 @@ def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict
     (both in one), and .p12 if there is a passphrase for it. ConfigurationError: the name is not a
     plain file name of 1 to 64 characters.
     """
-    if not (_NAME.fullmatch(name) and name.isprintable()):
+    if not (_NAME.fullmatch(name) and name.isprintable() and len(name.encode()) <= _LONGEST_NAME):
         raise ConfigurationError(f"{name!r} is not a plain file name of at most 64 characters")
 
     from cryptography import x509

@@ -158,7 +158,6 @@ def log_out(
         account.client.logout(token)
         trust.forget(token)  # another thread may have verified it meanwhile
         reporter.tell("logged out", time.monotonic() - began, "the stored session")
-        reporter.hand_over()
     # Another process may have noticed at once and logged in: its token is not ours to remove.
     try:
         for _ in range(_UNLOCKS):
@@ -176,6 +175,8 @@ def log_out(
         if token is not None:
             error.args = (f"the session was ended at Betfair, but {error}",)
         raise
+    finally:
+        reporter.hand_over()
 
 
 def _token_or_none(stored: StoredObject, store: TokenStore, key: str) -> Secret | None:
