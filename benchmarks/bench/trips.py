@@ -123,7 +123,7 @@ def section(figures: Mapping[str, Any]) -> str:
 
 - *resume*, *trusted*, *first login*: requests of one fresh process to the store + to Betfair,
   counted between them. The S3 server is not Amazon's, so its conditions are tried out with one more
-  write and one more read.
+  write and one more read, and the lock is read before it is made.
 - *a waiter*: store calls of each process that waits in a stampede of {CROWD} with a dead token,
   smallest / median / largest, when the login takes that long. The target is for an ordinary login;
   who waits for a slow one looks on every 0.75 to 1.5 s.
