@@ -154,6 +154,19 @@ def test_when_betfair_cannot_tell_nothing_happens(
     assert os.listdir(front.path) == [KEY]
 
 
+def test_who_types_no_code_keeps_nobody_waiting(front: Front) -> None:
+    """Ctrl-C instead: nothing was sent, so the next login may follow at once."""
+    front.sandbox.set_two_step("123456")
+
+    def code() -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        front.manager(two_step=code).get_session(front.path, KEY)
+    assert (front.sandbox.counts(), front.read_lock().logins) == ({}, ())
+    assert front.manager(two_step="123456").get_session(front.path, KEY) in front.live()
+
+
 # --- where a token cannot be stored ---------------------------------------------------------------
 
 

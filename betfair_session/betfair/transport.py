@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import urlsplit
@@ -54,10 +54,12 @@ def asked_code(code: Secret | Callable[[], str] | None, seconds: float) -> tuple
     began = clocks.now()
     try:
         found = Secret("" if code is None else code() if callable(code) else code)
-    except Exception as error:
-        if interruption(error):
-            raise
-        refuse("code", f"asking for the two-step code failed: {type(error).__name__}")
+    except BaseException as error:
+        if isinstance(error, Exception) and not interruption(error):
+            refuse("code", f"asking for the two-step code failed: {type(error).__name__}")
+        with suppress(AttributeError):
+            error.sent = False  # type: ignore[attr-defined] # so that nobody waits for this login
+        raise
     if found.reveal() != "":
         check_credential(found, "code")
     left = seconds - clocks.passed(began)  # counts a laptop's sleep, too

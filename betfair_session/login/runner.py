@@ -150,7 +150,7 @@ class Runner:
                 error = self._told(failed, effect)
             except BaseException as stop:  # noqa: BLE001 - raised again below
                 self._stop, self.login.deadline = self._stop or stop, -math.inf
-                broken = self._interrupted(effect)
+                broken = self._interrupted(effect, stop)
                 if isinstance(effect, do.LogOut):
                     answer = broken
                 else:
@@ -170,12 +170,14 @@ class Runner:
         told.__cause__ = error
         return told
 
-    def _interrupted(self, effect: do.Effect) -> BetfairSessionError | None:
+    def _interrupted(self, effect: do.Effect, stop: BaseException) -> BetfairSessionError | None:
         """Return the error that tells the policy that an effect's outcome is unknown."""
         if isinstance(effect, do.Wait):
             return None
         if isinstance(effect, do.Ask | do.LogIn | do.LogOut):
-            return IdentityUnavailable("the call was interrupted")
+            told = IdentityUnavailable("the call was interrupted")
+            told.sent = getattr(stop, "sent", True)
+            return told
         landed = isinstance(effect, do.WriteLock | do.WriteToken)
         return StoreUnavailable("the call was interrupted", reason="timeout", landed=landed)
 
