@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import unquote
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
-from betfair_session.process.threads import OutOfTime, run_until
+from betfair_session.process.threads import NoThreadError, OutOfTime, run_until
 
 from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of, stored
 from .contract import ABSENT, ANY, MAX_READ
@@ -141,8 +141,16 @@ class ObstoreStore(CloudStore):
         left = deadline - time.monotonic()
         if left <= 0:
             raise OutOfTime
-        with translated_errors(self._bucket):
-            return cast("T", send(driver(left), name, *given))
+
+        def request() -> T:
+            with translated_errors(self._bucket):
+                return cast("T", send(driver(left), name, *given))
+
+        if send == self._read:
+            # Credentials come by requests of their own, each of which gets the whole time, too.
+            with suppress(NoThreadError):
+                return run_until(deadline, request)
+        return request()  # a write that was given up would still be sent
 
     def _read(self, driver: Driver, name: str) -> StoredObject:
         content, part = bytearray(), b""

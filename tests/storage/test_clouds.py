@@ -541,3 +541,14 @@ def test_a_drivers_text_is_shown_without_what_may_be_a_secret(text: str) -> None
     shown = clean(text)
     assert "hidden1" not in shown
     assert shown.split()[0] == text.split(maxsplit=1)[0]
+
+
+def test_credentials_that_take_long_hold_no_read_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request for them gets as long as the read itself has; obstore knows no whole."""
+    over, store = threading.Event(), open_store("obstore+s3://b", {"anon": True})
+    monkeypatch.setattr(store, "_read", lambda *_: over.wait(60))
+    try:
+        assert failure("read", store, timeout=0.2).reason == "timeout"
+        assert not over.is_set()
+    finally:
+        over.set()
