@@ -151,7 +151,7 @@ class SharedStream(BetfairStream):
     def start(self) -> None:
         """Connect, unless it is connected, and read until it is stopped."""
         if not self._running:
-            self._let_in()
+            self.authenticate()
         self._read_loop()
 
     def stop(self) -> None:
@@ -177,7 +177,10 @@ class SharedStream(BetfairStream):
             connected.close()
 
     def authenticate(self) -> int:
-        """Send the token; when Betfair calls it invalid, renew it and connect once more."""
+        """Connect if need be, and send the token.
+
+        When Betfair calls it invalid, renew it and connect once more.
+        """
         if not self._running:
             self._stopped.clear()
             self._connect()
@@ -207,7 +210,7 @@ class SharedStream(BetfairStream):
         try:
             connected.sendall(json.dumps(message).encode() + b"\r\n")
         except OSError as error:
-            self.stop()
+            self._close()
             what = f"[Connect: {self._unique_id}]: Socket {error}"
             raise SocketError(what) from None
         return self._receive_all()
@@ -222,15 +225,9 @@ class SharedStream(BetfairStream):
                 self._close()
         return received
 
-    def _let_in(self) -> None:
-        self._stopped.clear()
-        self._connect()
-        if self._running:
-            self.authenticate()
-
     def _send(self, message: dict[str, Any]) -> None:
         if not self._running:
-            self._let_in()
+            self.authenticate()
         if self._socket is None:
             raise SocketError(f"[Connect: {self._unique_id}]: it was stopped meanwhile")
         super()._send(message)
