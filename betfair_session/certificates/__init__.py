@@ -220,15 +220,13 @@ class Certificate(NamedTuple):
     def _checked(
         self, now: datetime | None, context: ssl.SSLContext | None = None
     ) -> tuple[Material, list[str]]:
-        import ssl
-
         from .fitness import assemble, fitness, hand_over
 
         material = assemble([look(source, self.passphrase) for source in self.sources])
         problems, warnings = fitness(material.certificate, material.name, now)
         if problems:
             raise CertificateError("; ".join(map(str, problems)), reason=problems[0].reason)
-        hand_over(material, context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        hand_over(material, context)
         return material, warnings
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,7 +155,7 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
     files = [_report(contents, certificates, bool(passphrase)) for contents in found]
     if certificates and keys and not any(file.problems for file in files):
         try:
-            hand_over(assemble(found), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+            hand_over(assemble(found))
         except CertificateError as error:  # such as a chain that OpenSSL finds too weak
             files[0].problems.append(str(error))
     if any(file.problems for file in files):

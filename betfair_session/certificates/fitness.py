@@ -144,8 +144,13 @@ def day(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def hand_over(material: Material, context: ssl.SSLContext) -> None:
-    """Load a certificate, its chain and its key into a TLS context, or raise a CertificateError."""
+def hand_over(material: Material, context: ssl.SSLContext | None = None) -> None:
+    """Load a certificate, its chain and its key into a TLS context, or raise a CertificateError.
+
+    Without a context, only try whether that can be done.
+    """
+    import ssl
+
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         Encoding,
@@ -158,6 +163,7 @@ def hand_over(material: Material, context: ssl.SSLContext) -> None:
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)
     )
     chain = [each.public_bytes(Encoding.PEM) for each in (material.certificate, *material.chain)]
+    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         with _as_path(b"".join([*chain, key])) as path:
             context.load_cert_chain(path, password=password)
