@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
 
-_UNLOCKS = 5  # tries to change a lock that others change meanwhile
+_TRIES = 5  # at a change of an object that others change meanwhile
 
 
 class Login(NamedTuple):
@@ -160,7 +160,7 @@ def log_out(
         reporter.tell("logged out", time.monotonic() - began, "the stored session")
     # Another process may have noticed at once and logged in: its token is not ours to remove.
     try:
-        for _ in range(_UNLOCKS):
+        for _ in range(_TRIES):
             with contextlib.suppress(VersionConflict):
                 store.delete(key, stored.version, deadline=time.monotonic() + seconds)
                 break
@@ -187,7 +187,7 @@ def _token_or_none(stored: StoredObject, store: TokenStore, key: str) -> Secret 
 
 def unlock(store: TokenStore, key: str, seconds: float) -> None:
     """Clear the lock beside a token; each call of the store may take `seconds`."""
-    for _ in range(_UNLOCKS):
+    for _ in range(_TRIES):
         with contextlib.suppress(VersionConflict):
             _change_lock(store, key, locks.cleared, seconds)
             return
