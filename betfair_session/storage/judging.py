@@ -148,7 +148,10 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
         # a live token look absent, or report another process's write that never happened.
         told = f"{status}, not in the store's format; is the endpoint right, or did a proxy answer?"
         return Judgement("server", Sent.MAYBE, told)
-    more = meanings.ADVICE.get(code) or (text if reason in {"other", "doubtful"} else "")
+    telling = (
+        reason in {"other", "doubtful"} or "kms:" in text
+    )  # a key's permission, not a bucket's
+    more = meanings.ADVICE.get(code) or (text if telling else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
         more = "the answer does not say what is missing"
     unproven = Sent.ANSWERED if status < 500 else Sent.MAYBE  # noqa: PLR2004

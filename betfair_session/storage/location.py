@@ -235,12 +235,19 @@ def check_key(key: object) -> str:
     return str.__str__(key)  # an enum of texts formats as its name
 
 
+# S3's own hosts. Other servers there, such as a MinIO on EC2, have names below "compute" or "elb".
+_AMAZON_S3 = (
+    r"(.+\.)?s3[a-z0-9-]*(\.dualstack)?(\.[a-z]+(-[a-z]+)+-\d+)?(\.vpce)?"
+    r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws)"
+)
+
+
 def is_amazon(endpoint: str | None) -> bool:
-    """Return whether an endpoint is Amazon's own; None is the driver's default, which is."""
+    """Return whether an endpoint is Amazon S3; None is the driver's default, which is."""
+    import re
     from urllib.parse import urlsplit
 
-    host = urlsplit(endpoint or "https://amazonaws.com").hostname or ""
-    return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"))
+    return not endpoint or bool(re.fullmatch(_AMAZON_S3, urlsplit(endpoint).hostname or ""))
 
 
 # Packages whose filesystems drop an option that their constructor does not name, and the options

@@ -59,9 +59,11 @@ class Known(Exception):
         self.meaning, self.status_code = (reason, sent), status
 
 
-def no_credentials(text: str, *, rejected: bool = False) -> Known:
-    """Return the error for no credentials; `rejected`: the service does not accept those it got."""
-    return Known(text, "forbidden", Sent.NEVER, status=401 if rejected else None)
+def no_credentials(text: str, status: int = 0) -> Known:
+    """Return the error for no credentials; `status`: of the credential service's answer, or 0."""
+    if status >= 500:  # noqa: PLR2004 - HTTP: it may be better in a moment
+        return Known(text, "server", Sent.NEVER)
+    return Known(text, "forbidden", Sent.NEVER, status=401 if status >= 400 else None)  # noqa: PLR2004
 
 
 WORDS = {
@@ -125,7 +127,8 @@ CODES = {
         "no-bucket": "ContainerBeingDeleted ContainerNotFound NoSuchAccessPoint NoSuchBucket",
         "other": "BlobArchived BlobBeingRehydrated InvalidObjectState OrgPolicyConstraintFailed "
         "RequestTimeTooSkewed",
-        "read-only": "BlobImmutableDueToLegalHold BlobImmutableDueToPolicy",
+        "read-only": "BlobImmutableDueToLegalHold BlobImmutableDueToPolicy objectUnderActiveHold "
+        "retentionPolicyNotMet",
         "throttled": "RequestLimitExceeded ServerBusy SlowDown SlowDownRead SlowDownWrite "
         "Throttling ThrottlingException TooManyRequests",
         "timeout": "OperationTimedOut RequestTimeout",

@@ -44,9 +44,9 @@ _USUAL_SECONDS = 5.0  # the default timeout of a call of the store, see LeaseSet
 # Patterns for the text of obstore's errors, whose types say too little.
 _REQUEST = r"Error performing [A-Z]+ (\S+) "
 _STATUS = r"status code: (\d{3})"
-_CODE = r"<Code>(\w+)</Code>"
+_CODE = r"<Code>([\w.]+)</Code>"
 _MESSAGE = r"<Message>([^<]*)"
-_BULK = r"request failed for key .*: ([^:\n]*) \(code: (\w+)\)"
+_BULK = r"request failed for key .*?: ([^\n]*) \(code: ([\w.]+)\)"
 _LOCAL_FILE = r"token file|\(os error \d+\)"
 _LONGEST = 10_000  # characters: the body of an answer may follow
 _KIND = r"kind: (\w+)"
@@ -221,7 +221,7 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
         status = re.search(_STATUS, text)
-        return no_credentials(text, rejected=bool(status and status[1].startswith("4")))
+        return no_credentials(text, int(status[1]) if status else 0)
     if request is None and re.search(_LOCAL_FILE, text):
         return Known(text, *NO_FILE)  # it reads no local files but those with credentials
     refusal = _refusal_in(text)

@@ -154,4 +154,4 @@ def _ask_nobody(_: str) -> NoReturn:
         "the AWS profile has an mfa_serial, which needs a code from a terminal; use a profile "
         "without it, or temporary credentials (aws sts get-session-token)"
     )
-    raise no_credentials(message, rejected=True)
+    raise no_credentials(message, 401)

@@ -146,6 +146,21 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
         assert judge(ClientError(answer, operation), cloud=True).reason == reason
 
 
+def test_a_busy_service_of_credentials_may_be_asked_again(nowhere: pytest.MonkeyPatch) -> None:
+    with Listener(saying(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno")) as service:
+        address = f"http://127.0.0.1:{service.port}"
+        nowhere.setenv("AWS_METADATA_ENDPOINT", address)
+        nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
+        nowhere.setenv("IDENTITY_HEADER", "x")
+        amazon: dict[str, str] = {}
+        for url, options in (
+            ("obstore+s3://bucket", amazon),
+            ("obstore+abfs://c", {"account_name": "n"}),
+        ):
+            with open_store(url, options) as store:
+                all_fail(store, "server", ["read", "create"])
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_renewed_keys_of_amazons_are_read(
     nowhere: pytest.MonkeyPatch, tmp_path: Path, s3: Cloud, *, ours: bool

@@ -85,6 +85,29 @@ def test_amazon_keeps_conditions_and_is_sent_a_checksum(
         assert asked == [each.strip('"') for each in (version, newer)]
 
 
+_OF_S3 = """
+    s3.amazonaws.com s3.eu-west-1.amazonaws.com s3-us-west-2.amazonaws.com
+    s3-fips.us-gov-west-1.amazonaws.com
+    s3.dualstack.us-east-1.amazonaws.com s3-accelerate.dualstack.amazonaws.com
+    s3.cn-north-1.amazonaws.com.cn
+    s3.eusc-de-east-1.amazonaws.eu s3express-use1-az5.us-east-1.amazonaws.com s3.us-east-1.api.aws
+    a-1.s3-accesspoint.us-east-1.amazonaws.com bucket.vpce-1a-2b.s3.us-east-1.vpce.amazonaws.com
+    x.s3-outposts.us-east-1.amazonaws.com accesspoint.s3-global.amazonaws.com
+"""
+_BESIDE = """
+    ec2-3-1-2-3.eu-west-1.compute.amazonaws.com ec2-3-1-2-3.compute-1.amazonaws.com
+    s3-minio-1.eu-west-1.elb.amazonaws.com a.execute-api.eu-west-1.amazonaws.com
+    s3.eu-west-1.compute.amazonaws.com s3.amazonaws.com.example.com minio.example.com amazonaws.com
+"""
+
+
+@pytest.mark.parametrize("host", [*_OF_S3.split(), *_BESIDE.split()])
+def test_only_amazons_own_s3_is_trusted_untried(host: str) -> None:
+    """A server of somebody's own may have one of Amazon's names, too."""
+    with open_store("obstore+s3://b", {"endpoint_url": f"https://{host}"}) as store:
+        assert store.probe is (host in _BESIDE.split())
+
+
 @pytest.mark.parametrize("way", ["s3fs", "obstore", "profile", "given"])
 def test_a_server_that_keeps_conditions_is_tried_out_once(
     s3: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str

@@ -165,7 +165,7 @@ def rows(answers: dict[str, str]) -> list[Row]:
 PAGES = rows({"server?": "400, 403, 407, 409, 412, 429, 502, 503, 504"})
 S3 = rows(
     {
-        "forbidden": "403 AccessDenied",
+        "forbidden": "403 AccessDenied: User: arn:aws:iam::1:user/f is not authorized",
         "forbidden x2": "403 InvalidAccessKeyId, 403 SignatureDoesNotMatch, 400 ExpiredToken",
         "throttled": "503 SlowDown, 429 TooManyRequests",
         "server": "500 InternalError, 503 ServiceUnavailable, 404 SomethingElse",
@@ -175,7 +175,8 @@ S3 = rows(
         "lasting": "409 InvalidBucketState, 412 SomethingElse",
         "missing": "404 NoSuchKey",
         "no-bucket": "404 NoSuchBucket",
-        "other": "410 Gone, 400 AuthorizationHeaderMalformed, 403 RequestTimeTooSkewed",
+        "other": "410 Gone, 400 AuthorizationHeaderMalformed, 403 RequestTimeTooSkewed, "
+        "400 KMS.NotFoundException",
         "full": "507 InsufficientStorage",
         "busy": "423 Locked",
     }
@@ -193,6 +194,7 @@ GCS = rows(
         "missing": "404 notFound: No such object: bucket/prefix/token",
         "no-bucket": "404 notFound: The specified bucket does not exist.",
         "other": "412 conditionNotMet: Violates 'constraints/gcp.restrictNonCmek', 400 invalid",
+        "read-only": "403 retentionPolicyNotMet, 403 objectUnderActiveHold",
     }
 )
 GCS_XML = S3 + rows(
