@@ -11,6 +11,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from servers.process import poll
+
 from betfair_session import IdentityClient, LeaseSettings, Session, SessionManager
 from betfair_session.login import lock as locks
 from betfair_session.process.single_flight import SingleFlight
@@ -37,9 +39,11 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
 
 def let_finish(but: Collection[threading.Thread] = ()) -> None:
     """Wait for the threads of calls that were given up, except those of earlier tests."""
-    for thread in set(threading.enumerate()).difference(but):
-        if thread.name == "betfair-session":
-            thread.join()
+    for _ in poll(60):
+        left = set(threading.enumerate()).difference(but)
+        if not any(thread.name == "betfair-session" for thread in left):
+            return
+    raise AssertionError("a call that was given up goes on")
 
 
 @dataclass

@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from betfair_session import (
     SessionRejected,
     session_is_invalid,
 )
-from betfair_session.process import clocks
+from betfair_session.process import clocks, single_flight
 from betfair_session.sandbox import Sandbox
 
 BET = {"marketId": "1.1", "instructions": [{"selectionId": 7}]}
@@ -83,6 +84,32 @@ def test_parameters_arrive_and_stay_as_they_are(exchange: Exchange, sandbox: San
     refs = [order.customer_ref for order in sandbox.orders()]
     assert len(set(refs)) == 3
     assert refs[-1] == own["customerRef"]
+
+
+def test_an_order_does_not_wait_for_a_verification_that_hangs(
+    front: Front, hands: HandClocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the session lasts, it goes out with the token that there is."""
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+    session = front.session(verify_every=timedelta(minutes=1))
+    token = session.token()
+    hands.go(61.0)
+    with front.under_way("keepAlive", session.token), Exchange(session, timeout=5.0) as exchange:
+        assert exchange.call("placeOrders", BET)["status"] == "SUCCESS"
+        assert session.token() == token
+    let_finish()
+    assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1, "betting": 1}
+
+
+def test_what_took_the_time_of_a_call_is_told(front: Front, betting_session: Session) -> None:
+    """If nothing was sent to the betting API, nothing is said of it."""
+    front.sandbox.hold("certlogin")
+    with Exchange(betting_session, timeout=0.2) as exchange:
+        error = failure(lambda: exchange.call("placeOrders", BET))
+    assert (error.landed, exchange._host in str(error)) == (False, False)
+    front.sandbox.release("certlogin")
+    let_finish()
+    assert front.sandbox.orders() == []
 
 
 class Fate(NamedTuple):

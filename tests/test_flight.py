@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 from front import KEY, Front, joined
+from programs import run
 from storage.plain import Plain
 from storage.surroundings import in_a_child
 from within import within
@@ -326,6 +327,70 @@ def test_a_child_waits_for_no_thread_of_its_parent() -> None:
     hooked: SingleFlight[str] = SingleFlight(hook)
     assert hooked.join(alone, deadline=FAR) == ("alone", True)
     assert found == [("alone", True)]
+
+
+def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The work goes on, so that the next caller has its result."""
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+    flight, go_on = SingleFlight[str](), threading.Event()
+
+    def work() -> str:
+        go_on.wait(60)
+        return "late"
+
+    for ask in (
+        lambda: flight.join(work, deadline=FAR, wait=False),
+        lambda: asyncio.run(flight.ajoin(work, deadline=FAR, wait=False)),
+    ):
+        go_on.clear()
+        callers = joined(flight)
+        assert [ask(), ask()] == [None, None]
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(lambda: flight.join(alone, deadline=FAR))
+            for _ in range(2):
+                callers.get(timeout=60)
+            go_on.set()
+            assert asked.result(60) == ("late", False)
+        monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 60.0)
+        assert ask() == ("late", True)
+        monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+
+
+PROGRAM = """
+import asyncio, sys, threading
+from betfair_session import Exchange, from_env
+from betfair_session.sandbox import Controls
+
+manager, sandbox = from_env(dotenv=None), Controls.running()
+way, *place = sys.argv[1:]
+
+def go_on():
+    sandbox.wait_for("certlogin")
+    sandbox.release("certlogin")
+
+async def main():
+    task = asyncio.create_task(manager.aget_session(*place))
+    await asyncio.to_thread(go_on)
+
+if way == "task":
+    asyncio.run(main())
+else:
+    threading.Thread(target=manager.get_session, args=place, daemon=True).start()
+    go_on()
+"""
+
+
+@pytest.mark.parametrize("way", ["task", "daemon"])
+def test_the_end_of_a_program_cuts_no_login_off(front: Front, way: str) -> None:
+    """Or Betfair has a session that nobody knows, and the next login waits for the lock."""
+    front.sandbox.hold("certlogin")
+    command = (sys.executable, "-c", PROGRAM, way, str(front.path), KEY)
+    done = run(*command, directory=front.path, variables=front.sandbox.environment())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [front.token.read_text()] == front.live()
+    assert front.read_lock().state == "done"
 
 
 # --- tasks ----------------------------------------------------------------------------------------

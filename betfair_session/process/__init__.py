@@ -1,10 +1,12 @@
 """What threads, event loops and forked children share; and base classes of this package.
 
-A call runs in its caller's thread. The other threads, all daemons that `threads.start` starts, are:
+A call runs in its caller's thread. The other threads, which `threads.start` starts, are daemons but
+for one kind, for which Python waits when the program ends:
 
 - "betfair-session": one piece of work that its caller can leave at a deadline: a request to
   Betfair, a call of a blocking driver, the opening of a driver, or an access to a file on a mount
-  that may hang. Also the work that an asyncio task waits for (`SingleFlight.ajoin`, `in_thread`).
+  that may hang. No daemon is the work of an asyncio task or of a daemon thread, which would end too
+  early, and that of a caller who can do without its result (single_flight.py).
 - "betfair-session-io": the event loop of the asynchronous drivers (storage/loop.py).
 - "betfair-keepalive": a `KeepAlive` that was started.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SHORT_SECONDS = 2.0  # a failure so short before a call's deadline may come from lack of time
+_PATIENCE_SECONDS = 1.0  # to wait for a result where the caller can do without
 
 
 class _Call(Outcome[T]):
@@ -86,22 +87,31 @@ class SingleFlight(Generic[T]):
     ) -> tuple[T, bool] | None:
         """Do `work`, or wait until `deadline` for the thread that does it.
 
-        Returns the result, and whether this thread did the work; with `wait` False, returns None
-        instead of waiting. What `work` raised is raised for each caller, but a failure for lack of
-        time only for a caller with no more time. LoginTimeout: another thread was not ready in
-        time. ConfigurationError: called from within `afterwards`, or by a signal handler that
-        interrupted `work` in the same thread.
+        Returns the result, and whether this call did the work. With `wait` False, returns None
+        instead of waiting for another's work, or for more than a second for its own, which goes on.
+        What `work` raised is raised for each caller, but a failure for lack of time only for a
+        caller with no more time. LoginTimeout: another thread was not ready in time.
+        IdentityUnavailable: no thread can be started. ConfigurationError: called from within
+        `afterwards`, or by a signal handler that interrupted `work` in the same thread.
+
+        The end of the program must not cut a login off. So a daemon thread leaves the work to a
+        thread for whose end Python waits.
         """
         while True:
             mine: _Call[T] = _Call(deadline, threading.get_ident())
             try:
                 call = self._enter(mine)
-                if call is mine:
+                if call is mine and wait and not threading.current_thread().daemon:
                     self._work(mine, work)
                     return mine.result(), True
-            except BaseException:  # an interruption may come between any two steps
+                working = _begin(partial(self._lead, mine, work)) if call is mine else None
+            except BaseException as why:  # an interruption may come between any two steps
                 self._leave(mine)
-                raise
+                if wait or not isinstance(why, IdentityUnavailable):
+                    raise
+                return None
+            if working:
+                return (mine.result(), True) if working.wait(_until(deadline, wait=wait)) else None
             if not wait:
                 return None
             if call.leader == mine.leader:
@@ -124,17 +134,16 @@ class SingleFlight(Generic[T]):
             mine: _Call[T] = _Call(deadline)
             try:
                 call = self._enter(mine)
-                if call is mine:
-                    # Not the loop's own executor: that may be full of calls that wait for this one.
-                    working = begin(partial(self._work, mine, work))
+                # Not the loop's own executor: that may be full of calls that wait for this one.
+                working = _begin(partial(self._lead, mine, work)) if call is mine else None
             except BaseException as why:
                 self._leave(mine)
-                if isinstance(why, NoThreadError):
-                    raise no_thread() from why
-                raise
-            if call is mine:
-                await _done(working)
-                return mine.result(), True
+                if wait or not isinstance(why, IdentityUnavailable):
+                    raise
+                return None
+            if working:
+                await _done(working, _until(deadline, wait=wait))
+                return (mine.result(), True) if working.done() else None
             if not wait:
                 return None
             await _done(call, deadline)
@@ -147,6 +156,13 @@ class SingleFlight(Generic[T]):
         if threading.get_ident() in self._in_afterwards:
             raise ConfigurationError("an event hook must not ask the same handle for a token")
         return self._calls.setdefault(0, mine)
+
+    def _lead(self, call: _Call[T], work: Callable[[], T]) -> None:
+        """Do the work in its own thread."""
+        try:
+            self._work(call, work)
+        finally:
+            self._leave(call)  # an interruption may have cut it short
 
     def _work(self, call: _Call[T], work: Callable[[], T]) -> None:
         me = call.leader = threading.get_ident()
@@ -178,12 +194,22 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     It goes on when the task is cancelled. IdentityUnavailable: no thread can be started.
     """
-    try:
-        outcome = begin(work)
-    except NoThreadError as why:
-        raise no_thread() from why
+    outcome = _begin(work)
     await _done(outcome)
     return outcome.result()
+
+
+def _begin(work: Callable[[], T]) -> Outcome[T]:
+    """Start `work` in a thread for which Python waits when the program ends."""
+    try:
+        return begin(work, daemon=False)
+    except NoThreadError as why:
+        raise no_thread() from why
+
+
+def _until(deadline: float, *, wait: bool) -> float | None:
+    """Return until when to wait for work of one's own; None: to its end, which it sees to."""
+    return None if wait else min(deadline, time.monotonic() + _PATIENCE_SECONDS)
 
 
 def no_thread() -> IdentityUnavailable:

@@ -41,9 +41,12 @@ class NoThreadError(OSError):
         super().__init__(errno.EAGAIN, "no thread can be started")
 
 
-def start(work: Callable[[], object], name: str = "betfair-session") -> threading.Thread:
-    """Start a daemon thread that does `work` in the caller's context."""
-    thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name=name)
+def start(
+    work: Callable[[], object], name: str = "betfair-session", *, daemon: bool = True
+) -> threading.Thread:
+    """Start a thread that does `work` in the caller's context."""
+    run = copy_context().run
+    thread = threading.Thread(target=run, args=(work,), daemon=daemon, name=name)
     try:
         thread.start()
     except RuntimeError as error:
@@ -74,13 +77,13 @@ class Outcome(Generic[T]):
         """Return whether the work has ended."""
         return bool(self._found)
 
-    def wait(self, deadline: float) -> bool:
-        """Wait until the work has ended, or until `deadline`; return whether it has ended."""
+    def wait(self, deadline: float | None) -> bool:
+        """Wait until the work has ended, or until a deadline; return whether it has ended."""
         over = threading.Lock()
         over.acquire()
         self.then(over.release)
         try:
-            over.acquire(timeout=max(deadline - time.monotonic(), 0))
+            over.acquire(timeout=-1 if deadline is None else max(deadline - time.monotonic(), 0))
         finally:
             self._callbacks.remove(over.release)
         return bool(self._found)
@@ -121,7 +124,7 @@ class Outcome(Generic[T]):
             del self, error  # a traceback would keep both
 
 
-def begin(work: Callable[[], T]) -> Outcome[T]:
+def begin(work: Callable[[], T], *, daemon: bool = True) -> Outcome[T]:
     """Start `work` in its own thread; return its future."""
     outcome: Outcome[T] = Outcome()
 
@@ -131,7 +134,7 @@ def begin(work: Callable[[], T]) -> Outcome[T]:
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             outcome.end(error=error)
 
-    start(fill)
+    start(fill, daemon=daemon)
     return outcome
 
 
