@@ -158,6 +158,9 @@ class Exchange(Closable):
             response = run_until(time.monotonic() + seconds, partial(send, allow_redirects=False))
         except OverrunError:
             detail = f"it took longer than {seconds:.1f} s"
+            if not budget.unknown:
+                what = f"was not sent: {detail} to get the session, or an earlier answer"
+                raise exchange_error(name, what, unknown=False) from None
         except BetfairSessionError as error:
             if reads or not budget.unknown:
                 raise
