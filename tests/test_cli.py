@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from command_line import KEY, CommandLine, Terminal
@@ -17,6 +17,7 @@ from command_line import KEY, CommandLine, Terminal
 from betfair_session import Session
 from betfair_session.environment import NAMES
 from betfair_session.login import lock as locks
+from betfair_session.login.lock import BAN, MARGIN
 from betfair_session.sandbox import Sandbox
 
 COMMANDS = ["token", "check", "status", "logout", "unlock", "doctor", "sandbox", "demo"]
@@ -269,7 +270,9 @@ def test_status_needs_no_account(command: CommandLine, sandbox: Sandbox) -> None
     """The store is enough: Betfair is not asked, and nothing secret is shown."""
     account = command.variables
     command.keep_only("SESSION")
-    assert command.json("status").document["token"]["state"] == "missing"
+    told = command.json("status").document
+    assert told["token"]["state"] == "missing"
+    assert (told["login"]["state"], told["login"]["until"]) == ("free", None)
     assert [*command.directory.iterdir()] == []
     token = command("token", **account).out.strip()
     sandbox.clear_journal()
@@ -286,31 +289,59 @@ def test_status_needs_no_account(command: CommandLine, sandbox: Sandbox) -> None
     ] == [["ok", name] for name in ("store", "shared login", "next login")]
     assert token not in shown
     assert sandbox.counts() == {}
+    command.put(sandbox.issue())
+    told = command.json("status").document["token"]
+    assert (told["state"], told["from_last_login"]) == ("stored", False)
+
+
+UNKNOWN = locks.Lock(locks.FAILED, login_class="unknown")
+THRICE = REFUSED._replace(refusals=3)
+BRAKED = locks.Lock(locks.DONE, logins=(-50.0, -30.0, -20.0, -10.0))
 
 
 @pytest.mark.parametrize(
-    ("lock", "expected", "words"),
-    [
-        (HELD, {"state": "held", "owner": "another machine", "ttl_seconds": 30.0}, "another"),
-        (locks.JUNK, {"state": "held", "owner": "", "since": None}, ""),
-        (HELD._replace(since=1.0), {"state": "free"}, "another machine"),
-        (REFUSED._replace(refusals=3, since=1.0), {"state": "free", "refusals": 3}, "SUSPENDED"),
-        (REFUSED._replace(login_class="store", since=1.0), {"state": "unstored"}, ""),
-        (REFUSED._replace(login_class="unknown", since=1.0), {"state": "free"}, "1970"),
-        (locks.Lock(locks.DONE), {"state": "free", "last_login": None, "until": None}, ""),
+    ("lock", "age", "left", "expected", "words"),
+    [  # seconds since it was written, and until another login; what is told
+        (HELD, 0, 30 + MARGIN, {"state": "held", "owner": "another machine"}, "another"),
+        (HELD, 20, 10 + MARGIN, {"state": "held", "ttl_seconds": 30.0}, "another"),
+        (HELD, 40, None, {"state": "free"}, "another machine"),  # any process may take it over
+        (locks.JUNK, 0, 30 + MARGIN, {"state": "held", "owner": "", "since": None}, ""),
+        (REFUSED, 5, 15, {"state": "refused", "status": "SUSPENDED"}, "SUSPENDED"),
+        (THRICE, BAN + 1, None, {"state": "free", "refusals": 3}, "SUSPENDED"),
+        (UNKNOWN, 0, 15, {"state": "unanswered"}, ""),
+        (UNKNOWN, 10**10, None, {"state": "free"}, "1970"),
+        (REFUSED._replace(login_class="store"), 0, None, {"state": "unstored"}, ""),
+        (BRAKED, 0, 10, {"state": "braked", "logins_in_last_minute": 4}, ""),
+        (locks.Lock(locks.DONE), 0, None, {"state": "free", "last_login": None}, ""),
     ],
 )
 def test_status_of_each_lock(
-    command: CommandLine, lock: locks.Lock, expected: dict[str, object], words: str
+    command: CommandLine,
+    *,
+    lock: locks.Lock,
+    age: float,
+    left: float | None,
+    expected: dict[str, object],
+    words: str,
 ) -> None:
-    """For programs, and in words that hold the same facts."""
+    """For programs, and in words that hold the same facts; nothing is changed.
+
+    The writer's clock was an hour fast, but the store's shows how long ago it wrote.
+    """
+    now, fast = time.time(), 3600.0
+    age = min(age, now - 1)  # for a file from 1970
+    if lock != locks.JUNK:
+        times: dict[str, Any] = {"since": now + fast - age, "not_before": now + fast + 15}
+        lock = lock._replace(logins=tuple(now + login for login in lock.logins), **times)
     path = command.lock(lock)
-    if lock.since == 1.0:
-        os.utime(path, (1, 1))
+    os.utime(path, (now - age, now - age))
     login = command.json("status").document["login"]
     assert {name: login[name] for name in expected} == expected
+    until = login["until"] and datetime.fromisoformat(login["until"]).timestamp()
+    assert until == (left and pytest.approx(now + left, abs=1))
     shown = command("status")
     assert (shown.code, shown.err, words in shown.out) == (0, "", True)
+    assert (path.read_bytes(), os.listdir(command.store)) == (locks.encode(lock), [path.name])
 
 
 # --- at a terminal --------------------------------------------------------------------------------

@@ -44,13 +44,13 @@ _CALLS = [
     *("tests/test_arguments.py", "tests/test_session.py"),
     *("tests/test_trust.py", "tests/test_events.py"),
     *("tests/test_http.py", "tests/test_values.py", "tests/test_flight.py"),
-    "tests/test_inspection.py",
+    *("tests/test_cli.py", "tests/login/test_runner.py"),
 ]
 
 GROUPS = {
     "login": (
         _modules("login", "call effects errors lock policy runner"),
-        ["tests/login", "tests/test_session.py", "tests/test_inspection.py"],
+        ["tests/login", "tests/test_session.py", "tests/test_cli.py"],
     ),
     "manager": (["manager.py", "login/account.py"], _CALLS),
     "session": (["session.py", "process/trust.py", "login/by_hand.py"], _CALLS),

@@ -18,15 +18,17 @@ from betfair_session import (
     StoreUnavailable,
 )
 from betfair_session.events import EventKind
-from betfair_session.login import lock as locks
+from betfair_session.login import by_hand, lock as locks
+from betfair_session.login.by_hand import inspect, inspect_login
 from betfair_session.login.call import PASSING
+from betfair_session.login.lock import MARGIN
 from betfair_session.login.runner import owner_name
 from betfair_session.process.log import Reporter
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
 
-from .script import KEY, LOCK, NEW, OLD, START, Shelf, Stage
+from .script import KEY, LOCK, NEW, OLD, START, HandClock, Shelf, Stage
 
 FINISHED = locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))
 HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
@@ -293,6 +295,23 @@ def test_only_locks_in_files_note_the_machines_clock(*, files: bool) -> None:
     noted = stage.lock()
     assert (noted.boot, noted.up) == (("this boot", steady) if files else ("", 0.0))
     assert noted.now == (wall if files else 0.0)
+
+
+def test_by_whose_clock_a_persons_look_tells_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's, if it tells the time, else the writer's; on one machine, one without steps."""
+    monkeypatch.setattr(by_hand, "Clock", HandClock)
+    shelf = Stage(OLD, HELD._replace(since=4990.0, boot="this boot", up=280.0, now=4000.0)).shelf
+    found = inspect(shelf, KEY, timeout=5)
+    assert (found.written, found.now, found.clock) == (5000.0, 5010.0, True)
+    assert found.login.until == 5000.0 + 30.0 + MARGIN
+    assert inspect_login(shelf, KEY, timeout=5) == found.login
+    shelf.now = None
+    found = inspect(shelf, KEY, timeout=5)
+    assert (found.clock, found.login.until) == (False, 4990.0 + 30.0 + MARGIN)
+    shelf.on_this_machine = True
+    assert inspect_login(shelf, KEY, timeout=5).until == 4000.0 + 30.0 + MARGIN
+    shelf.atomic = False  # where each process logs in alone, none waits for a lock
+    assert inspect_login(shelf, KEY, timeout=5).state == "free"
 
 
 # --- what is told of it ---------------------------------------------------------------------------
