@@ -181,6 +181,21 @@ def test_what_else_cannot_work_is_named() -> None:
         assert isinstance(refused(partial(session_is_invalid, answer), "answer"), TypeError)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("ttl", odd) for odd in ("x", 5, 19.9, 500, float("nan"), 120.1)),
+        *(("login_deadline", odd) for odd in (None, Decimal(10), 0.0, 20.1)),
+        *(("store_deadline", odd) for odd in (timedelta(seconds=5), 0.0, -1.0, 10.1)),
+        *(("logins_per_minute", odd) for odd in ("4", 0, 101, 4.0)),
+    ],
+)
+def test_a_lease_that_cannot_work_is_refused(name: str, value: Any) -> None:
+    """Also in a copy of one that can."""
+    for make in (LeaseSettings, LeaseSettings()._replace):
+        refused(partial(make, **{name: value}), "lease")
+
+
 def test_settings_that_just_work() -> None:
     """The edges of what is refused above."""
     client(proxies={"https": None}, timeout=Decimal("0.1"))
@@ -189,7 +204,15 @@ def test_settings_that_just_work() -> None:
     for code in ("5", lambda: "5", ""):
         manager(interactive=True, two_step=code)
     manager(client(jurisdiction="australia"), verify_every=timedelta(days=1))
-    manager(lease=LeaseSettings(ttl=60.0))
+    leases: list[dict[str, Any]] = [
+        *({}, {"ttl": 60.0}, {"ttl": 120.0}, {"ttl": 20.0}),
+        *({"logins_per_minute": number} for number in (1, 100)),
+        {"ttl": 0.5, "login_deadline": 0.25, "store_deadline": 0.125},
+    ]
+    for lease in leases:
+        made = LeaseSettings(**lease)
+        manager(lease=made)
+        assert made._asdict().items() >= lease.items()
     assert APIClient(BOT(), keep_alive_every=timedelta(minutes=17)).session_timeout == 340
     assert client().timeout == 10.0
     assert "hidden" not in repr(manager(username="hidden-name", password="hidden-word"))
