@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import NoReturn
+from unittest.mock import Mock
 
 import hypothesis
 import pytest
@@ -75,14 +75,12 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> HandClocks:
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
     """Return a context in which no thread can be started, as with a limit on processes."""
 
-    def refuse(_: threading.Thread) -> NoReturn:
-        message = "can't start new thread"
-        raise RuntimeError(message)
-
     @contextmanager
     def refused() -> Iterator[None]:
         with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refuse)
+            patch.setattr(
+                threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread"))
+            )
             yield
 
     return refused

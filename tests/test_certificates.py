@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from command_line import CommandLine, Done
@@ -229,11 +230,6 @@ class PeekingContext(ssl.SSLContext):
         super().load_cert_chain(certfile, *args, **kwargs)
 
 
-def no_such_call(*_: object) -> NoReturn:
-    """Do as a system without files in memory does."""
-    raise OSError(errno.ENOSYS, "Function not implemented")
-
-
 def open_files() -> Iterator[str]:
     """Find what this process has open."""
     for number in os.listdir("/proc/self/fd"):
@@ -283,7 +279,8 @@ def test_the_key_lies_in_no_file_that_can_be_read_later(
     """
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     if not in_memory:
-        monkeypatch.setattr(os, "memfd_create", no_such_call)
+        lacking = OSError(errno.ENOSYS, "Function not implemented")
+        monkeypatch.setattr(os, "memfd_create", Mock(side_effect=lacking))
     context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
     assert Certificate.from_pkcs12("chain.p12", PASS).load_into(context) == []
     assert b"BEGIN ENCRYPTED PRIVATE KEY" in context.content

@@ -14,6 +14,7 @@ from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import pytest
 from front import KEY, Front, joined
@@ -287,17 +288,13 @@ def test_an_interruption_while_a_thread_starts_lets_it_do_its_work_alone(
 # --- forks ----------------------------------------------------------------------------------------
 
 
-class Failing:
-    """A flight whose reset fails, which must not stop others' resets; Python reports it."""
-
-    def after_fork(self) -> None:
-        raise OSError
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_child_waits_for_no_thread_of_its_parent() -> None:
-    """The child does not have it. One forked in a hook has the hook's thread, and may ask."""
-    some = Failing(), Failing()
+    """The child does not have it. One forked in a hook has the hook's thread, and may ask.
+
+    A reset that fails, which Python reports, stops no other.
+    """
+    some = [Mock(after_fork=Mock(side_effect=OSError)) for _ in range(2)]
     reset_in_child(some[0])
     lock, flight = ForkSafeLock(), SingleFlight[str]()
     reset_in_child(some[1])

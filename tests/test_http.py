@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -257,9 +258,7 @@ def test_a_connection_that_does_not_just_wait_is_not_used_again(
         answered.set()
         listener.read_head(connection)
 
-    def full() -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
+    full = Mock(side_effect=OSError(errno.EMFILE, "Too many open files"))
     monkeypatch.setattr(clocks, "pause", pauses.append)
     with stranger.serving(serve) as listener, stranger.client(listener) as client:
         assert ask(client, "first")

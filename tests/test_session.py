@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -157,10 +157,7 @@ def test_when_betfair_cannot_tell_nothing_happens(
 def test_who_types_no_code_keeps_nobody_waiting(front: Front) -> None:
     """Ctrl-C instead: nothing was sent, so the next login may follow at once."""
     front.sandbox.set_two_step("123456")
-
-    def code() -> NoReturn:
-        raise KeyboardInterrupt
-
+    code = Mock(side_effect=KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         front.manager(two_step=code).get_session(front.path, KEY)
     assert (front.sandbox.counts(), front.read_lock().logins) == ({}, ())
@@ -314,6 +311,7 @@ def test_logout_removes_the_object_and_the_locks_word_for_it(
 
 
 HELD = locks.encode(locks.Lock(locks.HELD, "0" * 16, "another machine", since=time.time()))
+CHANGED = VersionConflict("changed", store="s", key="k", reason="conflict")
 
 
 def test_a_logout_removes_its_token_though_another_has_just_shared_it(front: Front) -> None:
@@ -324,13 +322,7 @@ def test_a_logout_removes_its_token_though_another_has_just_shared_it(front: Fro
     heard = list[tuple[str, bool]]()
     session = front.session(on_event=lambda each: heard.append((each.kind, front.token.exists())))
     session.token()
-    watched = Watched(session)
-
-    def shared() -> None:
-        watched.before_delete = lambda: None
-        raise VersionConflict("changed", store="s", key="k", reason="conflict")
-
-    watched.before_delete = shared
+    Watched(session).before_delete = Mock(side_effect=[CHANGED, None])
     session.logout()
     assert os.listdir(front.path) == [front.lock.name]
     assert front.read_lock().published == ""
@@ -354,19 +346,15 @@ def test_a_logout_leaves_what_others_wrote_meanwhile(front: Front, moment: str, 
         if left:
             front.token.write_text(left)
 
-    def conflict(*_: object) -> NoReturn:
-        message = "changed"
-        raise VersionConflict(message, store="s", key="k", reason="conflict")
-
     session = front.session()
     session.token()
     watched = Watched(session)
-    if "at the removal" in moment and "locked" not in moment:
+    if "locked" not in moment:
         watched.before_delete = meanwhile
     elif moment == "locked by another":
         front.lock.write_bytes(HELD)
     elif moment == "locked at the removal":
-        watched.before_write = conflict
+        watched.before_write = Mock(side_effect=CHANGED)
     before = front.lock.read_bytes()
     session.logout()
     assert front.live() == []
