@@ -36,7 +36,7 @@ FOREIGN = {"aiohttp", "asyncio", "cryptography", "fsspec", "requests", "urllib3"
     [
         # Neither requests nor fsspec, nor anything else from outside of the standard library.
         # Nor modules that would cost it a tenth or a quarter more.
-        ("file/trusted", "", STANDARD, {"logging", "typing"}),
+        ("file/trusted", "", STANDARD, {"enum", "logging", "re", "typing"}),
         ("file/verified", "", sys.stdlib_module_names, {*FOREIGN, "typing"}),
         *(
             (f"{place}/driver", f"import requests, {driver}", {"azure", "gc"}, set())
