@@ -17,7 +17,7 @@ import pytest
 from hand_clocks import HandClocks
 
 # Modules that hold tests although their names do not say so.
-pytest.register_assert_rewrite("storage", "login.script")
+pytest.register_assert_rewrite("storage", "login.script", "secrets_shown")
 
 # The same inputs in every run; long/fuzz looks for others.
 hypothesis.settings.register_profile("tests", derandomize=True)

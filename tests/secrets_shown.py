@@ -34,6 +34,11 @@ def everything_in(error: BaseException) -> str:
     return "\n".join(shown)
 
 
+def assert_hidden(shown: str, *secrets: str | None) -> None:
+    """Check that a text shows none of some secrets, and that each is one."""
+    assert [each for each in secrets if not each or each in shown] == []
+
+
 def _shown(value: object) -> str:
     try:
         return repr(value)

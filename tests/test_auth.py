@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from secrets_shown import everything_in
+from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Stranger, saying
 
 from betfair_session import (
@@ -106,9 +106,7 @@ def test_a_second_rejection_is_an_error(auth: BetfairAuth, sandbox: Sandbox) -> 
         post(sandbox, auth)
     assert sandbox.counts()["betting"] == 2
     tokens = [str(entry.token) for entry in sandbox.journal("betting")]
-    shown = everything_in(caught.value)
-    for secret in (*tokens, sandbox.app_key, sandbox.password):
-        assert secret not in shown
+    assert_hidden(everything_in(caught.value), *tokens, sandbox.app_key, sandbox.password)
 
 
 DETAIL = {"exceptionname": "APINGException", "APINGException": {"errorCode": "NO_SESSION"}}
@@ -187,9 +185,8 @@ def test_without_a_live_session_our_own_error_comes_out(
     sandbox.login_status("ACCOUNT_NOW_LOCKED")
     with pytest.raises(LoginRefused) as caught:
         post(sandbox, auth)
-    shown = everything_in(caught.value)
-    for secret in (token, sandbox.password, sandbox.username, sandbox.app_key):
-        assert secret not in shown
+    account = (sandbox.username, sandbox.password, sandbox.app_key)
+    assert_hidden(everything_in(caught.value), token, *account)
     assert not hasattr(caught.value, "request")
 
 
@@ -322,8 +319,7 @@ def test_what_requests_keeps_does_not_show_the_token(
     request = caught.value.request
     assert request is not None
     shown = repr([answer.request.headers, request.headers]) + everything_in(caught.value)
-    for secret in (betting_session.token(), sandbox.app_key):
-        assert secret not in shown
+    assert_hidden(shown, betting_session.token(), sandbox.app_key)
     for kept in (answer, caught.value, request.headers):
         with pytest.raises(TypeError):
             pickle.dumps(kept)

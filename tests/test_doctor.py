@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from command_line import KEY, CommandLine, Done
 from programs import CLI, SECONDS, cli, start
+from secrets_shown import assert_hidden
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Order
 from servers.listeners import Listener, saying
@@ -54,8 +55,7 @@ def test_all_is_well(command: CommandLine, sandbox: Sandbox) -> None:
         ["ok", name] for name in ALL
     ]
     assert "S. B., GBP, GBR" in " ".join(done.out.split())
-    for secret in (token, sandbox.username, "Sandy", *command.secrets()):
-        assert secret not in done.out
+    assert_hidden(done.out, token, sandbox.username, "Sandy", *command.secrets())
     assert sorted(os.listdir(command.store)) == before
     assert (command.store / KEY).read_text() == token
     assert sandbox.counts() == {"keepAlive": 3, "account": 1}

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import pytest
 from front import KEY, LOCK, Front, Watched
+from secrets_shown import assert_hidden
 
 from betfair_session import (
     BetfairSessionError,
@@ -59,8 +60,8 @@ def test_each_call_tells_what_it_did(front: Front, caplog: pytest.LogCaptureFixt
     assert {(event.store, event.key) for event in everything} == {(str(store), KEY)}
     said = [record.getMessage() for record in caplog.records]
     assert all(any(event.kind in each for each in said) for event in everything)
-    for secret in (*tokens, sandbox.username, sandbox.password, sandbox.app_key):
-        assert secret not in f"{everything} {said}"
+    account = (sandbox.username, sandbox.password, sandbox.app_key)
+    assert_hidden(f"{everything} {said}", *tokens, *account)
 
 
 def test_waiting_and_adopting_are_told(front: Front) -> None:

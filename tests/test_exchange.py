@@ -14,7 +14,7 @@ import pytest
 import requests
 from front import Front, let_finish
 from hand_clocks import HandClocks
-from secrets_shown import everything_in
+from secrets_shown import assert_hidden, everything_in
 from servers.process import free_ports
 
 from betfair_session import (
@@ -221,9 +221,7 @@ def test_the_fate_of_a_call(exchange: Exchange, sandbox: Sandbox, number: int) -
             assert (error.landed, error.method) == (fate.landed, fate.method.rpartition("/")[2])
             assert error.__context__ is None
             assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
-            shown = everything_in(error)
-            for secret in (token, sandbox.app_key, sandbox.password):
-                assert secret not in shown
+            assert_hidden(everything_in(error), token, sandbox.app_key, sandbox.password)
             assert "odd one" not in str(error)
         assert sum(sandbox.counts().values()) == fate.sent
         assert len(sandbox.orders()) - before == fate.orders

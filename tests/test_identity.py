@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from front import identity
 from hand_clocks import HandClocks
-from secrets_shown import everything_in
+from secrets_shown import assert_hidden, everything_in
 from storage.surroundings import in_a_child
 
 from betfair_session import (
@@ -103,9 +103,8 @@ def test_no_fault_is_taken_for_an_answer(
     base = sandbox.identity_cert_url if endpoint == "certlogin" else sandbox.identity_url
     assert base == f"https://{error.host}/api/"
     assert isinstance(error, Blocked) == (fault == "blocked")
-    shown = everything_in(error) + caplog.text
-    for secret in (token, sandbox.password, sandbox.username, sandbox.app_key):
-        assert secret not in shown
+    account = (sandbox.username, sandbox.password, sandbox.app_key)
+    assert_hidden(everything_in(error) + caplog.text, token, *account)
     if repeated:  # two failures are survived
         sandbox.clear_faults()
         sandbox.fault(endpoint, fault, times=2)

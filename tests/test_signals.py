@@ -22,7 +22,7 @@ import pytest
 import requests
 from front import KEY, Front, joined, let_finish
 from fsspec.asyn import get_loop
-from secrets_shown import everything_in
+from secrets_shown import assert_hidden, everything_in
 from within import within
 
 from betfair_session import (
@@ -381,9 +381,7 @@ def test_a_tracers_error_becomes_ours(front: Front, monkeypatch: pytest.MonkeyPa
         with pytest.raises(IdentityUnavailable) as caught:
             call()
         assert caught.value.sent
-        shown = everything_in(caught.value)
-        assert token not in shown
-        assert sandbox.password not in shown
+        assert_hidden(everything_in(caught.value), token, sandbox.password)
     with (
         Exchange(session) as exchange,
         pytest.raises(ExchangeError) as refused,

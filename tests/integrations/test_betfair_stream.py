@@ -12,6 +12,7 @@ import pytest
 from betfairlightweight import BetfairError, StreamListener
 from betfairlightweight.exceptions import ListenerError, SocketError
 from front import Front
+from secrets_shown import assert_hidden
 
 from betfair_session import ConfigurationError
 from betfair_session.integrations.betfairlightweight import APIClient
@@ -44,8 +45,7 @@ def test_it_subscribes_and_a_reconnect_shows_the_fresh_token(
     assert [entry.outcome for entry in sandbox.journal("stream")] == ["SUCCESS"] * 2
     assert sandbox.counts() == {"keepAlive": 2, "certlogin": 1, "stream": 2}
     assert "orderSubscription" in caplog.text
-    for secret in (old, trading.session_token, trading.app_key):
-        assert str(secret) not in caplog.text
+    assert_hidden(caplog.text, old, trading.session_token, trading.app_key)
 
 
 def test_it_shows_the_token_that_another_bot_has_renewed(

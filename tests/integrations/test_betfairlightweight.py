@@ -18,7 +18,7 @@ from betfairlightweight.exceptions import APIError, InvalidResponse, StatusCodeE
 from front import Front
 from hand_clocks import HandClocks
 from programs import run
-from secrets_shown import everything_in
+from secrets_shown import assert_hidden, everything_in
 from servers.listeners import Listener, Stranger, saying
 
 from betfair_session import (
@@ -325,9 +325,8 @@ def test_it_holds_no_password_and_shows_no_token(
     monkeypatch.setenv(trading.username + "password", "from the environment")
     shown = repr(trading) + repr(vars(trading)) + repr(trading.request_headers)
     assert (trading.password, trading.cert_files) == ("", None)
-    for secret in (sandbox.password, trading.session_token, sandbox.app_key, "environment"):
-        assert secret
-        assert secret not in shown
+    secrets = (sandbox.password, trading.session_token, sandbox.app_key, "environment")
+    assert_hidden(shown, *secrets)
 
 
 def test_an_error_of_the_original_shows_no_token(sandbox: Sandbox, trading: APIClient) -> None:
@@ -390,8 +389,6 @@ def test_whichever_call_needs_a_session_either_handler_catches(
     assert isinstance(error, LoginRefused)
     assert (error.status, error.endpoint) == ("SUSPENDED", "certlogin")
     assert error.not_before is not None
-    shown = everything_in(error)
-    for secret in (sandbox.password, sandbox.app_key, str(token)):
-        assert secret not in shown
+    assert_hidden(everything_in(error), sandbox.password, sandbox.app_key, token)
     assert sandbox.counts()["certlogin"] == 1
     assert "stream" not in sandbox.counts()
