@@ -44,12 +44,12 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A .netrc with a password for every host; return what would be sent of it to this machine.
+    """A .netrc with a password for every host; return what would be sent of it.
 
     The environment names no authorities, either, which a session of requests would prefer.
     """
     file = tmp_path / "netrc"
-    file.write_text("machine localhost login thief password thief\ndefault login t password t\n")
+    file.write_text("default login thief password thief\n")
     monkeypatch.setenv("NETRC", str(file))
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)

@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2.credentials import Credentials
 from s3fs import S3FileSystem
-from servers.cloudlike import Cloud, Kind
+from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
 from servers.listeners import Listener, saying
+from servers.objects import Bucket
 from servers.script import Answer
 from within import within
 
@@ -288,36 +289,32 @@ def test_a_filesystem_whose_loop_would_never_answer_is_refused(s3: Cloud, given:
 
 
 @pytest.mark.parametrize(
-    ("kind", "driver", "variable"),
+    ("cloud_lane", "variable"),
     [
-        ("s3", "", "AWS_ENDPOINT_URL_S3"),
-        ("s3", "obstore+", "AWS_ENDPOINT_URL"),
-        ("gcs", "", "STORAGE_EMULATOR_HOST"),
-        ("gcs", "obstore+", "GOOGLE_BASE_URL"),
-        ("gcs", "obstore+", "STORAGE_EMULATOR_HOST"),
-        ("azure", "", "AZURE_STORAGE_CONNECTION_STRING"),
-        ("azure", "obstore+", "AZURE_STORAGE_CONNECTION_STRING"),
-        ("azure", "obstore+", "AZURE_STORAGE_ENDPOINT"),
+        ("s3", "AWS_ENDPOINT_URL_S3"),
+        ("obstore+s3", "AWS_ENDPOINT_URL"),
+        ("gcs", "STORAGE_EMULATOR_HOST"),
+        *(("obstore+gcs", name) for name in ("GOOGLE_BASE_URL", "STORAGE_EMULATOR_HOST")),
+        *((lane, "AZURE_STORAGE_CONNECTION_STRING") for lane in ("azure", "obstore+azure")),
+        ("obstore+azure", "AZURE_STORAGE_ENDPOINT"),
     ],
 )
 def test_a_slash_at_the_end_of_an_endpoint_means_nothing(
-    nowhere: pytest.MonkeyPatch, kind: Kind, driver: str, variable: str
+    nowhere: pytest.MonkeyPatch, cloud: Cloud, cloud_place: Bucket, variable: str
 ) -> None:
-    with Cloud(kind) as cloud:
-        bucket = cloud.new_bucket()
-        options = bucket.options
-        name = "connection_string" if kind == "azure" else "endpoint_url"
-        given = options.pop(name).rstrip(";") + "/"
-        with open_store(driver + bucket.url(), {**options, name: given}) as store:
-            create(store)
-        if variable == "AZURE_STORAGE_ENDPOINT":
-            parts = dict(part.split("=", 1) for part in given.split(";"))
-            options = {"account_name": parts["AccountName"], "account_key": parts["AccountKey"]}
-            given = parts["BlobEndpoint"]
-        nowhere.setenv(variable, given)
-        with open_store(driver + bucket.url(), options) as store:
-            assert read(store).content == b"first"
-        assert all("//" not in each.path for each in cloud.requests)
+    options = cloud_place.options
+    name = "connection_string" if cloud.kind == "azure" else "endpoint_url"
+    given = options.pop(name).rstrip(";") + "/"
+    with open_store(cloud_place.url(), {**options, name: given}) as store:
+        create(store)
+    if variable == "AZURE_STORAGE_ENDPOINT":
+        parts = dict(part.split("=", 1) for part in given.split(";"))
+        options = {"account_name": parts["AccountName"], "account_key": parts["AccountKey"]}
+        given = parts["BlobEndpoint"]
+    nowhere.setenv(variable, given)
+    with open_store(cloud_place.url(), options) as store:
+        assert read(store).content == b"first"
+    assert all("//" not in each.path for each in cloud.requests)
 
 
 _EU = {"client_kwargs": {"region_name": "eu-west-1"}}
@@ -410,28 +407,21 @@ def test_a_proxys_refusal_is_not_the_stores(
         assert base64.b64encode(b"user:pass") in proxy.heard
 
 
-@drivers
-@pytest.mark.parametrize("kind", ["s3", "gcs", "azure"])
-def test_nobody_listening_is_told(kind: Kind, driver: str) -> None:
-    with Cloud(kind) as cloud:
-        bucket = cloud.new_bucket()
-    with open_store(driver + bucket.url(), bucket.options) as store:
+def test_nobody_listening_is_told(cloud: Cloud, cloud_place: Bucket) -> None:
+    cloud.stop()
+    with open_store(cloud_place.url(), cloud_place.options) as store:
         all_fail(store, "unreachable")
 
 
-@pytest.mark.parametrize("kind", ["gcs", "azure"])
-def test_netrc_has_no_say(nowhere: pytest.MonkeyPatch, tmp_path: Path, kind: Kind) -> None:
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("cloud_lane", ["gcs", "azure"])
+def test_netrc_has_no_say(cloud: Cloud, cloud_place: Bucket, netrc: bytes) -> None:
     """Aiohttp would read it with the proxy, and refuse to send two authorizations."""
-    (tmp_path / "netrc").write_text("default login thief password thief\n")
-    nowhere.setenv("NETRC", str(tmp_path / "netrc"))
-    with Cloud(kind) as cloud:
-        bucket = cloud.new_bucket()
-        credentials: Any = Credentials  # it has no types
-        token = {"token": credentials("bearer")} if kind == "gcs" else {}
-        with open_store(bucket.url(), bucket.options | token) as store:
-            create(store)
-        thief = base64.b64encode(b"thief:thief").decode()
-        assert not any(thief in each.headers["authorization"] for each in cloud.requests)
+    credentials: Any = Credentials  # it has no types
+    token = {"token": credentials("bearer")} if cloud.kind == "gcs" else {}
+    with open_store(cloud_place.url(), cloud_place.options | token) as store:
+        create(store)
+    assert not any(netrc.decode() in each.headers["authorization"] for each in cloud.requests)
 
 
 @pytest.mark.parametrize("patched", ["gevent", "eventlet"])

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from s3fs import S3FileSystem
@@ -20,8 +20,6 @@ from betfair_session.storage import open_store
 from betfair_session.storage.contract import TokenStore, VersionConflict
 from betfair_session.tokens import is_blank
 from storage.contract import assert_conflict, create, delete, get, put, read
-
-Match: TypeAlias = str | Callable[[Order], bool]
 
 LOCK = "token.login"
 UNMET = Says(412, "PreconditionFailed")
