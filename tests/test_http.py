@@ -371,15 +371,6 @@ def test_authorities_may_change_in_their_file(
     assert threading.current_thread() not in readers
 
 
-def test_a_directory_of_authorities_may_be_given(stranger: Stranger, tmp_path: Path) -> None:
-    """An empty one trusts no server."""
-    (tmp_path / "authorities").mkdir()
-    with stranger.serving(saying(WHOLE)) as listener:
-        found = stranger.client(listener, verify=tmp_path / "authorities").check("t")
-    assert found.error
-    assert (found.error.sent, found.error.reason) == (False, "untrusted")
-
-
 def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Stranger) -> None:
     silent = answer(b'{"status":"SUCCESS"}')
     with stranger.serving(saying(silent)) as listener, stranger.client(listener) as client:

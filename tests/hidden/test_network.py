@@ -63,12 +63,18 @@ def test_no_redirect_takes_a_secret_along(
         assert (secure.connections, plain.connections) == (1, 0)
 
 
-@pytest.mark.parametrize("kind", ["plain", "untrusted", "known by its subject"])
+@pytest.mark.parametrize("kind", ["plain", "untrusted", "of no authority", "known by its subject"])
 def test_a_server_that_is_not_betfair_hears_nothing(
     planted: Planted, failures: Failures, stranger: Stranger, tmp_path: Path, kind: str
 ) -> None:
-    """It speaks no TLS, has no trusted certificate, or its name in a wrong place (RFC 6125)."""
+    """It speaks no TLS, has no trusted certificate, or its name in a wrong place (RFC 6125).
+
+    A directory of authorities may be given; an empty one trusts nobody.
+    """
     token, verify, tls = planted.sandbox.issue(USERNAME), planted.sandbox.ca_bundle, stranger.tls
+    if kind == "of no authority":
+        (tmp_path / "authorities").mkdir()
+        verify = str(tmp_path / "authorities")
     if "subject" in kind:
         authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert("a@example.com", common_name="localhost").configure_cert(tls)
@@ -80,7 +86,7 @@ def test_a_server_that_is_not_betfair_hears_nothing(
     assert server.connections >= len(CALLS)
     assert planted.found_in(server.heard) == []
     if kind != "plain":
-        reason = "untrusted" if kind == "untrusted" else ""
+        reason = "" if "subject" in kind else "untrusted"
         assert {(error.reason, error.sent) for error in errors} == {(reason, False)}
 
 
