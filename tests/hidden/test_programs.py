@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from programs import CLI, SECONDS, cli, scrubbed
+from programs import CLI, SECONDS, cli, run, scrubbed, start
 
 from hidden.planted import PASSPHRASE, PASSWORD, Planted
 
@@ -99,10 +98,9 @@ def test_no_command_line_of_a_process_shows_a_secret(
 ) -> None:
     """Every user of a machine can list them; no process passes a secret to another, either."""
     planted.sandbox.hold("certlogin")
-    process = subprocess.Popen(
-        [*CLI, "token"], env=scrubbed({**variables, "HOME": str(tmp_path)}), cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = start(
+        *CLI, "token", directory=tmp_path, variables={**variables, "HOME": str(tmp_path)}
+    )
     try:
         planted.sandbox.wait_for("certlogin")
         family = [*_family(process.pid), *_family(planted.sandbox.pid)]
@@ -176,11 +174,9 @@ def test_what_a_killed_program_leaves_is_private(
     before = set(tmp_path.rglob("*"))
     old = os.umask(0)  # the least safe one
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _KILLED.format(code), moment, *command.split()],
-            env=scrubbed({**variables, "HOME": str(tmp_path), "TMPDIR": str(place)}),
-            cwd=place, capture_output=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+        program = (sys.executable, "-c", _KILLED.format(code), moment, *command.split())
+        given = {**variables, "HOME": str(tmp_path), "TMPDIR": str(place)}
+        done = run(*program, directory=place, variables=given)
     finally:
         os.umask(old)
     assert done.returncode == -signal.SIGKILL, done.stderr
