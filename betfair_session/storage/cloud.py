@@ -8,7 +8,7 @@ does not, `atomic` becomes False, and a conditional write reads, compares and th
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
-    from .contract import Expect
+    from betfair_session.process import T
 
-T = TypeVar("T")
+    from .contract import Expect
 
 _log = Log("betfair_session.storage")
 

@@ -27,11 +27,10 @@ from .contract import ABSENT, ANY, VersionConflict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TypeVar
+
+    from betfair_session.process import T
 
     from .contract import Expect
-
-    T = TypeVar("T")
 
 
 class Operation(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from betfair_session.exceptions import ConfigurationError, StoreError
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
@@ -22,9 +22,9 @@ from .errors import Operation, attempt, verb_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .contract import Expect
+    from betfair_session.process import T
 
-_T = TypeVar("_T")
+    from .contract import Expect
 
 
 class GenericStore(TokenStore):
@@ -99,7 +99,7 @@ class GenericStore(TokenStore):
                 return StoredObject(SecretBytes(content), _version(content))
         return None
 
-    def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
+    def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
         if self._filesystem is None and self._reopen is None:
             raise ConfigurationError(
                 f"the filesystem given for {self.label} was made before this process was forked; "
@@ -148,7 +148,7 @@ class MemoryStore(GenericStore):
     def after_fork(self) -> None:
         """Keep everything: a child has its own copy of the memory, and the lock resets itself."""
 
-    def _run(self, work: Callable[[], _T], verb: str, key: str, deadline: float) -> _T:
+    def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
         del deadline  # nothing here waits
         return attempt(Operation(verb, self.label, key), work)
 

@@ -34,13 +34,12 @@ from .location import LOCK_SUFFIX, check_options
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any
 
     from betfair_session.exceptions import StoreError
+    from betfair_session.process import T
 
     from .contract import Expect
-
-    _T = TypeVar("_T")
 
 _log = Log("betfair_session.storage")
 
@@ -175,15 +174,15 @@ class LocalStore(TokenStore):
         verb: str,
         key: str,
         deadline: float,
-        work: Callable[..., _T],
+        work: Callable[..., T],
         *given: str,
-    ) -> _T:
+    ) -> T:
         """Do `work` here if the file is on a disk, else in a thread that can be abandoned."""
         operation = Operation(verb, self.label, key, _HINTS)
         if self._on_disk.get(key):
             return attempt(operation, work, *given)
 
-        def apart() -> _T:
+        def apart() -> T:
             done = files.retry_on_windows(partial(work, *given), deadline)
             if key not in self._on_disk:
                 self._on_disk[key] = files.is_on_disk(os.path.dirname(self._path(key)))

@@ -13,9 +13,8 @@ from betfair_session.process.threads import interruption
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import TypeVar
 
-    _T = TypeVar("_T")
+    from betfair_session.process import T
 
 _LOCK_PATIENCE_SECONDS = 1.0  # a frozen process may hold the directory lock for ever
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -237,7 +236,7 @@ def sleep_up_to(seconds: float) -> None:
     time.sleep(random.uniform(0.001, seconds))
 
 
-def retry_on_windows(work: Callable[[], _T], deadline: float) -> _T:
+def retry_on_windows(work: Callable[[], T], deadline: float) -> T:
     """Do `work`; retry on Windows, where a file cannot be replaced while a reader has it open."""
     give_up = (time.monotonic() + deadline) / 2  # leave time for the error message
     while True:

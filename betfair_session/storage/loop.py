@@ -18,7 +18,7 @@ from abc import abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from betfair_session.betfair.http import proxy_in_environment
 from betfair_session.exceptions import ConfigurationError
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine
 
-    from .cloud import MaybeAsync, Target
+    from betfair_session.process import T
 
-T = TypeVar("T")
+    from .cloud import MaybeAsync, Target
 
 _GRACE_SECONDS = 0.25
 _CLOSING_SECONDS = 2.0

@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import unquote
 
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
@@ -30,10 +30,10 @@ from .obstore_config import configure, usual_endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from betfair_session.process import T
+
     from .cloud import MaybeAsync, Target
     from .contract import Expect, StoredObject
-
-T = TypeVar("T")
 
 _SCHEMES = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(GCS, "gs"), **dict.fromkeys(AZURE, "az")}
 _STORES = {"s3": "S3Store", "gs": "GCSStore", "az": "AzureStore"}
