@@ -77,28 +77,22 @@ class AzureStore(LoopStore):
         return stored(content, headers["ETag"], headers["Last-Modified"], headers["Date"])
 
     async def _write(self, driver: Driver, name: str, expect: Expect, content: bytes) -> object:
-        from azure.core import MatchConditions
-
-        condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
         answer = await self._blob(driver, name).upload_blob(
             content,
             overwrite=expect is not ABSENT,
             max_concurrency=1,
-            **(condition if isinstance(expect, str) else {}),
-            **self._once(driver),
+            **self._once(driver, expect),
         )
         return answer["etag"]
 
     async def _delete(self, driver: Driver, name: str, expect: Expect) -> None:
+        await self._blob(driver, name).delete_blob(**self._once(driver, expect))
+
+    def _once(self, driver: Driver, expect: Expect = ANY) -> dict[str, Any]:
+        """Return the options with which the client sends a request once, on its condition."""
         from azure.core import MatchConditions
 
         condition = {"etag": expect, "match_condition": MatchConditions.IfNotModified}
-        await self._blob(driver, name).delete_blob(
-            **({} if expect is ANY else condition), **self._once(driver)
-        )
-
-    def _once(self, driver: Driver) -> dict[str, Any]:
-        """Return the options with which the client sends a request only once."""
         url = driver.service_client.url
         proxy = proxy_for(url) if self._theirs is None else None
         return {
@@ -106,4 +100,5 @@ class AzureStore(LoopStore):
             "connection_timeout": CONNECT_SECONDS,
             "read_timeout": READ_SECONDS,
             **({"proxies": {url.partition("://")[0]: proxy}} if proxy else {}),
+            **(condition if isinstance(expect, str) else {}),
         }

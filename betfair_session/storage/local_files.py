@@ -125,14 +125,11 @@ def _keep_owner(descriptor: int, path: str) -> None:
             model, rights, known = found, found.st_mode & 0o060, True
     mine = os.fstat(descriptor)
     if known and (model.st_uid, model.st_gid) != (mine.st_uid, mine.st_gid):
-        known = _give(descriptor, model.st_uid, model.st_gid)
+        # Without root the group alone may be set.
+        owners = (model.st_uid, -1)
+        known = any(quietly(os.fchown, descriptor, owner, model.st_gid) for owner in owners)
     if known and rights:  # the file has the group for which these rights are meant
         quietly(os.fchmod, descriptor, 0o600 | rights)
-
-
-def _give(descriptor: int, owner: int, group: int) -> bool:
-    """Set owner and group, or the group alone without root; return whether the group is set."""
-    return any(quietly(os.fchown, descriptor, user, group) for user in (owner, -1))
 
 
 def _is_root() -> bool:

@@ -178,11 +178,8 @@ def _check_query(url: str) -> None:
 
 def _without_odd_ends(text: str) -> str:
     """Return a text without the blanks, quotes and control characters around it."""
-    return text.strip("".join(filter(_is_odd, text)))
-
-
-def _is_odd(character: str) -> bool:
-    return character in _ODD or character.isspace() or _is_control(character)
+    odd = {each for each in text if each in _ODD or each.isspace() or _is_control(each)}
+    return text.strip("".join(odd))
 
 
 def _is_control(character: str) -> bool:

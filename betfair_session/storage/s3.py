@@ -34,7 +34,6 @@ class S3Store(LoopStore):
 
     probe = True
     deletes_versions = False
-    _met = False  # whether `_send` has seen which endpoint it is
     _digests = False  # whether to send Content-MD5
     extra = "s3"
     hints: ClassVar[Mapping[str, str]] = {
@@ -106,9 +105,8 @@ class S3Store(LoopStore):
         """Call a method of the filesystem's client, with those of its options that apply."""
         await driver.set_session()
         client = await driver.get_s3(self._bucket)
-        if not self._met:
-            self._met, self.deletes_versions = True, is_amazon(client.meta.endpoint_url)
-            self.probe = not self.deletes_versions
+        if is_amazon(client.meta.endpoint_url):
+            self.probe, self.deletes_versions = False, True
         send = getattr(client, method)
         own_arguments = driver._get_s3_method_kwargs(
             send, driver.req_kw, Bucket=self._bucket, Key=name
