@@ -7,8 +7,8 @@
 defects.tsv has them: what was wrong, and the lines that make it wrong again. A copy of the
 checkout is changed, and its tests run against it in an environment of their own; the tests that a
 defect names go first, and all of tests/ where these notice nothing. A defect whose lines are not
-found any more has to be written anew, and counts as missed. Ends with 1 unless at least 90 % are
-noticed.
+found any more, or that is no Python, has to be written anew, and counts as missed. Ends with 1
+unless at least 90 % are noticed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,12 @@ def outcome(defect: dict[str, str], python: Path, work: Path, *, first: bool) ->
     find, put = json.loads(defect["find"]), json.loads(defect["put"])
     if good.count(find) != 1:
         return "stale"
-    path.write_text(good.replace(find, put), "utf-8")
+    bad = good.replace(find, put)
+    try:
+        compile(bad, path, "exec")
+    except SyntaxError:  # which every test would notice
+        return "stale"
+    path.write_text(bad, "utf-8")
     try:
         return noticed(python, work, defect["tests"].split()) or (
             "" if first else noticed(python, work, ["tests"])
