@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import kept
 import pytest
@@ -57,6 +60,19 @@ def betting_session(front: Front) -> Session:
 @pytest.fixture
 def command(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     return CommandLine(sandbox, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Look no name up before this event."""
+    found, look_up = threading.Event(), socket.getaddrinfo
+
+    def slowly(*args: Any) -> Any:  # noqa: ANN401 - the system's own
+        assert found.wait(60)
+        return look_up(*args)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    return found
 
 
 @pytest.fixture

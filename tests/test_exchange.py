@@ -283,6 +283,19 @@ def test_a_call_that_was_given_up_sends_nothing_more(
     assert len(sandbox.orders()) == (endpoint == "betting")
 
 
+def test_no_bet_is_sent_once_a_slow_connection_is_made(
+    exchange: Exchange, sandbox: Sandbox, request: pytest.FixtureRequest
+) -> None:
+    """Its caller may have looked meanwhile, and found that it was not placed."""
+    exchange.call("listEventTypes")
+    exchange.close()
+    slow_names = request.getfixturevalue("slow_names")
+    assert failure(lambda: exchange.call("placeOrders", BET, timeout=0.2)).landed
+    slow_names.set()
+    let_finish()
+    assert sandbox.orders() == []
+
+
 @pytest.mark.parametrize("clock", ["steady", "wall"])
 def test_no_bet_is_sent_again_after_a_sleep(
     exchange: Exchange,

@@ -337,10 +337,11 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         go_on.wait(60)
         return "late"
 
-    for ask in (
+    asks: list[Callable[[], Found]] = [
         lambda: flight.join(work, deadline=FAR, wait=False),
         lambda: asyncio.run(flight.ajoin(work, deadline=FAR, wait=False)),
-    ):
+    ]
+    for ask in asks:
         go_on.clear()
         callers = joined(flight)
         assert [ask(), ask()] == [None, None]

@@ -19,7 +19,7 @@ from unittest.mock import Mock
 import pytest
 import requests
 import trustme
-from front import Front, identity
+from front import Front, identity, let_finish
 from hand_clocks import HandClocks
 from servers.listeners import Listener, Stranger, saying, tunnel
 from servers.process import free_ports
@@ -448,25 +448,24 @@ def test_a_login_without_an_answer_may_have_arrived(
     assert failure(listener).sent == bool(session)  # nothing listens any more
 
 
-def test_nothing_is_sent_after_the_end(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("proxied", [False, True])
+def test_nothing_is_sent_after_the_end(
+    stranger: Stranger, slow_names: threading.Event, *, proxied: bool
+) -> None:
     """Others log in after this login's time; a name server may take longer."""
-    found, look_up = threading.Event(), socket.getaddrinfo
 
-    def slowly(*args: Any) -> Any:  # noqa: ANN401 - the system's own
-        assert found.wait(60)
-        return look_up(*args)
+    def lead(listener: Listener, connection: socket.socket) -> None:
+        tunnel(listener, connection, server.port)
 
-    monkeypatch.setattr(socket, "getaddrinfo", slowly)
-    with stranger.serving(saying(WHOLE)) as listener:
+    with stranger.serving(saying(WHOLE)) as server, Listener(lead) as proxy:
+        way = {"https": f"http://localhost:{proxy.port}"} if proxied else None
         before = {*threading.enumerate()}
         with pytest.raises(IdentityUnavailable):
-            stranger.client(listener, timeout=1).login("u", "p")
-        late = {*threading.enumerate()} - before
-        found.set()
-        for thread in late:
-            thread.join(60)
-        assert (len(late), listener.connections) == (1, 1)
-    assert listener.heard == b""
+            stranger.client(server, timeout=1, proxies=way).login("u", "p")
+        slow_names.set()
+        let_finish(before)
+        assert (server.connections, proxy.connections) == (1, proxied)
+    assert server.heard == b""
 
 
 def test_the_pauses_between_attempts_grow(

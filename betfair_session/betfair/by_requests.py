@@ -6,9 +6,12 @@ requests.Session that the caller gives, and for the betting API.
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 
@@ -36,7 +39,7 @@ from .http import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from requests import PreparedRequest, Response
@@ -47,6 +50,18 @@ if TYPE_CHECKING:
 # http.client gives a proxy's status in this text and nowhere else.
 _TUNNEL = r"Tunnel connection failed: (\d{3})"
 _UNCONNECTED = (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
+
+_left: ContextVar[Callable[[], float]] = ContextVar("left", default=lambda: math.inf)
+
+
+@contextmanager
+def bounded(left: Callable[[], float]) -> Iterator[None]:
+    """Let an OwnAdapter send nothing once `left()`, in seconds, is not above 0."""
+    before = _left.set(left)
+    try:
+        yield
+    finally:
+        _left.reset(before)
 
 
 class OwnSession(requests.Session):
@@ -119,14 +134,14 @@ class OwnAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         """Make the pool; see HTTPAdapter."""
         super().init_poolmanager(*args, **{**kwargs, **self._context})
-        _forget_the_idle(self.poolmanager)
+        _use_own_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
         """Return a proxy's pool; see HTTPAdapter."""
         known = proxy in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **{**kwargs, **self._context})
         if not known:
-            _forget_the_idle(manager)
+            _use_own_pools(manager)
         return manager
 
     def send(self, request: PreparedRequest, **settings: Any) -> Response:  # type: ignore[override] # noqa: ANN401 - requests gives them by name
@@ -136,8 +151,14 @@ class OwnAdapter(HTTPAdapter):
         return response
 
 
-class _Forgetful:
-    """A urllib3 connection pool that does not reuse connections that were idle for long."""
+class _OwnPool:
+    """A urllib3 pool that reuses no connection that was idle for long, and sends nothing late."""
+
+    def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
+        """Connect. The look-up of a name, and each of its addresses, may take time of their own."""
+        super()._validate_conn(conn)  # type: ignore[misc] # the pool's
+        if _left.get()() <= 0:
+            raise NewConnectionError(conn, "no time was left to send the request")
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         if conn is not None:
@@ -152,10 +173,10 @@ class _Forgetful:
         return conn
 
 
-def _forget_the_idle(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for proxies of any kind
+def _use_own_pools(manager: Any) -> None:  # noqa: ANN401 - urllib3's, for proxies of any kind
     kinds = manager.pool_classes_by_scheme.items()
     manager.pool_classes_by_scheme = {
-        scheme: type(kind.__name__, (_Forgetful, kind), {}) for scheme, kind in kinds
+        scheme: type(kind.__name__, (_OwnPool, kind), {}) for scheme, kind in kinds
     }
 
 
@@ -232,16 +253,18 @@ class ByRequests:
     ) -> Answer:
         """Send a POST and read its answer by the deadline `end`, a time of `time.monotonic`."""
         seconds = max(end - time.monotonic(), 0.001)
-        with self._session.post(
-            url,
-            headers={**ACCEPT, **revealed(headers)},
-            data=None if form is None else revealed(form),
-            auth=no_auth,
-            allow_redirects=False,
-            stream=True,
-            timeout=(min(CONNECT_SECONDS, seconds), seconds),
-            **self._settings,
-        ) as response:
+        with bounded(lambda: end - time.monotonic()):
+            response = self._session.post(
+                url,
+                headers={**ACCEPT, **revealed(headers)},
+                data=None if form is None else revealed(form),
+                auth=no_auth,
+                allow_redirects=False,
+                stream=True,
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                **self._settings,
+            )
+        with response:
             drop_if_out_of_step(response)
             pieces = response.iter_content(PIECE_BYTES)
             body = read_body(partial(next, pieces, b""), end)

@@ -85,7 +85,8 @@ class IdentityClient(Closable):
             timeout: seconds that one operation may take, its repetitions included.
             proxies: as in requests; None takes them from the environment.
             session: a requests.Session of your own, used with its adapters and never closed; the
-                certificate must then be given as paths of unencrypted PEM files.
+                certificate must then be given as paths of unencrypted PEM files. An adapter that
+                repeats a POST makes several logins of one; a slow one may log in after its time.
 
         Raises:
             ConfigurationError: an argument that cannot work (it is a ValueError).

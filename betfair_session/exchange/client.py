@@ -23,7 +23,7 @@ from betfair_session.arguments import (
     https_base,
 )
 from betfair_session.betfair.answers import is_transient
-from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
+from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, bounded, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
@@ -276,7 +276,8 @@ class _ResendingAdapter(OwnAdapter):
             raise requests.Timeout("no time was left to send the request")
         bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
         try:
-            response = super().send(request, **{**settings, "timeout": bounds})
+            with bounded(budget.left):
+                response = super().send(request, **{**settings, "timeout": bounds})
             if not settings.get("stream"):
                 _read(response, budget)  # a broken body is a failed attempt, too
         except requests.RequestException as error:
