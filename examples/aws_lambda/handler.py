@@ -7,8 +7,7 @@ from typing import Any
 
 import boto3
 
-from betfair_session import Exchange, from_env
-from betfair_session.environment import place_from_env
+from betfair_session import Exchange, from_env, place_from_env
 
 
 def account() -> dict[str, str]:
@@ -21,8 +20,7 @@ def account() -> dict[str, str]:
 # Once per instance: every invocation after the first finds these ready, and for 15 minutes after
 # a verification uses the token without asking anybody. Nothing logs in before an invocation.
 manager = from_env(account(), dotenv=None, verify_every=timedelta(minutes=15))
-place = place_from_env(dotenv=None)
-exchange = Exchange(manager.session(place.store, place.key, place.storage_options))
+exchange = Exchange(manager.session(*place_from_env(dotenv=None)))
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

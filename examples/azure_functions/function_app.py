@@ -8,8 +8,7 @@ import azure.functions as func
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
-from betfair_session import Exchange, from_env
-from betfair_session.environment import place_from_env
+from betfair_session import Exchange, from_env, place_from_env
 
 SECONDS = 50  # of the 60 that the deployment allows, so that an error can still be answered
 
@@ -25,8 +24,7 @@ def account() -> dict[str, str]:
 # Once per instance: every invocation after the first finds these ready, and for 15 minutes after
 # a verification uses the token without asking anybody. Nothing logs in before an invocation.
 manager = from_env(account(), dotenv=None, verify_every=timedelta(minutes=15))
-place = place_from_env(dotenv=None)
-exchange = Exchange(manager.session(place.store, place.key, place.storage_options))
+exchange = Exchange(manager.session(*place_from_env(dotenv=None)))
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
