@@ -7,6 +7,7 @@ long something has been trusted is therefore counted by the clock that advanced 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -116,7 +117,10 @@ def _boot() -> str:
         return ""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            # A container may have its own steady clock, in a time namespace.
-            return f"{file.read().strip()} {os.readlink('/proc/self/ns/time')}"
+            found = file.read().strip()
+        # A container may have its own steady clock, in a time namespace, from Linux 5.6 on.
+        with contextlib.suppress(FileNotFoundError):
+            found += f" {os.readlink('/proc/self/ns/time')}"
     except (OSError, UnicodeDecodeError):
         return ""
+    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from betfair_session.login.lock import (
     encode,
     withdrawn,
 )
+from betfair_session.process import clocks
+from betfair_session.process.clocks import Clock
 
 # As the format's first version wrote them: held, after a login, a refusal in a file.
 RECORDED = (Path(__file__).parents[1] / "data" / "locks.jsonl").read_bytes().splitlines()
@@ -138,3 +142,19 @@ def test_withdrawing_forgets_a_publication() -> None:
     assert withdrawn(encode(finished)) == encode(finished._replace(published=""))
     assert withdrawn(encode(FULL)) is None
     assert withdrawn(encode(FULL._replace(state=HELD))) is None
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only where a clock counts a boot")
+def test_a_kernel_without_time_namespaces_knows_its_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or setting the clock would end its locks: these came with Linux 5.6."""
+    here = Clock().boot()
+
+    def missing(path: str) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "readlink", missing)
+    clocks._boot.cache_clear()
+    try:
+        assert Clock().boot() == here.partition(" ")[0] != ""
+    finally:
+        clocks._boot.cache_clear()
