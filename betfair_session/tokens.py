@@ -77,4 +77,5 @@ def parse_token(content: bytes, *, where: str) -> Secret | None:
             "it is left untouched. Is the key mistyped?"
         )
     text = _inner_text(content)
-    return Secret(text) if text and is_token(text) else None
+    # JSON is other data, which must not be sent to Betfair.
+    return Secret(text) if text and is_token(text) and text[0] not in '{["' else None

@@ -142,7 +142,7 @@ CONTENTS: dict[str, list[bytes]] = {
     # A login may replace it, with a warning; the third is half a character.
     "junk": [
         *(b"two words", "tökèn".encode(), b"\xff\xfe\0", b"a\nb", b"\xff", b"a\0b"),
-        *(b"x" * (MAX_TOKEN + 1), b"x" * MAX_JUNK),
+        *(b"x" * (MAX_TOKEN + 1), b"x" * MAX_JUNK, b'{"a":1}', b'["a"]', b'"a"\n'),
     ],
     # It is someone else's data, at a mistyped key.
     "data": [b"x" * (MAX_JUNK + 1), b" " * (MAX_JUNK + 1)],
