@@ -173,12 +173,11 @@ def read_session(endpoint: Endpoint, answer: Answer, token: Secret) -> Secret | 
     alive, status, error = _said(endpoint, answer)
     if status == "SUCCESS":
         return alive or token
-    if status != "FAIL":
-        raise unclear(endpoint, "an answer without a status", answer)
-    if error in _DEAD:
+    if status == "FAIL" and error in _DEAD:
         return None
-    hidden = not error or answer.repeats(error)
-    raise unclear(endpoint, f"FAIL, {'no known error code' if hidden else error}", answer)
+    told = [code for code in (status, error) if code and not answer.repeats(code)]
+    what = ", ".join(told) or "an answer without a status"
+    raise unclear(endpoint, what, answer)
 
 
 def unclear(endpoint: Endpoint, what: str, answer: Answer | None = None) -> IdentityUnavailable:

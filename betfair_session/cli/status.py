@@ -77,7 +77,7 @@ def next_login(login: Login) -> Finding:
     """Say how the last login went, and whether that keeps the next one back."""
     name, lock = "next login", login.lock or locks.Lock(locks.DONE)
     since = max(lock.logins, default=0.0) if lock.state == locks.DONE else lock.since
-    told = {"unknown": "ended without an answer", "store": "could not be stored"}
+    told = {"unknown": "ended without a clear answer", "store": "could not be stored"}
     refused = f"was refused {lock.refusals or 1} times in a row, the last time: {lock.status}"
     how = {
         locks.DONE: "is over",

@@ -77,7 +77,8 @@ class Errors(NamedTuple):
         until = f"no other login is made before {in_words(not_before)}"
         if not lock.status:
             error = IdentityUnavailable(
-                f"a login for the token {self.place} ended without an answer a moment ago; {until}"
+                f"a login for the token {self.place} ended without a clear answer a moment ago; "
+                f"{until}"
             )
             error.not_before = then
             return error
@@ -133,7 +134,7 @@ class Errors(NamedTuple):
         if lock.login_class == "store":
             return "; the token of the last one could not be stored"
         if lock.login_class:
-            return "; the last one ended without an answer"
+            return "; the last one ended without a clear answer"
         if not lock.since:  # `unlock` removed their outcome from the lock
             return ", and many more would get the account banned"
         return (
