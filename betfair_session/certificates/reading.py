@@ -55,7 +55,8 @@ class Source(NamedTuple):
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             why = getattr(error, "strerror", None) or "not a valid path"
             start = "" if os.path.isabs(self.name) else " (relative to the working directory)"
-            message = f"the certificate file {self.name}{start} cannot be read: {why}"
+            odd = self.name.strip(" \"'") != self.name and "; it has blanks or quotes around it"
+            message = f"the certificate file {self.name}{start} cannot be read: {why}{odd or ''}"
             raise CertificateError(message, reason=reason) from None
         if len(content) > MAX_FILE_BYTES:
             message = f"{self.name} is too large for a certificate file"
