@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
+from betfair_session.arguments import refuse
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Protocol
 from betfair_session.process.threads import run_until
@@ -87,18 +88,17 @@ def open_store(
     root: Any
     filesystem, root = store if isinstance(store, tuple) and len(store) == 2 else (store, "")  # noqa: PLR2004 - a pair
     root = os.fsdecode(root) if isinstance(root, os.PathLike) else root
-    message = ""
     if not hasattr(filesystem, "cat_file"):
         message = (
             "the store must be a URL, a path, an fsspec filesystem, or a pair of such a filesystem "
             f"and its root, not {type(store).__name__}"
         )
-    elif options:
+        refuse("store", message)
+    if options:
         message = "storage_options cannot be given for a filesystem that is open already"
-    elif not isinstance(root, str):
-        message = f"the root on a filesystem must be a path, not {type(root).__name__}"
-    if message:
-        raise ConfigurationError(message)
+        refuse("storage_options", message)
+    if not isinstance(root, str):
+        refuse("store", f"the root on a filesystem must be a path, not {type(root).__name__}")
     check_ends(root)
     return _from_filesystem(filesystem, root)
 
@@ -207,7 +207,7 @@ def _check_schemes(url: str) -> None:
             meant = meant_by(scheme)
             hint = f"did you mean {meant}://?" if meant else "backends.md lists those that work"
             message = f"{redact(url)!r} cannot be opened: unknown scheme {scheme!r}; {hint}"
-            raise ConfigurationError(message)
+            refuse("store", message)
 
 
 def _from_filesystem(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from betfair_session.arguments import refuse
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
 from betfair_session.process.log import DEBUG, WARNING, Log
@@ -119,7 +120,7 @@ class CloudStore(TokenStore):
             )
         self._bucket, self._prefix = self._place(url if root is None else root)
         if not self._bucket:
-            raise ConfigurationError(f"{self.label} names no bucket or container")
+            refuse("store", f"{self.label} names no bucket or container")
         if isinstance(self._kind, type):
             check_driver_options(self.label, self._options, self._kind)
         # fsspec's filesystems, and everything on an event loop, do not survive a fork.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from betfair_session.exceptions import ConfigurationError
+from betfair_session.arguments import refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-    from typing import Any
+    from typing import Any, NoReturn
 
 LOCK_SUFFIX = ".login"
 """The lock's key is the token's key with this suffix."""
@@ -26,6 +26,14 @@ _OWN = LOCAL | S3 | GCS | AZURE
 _OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memory", "s3n": "s3"}
 _OURS = (*sorted(_OWN), "memory", "sftp", *_OTHER_NAMES)
 _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
+
+# The clouds' hosts in the URLs that their consoles show.
+_WEB = {
+    ".amazonaws.com": "s3",
+    "storage.googleapis.com": "gs",
+    "storage.cloud.google.com": "gs",
+    ".core.windows.net": "abfs",
+}
 
 # Quotes of shells and word processors, and characters without width.
 _ODD = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -91,13 +99,18 @@ def check_store(text: str) -> None:
         _check_path(text)
     elif scheme in LOCAL:
         _check_no_url(text.partition("://")[2])
+    elif scheme in {"http", "https"}:
+        for host, own in _WEB.items():
+            if f"{host}/" in f"{text}/".lower():
+                refuse("store", f"the store is a bucket's address in the web; name it as {own}://…")
     if scheme and scheme.removeprefix("obstore+") in _OWN:
         _check_query(text)
         if redact(text) != text:
-            raise ConfigurationError(
+            message = (
                 f"the store {redact(text)!r} takes no user and password (user:password@) in its "
                 "URL: give them as storage options"
             )
+            refuse("store", message)
 
 
 def check_ends(text: str) -> None:
@@ -110,7 +123,7 @@ def check_ends(text: str) -> None:
     elif any(map(_is_control, text)):
         problem = "holds a control character, such as a line end"
     if problem:
-        raise ConfigurationError(f"the store {problem}")
+        refuse("store", f"the store {problem}")
 
 
 def _check_path(path: str) -> None:
@@ -127,15 +140,15 @@ def _check_path(path: str) -> None:
         problem = "is a Windows path, which this system does not have"
     if problem:
         name = redact(path)
-        raise ConfigurationError(
-            f"the store {name!r} {problem}; for a directory of that name write {'./' + name!r}"
-        )
+        meant = f"for a directory of that name write {'./' + name!r}"
+        refuse("store", f"the store {name!r} {problem}; {meant}")
     found = re.match(_MISTYPED, path)
     scheme = found[1].lower() if found else ""
-    if found and (scheme in _BARE if found[2].startswith("//") else _is_known(scheme)):
+    bare = scheme.removeprefix("obstore+") in _BARE
+    if found and (bare if found[2].startswith("//") else _is_known(scheme)):
         root = "/" if scheme in LOCAL else ""
         meant = f"{_OTHER_NAMES.get(scheme, scheme)}://{root}{path[found.end() :]}"
-        raise _looks_like_a_url(meant)
+        _refuse_url(meant)
 
 
 def _check_no_url(path: str) -> None:
@@ -144,15 +157,16 @@ def _check_no_url(path: str) -> None:
         import re
 
         found = re.search(_URL, path)
-        raise _looks_like_a_url(found[0] if found and _is_known(found[1].lower()) else "")
+        _refuse_url(found[0] if found and _is_known(found[1].lower()) else "")
 
 
-def _looks_like_a_url(meant: str) -> ConfigurationError:
+def _refuse_url(meant: str) -> NoReturn:
     hint = f": did you mean {redact(meant)!r}?" if meant else "."
-    return ConfigurationError(
+    message = (
         f"the store looks like a mistyped URL{hint} If it is a directory's name, begin it "
         "with ./ or /, and write one slash after a colon"
     )
+    refuse("store", message)
 
 
 def _is_known(scheme: str) -> bool:
@@ -170,10 +184,11 @@ def meant_by(scheme: str) -> str | None:
 def _check_query(url: str) -> None:
     """Refuse a query; the Go library and signed URLs put their settings there."""
     if "?" in url:
-        raise ConfigurationError(
+        message = (
             f"the store {redact(url)!r} takes no query (?…): remove it, or give its settings as "
             "storage options and a prefix as part of the path; docs/go.md has the names"
         )
+        refuse("store", message)
 
 
 def _without_odd_ends(text: str) -> str:
@@ -193,7 +208,7 @@ def local_path(url: str) -> str:
     if scheme == "file" and path.partition("/")[0].lower() == "localhost":
         path = path[len("localhost") :]  # fsspec takes any other host for a part of the path
     if not path:
-        raise ConfigurationError(f"the store {path!r} names no directory")
+        refuse("store", f"the store {path!r} names no directory")
     # file:///C:/tokens names C:/tokens.
     return path[1:] if os.name == "nt" and path[:1] == "/" and path[2:3] == ":" else path
 
@@ -206,7 +221,7 @@ def check_key(key: object) -> str:
             character, has blanks or quotes around it, or names a folder or a lock.
     """
     if not isinstance(key, str):
-        raise ConfigurationError(f"the key must be a text, not {type(key).__name__}")
+        refuse("key", f"the key must be a text, not {type(key).__name__}")
     parts = key.replace("\\", "/").split("/")
     problems = (
         (
@@ -228,7 +243,7 @@ def check_key(key: object) -> str:
     )
     for wrong, words in problems:
         if wrong:
-            raise ConfigurationError(f"the key {key!r} {words}")
+            refuse("key", f"the key {key!r} {words}")
     return str.__str__(key)  # an enum of texts formats as its name
 
 
@@ -291,4 +306,4 @@ def check_options(
         near = next(iter(get_close_matches(str(name), known, 1, 0.8)), None)
         if near or not passes_on:
             hint = f"did you mean {near!r}?" if near else "correct or remove it"
-            raise ConfigurationError(f"{label} takes no storage option {name!r}: {hint}")
+            refuse("storage_options", f"{label} takes no storage option {name!r}: {hint}")

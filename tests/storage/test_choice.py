@@ -56,12 +56,17 @@ MEANT: dict[str, list[Any]] = {
     ],
     "obstore+s3://x": ["obstore+s3:/x"],
     "gs://bucket/x": [Path("gs://bucket/x")],
-    "abfs://": ["abfs:/container", "azblob:/container", "azblob://c?storage_account=hunter2"],
+    "abfs://": [
+        *("abfs:/container", "azblob:/container", "azblob://c?storage_account=hunter2"),
+        "https://Account.blob.core.windows.net/container/x",
+    ],
     "s3://bucket": ["s3://user:hunter2@bucket", "obstore+s3://user:hunter2@bucket/x"],
     "sftp://": ["sftp:/user:hunter2@host/x", "shtp://user:hunter2@host"],
     "memory://": ["memory:/x", "mem://x"],
     "github://": ["gthub://user:hunter2@host"],
-    "s3://": ["s4://bucket"],
+    "s3://": ["s4://bucket", "https://b.s3.eu-west-1.amazonaws.com/betfair"],
+    "gs://": ["https://storage.googleapis.com/b/x", "https://storage.cloud.google.com/b"],
+    "obstore+s3://": ["obstore+s3//bucket/x"],
     "file:///var/lib/x": ["file:/var/lib/x"],
     "tokens": ["'tokens'", " tokens"],
     "s3:/x": [Path(' "s3:/x"')],
@@ -83,6 +88,10 @@ MEANT: dict[str, list[Any]] = {
 def test_a_store_that_cannot_be_meant_is_refused(here: Path, store: str | Path, meant: str) -> None:
     """With a directory of that name each machine would log in alone; the error says what to do."""
     assert meant in refused(store)
+    with pytest.raises(ConfigurationError) as caught:
+        open_store(store)
+    # The options may be to blame for what only the driver refuses.
+    assert caught.value.argument == ("" if "host:x" in str(store) else "store")
     assert os.listdir(here) == []
 
 
