@@ -196,7 +196,8 @@ def test_what_cannot_work_is_refused(command: CommandLine, sandbox: Sandbox, kin
         assert not any(secret in done.err for secret in command.secrets())
         error = command.json(*arguments.split(), **changes).error
         assert (error["type"], error["exit_code"]) == (kind, 2)
-        assert error.get("argument") in (None, named, "jurisdiction", "verify", "certificate")
+        arguments_of_ours = ("jurisdiction", "verify", "certificate", "store")
+        assert error.get("argument") in (None, named, *arguments_of_ours)
     assert command.json("token", BETFAIR_PASSWORD="").error["argument"] == "BETFAIR_PASSWORD"
     assert os.listdir(command.directory) == (["store"] if kind == "CertificateError" else [])
     assert sandbox.counts() == {}
