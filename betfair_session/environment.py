@@ -201,6 +201,10 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
     except (OSError, ValueError) as error:
         if interruption(error):
             raise
+        # A program that has dropped its rights may not look into the directory it was started in.
+        here = os.path.basename(path) == path and not os.access(".", os.X_OK)
+        if here and isinstance(error, PermissionError):
+            return None
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         refuse("dotenv", f"{path} cannot be read: {reason}")
 

@@ -160,6 +160,19 @@ def test_a_login_that_does_not_end(command: CommandLine, sandbox: Sandbox) -> No
     assert (done.code, done.err.count("\n"), "another machine" in done.err) == (0, 1, True)
 
 
+@pytest.mark.parametrize("name", ["status", "check", "logout", "unlock"])
+def test_a_mount_that_hangs_is_told_in_time(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(os.path, "exists", lambda _: over.wait(60))
+    try:
+        error = command.json(name, "--timeout", "0.2").error
+    finally:
+        over.set()
+    assert (error["exit_code"], error["reason"]) == (5, "timeout")
+
+
 SFTP = "token sftp://user:hidden-value@host/place key"
 WRONG: dict[str, list[tuple[str, dict[str, str], str]]] = {
     "ConfigurationError": [  # what it names, the variable or the argument to change

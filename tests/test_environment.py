@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from front import KEY
@@ -15,6 +18,7 @@ from betfair_session import (
     CertificateError,
     ConfigurationError,
     LoginRefused,
+    environment,
     from_env,
     place_from_env,
 )
@@ -92,6 +96,19 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         error = refused(partial(given.require, *ACCOUNT, *PLACE, certificate=True))
         assert error.argument == name
         assert not [each for each in _COMPLETE if each != name and each in str(error)]
+
+
+def test_a_directory_that_may_not_be_entered_holds_no_file_of_ours(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that drops its rights is often started in one. A file that is named has to work."""
+    monkeypatch.chdir(bare.parent)
+    denied = Mock(side_effect=PermissionError(errno.EACCES, "no"))
+    monkeypatch.setattr(environment, "open", denied, raising=False)
+    refused(lambda: read_dotenv(".env"))
+    monkeypatch.setattr(os, "access", lambda path, _: path != ".")
+    assert read_dotenv(".env") is None
+    refused(lambda: read_dotenv(bare))
 
 
 def test_the_environment_wins_over_the_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:

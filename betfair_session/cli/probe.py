@@ -70,7 +70,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
     case.out.warn = said.append
     try:
         case.store, case.key = store, key = open_place(case.out)
-        see_directory(store)
+        see_directory(store, case.seconds)
         found = inspect(store, key, timeout=case.seconds)
     except BetfairSessionError as error:
         yield problem("store", error)

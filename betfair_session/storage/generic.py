@@ -8,6 +8,7 @@ these stores, MemoryStore alone says `atomic = True`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,13 @@ class GenericStore(TokenStore):
             with self._lock.mine():
                 self._check(key, expect)
                 path, filesystem = f"{self._root}/{key}", self._opened()
+                directory = path.rpartition("/")[0]
                 try:
                     filesystem.pipe_file(path, content)
-                except FileNotFoundError:
-                    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+                except Exception as error:
+                    if not _is_missing(error, lambda: not filesystem.isdir(directory)):
+                        raise
+                    filesystem.makedirs(directory, exist_ok=True)
                     filesystem.pipe_file(path, content)
                 return _version(content)
 
@@ -74,9 +78,13 @@ class GenericStore(TokenStore):
         """Remove with `rm_file`, which expands no wildcards; see TokenStore.delete."""
 
         def delete() -> None:
-            with self._lock.mine(), contextlib.suppress(FileNotFoundError):
+            with self._lock.mine():
                 self._check(key, expect)
-                self._opened().rm_file(f"{self._root}/{key}")
+                try:
+                    self._opened().rm_file(f"{self._root}/{key}")
+                except Exception as error:
+                    if not _is_missing(error, lambda: self._read(key) is None):
+                        raise
 
         self._run(delete, "delete", key, deadline)
 
@@ -91,10 +99,14 @@ class GenericStore(TokenStore):
         for _ in range(2):
             filesystem = self._opened()
             filesystem.invalidate_cache()  # some drivers read from a cached listing
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 content: bytes = filesystem.cat_file(
                     f"{self._root}/{key}", start=0, end=MAX_READ + 1
                 )
+            except OSError as error:
+                if not _is_missing(error):
+                    raise
+            else:
                 content = content[: MAX_READ + 1]  # some drivers ignore the range
                 return StoredObject(SecretBytes(content), _version(content))
         return None
@@ -151,6 +163,19 @@ class MemoryStore(GenericStore):
     def _run(self, work: Callable[[], T], verb: str, key: str, deadline: float) -> T:
         del deadline  # nothing here waits
         return attempt(Operation(verb, self.label, key), work)
+
+
+def _is_missing(error: Exception, look: Callable[[], bool] = lambda: False) -> bool:
+    """Return whether an error says "no such file", or is a refusal and `look` finds no such file.
+
+    smbprotocol's error for it is of a class of its own, and ftplib's is that of other refusals.
+    """
+    if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.ENOENT:
+        return True
+    from .judging import judge
+    from .meanings import Sent
+
+    return judge(error).sent is Sent.ANSWERED and look()
 
 
 def _leave_at_fork(filesystem: Any) -> None:  # noqa: ANN401 - fsspec is untyped

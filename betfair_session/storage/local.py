@@ -15,6 +15,7 @@ directory lock, where there is one, only keeps running processes from fencing ea
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -47,7 +48,7 @@ _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better 
 _GO_FILE = ".attrs"  # Go's side file for each object
 _MISSING = (FileNotFoundError, NotADirectoryError)
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
-_HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
+HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
 
 
 class LocalStore(TokenStore):
@@ -87,8 +88,10 @@ class LocalStore(TokenStore):
 
         def work() -> str:
             if expect == version:
-                self._compare(key, self._path(key), expect, renew=True)
-                return version
+                # Another user's file may be replaced, but not given another time.
+                with contextlib.suppress(PermissionError):
+                    self._compare(key, self._path(key), expect, renew=True)
+                    return version
             if key.endswith(LOCK_SUFFIX):  # a login may follow, whose token has to be stored
                 self._check_replaceable(key.removesuffix(LOCK_SUFFIX))
             try:
@@ -174,7 +177,7 @@ class LocalStore(TokenStore):
         *given: str,
     ) -> T:
         """Do `work` here if the file is on a disk, else in a thread that can be abandoned."""
-        operation = Operation(verb, self.label, key, _HINTS)
+        operation = Operation(verb, self.label, key, HINTS)
         if self._on_disk.get(key):
             return attempt(operation, work, *given)
 

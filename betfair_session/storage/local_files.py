@@ -40,6 +40,7 @@ _DISKS = frozenset(
         *("tmpfs", "ramfs", "rootfs", "vfat", "exfat", "ntfs3"),
     )
 )
+_ACL = "system.posix_acl_access"  # acl(5)
 _OCTAL = rb"\\([0-7]{3})"  # the kernel's escape for blanks and backslashes in a path
 
 
@@ -128,8 +129,21 @@ def _keep_owner(descriptor: int, path: str) -> None:
         # Without root the group alone may be set.
         owners = (model.st_uid, -1)
         known = any(quietly(os.fchown, descriptor, owner, model.st_gid) for owner in owners)
-    if known and rights:  # the file has the group for which these rights are meant
+    # The file has the group for which these rights are meant.
+    if known and rights and _keep_acl(descriptor, path):
         quietly(os.fchmod, descriptor, 0o600 | rights)
+
+
+def _keep_acl(descriptor: int, path: str) -> bool:
+    """Give a new file the access control list of an old one; return False if that failed.
+
+    With such a list, the group's bits of a mode are not the group's rights but their mask.
+    """
+    try:
+        acl = os.getxattr(path, _ACL) if hasattr(os, "getxattr") else b""
+    except OSError:  # it has none
+        return True
+    return not acl or quietly(os.setxattr, descriptor, _ACL, acl)
 
 
 def _is_root() -> bool:

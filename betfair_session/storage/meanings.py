@@ -24,7 +24,7 @@ _CLEANERS = (  # compiled only when a call fails
         ),
         r"\1 …",
     ),
-    (r"[A-Za-z0-9+_=-]{40,}", "…"),
+    (r"[A-Za-z0-9+/_-]{40,}={1,2}(?![A-Za-z0-9])|[A-Za-z0-9+_=-]{40,}", "…"),
 )
 
 
@@ -205,7 +205,8 @@ TYPES: dict[str, Meaning] = {
         ("full", Sent.ANSWERED): "errno ENOSPC EDQUOT EFBIG",
         ("missing", Sent.ANSWERED): "errno ENOENT; builtins FileNotFoundError; "
         "asyncssh SFTPNoSuchFile",
-        ("other", Sent.ANSWERED): "errno ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL",
+        ("other", Sent.ANSWERED): "errno ENOTDIR EISDIR ENAMETOOLONG ELOOP EINVAL; "
+        "ftplib error_perm",
         ("read-only", Sent.ANSWERED): "errno EROFS",
         # An answer with the status of a success that is not the store's, such as a network's login
         # page; obstore's NotFoundError does not say whether the object or the bucket is missing.

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import threading
 import types
 import weakref
@@ -546,6 +547,16 @@ def test_a_drivers_text_is_shown_without_what_may_be_a_secret(text: str) -> None
     shown = clean(text)
     assert "hidden1" not in shown
     assert shown.split()[0] == text.split(maxsplit=1)[0]
+
+
+def test_no_token_shows_in_a_drivers_text() -> None:
+    """Betfair's have 44 characters of base64, slashes among them; a long path is no token."""
+    tokens = {base64.b64encode(random.Random(seed).randbytes(31)).decode() for seed in range(500)}
+    assert any("/" in token for token in tokens)
+    for token in tokens:
+        assert token.strip("=") not in clean(f"cannot store {token}")
+    path = "/data/year=2026/month=11/betfair/sessions/shared/by/all"
+    assert path in clean(f"no such file: {path}")
 
 
 def test_credentials_that_take_long_hold_no_read_up(monkeypatch: pytest.MonkeyPatch) -> None:

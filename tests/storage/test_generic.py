@@ -32,6 +32,7 @@ from storage.contract import (
     all_fail,
     assert_conflict,
     create,
+    delete,
     failure,
     get,
     put,
@@ -62,7 +63,7 @@ def once(*errors: Exception) -> Mock:
 def failing(error: BaseException, kind: type[Any] = MemoryFileSystem) -> TokenStore:
     """Return a store on a filesystem of a kind on which everything fails so."""
     methods = dict.fromkeys(("cat_file", "pipe_file", "rm_file"), Mock(side_effect=error))
-    return open_store((type("Failing", (kind,), methods)(skip_instance_cache=True), "/x"))
+    return open_store((type("Failing", (kind,), methods)(skip_instance_cache=True), "/"))
 
 
 class UnheardError(Exception):
@@ -97,6 +98,7 @@ ERRORS: list[tuple[Exception, str, bool]] = [
     (TimeoutError(), "timeout", True),
     (EOFError(), "unreachable", True),
     (ftplib.error_temp("421 Timeout"), "unreachable", True),
+    (ftplib.error_perm("550 Denied"), "other", False),
     (requests.ConnectionError(), "unreachable", True),
     (requests.ConnectionError(REFUSED), "unreachable", False),
     (caused(requests.ConnectionError(), REFUSED), "unreachable", False),
@@ -118,6 +120,44 @@ def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, lan
             assert told == (reason, may and call != "read", key, store.label), (call, kind)
             refusal = reason in {"forbidden", "read-only", "full", "other"} and call != "read"
             assert type(ours) is (StoreWriteError if refusal else StoreUnavailable)
+
+
+class OddOSError(OSError):
+    """As smbprotocol's: no FileNotFoundError in spite of its number."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OddOSError(errno.ENOENT, "gone"), ftplib.error_perm("550 No such file or directory.")],
+    ids=["smb", "ftp"],
+)
+def test_drivers_have_other_words_for_what_is_missing(tmp_path: Path, error: Exception) -> None:
+    class Worded(Plain):
+        def cat_file(self, path: str, **options: Any) -> bytes:  # noqa: ANN401 - fsspec's
+            try:
+                return super().cat_file(path, **options)
+            except FileNotFoundError:  # which ftp's driver says, too
+                raise error if isinstance(error, OSError) else FileNotFoundError from None
+
+        def pipe_file(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+            try:
+                super().pipe_file(*arguments, **options)
+            except FileNotFoundError:
+                raise error from None
+
+        def rm_file(self, path: str) -> None:
+            try:
+                super().rm_file(path)
+            except FileNotFoundError:
+                raise error from None
+
+    store = open_store((Worded(skip_instance_cache=True), str(tmp_path / "new" / "place")))
+    assert get(store) is None
+    delete(store)
+    create(store)
+    assert read(store).content == b"first"
+    delete(store)
+    assert get(store) is None
 
 
 def test_with_no_descriptor_left_the_error_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -385,6 +385,34 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
     assert mode(file) == 0o600
 
 
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="only where Linux keeps such lists")
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_list_of_who_may_read_a_file_is_kept(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """With one, the group's bits of its mode are a mask; without it they would be its rights."""
+    create(store)
+    (tmp_path / "token").chmod(0o640)
+    given = Mock(side_effect=None if kept else OSError(errno.ENOTSUP, "no"))
+    monkeypatch.setattr(os, "getxattr", Mock(return_value=b"a list"))
+    monkeypatch.setattr(os, "setxattr", given)
+    put(store, b"two")
+    ((_, name, what),) = (call.args for call in given.call_args_list)
+    assert (name, what) == ("system.posix_acl_access", b"a list")
+    assert mode(tmp_path / "token") == (0o640 if kept else 0o600)
+
+
+def test_a_file_whose_time_is_not_mine_to_set_is_replaced(
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another user's in a group's directory: so its verification is shared, too."""
+    version = create(store)
+    os.utime(tmp_path / "token", ns=(0, 0))
+    monkeypatch.setattr(os, "utime", Mock(side_effect=PermissionError(errno.EPERM, "no")))
+    assert put(store, b"first", version) == version
+    assert (tmp_path / "token").stat().st_mtime > 0
+
+
 def test_a_mount_without_modes_is_found_before_anything_is_stored(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
