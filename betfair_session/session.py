@@ -95,10 +95,11 @@ class Session(AsyncClosable):
         if held.since <= _wall() < held.soon or held.fresh:
             return held.token
         deadline = deadline_of(self._account, timeout)
-        found = self._flight.join(
-            partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
-        )
-        return found[0].reveal() if found else held.token
+        work = partial(self._find_or_postpone, deadline)
+        while not (found := self._flight.join(work, deadline=deadline, wait=not held.usable)):
+            if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
+                return held.token
+        return found[0].reveal()
 
     async def atoken(self, timeout: float | None = None) -> str:
         """Return a live session token as `token` does."""
@@ -106,10 +107,13 @@ class Session(AsyncClosable):
         if held.fresh:
             return held.token
         deadline = deadline_of(self._account, timeout)
-        found = await self._flight.ajoin(
-            partial(self._find_or_postpone, deadline), deadline=deadline, wait=not held.usable
-        )
-        return found[0].reveal() if found else held.token
+        work = partial(self._find_or_postpone, deadline)
+        while not (
+            found := await self._flight.ajoin(work, deadline=deadline, wait=not held.usable)
+        ):
+            if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
+                return held.token
+        return found[0].reveal()
 
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token after the betting API rejected one.

@@ -12,7 +12,7 @@ from typing import Any
 import kept
 import pytest
 from command_line import CommandLine
-from front import Front, identity
+from front import EARLIER, Front, identity
 from servers.listeners import Stranger
 from within import waits_of
 
@@ -25,6 +25,12 @@ def sandbox_process() -> Iterator[Sandbox]:
     """The sandbox of this test process, in the state that the last test left."""
     with kept.one_sandbox() if kept.KEEP else Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def threads_of_earlier_tests() -> None:
+    EARLIER.clear()
+    EARLIER.update(threading.enumerate())
 
 
 @pytest.fixture

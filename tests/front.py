@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,10 +37,14 @@ def identity(sandbox: Sandbox, **settings: Any) -> IdentityClient:  # noqa: ANN4
     return IdentityClient(**{**given, **settings})
 
 
-def let_finish(but: Collection[threading.Thread] = ()) -> None:
+EARLIER: set[threading.Thread] = set()
+"""The threads of earlier tests; a fixture sees to it."""
+
+
+def let_finish() -> None:
     """Wait for the threads of calls that were given up, except those of earlier tests."""
     for _ in poll(60):
-        left = set(threading.enumerate()).difference(but)
+        left = set(threading.enumerate()) - EARLIER
         if not any(thread.name == "betfair-session" for thread in left):
             return
     raise AssertionError("a call that was given up goes on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import re
@@ -99,6 +100,28 @@ def test_an_order_does_not_wait_for_a_verification_that_hangs(
         assert session.token() == token
     let_finish()
     assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1, "betting": 1}
+
+
+@pytest.mark.parametrize("task", [False, True])
+def test_a_token_that_is_known_to_be_dead_is_not_gone_on_with(
+    front: Front, hands: HandClocks, monkeypatch: pytest.MonkeyPatch, *, task: bool
+) -> None:
+    """The call that found it out waits for the login after all."""
+    session = front.session(verify_every=timedelta(minutes=1))
+    token = session.token()
+    hands.go(61.0)
+    front.sandbox.expire_all()
+
+    def until(_deadline: float, *, wait: bool) -> float | None:
+        if not wait:
+            front.sandbox.wait_for("certlogin")
+        return None if wait else 0.0
+
+    monkeypatch.setattr(single_flight, "_until", until)
+    ask = (lambda: asyncio.run(session.atoken())) if task else session.token
+    with front.under_way("certlogin", ask) as asked:
+        pass
+    assert asked.result(60) == front.token.read_text() != token
 
 
 def test_what_took_the_time_of_a_call_is_told(front: Front, betting_session: Session) -> None:

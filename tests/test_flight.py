@@ -356,6 +356,34 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
 
 
+@pytest.mark.parametrize("task", [False, True])
+def test_what_comes_afterwards_holds_its_caller_up_for_a_moment_only(
+    monkeypatch: pytest.MonkeyPatch, *, task: bool
+) -> None:
+    """A hook in another thread may wait for a lock that the caller has."""
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+    over = threading.Event()
+    flight = SingleFlight[str](lambda: over.wait(60))
+    answers: SimpleQueue[Found] = SimpleQueue()
+    way = ways(flight)[task]
+    threading.Thread(target=lambda: answers.put(way()), daemon=True).start()
+    try:
+        assert answers.get(timeout=30) == ("alone", True)
+    finally:
+        over.set()
+
+
+def test_work_that_begins_after_the_programs_end_does_not_prolong_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Daemon threads go on while Python waits: without an end, if it waited for all they begin."""
+    for alive in (True, False):
+        monkeypatch.setattr(threading, "main_thread", lambda: Mock(is_alive=lambda: alive))  # noqa: B023
+        flight = SingleFlight[bool]()
+        found = asyncio.run(flight.ajoin(lambda: threading.current_thread().daemon, deadline=FAR))
+        assert found == (not alive, True)
+
+
 PROGRAM = """
 import asyncio, sys, threading
 from betfair_session import Exchange, from_env

@@ -76,8 +76,6 @@ class Limit:
     def __init__(self, error: Exception, sandbox: Sandbox) -> None:
         self.error, self._sandbox = error, sandbox
         self._striking, self._struck = False, threading.Event()
-        # Wait for the threads of calls that were given up, but not for those of other tests.
-        self.let_finish = partial(let_finish, {*threading.enumerate()})
 
     def raises(self) -> bool:
         """Return whether the handler raises the error; of a strike's signals, only the first."""
@@ -121,7 +119,7 @@ def limit(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Limit]:
     handler = partial(plainly, made) if request.param is SoftTimeLimit else Further(made)
     earlier = signal.signal(signal.SIGUSR1, handler)
     yield made
-    made.let_finish()
+    let_finish()
     signal.signal(signal.SIGUSR1, earlier)
 
 
@@ -203,7 +201,7 @@ def test_a_limit_during_a_betting_call(front: Front, limit: Limit, endpoint: str
             front.sandbox.clear_journal()
             with limit.strikes(endpoint, None, requests.RequestException):
                 call()
-            limit.let_finish()
+            let_finish()
             assert front.sandbox.counts().get("betting", 0) == sent
             assert len(front.sandbox.orders()) == sent
             front.session().unlock()

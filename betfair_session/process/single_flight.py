@@ -91,8 +91,8 @@ class SingleFlight(Generic[T]):
         instead of waiting for another's work, or for more than a second for its own, which goes on.
         What `work` raised is raised for each caller, but a failure for lack of time only for a
         caller with no more time. LoginTimeout: another thread was not ready in time.
-        IdentityUnavailable: no thread can be started. ConfigurationError: called from within
-        `afterwards`, or by a signal handler that interrupted `work` in the same thread.
+        ConfigurationError: called from within `afterwards`, or by a signal handler that interrupted
+        `work` in the same thread.
 
         The end of the program must not cut a login off. So a daemon thread leaves the work to a
         thread for whose end Python waits.
@@ -101,17 +101,17 @@ class SingleFlight(Generic[T]):
             mine: _Call[T] = _Call(deadline, threading.get_ident())
             try:
                 call = self._enter(mine)
-                if call is mine and wait and not threading.current_thread().daemon:
-                    self._work(mine, work)
-                    return mine.result(), True
-                working = _begin(partial(self._lead, mine, work)) if call is mine else None
-            except BaseException as why:  # an interruption may come between any two steps
+                here = wait and not threading.current_thread().daemon
+                working = self._lead(mine, work, here=here) if call is mine else None
+            except BaseException:  # an interruption may come between any two steps
                 self._leave(mine)
-                if wait or not isinstance(why, IdentityUnavailable):
-                    raise
-                return None
+                raise
             if working:
-                return (mine.result(), True) if working.wait(_until(deadline, wait=wait)) else None
+                if not mine.wait(_until(deadline, wait=wait)):
+                    return None
+                working.wait(time.monotonic() + _PATIENCE_SECONDS)  # for `afterwards`
+            if call is mine:
+                return mine.result(), True
             if not wait:
                 return None
             if call.leader == mine.leader:
@@ -135,15 +135,18 @@ class SingleFlight(Generic[T]):
             try:
                 call = self._enter(mine)
                 # Not the loop's own executor: that may be full of calls that wait for this one.
-                working = _begin(partial(self._lead, mine, work)) if call is mine else None
+                working = _begin(partial(self._work_apart, mine, work)) if call is mine else None
             except BaseException as why:
                 self._leave(mine)
-                if wait or not isinstance(why, IdentityUnavailable):
-                    raise
-                return None
+                if isinstance(why, NoThreadError):
+                    raise no_thread() from why
+                raise
             if working:
-                await _done(working, _until(deadline, wait=wait))
-                return (mine.result(), True) if working.done() else None
+                await _done(mine, _until(deadline, wait=wait))
+                if not mine.done():
+                    return None
+                await _done(working, time.monotonic() + _PATIENCE_SECONDS)  # for `afterwards`
+                return mine.result(), True
             if not wait:
                 return None
             await _done(call, deadline)
@@ -157,8 +160,15 @@ class SingleFlight(Generic[T]):
             raise ConfigurationError("an event hook must not ask the same handle for a token")
         return self._calls.setdefault(0, mine)
 
-    def _lead(self, call: _Call[T], work: Callable[[], T]) -> None:
-        """Do the work in its own thread."""
+    def _lead(self, call: _Call[T], work: Callable[[], T], *, here: bool) -> Outcome[None] | None:
+        """Do the work in this thread, or begin it in one of its own, if there is one."""
+        if not here:
+            with contextlib.suppress(NoThreadError):
+                return _begin(partial(self._work_apart, call, work))
+        self._work(call, work)
+        return None
+
+    def _work_apart(self, call: _Call[T], work: Callable[[], T]) -> None:
         try:
             self._work(call, work)
         finally:
@@ -194,17 +204,20 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     It goes on when the task is cancelled. IdentityUnavailable: no thread can be started.
     """
-    outcome = _begin(work)
+    try:
+        outcome = _begin(work)
+    except NoThreadError as why:
+        raise no_thread() from why
     await _done(outcome)
     return outcome.result()
 
 
 def _begin(work: Callable[[], T]) -> Outcome[T]:
-    """Start `work` in a thread for which Python waits when the program ends."""
-    try:
-        return begin(work, daemon=False)
-    except NoThreadError as why:
-        raise no_thread() from why
+    """Start `work` in a thread whose end the end of the program waits for, unless that has begun.
+
+    For new work Python would wait, too, so a program with daemon threads might never end.
+    """
+    return begin(work, daemon=not threading.main_thread().is_alive())
 
 
 def _until(deadline: float, *, wait: bool) -> float | None:
