@@ -25,7 +25,6 @@ Bot = Callable[..., APIClient]
 
 flumine = pytest.importorskip("flumine", reason="its environment is another one")
 BetfairClient = flumine.clients.BetfairClient
-BetfairMarketStream = flumine.streams.betfairmarketstream.BetfairMarketStream
 keep_alive = flumine.worker.keep_alive
 
 SECONDS = 60
@@ -34,6 +33,12 @@ SHORTEST = timedelta(minutes=20)  # of the sessions whose length Betfair tells
 
 class Strategy(flumine.BaseStrategy):  # type: ignore[name-defined] # only known when it runs
     """Watches markets and does nothing."""
+
+
+def watching(markets: dict[str, Any]) -> dict[str, Any]:
+    """Return what flumine 3, or 2, takes to watch markets."""
+    stream = getattr(flumine.streams.streams, "BetfairMarketStream", None)
+    return {"streams": [stream(market_filter=markets)]} if stream else {"market_filter": markets}
 
 
 @contextmanager
@@ -77,7 +82,7 @@ def test_a_run_keeps_the_session_alive_and_a_stop_leaves_it_to_the_fleet(
     trading = bot(keep_alive_every=timedelta(seconds=0.6))
     # Without the workers that flumine cannot stop while they sleep, four seconds each.
     client = BetfairClient(trading, market_recording_mode=True)
-    strategy = Strategy(streams=[BetfairMarketStream(market_filter={"eventTypeIds": ["7"]})])
+    strategy = Strategy(**watching({"eventTypeIds": ["7"]}))
     with running(client, strategy):
         until(lambda: len(streams(sandbox)) == 2)
         before = sandbox.counts()["keepAlive"]

@@ -116,7 +116,8 @@ class Stranger:
 
 
 def saying(answer: bytes) -> Callable[[Listener, socket.socket], None]:
-    """Serve one answer to every request, then close."""
+    """Serve one answer of HTTP to every request, and say that the connection then closes."""
+    answer = answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 
     def serve(listener: Listener, connection: socket.socket) -> None:
         listener.read_request(connection)
