@@ -220,8 +220,7 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
-        status = re.search(_STATUS, text)
-        return no_credentials(text, int(status[1]) if status else 0)
+        return _without_credentials(text)
     if request is None and re.search(_LOCAL_FILE, text):
         return Known(text, *NO_FILE)  # it reads no local files but those with credentials
     refusal = _refusal_in(text)
@@ -234,6 +233,14 @@ def _known_error(error: Exception, bucket: str) -> Exception:
         tunnel = re.search(_TUNNEL, text) and "a proxy refused to make a connection"
         return Known(tunnel or text, *_KINDS.get(kind[1], ("unreachable", Sent.MAYBE)))
     return error
+
+
+def _without_credentials(text: str) -> Known:
+    status, kind = re.search(_STATUS, text), re.search(_KIND, text)
+    connected = kind and kind[1] != "Connect" and "tcp connect error" not in text
+    if connected and not status:  # the service is there, and may answer in a moment
+        return Known(text, "unreachable", Sent.NEVER)
+    return no_credentials(text, int(status[1]) if status else 0)
 
 
 def _refusal_in(text: str) -> Refusal | None:

@@ -148,8 +148,14 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
         assert judge(ClientError(answer, operation), cloud=True).reason == reason
 
 
-def test_a_busy_service_of_credentials_may_be_asked_again(nowhere: pytest.MonkeyPatch) -> None:
-    with Listener(saying(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno")) as service:
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno", "server"), (b"", "unreachable")],
+)
+def test_a_busy_service_of_credentials_may_be_asked_again(
+    nowhere: pytest.MonkeyPatch, answer: bytes, reason: str
+) -> None:
+    with Listener(saying(answer)) as service:
         address = f"http://127.0.0.1:{service.port}"
         nowhere.setenv("AWS_METADATA_ENDPOINT", address)
         nowhere.setenv("IDENTITY_ENDPOINT", f"{address}/identity")
@@ -160,7 +166,7 @@ def test_a_busy_service_of_credentials_may_be_asked_again(nowhere: pytest.Monkey
             ("obstore+abfs://c", {"account_name": "n"}),
         ):
             with open_store(url, options) as store:
-                all_fail(store, "server", ["read", "create"])
+                all_fail(store, reason, ["read", "create"])
 
 
 @pytest.mark.parametrize("ours", [True, False])
