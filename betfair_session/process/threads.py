@@ -125,7 +125,7 @@ class Outcome(Generic[T]):
 
 
 def begin(work: Callable[[], T], *, daemon: bool = True) -> Outcome[T]:
-    """Start `work` in its own thread; return its future."""
+    """Start `work` in its own thread; return its future. Python waits for one that is no daemon."""
     outcome: Outcome[T] = Outcome()
 
     def fill() -> None:
@@ -134,7 +134,15 @@ def begin(work: Callable[[], T], *, daemon: bool = True) -> Outcome[T]:
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             outcome.end(error=error)
 
-    start(fill, daemon=daemon)
+    def relay() -> None:
+        try:
+            start(fill, daemon=False)
+        except Exception:  # noqa: BLE001 - no thread is left, or Python ends
+            fill()
+
+    # If a signal cuts `Thread.start` short, the new thread may wait for ever, and Python for that.
+    # Signals come to the main thread alone, so a daemon starts it.
+    start(fill if daemon else relay)
     return outcome
 
 
