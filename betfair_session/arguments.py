@@ -26,7 +26,10 @@ _BASE = r"(?ai)https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
 
 
 def discreet(method: Callable[P, T]) -> Callable[P, T]:
-    """Raise a ConfigurationError without the frames and causes behind it, which hold secrets."""
+    """Raise a ConfigurationError without the frames and causes behind it, which hold secrets.
+
+    After any other error, such as Ctrl-C, the frames stay, but without their local variables.
+    """
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -34,11 +37,27 @@ def discreet(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except ConfigurationError as error:
             caught = [error.with_traceback(None)]
-        del args, kwargs  # which a traceback would show
+        except BaseException as error:
+            _clear_frames(error)
+            del args, kwargs  # which a traceback would show
+            raise
+        del args, kwargs
         caught[0].__context__ = None
         raise caught.pop()
 
     return call
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Empty our frames, and those of cryptography; not those of the program's signal handlers."""
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            frame, trace = trace.tb_frame, trace.tb_next
+            if frame.f_globals.get("__name__", "").startswith(("betfair_session.", "cryptography")):
+                with contextlib.suppress(RuntimeError):  # it is still at work
+                    frame.clear()
+        error = error.__context__
 
 
 def refuse(argument: str, message: str) -> NoReturn:

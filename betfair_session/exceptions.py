@@ -74,8 +74,8 @@ class CertificateError(ConfigurationError):
             file), "unreadable", "format" (neither PEM nor PKCS#12), "damaged", "passphrase"
             (missing or wrong), "no-certificate", "no-key", "mismatch" (the key belongs to another
             certificate), "expired", "not-yet-valid", "weak" (the kind or size of the key), "usage"
-            (not for clients), "tls" (the TLS library refuses it), "exists" or "unwritable" (for new
-            files that were to be written).
+            (not for clients), "tls" (the TLS library refuses it), "package" (cryptography cannot
+            be loaded), "exists" or "unwritable" (for new files that were to be written).
     """
 
     def __init__(self, message: str = "", *, argument: str = "", reason: str = "argument") -> None:

@@ -11,6 +11,7 @@ import shutil
 import ssl
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta, timezone
@@ -92,6 +93,7 @@ def made_by_openssl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "windows.crt": b"\xef\xbb\xbf" + crt.replace(b"\n", b"\r\n"),
         "latin.key": latin,
         "good.b64": base64.encodebytes((kit / "good.p12").read_bytes()).replace(b"\n", b"\\r\\n"),
+        "renewed.pem": key + redone(rb"(\d{12})Z(..)\d{12}", rb"\1Z\g<2>200101000000") + crt,
         "cut.crt": crt[:-300],
         "cut.key": key[:-300],
         "cut.p12": (kit / "good.p12").read_bytes()[:-300],
@@ -147,6 +149,10 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "line ends turned into spaces": ("from_pem", "@good.crt@ ", "@good.key@ "),
     "line ends lost": ("from_pem", "@good.pem@"),
     "encrypted key as text": ("from_pem", "@good.crt", "@locked.key", PASS),
+    "old encrypted key, line ends turned into spaces": (
+        *("from_pem", "@good.crt@ ", "@old-locked.key@ ", PASS),
+    ),
+    "one file with the certificate that was renewed": ("of", "renewed.pem"),
     "PKCS#12": ("from_pkcs12", "good.p12", Secret(PASS)),
     "PKCS#12 with another certificate": ("from_pkcs12", "chain.p12", PASS),
     "PKCS#12 of old programs": ("from_pkcs12", "legacy.p12", PASS),
@@ -188,6 +194,7 @@ BAD: dict[str, list[tuple[Any, ...]]] = {
             for value in (None, 7, ("x",), ("a", "b", "c"), bytearray(b"x"), (b"a", b"b"), "")
         ),
         *(("of", name) for name in ("a\nb", "x" * 1025)),
+        *(("of", ("good.p12", PASS)), ("from_files", Path("good.PFX"), PASS)),
         ("from_pem", 5),
         ("from_pem", None, "@good.key", PASS),
         ("from_pem", "@good.key", bytearray(PASS, "ascii"), PASS),
@@ -318,6 +325,19 @@ def test_the_dates_are_judged_to_the_second(kit: Path) -> None:
     for naive in (end.replace(tzinfo=None), 0):
         with pytest.raises(ConfigurationError):
             certificate.check(naive)  # type: ignore[arg-type] # what is tested
+
+
+def test_a_package_that_cannot_be_loaded_is_told(
+    kit: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one for another platform, in a function's archive: by every command."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with refused("package", kit):
+        Certificate.of("good.pem").check()
+    told = command.json("certificate", "check", str(kit / "good.pem"))
+    assert (told.code, len(told.document["files"][0]["problems"])) == (2, 1)
+    error = command.json("certificate", "create", "--directory", "new").error
+    assert (error["exit_code"], error["reason"]) == (2, "package")
 
 
 def test_a_file_that_is_replaced_is_read_anew(kit: Path, tmp_path: Path) -> None:
@@ -469,6 +489,7 @@ EXPLAINED: dict[str, tuple[list[str], int]] = {  # what the first file holds, an
     "good.p12": (["certificate", "private key"], 0),
     "plain.crt good.key": (["certificate"], 0),  # without extensions all is allowed
     "locked.key": (["private key"], 0),
+    "renewed.pem": (["private key", "certificate"], 0),
     "good.csr": (["certificate request"], 0),  # of no use, but nothing is wrong with it
     "other.key good.crt": (["private key"], 2),
     "undated.crt": (["certificate"], 2),

@@ -12,7 +12,7 @@ from betfair_session.arguments import discreet
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 
-from .reading import look, of_base64, of_bytes, of_path, of_pem, of_text
+from .reading import look, of_base64, of_bytes, of_path, of_paths, of_pem, of_text
 
 if TYPE_CHECKING:
     import ssl
@@ -61,7 +61,7 @@ class Certificate(NamedTuple):
             return cls((of_bytes("the certificate's bytes", value),))
         pair = isinstance(value, tuple | list) and len(value) == 2  # noqa: PLR2004 - a pair
         parts: Any = value if pair else [value]
-        return cls(tuple(of_path(part) for part in parts))
+        return cls(of_paths(*parts))
 
     @classmethod
     @discreet
@@ -85,8 +85,7 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: an argument cannot be a path, or the passphrase is no text.
         """
-        sources = (of_path(crt),) if key is None else (of_path(crt), of_path(key))
-        return cls(sources, _as_secret(passphrase))
+        return cls(of_paths(crt, key), _as_secret(passphrase))
 
     @classmethod
     @discreet

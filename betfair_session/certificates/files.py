@@ -24,7 +24,7 @@ from .fitness import (
     key_text,
     public_key,
 )
-from .reading import Contents, look, of_path
+from .reading import Contents, look, need_cryptography, of_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +56,7 @@ def create(name: str, days: int = 365, passphrase: Secret | None = None) -> dict
     if not (_NAME.fullmatch(name) and name.isprintable() and len(name.encode()) <= _LONGEST_NAME):
         raise ConfigurationError(f"{name!r} is not a plain file name of at most 64 characters")
 
+    need_cryptography()
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -139,6 +140,7 @@ class FileReport(NamedTuple):
     validity: list[str]  # from when to when each certificate is valid
 
 
+@discreet
 def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[FileReport], str]:
     """Describe each file, and say whether Betfair would accept them together for a login.
 
@@ -152,10 +154,14 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
             found.append(Contents(_printable(str(path))[:80], "not readable", problem=error))
     certificates = [certificate for contents in found for certificate in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
-    files = [_report(contents, certificates, bool(passphrase)) for contents in found]
-    if certificates and keys and not any(file.problems for file in files):
+    material = None
+    with contextlib.suppress(CertificateError):  # each file's report says why
+        material = assemble(found)
+    judged = [material.certificate] if material else certificates
+    files = [_report(contents, certificates, judged, bool(passphrase)) for contents in found]
+    if material and not any(file.problems for file in files):
         try:
-            hand_over(assemble(found))
+            hand_over(material)
         except CertificateError as error:  # such as a chain that OpenSSL finds too weak
             files[0].problems.append(str(error))
     if any(file.problems for file in files):
@@ -172,14 +178,15 @@ def explain(*paths: StrPath, passphrase: Secret | None = None) -> tuple[list[Fil
 def _report(
     contents: Contents,
     certificates: Sequence[Certificate],
+    judged: Sequence[Certificate],  # those that are for a login, as far as is known
     passphrase: bool,  # noqa: FBT001 - whether one was given
 ) -> FileReport:
-    from cryptography.hazmat.primitives import hashes
-
     name = contents.name
     problems = [str(contents.problem)] if contents.problem else []
     report = FileReport(name, contents.kind, facts=[], problems=problems, warnings=[], validity=[])
     for certificate in contents.certificates:
+        from cryptography.hazmat.primitives import hashes
+
         starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         report.validity.append(f"valid from {day(starts)} to {day(ends)}")
         issuer, subject = (
@@ -194,7 +201,7 @@ def _report(
                 f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
             )
         )
-        unfit, soon = fitness(certificate, name)
+        unfit, soon = fitness(certificate, name) if certificate in judged else ([], [])
         report.problems.extend(map(str, unfit))
         report.warnings.extend(soon)
     for key in contents.keys:

@@ -59,11 +59,16 @@ def assemble(found: Sequence[Contents]) -> Material:
     kinds = "; ".join(contents.kind for contents in found)
     certificates = [(c, contents.name) for contents in found for c in contents.certificates]
     keys = [key for contents in found for key in contents.keys]
+    now = datetime.now(UTC)
     for key in keys:
-        for certificate, name in certificates:
-            if belongs(key, certificate):
-                chain = tuple(other for other, _ in certificates if other is not certificate)
-                return Material(name, certificate, key, chain)
+        fitting = [(c, name) for c, name in certificates if belongs(key, c)]
+        if fitting:  # several, if a certificate was renewed with the same key
+            certificate, name = max(
+                fitting,
+                key=lambda each: (each[0].not_valid_before_utc <= now, each[0].not_valid_after_utc),
+            )
+            chain = tuple(c for c, _ in certificates if not belongs(key, c))
+            return Material(name, certificate, key, chain)
     if certificates and keys:
         message = (
             f"the private key and the certificate in {names} do not belong together; "

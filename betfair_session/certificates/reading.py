@@ -32,6 +32,7 @@ _BLOCK = (  # patterns, compiled when a certificate is read, not at each start
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[^-]*(?:-(?!----)[^-]*)*)"
     rb"(?P<end>-----END (?P=label)-----)?"
 )
+_HEADERS = rb"\s*(Proc-Type: \S+)\s+(DEK-Info: \S+)"
 # In DER, only a PKCS#12 file starts like this: a sequence whose first part is version 3.
 _PKCS12 = rb"(?s)\x30.{1,5}\x02\x01\x03"
 
@@ -79,6 +80,17 @@ def of_path(value: object) -> Source:
     return Source(os.path.expanduser(path))  # no shell expands a `.env` file
 
 
+def of_paths(crt: object, key: object = None) -> tuple[Source, ...]:
+    """Take one file with everything, or a certificate and its key."""
+    if key is None:
+        return (of_path(crt),)
+    if str(crt).lower().endswith((".p12", ".pfx")):  # `key` is most likely its passphrase
+        raise CertificateError(
+            "a PKCS#12 file holds its key; give its passphrase to Certificate.from_pkcs12"
+        )
+    return of_path(crt), of_path(key)
+
+
 def of_bytes(name: str, content: bytes) -> Source:
     """Take bytes in memory."""
     return Source(name, SecretBytes(content))
@@ -122,8 +134,24 @@ class Contents(NamedTuple):
     problem: CertificateError | None = None
 
 
+def need_cryptography() -> None:
+    """Raise a CertificateError if the package for certificates cannot be loaded."""
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives.serialization import pkcs12
+
+        del x509, pkcs12
+    except ImportError as error:
+        why = error.msg
+    else:
+        return
+    message = f"the package cryptography cannot be loaded ({why}): install it for this platform"
+    raise CertificateError(message, reason="package")
+
+
 def look(source: Source, passphrase: Secret | None) -> Contents:
     """Find out what a source holds; a passphrase that is not needed is ignored."""
+    need_cryptography()
     content, password, name = source.read(), None, source.name
     if passphrase:
         # The exact bytes of the environment; for text that has none, a password that opens nothing.
@@ -133,8 +161,10 @@ def look(source: Source, passphrase: Secret | None) -> Contents:
         return _look_at_pem(content, name, password)
     if re.match(_PKCS12, content):
         return _look_at_pkcs12(content, name, password)
-    problem = CertificateError(f"{name} holds neither PEM text nor a PKCS#12 file", reason="format")
-    return Contents(name, "unknown" if content.strip() else "empty", problem=problem)
+    kind, what = "unknown", "holds neither PEM text nor a PKCS#12 file"
+    if not content.strip():
+        kind, what = "empty", "is empty"
+    return Contents(name, kind, problem=CertificateError(f"{name} {what}", reason="format"))
 
 
 def _look_at_pem(content: bytes, name: str, password: bytes | None) -> Contents:
@@ -173,7 +203,10 @@ def _with_lines(block: re.Match[bytes]) -> bytes:
     """Return a PEM block, with the line ends restored that a one-line variable lost."""
     if b"\n" in block["body"]:
         return block[0]
-    label, lines = block["label"], re.findall(rb".{1,64}", b"".join(block["body"].split()))
+    label, body = block["label"], block["body"]
+    head = re.match(_HEADERS, body)  # of a key that older OpenSSL has encrypted
+    lines = [*head.groups(), b""] if head else []
+    lines += re.findall(rb".{1,64}", b"".join(body[head.end() if head else 0 :].split()))
     return b"\n".join([b"-----BEGIN %b-----" % label, *lines, b"-----END %b-----\n" % label])
 
 
@@ -183,7 +216,11 @@ def _damaged(name: str, what: str) -> CertificateError:
 
 def _locked(what: str, password: bytes | None) -> CertificateError:
     advice = "give its passphrase, as `passphrase` or in BETFAIR_CERT_PASSPHRASE"
-    why = "the given passphrase does not open it" if password else advice
+    why = (
+        "the given passphrase does not open it, or its cipher is not supported"
+        if password
+        else advice
+    )
     return CertificateError(f"{what}; {why}", reason="passphrase")
 
 

@@ -8,12 +8,15 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlencode
 
 import pytest
@@ -160,6 +163,19 @@ def test_an_interrupt_shows_no_secret(planted: Planted, tmp_path: Path) -> None:
     planted.sandbox.release("certlogin")
     assert any(name.startswith("token") for name in planted.secrets())
     assert planted.found_in(everything_in(caught.value)) == []
+
+
+def test_an_interrupt_shows_no_key_that_was_read(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `load_cert_chain` a frame of ours has the encrypted key, and what opens it."""
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", Mock(side_effect=KeyboardInterrupt))
+    with planted.client() as client, pytest.raises(KeyboardInterrupt) as caught:
+        client.certlogin(USERNAME, PASSWORD)
+    frames = [frame for frame, _ in walk_tb(caught.tb)]
+    inside = [each for each in frames if "betfair_session/certificates" in each.f_code.co_filename]
+    assert inside
+    assert all(not each.f_locals for each in inside)
 
 
 @pytest.mark.parametrize("module", ["answers", "transport", "certificates"])
