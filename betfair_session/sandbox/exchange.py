@@ -176,7 +176,8 @@ def _place_orders(world: World, session: Session, params: dict[str, Any]) -> dic
         for order in world.orders
         if now - order.at < _DUPLICATE_SECONDS
     ):
-        return {**report, "status": "FAILURE", "errorCode": "DUPLICATE_TRANSACTION"}
+        failure = {"status": "FAILURE", "errorCode": "DUPLICATE_TRANSACTION"}
+        return {**report, **failure, "instructionReports": []}  # unsure, but clients read it
     world.orders.append(Order(session.username, market, reference, len(bets), now))
     number = len(world.orders)
     reports = [

@@ -25,7 +25,8 @@ its default is what usually happens with such a fault.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
@@ -45,6 +46,13 @@ _KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
 }
 
 
+def check_numbers(values: Mapping[str, object]) -> None:
+    """Raise ValueError unless all are numbers of at least 0."""
+    for name, value in values.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+            raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
+
+
 class Fault:
     """One scripted fault; `Controls.fault` explains each setting."""
 
@@ -62,9 +70,11 @@ class Fault:
         name, _, self._code = kind.partition(":")
         carried_out, known = _KINDS.get(name, (False, {}))
         fits = name in _KINDS and parameters.keys() <= known.keys()
-        number = self._code.isascii() and self._code.isdigit()
+        number = re.fullmatch("[1-9][0-9][0-9]", self._code) is not None
         if not fits or (name == "status") != number or (times is not None and times < 1):
             raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
+        check_numbers({each: parameters.get(each, 0) for each in ("seconds", "size", "status")})
+        check_numbers({"skip": skip})
         self.endpoint, self.kind, self.times, self.skip = endpoint, kind, times, skip
         self.effect = carried_out if effect is None else effect
         self.parameters: dict[str, Any] = {**known, **parameters}

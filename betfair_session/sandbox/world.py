@@ -17,7 +17,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from .faults import NO_FAULT, Fault
+from .faults import NO_FAULT, Fault, check_numbers
 from .records import JournalEntry, Order, Session
 
 LOGINS = ("certlogin", "login")
@@ -106,6 +106,7 @@ class World:
         self._offset += seconds
 
     def configure(self, **values: float) -> None:
+        check_numbers(values)
         self.settings = replace(self.settings, **values)
 
     def counts(self) -> dict[str, int]:
