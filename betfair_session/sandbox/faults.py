@@ -70,8 +70,8 @@ class Fault:
         name, _, self._code = kind.partition(":")
         carried_out, known = _KINDS.get(name, (False, {}))
         fits = name in _KINDS and parameters.keys() <= known.keys()
-        number = re.fullmatch("[1-9][0-9][0-9]", self._code) is not None
-        if not fits or (name == "status") != number or (times is not None and times < 1):
+        coded = re.fullmatch("[1-9][0-9][0-9]" if name == "status" else "", self._code)
+        if not (fits and coded) or (times is not None and times < 1):
             raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
         check_numbers({each: parameters.get(each, 0) for each in ("seconds", "size", "status")})
         check_numbers({"skip": skip})
