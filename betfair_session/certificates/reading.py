@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 from betfair_session.arguments import is_path
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
-from betfair_session.process.threads import ignoring, interruption
+from betfair_session.process.threads import interruption
 from betfair_session.secret import Secret, SecretBytes
 
 if TYPE_CHECKING:
@@ -250,6 +250,9 @@ def _sound(certificate: Certificate | None) -> Certificate | None:
 
 def attempt(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Call a parser; return None if it raises any error."""
-    with ignoring(Exception):  # the parser has many kinds of error; all mean "not that"
+    try:
         return parse(*args, **kwargs)
-    return None
+    except Exception as error:  # the parser has many kinds of error; all mean "not that"
+        if interruption(error):
+            raise
+        return None

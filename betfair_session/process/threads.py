@@ -18,7 +18,7 @@ from .forks import reset_in_child
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType, TracebackType
+    from types import FrameType
     from typing import Any
 
 _MOST_ERRORS = 32  # that `chain` looks at
@@ -283,19 +283,6 @@ def interruption(error: BaseException) -> BaseException | None:
     `signal.signal`), and in the traceback the handler's own frame follows that one.
     """
     return next((each for each in chain(error) if _from_handler(each)), None)
-
-
-class ignoring(suppress):  # noqa: N801 - as contextlib names its own
-    """`contextlib.suppress`, but what a signal handler raised passes through."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        """Return whether to go on after the block."""
-        return super().__exit__(kind, error, trace) and not (error and interruption(error))
 
 
 def _from_handler(error: BaseException) -> bool:

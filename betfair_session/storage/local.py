@@ -24,7 +24,7 @@ from functools import partial
 
 from betfair_session.exceptions import ConfigurationError, StoreUnavailable, StoreWriteError
 from betfair_session.process.log import WARNING, Log
-from betfair_session.process.threads import Lane, OutOfTime, ignoring, interruption
+from betfair_session.process.threads import Lane, OutOfTime, interruption
 from betfair_session.secret import SecretBytes
 
 from . import local_files as files
@@ -46,7 +46,6 @@ _log = Log("betfair_session.storage")
 
 _GRACE_SECONDS = 0.5  # a write that does not hang ends by itself with a better error
 _GO_FILE = ".attrs"  # Go's side file for each object
-_MISSING = (FileNotFoundError, NotADirectoryError)
 _OPTIONS = ("allow_world_writable", "auto_mkdir")  # the latter is fsspec's: we always do
 HINTS = {"timeout": "does its mount hang? Mount it again, or allow more time"}
 
@@ -147,14 +146,16 @@ class LocalStore(TokenStore):
 
         def work() -> None:
             path = self._path(key)
-            directory = os.path.dirname(path)
-            with ignoring(*_MISSING), files.directory_lock(directory, deadline):
-                files.fence(path)
-                self._compare(key, path, expect)
-                os.unlink(path)
-                return
-            if expect is not ANY:
-                raise self.conflict(key)
+            try:
+                with files.directory_lock(os.path.dirname(path), deadline):
+                    files.fence(path)
+                    self._compare(key, path, expect)
+                    os.unlink(path)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if interruption(error):
+                    raise
+                if expect is not ANY:
+                    raise self.conflict(key) from None
 
         self._attempt("delete", key, deadline, work)
 
@@ -162,9 +163,12 @@ class LocalStore(TokenStore):
         """Return the time of a new file: on a network mount that is the server's time."""
 
         def work() -> float | None:
-            with ignoring(OSError):
+            try:
                 return files.time_of_a_new_file(os.path.dirname(self._path(self._near)))
-            return None
+            except OSError as error:
+                if interruption(error):
+                    raise
+                return None
 
         return self._attempt("read", self._near, deadline, work)
 
@@ -201,20 +205,24 @@ class LocalStore(TokenStore):
         return os.path.realpath(token) + (LOCK_SUFFIX if key.endswith(LOCK_SUFFIX) else "")
 
     def _read(self, key: str, path: str = "", renew: str = "") -> StoredObject | None:
-        path = path or self._path(key)
-        with ignoring(*_MISSING), open(path, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
-            if status.st_mode & self._foreign_rights:
-                self._check_rights(path, status)
-            content = file.read(MAX_READ + 1)
-            self._near, version = key, _version(content)
-            if version == renew:
-                # Windows needs the path, which is safe: an open file cannot be replaced there.
-                os.utime(file.fileno() if os.utime in os.supports_fd else path)
-            return StoredObject(SecretBytes(content), version, status.st_mtime)
-        return None
+        try:
+            path = path or self._path(key)
+            with open(path, "rb", opener=_without_waiting) as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
+                if status.st_mode & self._foreign_rights:
+                    self._check_rights(path, status)
+                content = file.read(MAX_READ + 1)
+                self._near, version = key, _version(content)
+                if version == renew:
+                    # Windows needs the path, which is safe: an open file cannot be replaced there.
+                    os.utime(file.fileno() if os.utime in os.supports_fd else path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if interruption(error):
+                raise
+            return None
+        return StoredObject(SecretBytes(content), version, status.st_mtime)
 
     def _check_rights(
         self, path: str, status: os.stat_result, kind: type[StoreError] = StoreUnavailable

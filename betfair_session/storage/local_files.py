@@ -8,7 +8,7 @@ import os
 import stat
 import time
 
-from betfair_session.process.threads import ignoring, interruption
+from betfair_session.process.threads import interruption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def is_on_disk(directory: str) -> bool:
 def _mounts() -> list[tuple[str, str]]:
     """Return each mount's path and file system type, in order; an empty list except on Linux."""
     found = []
-    with ignoring(OSError), open("/proc/self/mountinfo", "rb") as lines:
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
             fields, _, kind = line.partition(b" - ")
             point = fields.split()[4]
@@ -231,10 +231,13 @@ def remove(path: str) -> None:
 
 def quietly(step: Callable[..., object], *given: object) -> bool:
     """Do what a write does not depend on; return whether it worked."""
-    with ignoring(OSError):
+    try:
         step(*given)
-        return True
-    return False
+    except OSError as error:
+        if interruption(error):
+            raise
+        return False
+    return True
 
 
 def sleep_up_to(seconds: float) -> None:
@@ -260,8 +263,7 @@ def retry_on_windows(work: Callable[[], T], deadline: float) -> T:
 def directory_lock(directory: str, deadline: float) -> Iterator[None]:
     """Wait for the other writers of a directory; go on without the lock well before `deadline`."""
     with contextlib.ExitStack() as stack:
-        # On Windows, or on a mount without locks, the write goes on; it reports any other error.
-        with ignoring(ImportError, OSError):
+        try:
             import fcntl
 
             descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a pipe would block
@@ -278,4 +280,8 @@ def directory_lock(directory: str, deadline: float) -> Iterator[None]:
                 if time.monotonic() >= give_up:
                     break
                 sleep_up_to(0.02)
+        except (ImportError, OSError) as error:
+            # Windows, or a mount without locks; the write itself reports any other error.
+            if interruption(error):
+                raise
         yield
