@@ -19,7 +19,7 @@ import certifi
 import requests
 from betfairlightweight import endpoints
 from betfairlightweight.endpoints.baseendpoint import BaseEndpoint
-from betfairlightweight.exceptions import APIError, SocketError, StatusCodeError
+from betfairlightweight.exceptions import APIError, ListenerError, SocketError, StatusCodeError
 from betfairlightweight.streaming import BetfairStream, StreamListener
 
 from betfair_session.arguments import refuse
@@ -224,6 +224,14 @@ class SharedStream(BetfairStream):
             if not self._running:
                 self._close()
         return received
+
+    def _data(self, received_data: str) -> None:
+        try:
+            super()._data(received_data)
+        except ListenerError:
+            if session_is_invalid(received_data):  # else the next connection might trust it still
+                self._client.renew_token(self.session_token)
+            raise
 
     def _send(self, message: dict[str, Any]) -> None:
         if not self._running:

@@ -167,8 +167,11 @@ class APIClient(betfairlightweight.APIClient):
 
     def check_place(self, host: str) -> None:
         """Raise ConfigurationError if a host is Betfair's and the token comes from a sandbox."""
-        identity = urlsplit(self.shared_session.client.identity_url).hostname or ""
-        if is_betfairs(host) and not is_betfairs(identity):
+        client = self.shared_session.client
+        identity = urlsplit(client.identity_url).hostname or ""
+        # The user may name them for a gateway of his own to the identity service.
+        named = {urlsplit(client.api_url or "").hostname, (self.stream_address or ("",))[0]}
+        if is_betfairs(host) and not (host in named or is_betfairs(identity)):
             message = (
                 f"a session from {identity} must not go to {host}: give IdentityClient an api_url, "
                 "or set BETFAIR_API_URL; for a stream, set the APIClient's stream_address"

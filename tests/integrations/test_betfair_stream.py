@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import ssl
 import threading
@@ -78,6 +79,25 @@ def test_a_refused_token_is_renewed_and_shown_once_more(
     assert tokens_shown(sandbox) == [old, trading.session_token]
     outcomes = [entry.outcome for entry in sandbox.journal("stream")]
     assert outcomes == ["INVALID_SESSION_INFORMATION", "SUCCESS"]
+
+
+def test_a_token_that_is_refused_later_is_not_shown_again(
+    sandbox: Sandbox, bot: Bot, front: Front
+) -> None:
+    """By the answer to a subscription; within the trust window each reconnect would show it."""
+    trading = bot(front.session(verify_every=timedelta(minutes=15)))
+    stream = trading.streaming.create_stream()
+    stream.subscribe_to_orders()
+    old = stream.session_token
+    sandbox.expire_all()
+    refusal = {"op": "status", "id": 1, "statusCode": "FAILURE", "connectionClosed": True}
+    code = {"errorCode": "INVALID_SESSION_INFORMATION", "errorMessage": "no"}
+    with pytest.raises(ListenerError):
+        stream._data(json.dumps(refusal | code))
+    stream.stop()
+    stream.subscribe_to_orders()
+    stream.stop()
+    assert tokens_shown(sandbox) == [old, *front.live()]
 
 
 @pytest.mark.parametrize("app_key", ["", "wrong"])

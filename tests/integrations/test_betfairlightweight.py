@@ -265,6 +265,19 @@ def test_a_sandboxs_token_is_not_for_betfairs_hosts(
         assert refused.argument == "api_url"
 
 
+def test_a_gateway_for_the_identity_service_leaves_the_hosts_that_are_named(
+    tmp_path: Path,
+) -> None:
+    gateway, api = "https://gateway.example/api/", "https://api.betfair.com/exchange/"
+    client = IdentityClient("key", identity_url=gateway, api_url=api)
+    trading = APIClient(SessionManager(client, "user", "password").session(tmp_path, "token"))
+    trading.stream_address = ("stream-api.betfair.com", 443)
+    for host in ("api.betfair.com", "stream-api.betfair.com"):
+        trading.check_place(host)
+    with pytest.raises(BetfairError):
+        trading.check_place("api.betfair.it")
+
+
 def test_a_bots_token_goes_nowhere_else(
     bot: Bot, stranger: Stranger, tmp_path: Path, netrc: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
