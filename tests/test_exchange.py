@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -112,15 +113,18 @@ def test_a_token_that_is_known_to_be_dead_is_not_gone_on_with(
     hands.go(61.0)
     front.sandbox.expire_all()
 
+    seen = threading.Event()
+
     def until(_deadline: float, *, wait: bool) -> float | None:
         if not wait:
             front.sandbox.wait_for("certlogin")
+            seen.set()
         return None if wait else 0.0
 
     monkeypatch.setattr(single_flight, "_until", until)
     ask = (lambda: asyncio.run(session.atoken())) if task else session.token
     with front.under_way("certlogin", ask) as asked:
-        pass
+        assert seen.wait(60)
     assert asked.result(60) == front.token.read_text() != token
 
 
@@ -200,7 +204,8 @@ FATES = [
     *(
         Fate(method, [refusing(code)], 1, "" if " " in code else code, 200, landed=landed)
         for code, changed in (("TIMEOUT_ERROR", True), ("odd one", True),
-                              ("TOO_MANY_REQUESTS", False), ("INVALID_INPUT_DATA", False))
+                              ("TOO_MANY_REQUESTS", False), ("INVALID_INPUT_DATA", False),
+                              ("DSC-0037", False))
         for method, landed in ((ORDER, changed), (READING, False))
     ),
     *(
@@ -304,6 +309,15 @@ def test_a_call_that_was_given_up_sends_nothing_more(
     let_finish()
     assert sandbox.counts().get("betting", 0) == (held != "certlogin, first")
     assert len(sandbox.orders()) == (endpoint == "betting")
+
+
+def test_no_order_is_sent_again_where_that_is_not_wanted(
+    betting_session: Session, sandbox: Sandbox
+) -> None:
+    with Exchange(betting_session, replay_orders=False) as exchange:
+        sandbox.fault("betting", "lost")
+        assert failure(lambda: exchange.call("placeOrders", BET)).landed
+    assert (len(sandbox.orders()), sandbox.counts()["betting"]) == (1, 1)
 
 
 def test_no_bet_is_sent_once_a_slow_connection_is_made(

@@ -448,6 +448,22 @@ def test_a_login_without_an_answer_may_have_arrived(
     assert failure(listener).sent == bool(session)  # nothing listens any more
 
 
+@pytest.mark.parametrize("breaks", ["the proxy", "the handshake"])
+def test_what_breaks_while_connecting_has_sent_nothing(stranger: Stranger, breaks: str) -> None:
+    """Through requests, too, whose errors for it are those of any broken connection."""
+    with Listener(lambda _, connection: connection.close()) as closing:
+
+        def lead(listener: Listener, connection: socket.socket) -> None:
+            tunnel(listener, connection, closing.port)
+
+        with Listener(lead) as proxy, stranger.serving(saying(WHOLE)) as server:
+            port = closing.port if breaks == "the proxy" else proxy.port
+            way = {"https": f"http://127.0.0.1:{port}"}
+            with pytest.raises(IdentityUnavailable) as caught:
+                stranger.client(server, proxies=way).login("u", "p")
+        assert (caught.value.sent, closing.connections) == (False, 1)
+
+
 @pytest.mark.parametrize("proxied", [False, True])
 def test_nothing_is_sent_after_the_end(
     stranger: Stranger, slow_names: threading.Event, *, proxied: bool

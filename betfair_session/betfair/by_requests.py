@@ -151,14 +151,29 @@ class OwnAdapter(HTTPAdapter):
         return response
 
 
+@contextmanager
+def _connecting() -> Iterator[None]:
+    """Mark an error as one of connecting, before which nothing of the request is sent."""
+    try:
+        yield
+    except Exception as error:
+        error.unconnected = True  # type: ignore[attr-defined]
+        raise
+
+
 class _OwnPool:
     """A urllib3 pool that reuses no connection that was idle for long, and sends nothing late."""
 
     def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         """Connect. The look-up of a name, and each of its addresses, may take time of their own."""
-        super()._validate_conn(conn)  # type: ignore[misc] # the pool's
+        with _connecting():
+            super()._validate_conn(conn)  # type: ignore[misc] # the pool's
         if _left.get()() <= 0:
             raise NewConnectionError(conn, "no time was left to send the request")
+
+    def _prepare_proxy(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
+        with _connecting():
+            super()._prepare_proxy(conn)  # type: ignore[misc] # the pool's
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         if conn is not None:
@@ -208,7 +223,9 @@ def failure_of(error: BaseException) -> Failure:
             reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
             detail = f"a proxy answered {status} and made no connection"
             return Failure(detail, sent=False, reason=reason)
-    connected = not any(isinstance(cause, _UNCONNECTED) for cause in causes)
+    connected = not any(
+        isinstance(cause, _UNCONNECTED) or hasattr(cause, "unconnected") for cause in causes
+    )
     failure = Failure.of(error, sent=connected)
     # Once the request was sent, urllib3 also blames the proxy for errors of the server behind it.
     if isinstance(error, requests.exceptions.ProxyError) and not failure.sent:

@@ -63,11 +63,17 @@ _REFUSALS = _INVALID | {
     "REQUEST_SIZE_EXCEEDS_LIMIT",
     "TOO_MANY_REQUESTS",
     "TOO_MUCH_DATA",
-    # The API framework's own: what was sent is no valid call of a known operation.
+    # The API framework's own: what was sent is no valid call of a known operation, or its caller
+    # is not let in (the app key is unknown, not active, or not for this operation).
     "DSC-0008",
     "DSC-0009",
     "DSC-0018",
     "DSC-0021",
+    "DSC-0034",
+    "DSC-0035",
+    "DSC-0036",
+    "DSC-0037",
+    "DSC-0038",
 }
 _MEANINGS = {
     "DSC-0009": "a parameter of a wrong type",

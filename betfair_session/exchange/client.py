@@ -89,7 +89,7 @@ class Exchange(Closable):
             verify: True, or the path of a CA bundle to trust; None for what the session's client
                 trusts. Verifying cannot be switched off.
             timeout: seconds that one call may take, its repetitions and renewals included.
-            replay_orders: whether order calls, too, are sent again after a session is renewed.
+            replay_orders: whether order calls, too, are ever sent again.
             proxies: as in requests; None takes them from the environment.
 
         Raises:
@@ -101,6 +101,7 @@ class Exchange(Closable):
         self._base = base
         self._host = urlsplit(base).netloc
         self._timeout = checked_seconds(timeout)
+        self._replays_orders = replay_orders
         self.requests = OwnSession(
             _ResendingAdapter(self._timeout),
             verify=client.verify if verify is None else checked_verify(verify),
@@ -119,10 +120,11 @@ class Exchange(Closable):
     ) -> Any:  # noqa: ANN401 - JSON
         """Call one operation and return its result.
 
-        When no answer comes, or one with status 429 or 5xx, operations that only read (list…,
-        get…) are sent up to three times, with growing pauses. So is placeOrders, always with the
-        same `customerRef` (one is added if there is none): Betfair drops a repetition for 60
-        seconds. All others are sent once. An invalid session is renewed as in `BetfairAuth`.
+        When the connection breaks, or an answer has status 429 or 5xx, operations that only read
+        (list…, get…) are sent up to three times, with growing pauses. So is placeOrders, unless
+        `replay_orders` is False, always with the same `customerRef` (one is added if there is
+        none): Betfair drops a repetition for 60 seconds. All others are sent once. An invalid
+        session is renewed as in `BetfairAuth`.
 
         Args:
             method: such as "listEventTypes", "getAccountFunds" or "SportsAPING/v1.0/placeOrders".
@@ -152,7 +154,8 @@ class Exchange(Closable):
         path = f"rest/v1.0/{name}/" if rest else "json-rpc/v1"
         url = f"{self._base}{service}/{path}"
         reads = only_read([name])
-        budget: Any = _Budget(seconds, resend=reads or name == "placeOrders")
+        resend = reads or (name == "placeOrders" and self._replays_orders)
+        budget: Any = _Budget(seconds, resend=resend)
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
             response = run_until(time.monotonic() + seconds, partial(send, allow_redirects=False))
