@@ -87,9 +87,12 @@ if not TYPE_CHECKING:  # a type checker would think that every misspelt name exi
 
     def __getattr__(name: str) -> object:
         if name == "__version__":
-            from importlib.metadata import version
+            from importlib import metadata
 
-            return version("betfair-session")
+            try:
+                return metadata.version("betfair-session")
+            except metadata.PackageNotFoundError:  # it is left out of some archives for functions
+                raise AttributeError("the package's metadata is missing") from None
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = __import__(f"{__name__}.{_HOME_OF[name]}", fromlist=[name])

@@ -40,7 +40,8 @@ class SessionManager(AsyncClosable):
     """Keeps session tokens alive in shared storage; safe to share between threads.
 
     A forked child may use its parent's manager, unless another thread was making its first call
-    during the fork: the child cannot import what that thread was importing.
+    during the fork: the child cannot import what that thread was importing. uWSGI tells Python of
+    its forks only with `py-call-osafterfork`; without it, use `lazy-apps`.
     """
 
     def __init__(

@@ -54,13 +54,14 @@ def setup(app: Sphinx) -> None:
     def skip(
         _app: Sphinx,
         _what: str,
-        _name: str,
+        name: str,
         member: object,
         _skip: bool,
         _options: object,
     ) -> bool | None:
-        # A field of a NamedTuple, which the class's own text describes.
-        return True if type(member).__name__ == "_tuplegetter" else None
+        # A field of a NamedTuple, which the class's own text describes; a hook for forks.
+        hidden = type(member).__name__ == "_tuplegetter" or name == "after_fork"
+        return True if hidden else None
 
     def sign(
         _app: Sphinx,

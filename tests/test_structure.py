@@ -11,9 +11,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
-from importlib.metadata import version
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FunctionType
+from unittest.mock import Mock
 
 import pytest
 
@@ -151,7 +153,7 @@ def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
 # --- the public names -----------------------------------------------------------------------------
 
 
-def test_the_public_names_are_there_and_no_others() -> None:
+def test_the_public_names_are_there_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """People outside build on these; what has not been imported yet is listed by dir, too."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
@@ -162,6 +164,10 @@ def test_the_public_names_are_there_and_no_others() -> None:
         assert getattr(betfair_session, name).__name__ == name
     assert betfair_session.Store | None
     assert betfair_session.__version__ == version("betfair-session")
+    # Archives for functions are often stripped of it.
+    missing = Mock(side_effect=PackageNotFoundError("betfair-session"))
+    monkeypatch.setattr(metadata, "version", missing)
+    assert not hasattr(betfair_session, "__version__")
     with pytest.raises(AttributeError):
         getattr(betfair_session, "get_session")  # noqa: B009 - mypy knows that it is missing
 

@@ -122,7 +122,7 @@ class IdentityClient(Closable):
         may be days later. Only a login shows whether it was uploaded to the account.
 
         Returns:
-            A list of warnings: one if the certificate expires within 30 days, else none.
+            A list, with a warning in it if the certificate expires within 30 days.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.

@@ -99,7 +99,7 @@ class Certificate(NamedTuple):
 
         Args:
             cert_pem: the certificate, or certificate and key. A line end may also be written as
-                the two characters `\n`, or have become a space.
+                the two characters ``\n``, or have become a space.
             key_pem: the private key, likewise.
             passphrase: opens an encrypted key.
 
@@ -165,7 +165,7 @@ class Certificate(NamedTuple):
             now: the time to check the dates by, timezone-aware; None for the clock's.
 
         Returns:
-            A list of warnings: one if the certificate expires within 30 days, else none.
+            A list, with a warning in it if the certificate expires within 30 days.
 
         Raises:
             CertificateError: it is missing, unreadable or unfit; the message says what to do.
