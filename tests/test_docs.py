@@ -183,7 +183,9 @@ def test_the_tables_of_errors_and_variables_are_complete() -> None:
 def test_the_reference_names_everything_that_is_public() -> None:
     """It defines what is public; a name that it lacks could vanish unnoticed."""
     named = set(
-        re.findall(r"^\.\. auto\w+:: (?:\w+\.)*(\w+)$", _PAGES["docs/api.md"], re.MULTILINE)
+        re.findall(
+            r"^\.\. (?:auto\w+|py:data):: (?:\w+\.)*(\w+)$", _PAGES["docs/api.md"], re.MULTILINE
+        )
     )
     assert "exceptions" in named  # whose members are shown
     public = {*vars(betfair_session)["__all__"], *vars(sandbox_package)["__all__"]}
