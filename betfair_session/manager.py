@@ -18,7 +18,7 @@ from .process.forks import ForkSafeLock
 from .process.log import WARNING, log
 from .process.single_flight import in_thread
 from .secret import Secret, check_credential
-from .session import Session, deadline_of
+from .session import Session
 from .storage import open_store
 from .storage.location import check_key
 
@@ -213,7 +213,7 @@ class SessionManager(AsyncClosable):
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
     ) -> tuple[Session, float]:
         """Make the handle for one place; return it, and the seconds that the call has left."""
-        deadline = deadline_of(self._account, timeout)
+        deadline = self._account.deadline(timeout)
         options, name = checked_options(given), check_key(key)
         opened = self._opened(store, options)
         if opened is None:

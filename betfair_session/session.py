@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from .arguments import checked_seconds
 from .exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -18,7 +17,7 @@ from .exceptions import (
 from .login.account import store_call_end
 from .process import AsyncClosable, clocks
 from .process.log import Reporter
-from .process.single_flight import SingleFlight, in_thread
+from .process.single_flight import NeedsLoginError, SingleFlight, in_thread
 from .process.trust import Trust
 from .secret import Secret
 from .storage.contract import MARGIN_SECONDS
@@ -26,8 +25,6 @@ from .tokens import parse_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from .betfair.identity import IdentityClient
     from .login.account import Account
     from .login.lock import Memory
@@ -94,26 +91,34 @@ class Session(AsyncClosable):
         held = self._trust.held
         if held.since <= _wall() < held.soon or held.fresh:
             return held.token
-        deadline = deadline_of(self._account, timeout)
-        work = partial(self._find_or_postpone, deadline)
-        while not (found := self._flight.join(work, deadline=deadline, wait=not held.usable)):
-            if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
-                return held.token
-        return found[0].reveal()
+        deadline = self._account.deadline(timeout)
+        wait = not held.usable
+        while True:
+            work = partial(self._find_or_postpone, deadline, may_log_in=wait)
+            with suppress(NeedsLoginError):
+                found = self._flight.join(work, deadline=deadline, wait=wait)
+                if found:
+                    return found[0].reveal()
+                if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
+                    return held.token
+            wait = True  # this call is here to wait for a login, too
 
     async def atoken(self, timeout: float | None = None) -> str:
         """Return a live session token as `token` does."""
         held = self._trust.held
         if held.fresh:
             return held.token
-        deadline = deadline_of(self._account, timeout)
-        work = partial(self._find_or_postpone, deadline)
-        while not (
-            found := await self._flight.ajoin(work, deadline=deadline, wait=not held.usable)
-        ):
-            if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
-                return held.token
-        return found[0].reveal()
+        deadline = self._account.deadline(timeout)
+        wait = not held.usable
+        while True:
+            work = partial(self._find_or_postpone, deadline, may_log_in=wait)
+            with suppress(NeedsLoginError):
+                found = await self._flight.ajoin(work, deadline=deadline, wait=wait)
+                if found:
+                    return found[0].reveal()
+                if (held := self._trust.held).usable:  # else the work has found it dead meanwhile
+                    return held.token
+            wait = True
 
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token after the betting API rejected one.
@@ -208,32 +213,34 @@ class Session(AsyncClosable):
 
     def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
         """Return a token that Betfair, asked from now on, calls alive."""
-        deadline = deadline_of(self._account, timeout)
+        deadline = self._account.deadline(timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = self._flight.join(ask, deadline=deadline)
-            if _is_new(found, refused):
+            # What another thread found may be older than the rejection, or come from the store.
+            if found and (found[1] or refused not in {None, found[0]}):
                 return found[0].reveal()
 
     async def _aasked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
-        deadline = deadline_of(self._account, timeout)
+        deadline = self._account.deadline(timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = await self._flight.ajoin(ask, deadline=deadline)
-            if _is_new(found, refused):
+            if found and (found[1] or refused not in {None, found[0]}):
                 return found[0].reveal()
 
-    def _find_or_postpone(self, deadline: float) -> Secret:
+    def _find_or_postpone(self, deadline: float, *, may_log_in: bool) -> Secret:
         """Find a live token; without an answer, go on with the current one for a moment."""
         held = self._trust.held
         try:
-            return (self._trust_or_ask if self._trust.shared else self._ask_betfair)(deadline)
+            ask = self._trust_or_ask if self._trust.shared else self._ask_betfair
+            return ask(deadline, may_log_in=may_log_in)
         except _PASSING:
             if not (held.usable and self._trust.postpone(held)):
                 raise
             return Secret(held.token)
 
-    def _trust_or_ask(self, deadline: float) -> Secret:
+    def _trust_or_ask(self, deadline: float, *, may_log_in: bool) -> Secret:
         """Trust a token that was stored inside the trust window, or ask Betfair.
 
         A process that verifies a shared token writes it anew, so its age in the store is that of
@@ -257,10 +264,14 @@ class Session(AsyncClosable):
                     trust.verified(token, since)
                     self._reporter.tell("trusted", time.monotonic() - began)
                     return token
-        return self._ask_betfair(deadline, seen)
+        return self._ask_betfair(deadline, seen, may_log_in=may_log_in)
 
     def _ask_betfair(
-        self, deadline: float, seen: tuple[StoredObject | None] | None = None
+        self,
+        deadline: float,
+        seen: tuple[StoredObject | None] | None = None,
+        *,
+        may_log_in: bool = True,
     ) -> Secret:
         """Find a token that Betfair calls alive; without the store, keep the current one alive."""
         from .login.lock import Memory
@@ -296,25 +307,10 @@ class Session(AsyncClosable):
             deadline=deadline,
             seen=seen,
         )
+        runner.login.may_log_in = may_log_in
         try:
             return runner.find()
         except LoginRefused as error:
             if error.endpoint is None:  # an earlier refusal, which may hide a mistake made since
                 self._account.check()
             raise
-
-
-def _is_new(
-    found: tuple[Secret, bool] | None, refused: Secret | None
-) -> TypeGuard[tuple[Secret, bool]]:
-    """Return whether this call found the token, or the token is not the rejected one.
-
-    What another thread found may be older than the rejection, or come from the store alone.
-    """
-    return found is not None and (found[1] or refused not in {None, found[0]})
-
-
-def deadline_of(account: Account, timeout: float | None) -> float:
-    """Return the deadline, by `time.monotonic`, of a call with this timeout."""
-    seconds = account.login_timeout if timeout is None else checked_seconds(timeout)
-    return time.monotonic() + seconds

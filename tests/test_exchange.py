@@ -6,7 +6,6 @@ import asyncio
 import json
 import pickle
 import re
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -104,28 +103,32 @@ def test_an_order_does_not_wait_for_a_verification_that_hangs(
 
 
 @pytest.mark.parametrize("task", [False, True])
-def test_a_token_that_is_known_to_be_dead_is_not_gone_on_with(
+def test_only_a_call_that_waits_for_it_logs_in(
     front: Front, hands: HandClocks, monkeypatch: pytest.MonkeyPatch, *, task: bool
 ) -> None:
-    """The call that found it out waits for the login after all."""
+    """Its program may be frozen, or log out, while a thread that is left alone logs in."""
     session = front.session(verify_every=timedelta(minutes=1))
-    token = session.token()
-    hands.go(61.0)
-    front.sandbox.expire_all()
 
-    seen = threading.Event()
+    def ask() -> str:
+        return asyncio.run(session.atoken()) if task else session.token()
 
-    def until(_deadline: float, *, wait: bool) -> float | None:
-        if not wait:
-            front.sandbox.wait_for("certlogin")
-            seen.set()
-        return None if wait else 0.0
+    def killed() -> str:
+        front.sandbox.expire_all()
+        hands.go(61.0)
+        return front.token.read_text()
 
-    monkeypatch.setattr(single_flight, "_until", until)
-    ask = (lambda: asyncio.run(session.atoken())) if task else session.token
-    with front.under_way("certlogin", ask) as asked:
-        assert seen.wait(60)
-    assert asked.result(60) == front.token.read_text() != token
+    ask()
+    dead = killed()
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+    with front.under_way("keepAlive", ask) as asked:
+        assert asked.result(60) == dead
+    let_finish()
+    assert front.sandbox.counts() == {"certlogin": 1, "keepAlive": 1}
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 60.0)
+    for logins in (2, 3):  # the token is known to be dead; the call finds it out
+        assert ask() == front.token.read_text() != dead
+        assert front.sandbox.counts()["certlogin"] == logins
+        dead = killed()
 
 
 def test_what_took_the_time_of_a_call_is_told(front: Front, betting_session: Session) -> None:

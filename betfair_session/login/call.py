@@ -74,6 +74,7 @@ class Call:
         self.owner, self.deadline, self.longest_wait = owner, deadline, longest_wait
         self.shared, self.share, self.proven = shared, share, proven
         self.dead: do.Token = None  # the token that Betfair called dead
+        self.may_log_in = True  # or this only finds out whether the token lives
         self.polls = 0  # how often this call has waited for another
         self.crowd = 0  # grows when the store says that it gets too many requests
         self.young = False  # whether Betfair rejected a token that a login has just stored

@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from betfair_session.exceptions import BetfairSessionError, StoreError
 from betfair_session.process.clocks import later
+from betfair_session.process.single_flight import NeedsLoginError
 from betfair_session.storage.contract import VersionConflict
 
 from . import effects as do, lock as locks
@@ -46,6 +47,8 @@ class SharedLogin(Call):
                 done = yield from self._adopt()  # step 2
                 if done:
                     return done
+            if not self.may_log_in:  # nobody may be waiting for it
+                raise NeedsLoginError
             if not (yield from self._acquire_lock()):  # steps 3 to 5
                 continue
             self.mine = self._taken().untouched()
