@@ -22,6 +22,7 @@ _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has 
 _YEAR_SECONDS = 366 * 86_400.0  # Python's own waits overflow at some point beyond
 
 # A host name or address, perhaps a port, perhaps a path; no credentials, query or fragment.
+_MOST_ERRORS = 32  # in a chain, which may be a circle
 _BASE = r"(?ai)https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
 
 
@@ -50,7 +51,9 @@ def discreet(method: Callable[P, T]) -> Callable[P, T]:
 
 def _clear_frames(error: BaseException | None) -> None:
     """Empty our frames, and those of cryptography; not those of the program's signal handlers."""
-    while error is not None:
+    for _ in range(_MOST_ERRORS):
+        if error is None:
+            break
         trace = error.__traceback__
         while trace is not None:
             frame, trace = trace.tb_frame, trace.tb_next

@@ -202,7 +202,9 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
         if interruption(error):
             raise
         # A program that has dropped its rights may not look into the directory it was started in.
-        here = os.path.basename(path) == path and not os.access(".", os.X_OK)
+        effective = os.access in os.supports_effective_ids
+        shut = not os.access(".", os.X_OK, effective_ids=effective)
+        here = shut and not os.path.dirname(os.path.normpath(path))
         if here and isinstance(error, PermissionError):
             return None
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"

@@ -327,6 +327,16 @@ def test_the_dates_are_judged_to_the_second(kit: Path) -> None:
             certificate.check(naive)  # type: ignore[arg-type] # what is tested
 
 
+def test_of_two_certificates_for_one_key_the_first_that_is_valid_counts(kit: Path) -> None:
+    """The renewed one may not be uploaded yet."""
+    key = (kit / "good.key").read_bytes()
+    good, plain = ((kit / f"{name}.crt").read_bytes() for name in ("good", "plain"))
+    for first, second in ((good, plain), (plain, good)):
+        context = PeekingContext(ssl.PROTOCOL_TLS_CLIENT)
+        Certificate.of(key + first + second).load_into(context)
+        assert load_pem_x509_certificate(context.content) == load_pem_x509_certificate(first)
+
+
 def test_a_package_that_cannot_be_loaded_is_told(
     kit: Path, command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,8 +106,8 @@ def test_a_directory_that_may_not_be_entered_holds_no_file_of_ours(
     denied = Mock(side_effect=PermissionError(errno.EACCES, "no"))
     monkeypatch.setattr(environment, "open", denied, raising=False)
     refused(lambda: read_dotenv(".env"))
-    monkeypatch.setattr(os, "access", lambda path, _: path != ".")
-    assert read_dotenv(".env") is None
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != ".")
+    assert [read_dotenv(each) for each in (".env", "./.env", Path(".env"))] == [None] * 3
     refused(lambda: read_dotenv(bare))
 
 

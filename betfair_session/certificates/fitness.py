@@ -63,10 +63,12 @@ def assemble(found: Sequence[Contents]) -> Material:
     for key in keys:
         fitting = [(c, name) for c, name in certificates if belongs(key, c)]
         if fitting:  # several, if a certificate was renewed with the same key
-            certificate, name = max(
-                fitting,
-                key=lambda each: (each[0].not_valid_before_utc <= now, each[0].not_valid_after_utc),
+            valid = (
+                (c, name)
+                for c, name in fitting
+                if c.not_valid_before_utc <= now < c.not_valid_after_utc
             )
+            certificate, name = next(valid, fitting[0])
             chain = tuple(c for c, _ in certificates if not belongs(key, c))
             return Material(name, certificate, key, chain)
     if certificates and keys:

@@ -84,11 +84,13 @@ def of_paths(crt: object, key: object = None) -> tuple[Source, ...]:
     """Take one file with everything, or a certificate and its key."""
     if key is None:
         return (of_path(crt),)
-    if str(crt).lower().endswith((".p12", ".pfx")):  # `key` is most likely its passphrase
-        raise CertificateError(
-            "a PKCS#12 file holds its key; give its passphrase to Certificate.from_pkcs12"
+    parts = of_path(crt), of_path(key)
+    if str(crt).lower().endswith((".p12", ".pfx")) and not os.path.exists(parts[1].name):
+        raise CertificateError(  # which does not name what is most likely the passphrase
+            "the second of two paths is no file; give the passphrase of a PKCS#12 file to "
+            "Certificate.from_pkcs12, or in BETFAIR_CERT_PASSPHRASE"
         )
-    return of_path(crt), of_path(key)
+    return parts
 
 
 def of_bytes(name: str, content: bytes) -> Source:

@@ -71,10 +71,10 @@ class Fault:
         carried_out, known = _KINDS.get(name, (False, {}))
         fits = name in _KINDS and parameters.keys() <= known.keys()
         coded = re.fullmatch("[1-9][0-9][0-9]" if name == "status" else "", self._code)
-        if not (fits and coded) or (times is not None and times < 1):
+        check_numbers({"skip": skip, "times": 1 if times is None else times})
+        if not (fits and coded) or times == 0:
             raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
         check_numbers({each: parameters.get(each, 0) for each in ("seconds", "size", "status")})
-        check_numbers({"skip": skip})
         self.endpoint, self.kind, self.times, self.skip = endpoint, kind, times, skip
         self.effect = carried_out if effect is None else effect
         self.parameters: dict[str, Any] = {**known, **parameters}

@@ -135,15 +135,20 @@ def _keep_owner(descriptor: int, path: str) -> None:
 
 
 def _keep_acl(descriptor: int, path: str) -> bool:
-    """Give a new file the access control list of an old one; return False if that failed.
+    """Give a new file the access control list of an old one, or none; return False if that failed.
 
     With such a list, the group's bits of a mode are not the group's rights but their mask.
     """
-    try:
-        acl = os.getxattr(path, _ACL) if hasattr(os, "getxattr") else b""
-    except OSError:  # it has none
-        return True
-    return not acl or quietly(os.setxattr, descriptor, _ACL, acl)
+    old, new = _acl(path), _acl(descriptor)
+    if old:
+        return quietly(os.setxattr, descriptor, _ACL, old)
+    return not new or quietly(os.removexattr, descriptor, _ACL)  # inherited from the directory
+
+
+def _acl(file: str | int) -> bytes:
+    with contextlib.suppress(OSError, AttributeError):  # it has none; not on this system
+        return os.getxattr(file, _ACL)
+    return b""
 
 
 def _is_root() -> bool:

@@ -27,12 +27,16 @@ _OTHER_NAMES = {"azblob": "abfs", "wasb": "abfs", "wasbs": "abfs", "mem": "memor
 _OURS = (*sorted(_OWN), "memory", "sftp", *_OTHER_NAMES)
 _BARE = frozenset(_OURS) - {"local"}  # "local//x" is a directory
 
+# S3's own hosts. Other servers there, such as a MinIO on EC2, have names below "compute" or "elb".
+_AMAZON_S3 = (
+    r"(.+\.)?s3[a-z0-9-]*(\.dualstack)?(\.[a-z]+(-[a-z]+)+-\d+)?(\.vpce)?"
+    r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws)"
+)
 # The clouds' hosts in the URLs that their consoles show.
 _WEB = {
-    ".amazonaws.com": "s3",
-    "storage.googleapis.com": "gs",
-    "storage.cloud.google.com": "gs",
-    ".core.windows.net": "abfs",
+    _AMAZON_S3: "s3",
+    r"(.+\.)?storage\.(googleapis|cloud\.google)\.com": "gs",
+    r".+\.(blob|dfs)\.core\.windows\.net": "abfs",
 }
 
 # Quotes of shells and word processors, and characters without width.
@@ -100,9 +104,7 @@ def check_store(text: str) -> None:
     elif scheme in LOCAL:
         _check_no_url(text.partition("://")[2])
     elif scheme in {"http", "https"}:
-        for host, own in _WEB.items():
-            if f"{host}/" in f"{text}/".lower():
-                refuse("store", f"the store is a bucket's address in the web; name it as {own}://…")
+        _check_host(text)
     if scheme and scheme.removeprefix("obstore+") in _OWN:
         _check_query(text)
         if redact(text) != text:
@@ -111,6 +113,16 @@ def check_store(text: str) -> None:
                 "URL: give them as storage options"
             )
             refuse("store", message)
+
+
+def _check_host(url: str) -> None:
+    """Refuse a bucket's address in the web."""
+    import re
+
+    host = re.sub("^.*@|:.*", "", url.partition("://")[2].partition("/")[0]).lower()
+    for pattern, own in _WEB.items():
+        if re.fullmatch(pattern, host):
+            refuse("store", f"the store is a bucket's address in the web; name it as {own}://…")
 
 
 def check_ends(text: str) -> None:
@@ -245,13 +257,6 @@ def check_key(key: object) -> str:
         if wrong:
             refuse("key", f"the key {key!r} {words}")
     return str.__str__(key)  # an enum of texts formats as its name
-
-
-# S3's own hosts. Other servers there, such as a MinIO on EC2, have names below "compute" or "elb".
-_AMAZON_S3 = (
-    r"(.+\.)?s3[a-z0-9-]*(\.dualstack)?(\.[a-z]+(-[a-z]+)+-\d+)?(\.vpce)?"
-    r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws)"
-)
 
 
 def is_amazon(endpoint: str | None) -> bool:

@@ -213,7 +213,10 @@ def test_what_the_control_takes(sandbox: Sandbox, caller: Caller) -> None:
         *(("configure", {"session_seconds": value}) for value in ("30", -1, True)),
         ("fault", {"endpoint": "keepAlive", "kind": "delay", "seconds": "1"}),
         ("fault", {"endpoint": "keepAlive", "kind": "drip", "seconds": -1}),
-        ("fault", {"endpoint": "keepAlive", "kind": "reset", "skip": "1"}),
+        *(
+            ("fault", {"endpoint": "keepAlive", "kind": "reset", each: "1"})
+            for each in ("skip", "times")
+        ),
         ("fault", {"endpoint": "keepAlive", "kind": "status:99"}),
         ("hold", {"endpoint": "certlogin", "stage": "during"}),
         ("hold", {"endpoint": "keepalive"}),

@@ -64,7 +64,13 @@ MEANT: dict[str, list[Any]] = {
     "sftp://": ["sftp:/user:hunter2@host/x", "shtp://user:hunter2@host"],
     "memory://": ["memory:/x", "mem://x"],
     "github://": ["gthub://user:hunter2@host"],
-    "s3://": ["s4://bucket", "https://b.s3.eu-west-1.amazonaws.com/betfair"],
+    "s3://": [
+        *(
+            "s4://bucket",
+            "https://b.s3.eu-west-1.amazonaws.com/x",
+            "https://s3.amazonaws.com:443/b",
+        ),
+    ],
     "gs://": ["https://storage.googleapis.com/b/x", "https://storage.cloud.google.com/b"],
     "obstore+s3://": ["obstore+s3//bucket/x"],
     "file:///var/lib/x": ["file:/var/lib/x"],
@@ -122,6 +128,21 @@ def test_a_path_is_that_of_a_directory(
         with open_store(given) as opened:
             opened.put("k", b"x", ANY, deadline=within(5))
         assert (here / directory / "k").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ec2-1-2-3-4.eu-west-1.compute.amazonaws.com/dav",
+        "https://lb-1.eu-west-1.elb.amazonaws.com/dav",
+        "https://dav.example.com/x/storage.googleapis.com/y",
+        "https://account.file.core.windows.net/share",
+    ],
+)
+def test_another_server_in_the_web_is_one(url: str) -> None:
+    """It may keep a token, also on a host of a cloud's or below a path that reads like one."""
+    with open_store(url) as store:
+        assert not store.atomic
 
 
 def test_a_home_or_a_working_directory_that_is_not_known_is_no_place(

@@ -387,18 +387,23 @@ def test_a_group_that_is_not_mine_to_give_gets_no_rights(
 
 @pytest.mark.skipif(not hasattr(os, "setxattr"), reason="only where Linux keeps such lists")
 @pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("old", [b"a list", b""], ids=["its own", "the directory's"])
 def test_the_list_of_who_may_read_a_file_is_kept(
-    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+    tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, old: bytes, *, kept: bool
 ) -> None:
-    """With one, the group's bits of its mode are a mask; without it they would be its rights."""
+    """With one, the group's bits of its mode are a mask; without it they would be its rights.
+
+    A new file may inherit one of the directory's, which the old file does not have.
+    """
     create(store)
     (tmp_path / "token").chmod(0o640)
-    given = Mock(side_effect=None if kept else OSError(errno.ENOTSUP, "no"))
-    monkeypatch.setattr(os, "getxattr", Mock(return_value=b"a list"))
-    monkeypatch.setattr(os, "setxattr", given)
+    done = Mock(side_effect=None if kept else OSError(errno.ENOTSUP, "no"))
+    found = Mock(side_effect=lambda file, _: old if isinstance(file, str) else b"inherited")
+    monkeypatch.setattr(os, "getxattr", found)
+    monkeypatch.setattr(os, "setxattr" if old else "removexattr", done)
     put(store, b"two")
-    ((_, name, what),) = (call.args for call in given.call_args_list)
-    assert (name, what) == ("system.posix_acl_access", b"a list")
+    ((_, *given),) = (call.args for call in done.call_args_list)
+    assert given == ["system.posix_acl_access", *([old] if old else [])]
     assert mode(tmp_path / "token") == (0o640 if kept else 0o600)
 
 
