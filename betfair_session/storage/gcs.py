@@ -22,7 +22,7 @@ from urllib.parse import quote
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, read_start, set_known
-from .meanings import OWN_HEADERS, Refusal
+from .meanings import OWN_HEADERS, Refusal, need_key_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,10 @@ class GCSStore(LoopStore):
     def _place(self, path: str) -> tuple[str, str]:
         bucket, prefix, _ = self._kind._split_path(path)
         return bucket, prefix.strip("/")
+
+    def _make(self, options: dict[str, Any]) -> Driver:
+        need_key_file(options.get("token"))
+        return super()._make(options)
 
     async def _prepare(self, driver: Driver) -> bool:
         session = await driver._set_session()

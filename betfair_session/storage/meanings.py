@@ -7,6 +7,7 @@ exceptions that the drivers define. After an error that is in no table a write m
 from __future__ import annotations
 
 import enum
+import os
 import re
 from typing import TypeAlias
 
@@ -183,6 +184,16 @@ ADVICE = {
 
 NO_FILE = ("no-file", Sent.NEVER)
 """What a missing or forbidden local file means for a cloud store: its driver needs that file."""
+
+
+def need_key_file(token: object) -> None:
+    """Raise if Google's `token` is a key file's path that leads nowhere.
+
+    The drivers would send it as an access token.
+    """
+    if isinstance(token, str) and token.endswith(".json") and not os.path.exists(token):
+        raise Known(f"no such file: {token}", *NO_FILE)
+
 
 TYPES: dict[str, Meaning] = {
     f"{package}:{name}": meaning

@@ -24,7 +24,7 @@ from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
-from .meanings import NO_FILE, Known, Refusal, Sent, no_credentials
+from .meanings import NO_FILE, Known, Refusal, Sent, need_key_file, no_credentials
 from .obstore_config import configure, usual_endpoint
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class ObstoreStore(CloudStore):
                 "obstore does not work in a process that was forked after obstore had been used; "
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
+        need_key_file(self._options.get("token"))
         # obstore has a timeout for a store, not for a call, so there is one store for each timeout.
         # Its asynchronous calls could be cancelled, but sometimes abort an exiting interpreter.
         build = cache(self._build)

@@ -190,9 +190,15 @@ def _connection_string(text: str) -> _Options:
 
 
 def usual_endpoint(cloud: str, config: Mapping[str, Any]) -> str:
-    """Return the address of the cloud's own service for the bucket."""
+    """Return the address of the cloud's own service for the bucket.
+
+    `config` lacks what obstore takes from the environment.
+    """
+    given = os.environ.get
     if cloud == "s3":
-        return f"https://s3.{config.get('region', 'us-east-1')}.amazonaws.com"
+        usual = given("AWS_REGION") or given("AWS_DEFAULT_REGION") or "us-east-1"
+        return f"https://s3.{config.get('region', usual)}.amazonaws.com"
     if cloud == "gs":
         return "https://storage.googleapis.com"
-    return f"https://{config['account_name']}.blob.core.windows.net"
+    account = config.get("account_name") or given("AZURE_STORAGE_ACCOUNT_NAME")
+    return f"https://{account}.blob.core.windows.net"

@@ -127,6 +127,20 @@ def test_a_missing_key_file_is_no_missing_object(nowhere: pytest.MonkeyPatch, dr
         assert "/keys/missing" in str(failure("read", store))
 
 
+@drivers
+def test_a_key_file_of_googles_that_is_missing_is_sent_nowhere(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str
+) -> None:
+    """As from another working directory; the drivers would take it for an access token."""
+    del nowhere
+    bucket = gcs.new_bucket()
+    options = {**bucket.options, "token": "service-account.json"}
+    with open_store(driver + bucket.url(), options) as store:
+        all_fail(store, "forbidden", ["read", "create"])
+        assert "service-account.json" in str(failure("read", store))
+    assert gcs.requests == []
+
+
 def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> None:
     """A service of credentials says nothing of a token, even in Amazon's own words."""
     with Listener(saying(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno")) as service:
@@ -344,6 +358,13 @@ ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
     ("obstore+s3://b", {"endpoint_url": _X}, {"AWS_ENDPOINT_URL_S3": _WRONG}, "x.example"),
     ("obstore+s3://b", {"config": {"endpoint": _X}}, {"AWS_ENDPOINT_URL_S3": _WRONG}, "x.example"),
     ("obstore+s3://b", {"config": {"AWS_ENDPOINT_URL": _X}}, {"AWS_ENDPOINT": _WRONG}, "x.example"),
+    ("obstore+s3://b", {}, {"AWS_DEFAULT_REGION": "eu-west-1"}, "s3.eu-west-1.amazonaws.com"),
+    (
+        "obstore+s3://b",
+        {},
+        {"AWS_DEFAULT_REGION": "eu-west-2", "AWS_REGION": "eu-west-1"},
+        "s3.eu-west-1.amazonaws.com",
+    ),
     ("obstore+gs://b", _ANON, {}, _GOOGLE),
     ("gs://b", _ANON, {}, _GOOGLE),
     ("obstore+gs://b", {**_ANON, "endpoint_url": _X}, {_EMULATOR: _WRONG}, "x.example"),
@@ -351,6 +372,7 @@ ADDRESSES: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
     ("obstore+gs://b", _ANON, {_EMULATOR: "default"}, _GOOGLE),
     ("abfs://c", _NAMED, {}, _AZURE),
     ("obstore+abfs://c", _NAMED, {}, _AZURE),
+    ("obstore+abfs://c", _KEY, {"AZURE_STORAGE_ACCOUNT_NAME": "n"}, _AZURE),
     ("obstore+abfs://c@n.dfs.core.windows.net/p", _KEY, {}, _AZURE),
     ("obstore+abfs://c@n.dfs.core.windows.net:443/p", _KEY, {}, _AZURE),
     ("obstore+abfs://n.blob.core.windows.net/c/p", _KEY, {}, _AZURE),
