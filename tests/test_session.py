@@ -32,7 +32,7 @@ from betfair_session import (
 )
 from betfair_session.login import lock as locks
 from betfair_session.storage import open_store
-from betfair_session.storage.contract import VersionConflict
+from betfair_session.storage.contract import Expect, VersionConflict
 
 
 @pytest.fixture
@@ -445,3 +445,22 @@ def test_threads_that_open_a_place_at_once_get_one_handle(
         asked = [pool.submit(manager.session, "memory://together", KEY) for _ in range(4)]
     (handle,) = {each.result() for each in asked}
     assert sorted(map(id, [*closed, handle.store])) == sorted(map(id, opened))
+
+
+def test_a_lock_that_cannot_be_given_back_is_told(
+    front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that takes new objects but replaces none has a first login, and no other."""
+    session = front.session()
+    put = session.store.put
+
+    def refuse(key: str, content: bytes, expect: Expect, *, deadline: float) -> str:
+        if key == LOCK and locks.decode(content).state != locks.HELD:
+            raise StoreWriteError("no", reason="forbidden")
+        return put(key, content, expect, deadline=deadline)
+
+    monkeypatch.setattr(session.store, "put", refuse)
+    assert session.token() == front.token.read_text()
+    assert [each.name for each in caplog.records if each.levelname == "WARNING"] == [
+        "betfair_session"
+    ]

@@ -135,12 +135,17 @@ class Probe:
                 left = self._remove()
         except StoreError as error:
             yield self._refused(error)
+            with suppress(StoreError):
+                if left and self._content(self._name) is not None:
+                    yield Finding(_WRITING, "warning", str(left), "remove it yourself")
             return
         took = f"{time.monotonic() - began:.2f} s"
         done = f"{self._name!r} was written, read, replaced and removed in {took}"
         writing = Finding(_WRITING, "ok", done)
         if left:
-            advice = "remove it yourself; `logout` could not remove the token either"
+            advice = "remove it yourself"
+            if getattr(self._store, "deletes_versions", True):
+                advice += "; `logout` could not remove the token either"
             writing = Finding(_WRITING, "warning", str(left), advice)
         text = "the store honours conditional writes, so one login serves all who share it"
         shared = Finding(_SHARED, "ok", text)

@@ -16,6 +16,7 @@ from betfair_session.exceptions import (
     IdentityUnavailable,
     LoginTimeout,
     StoreUnavailable,
+    StoreWriteError,
 )
 from betfair_session.process.clocks import Clock, passed
 from betfair_session.process.log import WARNING, log
@@ -161,9 +162,12 @@ class Runner:
 
     def _told(self, error: BetfairSessionError, effect: do.Effect) -> BetfairSessionError:
         """Return the error to throw into the policy."""
+        gives_back = getattr(effect, "gives_back", False)
+        if gives_back and isinstance(error, StoreWriteError):
+            self._warn(f"the next login waits for this lock to expire, and may fail: {error}")
         # A driver that is reopened during a login may raise a ConfigurationError. There may be a
         # new session by then, so the policy gets the error of a store without an answer.
-        write = isinstance(effect, do.WriteToken) or getattr(effect, "gives_back", False)
+        write = gives_back or isinstance(effect, do.WriteToken)
         if not (write and isinstance(error, ConfigurationError)):
             return error
         told = StoreUnavailable(str(error), store=self._store.label, key=self._key, landed=True)
@@ -180,8 +184,6 @@ class Runner:
             return told
         landed = isinstance(effect, do.WriteLock | do.WriteToken)
         return StoreUnavailable("the call was interrupted", reason="timeout", landed=landed)
-
-    # --- the store -------------------------------------------------------------------------------
 
     def _read_token(self, _: do.ReadToken) -> do.TokenRead:
         (stored,), self._seen = self._seen or (self._read(self._key),), None
@@ -267,8 +269,6 @@ class Runner:
             self._reporter.tell("waited", self._waited, self._waited_for)
             self._waited = 0.0
         self._reporter.tell(kind, seconds, detail)
-
-    # --- Betfair ---------------------------------------------------------------------------------
 
     def _ask(self, ask: do.Ask) -> do.LiveToken | None:
         alive, since = keep_alive(self._account.client, ask.token, self.login.deadline, self._clock)
