@@ -250,6 +250,8 @@ class CloudStore(TokenStore):
 
     def _probe_write(self, target: Target, content: bytes, expect: Expect, version: str) -> str:
         """Repeat a lock's write, which must now fail, and read back what was written."""
+        if version == expect:  # the same content, by which S3 names versions: it would not fail
+            return version
         ignored = False
         try:
             try:

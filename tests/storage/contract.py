@@ -148,6 +148,15 @@ class Contract:
         put(store, b"third", empty.version)
         assert place.get("prefix/token") == b"third"
 
+    def test_the_same_content_again_says_nothing_of_a_store(
+        self, place: Place, store: TokenStore
+    ) -> None:
+        """Some servers name versions by the content: the second write is not one too many."""
+        create(store, b"a lock", "token.login")
+        with open_at(place, "prefix") as other:
+            put(other, b"a lock", read(other, "token.login").version, "token.login")
+            assert other.atomic is self.atomic
+
     def test_a_version_serves_until_the_object_changes(
         self, place: Place, store: TokenStore
     ) -> None:
