@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 from front import KEY, LOCK, UNKNOWN, Front, Watched
@@ -31,6 +31,7 @@ from betfair_session import (
     StoreWriteError,
 )
 from betfair_session.login import lock as locks
+from betfair_session.process import clocks
 from betfair_session.storage import open_store
 from betfair_session.storage.contract import Expect, VersionConflict
 
@@ -445,6 +446,37 @@ def test_threads_that_open_a_place_at_once_get_one_handle(
         asked = [pool.submit(manager.session, "memory://together", KEY) for _ in range(4)]
     (handle,) = {each.result() for each in asked}
     assert sorted(map(id, [*closed, handle.store])) == sorted(map(id, opened))
+
+
+def test_a_logout_is_patient_and_says_what_it_could_not_remove(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google takes one change of an object a second; a conflict may come from two that meet."""
+    pauses: list[float] = []
+    monkeypatch.setattr(clocks, "pause", pauses.append)
+    throttled = StoreUnavailable("slow down", reason="throttled")
+    for raised, reason in (
+        ([throttled], ""),
+        ([VersionConflict("met"), throttled], ""),
+        ([throttled] * 2, "throttled"),
+        ([VersionConflict("met")] * 9, "busy"),
+    ):
+        session = front.session()
+        session.token()
+        remove = session.store.delete
+        failing = Mock(side_effect=[*raised, DEFAULT], wraps=remove)
+        monkeypatch.setattr(session.store, "delete", failing)
+        pauses.clear()
+        if reason:
+            with pytest.raises(StoreUnavailable) as caught:
+                session.logout()
+            assert caught.value.reason == reason
+        else:
+            session.logout()
+        assert front.token.exists() == bool(reason)
+        assert front.live() == []
+        assert pauses
+        monkeypatch.setattr(session.store, "delete", remove)
 
 
 def test_a_lock_that_cannot_be_given_back_is_told(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,8 +18,7 @@ from betfair_session.exceptions import (
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.login.by_hand import inspect
-from betfair_session.process import clocks as process_clocks
+from betfair_session.login.by_hand import inspect, patiently
 from betfair_session.secret import ODD_WORDS, Secret, odd
 from betfair_session.storage.contract import ABSENT, Expect, TokenStore, VersionConflict
 from betfair_session.storage.local import LocalStore
@@ -41,7 +40,6 @@ _CLOUDS = {
 # Endings of variables that name a driver's files: keys, tokens, authorities.
 _FILE_ENDINGS = ("_FILE", "_CA_BUNDLE", "_APPLICATION_CREDENTIALS", "_CERTIFICATE_PATH")
 _LONG_CHARACTERS = 200  # a path is shorter, a key that was put in its place is longer
-_THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 
 @dataclass
@@ -135,18 +133,12 @@ class Probe:
                 left = self._remove()
         except StoreError as error:
             yield self._refused(error)
-            with suppress(StoreError):
-                if left and self._content(self._name) is not None:
-                    yield Finding(_WRITING, "warning", str(left), "remove it yourself")
+            yield from self._leftover(left)
             return
         took = f"{time.monotonic() - began:.2f} s"
         done = f"{self._name!r} was written, read, replaced and removed in {took}"
-        writing = Finding(_WRITING, "ok", done)
-        if left:
-            advice = "remove it yourself"
-            if getattr(self._store, "deletes_versions", True):
-                advice += "; `logout` could not remove the token either"
-            writing = Finding(_WRITING, "warning", str(left), advice)
+        writing = None if left else Finding(_WRITING, "ok", done)
+        yield from self._leftover(left)
         text = "the store honours conditional writes, so one login serves all who share it"
         shared = Finding(_SHARED, "ok", text)
         if kept and self._store.atomic:
@@ -156,7 +148,17 @@ class Probe:
             alone = f"{label} is not known to honour conditional writes"
             text = f"{alone}, so each process logs in alone"
             shared = Finding(_SHARED, "warning", text, _STORES)
-        yield from (writing, shared)
+        yield from (each for each in (writing, shared) if each)
+
+    def _leftover(self, error: StoreError | None) -> Iterator[Finding]:
+        """Name the doctor's object, unless it is certainly gone, after a failure to remove it."""
+        with suppress(StoreError):
+            if error is None or self._content(self._name) is None:
+                return
+        advice = f"remove {self._name!r} yourself"
+        if getattr(self._store, "deletes_versions", True):
+            advice += "; `logout` could not remove the token either"
+        yield Finding(_WRITING, "warning", str(error), advice)
 
     def _write(self) -> tuple[bool, str]:
         """Return whether conditions are kept, and a version that no other object ever had."""
@@ -223,7 +225,7 @@ class Probe:
 
     def _remove(self) -> StoreError | None:
         try:
-            self._change(self._store.delete, self._name)
+            patiently(self._store.delete, self._name, seconds=self._seconds)
         except StoreError as error:
             return error
         return None
@@ -233,17 +235,7 @@ class Probe:
         return stored.content if stored else None
 
     def _put(self, name: str, content: bytes, expect: Expect) -> str:
-        return self._change(self._store.put, name, content, expect)
-
-    def _change(self, change: Callable[..., T], *how: object) -> T:
-        """Change an object; if the store throttles that, try once more after a pause."""
-        try:
-            return change(*how, deadline=self._soon())
-        except StoreError as error:
-            if error.reason != "throttled":
-                raise
-        process_clocks.pause(_THROTTLED_SECONDS)
-        return change(*how, deadline=self._soon())
+        return patiently(self._store.put, name, content, expect, seconds=self._seconds)
 
     def _soon(self) -> float:
         return time.monotonic() + self._seconds

@@ -44,6 +44,8 @@ def status(out: Output, *, timeout: float) -> None:
         with out.progress(lambda: f"waiting for {opened.label} …"):
             found = inspect(opened, name, timeout=timeout)
         once = "one login for all who share it" if opened.atomic else "each process logs in alone"
+        if opened.atomic and opened.probe:
+            once += ", if the server keeps conditions: `doctor` tests that"
         shared = Finding("shared login", "ok", once)
         shown = (what_is_stored(opened, name, found), shared, next_login(found.login))
         out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))

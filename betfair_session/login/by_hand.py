@@ -6,7 +6,7 @@ import contextlib
 import time
 
 from betfair_session.exceptions import NotATokenError, StoreError, StoreUnavailable
-from betfair_session.process import NamedTuple
+from betfair_session.process import NamedTuple, T, clocks
 from betfair_session.process.clocks import Clock
 from betfair_session.process.trust import NOTHING
 from betfair_session.storage.contract import VersionConflict
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Readiness: TypeAlias = Literal["free", "held", "refused", "unanswered", "unstored", "braked"]
 
 _TRIES = 5  # at a change of an object that others change meanwhile
+_CONFLICT_SECONDS = 0.2  # between two tries: a conflict may also come from two writers that meet
+_THROTTLED_SECONDS = 1.1  # Google takes one write of an object a second
 
 
 class Login(NamedTuple):
@@ -162,12 +164,15 @@ def log_out(
     try:
         for _ in range(_TRIES):
             with contextlib.suppress(VersionConflict):
-                store.delete(key, stored.version, deadline=time.monotonic() + seconds)
+                patiently(store.delete, key, stored.version, seconds=seconds)
                 break
             # It may be the same token, whose verification another process has shared.
             stored = store.get(key, deadline=time.monotonic() + seconds)
             if stored is None or token is None or _token_or_none(stored, store, key) != token:
                 return
+            clocks.pause(_CONFLICT_SECONDS)
+        else:
+            raise _busy(f"{key!r}", store, key)
         with contextlib.suppress(VersionConflict):
             # The lock must not vouch for the token that was published there.
             _change_lock(store, key, locks.withdrawn, seconds)
@@ -191,8 +196,13 @@ def unlock(store: TokenStore, key: str, seconds: float) -> None:
         with contextlib.suppress(VersionConflict):
             _change_lock(store, key, locks.cleared, seconds)
             return
-    message = f"the lock beside {key!r} in {store.label} keeps changing; try again in a moment"
-    raise StoreUnavailable(message, store=store.label, key=key, reason="busy")
+        clocks.pause(_CONFLICT_SECONDS)
+    raise _busy(f"the lock beside {key!r}", store, key)
+
+
+def _busy(what: str, store: TokenStore, key: str) -> StoreUnavailable:
+    message = f"{what} in {store.label} keeps changing; try again in a moment"
+    return StoreUnavailable(message, store=store.label, key=key, reason="busy")
 
 
 def _change_lock(
@@ -202,5 +212,16 @@ def _change_lock(
     lock = key + LOCK_SUFFIX
     stored = store.get(lock, deadline=time.monotonic() + seconds)
     content = None if stored is None else change(stored.content)
-    if stored is not None and content is not None:
-        store.put(lock, content, stored.version, deadline=time.monotonic() + seconds)
+    if stored is not None and content not in {None, stored.content}:
+        patiently(store.put, lock, content, stored.version, seconds=seconds)
+
+
+def patiently(change: Callable[..., T], *how: object, seconds: float) -> T:
+    """Change an object; if the store throttles that, try once more after a pause."""
+    try:
+        return change(*how, deadline=time.monotonic() + seconds)
+    except StoreError as error:
+        if error.reason != "throttled":
+            raise
+    clocks.pause(_THROTTLED_SECONDS)
+    return change(*how, deadline=time.monotonic() + seconds)
