@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from .betfair.identity import IdentityClient
     from .login.account import Account
     from .login.lock import Memory
+    from .process.trust import Held
     from .storage.contract import StoredObject, TokenStore
 
 _wall = clocks.wall  # looked up once: a trading loop asks before every bet
-
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
 
 
@@ -55,6 +55,7 @@ class Session(AsyncClosable):
             shared=account.share_verification,
         )
         self._memory: Memory | None = None
+        self._due: Held | None = None  # what only a login can replace
         self._reporter = Reporter(store.label, key, account.on_event)
         self._flight: SingleFlight[Secret] = SingleFlight(self._reporter.hand_over)
 
@@ -92,7 +93,7 @@ class Session(AsyncClosable):
         if held.since <= _wall() < held.soon or held.fresh:
             return held.token
         deadline = self._account.deadline(timeout)
-        wait = not held.usable
+        wait = not held.usable or held is self._due
         while True:
             work = partial(self._find_or_postpone, deadline, may_log_in=wait)
             with suppress(NeedsLoginError):
@@ -109,7 +110,7 @@ class Session(AsyncClosable):
         if held.fresh:
             return held.token
         deadline = self._account.deadline(timeout)
-        wait = not held.usable
+        wait = not held.usable or held is self._due
         while True:
             work = partial(self._find_or_postpone, deadline, may_log_in=wait)
             with suppress(NeedsLoginError):
@@ -235,6 +236,9 @@ class Session(AsyncClosable):
         try:
             ask = self._trust_or_ask if self._trust.shared else self._ask_betfair
             return ask(deadline, may_log_in=may_log_in)
+        except NeedsLoginError:
+            self._due = held  # or, with a slow store, no later call would wait for the login
+            raise
         except _PASSING:
             if not (held.usable and self._trust.postpone(held)):
                 raise

@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
-from front import Front, let_finish
+from front import Front, Watched, let_finish
 from hand_clocks import HandClocks
 from secrets_shown import assert_hidden, everything_in
 from servers.process import free_ports
@@ -129,6 +130,28 @@ def test_only_a_call_that_waits_for_it_logs_in(
         assert ask() == front.token.read_text() != dead
         assert front.sandbox.counts()["certlogin"] == logins
         dead = killed()
+
+
+@pytest.mark.parametrize("task", [False, True])
+def test_a_slow_store_keeps_no_token_that_was_logged_out(
+    front: Front, hands: HandClocks, monkeypatch: pytest.MonkeyPatch, *, task: bool
+) -> None:
+    """The call that finds the object gone may be left alone; the next one waits for the login."""
+    session = front.session(verify_every=timedelta(minutes=1))
+
+    def ask() -> str:
+        return asyncio.run(session.atoken()) if task else session.token()
+
+    dead = ask()
+    front.session().logout()
+    hands.go(61.0)
+    monkeypatch.setattr(single_flight, "_until", lambda _, *, wait: None if wait else 0.0)
+    answers = threading.Event()
+    Watched(session).after_read = lambda _: answers.wait(60)
+    assert ask() == dead
+    answers.set()
+    let_finish()
+    assert ask() == front.token.read_text() != dead
 
 
 def test_what_took_the_time_of_a_call_is_told(front: Front, betting_session: Session) -> None:

@@ -35,7 +35,7 @@ from betfair_session import (
 from betfair_session.process import single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
-from betfair_session.process.threads import Lane, Once, OutOfTime
+from betfair_session.process.threads import Lane, Once, Outcome, OutOfTime
 
 FAR = within(86_400)
 Found = tuple[str, bool] | BaseException | None
@@ -354,6 +354,16 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 60.0)
         assert ask() == ("late", True)
         monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+
+
+def test_work_that_has_not_begun_is_not_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that went on without it, and asks again, is no signal handler in its middle."""
+    monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(single_flight, "_begin", lambda _: Outcome[None]())
+    flight: SingleFlight[str] = SingleFlight()
+    assert flight.join(alone, deadline=FAR, wait=False) is None
+    with pytest.raises(LoginTimeout):
+        flight.join(alone, deadline=within(0.05))
 
 
 @pytest.mark.parametrize("task", [False, True])

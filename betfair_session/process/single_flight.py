@@ -115,6 +115,7 @@ class SingleFlight(Generic[T]):
                 raise
             if working:
                 if not mine.wait(_until(deadline, wait=wait)):
+                    mine.leader = None  # its thread may not have begun, and this one is free
                     return None
                 working.wait(time.monotonic() + _PATIENCE_SECONDS)  # for `afterwards`
             if call is mine:
