@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from datetime import timedelta
 from functools import wraps
 
@@ -77,6 +78,11 @@ def checked_seconds(value: float, name: str = "timeout") -> float:
     if not 0 < seconds < float("inf"):
         refuse(name, f"{name} must be a number of seconds above 0, such as 20")
     return min(seconds, _YEAR_SECONDS)
+
+
+def deadline_of(timeout: float | None, usual: float) -> float:
+    """Return the deadline, by `time.monotonic`, of a call with a timeout, or the usual one."""
+    return time.monotonic() + (usual if timeout is None else checked_seconds(timeout))
 
 
 def checked_interval(value: timedelta, name: str, length: timedelta | None = None) -> timedelta:

@@ -10,6 +10,7 @@ from .arguments import (
     checked_options,
     checked_seconds,
     checked_window,
+    deadline_of,
     refuse,
 )
 from .login.account import Account, LeaseSettings, checked_lease
@@ -213,7 +214,7 @@ class SessionManager(AsyncClosable):
         self, store: Store, key: str, given: Mapping[str, Any] | None, timeout: float | None
     ) -> tuple[Session, float]:
         """Make the handle for one place; return it, and the seconds that the call has left."""
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(timeout, self._account.login_timeout)
         options, name = checked_options(given), check_key(key)
         opened = self._opened(store, options)
         if opened is None:

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
+from .arguments import deadline_of
 from .exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .login.lock import Memory
     from .process.trust import Held
     from .storage.contract import StoredObject, TokenStore
+
+    Seen = tuple[StoredObject | None]
 
 _wall = clocks.wall  # looked up once: a trading loop asks before every bet
 _PASSING = (IdentityUnavailable, StoreError, LoginTimeout)
@@ -92,7 +95,7 @@ class Session(AsyncClosable):
         held = self._trust.held
         if held.since <= _wall() < held.soon or held.fresh:
             return held.token
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(timeout, self._account.login_timeout)
         wait = not held.usable or held is self._due
         while True:
             work = partial(self._find_or_postpone, deadline, may_log_in=wait)
@@ -109,7 +112,7 @@ class Session(AsyncClosable):
         held = self._trust.held
         if held.fresh:
             return held.token
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(timeout, self._account.login_timeout)
         wait = not held.usable or held is self._due
         while True:
             work = partial(self._find_or_postpone, deadline, may_log_in=wait)
@@ -214,7 +217,7 @@ class Session(AsyncClosable):
 
     def _asked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
         """Return a token that Betfair, asked from now on, calls alive."""
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(timeout, self._account.login_timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = self._flight.join(ask, deadline=deadline)
@@ -223,7 +226,7 @@ class Session(AsyncClosable):
                 return found[0].reveal()
 
     async def _aasked_anew(self, timeout: float | None, refused: Secret | None = None) -> str:
-        deadline = self._account.deadline(timeout)
+        deadline = deadline_of(timeout, self._account.login_timeout)
         ask = partial(self._ask_betfair, deadline)
         while True:
             found = await self._flight.ajoin(ask, deadline=deadline)
@@ -271,11 +274,7 @@ class Session(AsyncClosable):
         return self._ask_betfair(deadline, seen, may_log_in=may_log_in)
 
     def _ask_betfair(
-        self,
-        deadline: float,
-        seen: tuple[StoredObject | None] | None = None,
-        *,
-        may_log_in: bool = True,
+        self, deadline: float, seen: Seen | None = None, *, may_log_in: bool = True
     ) -> Secret:
         """Find a token that Betfair calls alive; without the store, keep the current one alive."""
         from .login.lock import Memory

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
-from betfair_session.arguments import checked_seconds
 from betfair_session.exceptions import ConfigurationError
 from betfair_session.process import NamedTuple
 
@@ -112,11 +109,6 @@ class Account(NamedTuple):
     verify_every: float = 0.0
     share_verification: bool = False
     on_event: Callable[[Event], object] | None = None
-
-    def deadline(self, timeout: float | None) -> float:
-        """Return the deadline, by `time.monotonic`, of a call with this timeout."""
-        seconds = self.login_timeout if timeout is None else checked_seconds(timeout)
-        return time.monotonic() + seconds
 
     def check(self) -> None:
         """Check the certificate that the next login needs; CertificateError if it is unfit."""
