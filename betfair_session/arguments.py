@@ -22,8 +22,9 @@ _LONGEST_PATH = 1024  # characters
 _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
 _YEAR_SECONDS = 366 * 86_400.0  # Python's own waits overflow at some point beyond
 
-# A host name or address, perhaps a port, perhaps a path; no credentials, query or fragment.
 _MOST_ERRORS = 32  # in a chain, which may be a circle
+
+# A host name or address, perhaps a port, perhaps a path; no credentials, query or fragment.
 _BASE = r"(?ai)https://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?"
 
 

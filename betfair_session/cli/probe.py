@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from betfair_session.betfair.identity import IdentityClient
 from betfair_session.environment import PLACE, Environment
@@ -26,8 +25,6 @@ from betfair_session.storage.location import AZURE, GCS, LOCK_SUFFIX, S3
 
 from .output import Finding, Output, problem
 from .status import next_login, open_place, see_directory, what_is_stored
-
-T = TypeVar("T")
 
 _WRITING, _SHARED = "writing", "shared login"
 _STORES = "backends.md lists the stores that share one login"
