@@ -53,6 +53,11 @@ def failure(call: Callable[[], object]) -> ExchangeError:
     return caught.value
 
 
+def asking(session: Session, *, task: bool) -> Callable[[], str]:
+    """Return a thread's way to get the token, or a task's."""
+    return (lambda: asyncio.run(session.atoken())) if task else session.token
+
+
 @BOTH_FORMS
 def test_a_call_returns_the_result(exchange: Exchange, sandbox: Sandbox, *, rest: bool) -> None:
     """By a short or a full name, from the betting or the account API; one request each."""
@@ -109,9 +114,7 @@ def test_only_a_call_that_waits_for_it_logs_in(
 ) -> None:
     """Its program may be frozen, or log out, while a thread that is left alone logs in."""
     session = front.session(verify_every=timedelta(minutes=1))
-
-    def ask() -> str:
-        return asyncio.run(session.atoken()) if task else session.token()
+    ask = asking(session, task=task)
 
     def killed() -> str:
         front.sandbox.expire_all()
@@ -138,10 +141,7 @@ def test_a_slow_store_keeps_no_token_that_was_logged_out(
 ) -> None:
     """The call that finds the object gone may be left alone; the next one waits for the login."""
     session = front.session(verify_every=timedelta(minutes=1))
-
-    def ask() -> str:
-        return asyncio.run(session.atoken()) if task else session.token()
-
+    ask = asking(session, task=task)
     dead = ask()
     front.session().logout()
     hands.go(61.0)
