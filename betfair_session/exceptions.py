@@ -156,7 +156,8 @@ class IdentityUnavailable(IdentityError):
         sent: False when the request certainly never reached Betfair, for example because there was
             no connection; True when it did, or may have.
         reason: one word for programs: "untrusted" (no known authority vouches for the server),
-            "proxy-407", "proxy-403" or "proxy" (a proxy made no connection), else "".
+            "bundle" (the CA bundle cannot be loaded), "proxy-407", "proxy-403" or "proxy" (a proxy
+            made no connection), else "".
     """
 
     not_before: datetime | None = None

@@ -371,6 +371,25 @@ def test_authorities_may_change_in_their_file(
     assert threading.current_thread() not in readers
 
 
+def test_a_bundle_that_is_damaged_later_is_named(
+    stranger: Stranger, session: requests.Session | None, tmp_path: Path
+) -> None:
+    """Betfair is not to blame then, nor the network."""
+    bundle = tmp_path / "authorities.pem"
+    whole = Path(stranger.bundle).read_bytes()
+    with stranger.serving(saying(WHOLE)) as listener:
+        for damaged in (whole[:-100], b"", None):
+            bundle.write_bytes(whole)
+            with stranger.client(listener, session=session, verify=bundle) as client:
+                bundle.unlink()
+                if damaged is not None:
+                    bundle.write_bytes(damaged)
+                error = client.check("t").error
+            assert error
+            assert error.reason == "bundle"
+            assert str(bundle) in str(error)
+
+
 def test_an_answer_without_a_token_leaves_the_one_that_was_sent(stranger: Stranger) -> None:
     silent = answer(b'{"status":"SUCCESS"}')
     with stranger.serving(saying(silent)) as listener, stranger.client(listener) as client:

@@ -20,7 +20,14 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from betfair_session.process import NamedTuple, clocks
 from betfair_session.process.forks import reset_in_child
-from betfair_session.process.threads import NoThreadError, OutOfTime, chain
+from betfair_session.process.threads import (
+    NoThreadError,
+    OutOfTime,
+    OverrunError,
+    chain,
+    interruption,
+    run_until,
+)
 
 from .answers import MAX_ANSWER_BYTES, Answer
 
@@ -252,6 +259,20 @@ def trusting(bundle: str) -> ssl.SSLContext:
     """Return a TLS context that trusts only the authorities in a file or directory."""
     file, directory = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
     return ssl.create_default_context(cafile=file, capath=directory)
+
+
+def blame_bundle(bundle: str, failure: Failure) -> Failure:
+    """Return a failure that says so if the CA bundle cannot be loaded, else the same one."""
+    try:
+        if not failure.reason:
+            run_until(time.monotonic() + 1, partial(trusting, bundle))  # its mount may hang
+    except OSError as error:
+        if interruption(error):
+            raise
+        if not isinstance(error, NoThreadError | OverrunError):
+            detail = f"the CA bundle {bundle} cannot be loaded ({error.strerror})"
+            return failure._replace(detail=detail, reason="bundle")
+    return failure
 
 
 def tls_context(bundle: str) -> ssl.SSLContext:

@@ -21,7 +21,14 @@ from betfair_session.process.threads import OverrunError, interruption, run_unti
 from betfair_session.secret import Secret, check_credential
 
 from .answers import Answer, is_transient, unclear
-from .http import Direct, Failure, pause_before_next, proxy_in_environment, tls_context
+from .http import (
+    Direct,
+    Failure,
+    blame_bundle,
+    pause_before_next,
+    proxy_in_environment,
+    tls_context,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +137,8 @@ class Transport(Closable):
                 break
         if isinstance(outcome, Answer):
             return outcome._replace(sent=(*headers.values(), *(form or {}).values()))
+        if isinstance(self._verify, str):
+            outcome = blame_bundle(self._verify, outcome)
         advice = _OWN_AUTHORITY if outcome.reason == "untrusted" else ""
         error = unclear(endpoint, outcome.detail + advice)
         error.sent, error.reason = outcome.sent, outcome.reason

@@ -43,6 +43,7 @@ _ADVICE = {
         "find out what answers in its place, such as a company's proxy or a virus scanner, and "
         "whether you trust it"
     ),
+    "bundle": "give a file of whole PEM blocks, or a directory, as BETFAIR_CA_BUNDLE",
     "proxy-407": "put user and password into the proxy's URL, as in http://user:password@proxy:3128",
     "proxy-403": "allow this host in the proxy, or name it in NO_PROXY",
     "proxy": "ask the people who run the proxy why it cannot reach this host",
