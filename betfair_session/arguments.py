@@ -147,6 +147,21 @@ def is_path(value: object) -> bool:
     return fits and "-----BEGIN" not in path
 
 
+def pinned(path: str | os.PathLike[str]) -> str:
+    """Return a path, `~` expanded, that stays the same when the program changes its directory."""
+    expanded = os.path.expanduser(os.fsdecode(path))  # no shell expands a `.env` file
+    with contextlib.suppress(FileNotFoundError):  # the directory is gone
+        return os.path.abspath(expanded)
+    return expanded
+
+
+def pinned_pair(value: object) -> tuple[str, str] | None:
+    """Return a pair of paths so; None for anything else."""
+    if isinstance(value, tuple) and [*map(is_path, value)] == [True, True]:
+        return pinned(value[0]), pinned(value[1])
+    return None
+
+
 def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa: FBT001 - requests' own name and kind
     """Return True or the path of a CA bundle, as requests takes them, if it can be read.
 
@@ -156,9 +171,8 @@ def checked_verify(verify: bool | str | os.PathLike[str]) -> bool | str:  # noqa
         refuse("verify", "verify must be True or the path of a CA bundle: TLS is always verified")
     if isinstance(verify, bool):
         return verify
-    path = os.path.expanduser(os.fspath(verify))
+    path = pinned(verify)
     try:
-        path = os.path.abspath(path)  # the program may change its directory
         if os.path.isdir(path):
             return path
         with open(path, "rb") as file:

@@ -16,6 +16,7 @@ import requests
 
 from betfair_session import (
     BetfairAuth,
+    Certificate,
     ConfigurationError,
     Exchange,
     IdentityClient,
@@ -26,6 +27,7 @@ from betfair_session import (
     from_env,
     session_is_invalid,
 )
+from betfair_session.certificates.files import create, write_files
 from betfair_session.integrations.betfairlightweight import APIClient
 from betfair_session.secret import Secret
 
@@ -220,12 +222,17 @@ def test_settings_that_just_work() -> None:
         assert repr(kind.__new__(kind)).startswith(kind.__name__)
 
 
-def test_a_bundle_stays_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_stay_where_they_were_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that becomes a daemon changes its directory."""
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    write_files(tmp_path, "me", create("me"))
     monkeypatch.chdir(tmp_path)
-    assert client(verify="ca.pem").verify == str(tmp_path / "ca.pem")
+    forms: Any = ("me.crt", "me.key"), "me.pem", Certificate.from_files("me.crt", "me.key")
+    clients = [IdentityClient("key", form, verify="me.crt") for form in forms]
     assert client(verify=Path()).verify == str(tmp_path)
+    monkeypatch.chdir("/")
+    for each in clients:
+        assert each.verify == str(tmp_path / "me.crt")
+        assert each.check_certificate() == []
 
 
 def test_every_setting_of_a_manager_is_an_argument_of_from_env() -> None:

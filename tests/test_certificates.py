@@ -369,7 +369,7 @@ def test_a_session_of_the_callers_own_gets_plain_pem_files(
     crt, key = str(kit / "good.crt"), str(kit / "good.key")
     for given in (("~/good.crt", Path("~/good.key")), (key, crt)):
         assert Certificate.of(given).requests_cert() == (crt, key)
-    assert Certificate.of("good.pem").requests_cert() == "good.pem"
+    assert Certificate.of("good.pem").requests_cert() == str(kit / "good.pem")
     assert Certificate.from_pkcs12("~/good.p12", PASS).check() == []
     for form in ("encrypted key", "old encrypted key", "PKCS#12", "bytes of PEM", "two texts"):
         with refused("argument", kit):

@@ -9,7 +9,7 @@ from betfair_session.arguments import (
     checked_seconds,
     checked_verify,
     https_base,
-    is_path,
+    pinned_pair,
     refuse,
 )
 from betfair_session.exceptions import IdentityUnavailable
@@ -93,11 +93,11 @@ class IdentityClient(Closable):
         """
         app_key = Secret(app_key)  # so that no traceback shows it, nor a token below
         # The usual pair of paths is kept until a login needs it: its class is slow to import.
-        paths = isinstance(certificate, tuple) and [*map(is_path, certificate)] == [True, True]
-        if not (certificate is None or paths):
+        pair = pinned_pair(certificate)
+        if not (certificate is None or pair):
             given, certificate = iter((certificate,)), None  # nor a key in a path's place
             certificate = _made(given)
-        self._certificate = certificate
+        self._certificate = pair or certificate
         check_sendable(app_key, "app_key")
         self.app_key = app_key
         self.jurisdiction = place = find_jurisdiction(jurisdiction)

@@ -12,7 +12,7 @@ from betfair_session.arguments import discreet
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 
-from .reading import look, of_base64, of_bytes, of_path, of_paths, of_pem, of_text
+from .reading import look, of_base64, of_bytes, of_paths, of_pem, of_text
 
 if TYPE_CHECKING:
     import ssl
@@ -30,8 +30,8 @@ class Certificate(NamedTuple):
     Making one reads no file. Its repr shows the files' names and nothing else.
 
     Example:
-        >>> Certificate.from_files("client.crt", "client.key")
-        <Certificate from client.crt, client.key>
+        >>> Certificate.from_files("/run/secrets/client.crt", "/run/secrets/client.key")
+        <Certificate from /run/secrets/client.crt, /run/secrets/client.key>
     """
 
     # Not public: where the parts are, and what opens an encrypted key or a PKCS#12 file.
@@ -131,8 +131,8 @@ class Certificate(NamedTuple):
             CertificateError: `source` is neither bytes nor a path, or the passphrase is no text.
         """
         name = "the PKCS#12 data"
-        part = of_bytes(name, source) if isinstance(source, bytes) else of_path(source)
-        return cls((part,), _as_secret(passphrase))
+        parts = (of_bytes(name, source),) if isinstance(source, bytes) else of_paths(source)
+        return cls(parts, _as_secret(passphrase))
 
     @classmethod
     @discreet

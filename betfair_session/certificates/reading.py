@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
-from betfair_session.arguments import is_path
+from betfair_session.arguments import is_path, pinned
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
 from betfair_session.process.threads import interruption
@@ -55,9 +55,9 @@ class Source(NamedTuple):
                 raise
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             why = getattr(error, "strerror", None) or "not a valid path"
-            start = "" if os.path.isabs(self.name) else " (relative to the working directory)"
-            odd = self.name.strip(" \"'") != self.name and "; it has blanks or quotes around it"
-            message = f"the certificate file {self.name}{start} cannot be read: {why}{odd or ''}"
+            name = os.path.basename(self.name)
+            odd = name.strip(" \"'") != name and "; it has blanks or quotes around it"
+            message = f"the certificate file {self.name} cannot be read: {why}{odd or ''}"
             raise CertificateError(message, reason=reason) from None
         if len(content) > MAX_FILE_BYTES:
             message = f"{self.name} is too large for a certificate file"
@@ -77,15 +77,15 @@ def of_path(value: object) -> Source:
             f"a text of {len(path)} characters is not the path of a certificate file; to give a "
             "file's content, use Certificate.from_pem or from_pkcs12_base64"
         )
-    return Source(os.path.expanduser(path))  # no shell expands a `.env` file
+    return Source(os.path.expanduser(path))
 
 
 def of_paths(crt: object, key: object = None) -> tuple[Source, ...]:
     """Take one file with everything, or a certificate and its key."""
-    if key is None:
-        return (of_path(crt),)
-    parts = of_path(crt), of_path(key)
-    if str(crt).lower().endswith((".p12", ".pfx")) and not os.path.exists(parts[1].name):
+    given = (crt,) if key is None else (crt, key)
+    parts = tuple(Source(pinned(of_path(each).name)) for each in given)
+    pkcs12 = parts[0].name.lower().endswith((".p12", ".pfx"))
+    if pkcs12 and not all(os.path.exists(part.name) for part in parts[1:]):
         raise CertificateError(  # which does not name what is most likely the passphrase
             "the second of two paths is no file; give the passphrase of a PKCS#12 file to "
             "Certificate.from_pkcs12, or in BETFAIR_CERT_PASSPHRASE"

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from betfair_session.arguments import pinned
 from betfair_session.certificates.files import explain
 from betfair_session.environment import ACCOUNT, NAMES, PLACE, read_dotenv
 from betfair_session.exceptions import BetfairSessionError, CertificateError, ConfigurationError
@@ -145,7 +146,7 @@ def _examine_certificate(case: Case) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding(name, "not checked", str(error))
         return
-    paths = [path for each in _CERTIFICATE_FILES if (path := given.get(each))]
+    paths = [pinned(path) for each in _CERTIFICATE_FILES if (path := given.get(each))]
     files = explain(*paths, passphrase=given.passphrase())[0]
     valid = [each for file in files for each in file.validity]
     fit = "fit for Betfair's login, once it is uploaded"
