@@ -123,7 +123,7 @@ def jurisdiction(name: str) -> Jurisdiction:
     found = JURISDICTIONS.get(_ALIASES.get(lower, lower))
     if found is None:
         message = (
-            f"unknown jurisdiction {name!r}; use one of {', '.join(JURISDICTIONS)} "
+            f"the jurisdiction is unknown; use one of {', '.join(JURISDICTIONS)} "
             f"(or {', '.join(_ALIASES)}). Accounts of the United Kingdom and Ireland are "
             "international"
         )

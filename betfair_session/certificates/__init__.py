@@ -229,7 +229,7 @@ class Certificate(NamedTuple):
         return material, warnings
 
     def __repr__(self) -> str:
-        return f"<Certificate from {', '.join(source.name for source in self.sources)}>"
+        return f"<Certificate from {', '.join(source.shown for source in self.sources)}>"
 
 
 def _as_secret(passphrase: object) -> Secret | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
 from betfair_session.arguments import is_path, pinned
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 StrPath: TypeAlias = str | os.PathLike[str]
 """A file's path."""
+
+_ENDINGS = (".cer", ".cert", ".crt", ".der", ".key", ".p12", ".pem", ".pfx")
 
 MAX_FILE_BYTES = 256 * 1024
 """The largest certificate file that is read; a chain of certificates takes a few KiB."""
@@ -57,12 +60,22 @@ class Source(NamedTuple):
             why = getattr(error, "strerror", None) or "not a valid path"
             name = os.path.basename(self.name)
             odd = name.strip(" \"'") != name and "; it has blanks or quotes around it"
-            message = f"the certificate file {self.name} cannot be read: {why}{odd or ''}"
+            message = f"the certificate file {self.shown} cannot be read: {why}{odd or ''}"
             raise CertificateError(message, reason=reason) from None
         if len(content) > MAX_FILE_BYTES:
             message = f"{self.name} is too large for a certificate file"
             raise CertificateError(message, reason="format")
         return content
+
+    @property
+    def shown(self) -> str:
+        """The name for people: of a path that is none, and may be a passphrase, no more than is."""
+        if self.content is not None or self.name.lower().endswith(_ENDINGS):
+            return self.name
+        if os.path.exists(self.name):
+            return self.name
+        parents = (str(each) for each in Path(self.name).parents if os.path.exists(each))
+        return os.path.join(next(parents, ""), "…")
 
 
 def of_path(value: object) -> Source:
