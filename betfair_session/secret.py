@@ -65,7 +65,7 @@ class Secret(_Unshown):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return self.__text == other.reveal()
+        return self.__text == other.__text
 
     def __hash__(self) -> int:
         return hash(self.__text)
