@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from betfair_session.arguments import discreet
 from betfair_session.exceptions import CertificateError
 from betfair_session.process import NamedTuple
+from betfair_session.secret import SecretBytes
 
-from .reading import look, of_base64, of_bytes, of_paths, of_pem, of_text
+from .reading import Source, look, of_base64, of_paths, of_pem, of_text
 
 if TYPE_CHECKING:
     import ssl
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
     from betfair_session.secret import Secret
 
-    from .fitness import Material
-    from .reading import Source, StrPath
+    from .reading import StrPath
 
 
 class Certificate(NamedTuple):
@@ -58,7 +58,7 @@ class Certificate(NamedTuple):
         if isinstance(value, str) and "-----BEGIN " in value:
             return cls.from_pem(value)
         if isinstance(value, bytes):
-            return cls((of_bytes("the certificate's bytes", value),))
+            return cls((Source("the certificate's bytes", SecretBytes(value)),))
         pair = isinstance(value, tuple | list) and len(value) == 2  # noqa: PLR2004 - a pair
         parts: Any = value if pair else [value]
         return cls(of_paths(*parts))
@@ -130,8 +130,8 @@ class Certificate(NamedTuple):
         Raises:
             CertificateError: `source` is neither bytes nor a path, or the passphrase is no text.
         """
-        name = "the PKCS#12 data"
-        parts = (of_bytes(name, source),) if isinstance(source, bytes) else of_paths(source)
+        data = isinstance(source, bytes) and Source("the PKCS#12 data", SecretBytes(source))
+        parts = (data,) if data else of_paths(source)
         return cls(parts, _as_secret(passphrase))
 
     @classmethod
@@ -171,7 +171,7 @@ class Certificate(NamedTuple):
             CertificateError: it is missing, unreadable or unfit; the message says what to do.
             ConfigurationError: `now` is no timezone-aware datetime.
         """
-        return self._checked(now)[1]
+        return self._checked(now)
 
     @discreet
     def load_into(self, context: ssl.SSLContext, now: datetime | None = None) -> list[str]:
@@ -192,7 +192,7 @@ class Certificate(NamedTuple):
             CertificateError: as `check`, or the TLS library refuses the certificate.
             ConfigurationError: as `check`.
         """
-        return self._checked(now, context)[1]
+        return self._checked(now, context)
 
     @discreet
     def requests_cert(self) -> str | tuple[str, str]:
@@ -216,9 +216,7 @@ class Certificate(NamedTuple):
         names = [each.name for each in sorted(found, key=lambda each: len(each.keys))]
         return names[0] if len(names) == 1 else (names[0], names[1])
 
-    def _checked(
-        self, now: datetime | None, context: ssl.SSLContext | None = None
-    ) -> tuple[Material, list[str]]:
+    def _checked(self, now: datetime | None, context: ssl.SSLContext | None = None) -> list[str]:
         from .fitness import assemble, fitness, hand_over
 
         material = assemble([look(source, self.passphrase) for source in self.sources])
@@ -226,7 +224,7 @@ class Certificate(NamedTuple):
         if problems:
             raise CertificateError("; ".join(map(str, problems)), reason=problems[0].reason)
         hand_over(material, context)
-        return material, warnings
+        return warnings
 
     def __repr__(self) -> str:
         return f"<Certificate from {', '.join(source.shown for source in self.sources)}>"

@@ -106,11 +106,6 @@ def of_paths(crt: object, key: object = None) -> tuple[Source, ...]:
     return parts
 
 
-def of_bytes(name: str, content: bytes) -> Source:
-    """Take bytes in memory."""
-    return Source(name, SecretBytes(content))
-
-
 def of_text(name: str, value: object) -> Secret:
     """Take text or bytes as text; bytes that are not UTF-8 can be encoded back exactly."""
     value = value.reveal() if isinstance(value, Secret) else value
@@ -125,7 +120,7 @@ def of_text(name: str, value: object) -> Secret:
 def of_pem(name: str, value: object) -> Source:
     r"""Take PEM text, where a line end may also be written as the two characters `\n`."""
     text = of_text(name, value).reveal().encode("ascii", "replace")  # PEM is ASCII
-    return of_bytes(name, text.replace(rb"\r", b"").replace(rb"\n", b"\n"))
+    return Source(name, SecretBytes(text.replace(rb"\r", b"").replace(rb"\n", b"\n")))
 
 
 def of_base64(name: str, value: object) -> Source:
@@ -136,7 +131,7 @@ def of_base64(name: str, value: object) -> Source:
     content = attempt(base64.b64decode, text, validate=True)
     if content is None:
         raise CertificateError(f"{name} is not base64; encode the whole .p12 file")
-    return of_bytes(name, content)
+    return Source(name, SecretBytes(content))
 
 
 class Contents(NamedTuple):
@@ -158,10 +153,8 @@ def need_cryptography() -> None:
         del x509, pkcs12
     except ImportError as error:
         why = error.msg
-    else:
-        return
-    message = f"the package cryptography cannot be loaded ({why}): install it for this platform"
-    raise CertificateError(message, reason="package")
+        message = f"the package cryptography cannot be loaded ({why}): install it for this platform"
+        raise CertificateError(message, reason="package") from None
 
 
 def look(source: Source, passphrase: Secret | None) -> Contents:
