@@ -24,7 +24,7 @@ from betfair_session.storage.local import LocalStore
 from betfair_session.storage.location import AZURE, GCS, LOCK_SUFFIX, S3
 
 from .output import Finding, Output, problem
-from .status import next_login, open_place, see_directory, what_is_stored
+from .status import next_login, open_place, what_is_stored
 
 _WRITING, _SHARED = "writing", "shared login"
 _STORES = "backends.md lists the stores that share one login"
@@ -64,8 +64,7 @@ def examine_store(case: Case) -> Iterator[Finding]:
     said: list[str] = []
     case.out.warn = said.append
     try:
-        case.store, case.key = store, key = open_place(case.out)
-        see_directory(store, case.seconds)
+        case.store, case.key = store, key = open_place(case.out, case.seconds)
         found = inspect(store, key, timeout=case.seconds)
     except BetfairSessionError as error:
         yield problem("store", error)

@@ -78,7 +78,6 @@ def check(out: Output, *, timeout: float) -> int:
     Betfair cannot tell, so it may well be alive
     """
     with _session(out, timeout) as session:
-        see_directory(session.store, timeout)
         with out.progress(lambda: _WAITING):
             found = ask_about(session.client, session.store, session.key, timeout)
         what = f"{session.key!r} in {session.store.label}"
@@ -129,7 +128,6 @@ def logout(out: Output, *, timeout: float) -> None:
     store failed, and the error says whether the session had ended by then
     """
     with _session(out, timeout) as session:
-        see_directory(session.store, timeout)
         with out.progress(lambda: _WAITING):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
@@ -152,7 +150,6 @@ def unlock(out: Output, *, timeout: float) -> None:
     the next is allowed
     """
     with _session(out, timeout) as session:
-        see_directory(session.store, timeout)
         with out.progress(lambda: _WAITING):
             session.unlock()
             login = inspect_login(session.store, session.key, timeout=timeout)
@@ -198,4 +195,6 @@ def _session(
     with given.client(certificate=logs_in) as client:
         client.timeout = min(client.timeout, seconds)
         with given.manager(client, lease=lease, **settings) as manager:
-            yield manager.session(*given.place())
+            session = manager.session(*given.place())
+            see_directory(session.store, seconds)
+            yield session

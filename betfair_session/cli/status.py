@@ -38,9 +38,8 @@ def status(out: Output, *, timeout: float) -> None:
 
     exit code 0: the store could be read
     """
-    opened, name = open_place(out)
+    opened, name = open_place(out, timeout)
     with opened:
-        see_directory(opened, timeout)
         with out.progress(lambda: f"waiting for {opened.label} …"):
             found = inspect(opened, name, timeout=timeout)
         once = "one login for all who share it" if opened.atomic else "each process logs in alone"
@@ -51,10 +50,12 @@ def status(out: Output, *, timeout: float) -> None:
         out.tell(_document(opened, name, found), "\n".join(map(in_rows, shown)))
 
 
-def open_place(out: Output) -> tuple[TokenStore, str]:
+def open_place(out: Output, timeout: float) -> tuple[TokenStore, str]:
     place = out.environment().place()
     key = check_key(place.key)
-    return open_store(place.store, place.storage_options), key
+    store = open_store(place.store, place.storage_options)
+    see_directory(store, timeout)
+    return store, key
 
 
 def see_directory(store: TokenStore, timeout: float) -> None:
