@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .arguments import discreet, refuse
 from .betfair.answers import decoded
@@ -97,19 +97,16 @@ class Environment:
             refuse("env", f"env must be a mapping of variables, such as os.environ, not {kind}")
         in_file = None if dotenv is None else read_dotenv(dotenv)
         given: dict[str, Any] = {**(in_file or {}), **(os.environ if env is None else env)}
-        self._values: dict[str, str] = {}
+        self._values: dict[str, Secret] = {}
         for name in NAMES:
             value = given.get(name, "")
             if not isinstance(value, str):
                 refuse(name, f"{name} must be a text, not {type(value).__name__}")
             value = _LINE_END.sub("", value).removeprefix("\ufeff")
             if value.strip():
-                self._values[name] = value
+                self._values[name] = Secret(value)
         missing = " (which does not exist)" if in_file is None else ""
         self._file = "" if dotenv is None else f" and in {os.fspath(dotenv)}{missing}"
-
-    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
-        raise TypeError("an environment holds secrets and cannot be pickled")
 
     def require(self, *names: str, certificate: bool = False) -> None:
         """Check that variables are set and, for `certificate`, that one is given in one way."""
@@ -123,22 +120,22 @@ class Environment:
 
     def get(self, name: str) -> str:
         """Return a variable's value, or "" when it is not set."""
-        return self._values.get(name, "")
+        return self._values[name].reveal() if name in self._values else ""
 
     def client(self, *, certificate: bool = True) -> IdentityClient:
         """Make the client for this account, with the certificate if `certificate` asks for it."""
         self.require(*ACCOUNT, certificate=certificate)
         for name in ACCOUNT:
-            self._secret(name)
-        name = self._values.get("BETFAIR_JURISDICTION", "international")
+            check_credential(self._values[name], name)
+        name = self.get("BETFAIR_JURISDICTION") or "international"
         return IdentityClient(
-            self._secret("BETFAIR_APP_KEY"),
+            self._values["BETFAIR_APP_KEY"],
             certificate=self.certificate() if certificate else None,
             jurisdiction=cast("JurisdictionName", name),  # which it checks
-            identity_url=self._values.get("BETFAIR_IDENTITY_URL"),
-            identity_cert_url=self._values.get("BETFAIR_IDENTITY_CERT_URL"),
-            api_url=self._values.get("BETFAIR_API_URL"),
-            verify=self._values.get("BETFAIR_CA_BUNDLE", True),
+            identity_url=self.get("BETFAIR_IDENTITY_URL"),
+            identity_cert_url=self.get("BETFAIR_IDENTITY_CERT_URL"),
+            api_url=self.get("BETFAIR_API_URL"),
+            verify=self.get("BETFAIR_CA_BUNDLE") or True,
         )
 
     def certificate(self) -> Certificate:
@@ -146,35 +143,32 @@ class Environment:
         self.require(certificate=True)
         names = next(names for names in _CERTIFICATES if names[0] in self._values)
         # No local variable holds a value: a traceback would show it.
-        return _CERTIFICATES[names](*map(self._values.get, names), self.passphrase())
+        return _CERTIFICATES[names](*(self.get(each) or None for each in names), self.passphrase())
 
     def manager(self, client: IdentityClient, **settings: Any) -> SessionManager:  # noqa: ANN401
         """Make the manager of this account; `settings` are those of SessionManager."""
-        return SessionManager(
-            client, self._secret("BETFAIR_USERNAME"), self._secret("BETFAIR_PASSWORD"), **settings
-        )
+        username, password = (self._values[name] for name in ACCOUNT[:2])
+        return SessionManager(client, username, password, **settings)
 
     def place(self) -> Place:
         """Return where the token is kept."""
         self.require(*PLACE)
-        store, key = (self._values[name] for name in PLACE)
+        store, key = map(self.get, PLACE)
         return Place(store, key, self.storage_options())
 
     def passphrase(self) -> Secret | None:
         """Return BETFAIR_CERT_PASSPHRASE, or None when it is not set."""
-        return self._secret(PASSPHRASE) if PASSPHRASE in self._values else None
+        value = self._values.get(PASSPHRASE)
+        if value:
+            check_credential(value, PASSPHRASE)
+        return value
 
     def storage_options(self) -> dict[str, Any]:
         """Return BETFAIR_STORAGE_OPTIONS, a JSON object; empty when it is not set."""
-        options = decoded(self._values.get(_OPTIONS, "{}"))
+        options = decoded(self.get(_OPTIONS) or "{}")
         if not isinstance(options, dict):
             refuse(_OPTIONS, f'{_OPTIONS} must be a JSON object such as {{"profile": "betting"}}')
         return options
-
-    def _secret(self, name: str) -> Secret:
-        value = Secret(self._values[name])
-        check_credential(value, name)
-        return value
 
     def _missing_certificate(self) -> list[str]:
         """Return the variables that a certificate still needs; refuse two ways to give one."""
