@@ -8,7 +8,7 @@ import click
 
 from betfair_session.environment import PASSPHRASE
 
-from .commands import DIRECTORY, FILE, MAIN, Group, command, option
+from .commands import DIRECTORY, MAIN, Group, command, option
 from .output import USAGE, Output
 
 _DAYS = click.IntRange(1, 3650)
@@ -60,7 +60,7 @@ def create(out: Output, *, name: str, directory: str, days: int, p12: bool) -> N
 
 
 @command(
-    click.Argument(["files"], nargs=-1, required=True, shell_complete=FILE),
+    click.Argument(["files"], nargs=-1, required=True, type=click.Path()),
     group=_GROUP,
 )
 def check(out: Output, *, files: tuple[str, ...]) -> int:

@@ -24,6 +24,7 @@ from betfair_session.storage.location import redact
 from .output import NAME, TERMINATED, Output, UsageError
 
 _STORE, _KEY = "BETFAIR_SESSION_STORE", "BETFAIR_SESSION_KEY"
+_OVERRIDDEN = {"store": _STORE, "key": _KEY, "api_url": "BETFAIR_API_URL"}  # by these arguments
 _COMPLETE = "_BETFAIR_SESSION_COMPLETE"
 _ABOUT = "One live Betfair session token, shared by any number of functions and bots."
 _MAIN = """
@@ -54,9 +55,6 @@ _PLACE = """
 STORE is a directory or a URL such as s3://bucket/prefix, gs://…, abfs://…; KEY is the object's name
 in it. The defaults are BETFAIR_SESSION_STORE and BETFAIR_SESSION_KEY."""
 
-
-FILE = click.File().shell_complete
-"""Lets a shell complete a file's name."""
 
 DIRECTORY = click.Path(file_okay=False).shell_complete
 
@@ -97,21 +95,10 @@ def timeout(default: float, help_: str = "give up after this long") -> click.Opt
     return option("--timeout", shown, type=seconds, default=default, metavar="SECONDS")
 
 
-def sets_variable(variable: str) -> dict[str, Any]:
-    """Return the settings of an argument that overrides an environment variable."""
-
-    def take(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            ctx.obj.variables[variable] = value
-
-    return {"callback": take, "expose_value": False}
-
-
 def place() -> list[click.Argument]:
-    more: dict[str, Any] = {"required": False, "shell_complete": DIRECTORY}
     return [
-        click.Argument(["store"], **more, **sets_variable(_STORE)),
-        click.Argument(["key"], **more, **sets_variable(_KEY)),
+        click.Argument([name], required=False, shell_complete=DIRECTORY)
+        for name in ("store", "key")
     ]
 
 
@@ -135,10 +122,13 @@ def command(
     """
 
     def add(run: Callable[..., int | None]) -> Callable[..., int | None]:
-        def carry_out(ctx: click.Context, *, json: bool, quiet: bool, **given: object) -> int:
+        def carry_out(ctx: click.Context, *, json: bool, quiet: bool, **given: Any) -> int:  # noqa: ANN401
             if ctx.args:  # click's own message would repeat the surplus ones
                 ctx.fail("too many arguments")
             out: Output = ctx.obj
+            for name in _OVERRIDDEN.keys() & given.keys():
+                if (value := given.pop(name)) is not None:
+                    out.variables[_OVERRIDDEN[name]] = value
             store = out.variables.get(_STORE, "")
             if store and _KEY not in out.variables:
                 ctx.fail("give both STORE and KEY, or neither")

@@ -13,7 +13,7 @@ from betfair_session.environment import ACCOUNT, NAMES, PLACE, read_dotenv
 from betfair_session.exceptions import BetfairSessionError, CertificateError, ConfigurationError
 from betfair_session.secret import ODD_WORDS, Secret, odd
 
-from .commands import command, option, place, sets_variable, timeout
+from .commands import command, option, place, timeout
 from .hosts import compare_clocks, examine_hosts, examine_session
 from .output import Finding, Output, in_rows, problem
 from .probe import Case, examine_store
@@ -27,12 +27,7 @@ _MULTILINE = frozenset(
 )
 _CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
 _CUTOFF = 0.7  # 1 is identical; the prefix that all names share already makes 0.6
-_API_URL = option(
-    "--api-url",
-    "the betting API, if not Betfair's own",
-    metavar="URL",
-    **sets_variable("BETFAIR_API_URL"),
-)
+_API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
 
 
 @command(*place(), _API_URL, timeout(5, "for each answer of the store or a host"))
