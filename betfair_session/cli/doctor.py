@@ -21,11 +21,8 @@ from .probe import Case, examine_store
 _DOTENV = ".env"
 _NAME = "configuration"
 
-# Values that may have several lines, and blanks around them.
-_MULTILINE = frozenset(
-    ("BETFAIR_CERT_PEM", "BETFAIR_KEY_PEM", "BETFAIR_PKCS12_BASE64", "BETFAIR_STORAGE_OPTIONS")
-)
-_CERTIFICATE_FILES = ("BETFAIR_CERT_FILE", "BETFAIR_KEY_FILE", "BETFAIR_PKCS12_FILE")
+# Endings of variables whose values may have several lines, and blanks around them.
+_MULTILINE = ("_PEM", "_BASE64", "_OPTIONS")
 _CUTOFF = 0.7  # 1 is identical; the prefix that all names share already makes 0.6
 _API_URL = option("--api-url", "the betting API, if not Betfair's own", metavar="URL")
 
@@ -109,7 +106,7 @@ def _examine_configuration(case: Case) -> Iterator[Finding]:
         names = [f"{name} (in {_DOTENV})" if name in filed else name for name in ours]
         yield Finding(_NAME, "ok", f"found {', '.join(names)}")
     # Characters that a shell, an editor or a secret manager has added to a value.
-    for name in sorted({*NAMES} - _MULTILINE):
+    for name in sorted(name for name in NAMES if not name.endswith(_MULTILINE)):
         kind, raw = odd(Secret(given.get(name))), {**file, **os.environ}.get(name, "")
         if kind and not told.startswith(name):
             advice = f"remove it from {name}, unless it is really part of the value"
@@ -141,7 +138,7 @@ def _examine_certificate(case: Case) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield Finding(name, "not checked", str(error))
         return
-    paths = [pinned(path) for each in _CERTIFICATE_FILES if (path := given.get(each))]
+    paths = [pinned(path) for each in NAMES if each.endswith("_FILE") and (path := given.get(each))]
     files = explain(*paths, passphrase=given.passphrase())[0]
     valid = [each for file in files for each in file.validity]
     fit = "fit for Betfair's login, once it is uploaded"
