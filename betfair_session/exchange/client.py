@@ -54,6 +54,7 @@ _NUMBERS = itertools.count(1)  # JSON-RPC ids; no answer is taken for that of an
 _CONNECTIONS = 32  # kept for each host
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _PIECE_BYTES = 16_384  # read between two checks of the deadline
+_SHORTEST_SECONDS = 0.001  # urllib3 takes no time-out of 0
 _SERVER_ERROR = 500
 
 
@@ -158,7 +159,7 @@ class Exchange(Closable):
         budget: Any = _Budget(seconds, resend=resend)
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
-            response = run_until(time.monotonic() + seconds, partial(send, allow_redirects=False))
+            response = run_until(time.monotonic() + seconds, send)
         except OverrunError:
             detail = f"it took longer than {seconds:.1f} s"
             if not budget.unknown:
@@ -254,39 +255,27 @@ class _ResendingAdapter(OwnAdapter):
         self, request: PreparedRequest, budget: _Budget, settings: dict[str, Any]
     ) -> Response:
         for attempt in itertools.count(1):
+            # Count before the pool checks the time: if a caller gives up and finds nothing counted,
+            # then nothing will be sent later.
+            budget.unknown += 1
+            left = max(budget.left(), _SHORTEST_SECONDS)
+            bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
             try:
-                response = self._send_once(request, budget, settings)
-            except _PASSING as error:
-                again = budget.resend and not interruption(error)
-                if not (again and pause_before_next(attempt, budget.left())):
+                with bounded(budget.left):
+                    response = super().send(request, **{**settings, "timeout": bounds})
+                if not settings.get("stream"):
+                    _read(response, budget)  # a broken body is a failed attempt, too
+            except requests.RequestException as error:
+                budget.unknown -= not failure_of(error).sent
+                again = isinstance(error, _PASSING) and not interruption(error)
+                if not (budget.resend and again and pause_before_next(attempt, budget.left())):
                     raise
             else:
+                budget.unknown -= response.status_code < _SERVER_ERROR
                 again = budget.resend and is_transient(response.status_code)
                 if not (again and pause_before_next(attempt, budget.left())):
                     break
                 response.close()
-        return response
-
-    def _send_once(
-        self, request: PreparedRequest, budget: _Budget, settings: dict[str, Any]
-    ) -> Response:
-        # Count first, then check the time: if a caller gives up and finds nothing counted, then
-        # nothing will be sent later.
-        budget.unknown += 1
-        left = budget.left()
-        if left <= 0:
-            budget.unknown -= 1
-            raise requests.Timeout("no time was left to send the request")
-        bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
-        try:
-            with bounded(budget.left):
-                response = super().send(request, **{**settings, "timeout": bounds})
-            if not settings.get("stream"):
-                _read(response, budget)  # a broken body is a failed attempt, too
-        except requests.RequestException as error:
-            budget.unknown -= not failure_of(error).sent
-            raise
-        budget.unknown -= response.status_code < _SERVER_ERROR
         return response
 
 
