@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 from .records import PNG, Answer, Ask, html_answer, json_answer
@@ -53,6 +54,12 @@ def check_numbers(values: Mapping[str, object]) -> None:
             raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
 
 
+def hits(times: int | None, skip: int = 0) -> Iterator[bool]:
+    """Return whether each request in turn is hit; after the skipped ones all, if times is None."""
+    hit = repeat(object=True) if times is None else repeat(object=True, times=times)
+    return chain(repeat(object=False, times=skip), hit)
+
+
 class Fault:
     """One scripted fault; `Controls.fault` explains each setting."""
 
@@ -75,7 +82,7 @@ class Fault:
         if not (fits and coded) or times == 0:
             raise ValueError(f"there is no fault {kind!r} with parameters {sorted(parameters)}")
         check_numbers({each: parameters.get(each, 0) for each in ("seconds", "size", "status")})
-        self.endpoint, self.kind, self.times, self.skip = endpoint, kind, times, skip
+        self.endpoint, self.kind, self.hits = endpoint, kind, hits(times, skip)
         self.effect = carried_out if effect is None else effect
         self.parameters: dict[str, Any] = {**known, **parameters}
         body, part = (self.parameters.get(each, "") for each in ("body", "part"))

@@ -17,7 +17,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from .faults import NO_FAULT, Fault, check_numbers
+from .faults import NO_FAULT, Fault, check_numbers, hits
 from .records import JournalEntry, Order, Session
 
 LOGINS = ("certlogin", "login")
@@ -184,16 +184,11 @@ class World:
             raise ValueError("times must be at least 1, or None")
         named = code if code in ("LIMITED_ACCESS", "LOGIN_RESTRICTED") else "FAIL"
         self._demanded = Login(code, status=status or named) if code else None
-        self._demands = times
+        self._demands = hits(times)
 
     def demanded(self) -> Login | None:
         """Use up and return the result that a test demanded for the next login, or None."""
-        demanded = self._demanded
-        if demanded and self._demands is not None:
-            self._demands -= 1
-            if self._demands <= 0:
-                self._demanded = None
-        return demanded
+        return self._demanded if next(self._demands, False) else None
 
     # --- requests that wait or fail ---
 
@@ -244,15 +239,9 @@ class World:
 
     def take_fault(self, endpoint: str) -> Fault:
         """Return the fault that hits this request: the first that does not skip it."""
-        for fault in [fault for fault in self._faults if fault.endpoint in (endpoint, "*")]:
-            if fault.skip > 0:
-                fault.skip -= 1
-                continue
-            if fault.times is not None:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self._faults.remove(fault)
-            return fault
+        for fault in self._faults:
+            if fault.endpoint in (endpoint, "*") and next(fault.hits, False):
+                return fault
         return NO_FAULT
 
     # --- the client's store ---
