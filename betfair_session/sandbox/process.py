@@ -121,14 +121,12 @@ class Sandbox(Controls):
 
     def _stop(self) -> None:
         # Closing its input is not enough: a forked process may hold that pipe open.
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pipe in filter(None, (self._process.stdin, self._process.stdout)):
-            pipe.close()
+        with self._process:  # whose end closes the pipes and waits
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
 
     def __enter__(self) -> Self:
         return self
