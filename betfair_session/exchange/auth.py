@@ -21,7 +21,7 @@ from betfair_session.exceptions import SessionRejected
 from betfair_session.process import clocks
 from betfair_session.secret import SecretHeader
 
-from .calls import ORDER_SECONDS, called, change_orders, rejected
+from .calls import ORDER_SECONDS, ORDERS, called, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,7 +143,7 @@ class BetfairAuth(AuthBase):
         body: object = request.body
         if not isinstance(body, str | bytes | None):
             return False
-        if not change_orders(called(request.url or "", body)):
+        if ORDERS.isdisjoint(called(request.url or "", body)):
             return True
         return self._replay_orders and clocks.passed(sent) < ORDER_SECONDS
 

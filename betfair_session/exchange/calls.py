@@ -117,11 +117,6 @@ def only_read(names: Iterable[str]) -> bool:
     return bool(names) and all(_READ.fullmatch(name) and name not in _CREATES for name in names)
 
 
-def change_orders(names: Iterable[str]) -> bool:
-    """Return whether any of these operations changes orders."""
-    return not ORDERS.isdisjoint(names)
-
-
 def with_customer_ref(name: str, params: object) -> dict[str, Any]:
     """Return a copy of an operation's parameters; placeOrders gets a customerRef if it has none.
 

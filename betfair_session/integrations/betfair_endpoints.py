@@ -25,11 +25,7 @@ from betfairlightweight.streaming import BetfairStream, StreamListener
 from betfair_session.arguments import refuse
 from betfair_session.betfair.by_requests import OwnSession, no_auth
 from betfair_session.betfair.http import trusting
-from betfair_session.exchange.calls import (
-    ORDER_SECONDS,
-    change_orders,
-    session_is_invalid,
-)
+from betfair_session.exchange.calls import ORDER_SECONDS, ORDERS, session_is_invalid
 from betfair_session.process.clocks import now, passed
 from betfair_session.secret import SecretHeader
 
@@ -114,7 +110,7 @@ class _Sending(BaseEndpoint):
             rejection = error
         self.client.renew_token(sent)
         late = passed(began) >= ORDER_SECONDS
-        if late and change_orders([(method or "").rpartition("/")[2]]):
+        if late and (method or "").rpartition("/")[2] in ORDERS:
             raise rejection
         return send()
 
