@@ -110,23 +110,19 @@ class Fault:
         failure = {"token": "", "product": "", "status": "FAIL", "error": "INTERNAL_ERROR"}
         if endpoint == "certlogin":
             failure = {"loginStatus": "INTERNAL_ERROR"}
-        body = given.get("body")
-        bodies = {
+        instead = {
             "json": json_answer("", failure),
             "html": html_answer("", f"{code} from the sandbox"),
             "plain": Answer("", b"not now", content_type="text/plain"),
-        }
-        instead = {
-            "status": bodies.get(str(body)),
             "blocked": html_answer("", "Access denied: blocked from your location", 403),
             "html200": html_answer("", "Betfair"),
             "png200": Answer("", PNG, content_type="image/png"),
             "internal_error": json_answer("", failure),
-            "non_object": Answer("", str(body).encode()),
+            "non_object": Answer("", str(given.get("body")).encode()),
             "redirect": Answer(""),
             "empty": Answer(""),
             "huge": Answer("", b'{"junk": "' + b"x" * (given.get("size", 12) - 12) + b'"}'),
-        }.get(self.kind.partition(":")[0])
+        }.get(given["body"] if code else self.kind)
         if instead is None:
             return None
         headers = {"Location": given.get("location"), "Retry-After": given.get("retry_after")}
