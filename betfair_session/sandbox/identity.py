@@ -19,7 +19,9 @@ _MINUTE_SECONDS = 60.0
 
 def answer(world: World, endpoint: str, ask: Ask) -> Answer:
     if endpoint == "certlogin":
-        return _certlogin(world, ask)
+        login = _login(world, ask, certlogin=True)
+        token = {"sessionToken": login.token} if login.token else {}
+        return json_answer(login.code, {**token, "loginStatus": login.code})
     # Without an Accept header that asks for JSON the service answers with something else.
     accept = ask.headers.get("accept", "")
     if accept.startswith("image/"):
@@ -27,59 +29,40 @@ def answer(world: World, endpoint: str, ask: Ask) -> Answer:
     if "application/json" not in accept.lower():
         return html_answer("NOT_JSON", "Betfair")
     if endpoint == "login":
-        return _login(world, ask)
-    code = _keep_alive(world, ask.token)
+        login = _login(world, ask, certlogin=False)
+        return _session_answer(ask, login, lastLoginDate="2026-01-31T12:00:00.000Z")  # undocumented
+    kept = _keep_alive(world, ask.token)
     if endpoint == "logout":
         world.expire(ask.token)
-    fine = code == "SUCCESS"
-    return _session_answer(ask, Login(code, ask.token, code) if fine else Login(code))
+    return _session_answer(ask, kept)
 
 
-def _keep_alive(world: World, token: str) -> str:
+def _keep_alive(world: World, token: str) -> Login:
     if token and not _TOKEN.fullmatch(token):
-        return "INPUT_VALIDATION_ERROR"
+        return Login("INPUT_VALIDATION_ERROR")
     session = world.session(token)
     if session is None:
-        return "NO_SESSION"
+        return Login("NO_SESSION")
     session.kept_alive = world.now()
-    return "SUCCESS"
+    return Login("SUCCESS", token, "SUCCESS")
 
 
-def _certlogin(world: World, ask: Ask) -> Answer:
+def _login(world: World, ask: Ask, *, certlogin: bool) -> Login:
     form = ask.form()
-    if form is None:
-        login = Login("CERT_AUTH_REQUIRED")
-    elif not _is_complete(ask, form):
-        login = Login("INPUT_VALIDATION_ERROR")
-    elif demanded := world.demanded():
-        login = demanded
-    else:
-        account = world.accounts.get(form["username"])
-        if ask.certificate is None or (account and ask.certificate not in account.certificates):
-            login = Login("CERT_AUTH_REQUIRED")
-        else:
-            login = _admit(world, account, form["password"], code="")
-    token = {"sessionToken": login.token} if login.token else {}
-    return json_answer(login.code, {**token, "loginStatus": login.code})
-
-
-def _login(world: World, ask: Ask) -> Answer:
-    form = ask.form() or {}
-    if not _is_complete(ask, form):
-        login = Login("INPUT_VALIDATION_ERROR")
-    elif (demanded := world.demanded()) and demanded.status != "LIMITED_ACCESS":
-        login = demanded
-    else:
-        account = world.accounts.get(form["username"])
-        code = account.two_step if account else None
-        login = _admit(world, account, form["password"], code=code or "")
-        if demanded and login.token:
-            login = demanded._replace(token=login.token)
-    return _session_answer(ask, login, lastLoginDate="2026-01-31T12:00:00.000Z")  # undocumented
-
-
-def _is_complete(ask: Ask, form: dict[str, str]) -> bool:
-    return bool(ask.application and form.get("username") and form.get("password"))
+    if form is None and certlogin:
+        return Login("CERT_AUTH_REQUIRED")
+    if not (form and ask.application and form.get("username") and form.get("password")):
+        return Login("INPUT_VALIDATION_ERROR")
+    demanded = world.demanded()
+    if demanded and (certlogin or demanded.status != "LIMITED_ACCESS"):
+        return demanded
+    account = world.accounts.get(form["username"])
+    known = ask.certificate and (not account or ask.certificate in account.certificates)
+    if certlogin and not known:
+        return Login("CERT_AUTH_REQUIRED")
+    code = account.two_step if account and not certlogin else None
+    login = _admit(world, account, form["password"], code=code or "")
+    return demanded._replace(token=login.token) if demanded and login.token else login
 
 
 def _admit(world: World, account: Account | None, password: str, *, code: str) -> Login:
