@@ -35,7 +35,7 @@ from betfair_session import (
     IdentityUnavailable,
 )
 from betfair_session.betfair.by_requests import ByRequests, OwnSession, failure_of
-from betfair_session.betfair.http import IDLE_SECONDS, Direct, proxy_in_environment
+from betfair_session.betfair.http import IDLE_SECONDS, Direct, connecting, proxy_in_environment
 from betfair_session.betfair.transport import date_at
 from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
@@ -537,6 +537,8 @@ def unproven(code: int) -> ssl.SSLCertVerificationError:
     ],
 )
 def test_what_is_told_where_no_connection_was_made(error: Exception, reason: str) -> None:
+    with pytest.raises(type(error)), connecting():
+        raise error
     found = failure_of(error)
     assert (found.sent, found.reason) == (False, reason)
 

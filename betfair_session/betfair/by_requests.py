@@ -18,7 +18,7 @@ from http.cookiejar import DefaultCookiePolicy
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.cookies import RequestsCookieJar
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from betfair_session.process import clocks
@@ -32,6 +32,7 @@ from .http import (
     IDLE_SECONDS,
     PIECE_BYTES,
     Failure,
+    connecting,
     is_out_of_step,
     read_body,
     revealed,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 # http.client gives a proxy's status in this text and nowhere else.
 _TUNNEL = r"Tunnel connection failed: (\d{3})"
-_UNCONNECTED = (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
 
 _left: ContextVar[Callable[[], float]] = ContextVar("left", default=lambda: math.inf)
 
@@ -151,28 +151,18 @@ class OwnAdapter(HTTPAdapter):
         return response
 
 
-@contextmanager
-def _connecting() -> Iterator[None]:
-    """Mark an error as one of connecting, before which nothing of the request is sent."""
-    try:
-        yield
-    except Exception as error:
-        error.unconnected = True  # type: ignore[attr-defined]
-        raise
-
-
 class _OwnPool:
     """A urllib3 pool that reuses no connection that was idle for long, and sends nothing late."""
 
     def _validate_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
         """Connect. The look-up of a name, and each of its addresses, may take time of their own."""
-        with _connecting():
+        with connecting():
             super()._validate_conn(conn)  # type: ignore[misc] # the pool's
-        if _left.get()() <= 0:
-            raise NewConnectionError(conn, "no time was left to send the request")
+            if _left.get()() <= 0:
+                raise NewConnectionError(conn, "no time was left to send the request")
 
     def _prepare_proxy(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
-        with _connecting():
+        with connecting():
             super()._prepare_proxy(conn)  # type: ignore[misc] # the pool's
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
@@ -216,17 +206,13 @@ def _without_location(response: Response, **_: object) -> None:
 
 def failure_of(error: BaseException) -> Failure:
     """Return the Failure that an error of requests means."""
-    causes = list(chain(error))
-    for cause in causes:
+    for cause in chain(error):
         if isinstance(cause, OSError) and (refused := re.match(_TUNNEL, str(cause))):
             status = refused[1]
             reason = f"proxy-{status}" if status in {"403", "407"} else "proxy"
             detail = f"a proxy answered {status} and made no connection"
             return Failure(detail, sent=False, reason=reason)
-    connected = not any(
-        isinstance(cause, _UNCONNECTED) or hasattr(cause, "unconnected") for cause in causes
-    )
-    failure = Failure.of(error, sent=connected)
+    failure = Failure.of(error)
     # Once the request was sent, urllib3 also blames the proxy for errors of the server behind it.
     if isinstance(error, requests.exceptions.ProxyError) and not failure.sent:
         return failure._replace(detail=f"the proxy: {failure.detail}")

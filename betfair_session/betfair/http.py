@@ -13,7 +13,7 @@ import ssl
 import sys
 import time
 import weakref
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from http.client import HTTPSConnection, IncompleteRead
 from urllib.parse import quote, urlencode, urlsplit
@@ -33,7 +33,7 @@ from .answers import MAX_ANSWER_BYTES, Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from betfair_session.certificates import Certificate
     from betfair_session.process.clocks import Times
@@ -63,7 +63,7 @@ class Failure(NamedTuple):
     reason: str = ""  # as in IdentityUnavailable
 
     @classmethod
-    def of(cls, error: BaseException, *, sent: bool) -> Failure:
+    def of(cls, error: BaseException) -> Failure:
         """Describe an error by the types in its chain; their texts may hold secrets."""
         causes = list(chain(error))
         untrusted = {getattr(cause, "verify_code", 0) for cause in causes} & _NO_AUTHORITY
@@ -73,8 +73,21 @@ class Failure(NamedTuple):
             if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
                 detail = f"{type(cause).__name__}: {cause.strerror}"
                 break
-        sent = sent and not any(isinstance(cause, NoThreadError) for cause in causes)
-        return cls(detail, sent, "untrusted" if untrusted else "")
+        unsent = any(
+            isinstance(cause, NoThreadError | OutOfTime) or hasattr(cause, "unconnected")
+            for cause in causes
+        )
+        return cls(detail, not unsent, "untrusted" if untrusted else "")
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Mark an error as one of connecting, before which nothing of the request is sent."""
+    try:
+        yield
+    except Exception as error:
+        error.unconnected = True  # type: ignore[attr-defined]
+        raise
 
 
 def is_out_of_step(status: int) -> bool:
@@ -123,10 +136,6 @@ def proxy_in_environment(scheme: str = "https") -> bool:
         return bool(getproxies())
     found = {name.lower() for name, value in os.environ.items() if value}  # as urllib.request does
     return not found.isdisjoint({f"{scheme}_proxy", "all_proxy"})
-
-
-class _NotConnectedError(Exception):
-    """No connection was made in time, so nothing was sent; the cause says why."""
 
 
 class Direct:
@@ -183,7 +192,7 @@ class Direct:
         try:
             left = end - time.monotonic()
             if left <= 0:  # the caller has given up, and another process may log in
-                raise _NotConnectedError from OutOfTime()
+                raise OutOfTime
             connection.sock.settimeout(left)
             connection.request(
                 "POST",
@@ -215,22 +224,16 @@ class Direct:
                     return kept
                 kept.close()
         seconds = min(CONNECT_SECONDS, max(end - time.monotonic(), 0.001))
-        try:
+        with connecting():
             made = HTTPSConnection(host, timeout=seconds, context=self._context())
             try:
                 made.connect()
             except BaseException:
                 made.close()
                 raise
-        except Exception as error:
-            raise _NotConnectedError from error
         return made
 
-    @staticmethod
-    def judge(error: Exception) -> Failure:
-        """Return the Failure that an error of `send` means."""
-        unsent = isinstance(error, _NotConnectedError) and error.__cause__
-        return Failure.of(unsent or error, sent=not unsent)
+    judge = staticmethod(Failure.of)
 
     def close(self) -> None:
         """Close idle connections now and others after their request; the next call opens new."""
