@@ -62,15 +62,16 @@ _BRAZIL = (
     "both hosts: the .com host was seen to accept Brazilian tokens, but there are also "
     "undocumented hosts under bet.br"
 )
-_ROWS = (  # the domains that answer keepAlive, certlogin and the betting API; minutes of a session
-    ("international", "com", "com", "com", 720, ""),
-    ("australia", "au", "com.au", "com", None, _AUSTRALASIA),
-    ("new_zealand", "au", "com.au", "com.au", None, _AUSTRALASIA),
-    ("italy", "it", "it", "com", 20, ""),
-    ("spain", "es", "es", "com", 20, ""),
-    ("romania", "ro", "ro", "com", None, ""),
-    ("sweden", "se", "se", "com", None, _SWEDEN),
-    ("brazil", "com", "com", "com", None, _BRAZIL),
+# Other names; domains that answer keepAlive, certlogin and the betting API; minutes of a session.
+_ROWS = (
+    ("international", ("com",), "com", "com", "com", 720, ""),
+    ("australia", ("au",), "au", "com.au", "com", None, _AUSTRALASIA),
+    ("new_zealand", ("nz", "new-zealand"), "au", "com.au", "com.au", None, _AUSTRALASIA),
+    ("italy", ("it",), "it", "it", "com", 20, ""),
+    ("spain", ("es",), "es", "es", "com", 20, ""),
+    ("romania", ("ro",), "ro", "ro", "com", None, ""),
+    ("sweden", ("se",), "se", "se", "com", None, _SWEDEN),
+    ("brazil", ("br",), "com", "com", "com", None, _BRAZIL),
 )
 
 JURISDICTIONS = {
@@ -82,24 +83,13 @@ JURISDICTIONS = {
         session_length=timedelta(minutes=minutes) if minutes else None,
         unsure=unsure,
     )
-    for name, identity, certlogin, api, minutes, unsure in _ROWS
+    for name, _, identity, certlogin, api, minutes, unsure in _ROWS
 }
 """Every jurisdiction by its name."""
 
-# Country codes, the domain's ending, and another spelling.
-_ALIASES = {
-    "com": "international",
-    "au": "australia",
-    "nz": "new_zealand",
-    "new-zealand": "new_zealand",
-    "it": "italy",
-    "es": "spain",
-    "ro": "romania",
-    "se": "sweden",
-    "br": "brazil",
-}
+_ALIASES = {alias: row[0] for row in _ROWS for alias in row[1]}
 _DENMARK = frozenset({"denmark", "dk"})
-_DOMAINS = tuple(f".betfair.{domain}" for row in _ROWS for domain in row[1:3])
+_DOMAINS = tuple(f".betfair.{domain}" for row in _ROWS for domain in row[2:4])
 
 
 def is_betfairs(host: str) -> bool:
