@@ -62,11 +62,6 @@ def reached(moment: Times) -> bool:
     return steady() >= moment[0] or wall() >= moment[1]
 
 
-def earlier(one: Times, other: Times) -> Times:
-    """Return the earlier of two moments, for each clock by itself."""
-    return min(one[0], other[0]), min(one[1], other[1])
-
-
 class Clock:
     """Time and randomness of one call, in one place, so that a test can replace them.
 

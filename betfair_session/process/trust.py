@@ -119,8 +119,8 @@ class Trust:
         now, doubts = clocks.now(), self._doubted.get(Secret(held.token))
         if self.held is not held:
             return False
-        until = clocks.earlier(clocks.later(now, min(RETRY, self.window)), held.ends)
-        self.held = Held(held.token, now[1], until, held.ends)
+        steady, wall = map(min, clocks.later(now, min(RETRY, self.window)), held.ends)
+        self.held = Held(held.token, now[1], (steady, wall), held.ends)
         if self._doubted.get(Secret(held.token)) != doubts:  # by another thread, meanwhile
             self.held = NOTHING
             return False
