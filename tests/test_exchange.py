@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -29,6 +30,7 @@ from betfair_session import (
     SessionRejected,
     session_is_invalid,
 )
+from betfair_session.login import lock as locks
 from betfair_session.process import clocks, single_flight
 from betfair_session.sandbox import Sandbox
 
@@ -163,6 +165,19 @@ def test_what_took_the_time_of_a_call_is_told(front: Front, betting_session: Ses
     front.sandbox.release("certlogin")
     let_finish()
     assert front.sandbox.orders() == []
+
+
+def test_nobody_logs_in_for_a_call_that_was_given_up(front: Front) -> None:
+    """Such as one of a function that has returned, and is frozen with the lock in its hand."""
+    session = front.session()
+    lock = locks.Lock(locks.HELD, "0" * 16, "another machine", ttl=1.0, since=time.time())
+    front.path.mkdir(exist_ok=True)
+    front.lock.write_bytes(locks.encode(lock))
+    with Exchange(session, timeout=0.2) as exchange:
+        failure(lambda: exchange.call("placeOrders", BET))
+    let_finish()
+    assert front.sandbox.counts() == {}
+    assert session.token()
 
 
 class Fate(NamedTuple):

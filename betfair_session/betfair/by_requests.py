@@ -6,12 +6,8 @@ requests.Session that the caller gives, and for the betting API.
 
 from __future__ import annotations
 
-import math
 import re
-import ssl
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 
@@ -40,7 +36,8 @@ from .http import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import ssl
+    from collections.abc import Mapping
     from typing import Any
 
     from requests import PreparedRequest, Response
@@ -50,18 +47,6 @@ if TYPE_CHECKING:
 
 # http.client gives a proxy's status in this text and nowhere else.
 _TUNNEL = r"Tunnel connection failed: (\d{3})"
-
-_left: ContextVar[Callable[[], float]] = ContextVar("left", default=lambda: math.inf)
-
-
-@contextmanager
-def bounded(left: Callable[[], float]) -> Iterator[None]:
-    """Let an OwnAdapter send nothing once `left()`, in seconds, is not above 0."""
-    before = _left.set(left)
-    try:
-        yield
-    finally:
-        _left.reset(before)
 
 
 class OwnSession(requests.Session):
@@ -158,7 +143,7 @@ class _OwnPool:
         """Connect. The look-up of a name, and each of its addresses, may take time of their own."""
         with connecting():
             super()._validate_conn(conn)  # type: ignore[misc] # the pool's
-            if _left.get()() <= 0:
+            if clocks.left() <= 0:
                 raise NewConnectionError(conn, "no time was left to send the request")
 
     def _prepare_proxy(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's
@@ -256,7 +241,7 @@ class ByRequests:
     ) -> Answer:
         """Send a POST and read its answer by the deadline `end`, a time of `time.monotonic`."""
         seconds = max(end - time.monotonic(), 0.001)
-        with bounded(lambda: end - time.monotonic()):
+        with clocks.bounded(lambda: end - time.monotonic()):
             response = self._session.post(
                 url,
                 headers={**ACCEPT, **revealed(headers)},

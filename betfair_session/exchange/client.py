@@ -23,7 +23,7 @@ from betfair_session.arguments import (
     https_base,
 )
 from betfair_session.betfair.answers import is_transient
-from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, bounded, failure_of
+from betfair_session.betfair.by_requests import OwnAdapter, OwnSession, failure_of
 from betfair_session.betfair.http import CONNECT_SECONDS, pause_before_next
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process import Closable, clocks
@@ -159,7 +159,8 @@ class Exchange(Closable):
         budget: Any = _Budget(seconds, resend=resend)
         send = partial(self.requests.post, url, data=body, headers=_JSON, timeout=budget)
         try:
-            response = run_until(time.monotonic() + seconds, send)
+            with clocks.bounded(budget.left):
+                response = run_until(time.monotonic() + seconds, send)
         except OverrunError:
             detail = f"it took longer than {seconds:.1f} s"
             if not budget.unknown:
@@ -261,7 +262,7 @@ class _ResendingAdapter(OwnAdapter):
             left = max(budget.left(), _SHORTEST_SECONDS)
             bounds = settings.get("timeout") or (min(CONNECT_SECONDS, left), left)
             try:
-                with bounded(budget.left):
+                with clocks.bounded(budget.left):
                     response = super().send(request, **{**settings, "timeout": bounds})
                 if not settings.get("stream"):
                     _read(response, budget)  # a broken body is a failed attempt, too

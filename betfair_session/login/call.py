@@ -133,7 +133,7 @@ class Call:
 
     def _left(self) -> float:
         """Return the seconds that are left of the caller's time."""
-        return max(self.deadline - self.clock.mono(), 0.0)
+        return max(min(self.deadline - self.clock.mono(), self.clock.left()), 0.0)
 
     def _gap(self) -> float:
         """Return the seconds to leave between two writes: 1 if the store throttles, else 0."""
@@ -175,7 +175,8 @@ class Call:
     def _login_seconds(self) -> float:
         """Return the seconds that a login may take; 0 if the caller's time leaves too few."""
         most = self.settings.login_deadline
-        seconds = min(most, self._left() * 0.75)  # the rest is for storing its token
+        left = self.deadline - self.clock.mono() if self._left() else 0.0
+        seconds = min(most, left * 0.75)  # the rest is for storing its token
         return seconds if seconds >= min(most, SHORTEST_LOGIN) else 0.0
 
     def _lease_leaves_time(self) -> bool:

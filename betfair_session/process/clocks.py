@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import time
+from contextvars import ContextVar
 from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
 Times: TypeAlias = tuple[float, float]
@@ -62,6 +64,27 @@ def reached(moment: Times) -> bool:
     return steady() >= moment[0] or wall() >= moment[1]
 
 
+_left: ContextVar[Callable[[], float]] = ContextVar("left", default=lambda: math.inf)
+
+
+@contextlib.contextmanager
+def bounded(left: Callable[[], float]) -> Iterator[None]:
+    """Within this, begin nothing for a caller who has given up: `left()` seconds are above 0.
+
+    That holds for logins, and for requests by an OwnAdapter, also in the threads that they start.
+    """
+    before = _left.set(left)
+    try:
+        yield
+    finally:
+        _left.reset(before)
+
+
+def left() -> float:
+    """Return the seconds that the caller still waits, at most; infinite outside of `bounded`."""
+    return _left.get()()
+
+
 class Clock:
     """Time and randomness of one call, in one place, so that a test can replace them.
 
@@ -74,6 +97,7 @@ class Clock:
 
     mono = staticmethod(time.monotonic)  # by which deadlines are set
     now = staticmethod(now)
+    left = staticmethod(left)
 
     def server(self) -> float:
         """Return the store's time, seconds since the epoch; the machine's until it is known."""

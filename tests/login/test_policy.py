@@ -219,6 +219,23 @@ STORIES: dict[str, list[Any]] = {
         (5.375, NOTHING, release(UNTOUCHED)),
         (Written("L2"), Failed(LoginTimeout, owner=None)),
     ],
+    "nobody logs in for a caller who has given up": [
+        *HOLD,
+        {"left": lambda: 0.0},
+        (5.0, NOTHING, release(UNTOUCHED)),
+        (Written("L2"), Failed(LoginTimeout, owner=None)),
+    ],
+    "nor waits for another's login": [
+        *WAIT,
+        {"left": lambda: 0.0},
+        (WOKE, ReadToken()),
+        (NOTHING, Failed(LoginTimeout, owner="another")),
+    ],
+    "a login for one who may give up soon has its usual time": [
+        *HOLD,
+        {"left": lambda: 1.0},
+        (NOTHING, LogIn(10.0)),
+    ],
     "a login without an answer keeps all from another for a moment": [
         *LOG_IN,
         (3.0, ERRORS["unclear"](), release(blamed(mine(), "unknown", 15, 3))),
