@@ -159,13 +159,14 @@ class KeepAlive(Closable):
             IdentityUnavailable: no thread can be started.
         """
         with self._lock.mine():
-            inside = self._thread is threading.current_thread()  # in `on_report`
-            if self.running and not (inside and self._stopping.is_set()):
+            if self.running and not self._stopping.is_set():
                 return self
             self._stopping.clear()
-            # A daemon, so that it cannot keep a program from ending; atexit lets it finish.
+            # A daemon, so that it cannot keep a program from ending; atexit lets it finish. One
+            # that runs goes on: `on_report` may have called this, or `stop` was interrupted.
             try:
-                self._thread = self._thread if inside else start(self._run, "betfair-keepalive")
+                if not self.running:
+                    self._thread = start(self._run, "betfair-keepalive")
             except NoThreadError as why:
                 raise no_thread() from why
             # Finalizers close urllib3's connections at exit, by a hook that the first one sets.

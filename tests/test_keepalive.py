@@ -141,6 +141,24 @@ def test_stopping_waits_for_the_attempt_under_way(session: Session, sandbox: San
     assert keeping.last.ok
 
 
+def test_it_starts_again_after_an_interrupted_stop(
+    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program goes on, and so does its thread, which has an attempt under way."""
+    sandbox.hold("certlogin")
+    reports = Reports()
+    keeping = KeepAlive(session, every=SOON, on_report=reports.put).start()
+    sandbox.wait_for("certlogin")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            keeping.stop()
+    keeping.start()
+    sandbox.release("certlogin")
+    assert len(reports.more(3)) == 3
+    keeping.stop()
+
+
 def test_it_has_one_thread_whoever_starts_it(session: Session) -> None:
     """Several threads at once; or its own, in a report, after it has stopped it there."""
     reports, line = Reports(), threading.Barrier(8)
