@@ -278,7 +278,7 @@ class Session(AsyncClosable):
     ) -> Secret:
         """Find a token that Betfair calls alive; without the store, keep the current one alive."""
         from .login.lock import Memory
-        from .login.runner import Runner, keep_alive
+        from .login.runner import Runner
 
         memory = self._memory = self._memory or Memory()
         held, began = Secret(self._trust.held.token), time.monotonic()
@@ -290,7 +290,7 @@ class Session(AsyncClosable):
                 seen = (self._store.get(self._key, deadline=soon),)
             except StoreError as error:
                 with suppress(IdentityUnavailable, ConfigurationError, LoginTimeout):
-                    alive, since = keep_alive(self.client, held, deadline, clocks.Clock())
+                    alive, since = self._account.ask(held, deadline, clocks.Clock())
                     if alive is not None:
                         self._trust.verified(alive, since)
                         seconds = time.monotonic() - began

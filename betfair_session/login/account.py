@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from betfair_session.exceptions import ConfigurationError
+from betfair_session.exceptions import ConfigurationError, IdentityUnavailable, LoginTimeout
 from betfair_session.process import NamedTuple
+from betfair_session.process.clocks import passed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import Event
+    from betfair_session.process.clocks import Clock, Times
     from betfair_session.secret import Secret
 
 MAX_TTL = 120.0
@@ -20,6 +22,7 @@ MAX_TTL = 120.0
 MOST_LOGINS = 100
 """Logins in a minute after which Betfair bans further ones."""
 
+_LATE_SECONDS = 5.0  # a process whose keepAlive returns so long after its timeout was frozen
 _LAST_SECONDS = 1.0  # that a call of the store gets even if the caller's time is up
 
 
@@ -114,6 +117,25 @@ class Account(NamedTuple):
         """Check the certificate that the next login needs; CertificateError if it is unfit."""
         if not self.interactive:
             self.client.check_certificate()
+
+    def ask(self, token: Secret, deadline: float, clock: Clock) -> tuple[Secret | None, Times]:
+        """Keep a token alive; ask again if this process was frozen before the answer came.
+
+        Returns the token to use (None when it is dead), and when Betfair was asked.
+        """
+        while True:
+            asked, left = clock.now(), deadline - clock.mono()
+            if left <= 0:
+                raise LoginTimeout("no time was left to verify the token")
+            seconds = min(left, self.client.timeout)
+            try:
+                alive, failure = self.client.keep_alive(token, timeout=seconds), None
+            except IdentityUnavailable as error:
+                alive, failure = token, error
+            if alive is None or passed(asked, clock.now()) <= seconds + _LATE_SECONDS:
+                if failure:
+                    raise failure
+                return alive, asked
 
     def log_in(self, seconds: float) -> Secret:
         """Make a session, sending one request; see IdentityClient.certlogin and login."""

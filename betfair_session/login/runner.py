@@ -14,11 +14,10 @@ from betfair_session.exceptions import (
     BetfairSessionError,
     ConfigurationError,
     IdentityUnavailable,
-    LoginTimeout,
     StoreUnavailable,
     StoreWriteError,
 )
-from betfair_session.process.clocks import Clock, passed
+from betfair_session.process.clocks import Clock
 from betfair_session.process.log import WARNING, log
 from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import ABSENT, ANY
@@ -35,9 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from betfair_session.betfair.identity import IdentityClient
     from betfair_session.events import EventKind
-    from betfair_session.process.clocks import Times
     from betfair_session.process.log import Reporter
     from betfair_session.process.trust import Trust
     from betfair_session.storage.contract import Expect, StoredObject, TokenStore
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
     from .lock import Lock, Memory
     from .policy import Steps
 
-_LATE_SECONDS = 5.0  # a process whose keepAlive returns so long after its timeout was frozen
 _LOGOUT_SECONDS = 5.0  # to end a session that could not be stored, even after the caller's time
 
 
@@ -54,23 +50,6 @@ def owner_name() -> str:
     """Return this process's name for people: host and process number."""
     host = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "?")
     return f"{ascii(host)[1:-1]} process {os.getpid()}"
-
-
-def keep_alive(
-    client: IdentityClient, token: Secret, deadline: float, clock: Clock
-) -> tuple[Secret | None, Times]:
-    """Ask Betfair about a token; ask again if this process was frozen before the answer came.
-
-    Returns the token to use (None when it is dead), and when Betfair was asked.
-    """
-    while True:
-        asked, left = clock.now(), deadline - clock.mono()
-        if left <= 0:
-            raise LoginTimeout("no time was left to verify the token")
-        seconds = min(left, client.timeout)
-        alive = client.keep_alive(token, timeout=seconds)
-        if alive is None or passed(asked, clock.now()) <= seconds + _LATE_SECONDS:
-            return alive, asked
 
 
 class Runner:
@@ -271,7 +250,7 @@ class Runner:
         self._reporter.tell(kind, seconds, detail)
 
     def _ask(self, ask: do.Ask) -> do.LiveToken | None:
-        alive, since = keep_alive(self._account.client, ask.token, self.login.deadline, self._clock)
+        alive, since = self._account.ask(ask.token, self.login.deadline, self._clock)
         if alive is None:
             self._trust.forget(ask.token)
             return None

@@ -15,7 +15,7 @@ from betfair_session import (
 )
 from betfair_session.events import Event
 from betfair_session.login import effects as do, lock as locks
-from betfair_session.login.account import LeaseSettings
+from betfair_session.login.account import Account, LeaseSettings
 from betfair_session.login.errors import Errors
 from betfair_session.login.lock import Lock, Memory
 from betfair_session.login.policy import SharedLogin
@@ -285,6 +285,7 @@ class Betfair:
     """An account whose logins make NEW, then others."""
 
     lease, timeout, interactive = LeaseSettings(), 10.0, False
+    ask = Account.ask
 
     def __init__(self, *live: str) -> None:
         self.client, self.live = self, [Secret(token) for token in live]

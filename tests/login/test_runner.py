@@ -12,6 +12,7 @@ import pytest
 from betfair_session import (
     BetfairSessionError,
     ConfigurationError,
+    IdentityUnavailable,
     LoginBrake,
     LoginRefused,
     PublishUncertain,
@@ -28,7 +29,7 @@ from betfair_session.secret import Secret, SecretBytes
 from betfair_session.storage.contract import StoredObject
 from betfair_session.tokens import fingerprint
 
-from .script import KEY, LOCK, NEW, OLD, START, HandClock, Shelf, Stage
+from .script import KEY, LOCK, NEW, OLD, START, Betfair, HandClock, Shelf, Stage
 
 FINISHED = locks.Lock(locks.DONE, published=fingerprint(Secret(OLD)))
 HELD = locks.Lock(locks.HELD, "other", "another", 30.0, 5010.0, (5010.0,))
@@ -194,6 +195,21 @@ def test_each_call_gets_its_time_but_no_more_than_is_left(
     stage.find()
     assert [deadline for *_, deadline in stage.shelf.calls] == deadlines
     assert stage.betfair.timeouts == [min(10.0, seconds - stage.clock.at)]
+
+
+def test_a_failure_during_a_freeze_is_no_answer() -> None:
+    """The time of that request was over when the machine went on; there is more."""
+    stage, ask = Stage(OLD, None, OLD), Betfair.keep_alive
+
+    def keep_alive(token: Secret, *, timeout: float) -> Secret | None:
+        if not stage.betfair.asked:
+            stage.betfair.asked.append("frozen")
+            stage.clock.at += 20.0
+            raise IdentityUnavailable("no answer in time")
+        return ask(stage.betfair, token, timeout=timeout)
+
+    vars(stage.betfair)["keep_alive"] = keep_alive
+    assert (stage.find(), stage.betfair.asked) == (OLD, ["frozen", "keepAlive"])
 
 
 def test_a_configuration_that_fails_with_a_session_at_stake_is_the_stores_failure() -> None:
