@@ -247,5 +247,6 @@ async def _done(outcome: Outcome[Any], deadline: float | None = None) -> None:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     outcome.then(partial(loop.call_soon_threadsafe, over.set))
     left = None if deadline is None else max(deadline - time.monotonic(), 0)
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(over.wait(), left)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(left):  # Python 3.11's wait_for may swallow a cancellation
+            await over.wait()
