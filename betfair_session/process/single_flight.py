@@ -146,9 +146,11 @@ class SingleFlight(Generic[T]):
                 working = _begin(partial(self._work_apart, mine, work)) if call is mine else None
             except BaseException as why:
                 self._leave(mine)
-                if isinstance(why, NoThreadError):
+                if not isinstance(why, NoThreadError):
+                    raise
+                if wait:
                     raise no_thread() from why
-                raise
+                return None
             if working:
                 await _done(mine, _until(deadline, wait=wait))
                 if not mine.done():
