@@ -14,7 +14,7 @@ from betfair_session.exceptions import (
     StoreUnavailable,
 )
 
-from . import Generic, T
+from . import Generic, T, clocks
 from .forks import reset_in_child
 from .threads import NoThreadError, Outcome, begin, interruption
 
@@ -46,11 +46,15 @@ class _Call(Outcome[T]):
         super().__init__()
         self.deadline = deadline
         self.leader = leader
+        self._began, self._seconds = clocks.now(), deadline - time.monotonic()
 
     def shared(self, deadline: float) -> tuple[T, bool] | None:
         """Return or raise the outcome for another caller; None if that caller has to try again."""
         if not self.done():
             raise LoginTimeout("another call in this process is still getting a token; call again")
+        # After a freeze a result is old, and a failure may come from it.
+        if clocks.passed(self._began) > self._seconds + _SHORT_SECONDS:
+            return None
         error = self.error
         if error is None:
             return self.result(), False
