@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -32,7 +33,7 @@ from betfair_session import (
     LoginTimeout,
     StoreUnavailable,
 )
-from betfair_session.process import single_flight, threads
+from betfair_session.process import clocks, single_flight, threads
 from betfair_session.process.forks import ForkSafeLock, reset_in_child
 from betfair_session.process.single_flight import SingleFlight
 from betfair_session.process.threads import Lane, Once, Outcome, OutOfTime
@@ -356,6 +357,35 @@ def test_who_can_do_without_a_result_waits_only_a_moment_for_it(
         monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
 
 
+def test_what_is_older_than_a_freeze_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a result, which may be out of date, nor a failure that comes from the freeze."""
+    found: list[str | Exception] = ["before", IdentityUnavailable("no answer")]
+    for outcome in found:
+        flight, begun, go_on = SingleFlight[str](), threading.Event(), threading.Event()
+
+        def work(
+            outcome: str | Exception = outcome,
+            begun: threading.Event = begun,
+            go_on: threading.Event = go_on,
+        ) -> str:
+            begun.set()
+            go_on.wait(60)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        with ThreadPoolExecutor(2) as pool, monkeypatch.context() as frozen:
+            callers = joined(flight)
+            first = pool.submit(flight.join, work, deadline=within(60))
+            assert begun.wait(60)
+            second = pool.submit(flight.join, alone, deadline=FAR)
+            callers.get(timeout=60)
+            frozen.setattr(clocks, "wall", lambda: time.time() + 3600)
+            go_on.set()
+            assert second.result(60) == ("alone", True)
+            assert first.exception(60) is (outcome if isinstance(outcome, Exception) else None)
+
+
 def test_work_that_has_not_begun_is_not_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that went on without it, and asks again, is no signal handler in its middle."""
     monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)
@@ -429,6 +459,23 @@ def test_the_end_of_a_program_cuts_no_login_off(front: Front, way: str) -> None:
     assert front.read_lock().state == "done"
 
 
+def test_an_isolated_interpreter_has_no_daemon_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So work has a thread for which the interpreter's end waits."""
+
+    class Isolated(threading.Thread):
+        @property
+        def daemon(self) -> bool:
+            return False
+
+        @daemon.setter
+        def daemon(self, value: bool) -> None:
+            if value:
+                raise RuntimeError("daemon threads are disabled in this (sub)interpreter")
+
+    monkeypatch.setattr(threading, "Thread", Isolated)
+    assert threads.run_until(within(60), alone) == "alone"
+
+
 # --- tasks ----------------------------------------------------------------------------------------
 
 
@@ -465,6 +512,24 @@ def test_many_tasks_share_one_answer_and_one_thread(front: Front) -> None:
     assert sandbox.counts()["certlogin"] == 1
 
 
+def test_a_task_that_is_cancelled_as_its_answer_comes_ends() -> None:
+    """However many turns of the loop lie between the two."""
+
+    async def wait(turns: int) -> tuple[bool, bool]:
+        outcome = Outcome[None]()
+        task = asyncio.create_task(single_flight._done(outcome, FAR))
+        await asyncio.sleep(0)
+        outcome.end()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        cancelled = task.cancel()
+        await asyncio.wait({task})
+        return cancelled, task.cancelled()
+
+    ends = [asyncio.run(wait(turns)) for turns in range(6)]
+    assert {*ends} == {(True, True), (False, False)}
+
+
 def test_without_threads_each_caller_is_told_and_nothing_is_sent(
     front: Front, no_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
@@ -479,6 +544,8 @@ def test_without_threads_each_caller_is_told_and_nothing_is_sent(
         with no_threads(), pytest.raises(IdentityUnavailable) as caught:
             call()
         assert caught.value.sent is False
+    with no_threads():  # who can do without an answer does
+        assert asyncio.run(flight.ajoin(alone, deadline=FAR, wait=False)) is None
     assert sandbox.counts() == {}
     for call in calls:
         assert call()

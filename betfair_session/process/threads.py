@@ -46,7 +46,9 @@ def start(
 ) -> threading.Thread:
     """Start a thread that does `work` in the caller's context."""
     run = copy_context().run
-    thread = threading.Thread(target=run, args=(work,), daemon=daemon, name=name)
+    thread = threading.Thread(target=run, args=(work,), name=name)
+    with suppress(RuntimeError):  # an isolated sub-interpreter has no daemon threads
+        thread.daemon = daemon
     try:
         thread.start()
     except RuntimeError as error:
