@@ -105,7 +105,7 @@ class Environment:
             value = _LINE_END.sub("", value).removeprefix("\ufeff")
             if value.strip():
                 self._values[name] = Secret(value)
-        missing = " (which does not exist)" if in_file is None else ""
+        missing = " (which is no file)" if in_file is None else ""
         self._file = "" if dotenv is None else f" and in {os.fspath(dotenv)}{missing}"
 
     def require(self, *names: str, certificate: bool = False) -> None:
@@ -185,7 +185,7 @@ class Environment:
 def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
     """Read a `.env` file, if there is one; an error names a line's number, not its text."""
     try:
-        with open(os.fspath(path), encoding="utf-8-sig") as file:
+        with open(os.path.expanduser(os.fspath(path)), encoding="utf-8-sig") as file:
             text = file.read()
     except TypeError:
         kind = type(path).__name__

@@ -58,9 +58,12 @@ class Source(NamedTuple):
                 raise
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             why = getattr(error, "strerror", None) or "not a valid path"
-            name = os.path.basename(self.name)
-            odd = name.strip(" \"'") != name and "; it has blanks or quotes around it"
-            message = f"the certificate file {self.shown} cannot be read: {why}{odd or ''}"
+            more = ""
+            if any(part.strip(" \"'") != part for part in Path(self.name).parts):
+                more = "; it has blanks or quotes around it"
+            elif self.shown != self.name:
+                more = "; its name is not shown, as it may be a password in the wrong place"
+            message = f"the certificate file {self.shown} cannot be read: {why}{more}"
             raise CertificateError(message, reason=reason) from None
         if len(content) > MAX_FILE_BYTES:
             message = f"{self.name} is too large for a certificate file"
@@ -69,7 +72,7 @@ class Source(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The name for people: of a path that is none, and may be a passphrase, no more than is."""
+        """The name for people: of a path that may be a password, only the part that exists."""
         if self.content is not None or self.name.lower().endswith(_ENDINGS):
             return self.name
         if os.path.exists(self.name):

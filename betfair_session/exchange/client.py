@@ -131,7 +131,8 @@ class Exchange(Closable):
             method: such as "listEventTypes", "getAccountFunds" or "SportsAPING/v1.0/placeOrders".
             params: the operation's parameters; not changed.
             rest: whether to use the REST form of the API instead of JSON-RPC.
-            timeout: seconds in all; None for the Exchange's own. Order calls take 40 at most.
+            timeout: seconds in all; None for the Exchange's own. Order calls take 40 at most. A
+                login that is under way then goes on, for the next call.
 
         Returns:
             The result, decoded from JSON. A report of bets that were not placed is a result, too.

@@ -158,9 +158,11 @@ def _check_path(path: str) -> None:
     scheme = found[1].lower() if found else ""
     bare = scheme.removeprefix("obstore+") in _BARE
     if found and (bare if found[2].startswith("//") else _is_known(scheme)):
-        root = "/" if scheme in LOCAL else ""
-        meant = f"{_OTHER_NAMES.get(scheme, scheme)}://{root}{path[found.end() :]}"
-        _refuse_url(meant)
+        root, rest = "/" if scheme in LOCAL else "", path[found.end() :]
+        relative = root and found[2] == ":"
+        _refuse_url(
+            f"./{rest}" if relative else f"{_OTHER_NAMES.get(scheme, scheme)}://{root}{rest}"
+        )
 
 
 def _check_no_url(path: str) -> None:

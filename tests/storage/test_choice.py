@@ -74,6 +74,7 @@ MEANT: dict[str, list[Any]] = {
     "gs://": ["https://storage.googleapis.com/b/x", "https://storage.cloud.google.com/b"],
     "obstore+s3://": ["obstore+s3//bucket/x"],
     "file:///var/lib/x": ["file:/var/lib/x"],
+    "./tokens": ["file:tokens"],
     "tokens": ["'tokens'", " tokens"],
     "s3:/x": [Path(' "s3:/x"')],
     # These mean no store: another system's paths, empty variables, unknown schemes.
