@@ -23,7 +23,7 @@ from betfair_session.betfair.answers import (
     read_session,
 )
 from betfair_session.betfair.jurisdictions import JURISDICTIONS, jurisdiction
-from betfair_session.betfair.login_status import CODES, describe, wait_after
+from betfair_session.betfair.login_status import CODES, after_refusal, describe
 from betfair_session.exceptions import (
     Blocked,
     ConfigurationError,
@@ -204,8 +204,10 @@ def test_the_table_holds_every_known_code_with_its_class_and_a_hint() -> None:
 def test_how_long_no_login_is_sent_after_refusals(login_class: str) -> None:
     short = dict.fromkeys(["temporary", "unknown", "never heard of"], [15] * 6)
     seconds = {"ban": [1200] * 6, **short}.get(login_class, [15, 15, 60, 300, 900, 900])
-    waits = [wait_after(login_class, count) for count in (0, 1, 2, 3, 4, 9)]
-    assert [wait.total_seconds() for wait in waits] == seconds
+    counts = (-1, 0, 1, 2, 3, 8)
+    waits = [after_refusal(login_class, count) for count in counts]
+    more = login_class not in short  # what passes by itself lengthens no later wait
+    assert waits == [(wait, count + more) for wait, count in zip(seconds, counts, strict=True)]
 
 
 # --- jurisdictions --------------------------------------------------------------------------------

@@ -11,13 +11,10 @@ Classes: `credentials` (fix username, password or code), `account` (locked, susp
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from betfair_session.process import NamedTuple
 
-_BAN = timedelta(minutes=20)
-_SHORT = timedelta(seconds=15)
-_LADDER = (_SHORT, timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+_BAN_SECONDS = 1200.0
+_LADDER_SECONDS = (15.0, 60.0, 300.0, 900.0)
 
 _UPLOAD = (
     "upload the .crt under My Account, Security, Automated Betting Program Access, and log in with "
@@ -202,18 +199,19 @@ class LoginStatus(NamedTuple):
     hint: str
 
 
-def wait_after(login_class: str, refusals: int) -> timedelta:
-    """Return how long to send no login after `refusals` refused logins in a row.
+def after_refusal(login_class: str, before: int) -> tuple[float, int]:
+    """Return for how many seconds to send no login after a refusal, and how many count by then.
 
-    Betfair says that a ban lasts 20 minutes. The rest is this library's choice: 15 seconds for
-    "temporary" and "unknown" (and any class not listed); 15 seconds, then 1, 5 and 15 minutes for
-    the classes that need a person, since repeated attempts lock accounts.
+    `before` counted so far, in a row. Betfair says that a ban lasts 20 minutes. The rest is this
+    library's choice: 15 seconds for "temporary" and "unknown" (and any class not listed), which do
+    not count; 15 seconds, then 1, 5 and 15 minutes for the classes that need a person, since
+    repeated attempts lock accounts.
     """
     if login_class == "ban":
-        return _BAN
+        return _BAN_SECONDS, before + 1
     if login_class in {"temporary", "unknown"} or login_class not in CODES:
-        return _SHORT
-    return _LADDER[min(max(refusals, 1), len(_LADDER)) - 1]
+        return _LADDER_SECONDS[0], before
+    return _LADDER_SECONDS[min(max(before, 0), len(_LADDER_SECONDS) - 1)], before + 1
 
 
 def describe(code: str, *, certificate: bool = True) -> LoginStatus:

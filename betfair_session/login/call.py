@@ -223,9 +223,9 @@ class Call:
         assert self.lock is not None
         return self.lock
 
-    def _failed(self, wait: float, login_class: str, status: str = "", refusals: int = 0) -> Lock:
+    def _failed(self, wait: float, login_class: str, status: str = "") -> Lock:
         """Return the lock after a failed login; the next may be tried after `wait` seconds."""
-        return self._taken().failed(self.clock.server(), wait, login_class, status, refusals)
+        return self._taken().failed(self.clock.server(), wait, login_class, status)
 
     def _elapsed(self, since: Times) -> float:
         """Return the seconds since then, by the clock that advanced more: one may stand still."""
@@ -308,10 +308,10 @@ class Call:
     def _note_failure(self, error: Exception) -> None:
         """Note for the lock why a login brought no token."""
         if isinstance(error, LoginRefused):
-            from betfair_session.betfair.login_status import wait_after
+            from betfair_session.betfair.login_status import after_refusal
 
-            wait = wait_after(error.login_class, self._taken().refusals + 1).total_seconds()
-            self.mine = self._failed(wait, error.login_class, error.status, refusals=1)
+            wait, count = after_refusal(error.login_class, self._taken().refusals)
+            self.mine = self._failed(wait, error.login_class, error.status)._replace(refusals=count)
         elif isinstance(error, IdentityUnavailable) and error.sent:
             self.mine = self._failed(SHORT, "unknown")
         else:

@@ -131,15 +131,12 @@ class Lock(NamedTuple):
         known = self.state == DONE and self.published == fingerprint != ""
         return known and younger(age, FRESH)
 
-    def failed(
-        self, now: float, wait: float, login_class: str, status: str = "", refusals: int = 0
-    ) -> Lock:
+    def failed(self, now: float, wait: float, login_class: str, status: str = "") -> Lock:
         """Return the lock after a failed login; for `wait` seconds no other is tried."""
         return self._replace(
             state=FAILED,
             status=status,
             login_class=login_class,
-            refusals=self.refusals + refusals,
             since=now,
             not_before=now + wait,
         )
