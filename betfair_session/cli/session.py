@@ -128,6 +128,7 @@ def logout(out: Output, *, timeout: float) -> None:
     store failed, and the error says whether the session had ended by then
     """
     with _session(out, timeout) as session:
+        session.client.timeout = timeout  # above the usual time, too
         with out.progress(lambda: _WAITING):
             session.logout()
         text = f"logged out: there is no session {session.key!r} in {session.store.label} any more"
