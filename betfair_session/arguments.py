@@ -7,6 +7,7 @@ import os
 import time
 from datetime import timedelta
 from functools import wraps
+from threading import TIMEOUT_MAX
 
 from .exceptions import ConfigurationError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_PATH = 1024  # characters
 _LONGEST_BUNDLE = 10_000_000  # bytes; the bundle of all public authorities has under 300,000
-_YEAR_SECONDS = 366 * 86_400.0  # Python's own waits overflow at some point beyond
+_LONGEST_SECONDS = min(366 * 86_400.0, TIMEOUT_MAX)  # Python's own waits overflow beyond
 
 _MOST_ERRORS = 32  # in a chain, which may be a circle
 
@@ -71,14 +72,14 @@ def refuse(argument: str, message: str) -> NoReturn:
 
 
 def checked_seconds(value: float, name: str = "timeout") -> float:
-    """Return a time in seconds, a year for anything longer."""
+    """Return a time in seconds, a year (on Windows 50 days) for anything longer."""
     # Any kind of number, such as a Decimal, but no text and no timedelta.
     seconds = 0.0
     with contextlib.suppress(ArithmeticError, TypeError, ValueError):
         seconds = float(value) if hasattr(value, "__float__") else 0.0
     if not 0 < seconds < float("inf"):
         refuse(name, f"{name} must be a number of seconds above 0, such as 20")
-    return min(seconds, _YEAR_SECONDS)
+    return min(seconds, _LONGEST_SECONDS)
 
 
 def deadline_of(timeout: float | None, usual: float) -> float:

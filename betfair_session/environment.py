@@ -195,6 +195,8 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str] | None:
     except (OSError, ValueError) as error:
         if interruption(error):
             raise
+        if os.path.isdir(os.path.expanduser(path)):  # as Windows tells of it
+            return None
         # A program that has dropped its rights may not look into the directory it was started in.
         effective = os.access in os.supports_effective_ids
         shut = not os.access(".", os.X_OK, effective_ids=effective)

@@ -116,6 +116,9 @@ def test_the_environment_wins_over_the_file(bare: Path, monkeypatch: pytest.Monk
     assert read_dotenv(bare) is None
     bare.mkdir()  # such as a virtual environment
     assert read_dotenv(bare) is None
+    with monkeypatch.context() as windows:
+        windows.setattr("builtins.open", Mock(side_effect=PermissionError))
+        assert read_dotenv(bare) is None
     bare.rmdir()
     bare.write_text("\n".join(f"{name}='{value}'" for name, value in _COMPLETE.items()))
     assert place_from_env({}, bare).key == "token"

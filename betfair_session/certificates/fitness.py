@@ -12,7 +12,6 @@ import secrets
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
@@ -191,7 +190,8 @@ def _as_path(content: bytes) -> Iterator[str]:
             yield path
     finally:
         if not path.startswith("/proc/"):
-            Path(path).unlink()
+            with contextlib.suppress(OSError):  # on Windows a virus scanner may have it open
+                os.unlink(path)
 
 
 def _memory_file() -> tuple[int, str] | None:

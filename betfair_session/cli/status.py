@@ -68,8 +68,8 @@ def see_directory(store: TokenStore, timeout: float) -> None:
 
 def _see_directory(name: str) -> None:
     path = Path(name)
-    found = next(each for each in (path, *path.parents) if os.path.exists(each))
-    if not os.path.isdir(found):
+    found = next((each for each in (path, *path.parents) if os.path.exists(each)), None)
+    if found and not os.path.isdir(found):
         message = f"{found} is a file, not a directory; STORE must be a directory or a URL"
         raise StoreUnavailable(message, store=name, reason="other")
 

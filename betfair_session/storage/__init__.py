@@ -123,7 +123,7 @@ def _no_collections() -> Iterator[None]:
     What is made meanwhile becomes old at once, so the next collections do not look at it either.
     Where the program has turned the collector off, or has frozen objects, nothing is changed.
     """
-    if not gc.isenabled() or gc.get_freeze_count() > _FROZEN_AT_START:
+    if not (hasattr(gc, "freeze") and gc.isenabled()) or gc.get_freeze_count() > _FROZEN_AT_START:
         yield
         return
     try:

@@ -214,8 +214,9 @@ def _by_type(error: BaseException, *, cloud: bool) -> Meaning | None:
     denied = isinstance(error, PermissionError) and error.filename  # a connection has no filename
     if cloud and (denied or isinstance(error, _FILE_ERRORS)):
         return NO_FILE
-    code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
-    return meanings.TYPES.get(f"errno:{code}") or meanings.TYPES.get(name or "")
+    code = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    # Windows has other numbers, and names, for errors of its sockets.
+    return meanings.TYPES.get(f"errno:{code.removeprefix('WSA')}") or meanings.TYPES.get(name or "")
 
 
 def _names(error: BaseException) -> Iterator[str]:

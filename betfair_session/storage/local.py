@@ -152,7 +152,7 @@ class LocalStore(TokenStore):
                     self._compare(key, path, expect)
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError) as error:
-                if interruption(error):
+                if not files.tells_missing(error, self.label):
                     raise
                 if expect is not ANY:
                     raise self.conflict(key) from None
@@ -219,7 +219,7 @@ class LocalStore(TokenStore):
                     # Windows needs the path, which is safe: an open file cannot be replaced there.
                     os.utime(file.fileno() if os.utime in os.supports_fd else path)
         except (FileNotFoundError, NotADirectoryError) as error:
-            if interruption(error):
+            if not files.tells_missing(error, self.label):
                 raise
             return None
         return StoredObject(SecretBytes(content), version, status.st_mtime)

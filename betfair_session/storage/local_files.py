@@ -48,7 +48,8 @@ def make_directory(path: str) -> None:
     """Make a directory and its parents with mode 0700."""
     if os.path.isdir(path):
         return
-    make_directory(os.path.dirname(path))
+    if os.path.dirname(path) != path:  # a drive or share that is not there
+        make_directory(os.path.dirname(path))
     with contextlib.suppress(FileExistsError):  # another process was faster
         os.mkdir(path, 0o700)
         if os.stat(path).st_mode & stat.S_IRWXU != stat.S_IRWXU:
@@ -60,6 +61,11 @@ def make_directory(path: str) -> None:
                 _keep_owner(descriptor, path)
             finally:
                 os.close(descriptor)
+
+
+def tells_missing(error: OSError, path: str) -> bool:
+    """Return whether an error means a missing file; Windows says so of a whole share, too."""
+    return os.path.exists(os.path.splitdrive(path)[0] + os.sep) and not interruption(error)
 
 
 def is_planted(path: str) -> bool:
@@ -158,8 +164,11 @@ def _is_root() -> bool:
 def obstacle(path: str) -> tuple[str, str] | None:
     """Return why a file cannot be replaced (a reason, then words with what to do), or None.
 
-    `rmdir` never removes a file, but its error shows whether the file could be removed.
+    `rmdir` never removes a file, but its error shows whether the file could be removed, except on
+    Windows, where another program may just have it open.
     """
+    if os.name == "nt":
+        return None
     if path in dict(_mounts()):  # a file as a mount, as in containers; st_dev does not show it
         return _MOUNTED
     try:
@@ -215,8 +224,9 @@ def fence(path: str, but: str = "") -> None:
 
 def link(temporary: str, path: str) -> None:
     """Give the temporary file its name; raise FileExistsError if there is one already."""
+    put = os.rename if os.name == "nt" else os.link  # on Windows it replaces nothing
     try:
-        os.link(temporary, path)
+        put(temporary, path)
     except (FileExistsError, FileNotFoundError):
         raise
     except (OSError, NotImplementedError, AttributeError) as error:

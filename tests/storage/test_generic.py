@@ -80,6 +80,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+WINDOWS = 10_065  # that of WSAEHOSTUNREACH there
 REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 ERRORS: list[tuple[Exception, str, bool]] = [
     (UnheardError("x"), "other", True),
@@ -90,6 +91,7 @@ ERRORS: list[tuple[Exception, str, bool]] = [
     (OSError(errno.EBUSY, "x"), "busy", False),
     (OSError(errno.EMFILE, "x"), "busy", False),
     (OSError(errno.ENOTDIR, "x"), "other", False),
+    (OSError(WINDOWS, "x"), "unreachable", False),
     (OSError(errno.EIO, "x"), "server", True),
     (OSError(errno.ETIMEDOUT, "x"), "timeout", True),
     (OSError(errno.ECONNRESET, "x"), "unreachable", True),
@@ -108,8 +110,11 @@ ERRORS: list[tuple[Exception, str, bool]] = [
 
 
 @pytest.mark.parametrize(("error", "reason", "landed"), ERRORS, ids=repr)
-def test_what_a_driver_raises_becomes_ours(error: Exception, reason: str, *, landed: bool) -> None:
+def test_what_a_driver_raises_becomes_ours(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch, *, landed: bool
+) -> None:
     """A write may have landed; if the driver may repeat, after all but certain refusals."""
+    monkeypatch.setitem(errno.errorcode, WINDOWS, "WSAEHOSTUNREACH")
     certain = reason == "forbidden"
     for kind, may in ((MemoryFileSystem, landed), (Plain, not certain)):
         store = failing(error, kind)

@@ -681,6 +681,55 @@ def test_where_no_thread_can_be_started_a_local_call_is_made_without_one(
         assert read(store).content == b"first"
 
 
+# --- Windows, as its documentation says that it is -----------------------------------------------
+
+
+def test_a_share_that_is_gone_is_no_missing_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows tells of both by FileNotFoundError; a logout must not report success."""
+    store = open_store(tmp_path / "tokens")
+    assert get(store) is None
+    delete(store, ANY)
+    monkeypatch.setattr(os.path, "splitdrive", lambda path: (f"{tmp_path}/Z:", path))
+    works: list[Callable[[], object]] = [lambda: get(store), lambda: delete(store, ANY)]
+    for work in works:
+        with pytest.raises(StoreUnavailable) as caught:
+            work()
+        assert (caught.value.reason, caught.value.landed) == ("no-bucket", False)
+
+
+def test_a_drive_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its root has no parent to be made in."""
+    monkeypatch.setattr(os.path, "isdir", lambda _: False)
+    monkeypatch.setattr(os, "mkdir", Mock(side_effect=FileNotFoundError))
+    with pytest.raises(FileNotFoundError):
+        local_files.make_directory("/tokens")
+
+
+def test_a_new_file_needs_no_hard_links_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There `os.rename` replaces nothing: docs of `os.rename`."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("old")
+    new.write_text("new")
+
+    def rename(path: str, onto: str, replace: Callable[..., None] = os.rename) -> None:
+        if os.path.exists(onto):
+            raise FileExistsError
+        replace(path, onto)
+
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.delattr(os, "link")
+    monkeypatch.setattr(os, "name", "nt")
+    with pytest.raises(FileExistsError):
+        local_files.link(str(new), str(old))
+    local_files.link(str(new), str(tmp_path / "third"))
+    monkeypatch.undo()
+    assert [each.read_text() for each in (old, tmp_path / "third")] == ["old", "new"]
+
+
 @pytest.mark.parametrize(("kind", "threads"), [("ext4", 1), ("nfs4", 6)])
 def test_a_disk_is_known_and_costs_no_thread(
     tmp_path: Path, store: TokenStore, monkeypatch: pytest.MonkeyPatch, kind: str, threads: int
