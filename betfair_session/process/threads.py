@@ -197,6 +197,11 @@ class Once(Generic[T]):
             return None
         return outcome.result()
 
+    @property
+    def renewed(self) -> bool:
+        """Whether the next `get` makes it anew, or the last one did."""
+        return self._former is not None
+
     def renew(self, made: T) -> T | None:
         """Let the next `get` replace `made`, if it is current; return what was replaced before it.
 

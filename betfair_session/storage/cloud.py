@@ -85,10 +85,8 @@ class CloudStore(TokenStore):
     atomic = True
     extra: ClassVar[str]
     hints: ClassVar[Mapping[str, str]] = {}
-    # Whether a delete can have a condition.
-    deletes_versions: bool = True
-    # Whether a filesystem that the caller made sends a request at most once.
-    single: ClassVar[bool] = False
+    deletes_versions: bool = True  # whether a delete can have a condition
+    single: ClassVar[bool] = False  # whether a caller's filesystem sends a request at most once
 
     def __init__(
         self,
@@ -316,5 +314,7 @@ class CloudStore(TokenStore):
 
     def _driver(self, deadline: float) -> Driver:
         """Return our own driver, which each process opens once."""
-        operation = Operation("open", self.label, hints=self.hints, cloud=True)
+        # What is wrong with a setting that was right before may pass: a tool rewrites its file.
+        verb = "reopen" if self._ours.renewed else "open"
+        operation = Operation(verb, self.label, hints=self.hints, cloud=True)
         return attempt(operation, lambda: self._ours.get(self._open, deadline=deadline))

@@ -37,7 +37,7 @@ class Operation(NamedTuple):
     """What was being done: for the message, and for `landed`.
 
     Attributes:
-        verb: "open", "read", "create", "replace", "replace if unchanged", "delete" or
+        verb: "open", "reopen", "read", "create", "replace", "replace if unchanged", "delete" or
             "delete if unchanged".
         store: the store's URL without credentials.
         key: the object's name, or None when the store itself was being opened.
@@ -58,7 +58,7 @@ class Operation(NamedTuple):
     @property
     def writes(self) -> bool:
         """Whether it can change the store."""
-        return self.verb not in {"read", "open"}
+        return self.verb not in {"read", "open", "reopen"}
 
     @property
     def failure(self) -> str:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, read_start, set_known
-from .meanings import OWN_HEADERS, Refusal, need_key_file
+from .meanings import OWN_HEADERS, Refusal, need_key_file, no_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,15 @@ class GCSStore(LoopStore):
         url = f"{driver._location.rstrip('/')}/{path}"
         session = await driver._set_session()
         # In a thread: it may fetch a new access token, which would block the loop.
-        signed = await asyncio.to_thread(driver._get_headers, headers)
+        try:
+            signed = await asyncio.to_thread(driver._get_headers, headers)
+        except Exception as error:
+            if getattr(error, "code", None) != HTTPStatus.UNAUTHORIZED:
+                raise
+            # gcsfs takes any refusal of Google's authority for one of the store.
+            told = error.__cause__ or error
+            busy = getattr(told, "retryable", False)
+            raise no_credentials(f"{type(told).__name__}: {told}", 503 if busy else 401) from error
         async with session.request(
             method,
             url,

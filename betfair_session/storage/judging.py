@@ -47,8 +47,9 @@ class Judgement(NamedTuple):
 
     @property
     def rejects_credentials(self) -> bool:
-        """Whether the answer says that the credentials have expired or are not valid."""
-        return self.status == 401 or self.code in meanings.REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+        """Whether the credentials have expired or are not valid, or there are none now."""
+        refused = self.status == 401 or self.code in meanings.REJECTED_CREDENTIALS  # noqa: PLR2004 - HTTP
+        return refused or (self.reason, self.sent) == ("forbidden", Sent.NEVER)
 
     @property
     def knows_no_conditions(self) -> bool:

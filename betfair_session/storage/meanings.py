@@ -21,7 +21,7 @@ _CLEANERS = (  # compiled only when a call fails
     (
         (
             r"(?i)(?<![a-z])(authorization|bearer|basic|sharedkey|sig|signature|token|secret|password"
-            r"|account_?key|access_?key)([\"']?\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
+            r"|account_?key|access_?key|secret_?access_?key|session_?token)([\"']?\s*[=:]\s*|\s+)(?=\S*[0-9+/=_])\S+"
         ),
         r"\1 …",
     ),
@@ -164,6 +164,7 @@ REJECTED_CREDENTIALS = frozenset(
         # Amazon S3 and STS
         *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId"),
         *("InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired"),
+        "InvalidTokenId",  # MinIO
         "AuthenticationFailed",  # Azure
     )
 )

@@ -73,8 +73,11 @@ class ObstoreStore(CloudStore):
         """Prepare the store."""
         self._account: dict[str, Any] = {}
         super().__init__(url, options)
-        self._config, self._endpoint = configure(self._cloud, self._account | self._options)
+        self._configure()
         self.probe = self._cloud == "s3" and not is_amazon(self._endpoint)
+
+    def _configure(self) -> None:
+        self._config, self._endpoint = configure(self._cloud, self._account | self._options)
 
     @staticmethod
     def _import() -> Any:  # noqa: ANN401 - a module
@@ -109,6 +112,7 @@ class ObstoreStore(CloudStore):
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
         need_key_file(self._options.get("token"))
+        self._configure()  # the environment may have changed
         # obstore has a timeout for a store, not for a call, so there is one store for each timeout.
         # Its asynchronous calls could be cancelled, but sometimes abort an exiting interpreter.
         build = cache(self._build)

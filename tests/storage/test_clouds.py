@@ -203,6 +203,9 @@ def test_renewed_keys_of_amazons_are_read(
         for number in range(3):
             assert get(store) is None
             s3.expired.add(f"KEY{number}/")
+            if ours:  # while the file is being written
+                (tmp_path / "credentials").write_text("[default")
+                all_fail(store, "other", ["read", "create"])
             renew(number + 1)
             if not ours:
                 all_fail(store, "forbidden", ["read"])
@@ -240,9 +243,28 @@ def test_a_renewed_key_file_of_googles_is_read(
         first = gcs.requests[-1].headers["authorization"].partition(".")[0]
         gcs.pages["/token/1"] = Answer(400, b'{"error": "invalid_grant"}', JSON)
         gcs.expired.add(first)
+        all_fail(store, "forbidden", ["read", "create"])
         renew(2, 3600)
         assert read(store).content == b"first"
     assert first not in gcs.requests[-1].headers["authorization"]
+
+
+@drivers
+def test_a_connection_string_that_the_program_changes_is_read(
+    nowhere: pytest.MonkeyPatch, driver: str
+) -> None:
+    body = b"<Error><Code>BlobNotFound</Code><Message>none</Message></Error>"
+    none = b"HTTP/1.1 404 No\r\nx-ms-error-code: BlobNotFound\r\nContent-Length: %d\r\n\r\n%b"
+    with (
+        Listener(saying(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")) as old,
+        Listener(saying(none % (len(body), body))) as new,
+    ):
+        names = "AccountName=name;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{}/name"
+        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", names.format(old.port))
+        with open_store(f"{driver}abfs://c/x") as store:
+            all_fail(store, "server", ["read"])
+            nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", names.format(new.port))
+            assert get(store) is None
 
 
 # --- what is sent ---------------------------------------------------------------------------------
@@ -568,6 +590,7 @@ def test_what_a_driver_would_not_look_at_is_not_set() -> None:
         'No such file or directory: \'{"client_secret": "hidden1"}\'',
         'Invalid bucket name "AKIAIOSFODNN7EXAMPLE:hidden1@bucket"',
         "SharedKey account:hidden1= was refused",
+        'credentials: {"SecretAccessKey":"hidden1/K7MDENG","SessionToken":"hidden1/IQoJ"}',
     ],
 )
 def test_a_drivers_text_is_shown_without_what_may_be_a_secret(text: str) -> None:
