@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from .arguments import checked_handle, checked_hook, checked_interval
+from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import BetfairSessionError, ConfigurationError
 from .process import Closable, NamedTuple, clocks
 from .process.forks import ForkSafeLock, reset_in_child
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _log = Log("betfair_session.keepalive")
 
 _MOST = timedelta(hours=1)
-_UNKNOWN = timedelta(minutes=15)  # fits the shortest session that Betfair documents, 20 minutes
 _RETRY_SECONDS = (15.0, 30.0, 60.0)  # after the first, second and each later failure in a row
 _SLICE_SECONDS = 5.0  # a wait stands still while the machine sleeps, so read the clocks this often
 _BAN_SECONDS = 1200.0  # no failure forbids a login for longer, even if a clock says so
@@ -39,8 +39,7 @@ def keep_alive_interval(jurisdiction: Jurisdiction) -> timedelta:
     Three quarters of the session's length, but at most an hour; 15 minutes where the length is not
     known. An old guide of Betfair's asks for at most one in 15 minutes, which this respects.
     """
-    length = jurisdiction.session_length
-    return _UNKNOWN if length is None else min(length * 3 / 4, _MOST)
+    return min((jurisdiction.session_length or SHORTEST_SESSION) * 3 / 4, _MOST)
 
 
 class Report(NamedTuple):

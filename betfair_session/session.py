@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from .arguments import deadline_of
+from .betfair.jurisdictions import SHORTEST_SESSION
 from .exceptions import (
     BetfairSessionError,
     ConfigurationError,
@@ -51,12 +52,8 @@ class Session(AsyncClosable):
         self._account = account
         self._store = store
         self._key = key
-        length = account.client.jurisdiction.session_length
-        self._trust = Trust(
-            account.verify_every,
-            None if length is None else length.total_seconds(),
-            shared=account.share_verification,
-        )
+        length = (account.client.jurisdiction.session_length or SHORTEST_SESSION).total_seconds()
+        self._trust = Trust(account.verify_every, length, shared=account.share_verification)
         self._memory: Memory | None = None
         self._due: Held | None = None  # what only a login can replace
         self._reporter = Reporter(store.label, key, account.on_event)

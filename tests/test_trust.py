@@ -9,11 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from front import KEY, UNKNOWN, Front, Watched
+from front import KEY, UNKNOWN, Front, Watched, identity
 from hand_clocks import HandClocks
 from servers.objects import Bucket
 
@@ -21,6 +22,7 @@ from betfair_session import IdentityUnavailable, LoginRefused, Secret, Session, 
 from betfair_session.login import lock as locks
 from betfair_session.process import clocks
 from betfair_session.process.trust import Trust
+from betfair_session.sandbox import Sandbox
 
 WINDOW = 900.0  # seconds
 LENGTH = 12 * 3600.0  # seconds that an international session lives
@@ -126,13 +128,11 @@ def test_another_threads_look_at_the_clocks_is_no_clock_set_back(
     assert looks == [True, True]
 
 
-@pytest.mark.parametrize(("window", "length"), [(900.0, 1200.0), (3.0, None), (3.0, 2.0)])
-def test_the_times_of_a_verification(
-    hands: HandClocks, window: float, length: float | None
-) -> None:
-    """Window and length count from when Betfair was asked; an unknown length is the window's."""
+@pytest.mark.parametrize(("window", "length"), [(900.0, 1200.0), (3.0, 2.0)])
+def test_the_times_of_a_verification(hands: HandClocks, window: float, length: float) -> None:
+    """Window and length count from when Betfair was asked."""
     trust, start = Trust(window, length), (hands.steady, hands.wall)
-    ends = max(window, length or 0.0)
+    ends = max(window, length)
     hands.go(1.0)
     trust.verified(Secret("t"), start)
     hands.wall = start[1] + window - 0.1
@@ -184,6 +184,21 @@ def test_after_the_window_one_thread_asks_and_the_others_go_on(
         assert not asking.done()
     assert asking.result() == session.token() == token
     assert front.sandbox.counts() == {"keepAlive": 1}
+
+
+def test_a_session_of_unknown_length_counts_as_the_shortest(
+    hands: HandClocks, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Where Betfair names none, a token is good for 20 minutes without an answer."""
+    with identity(sandbox, jurisdiction="romania") as client:
+        session = trusting(Front(client, sandbox, tmp_path))
+        token = session.token()
+        sandbox.fault("keepAlive", "status:503", times=None)
+        hands.go(WINDOW)
+        assert session.token() == token
+        hands.go(1200.0 - WINDOW)
+        with pytest.raises(IdentityUnavailable):
+            session.token()
 
 
 @pytest.mark.parametrize("seconds", [WINDOW, LENGTH])

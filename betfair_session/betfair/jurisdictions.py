@@ -74,6 +74,9 @@ _ROWS = (
     ("brazil", ("br",), "com", "com", "com", None, _BRAZIL),
 )
 
+SHORTEST_SESSION = timedelta(minutes=20)
+"""The shortest session that Betfair documents: what to reckon with where it names no length."""
+
 JURISDICTIONS = {
     name: Jurisdiction(
         name,

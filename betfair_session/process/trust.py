@@ -78,10 +78,10 @@ class Trust:
 
     __slots__ = ("_doubted", "_length", "held", "shared", "window")
 
-    def __init__(self, window: float, length: float | None, *, shared: bool = False) -> None:
+    def __init__(self, window: float, length: float, *, shared: bool = False) -> None:
         """Begin without a token."""
         self.held, self.window, self.shared = NOTHING, window, shared
-        self._length = window if length is None or not window else max(length, window)
+        self._length = max(length, window) if window else 0.0
         self._doubted: dict[Secret, float] = {}  # tokens, and when (steady) each was doubted
 
     def verified(self, token: Secret, since: Times) -> None:

@@ -224,7 +224,7 @@ class Caller:
             Account(nobody, Secret("u"), Secret("p"), 60.0, settings),
             store,
             KEY,
-            trust=Trust(900.0 if share else 0.0, None, shared=share),
+            trust=Trust(900.0 if share else 0.0, 1200.0, shared=share),
             reporter=Reporter("", "", None),
             memory=memory,
             deadline=deadline,

@@ -338,7 +338,7 @@ class Stage:
             cast("Any", self.betfair),
             self.shelf,
             KEY,
-            trust=Trust(900.0 if share else 0.0, None, shared=share),
+            trust=Trust(900.0 if share else 0.0, 1200.0, shared=share),
             reporter=self._reporter,
             memory=Memory(),
             deadline=self.clock.at + seconds,
