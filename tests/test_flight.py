@@ -386,6 +386,24 @@ def test_what_is_older_than_a_freeze_is_not_shared(monkeypatch: pytest.MonkeyPat
             assert first.exception(60) is (outcome if isinstance(outcome, Exception) else None)
 
 
+def test_who_is_given_up_waits_for_nobody() -> None:
+    """Each of many short calls would leave a thread in the wait for one slow answer."""
+    flight, begun, over = SingleFlight[str](), threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        over.wait(60)
+        return "late"
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(flight.join, work, deadline=FAR)
+        assert begun.wait(60)
+        with clocks.bounded(lambda: 0.0), pytest.raises(LoginTimeout):
+            flight.join(alone, deadline=FAR)
+        over.set()
+        assert first.result(60) == ("late", True)
+
+
 def test_work_that_has_not_begun_is_not_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that went on without it, and asks again, is no signal handler in its middle."""
     monkeypatch.setattr(single_flight, "_PATIENCE_SECONDS", 0.01)

@@ -130,7 +130,7 @@ class SingleFlight(Generic[T]):
                 raise ConfigurationError(
                     "a signal handler must not ask for the token that its own thread is getting"
                 )
-            call.wait(deadline)
+            call.wait(min(deadline, time.monotonic() + clocks.left()))
             found = call.shared(deadline)
             if found:
                 return found
