@@ -124,8 +124,8 @@ def _login_now(store: TokenStore, locked: StoredObject | None, known: float | No
         return Login("free", None, None, (), now)
     lock = locks.decode(locked.content)
     age = lock.age_here(Clock()) if store.on_this_machine else None
-    if age is not None:
-        now = lock.now + age
+    if age is not None:  # the clock may have been set since the lock was written
+        lock = lock.moved(now - lock.now - age)
     elif locked.modified is not None and known is not None:
         age = known - locked.modified
     readiness: Readiness = "unstored" if lock.login_class == "store" else "free"

@@ -98,6 +98,14 @@ class Lock(NamedTuple):
         passed = clock.now()[0] - self.up
         return max(passed, 0.0) if passed > -MARGIN else None
 
+    def moved(self, seconds: float) -> Lock:
+        """Return the lock with its times by another clock, which is ahead by so many seconds."""
+        return self._replace(
+            since=self.since + seconds,
+            logins=tuple(each + seconds for each in self.logins),
+            not_before=self.not_before + seconds,
+        )
+
     def recent(self, now: float) -> tuple[float, ...]:
         """Return the times of the logins in the last minute; a time in the future is junk."""
         return tuple(time for time in self.logins if -MARGIN <= now - time < BRAKE_WINDOW)

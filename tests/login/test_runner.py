@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -314,7 +315,7 @@ def test_only_locks_in_files_note_the_machines_clock(*, files: bool) -> None:
 
 
 def test_by_whose_clock_a_persons_look_tells_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store's, if it tells the time, else the writer's; on one machine, one without steps."""
+    """The store's, if it tells the time, else the writer's; on one machine, today's: it was set."""
     monkeypatch.setattr(by_hand, "Clock", HandClock)
     shelf = Stage(OLD, HELD._replace(since=4990.0, boot="this boot", up=280.0, now=4000.0)).shelf
     found = inspect(shelf, KEY, timeout=5)
@@ -325,7 +326,11 @@ def test_by_whose_clock_a_persons_look_tells_the_times(monkeypatch: pytest.Monke
     found = inspect(shelf, KEY, timeout=5)
     assert (found.clock, found.login.until) == (False, 4990.0 + 30.0 + MARGIN)
     shelf.on_this_machine = True
-    assert inspect_login(shelf, KEY, timeout=5).until == 4000.0 + 30.0 + MARGIN
+    login, age = inspect_login(shelf, KEY, timeout=5), HandClock().now()[0] - 280.0
+    assert login.until == pytest.approx(login.now - age + 30.0 + MARGIN)
+    assert login.lock
+    assert login.lock.since == pytest.approx(login.now - age + 990.0)
+    assert 0 <= time.time() - login.now < 600
     shelf.atomic = False  # where each process logs in alone, none waits for a lock
     assert inspect_login(shelf, KEY, timeout=5).state == "free"
 
