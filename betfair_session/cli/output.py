@@ -53,7 +53,9 @@ _ATTRIBUTES = (
 
 # Only time ends a ban or a temporary problem.
 _ENDS_BY_ITSELF = frozenset({"ban", "temporary"})
-_UNLOCK = "Then `betfair-session unlock` lets the next call try at once."
+_UNLOCK = (
+    "Restart what still has the old settings; then `betfair-session unlock` lets it try at once."
+)
 
 _QUIET_SECONDS = 1.0
 """Seconds before progress is shown, and between two looks at it."""

@@ -22,6 +22,7 @@ from unittest.mock import Mock
 
 import fsspec
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -158,6 +159,8 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
         "Error": {"Code": "NoSuchKey"},
         "ResponseMetadata": {"HTTPStatusCode": 404, "HTTPHeaders": {"x-amz-request-id": "1"}},
     }
+    # Azure's chain of credentials drops the status of what it met.
+    assert judge(ClientAuthenticationError("no"), cloud=True).rejects_credentials
     for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
         assert judge(ClientError(answer, operation), cloud=True).reason == reason
 
