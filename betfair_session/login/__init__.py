@@ -13,8 +13,8 @@ is taken by a conditional write. A call takes these steps (policy.py):
    could not be stored, or its holder is gone, first write a blank in the dead token's place.
 7. Go on only if the lease leaves time for the login and the write.
 8. Log in, once.
-9. Publish the token if the object still has the version of step 6. End the new session only if that
-   certainly failed.
+9. Publish the token if the object still has the version of step 6. End the new session only if the
+   store says that this failed.
 10. Give the lock back with the outcome. The process remembers what it cannot write.
 
 A Session (session.py) comes first: inside the trust window it returns its token without I/O, and

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from betfair_session.secret import SecretBytes
 
 MAX_READ = 4096
-"""The most bytes that a store reads of an object, plus one to notice that it is longer."""
+"""A store reads at most this many bytes of an object, and one more to show that it is longer."""
 
 MARGIN_SECONDS = 1.0
 """The precision of a store's times: HTTP dates are whole seconds."""
@@ -66,7 +66,8 @@ class TokenStore(Closable):
 
     Every call gives up at `deadline`, a moment by `time.monotonic`. A call that fails raises
     StoreUnavailable (the store could not be asked) or StoreWriteError (it refused the write). Both
-    have a `reason`, and `landed`, which is False only when the request certainly changed nothing.
+    have a `reason`, and `landed`, which is False only when nothing was changed, as far as the store
+    says.
     All methods may be called from many threads at once.
 
     Attributes:
@@ -156,7 +157,7 @@ class TokenStore(Closable):
         return None
 
     def age(self, stored: StoredObject, *, deadline: float, slack: float) -> float | None:
-        """Return how many seconds ago an object was written, at most.
+        """Return an upper bound of the seconds since an object was written.
 
         Args:
             stored: the object, just read.
