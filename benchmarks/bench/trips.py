@@ -123,7 +123,9 @@ def section(figures: Mapping[str, Any]) -> str:
 
 - *resume*, *trusted*, *first login*: requests of one fresh process to the store + to Betfair,
   counted between them. The S3 server is not Amazon's, so its conditions are tried out with one more
-  write and one more read, and the lock is read before it is made.
+  write and one more read, and the lock is read before it is made. obstore writes to Google by XML,
+  which fake-gcs-server does not take: a gateway of ours (`long/rare_servers/gcs_xml.py`) turns each
+  PUT and DELETE into a JSON call.
 - *a waiter*: store calls of each process that waits in a stampede of {CROWD} with a dead token,
   smallest / median / largest, when the login takes that long. The target is for an ordinary login;
   who waits for a slow one looks on every 0.75 to 1.5 s.
