@@ -78,7 +78,7 @@ class Environment:
     """The variables as they were found; a blank one counts as not set.
 
     Every method raises ConfigurationError, which names the variables that are missing or cannot
-    work.
+    work, or the arguments that they become.
     """
 
     @discreet  # its local variables hold the values
@@ -252,7 +252,7 @@ def from_env(
         on_event: called with each `Event`.
 
     Returns:
-        The manager; nothing has been read but the variables, and nothing sent.
+        The manager; nothing has been read but the variables and the CA bundle, and nothing sent.
 
     Raises:
         ConfigurationError: variables are missing (all are named), or one cannot work. No message

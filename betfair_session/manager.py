@@ -73,11 +73,13 @@ class SessionManager(AsyncClosable):
             verify_every: the trust window: for how long a token that this process has verified is
                 used without asking Betfair again; None to ask at every call. After it, until the
                 session's usual end, one call asks, and after a second goes on with the token, which
-                the others use meanwhile.
+                the others use meanwhile. Where Betfair names no session length, the window's end
+                counts as that end.
             share_verification: share each verification through the store: the process that
                 verifies a token writes it anew, and a process that finds it written less than
                 `verify_every` ago trusts it. A token that another program wrote, such as a copy
-                of an old file, is trusted in the same way.
+                of an old file, is trusted in the same way. This does nothing on stores where
+                each process logs in by itself.
             on_event: called with each `Event` of a call when its work is done, in the thread that
                 did the work; other calls do not wait for it. Do not ask the same handle for a
                 token from inside it.
@@ -135,7 +137,9 @@ class SessionManager(AsyncClosable):
                 (filesystem, "my-bucket/prefix").
             key: the object's name below the store.
             storage_options: passed to fsspec.
-            timeout: seconds that the call may take; None for `login_timeout`.
+            timeout: seconds that the call may take; None for `login_timeout`. After them it begins
+                nothing new, but a login that is under way is stored, or logged out, which may take
+                some ten seconds more.
 
         Returns:
             The token, 1 to 512 printable ASCII characters.

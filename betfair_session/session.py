@@ -81,7 +81,7 @@ class Session(AsyncClosable):
         Within `verify_every` of a verification this costs no I/O and takes no lock.
 
         Args:
-            timeout: seconds that the call may take; None for the manager's `login_timeout`.
+            timeout: seconds, as in `SessionManager.get_session`; None for its `login_timeout`.
 
         Returns:
             The token, 1 to 512 printable ASCII characters.
@@ -124,12 +124,12 @@ class Session(AsyncClosable):
     def renew(self, rejected: str, *, timeout: float | None = None) -> str:
         """Return a live token after the betting API rejected one.
 
-        If the store holds another token, that one is adopted. The rejected one is replaced only if
-        keepAlive says that it is dead, too; if keepAlive calls it alive, it is returned again.
+        The token that the store holds, which may be the rejected one, is returned if it is alive. A
+        login follows only if Betfair calls it dead, or the store holds none.
 
         Args:
             rejected: the token that was rejected.
-            timeout: seconds that the call may take; None for the manager's `login_timeout`.
+            timeout: seconds, as in `SessionManager.get_session`; None for its `login_timeout`.
 
         Returns:
             The token to use.
@@ -151,7 +151,7 @@ class Session(AsyncClosable):
         """Ask Betfair now, even inside a trust window; this extends the session, or renews it.
 
         Args:
-            timeout: seconds that the call may take; None for the manager's `login_timeout`.
+            timeout: seconds, as in `SessionManager.get_session`; None for its `login_timeout`.
 
         Returns:
             The token to use.
@@ -166,7 +166,7 @@ class Session(AsyncClosable):
         return await self._aasked_anew(timeout)
 
     def logout(self) -> None:
-        """End the stored session and remove the object; fine if there is none.
+        """End the stored session and remove or blank the object; fine if there is none.
 
         Raises:
             NotATokenError: the object is no token; it is left alone.
@@ -179,7 +179,7 @@ class Session(AsyncClosable):
         log_out(self._account, self._store, self._key, trust=self._trust, reporter=self._reporter)
 
     async def alogout(self) -> None:
-        """End the stored session and remove the object, as `logout` does."""
+        """End the stored session, as `logout` does."""
         await in_thread(self.logout)
 
     def unlock(self) -> None:

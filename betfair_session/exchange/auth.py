@@ -63,7 +63,7 @@ class BetfairAuth(AuthBase):
 
     No redirect is followed: requests would take the token along. The redirect itself is returned,
     without its Location. A streamed answer (`stream=True`) is read, and checked for a rejection,
-    only if it is an error or at most 64 KiB long.
+    only if it is an error, or its Content-Length is at most 64 KiB.
 
     If no live session can be obtained, sending raises a BetfairSessionError, which is not a
     requests.RequestException: SessionRejected after a second rejection, else as

@@ -112,7 +112,7 @@ class Controls:
         """Make another client certificate, which no account knows until it is uploaded.
 
         Args:
-            name: letters, digits and _. One name gives one certificate, even after a reset.
+            name: a Python identifier. One name gives one certificate, even after a reset.
 
         Returns:
             The paths of certificate and key, in the sandbox's directory.
@@ -174,7 +174,8 @@ class Controls:
             code: a login status such as SUSPENDED; None stops it.
             times: for how many logins; None for all.
             status: the status field of interactive answers; None: the code itself if that is a
-                status, else FAIL. With LIMITED_ACCESS, right credentials still get a token.
+                status, else FAIL. With LIMITED_ACCESS, an interactive login with right credentials
+                still gets a token.
         """
         self._call("login_status", code=code, times=times, status=status)
 
