@@ -36,7 +36,7 @@ def status(out: Output, *, timeout: float) -> None:
     login.state is free, held (a process is logging in), refused (by Betfair), unanswered or
     unstored (the last login ended so), or braked (too many in a minute). Times are the store's own.
 
-    exit code 0: the store could be read
+    exit codes: 0 the store could be read; 2 the object is other data than a token (over 1 KiB)
     """
     opened, name = open_place(out, timeout)
     with opened:
