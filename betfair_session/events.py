@@ -34,14 +34,16 @@ class Event(NamedTuple):
     - "written": the token is stored. (There is no such event if the store's answer was lost, and
       only reading it back showed that the token is there.) Or, in its place,
     - "logged out": the session was ended, since its token could not be stored, or another token
-      was stored first; one of the other events follows, for the outcome of the call.
+      was stored first; one of the other events follows, for the outcome of the call. (If that
+      logout fails, neither of the two comes.)
 
-    A call that fails reports, last,
+    A call that fails reports, last (unless your signal handler's exception cuts it short),
 
     - "refused": Betfair refused a login, now or a moment ago, or there were too many;
-    - "cannot tell": Betfair or the store gave no clear answer, or another login took too long. A
-      call with a trust window may still return its token, until the session's usual end; and while
-      the store cannot be read, any call may, if Betfair calls it alive ("resumed" follows then);
+    - "cannot tell": Betfair or the store gave no clear answer, the store refused the request, or
+      another login took too long. A call with a trust window may still return its token, until the
+      session's usual end; and while the store cannot be read, any call may, if Betfair calls it
+      alive ("resumed" follows then);
     - "failed": an argument or a setting cannot work, such as the certificate or the key.
 
     Before these there may be
@@ -59,7 +61,7 @@ class Event(NamedTuple):
         seconds: how long it took: the login alone for "logged in", the write for "written", the
             wait for "waited", the logout for "logged out"; for "lease taken over" the age of the
             lock, as far as it is known; for the others the whole call.
-        detail: Betfair's status, the process that logged in, the error's text, or a few words
+        detail: the error's text, the other process that logged in or held the lock, or a few words
             for people; else "".
     """
 

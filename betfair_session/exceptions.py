@@ -85,7 +85,10 @@ class CertificateError(ConfigurationError):
 
 
 class NotATokenError(ConfigurationError):
-    """The object is too large to be a token: most likely a mistyped key. It is left untouched."""
+    """The object holds other data; most likely the key is mistyped. It is left untouched.
+
+    Other data is what is too large to be a token; for `logout`, anything that is no token.
+    """
 
 
 class IdentityError(BetfairSessionError):
@@ -151,8 +154,8 @@ class IdentityUnavailable(IdentityError):
     """Betfair gave no clear answer: the stored token stays and no login is made.
 
     Attributes:
-        not_before: when another login may be tried (timezone-aware, UTC), or None. Set when an
-            earlier login of the fleet ended without an answer.
+        not_before: when another login may be tried (timezone-aware, UTC), or None. Set when a
+            login, this one or an earlier one of the fleet, ended without an answer.
         sent: False when the request certainly never reached Betfair, for example because there was
             no connection; True when it did, or may have.
         reason: one word for programs: "untrusted" (no known authority vouches for the server),
@@ -177,7 +180,7 @@ class StoreError(BetfairSessionError):
         key: the object's name, or None.
         reason: one word for programs: "unreachable", "timeout", "forbidden", "no-bucket",
             "read-only", "throttled", "busy", "full", "server", "conflict" or "other".
-        landed: False when the request certainly changed nothing, True when it may have.
+        landed: False when nothing was changed, as far as the store says; else True.
     """
 
     def __init__(
@@ -254,10 +257,11 @@ class ExchangeError(BetfairSessionError):
 
 
 class LoginTimeout(BetfairSessionError):
-    """The time to wait ran out while another process was logging in.
+    """The time ran out: another login is under way, or too little was left to log in or to ask.
 
     Attributes:
-        owner: the process that is logging in, as it named itself, or None.
+        owner: the process that is logging in, as it named itself; None if it is a call of this
+            process, or no other is logging in.
         since: when it took the lock (timezone-aware, UTC), or None.
     """
 
@@ -271,7 +275,7 @@ class LoginTimeout(BetfairSessionError):
 
 
 class LoginBrake(BetfairSessionError):
-    """Too many logins in the last minute for one token: something keeps ending its sessions.
+    """Too many logins in the last minute for one token: they fail, or something ends its sessions.
 
     Attributes:
         not_before: when another login is allowed (timezone-aware, UTC), or None.
