@@ -73,8 +73,7 @@ class SessionManager(AsyncClosable):
             verify_every: the trust window: for how long a token that this process has verified is
                 used without asking Betfair again; None to ask at every call. After it, until the
                 session's usual end, one call asks, and after a second goes on with the token, which
-                the others use meanwhile. Where Betfair names no session length, the window's end
-                counts as that end.
+                the others use meanwhile. 20 minutes where Betfair names no session length.
             share_verification: share each verification through the store: the process that
                 verifies a token writes it anew, and a process that finds it written less than
                 `verify_every` ago trusts it. A token that another program wrote, such as a copy
