@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import weakref
 from datetime import UTC, datetime, timedelta
@@ -196,9 +197,11 @@ class KeepAlive(Closable):
 
     def _run(self) -> None:
         try:
-            since = clocks.now()
-            while not self._rest(self.run_once(), since):
+            # It may have been started by a hook, within a call that has an end.
+            with clocks.bounded(lambda: math.inf):
                 since = clocks.now()
+                while not self._rest(self.run_once(), since):
+                    since = clocks.now()
         finally:
             if not self._stopping.is_set():
                 _log.tell(CRITICAL, "%r is no longer kept alive: the thread ended", self._session)

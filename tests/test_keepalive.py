@@ -29,6 +29,7 @@ from betfair_session import (
 )
 from betfair_session.betfair.jurisdictions import JURISDICTIONS
 from betfair_session.keepalive import KeepAlive, Report, keep_alive_interval
+from betfair_session.process import clocks
 from betfair_session.sandbox import Sandbox
 
 SOON = timedelta(milliseconds=20)
@@ -156,6 +157,18 @@ def test_it_starts_again_after_an_interrupted_stop(
     keeping.start()
     sandbox.release("certlogin")
     assert len(reports.more(3)) == 3
+    keeping.stop()
+
+
+def test_it_outlives_the_call_that_has_started_it(session: Session, sandbox: Sandbox) -> None:
+    """As a hook may do, within a betting call that has an end."""
+    reports, left = Reports(), [10.0]
+    with clocks.bounded(lambda: left[0]):
+        keeping = KeepAlive(session, every=SOON, on_report=reports.put).start()
+    left[0] = 0.0
+    reports.more(1)
+    sandbox.expire_all()
+    assert all(report.ok for report in reports.more(3))
     keeping.stop()
 
 
