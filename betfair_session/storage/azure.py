@@ -10,7 +10,11 @@ setting on when it reads.
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from betfair_session.exceptions import ConfigurationError
 
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
@@ -42,6 +46,16 @@ class AzureStore(LoopStore):
         path = drivers_own(self._kind, "_strip_protocol")(path)
         container, _, prefix = path.strip("/").partition("/")
         return container, prefix.strip("/")
+
+    def _make(self, options: dict[str, Any]) -> Driver:
+        # Where there is a connection string, if only in the environment, adlfs drops account_name.
+        name, given = "AZURE_STORAGE_CONNECTION_STRING", options.get("connection_string")
+        found = re.search(r"(?i)\bAccountName=([^;]+)", given or os.environ.get(name, ""))
+        if found and options.get("account_name") not in {None, found[1].strip()}:
+            where = "the connection string" if given else name
+            message = f"the URL, or account_name, and {where} name different accounts"
+            raise ConfigurationError(message)
+        return super()._make(options)
 
     async def _prepare(self, driver: Driver) -> bool:
         transport = driver.service_client._pipeline._transport

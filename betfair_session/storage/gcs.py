@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
@@ -22,7 +23,7 @@ from urllib.parse import quote
 from .cloud import CONNECT_SECONDS, Driver, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .loop import LoopStore, proxy_for, read_start, set_known
-from .meanings import OWN_HEADERS, Refusal, need_key_file, no_credentials
+from .meanings import OWN_HEADERS, Refusal, check_google_token, no_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,14 +57,20 @@ class GCSStore(LoopStore):
         return bucket, prefix.strip("/")
 
     def _make(self, options: dict[str, Any]) -> Driver:
-        need_key_file(options.get("token"))
+        check_google_token(options.get("token"))
+        if not options.get("requester_pays"):
+            # Nothing else needs it; one that is not its default makes gcsfs drop the credentials.
+            options.pop("project", None)
         return super()._make(options)
 
     async def _prepare(self, driver: Driver) -> bool:
         session = await driver._set_session()
         set_known(session, _retry_connection=False)  # aiohttp's own second attempt
         asked = driver.storage_options.get("token") is not None or _is_emulator(driver._location)
-        return asked or driver.credentials.method != "anon"  # anonymous: it cannot write
+        found = asked or driver.credentials.method != "anon"  # anonymous: it cannot write
+        if not found and os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+            await asyncio.to_thread(driver.credentials.connect, "google_default")  # it says why
+        return found
 
     @staticmethod
     async def _shut(driver: Driver) -> None:
@@ -164,7 +171,8 @@ def _refusal(status: int, text: str, *, upload: bool, emulator: bool, signed: bo
         code = str(error["errors"][0]["reason"])
     if status == HTTPStatus.PRECONDITION_FAILED and own:
         # A violated organisation policy has the same status and reason.
-        code = "OrgPolicyConstraintFailed" if "constraints/" in text else "conditionNotMet"
+        policy = code == "orgPolicyConstraintFailed" or "constraints/" in text.lower()
+        code = "OrgPolicyConstraintFailed" if policy else "conditionNotMet"
     elif status == HTTPStatus.NOT_FOUND:
         code = ""
         if _SAID in text:

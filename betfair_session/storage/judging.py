@@ -149,9 +149,8 @@ def _of_answer(error: BaseException, status: int, code: str, text: str) -> Judge
         # a live token look absent, or report another process's write that never happened.
         told = f"{status}, not in the store's format; is the endpoint right, or did a proxy answer?"
         return Judgement("server", Sent.MAYBE, told)
-    telling = (
-        reason in {"other", "doubtful"} or "kms:" in text
-    )  # a key's permission, not a bucket's
+    # Google's own reason, and a key's permission instead of a bucket's.
+    telling = reason in {"other", "doubtful"} or code == "forbidden" or "kms:" in text
     more = meanings.ADVICE.get(code) or (text if telling else "")
     if status == 404 and reason == "server":  # noqa: PLR2004 - HTTP
         more = "the answer does not say what is missing"

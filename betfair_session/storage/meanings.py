@@ -11,6 +11,7 @@ import os
 import re
 from typing import TypeAlias
 
+_GOOGLE_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 _LONGEST_DETAIL = 160
 _LONGEST_TEXT = 2000  # characters: a server chooses the text, and the patterns take time
 
@@ -64,6 +65,8 @@ def no_credentials(text: str, status: int = 0) -> Known:
     """Return the error for no credentials; `status`: of the credential service's answer, or 0."""
     if status >= 500:  # noqa: PLR2004 - HTTP: it may be better in a moment
         return Known(text, "server", Sent.NEVER)
+    if status in {408, 410, 429}:  # so says Azure's metadata service
+        return Known(text, "throttled", Sent.NEVER)
     return Known(text, "forbidden", Sent.NEVER, status=401 if status >= 400 else None)  # noqa: PLR2004
 
 
@@ -128,8 +131,8 @@ CODES = {
         "no-bucket": "ContainerBeingDeleted ContainerNotFound NoSuchAccessPoint NoSuchBucket",
         "other": "BlobArchived BlobBeingRehydrated InvalidObjectState OrgPolicyConstraintFailed "
         "RequestTimeTooSkewed",
-        "read-only": "BlobImmutableDueToLegalHold BlobImmutableDueToPolicy objectUnderActiveHold "
-        "retentionPolicyNotMet",
+        "read-only": "BlobImmutableDueToLegalHold BlobImmutableDueToPolicy ObjectUnderActiveHold "
+        "RetentionPolicyNotMet objectUnderActiveHold retentionPolicyNotMet",
         "throttled": "RequestLimitExceeded ServerBusy SlowDown SlowDownRead SlowDownWrite "
         "Throttling ThrottlingException TooManyRequests",
         "timeout": "OperationTimedOut RequestTimeout",
@@ -175,8 +178,11 @@ UNKNOWN_CONDITION = frozenset({"InvalidArgument", "NotImplemented"})
 
 _REGION = "set the bucket's region, client_kwargs={'region_name': …}"
 ADVICE = {
+    "AuthorizationFailure": "or do the account's firewall and private endpoints shut this machine "
+    "out?",
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
+    "KeyBasedAuthenticationNotPermitted": "use a role (anon=False): the account takes no key",
     "PermanentRedirect": _REGION,
     "WrongRegion": _REGION,
     "RequestTimeTooSkewed": "correct this machine's clock",
@@ -187,13 +193,19 @@ NO_FILE = ("no-file", Sent.NEVER)
 """What a missing or forbidden local file means for a cloud store: its driver needs that file."""
 
 
-def need_key_file(token: object) -> None:
-    """Raise if Google's `token` is a key file's path that leads nowhere.
+def check_google_token(token: object) -> None:
+    """Raise if Google's `token` is a key file's content, or its path and leads nowhere.
 
-    The drivers would send it as an access token.
+    The drivers would send it as an access token, or show it.
     """
-    if isinstance(token, str) and token.endswith(".json") and not os.path.exists(token):
-        raise Known(f"no such file: {token}", *NO_FILE)
+    given = {"token": token, _GOOGLE_FILE: os.environ.get(_GOOGLE_FILE)}
+    for name, text in given.items():
+        if isinstance(text, str) and text.lstrip().startswith("{"):
+            told = f"{name} holds a key file's content; give its path, or `token` as a mapping"
+            raise Known(told, "configuration", Sent.NEVER)
+    text = token if isinstance(token, str) else ""
+    if (text.endswith(".json") or text.startswith(("/", "~", "."))) and not os.path.exists(text):
+        raise Known(f"no such file: {text}", *NO_FILE)
 
 
 TYPES: dict[str, Meaning] = {

@@ -24,7 +24,7 @@ from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of, stored
 from .contract import ABSENT, ANY, MAX_READ
 from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
-from .meanings import NO_FILE, Known, Refusal, Sent, need_key_file, no_credentials
+from .meanings import NO_FILE, Known, Refusal, Sent, check_google_token, no_credentials
 from .obstore_config import configure, usual_endpoint
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class ObstoreStore(CloudStore):
                 "obstore does not work in a process that was forked after obstore had been used; "
                 "start processes with 'spawn' or 'forkserver', or use the URL without 'obstore+'"
             )
-        need_key_file(self._options.get("token"))
+        if self._cloud == "gs":
+            check_google_token(self._options.get("token"))
         self._configure()  # the environment may have changed
         # obstore has a timeout for a store, not for a call, so there is one store for each timeout.
         # Its asynchronous calls could be cancelled, but sometimes abort an exiting interpreter.
@@ -225,7 +226,7 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     url = request[1] if request and "://" in request[1] else f"//{bucket}."
     elsewhere = not re.search(rf"/{re.escape(bucket)}([/.?]|$)", unquote(url))
     if "token request" in text or elsewhere:
-        return _without_credentials(text)
+        return _without_credentials(text, url)
     if request is None and re.search(_LOCAL_FILE, text):
         return Known(text, *NO_FILE)  # it reads no local files but those with credentials
     refusal = _refusal_in(text)
@@ -240,10 +241,11 @@ def _known_error(error: Exception, bucket: str) -> Exception:
     return error
 
 
-def _without_credentials(text: str) -> Known:
+def _without_credentials(text: str, url: str) -> Known:
     status, kind = re.search(_STATUS, text), re.search(_KIND, text)
     connected = kind and kind[1] != "Connect" and "tcp connect error" not in text
-    if connected and not status:  # the service is there, and may answer in a moment
+    # The service is there, and may answer in a moment; a machine's own, by http, may not be there.
+    if not status and (connected or (kind and url.startswith("https://"))):
         return Known(text, "unreachable", Sent.NEVER)
     return no_credentials(text, int(status[1]) if status else 0)
 

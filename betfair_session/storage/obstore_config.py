@@ -155,11 +155,18 @@ def _google(options: _Options) -> _Options:
 def _azure(options: _Options) -> _Options:
     """Take from adlfs's options those that need more than another name; return obstore's."""
     config: _Options = {}
-    text = options.pop("connection_string", None)
-    if text is None and not {"account_name", "account_host"} & options.keys():
+    text, named = options.pop("connection_string", None), options.get("account_name")
+    given = text is not None
+    if not given and "account_host" not in options:
         text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")  # adlfs reads it, obstore does not
     if text is not None:
         config = _connection_string(text)
+        if named not in {None, config["account_name"]}:
+            if given:
+                raise ConfigurationError(
+                    "the URL, or account_name, and the connection string name different accounts"
+                )
+            config = {}  # the variable is about another account
     host = options.pop("account_host", None)
     if host is not None:
         config["endpoint"] = f"https://{host}"
@@ -171,6 +178,8 @@ def _azure(options: _Options) -> _Options:
 def _connection_string(text: str) -> _Options:
     parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
     parts = {name.strip().lower(): value.strip() for name, value in parts.items()}
+    if parts.get("usedevelopmentstorage", "").lower() == "true":
+        return {"use_emulator": True, "account_name": "devstoreaccount1"}
     config = {ours: parts[name] for name, ours in _CONNECTION_STRING.items() if name in parts}
     endpoint, _, signature = config.get("endpoint", "").partition("?")
     if signature:

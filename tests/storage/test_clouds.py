@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2.credentials import Credentials
 from s3fs import S3FileSystem
+from secrets_shown import everything_in
 from servers.cloudlike import Cloud
 from servers.cloudlike_wire import Says
 from servers.listeners import Listener, saying
@@ -35,7 +36,7 @@ from servers.objects import Bucket
 from servers.script import Answer
 from within import within
 
-from betfair_session import ConfigurationError
+from betfair_session import ConfigurationError, StoreUnavailable
 from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
@@ -129,17 +130,108 @@ def test_a_missing_key_file_is_no_missing_object(nowhere: pytest.MonkeyPatch, dr
 
 
 @drivers
+@pytest.mark.parametrize("file", ["service-account.json", "/run/secrets/google"])
 def test_a_key_file_of_googles_that_is_missing_is_sent_nowhere(
-    nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str, file: str
 ) -> None:
     """As from another working directory; the drivers would take it for an access token."""
     del nowhere
     bucket = gcs.new_bucket()
-    options = {**bucket.options, "token": "service-account.json"}
-    with open_store(driver + bucket.url(), options) as store:
+    with open_store(driver + bucket.url(), {**bucket.options, "token": file}) as store:
         all_fail(store, "forbidden", ["read", "create"])
-        assert "service-account.json" in str(failure("read", store))
+        assert file in str(failure("read", store))
     assert gcs.requests == []
+
+
+@drivers
+@pytest.mark.parametrize("place", ["token", "GOOGLE_APPLICATION_CREDENTIALS"])
+def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, driver: str, place: str
+) -> None:
+    """The drivers would send it, in a URL or as an access token, or show it."""
+    bucket, key = gcs.new_bucket(), json.dumps({"private_key": "hidden1/hidden1"})
+    given = {"token": key} if place == "token" else {}
+    if not given:
+        nowhere.setenv(place, key)
+    store = open_store(driver + bucket.url(), {**bucket.options, **given})
+    with store, pytest.raises(ConfigurationError) as caught:
+        get(store)
+    assert place in str(caught.value)
+    assert "hidden1" not in everything_in(caught.value)
+    assert gcs.requests == []
+
+
+def bearer(number: int, seconds: int = 3600) -> Answer:
+    given = {"access_token": f"bearer{number}", "expires_in": seconds, "token_type": "Bearer"}
+    return Answer(200, json.dumps(given).encode(), JSON)
+
+
+def key_file(
+    directory: Path, gcs: Cloud, number: int = 1, seconds: int = 3600, **more: str
+) -> Path:
+    """Write a key file of Google's, for which the server gives an access token."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    about = {"type": "service_account", "client_email": "a@b.test", "project_id": "theirs"}
+    path = {"token_uri": f"{gcs.endpoint}/token/{number}", "private_key_id": str(number)}
+    file = directory / "key.json"
+    file.write_text(json.dumps({**about, **path, "private_key": pem, **more}))
+    gcs.pages[f"/token/{number}"] = bearer(number, seconds)
+    return file
+
+
+def test_another_project_than_the_keys_own_hides_no_credentials(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path
+) -> None:
+    """Gcsfs goes on without any then; nothing here needs a project."""
+    bucket = gcs.new_bucket()
+    nowhere.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path, gcs)))
+    options = {name: value for name, value in bucket.options.items() if name != "token"}
+    with open_store(bucket.url(), {**options, "project": "mine"}) as store:
+        create(store)
+    assert "bearer1" in gcs.requests[-1].headers["authorization"]
+
+
+def test_why_googles_own_key_file_cannot_be_used_is_told(
+    nowhere: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "damaged"
+    file.write_text("{")
+    nowhere.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with open_store("gs://bucket") as store:
+        all_fail(store, "forbidden", ["read", "create"])
+        assert str(file) in str(failure("read", store))
+
+
+def test_a_service_of_tokens_that_cannot_be_reached_is_no_refusal(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud, tmp_path: Path
+) -> None:
+    """A machine's own service, by http, may not be there; one by https is, as a rule."""
+    del nowhere
+    file = key_file(tmp_path, gcs, token_uri="https://127.0.0.1:1/token")
+    with open_store("obstore+gs://bucket", {"token": str(file)}) as store:
+        all_fail(store, "unreachable", ["read", "create"])
+
+
+@drivers
+def test_a_url_and_a_connection_string_mean_one_account(
+    nowhere: pytest.MonkeyPatch, driver: str
+) -> None:
+    """Adlfs would use the string's without a word, if only the environment holds it."""
+    url = f"{driver}abfs://c@urls.dfs.core.windows.net/x"
+    string = "AccountName={};AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{}/x"
+    options = {"connection_string": string.format("another", 1)}
+    with pytest.raises(ConfigurationError, match="account"):
+        get(open_store(url, options))
+    none = b"HTTP/1.1 404 No\r\nx-ms-error-code: BlobNotFound\r\n%b"
+    body = b"Content-Length: 44\r\n\r\n<Error><Code>BlobNotFound</Code></Error>    "
+    with Listener(saying(none % body)) as service:
+        nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", string.format("urls", service.port))
+        with open_store(url) as store:
+            assert get(store) is None
+    nowhere.setenv("AZURE_STORAGE_CONNECTION_STRING", options["connection_string"])
+    with open_store(url) as store, pytest.raises((ConfigurationError, StoreUnavailable)):
+        get(store)
 
 
 def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> None:
@@ -167,7 +259,11 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno", "server"), (b"", "unreachable")],
+    [
+        (b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno", "server"),
+        (b"HTTP/1.1 429 No\r\nContent-Length: 2\r\n\r\nno", "throttled"),
+        (b"", "unreachable"),
+    ],
 )
 def test_a_busy_service_of_credentials_may_be_asked_again(
     nowhere: pytest.MonkeyPatch, answer: bytes, reason: str
@@ -217,29 +313,14 @@ def test_renewed_keys_of_amazons_are_read(
     assert len(s3.orders) == 7, "each key but the first was met with one refusal"
 
 
-def bearer(number: int, seconds: int = 3600) -> Answer:
-    given = {"access_token": f"bearer{number}", "expires_in": seconds, "token_type": "Bearer"}
-    return Answer(200, json.dumps(given).encode(), JSON)
-
-
 @drivers
 @pytest.mark.parametrize("seconds", [3600, 1], ids=["the store's", "the authority's"])
 def test_a_renewed_key_file_of_googles_is_read(
     tmp_path: Path, gcs: Cloud, seconds: int, driver: str
 ) -> None:
     bucket = gcs.new_bucket()
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    file = tmp_path / "key.json"
-
-    def renew(number: int, seconds: int) -> None:
-        kept = {"type": "service_account", "client_email": "a@b.test", "private_key": pem}
-        path = {"token_uri": f"{gcs.endpoint}/token/{number}", "private_key_id": str(number)}
-        extra = {"gcs_base_url": gcs.endpoint} if driver else {}
-        file.write_text(json.dumps({**kept, **path, **extra}))
-        gcs.pages[f"/token/{number}"] = bearer(number, seconds)
-
-    renew(1, seconds)
+    extra: Any = {"gcs_base_url": gcs.endpoint} if driver else {}
+    file = key_file(tmp_path, gcs, 1, seconds, **extra)
     with open_store(driver + bucket.url(), {**bucket.options, "token": str(file)}) as store:
         create(store)
         # Obstore signs a token by itself, whose first part names the key.
@@ -247,7 +328,7 @@ def test_a_renewed_key_file_of_googles_is_read(
         gcs.pages["/token/1"] = Answer(400, b'{"error": "invalid_grant"}', JSON)
         gcs.expired.add(first)
         all_fail(store, "forbidden", ["read", "create"])
-        renew(2, 3600)
+        key_file(tmp_path, gcs, 2, **extra)
         assert read(store).content == b"first"
     assert first not in gcs.requests[-1].headers["authorization"]
 

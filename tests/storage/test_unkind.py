@@ -193,7 +193,8 @@ GCS = rows(
         "lasting": "409 conflict",
         "missing": "404 notFound: No such object: bucket/prefix/token",
         "no-bucket": "404 notFound: The specified bucket does not exist.",
-        "other": "412 conditionNotMet: Violates 'constraints/gcp.restrictNonCmek', 400 invalid",
+        "other": "412 conditionNotMet: Violates 'constraints/gcp.restrictNonCmek', 400 invalid, "
+        "412 orgPolicyConstraintFailed: Request violates an OrgPolicy constraint.",
         "read-only": "403 retentionPolicyNotMet, 403 objectUnderActiveHold",
     }
 )
@@ -201,6 +202,7 @@ GCS_XML = S3 + rows(
     {
         "forbidden x2": "401 AuthenticationRequired",
         "other": "412 OrgPolicyConstraintFailed: Violates 'constraints/gcp.x'",
+        "read-only": "403 RetentionPolicyNotMet, 403 ObjectUnderActiveHold",
     }
 )
 AZURE = rows(
