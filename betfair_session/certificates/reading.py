@@ -72,10 +72,14 @@ class Source(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The name for people: of a path that may be a password, only the part that exists."""
-        if self.content is not None or self.name.lower().endswith(_ENDINGS):
-            return self.name
-        if os.path.exists(self.name):
+        """The name for people: of a path that may be a password, only the part that exists.
+
+        That is one in the working directory, without a usual ending.
+        """
+        here, directory = pinned(""), os.path.dirname(self.name)
+        inside = directory == here or (here != os.sep and directory.startswith(here + os.sep))
+        usual = self.content is not None or self.name.lower().endswith(_ENDINGS)
+        if usual or not inside or os.path.exists(self.name):
             return self.name
         parents = (str(each) for each in Path(self.name).parents if os.path.exists(each))
         return os.path.join(next(parents, ""), "…")
