@@ -18,7 +18,7 @@ from betfair_session.process.threads import Once
 from betfair_session.secret import SecretBytes
 from betfair_session.tokens import blank
 
-from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore
+from .contract import ABSENT, ANY, MAX_READ, StoredObject, TokenStore, seconds_of
 from .errors import Operation, attempt, verb_of
 from .judging import judge
 from .location import LOCK_SUFFIX, check_driver_options, redact
@@ -42,18 +42,6 @@ MaybeAsync: TypeAlias = "Coroutine[Any, Any, T] | T"
 
 CONNECT_SECONDS = 3
 """Time for a driver to connect; when it runs out, nothing was sent."""
-
-
-def seconds_of(date: str | datetime | None) -> float | None:
-    """Return a header's date in seconds since the epoch; None if it is missing or garbled."""
-    if isinstance(date, str):
-        from email.utils import parsedate_to_datetime
-
-        try:
-            date = parsedate_to_datetime(date)
-        except (TypeError, ValueError):
-            return None
-    return date.timestamp() if date else None
 
 
 def _version(value: object) -> str:
@@ -294,10 +282,13 @@ class CloudStore(TokenStore):
             try:
                 return work(Target(driver, name, deadline))
             except Exception as error:
-                if self._theirs is not None or not judge(error, cloud=True).rejects_credentials:
+                judged = judge(error, cloud=True)
+                if self._theirs is not None or not judged.rejects_credentials:
                     raise
-            # Drivers read a key file only once, and tools rewrite it while the program runs.
-            self._renew(driver)
+                # Drivers read a key file only once, and tools rewrite it while the program runs.
+                self._renew(driver)
+                if not judged.status:  # a search for credentials may take the rest of the time
+                    raise
             return work(Target(self._driver(deadline), name, deadline))
 
         single = self.single or self._theirs is None

@@ -14,6 +14,7 @@ from betfair_session.process import Closable, NamedTuple, clocks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import TypeAlias
 
     from betfair_session.secret import SecretBytes
@@ -50,6 +51,18 @@ class StoredObject(NamedTuple):
     version: str
     modified: float | None = None
     now: float | None = None
+
+
+def seconds_of(date: str | datetime | None) -> float | None:
+    """Return a header's date in seconds since the epoch; None if it is missing or garbled."""
+    if isinstance(date, str):
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+    return date.timestamp() if date else None
 
 
 class VersionConflict(StoreError):

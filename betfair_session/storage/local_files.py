@@ -230,7 +230,7 @@ def link(temporary: str, path: str) -> None:
     except (FileExistsError, FileNotFoundError):
         raise
     except (OSError, NotImplementedError, AttributeError) as error:
-        if interruption(error):
+        if os.name == "nt" or interruption(error):
             raise
         # No hard links here (FAT, some network mounts): reserve the name, then fill it. Meanwhile a
         # reader sees an empty file, which means no token, or a lock that is held.

@@ -20,8 +20,8 @@ from urllib.parse import unquote
 from betfair_session.exceptions import BetfairSessionError, ConfigurationError
 from betfair_session.process.threads import NoThreadError, OutOfTime, run_until
 
-from .cloud import CONNECT_SECONDS, CloudStore, Driver, seconds_of, stored
-from .contract import ABSENT, ANY, MAX_READ
+from .cloud import CONNECT_SECONDS, CloudStore, Driver, stored
+from .contract import ABSENT, ANY, MAX_READ, seconds_of
 from .errors import Operation, attempt
 from .location import AZURE, GCS, S3, is_amazon
 from .meanings import NO_FILE, Known, Refusal, Sent, check_google_token, no_credentials

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from email import message_from_bytes
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import Mock
 
 import fsspec
@@ -41,7 +41,7 @@ from betfair_session.process.threads import NoThreadError
 from betfair_session.storage import loop, open_store
 from betfair_session.storage.cloud import CloudStore
 from betfair_session.storage.judging import judge
-from betfair_session.storage.meanings import clean
+from betfair_session.storage.meanings import clean, no_credentials
 from storage.contract import all_fail, create, delete, failure, get, read
 from storage.places import TIMEOUT
 from storage.surroundings import in_a_child
@@ -161,6 +161,33 @@ def test_a_key_of_googles_in_a_files_place_is_sent_nowhere(
     assert gcs.requests == []
 
 
+def test_credentials_that_are_not_found_are_sought_once_a_call(
+    nowhere: pytest.MonkeyPatch, gcs: Cloud
+) -> None:
+    """The search may take seconds: a second one would end in a time-out that proves nothing."""
+    bucket, opened = gcs.new_bucket(), 0
+    lacking = no_credentials("none found")
+
+    def refuse(*_: object) -> NoReturn:
+        raise lacking
+
+    with open_store(bucket.url(), bucket.options) as store:
+        make = store._make  # type: ignore[attr-defined] # a CloudStore's
+
+        def counted(options: Any) -> Any:  # noqa: ANN401 - the drivers are untyped
+            nonlocal opened
+            opened += 1
+            return make(options)
+
+        nowhere.setattr(store, "_make", counted)
+        create(store)
+        nowhere.setattr("gcsfs.core.GCSFileSystem._get_headers", refuse)
+        all_fail(store, "forbidden", ["read", "create"])
+        assert opened == 2
+        nowhere.undo()
+        assert read(store).content == b"first"
+
+
 def bearer(number: int, seconds: int = 3600) -> Answer:
     given = {"access_token": f"bearer{number}", "expires_in": seconds, "token_type": "Bearer"}
     return Answer(200, json.dumps(given).encode(), JSON)
@@ -253,6 +280,11 @@ def test_a_services_404_is_no_missing_object(nowhere: pytest.MonkeyPatch) -> Non
     }
     # Azure's chain of credentials drops the status of what it met.
     assert judge(ClientAuthenticationError("no"), cloud=True).rejects_credentials
+    refused: Any = {
+        "Error": {"Code": "InvalidTokenId"},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
+    assert judge(ClientError(refused, "GetObject"), cloud=True).rejects_credentials  # MinIO's
     for operation, reason in (("AssumeRoleWithWebIdentity", "forbidden"), ("GetObject", "missing")):
         assert judge(ClientError(answer, operation), cloud=True).reason == reason
 
@@ -328,6 +360,8 @@ def test_a_renewed_key_file_of_googles_is_read(
         gcs.pages["/token/1"] = Answer(400, b'{"error": "invalid_grant"}', JSON)
         gcs.expired.add(first)
         all_fail(store, "forbidden", ["read", "create"])
+        gcs.pages["/token/1"] = Answer(503, b"busy", {})
+        all_fail(store, "server", ["read", "create"])
         key_file(tmp_path, gcs, 2, **extra)
         assert read(store).content == b"first"
     assert first not in gcs.requests[-1].headers["authorization"]

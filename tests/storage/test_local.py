@@ -725,6 +725,13 @@ def test_a_new_file_needs_no_hard_links_on_windows(
     monkeypatch.setattr(os, "name", "nt")
     with pytest.raises(FileExistsError):
         local_files.link(str(new), str(old))
+    with monkeypatch.context() as scanned, pytest.raises(PermissionError):
+        scanned.setattr(os, "rename", Mock(side_effect=PermissionError))  # a virus scanner reads it
+        local_files.link(str(new), str(tmp_path / "third"))
+    assert not (tmp_path / "third").exists()
+    with monkeypatch.context() as busy:
+        busy.setattr(os, "rmdir", Mock(side_effect=PermissionError(errno.EACCES, "open")))
+        assert local_files.obstacle(str(old)) is None
     local_files.link(str(new), str(tmp_path / "third"))
     monkeypatch.undo()
     assert [each.read_text() for each in (old, tmp_path / "third")] == ["old", "new"]
