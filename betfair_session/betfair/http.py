@@ -6,6 +6,7 @@ only for a proxy, or when the caller gives a requests.Session; see by_requests.p
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import selectors
@@ -272,7 +273,8 @@ def blame_bundle(bundle: str, failure: Failure) -> Failure:
     except OSError as error:
         if interruption(error):
             raise
-        if not isinstance(error, NoThreadError | OverrunError):
+        full = error.errno in {errno.EMFILE, errno.ENFILE}
+        if not (full or isinstance(error, NoThreadError | OverrunError)):
             detail = f"the CA bundle {bundle} cannot be loaded ({error.strerror})"
             return failure._replace(detail=detail, reason="bundle")
     return failure

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from betfair_session.exceptions import CertificateError, ConfigurationError
 from betfair_session.process import NamedTuple
+from betfair_session.process.threads import interruption
 
 from .reading import attempt
 
@@ -190,8 +191,11 @@ def _as_path(content: bytes) -> Iterator[str]:
             yield path
     finally:
         if not path.startswith("/proc/"):
-            with contextlib.suppress(OSError):  # on Windows a virus scanner may have it open
+            try:
                 os.unlink(path)
+            except OSError as error:  # on Windows a virus scanner may have it open
+                if interruption(error):
+                    raise
 
 
 def _memory_file() -> tuple[int, str] | None:

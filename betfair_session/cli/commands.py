@@ -144,7 +144,7 @@ def command(
         if params and params[0].name == "store":
             text = text.replace("\n\nExample", f"{_PLACE}\n\nExample")
         json = option("--json", "print one JSON document", is_flag=True)
-        quiet = option("--quiet", "show no progress, nor what exit code 0 tells", is_flag=True)
+        quiet = option("--quiet", "show no progress", is_flag=True)
         group.add_command(
             Command(
                 run.__name__,

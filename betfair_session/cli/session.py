@@ -119,7 +119,7 @@ def logout(out: Output, *, timeout: float) -> None:
     """End the stored session and remove its object.
 
     Ends the session at Betfair, for all who share it, and removes the object. It is no error if
-    there is none. Needs no certificate.
+    there is none. Needs no certificate. With --quiet, success is silent.
 
     Example:
       betfair-session logout ~/.betfair session.token
@@ -142,7 +142,7 @@ def unlock(out: Output, *, timeout: float) -> None:
     After Betfair refused a login, all who share the store wait for 15 seconds to 20 minutes, so
     that the account is not locked. The logins of the last minute stay counted: this library makes
     at most 4 a minute, since many more get the account banned. Needs the account, but no
-    certificate.
+    certificate. With --quiet, success is silent.
 
     Example:
       betfair-session unlock && betfair-session token
